@@ -1,0 +1,50 @@
+"""The interface of all focus-control agents: what is known in, the next focus window out."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from aif_ros.autofocus.blur import BlurMap
+from aif_ros.frame import Window
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What an agent sees at time t: never an image, never ground truth.
+
+    Attributes:
+        frame: blur over I(t).
+        fused: blur over J(t).
+        position: lens position of I(t), metres.
+    """
+
+    frame: BlurMap
+    fused: BlurMap
+    position: float
+
+
+@dataclass(frozen=True)
+class Action:
+    """What an agent decides.
+
+    Attributes:
+        position: absolute lens position of the next capture, metres; None to stop, because
+            another capture would not improve J.
+        window: where in the image that brings into focus; None if nowhere in particular.
+        reason: why, for people.
+    """
+
+    position: float | None
+    window: Window | None
+    reason: str
+
+
+class Agent(Protocol):
+    """Picks where to focus next."""
+
+    def reset(self) -> None:
+        """Forget everything: a new scene begins."""
+        ...
+
+    def act(self, observation: Observation) -> Action:
+        """Decide after frame I(t) has been fused and assessed."""
+        ...

@@ -1,0 +1,41 @@
+"""The interface of all fusion methods: J(t) = f(I(t), J(t-1))."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aif_ros.images import Image
+
+
+@dataclass(frozen=True)
+class Fused:
+    """The fused image J(t) and what is known of each of its pixels.
+
+    Attributes:
+        image: (H, W, 3) RGB or (H, W) mono, float32 in [0, 1].
+        sharpness: (H, W) float32 >= 0, the method's own measure of how sharp each pixel is.
+        source_position: (H, W) float32, lens position in metres of the frame that each pixel
+            comes (mostly) from.
+        frames: number of frames merged so far.
+    """
+
+    image: Image
+    sharpness: NDArray[np.float32]
+    source_position: NDArray[np.float32]
+    frames: int
+
+
+class FusionMethod(Protocol):
+    """Merges the sharp parts of a frame into what has been fused so far. Pure: keeps no state."""
+
+    def merge(self, image: Image, position: float, fused: Fused | None) -> Fused:
+        """Return J(t) from the aligned frame I(t) and J(t-1) (None for the first frame).
+
+        Args:
+            image: I(t), aligned with `fused`, same shape.
+            position: lens position of I(t), metres.
+            fused: J(t-1).
+        """
+        ...

@@ -1,0 +1,170 @@
+"""The calibrated lens: from lens position to blur, magnification and depth of field.
+
+A lens at position z renders an object whose sharp image lies at *focus position* p as a disk
+of radius ``|z - p| * blur_gain``: in the small range a focus motor travels, the circle of
+confusion is proportional to the travel (Wang et al., "Deep Learning for Camera Autofocus",
+IEEE TCI 2021, section III). Its magnification changes with z as well (focus breathing).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+
+class CalibrationError(ValueError):
+    """A lens calibration that cannot be used; the message names the file and the key."""
+
+
+@dataclass(frozen=True)
+class LensModel:
+    """A calibrated lens.
+
+    Attributes:
+        name: for reports.
+        metres_per_step: travel of one motor step, metres.
+        limits: lowest and highest lens position, metres.
+        blur_per_metre: blur radius per metre of travel out of focus, in pixels of an image
+            `calibration_width` pixels wide.
+        calibration_width: width in pixels of the images it was calibrated with; blur in pixels
+            scales with the width of the image at hand.
+        breathing_per_metre: relative change of magnification per metre of travel; the
+            magnification is 1 at position 0.
+        depth_of_field_px: largest blur radius, in pixels of the image at hand, that counts as
+            in focus.
+    """
+
+    name: str
+    metres_per_step: float
+    limits: tuple[float, float]
+    blur_per_metre: float
+    calibration_width: int
+    breathing_per_metre: float = 0.0
+    depth_of_field_px: float = 1.0
+
+    def __post_init__(self) -> None:
+        for key in ("metres_per_step", "blur_per_metre", "calibration_width", "depth_of_field_px"):
+            value = getattr(self, key)
+            if not (np.isfinite(value) and value > 0):
+                raise CalibrationError(f"{key} must be a positive number, got {value!r}")
+        low, high = self.limits
+        if not (np.isfinite(low) and np.isfinite(high) and low < high):
+            raise CalibrationError(f"limits must be [low, high] in metres with low < high, got {self.limits}")
+        if not np.isfinite(self.breathing_per_metre):
+            raise CalibrationError(f"breathing_per_metre must be a number, got {self.breathing_per_metre!r}")
+        if min(self.magnification(low), self.magnification(high)) <= 0:
+            raise CalibrationError("breathing_per_metre makes the magnification vanish within the limits")
+
+    @classmethod
+    def load(cls, path: str | Path) -> "LensModel":
+        """Read a YAML calibration file (see `config/lenses/` for the documented default).
+
+        Raises:
+            CalibrationError: the file is missing, is no YAML mapping, or a key is missing,
+                unknown or malformed; the message names file and key.
+        """
+        path = Path(path)
+        try:
+            content = yaml.safe_load(path.read_text())
+        except OSError as error:
+            raise CalibrationError(f"cannot read lens calibration {path}: {error.strerror}") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise CalibrationError(f"lens calibration {path} is not valid YAML: {error}") from error
+        if not isinstance(content, Mapping):
+            raise CalibrationError(f"lens calibration {path} must be a mapping of keys to values")
+        try:
+            return cls._from_mapping(content)
+        except CalibrationError as error:
+            raise CalibrationError(f"lens calibration {path}: {error}") from error
+
+    @classmethod
+    def _from_mapping(cls, content: Mapping[str, Any]) -> "LensModel":
+        required = ("name", "metres_per_step", "limits", "blur_per_metre", "calibration_width")
+        optional = ("breathing_per_metre", "depth_of_field_px")
+        for key in required:
+            if key not in content:
+                raise CalibrationError(f"key '{key}' is missing")
+        for key in content:
+            if key not in required + optional:
+                raise CalibrationError(f"key '{key}' is unknown; known: {', '.join(required + optional)}")
+        limits = content["limits"]
+        if not (isinstance(limits, list) and len(limits) == 2):
+            raise CalibrationError(f"key 'limits' must be a list [low, high] in metres, got {limits!r}")
+        numbers = {key: content[key] for key in content if key not in ("name", "limits")}
+        numbers |= {"limits[0]": limits[0], "limits[1]": limits[1]}
+        for key, value in numbers.items():
+            # YAML 1.1 reads 1e-6 (no dot) as text: accept what float() understands.
+            try:
+                numbers[key] = float(value)
+            except (TypeError, ValueError):
+                raise CalibrationError(f"key '{key}' must be a number, got {value!r}") from None
+        low, high = numbers.pop("limits[0]"), numbers.pop("limits[1]")
+        width = int(numbers.pop("calibration_width"))
+        return cls(name=str(content["name"]), limits=(low, high), calibration_width=width, **numbers)
+
+    def save(self, path: str | Path) -> None:
+        """Write the calibration as YAML that `load` reads back."""
+        content = {**self.__dict__, "limits": list(self.limits)}
+        Path(path).write_text(yaml.safe_dump(content, sort_keys=False))
+
+    def blur_gain(self, image_width: int) -> float:
+        """Blur radius per metre of travel, in pixels of an image `image_width` pixels wide."""
+        return self.blur_per_metre * image_width / self.calibration_width
+
+    @overload
+    def blur_radius(self, position: float, focus_position: float, image_width: int) -> float: ...
+    @overload
+    def blur_radius(
+        self, position: float, focus_position: NDArray[np.floating], image_width: int
+    ) -> NDArray[np.floating]: ...
+    def blur_radius(
+        self, position: float, focus_position: float | NDArray[np.floating], image_width: int
+    ) -> float | NDArray[np.floating]:
+        """Signed blur radius, pixels: of objects at `focus_position` with the lens at `position`.
+
+        Negative where the lens stands before (below) the object's focus position.
+        """
+        return (position - focus_position) * self.blur_gain(image_width)
+
+    def travel(self, radius: float, image_width: int) -> float:
+        """Lens travel, metres, that brings an object blurred by `radius` pixels into focus."""
+        return radius / self.blur_gain(image_width)
+
+    def depth_of_field(self, image_width: int) -> float:
+        """Half the depth of field in metres of travel: this far either way still is in focus."""
+        return self.travel(self.depth_of_field_px, image_width)
+
+    def magnification(self, position: float) -> float:
+        """Magnification relative to the lens at position 0 (focus breathing)."""
+        return 1.0 + self.breathing_per_metre * position
+
+    @property
+    def reference_position(self) -> float:
+        """The position with the narrowest field of view, metres.
+
+        Frames are brought to its magnification before anything else looks at them, because
+        its view is the one that the frames of every other position cover completely.
+        """
+        return max(self.limits, key=self.magnification)
+
+    def breathing_scale(self, position: float) -> float:
+        """Scale about the image centre, >= 1, that brings a frame to the reference magnification."""
+        return self.magnification(self.reference_position) / self.magnification(position)
+
+    def steps(self, metres: float) -> float:
+        """Motor steps of a travel or position in metres."""
+        return metres / self.metres_per_step
+
+    def within_limits(self, position: float) -> float:
+        """Return `position`, moved to the nearest limit if it lies outside.
+
+        Raises:
+            ValueError: `position` is not finite.
+        """
+        if not np.isfinite(position):
+            raise ValueError(f"lens position must be a finite number of metres, got {position}")
+        return float(min(max(position, self.limits[0]), self.limits[1]))

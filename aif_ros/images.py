@@ -59,4 +59,6 @@ def to_uint8(image: Image) -> NDArray[np.uint8]:
 
 def to_gray(image: Image) -> Image:
     """Luma (H, W) of an RGB or mono float image (Rec. 601 weights, as OpenCV's)."""
-    return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    if image.ndim == 2:
+        return image
+    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32, copy=False)

@@ -1,0 +1,1 @@
+"""How blurred each part of an image is, and searches that bring a window into focus."""

@@ -1,0 +1,1 @@
+"""The graph of nodes, described once, and the runners that start it."""

@@ -1,0 +1,1 @@
+"""Agents that choose where to focus next, and when to stop."""

@@ -1,0 +1,1 @@
+"""Cameras and focus lenses: simulated, recorded and real."""

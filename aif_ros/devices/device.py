@@ -47,14 +47,14 @@ class Camera(Protocol):
         ...
 
 
-class EndOfRecording(DeviceError):
+class EndOfRecording(DeviceError):  # noqa: N818 (an end, not a fault)
     """A recorded source has no further image."""
 
 
 class FocusLens(Protocol):
-    """A lens, or Z stage, with motorised focus. Every backend passes `test/devices/lens_contract.py`.
+    """A lens, or Z stage, with motorised focus; positions are absolute, metres of travel.
 
-    Positions are absolute, metres of travel.
+    Every backend passes `test/devices/lens_contract.py`.
     """
 
     @property
@@ -66,7 +66,7 @@ class FocusLens(Protocol):
         """Start moving to `position` and return at once; a new command replaces an unfinished one.
 
         Raises:
-            ValueError: `position` is not finite or lies outside the limits (the lens stays as it is).
+            ValueError: `position` is not finite or lies outside the limits; nothing moves.
             DeviceError: the lens does not answer, or is closed.
         """
         ...

@@ -1,0 +1,1 @@
+"""Merging frames of different focus into one all-in-focus image."""

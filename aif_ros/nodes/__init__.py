@@ -1,0 +1,1 @@
+"""ROS 2 nodes: messages in, one core object called, messages out."""

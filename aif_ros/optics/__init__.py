@@ -1,0 +1,1 @@
+"""The calibrated lens and how it renders a scene."""

@@ -53,11 +53,17 @@ class LensModel:
                 raise CalibrationError(f"{key} must be a positive number, got {value!r}")
         low, high = self.limits
         if not (np.isfinite(low) and np.isfinite(high) and low < high):
-            raise CalibrationError(f"limits must be [low, high] in metres with low < high, got {self.limits}")
+            raise CalibrationError(
+                f"limits must be [low, high] in metres with low < high, got {self.limits}"
+            )
         if not np.isfinite(self.breathing_per_metre):
-            raise CalibrationError(f"breathing_per_metre must be a number, got {self.breathing_per_metre!r}")
+            raise CalibrationError(
+                f"breathing_per_metre must be a number, got {self.breathing_per_metre!r}"
+            )
         if min(self.magnification(low), self.magnification(high)) <= 0:
-            raise CalibrationError("breathing_per_metre makes the magnification vanish within the limits")
+            raise CalibrationError(
+                "breathing_per_metre makes the magnification vanish within the limits"
+            )
 
     @classmethod
     def load(cls, path: str | Path) -> "LensModel":
@@ -71,7 +77,9 @@ class LensModel:
         try:
             content = yaml.safe_load(path.read_text())
         except OSError as error:
-            raise CalibrationError(f"cannot read lens calibration {path}: {error.strerror}") from error
+            raise CalibrationError(
+                f"cannot read lens calibration {path}: {error.strerror}"
+            ) from error
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise CalibrationError(f"lens calibration {path} is not valid YAML: {error}") from error
         if not isinstance(content, Mapping):
@@ -90,10 +98,14 @@ class LensModel:
                 raise CalibrationError(f"key '{key}' is missing")
         for key in content:
             if key not in required + optional:
-                raise CalibrationError(f"key '{key}' is unknown; known: {', '.join(required + optional)}")
+                raise CalibrationError(
+                    f"key '{key}' is unknown; known: {', '.join(required + optional)}"
+                )
         limits = content["limits"]
         if not (isinstance(limits, list) and len(limits) == 2):
-            raise CalibrationError(f"key 'limits' must be a list [low, high] in metres, got {limits!r}")
+            raise CalibrationError(
+                f"key 'limits' must be a list [low, high] in metres, got {limits!r}"
+            )
         numbers = {key: content[key] for key in content if key not in ("name", "limits")}
         numbers |= {"limits[0]": limits[0], "limits[1]": limits[1]}
         for key, value in numbers.items():
@@ -104,7 +116,9 @@ class LensModel:
                 raise CalibrationError(f"key '{key}' must be a number, got {value!r}") from None
         low, high = numbers.pop("limits[0]"), numbers.pop("limits[1]")
         width = int(numbers.pop("calibration_width"))
-        return cls(name=str(content["name"]), limits=(low, high), calibration_width=width, **numbers)
+        return cls(
+            name=str(content["name"]), limits=(low, high), calibration_width=width, **numbers
+        )
 
     def save(self, path: str | Path) -> None:
         """Write the calibration as YAML that `load` reads back."""
@@ -152,7 +166,7 @@ class LensModel:
         return max(self.limits, key=self.magnification)
 
     def breathing_scale(self, position: float) -> float:
-        """Scale about the image centre, >= 1, that brings a frame to the reference magnification."""
+        """Scale about the image centre, >= 1, that brings a frame into the reference geometry."""
         return self.magnification(self.reference_position) / self.magnification(position)
 
     def steps(self, metres: float) -> float:

@@ -1,0 +1,1 @@
+"""What a camera can look at, and its ground truth."""

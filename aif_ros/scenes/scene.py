@@ -15,8 +15,9 @@ class SceneError(ValueError):
 
 @dataclass(frozen=True)
 class SceneView:
-    """A scene as it is at one moment, all of it sharp. Ground truth: only the simulated camera,
-    the trainers and the scorers may hold one.
+    """A scene as it is at one moment, all of it sharp: ground truth.
+
+    Only the simulated camera, the trainers and the scorers may hold one.
 
     Attributes:
         image: sharp picture, (H, W, 3) RGB or (H, W) mono, float32 in [0, 1], gamma-encoded,

@@ -1,0 +1,231 @@
+"""Cameras and recordings that OpenCV opens: device index, URL, video file, folder of pictures."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import cv2
+from numpy.typing import NDArray
+
+from aif_ros.devices.clock import Clock
+from aif_ros.devices.device import Camera, Capture, DeviceError, EndOfRecording
+from aif_ros.devices.image_files import image_files, read_image
+
+
+class LiveCamera:
+    """A running camera: a device index or a stream.
+
+    A thread of its own empties the driver's queue, so that a slow caller gets the newest picture
+    and its true time instead of one that has waited in line.
+
+    Args:
+        source: device index, path of a device, or URL.
+        clock: where the stamps come from.
+        delay: seconds from the middle of the exposure to the picture's arrival, subtracted from
+            the stamps; depends on camera and driver.
+        timeout: seconds without a picture after which the camera counts as gone.
+
+    Raises:
+        DeviceError: it cannot be opened or gives no picture.
+    """
+
+    def __init__(
+        self, source: int | str, clock: Clock, *, delay: float = 0.0, timeout: float = 5.0
+    ) -> None:
+        self._source = source
+        self._clock = clock
+        self._delay = round(delay * 1e9)
+        self._timeout = timeout
+        self._video = cv2.VideoCapture(source)
+        if not self._video.isOpened():
+            raise DeviceError(
+                f"cannot open camera {source!r}: see that it is connected, that no other program "
+                "uses it, and that you may read it"
+            )
+        self._changed = threading.Condition()
+        self._newest: Capture | None = None
+        self._fault: str | None = None
+        self._reader = threading.Thread(target=self._read, name=f"camera {source}", daemon=True)
+        self._reader.start()
+        try:
+            # The driver may not say the size beforehand: look at a picture.
+            image = self.capture().image
+        except DeviceError:
+            self.close()
+            raise
+        self._size = (image.shape[1], image.shape[0])
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of its images, pixels."""
+        return self._size
+
+    def capture(self) -> Capture:
+        """Return the newest picture not yet returned; waits for one if there is none."""
+        with self._changed:
+            came = self._changed.wait_for(lambda: self._newest or self._fault, self._timeout)
+            if self._fault is not None:
+                raise DeviceError(self._fault)
+            if not came or self._newest is None:
+                raise DeviceError(f"camera {self._source!r} gave no picture in {self._timeout:g} s")
+            capture, self._newest = self._newest, None
+            return capture
+
+    def close(self) -> None:
+        """Let go of the camera."""
+        with self._changed:
+            self._fault = f"camera {self._source!r} is closed: open it again"
+            self._changed.notify_all()
+        # A driver can hang in a read; it must not take the program with it.
+        self._reader.join(self._timeout)
+
+    def _read(self) -> None:
+        while self._fault is None:
+            good, image = self._video.read()
+            stamp = self._clock.now() - self._delay
+            with self._changed:
+                if self._fault is None:
+                    if good:
+                        self._newest = Capture(_to_rgb(image), stamp)
+                    else:
+                        self._fault = f"camera {self._source!r} is gone: see its connection, then open it again"
+                self._changed.notify_all()
+        self._video.release()
+
+
+class VideoFile:
+    """A video file, played at its own frame rate.
+
+    Args:
+        path: the file.
+        clock: where the stamps come from.
+
+    Raises:
+        DeviceError: it does not exist or cannot be decoded.
+    """
+
+    def __init__(self, path: str | Path, clock: Clock) -> None:
+        self._path = Path(path)
+        if not self._path.is_file():
+            raise DeviceError(f"there is no video file {self._path}")
+        self._video = cv2.VideoCapture(str(self._path))
+        good, image = self._video.read()
+        if not good:
+            raise DeviceError(f"{self._path} cannot be decoded as a video")
+        self._pending: NDArray[Any] | None = image
+        self._size = (image.shape[1], image.shape[0])
+        self._pace = _Pace(clock, self._video.get(cv2.CAP_PROP_FPS))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of its images, pixels."""
+        return self._size
+
+    def capture(self) -> Capture:
+        """Return the next picture of the recording when its time has come."""
+        if not self._video.isOpened():
+            raise DeviceError(f"{self._path} is closed: open it again")
+        image, self._pending = self._pending, None
+        if image is None:
+            good, image = self._video.read()
+            if not good:
+                raise EndOfRecording(f"{self._path} has been played to its end")
+        return Capture(_to_rgb(image), self._pace.wait())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._video.release()
+
+
+class ImageFolder:
+    """A folder of pictures, played in the order of their names.
+
+    Args:
+        folder: the folder.
+        clock: where the stamps come from.
+        frame_rate: pictures per second.
+
+    Raises:
+        DeviceError: it does not exist, holds no picture, or the first one cannot be read.
+    """
+
+    def __init__(self, folder: str | Path, clock: Clock, *, frame_rate: float = 10.0) -> None:
+        self._folder = Path(folder)
+        self._files = image_files(folder)
+        first = read_image(self._files[0])
+        self._size = (first.shape[1], first.shape[0])
+        self._next = 0
+        self._pace = _Pace(clock, frame_rate)
+        self._closed = False
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of its images, pixels."""
+        return self._size
+
+    def capture(self) -> Capture:
+        """Return the next picture; an unreadable one is an error, the one after it can be had."""
+        if self._closed:
+            raise DeviceError(f"{self._folder} is closed: open it again")
+        if self._next == len(self._files):
+            raise EndOfRecording(f"{self._folder} has been played to its end")
+        file = self._files[self._next]
+        self._next += 1
+        image = read_image(file)
+        if (image.shape[1], image.shape[0]) != self._size:
+            raise DeviceError(
+                f"{file} is {image.shape[1]}x{image.shape[0]}, but {self._files[0]} is "
+                f"{self._size[0]}x{self._size[1]}: all pictures must have one size"
+            )
+        return Capture(image, self._pace.wait())
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        self._closed = True
+
+
+def open_camera(source: str, clock: Clock) -> Camera:
+    """Open a camera or recording by name.
+
+    Args:
+        source: device index ("0"), path of a device ("/dev/video0"), URL, video file, or folder
+            of pictures.
+        clock: where the stamps come from.
+
+    Raises:
+        DeviceError: it cannot be opened; the message says what to do.
+    """
+    if source.isdecimal():
+        return LiveCamera(int(source), clock)
+    if "://" in source or Path(source).is_char_device():
+        return LiveCamera(source, clock)
+    if Path(source).is_dir():
+        return ImageFolder(source, clock)
+    if Path(source).exists():
+        return VideoFile(source, clock)
+    raise DeviceError(
+        f"there is no camera {source!r}: give a device index (0), the path of a device, a URL, "
+        "a video file, or a folder of pictures"
+    )
+
+
+class _Pace:
+    """Lets recorded pictures come at equal intervals from the first one on."""
+
+    def __init__(self, clock: Clock, frame_rate: float) -> None:
+        self._clock = clock
+        # Containers without a frame rate report 0 or nonsense.
+        self._period = round(1e9 / (frame_rate if 0.1 <= frame_rate <= 1000 else 30.0))
+        self._due: int | None = None
+
+    def wait(self) -> int:
+        """Sleep until the next picture is due and return the time, nanoseconds."""
+        now = self._clock.now()
+        self._due = now if self._due is None else max(now, self._due)
+        self._clock.sleep((self._due - now) * 1e-9)
+        stamp, self._due = self._due, self._due + self._period
+        return stamp
+
+
+def _to_rgb(image: NDArray[Any]) -> NDArray[Any]:
+    return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

@@ -46,7 +46,8 @@ class SimulatedLens:
         start: position at first, metres; default: the lower limit.
         rests: the only positions it can rest at, metres, ascending (a recorded stack has no
             picture elsewhere); default: every whole step from the lower limit, and the upper limit.
-        stall_timeout: seconds past its due time after which a move that does not arrive is an error.
+        stall_timeout: seconds past its due time after which a move that has not arrived is an
+            error.
 
     Raises:
         ValueError: a number is out of range.
@@ -108,8 +109,8 @@ class SimulatedLens:
         due = self._move.end + self._settling
         if position != self._move.target and now > due + self._stall_timeout:
             raise DeviceError(
-                f"the lens has stalled at {position:.6f} m on its way to {self._move.target:.6f} m: "
-                "see that nothing blocks it, then command it again"
+                f"the lens has stalled at {position:.6f} m on its way to "
+                f"{self._move.target:.6f} m: see that nothing blocks it, then command it again"
             )
         return LensState(now, position, self._moving(now))
 

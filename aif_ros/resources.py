@@ -6,13 +6,23 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def share_directory() -> Path:
-    """Folder that holds `config/` and `launch/`: the installed share or the source checkout."""
+    """Folder that holds `config/` and `launch/`: the source checkout or the installed share.
+
+    Raises:
+        FileNotFoundError: neither is there.
+    """
     source = _PACKAGE.parent
     if (source / "package.xml").exists():
         return source
-    from ament_index_python.packages import get_package_share_directory
-
-    return Path(get_package_share_directory("aif_ros"))
+    # colcon, Debian packages and pip all install to PREFIX/lib/python*/*-packages/aif_ros.
+    for prefix in _PACKAGE.parents:
+        share = prefix / "share" / "aif_ros"
+        if (share / "package.xml").exists():
+            return share
+    raise FileNotFoundError(
+        f"the configuration of aif_ros is not installed beside {_PACKAGE}: "
+        "install the package with colcon build or pip install"
+    )
 
 
 def default_lens_calibration() -> Path:

@@ -6,7 +6,8 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 NAME = "aif_ros"
-ROOT = Path(__file__).parent
+# colcon --symlink-install runs this file through a link from its build folder.
+ROOT = Path(__file__).resolve().parent
 
 
 def version() -> str:

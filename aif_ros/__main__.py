@@ -1,6 +1,6 @@
 """Command line of aif_ros: an all-in-focus camera from any camera with motorised focus.
 
-examples:
+Examples:
   aif demo                          run the whole loop on a photographed scene, write a report
   aif run --agent sweep             the closed loop on a simulated camera, without ROS
   aif stack photos/ -o sharp.png    fuse a focal stack from disk

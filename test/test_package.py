@@ -1,0 +1,132 @@
+"""The package as others get it: its files, its dependencies and its import rules."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+import zipfile
+from pathlib import Path
+
+import pytest
+from importlinter.cli import lint_imports
+
+import aif_ros
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Import name -> rosdep key, where they differ.
+ROSDEP_KEYS = {
+    "cv2": "python3-opencv",
+    "PIL": "python3-pil",
+    "yaml": "python3-yaml",
+    "serial": "python3-serial",
+}
+# Not in rosdep: package.xml says how to get them, and the code that needs them says so too.
+WITHOUT_KEY = {"safetensors", "tifffile"}
+
+
+def third_party_imports():
+    """Top-level modules the package imports that come neither from Python nor from itself."""
+    found = set()
+    for path in (ROOT / "aif_ros").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                found.add(node.module.partition(".")[0])
+    return found - set(sys.stdlib_module_names) - {"aif_ros"}
+
+
+def package_xml():
+    return ET.parse(ROOT / "package.xml").getroot()
+
+
+def requirements(name):
+    lines = (ROOT / name).read_text().splitlines()
+    return [line for line in lines if line and not line.startswith(("#", "-r"))]
+
+
+def test_package_xml_declares_every_import():
+    declared = {element.text for element in package_xml().iter("exec_depend")}
+    for module in third_party_imports() - WITHOUT_KEY:
+        key = ROSDEP_KEYS.get(module)
+        assert declared & {key, module, f"python3-{module}", f"python3-{module}-pip"}, (
+            f"package.xml lacks {module}"
+        )
+
+
+def test_package_xml_agrees_with_the_package():
+    root = package_xml()
+    assert root.findtext("version") == aif_ros.__version__
+    assert root.findtext("license") == "Apache-2.0"
+    # colcon takes a package with a malformed address for plain Python, without a word.
+    assert re.fullmatch(r"[\w.+-]+@[\w-]+(\.[\w-]+)+", root.find("maintainer").get("email"))
+    keys = [element.text for element in root.iter("exec_depend")]
+    assert len(keys) == len(set(keys))
+
+
+def test_requirements_are_pinned_and_equal_on_both_distributions():
+    files = [path.name for path in ROOT.glob("requirements*.txt")]
+    for name in files:
+        for line in requirements(name):
+            assert re.fullmatch(r"[\w.-]+==[\w.]+", line), f"{name}: {line} is not pinned"
+
+    def wheels(name, distribution):
+        return {line.split("==")[0].replace(distribution, "") for line in requirements(name)}
+
+    assert wheels("requirements.txt", "jazzy") == wheels("requirements-kilted.txt", "kilted")
+
+
+@pytest.mark.parametrize(
+    "script", ["scripts/demo", "scripts/test", "scripts/environment", ".ci/run"]
+)
+def test_scripts_are_executable_bash(script):
+    assert (ROOT / script).stat().st_mode & 0o111
+    subprocess.run(["bash", "-n", ROOT / script], check=True)
+
+
+def test_import_rules(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    assert lint_imports(no_cache=True) == 0, capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The package's wheel, built from a copy so that the checkout stays clean."""
+    folder = tmp_path_factory.mktemp("source")
+    for name in ("aif_ros", "config", "launch", "resource"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.py", "setup.cfg", "package.xml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder / name)
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder / "dist"],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
+    with zipfile.ZipFile(next((folder / "dist").glob("*.whl"))) as archive:
+        yield archive
+
+
+def test_wheel_holds_every_file_the_package_needs(wheel):
+    names = wheel.namelist()
+    for path in (ROOT / "aif_ros").rglob("*"):
+        if path.is_file() and path.suffix != ".pyc":
+            assert str(path.relative_to(ROOT)) in names
+    shared = {name.partition("/data/share/")[2] for name in names}
+    assert "ament_index/resource_index/packages/aif_ros" in shared
+    assert "aif_ros/package.xml" in shared
+    for folder in ("config", "launch"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.is_file() and path.suffix != ".pyc":
+                assert f"aif_ros/{path.relative_to(ROOT)}" in shared
+
+
+def test_every_node_has_an_executable(wheel):
+    name = next(name for name in wheel.namelist() if name.endswith("entry_points.txt"))
+    scripts = wheel.read(name).decode()
+    assert "aif = aif_ros.__main__:main" in scripts
+    for path in (ROOT / "aif_ros" / "nodes").glob("*_node.py"):
+        assert f"{path.stem} = aif_ros.nodes.{path.stem}:main" in scripts

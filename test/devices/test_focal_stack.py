@@ -1,0 +1,156 @@
+import cv2
+import numpy as np
+import pytest
+from camera_contract import CameraContract
+from lens_contract import LensContract
+
+from aif_ros.devices.clock import SimulatedClock
+from aif_ros.devices.device import DeviceError
+from aif_ros.devices.focal_stack import FocalStack, is_focal_stack
+from aif_ros.devices.simulated_camera import SimulatedCamera
+from aif_ros.devices.simulated_lens import SimulatedLens
+
+
+def write_slices(folder, count=5, suffix=".png", dtype=np.uint8, shape=(6, 8, 3)):
+    """Slice k is filled with 10 k (blue 10 k + 1)."""
+    folder.mkdir(exist_ok=True)
+    for index in range(count):
+        image = np.full(shape, 10 * index, dtype)
+        if len(shape) == 3:
+            image[..., 0] += 1
+        assert cv2.imwrite(str(folder / f"slice{index}{suffix}"), image)
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_slices(tmp_path / "stack")
+
+
+@pytest.fixture
+def clock():
+    return SimulatedClock(1_700_000_000 * 10**9)
+
+
+@pytest.fixture
+def stack(folder):
+    return FocalStack(folder)
+
+
+@pytest.fixture
+def lens(stack, clock):
+    return SimulatedLens(stack.lens_model(), clock, rests=stack.positions)
+
+
+@pytest.fixture
+def camera(stack, clock, lens):
+    return SimulatedCamera(stack, clock, lens)
+
+
+class TestReplayAsCamera(CameraContract):
+    pass
+
+
+class TestReplayAsLens(LensContract):
+    resolution = 1.5e-3 / 8
+
+
+def test_replay_shows_the_slice_the_lens_is_at(stack, camera, lens, clock):
+    for target, shown in ((0.0, 0), (0.75e-3, 20), (0.8e-3, 20), (1.5e-3, 40)):
+        lens.move_to(target)
+        clock.sleep(1.0)
+        assert camera.capture().image[0, 0].tolist() == [shown, shown, shown + 1]
+
+
+def test_positions_are_spaced_equally_over_the_travel(stack):
+    np.testing.assert_allclose(stack.positions, np.linspace(0, 1.5e-3, 5))
+
+
+def test_near_slices_are_at_the_higher_positions(folder):
+    (folder / "info.yaml").write_text("order: near to far; as told by the file names\n")
+    stack = FocalStack(folder)
+    assert stack.positions[0] == 0.0
+    assert stack.files[0].name == "slice4.png"
+
+
+def test_positions_of_the_info_file_are_used(folder):
+    (folder / "info.yaml").write_text("positions: [3.0e-4, 2.0e-4, 1.0e-4, 5.0e-5, 0.0]\n")
+    stack = FocalStack(folder)
+    assert stack.positions.tolist() == [0.0, 5e-5, 1e-4, 2e-4, 3e-4]
+    assert stack.files[0].name == "slice4.png"
+    assert stack.lens_model().limits == (0.0, 3e-4)
+
+
+def test_numbers_in_names_count_as_numbers(tmp_path):
+    stack = FocalStack(write_slices(tmp_path, count=12))
+    assert [file.stem for file in stack.files][-3:] == ["slice9", "slice10", "slice11"]
+
+
+def test_lens_model_lets_depths_of_field_of_neighbours_touch(stack):
+    model = stack.lens_model()
+    pitch = stack.positions[1]
+    assert 2 * model.depth_of_field(stack.size[0]) == pytest.approx(pitch)
+    assert model.metres_per_step == pytest.approx(pitch)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_sixteen_bit_mono_slices(tmp_path, suffix):
+    folder = write_slices(tmp_path, suffix=suffix, dtype=np.uint16, shape=(6, 8))
+    image = FocalStack(folder).read(1)
+    assert image.dtype == np.uint16
+    assert image.shape == (6, 8)
+
+
+class TestFaults:
+    def test_no_folder(self, tmp_path):
+        with pytest.raises(DeviceError, match="no folder .*nowhere"):
+            FocalStack(tmp_path / "nowhere")
+
+    def test_no_picture(self, tmp_path):
+        with pytest.raises(DeviceError, match="no picture"):
+            FocalStack(tmp_path)
+
+    def test_one_picture(self, tmp_path):
+        with pytest.raises(DeviceError, match="at least two"):
+            FocalStack(write_slices(tmp_path, count=1))
+
+    @pytest.mark.parametrize("content", [b"", b"no picture", None])
+    def test_unreadable_slice_is_named(self, folder, content):
+        file = folder / "slice2.png"
+        file.write_bytes(file.read_bytes()[:40] if content is None else content)
+        stack = FocalStack(folder)
+        with pytest.raises(DeviceError, match=r"slice2\.png"):
+            stack.read(2)
+        assert stack.read(3) is not None
+
+    def test_slice_of_another_size_is_named(self, folder):
+        cv2.imwrite(str(folder / "slice2.png"), np.zeros((7, 8, 3), np.uint8))
+        with pytest.raises(DeviceError, match=r"slice2\.png has shape \(7, 8, 3\)"):
+            FocalStack(folder).read(2)
+
+    @pytest.mark.parametrize(
+        "content, message",
+        [
+            ("positions: [1, 2]", "each of the 5"),
+            ("positions: [1, 2, 3, 4, .nan]", "finite"),
+            ("positions: [1, 2, 3, 4, 4]", "twice"),
+            ("positions: [1, 2, 3, 4, many]", "list of numbers"),
+            ("- 1", "mapping"),
+            ("{", "cannot read"),
+        ],
+    )
+    def test_malformed_info_is_named(self, folder, content, message):
+        (folder / "info.yaml").write_text(content)
+        with pytest.raises(DeviceError, match=rf"info\.yaml.*{message}|{message}.*info\.yaml"):
+            FocalStack(folder)
+
+
+def test_is_focal_stack(folder, tmp_path):
+    assert is_focal_stack(folder)
+    assert not is_focal_stack(folder / "slice0.png")
+    scene = tmp_path / "scene"
+    scene.mkdir()
+    for name in ("image.png", "depth.png"):
+        cv2.imwrite(str(scene / name), np.zeros((4, 4), np.uint8))
+    assert not is_focal_stack(scene)
+    assert not is_focal_stack(tmp_path / "nowhere")

@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+
+from aif_ros.devices.device import Capture
+from aif_ros.devices.timeline import LensTimeline
+from aif_ros.frame import LensState
+
+MS = 10**6
+START = 1_700_000_000 * 10**9
+
+
+def state(ms, position, moving=False):
+    return LensState(START + ms * MS, position, moving)
+
+
+def capture(ms):
+    return Capture(np.zeros((2, 2), np.uint8), START + ms * MS)
+
+
+def timeline(*states, **options):
+    result = LensTimeline(**options)
+    for each in states:
+        result.add(each)
+    return result
+
+
+def test_a_frame_between_resting_states_is_still():
+    frame = timeline(state(0, 0.3), state(20, 0.3)).frame(capture(10))
+    assert frame.position == 0.3
+    assert not frame.moving
+    assert frame.stamp == START + 10 * MS
+
+
+def test_a_frame_newer_than_the_states_must_wait():
+    history = timeline(state(0, 0.3), exposure_time=0.010)
+    assert timeline().frame(capture(0)) is None
+    assert history.frame(capture(-4)) is None
+    assert not history.covers(capture(-4))
+    history.add(state(1, 0.3))
+    assert history.frame(capture(-4)) is not None
+
+
+def test_a_frame_older_than_the_states_may_not_be_used():
+    frame = timeline(state(0, 0.3), state(20, 0.3)).frame(capture(-10))
+    assert frame.moving
+    assert frame.position == 0.3
+
+
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        (state(0, 0.3, moving=True), state(20, 0.3)),
+        (state(0, 0.3), state(20, 0.3, moving=True)),
+        (state(0, 0.3), state(20, 0.5)),
+    ],
+)
+def test_motion_on_either_side_of_the_exposure_counts(before, after):
+    assert timeline(before, after).frame(capture(10)).moving
+
+
+def test_motion_counts_within_the_exposure_only():
+    history = [
+        state(0, 0.0, moving=True),
+        state(20, 0.2),
+        state(40, 0.2),
+        state(60, 0.2, moving=True),
+    ]
+    assert not timeline(*history, exposure_time=0.020).frame(capture(30)).moving
+    assert timeline(*history, exposure_time=0.022).frame(capture(30)).moving
+    assert timeline(*history, exposure_time=0.002).frame(capture(19)).moving
+
+
+def test_a_short_excursion_within_the_exposure_counts():
+    history = timeline(state(0, 0.2), state(10, 0.4), state(20, 0.2), exposure_time=0.018)
+    assert history.frame(capture(10)).moving
+
+
+def test_position_is_interpolated():
+    history = timeline(state(0, 0.0, moving=True), state(20, 0.2, moving=True))
+    assert history.frame(capture(5)).position == pytest.approx(0.05)
+    assert history.position(START + 15 * MS) == pytest.approx(0.15)
+
+
+def test_ends_are_held_and_nothing_is_an_error():
+    history = timeline(state(0, 0.1), state(20, 0.2))
+    assert history.position(START - MS) == 0.1
+    assert history.position(START + 30 * MS) == 0.2
+    with pytest.raises(LookupError):
+        LensTimeline().position(START)
+
+
+def test_late_and_repeated_states_fall_into_place():
+    ordered = [state(0, 0.0), state(10, 0.1, moving=True), state(20, 0.2)]
+    history = timeline(ordered[2], ordered[0], ordered[1], ordered[1], ordered[0])
+    assert history.newest == ordered[2]
+    assert history.position(START + 5 * MS) == pytest.approx(0.05)
+    history.add(state(10, 0.3))
+    assert history.position(START + 10 * MS) == 0.3
+
+
+def test_reports_of_a_resting_lens_may_jitter():
+    states = [state(0, 0.3), state(20, 0.3004)]
+    assert timeline(*states).frame(capture(10)).moving
+    assert not timeline(*states, resolution=0.001).frame(capture(10)).moving
+
+
+def test_history_is_bounded():
+    history = timeline(*(state(i, 0.0) for i in range(50)), capacity=10)
+    assert history.frame(capture(39)).moving  # forgotten
+    assert not history.frame(capture(41)).moving

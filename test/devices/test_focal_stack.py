@@ -103,7 +103,7 @@ def test_sixteen_bit_mono_slices(tmp_path, suffix):
 
 class TestFaults:
     def test_no_folder(self, tmp_path):
-        with pytest.raises(DeviceError, match="no folder .*nowhere"):
+        with pytest.raises(DeviceError, match=r"no folder .*nowhere"):
             FocalStack(tmp_path / "nowhere")
 
     def test_no_picture(self, tmp_path):

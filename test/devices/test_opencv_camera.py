@@ -179,7 +179,7 @@ class TestLiveCamera(CameraContract):
 
 
 def test_unknown_sources_are_told_apart(tmp_path, clock):
-    with pytest.raises(DeviceError, match="there is no camera .*device index"):
+    with pytest.raises(DeviceError, match=r"there is no camera .*device index"):
         open_camera(str(tmp_path / "nowhere.mp4"), clock)
     with pytest.raises(DeviceError, match="no picture"):
         open_camera(str(tmp_path), clock)

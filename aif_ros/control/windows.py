@@ -1,0 +1,29 @@
+"""Focus windows: blocks of cells, and the pixels under them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aif_ros.autofocus.blur import BlurMap
+from aif_ros.frame import Window
+
+Block = tuple[slice, slice]
+"""Rows and columns of a grid of cells."""
+
+
+def heaviest_block(weight: NDArray[np.floating], share: float) -> Block:
+    """Return the block of cells with the largest sum; its sides are a share of the grid's."""
+    rows, columns = weight.shape
+    height, width = max(1, round(rows * share)), max(1, round(columns * share))
+    sums = np.pad(weight, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
+    blocks = (sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width]) + sums[
+        :-height, :-width
+    ]
+    row, column = np.unravel_index(blocks.argmax(), blocks.shape)
+    return slice(int(row), int(row) + height), slice(int(column), int(column) + width)
+
+
+def pixels(blur: BlurMap, block: Block) -> Window:
+    """Return the pixels under a block of cells."""
+    first = blur.window(block[0].start, block[1].start)
+    last = blur.window(block[0].stop - 1, block[1].stop - 1)
+    return Window(first.x, first.y, last.x + last.width - first.x, last.y + last.height - first.y)

@@ -54,11 +54,9 @@ def to_float(image: NDArray[Any]) -> Image:
 
 def to_uint8(image: Image) -> NDArray[np.uint8]:
     """Round `float32` in [0, 1] to 8 bits; values outside are clipped."""
-    return cv2.convertScaleAbs(np.clip(image, 0.0, 1.0), alpha=255.0).astype(np.uint8, copy=False)
+    return cv2.convertScaleAbs(np.clip(image, 0.0, 1.0), alpha=255.0)
 
 
 def to_gray(image: Image) -> Image:
     """Luma (H, W) of an RGB or mono float image (Rec. 601 weights, as OpenCV's)."""
-    if image.ndim == 2:
-        return image
-    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32, copy=False)
+    return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)

@@ -50,19 +50,23 @@ class PlannerAgent:
             position = self._coverage.farthest(self._lens_model.limits)
             return Action(position, None, "nothing to see yet, looking elsewhere")
         positions = self._posterior.positions
-        blurred = np.where(known, 1.0 - observation.fused.in_focus, 0.0)
-        occupied = blurred[..., None] * self._posterior.probability
-        # gain[k, g]: sharpness that a capture at position k adds to a cell in focus at g
-        gain = np.maximum(
-            0.0,
-            self._loss(self._coverage.distance(positions), width)[None, :]
-            - self._loss(np.abs(positions[:, None] - positions[None, :]), width),
+        lost = self._loss(self._coverage.distance(positions), width)
+        # Bayes: J is blurred where the focus position is not covered, sharp where it is.
+        sharp = np.clip(observation.fused.in_focus[known], 0.02, 0.98)[:, None]
+        occupied = self._posterior.probability[known] * (
+            (1.0 - sharp) * lost + sharp * (1.0 - lost)
         )
-        expected = gain @ occupied.sum(axis=(0, 1)) / known.sum()
+        occupied /= occupied.sum(axis=-1, keepdims=True)
+        # gain[k, g]: sharpness that a capture at position k adds to a cell in focus at g
+        lost_then = self._loss(np.abs(positions[:, None] - positions[None, :]), width)
+        gain = np.maximum(0.0, lost[None, :] - lost_then)
+        expected = gain @ occupied.mean(axis=0)
         best = int(expected.argmax())
         if expected[best] < self._stop_gain:
             return Action(None, None, f"another capture would gain {expected[best]:.1%}")
-        block = heaviest_block(occupied @ gain[best], self._window_share)
+        cells = np.zeros(known.shape)
+        cells[known] = occupied @ gain[best]
+        block = heaviest_block(cells, self._window_share)
         return Action(
             float(positions[best]),
             pixels(observation.frame, block),

@@ -58,6 +58,7 @@ class FocusMemory:
         candidates = len(self.positions)
         self.belief = np.zeros((scenes, cells, candidates), np.float32)
         self._age = np.zeros((scenes, candidates), np.float32)
+        self._captured = np.zeros((scenes, candidates), bool)
         self._known = np.zeros((scenes, cells), bool)
         self._blurred = np.zeros((scenes, cells), np.float32)
         self._position = np.zeros(scenes, np.float32)
@@ -68,6 +69,7 @@ class FocusMemory:
         """Begin anew with the scenes marked in `which` (scenes,)."""
         self.belief[which] = 1.0 / len(self.positions)
         self._age[which] = np.inf
+        self._captured[which] = False
         self._known[which] = False
         self._blurred[which] = 1.0
         self.frames[which] = 0
@@ -110,8 +112,20 @@ class FocusMemory:
         self._blurred = np.where(told, 1 - np.where(told, fused_in_focus, 0), self._blurred)
         self._blurred = self._blurred.astype(np.float32)
         self._age[np.abs(self.positions - position[:, None]) <= self.depth_of_field] = 0
+        if self.dynamic:
+            self._captured[:] = False
+        nearest = np.abs(self.positions - position[:, None]).argmin(axis=1)
+        self._captured[np.arange(len(nearest)), nearest] = True
         self._position = position
         self.frames += 1
+
+    @property
+    def barred(self) -> NDArray[np.bool_]:
+        """(scenes, candidates) where another frame is of no use: where one was taken.
+
+        In moving scenes only where the lens stands now does not count as somewhere to go.
+        """
+        return self._captured
 
     @property
     def known_share(self) -> Array:

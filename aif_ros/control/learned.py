@@ -1,0 +1,93 @@
+"""The agent trained by reinforcement learning."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from aif_ros.control.agent import Action, Observation
+from aif_ros.control.coverage import Coverage
+from aif_ros.control.focus_memory import FocusMemory
+from aif_ros.control.policy_network import PolicyNetwork
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.resources import weights_directory
+
+
+def load_policy(path: Path | None = None) -> PolicyNetwork:
+    """Read a trained policy; default the one that is shipped.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it holds something else.
+    """
+    path = weights_directory() / "policy.safetensors" if path is None else path
+    network = PolicyNetwork()
+    try:
+        network.load_state_dict(load_file(path))
+    except (RuntimeError, SafetensorError) as error:
+        raise ValueError(f"{path} holds no policy of this version: {error}") from error
+    return network.eval()
+
+
+class LearnedAgent:
+    """Remembers what each look has told and lets a trained network choose, or stop.
+
+    Args:
+        lens_model: of the lens in use.
+        dynamic: whether the scene may move: then it never stops and forgets by and by.
+        network: the policy; default the one that is shipped.
+    """
+
+    def __init__(
+        self,
+        lens_model: LensModel,
+        *,
+        dynamic: bool = False,
+        network: PolicyNetwork | None = None,
+    ) -> None:
+        self._lens_model = lens_model
+        self._dynamic = dynamic
+        self._network = load_policy() if network is None else network
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all looks."""
+        self._memory: FocusMemory | None = None
+        self._coverage = Coverage()
+
+    def act(self, observation: Observation) -> Action:
+        """Choose by the network's highest rating."""
+        frame, fused = observation.frame, observation.fused
+        if self._memory is None:
+            self._memory = FocusMemory(
+                self._lens_model, frame.image_size[0], 1, frame.radius.size, self._dynamic
+            )
+        memory = self._memory
+        self._coverage.add(observation.position)
+        memory.update(
+            frame.radius.reshape(1, -1),
+            frame.uncertainty.reshape(1, -1),
+            fused.in_focus.reshape(1, -1),
+            np.array([observation.position]),
+        )
+        if memory.known_share[0] == 0:
+            position = self._coverage.farthest(self._lens_model.limits)
+            return Action(position, None, "nothing to see yet, looking elsewhere")
+        with torch.inference_mode():
+            logits, _ = self._network(torch.from_numpy(memory.features()))
+        rating = logits[0].numpy()
+        rating[:-1][memory.barred[0]] = -np.inf
+        if self._dynamic:
+            rating[-1] = -np.inf
+        best = int(rating.argmax())
+        lacking = float(memory.lacking.mean())
+        if best == len(memory.positions):
+            return Action(None, None, f"no capture is worth its time, {lacking:.1%} blurred")
+        candidate = np.array([best])
+        return Action(
+            float(memory.positions[best]),
+            frame.window(*divmod(int(memory.window(candidate)[0]), frame.shape[1])),
+            f"expected to sharpen {memory.gain()[0, best]:.1%} of the picture",
+        )

@@ -1,0 +1,346 @@
+"""The focus-control task: what an agent is trained and scored on, without pictures.
+
+`FocusSimulation` runs a batch of scenes at once and is what `train policy` uses.
+`FocusEnvironment` shows one of them through Gymnasium's interface, for any learner.
+
+A scene is a map of focus positions; a frame blurs each point by its distance to focus; J keeps
+for each point the sharpest frame since something else came to be seen there. The agent is shown
+readings of both with the errors of the blur estimator, never the truth.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from aif_ros.control.focus_memory import candidate_positions
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.training.blur_stand_in import BlurStandIn, assumed
+from aif_ros.training.focus_scenes import SceneBatch
+
+Array = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the agent is up against.
+
+    Attributes:
+        dynamic: whether scenes move; such an episode lasts `horizon` and cannot be stopped.
+        grid: (rows, columns) of the blur maps.
+        frame_cost: what one more frame must gain to be worth it, dB of J.
+        frame_limit: frames of a still episode at most.
+        horizon: length of a moving episode, seconds.
+        frame_rate: frames per second.
+        lens_speed: metres of travel per second.
+        settling_time: seconds after a move.
+        fair_psnr: PSNR of J in moving scenes that is worth nothing either way, dB.
+        noise_error: mean squared error of a sharp point of J.
+        blur_error: mean squared error that blur without end adds.
+        blur_scale: blur radius, pixels, that adds half of it.
+    """
+
+    dynamic: bool = False
+    grid: tuple[int, int] = (8, 10)
+    frame_cost: float = 0.1
+    frame_limit: int = 40
+    horizon: float = 3.0
+    frame_rate: float = 30.0
+    lens_speed: float = 5e-3
+    settling_time: float = 0.02
+    fair_psnr: float = 34.0
+    noise_error: float = 2e-4
+    blur_error: float = 6e-3
+    blur_scale: float = 7.0
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What the agent is shown of a batch of B scenes with C cells each.
+
+    Attributes:
+        radius, uncertainty, in_focus: (B, C) of I(t) as in `BlurMap`; NaN where unknown.
+        fused_radius, fused_uncertainty, fused_in_focus: (B, C) of J(t).
+        position: (B,) lens position of I(t), metres.
+    """
+
+    radius: Array
+    uncertainty: Array
+    in_focus: Array
+    fused_radius: Array
+    fused_uncertainty: Array
+    fused_in_focus: Array
+    position: Array
+
+
+class FocusSimulation:
+    """A batch of episodes.
+
+    Args:
+        lens_model: the lens.
+        image_width: of the images that the blur is told in pixels of.
+        scenes: size of the batch.
+        task: what the agent is up against.
+        stand_in: how the estimator errs.
+        backgrounds: real focus maps, see `SceneBatch`.
+        seed: of everything random.
+    """
+
+    def __init__(
+        self,
+        lens_model: LensModel,
+        image_width: int,
+        scenes: int,
+        task: Task | None = None,
+        *,
+        stand_in: BlurStandIn | None = None,
+        backgrounds: Array | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.task = task or Task()
+        self.positions = candidate_positions(lens_model, image_width)
+        self.depth_of_field = lens_model.depth_of_field(image_width)
+        self._limits = lens_model.limits
+        self._gain = lens_model.blur_gain(image_width)
+        self._stand_in = stand_in or assumed()
+        self._random = np.random.default_rng(seed)
+        rows, columns = self.task.grid
+        self._scenes = SceneBatch(
+            scenes,
+            (2 * rows, 2 * columns),
+            moving=self.task.dynamic,
+            random=self._random,
+            backgrounds=backgrounds,
+        )
+        cells = rows * columns
+        self._habit = np.zeros((scenes, cells), np.float32)
+        self._blank = np.zeros((scenes, cells), bool)
+        # Per scene: factor of the readings, largest reading, largest blur that can be read.
+        self._odd = np.zeros((scenes, 3))
+        self._position = np.zeros(scenes)
+        self.seconds = np.zeros(scenes)
+        self._focus = np.zeros((scenes, cells, 4))
+        self._content = np.full((scenes, cells, 4), -1)
+        self._fused_blur = np.full((scenes, cells, 4), np.inf)
+        self.frames = np.zeros(scenes, np.int64)
+        self.readings = self.reset(np.ones(scenes, bool))
+
+    @property
+    def focus_positions(self) -> Array:
+        """(B, C, 4) true focus positions, metres: four points of each cell. For scoring only."""
+        return self._focus
+
+    @property
+    def visible(self) -> NDArray[np.bool_]:
+        """(B, C) whether a cell has texture, so that its focus can be seen. For scoring only."""
+        return ~self._blank
+
+    @property
+    def fused_radius(self) -> Array:
+        """(B, C) true blur radius of J, pixels. For scoring only."""
+        return _middle(self._fused_blur)
+
+    def quality(self) -> Array:
+        """(B,) PSNR of J in dB, as the blur of its points lets one expect."""
+        task = self.task
+        square = np.square(self._fused_blur)
+        error = task.noise_error + task.blur_error * square / (square + task.blur_scale**2)
+        weight = self.visible[..., None] + 1e-3
+        mean = (error * weight).sum(axis=(1, 2)) / (4 * weight.sum(axis=(1, 2)))
+        return np.asarray(-10 * np.log10(mean))
+
+    def reset(self, which: NDArray[np.bool_]) -> Readings:
+        """Begin new episodes where `which` (B,) says so: one frame from a random position."""
+        number = int(which.sum())
+        self._scenes.draw(which)
+        cells = self._habit.shape[1]
+        self._habit[which] = self._random.standard_normal((number, cells))
+        # Scenes differ in how much of them is blank.
+        share = self._stand_in.blank * self._random.gamma(1.0, 1.0, (number, 1))
+        self._blank[which] = self._random.random((number, cells)) < share
+        self._odd[which] = self._draw_oddities(number)
+        self._position[which] = self._random.uniform(*self._limits, number)
+        self.seconds[which] = 0
+        self._content[which] = -1
+        self.frames[which] = 0
+        self._expose(which, 0.0)
+        self.readings = self._read()
+        return self.readings
+
+    def step(self, action: NDArray[np.integer]) -> tuple[Readings, Array, NDArray[np.bool_]]:
+        """Move, capture and fuse in all scenes.
+
+        Args:
+            action: (B,) index into `positions`, or their number to stop.
+
+        Returns:
+            What is seen then; the reward (B,): still scenes, gain of J in dB less `frame_cost`;
+            moving scenes, J's PSNR above `fair_psnr`, in tens of dB, summed over the frame periods
+            that the move took; and which episodes have ended (B,) (call `reset` for them).
+        """
+        task = self.task
+        stop = action >= len(self.positions)
+        target = self.positions[np.minimum(action, len(self.positions) - 1)]
+        target = np.where(stop, self._position, target)
+        before = self.quality()
+        duration = np.abs(target - self._position) / task.lens_speed + task.settling_time
+        periods = np.maximum(1, np.ceil(duration * task.frame_rate))
+        captured = np.ones(len(stop), bool) if task.dynamic else ~stop
+        self._position = target
+        self._expose(captured, periods / task.frame_rate)
+        after = self.quality()
+        if task.dynamic:
+            reward = (after - task.fair_psnr) / 10 * periods
+            done = self.seconds >= task.horizon
+        else:
+            reward = np.where(stop, 0.0, after - before - task.frame_cost)
+            done = stop | (self.frames >= task.frame_limit)
+        self.readings = self._read()
+        return self.readings, reward, done
+
+    def _expose(self, which: NDArray[np.bool_], elapsed: Array | float) -> None:
+        """Let `elapsed` seconds pass in the scenes of `which`, capture and fuse."""
+        elapsed = np.broadcast_to(elapsed, which.shape)
+        self.seconds = np.where(which, self.seconds + elapsed, self.seconds)
+        view = self._scenes.at(self.seconds)
+        rows, columns = self.task.grid
+        self._focus = np.interp(_cells(view.focus, rows, columns), (0, 1), self._limits)
+        content = _cells(view.content, rows, columns)
+        # What moves by a whole point's width has taken another's place.
+        moved = _cells(view.shift, rows, columns) * elapsed[:, None, None] * 2 * columns
+        anew = (content != self._content) | (self._random.random(moved.shape) < moved)
+        blur = np.abs(self._position[:, None, None] - self._focus) * self._gain
+        fused = np.where(anew, blur, np.minimum(blur, self._fused_blur))
+        chosen = which[:, None, None]
+        self._fused_blur = np.where(chosen, fused, self._fused_blur)
+        self._content = np.where(chosen, content, self._content)
+        self.frames += which
+
+    def _draw_oddities(self, number: int) -> Array:
+        """(number, 3) how scenes and lenses unlike those measured distort the readings.
+
+        The shipped policy must serve lenses that are calibrated a little wrong and scenes that
+        the estimator was never measured on; most scenes are not odd.
+        """
+        random = self._random
+        odd = np.full((number, 3), np.inf)
+        rare = random.random(number) < 0.1
+        odd[:, 0] = np.exp(random.normal(0, 0.08, number))
+        odd[rare, 0] = random.uniform(0.55, 1.6, rare.sum())
+        for column in (1, 2):
+            rare = random.random(number) < 0.08
+            odd[rare, column] = random.uniform(4, 12, rare.sum())
+        return odd
+
+    def _read(self) -> Readings:
+        blur = np.abs(self._position[:, None, None] - self._focus) * self._gain
+        factor, ceiling, blind = (self._odd[:, column, None] for column in range(3))
+
+        def maps(true: Array) -> tuple[Array, Array, Array]:
+            seen = np.minimum(_middle(true) * factor, ceiling)
+            unseen = self._blank | (_middle(true) > blind)
+            told = self._stand_in.read(seen, self._habit, self._random)
+            radius, uncertainty, in_focus = (
+                np.where(unseen, np.nan, values).astype(np.float32) for values in told
+            )
+            return radius, uncertainty, in_focus
+
+        return Readings(*maps(blur), *maps(self._fused_blur), self._position.copy())
+
+
+def _cells(fine: NDArray[Any], rows: int, columns: int) -> NDArray[Any]:
+    """(B, 2 rows, 2 columns) -> (B, rows * columns, 4): the four points of each cell."""
+    blocks = fine.reshape(len(fine), rows, 2, columns, 2).transpose(0, 1, 3, 2, 4)
+    return blocks.reshape(len(fine), rows * columns, 4)
+
+
+def _middle(points: Array) -> Array:
+    """Median of the four points of each cell (..., 4) -> (...)."""
+    return np.asarray(np.sort(points, axis=-1)[..., 1:3].mean(axis=-1))
+
+
+class FocusEnvironment(gymnasium.Env[Any, np.int64]):
+    """One episode at a time, for learners that speak Gymnasium.
+
+    Observation: the blur maps of I and J, (rows, columns) each, -1 where unknown (Gymnasium's
+    spaces hold no NaN), and the lens position. Action: index of the next lens position in
+    `positions`, or one more to stop (in moving scenes: to stay). Reward as in
+    `FocusSimulation.step`.
+
+    Args:
+        lens_model: the lens.
+        image_width: of the images that the blur is told in pixels of.
+        task: what the agent is up against.
+        stand_in: how the estimator errs.
+        backgrounds: real focus maps, see `SceneBatch`.
+    """
+
+    _MAPS = (
+        "radius",
+        "uncertainty",
+        "in_focus",
+        "fused_radius",
+        "fused_uncertainty",
+        "fused_in_focus",
+    )
+
+    def __init__(
+        self,
+        lens_model: LensModel,
+        image_width: int = 640,
+        task: Task | None = None,
+        *,
+        stand_in: BlurStandIn | None = None,
+        backgrounds: Array | None = None,
+    ) -> None:
+        self._lens_model = lens_model
+        self._image_width = image_width
+        self._task = task or Task()
+        self._stand_in = stand_in
+        self._backgrounds = backgrounds
+        self.positions = candidate_positions(lens_model, image_width)
+        grid = self._task.grid
+        spaces: dict[str, gymnasium.Space[Any]] = {
+            name: gymnasium.spaces.Box(-1, np.inf, grid, np.float32) for name in self._MAPS
+        }
+        low, high = lens_model.limits
+        spaces["position"] = gymnasium.spaces.Box(low, high, (1,), np.float64)
+        self.observation_space = gymnasium.spaces.Dict(spaces)
+        self.action_space = gymnasium.spaces.Discrete(len(self.positions) + 1)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Begin a new episode."""
+        super().reset(seed=seed)
+        self._simulation = FocusSimulation(
+            self._lens_model,
+            self._image_width,
+            1,
+            self._task,
+            stand_in=self._stand_in,
+            backgrounds=self._backgrounds,
+            seed=int(self.np_random.integers(2**31)),
+        )
+        return self._observe(), self._info()
+
+    def step(self, action: np.int64) -> tuple[dict[str, Array], float, bool, bool, dict[str, Any]]:
+        """Move, capture, fuse; an episode is truncated by the frame limit or the horizon."""
+        _, reward, done = self._simulation.step(np.array([action]))
+        stopped = bool(action == len(self.positions) and not self._simulation.task.dynamic)
+        truncated = bool(done[0]) and not stopped
+        return self._observe(), float(reward[0]), stopped, truncated, self._info()
+
+    def _observe(self) -> dict[str, Array]:
+        readings, grid = self._simulation.readings, self._simulation.task.grid
+        maps = {name: getattr(readings, name)[0].reshape(grid) for name in self._MAPS}
+        observation = {
+            name: np.nan_to_num(values, nan=-1).astype(np.float32) for name, values in maps.items()
+        }
+        return observation | {"position": readings.position.copy()}
+
+    def _info(self) -> dict[str, Any]:
+        simulation = self._simulation
+        return {"frames": int(simulation.frames[0]), "psnr": float(simulation.quality()[0])}

@@ -1,0 +1,124 @@
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+from aif_ros.control.sweep import sweep_positions
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.training.focus_environment import FocusEnvironment, FocusSimulation, Task
+
+LENS = LensModel("test", 1e-6, (0.0, 1.5e-3), 90000.0, 3840)
+
+
+def simulation(**settings):
+    return FocusSimulation(LENS, 640, 12, Task(**settings), seed=3)
+
+
+class TestStillScenes:
+    def test_a_sweep_brings_everything_into_focus(self):
+        scenes = simulation()
+        for position in sweep_positions(LENS, 640):
+            scenes.step(np.full(12, np.abs(scenes.positions - position).argmin()))
+        # Half the candidates' spacing comes on top of the depth of field.
+        assert scenes.fused_radius.max() <= 1.0 + 0.25 + 1e-6
+
+    def test_the_reward_is_the_gain_less_the_cost_of_the_frame(self):
+        scenes = simulation(frame_cost=0.25)
+        before = scenes.quality()
+        _, reward, _ = scenes.step(np.full(12, 20))
+        np.testing.assert_allclose(reward, scenes.quality() - before - 0.25)
+
+    def test_another_frame_never_blurs(self):
+        scenes = simulation(frame_cost=0.0)
+        rewards = [scenes.step(np.full(12, index))[1] for index in (5, 40, 12)]
+        assert np.min(rewards) >= 0
+
+    def test_stopping_ends_it_without_a_frame(self):
+        scenes = simulation()
+        frames, focus = scenes.frames.copy(), scenes.fused_radius
+        _, reward, done = scenes.step(np.full(12, len(scenes.positions)))
+        assert done.all()
+        assert (reward == 0).all()
+        np.testing.assert_array_equal(scenes.frames, frames)
+        np.testing.assert_array_equal(scenes.fused_radius, focus)
+
+    def test_the_frame_limit_ends_it(self):
+        scenes = simulation(frame_limit=3)
+        assert not scenes.step(np.zeros(12, int))[2].any()
+        assert scenes.step(np.ones(12, int))[2].all()
+
+    def test_readings_come_near_the_truth_where_there_is_texture(self):
+        scenes = FocusSimulation(LENS, 640, 200, seed=4)
+        error = scenes.readings.fused_radius - scenes.fused_radius
+        assert np.nanmedian(np.abs(error)) < 1.5
+        assert np.isnan(scenes.readings.radius[~scenes.visible]).all()
+
+
+class TestMovingScenes:
+    def test_last_as_long_as_the_horizon_whatever_is_done(self):
+        scenes = simulation(dynamic=True, horizon=0.5)
+        for _ in range(100):
+            if scenes.step(np.full(12, len(scenes.positions)))[2].all():
+                break
+        assert (scenes.seconds >= 0.5).all()
+        assert (scenes.seconds < 0.6).all()
+
+    def test_long_moves_take_long(self):
+        scenes = simulation(dynamic=True)
+        scenes.step(np.zeros(12, int))
+        before = scenes.seconds.copy()
+        scenes.step(np.full(12, len(scenes.positions) - 1))
+        # 1.5 mm at 5 mm/s and 20 ms to settle: ten frame periods.
+        np.testing.assert_allclose(scenes.seconds - before, 10 / 30)
+
+    def test_what_moves_gets_blurred_again(self):
+        scenes = FocusSimulation(LENS, 640, 64, Task(dynamic=True), seed=6)
+        for position in sweep_positions(LENS, 640):
+            scenes.step(np.full(64, np.abs(scenes.positions - position).argmin()))
+        assert scenes.fused_radius.max() > 3
+
+
+def test_the_same_seed_gives_the_same_episode():
+    first, second = simulation(), simulation()
+    for action in (3, 30):
+        first.step(np.full(12, action))
+        second.step(np.full(12, action))
+    np.testing.assert_array_equal(first.readings.radius, second.readings.radius)
+
+
+def test_only_the_chosen_scenes_begin_anew():
+    scenes = simulation()
+    scenes.step(np.full(12, 9))
+    kept = scenes.fused_radius.copy()
+    scenes.reset(np.arange(12) < 4)
+    np.testing.assert_array_equal(scenes.fused_radius[4:], kept[4:])
+    assert (scenes.frames[:4] == 1).all()
+    assert (scenes.frames[4:] == 2).all()
+
+
+def test_real_focus_maps_are_used():
+    ramp = np.linspace(0.4, 0.6, 40, dtype=np.float32)
+    backgrounds = np.tile(ramp, (2, 30, 1))
+    scenes = FocusSimulation(LENS, 640, 80, backgrounds=backgrounds, seed=7)
+    shares = scenes.focus_positions / LENS.limits[1]
+    within = ((shares > 0.38) & (shares < 0.62)).mean()
+    assert within > 0.25
+
+
+class TestGymnasium:
+    @pytest.mark.filterwarnings("ignore:.*A Box observation space.*:UserWarning")
+    def test_keeps_to_the_interface(self):
+        check_env(FocusEnvironment(LENS, 320), skip_render_check=True)
+
+    def test_stopping_terminates_and_the_limit_truncates(self):
+        environment = FocusEnvironment(LENS, 320, Task(frame_limit=2))
+        environment.reset(seed=1)
+        assert environment.step(len(environment.positions))[2:4] == (True, False)
+        environment.reset(seed=1)
+        assert environment.step(0)[2:4] == (False, True)
+
+    def test_shows_maps_and_lens_position(self):
+        environment = FocusEnvironment(LENS, 320, Task(grid=(4, 5)))
+        observation, info = environment.reset(seed=2)
+        assert observation["fused_radius"].shape == (4, 5)
+        assert 0 <= observation["position"][0] <= 1.5e-3
+        assert info["frames"] == 1

@@ -54,7 +54,10 @@ class RuleBasedAgent:
             return Action(None, None, f"{share:.1%} of the picture left to gain")
         weight = np.where(gainful, observation.fused.radius, 0.0)
         block = heaviest_block(weight, self._window_share)
-        position = float(np.median(focus[block][gainful[block]]))
+        wanted = focus[block][gainful[block]]
+        # Not their mean or median, which may lie between them where a capture has been already.
+        together = (np.abs(wanted[:, None] - wanted[None, :]) <= reach).sum(axis=1)
+        position = float(wanted[together.argmax()])
         window = pixels(observation.frame, block)
         return Action(position, window, f"{share:.1%} of the picture still blurred")
 

@@ -1,0 +1,58 @@
+"""A scene of cells with known focus positions, seen through an estimator of known errors."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from aif_ros.autofocus.blur import BlurMap
+from aif_ros.control.agent import Agent, Observation
+from aif_ros.optics.lens_model import LensModel
+
+LENS = LensModel("test", 1e-6, (0.0, 1.5e-3), 90000.0, 3840)
+SIZE = (640, 480)
+REACH = LENS.depth_of_field(SIZE[0])
+GAIN = LENS.blur_gain(SIZE[0])
+
+
+@dataclass
+class World:
+    """Cells (rows, columns) in focus at `focus` (metres; NaN: no texture there)."""
+
+    focus: np.ndarray
+    response: object = staticmethod(lambda radius: radius)
+    captured: list[float] = field(default_factory=list)
+
+    def observe(self, position: float) -> Observation:
+        self.captured.append(position)
+        distances = np.abs(np.asarray(self.captured)[:, None, None] - self.focus)
+        return Observation(self.blur(distances[-1]), self.blur(distances.min(axis=0)), position)
+
+    def blur(self, distance) -> BlurMap:
+        radius = self.response(distance * GAIN).astype(np.float32)
+        in_focus = np.where(np.isfinite(radius), 0.5 - 0.5 * np.tanh(2 * (radius - 1.2)), np.nan)
+        return BlurMap(radius, 0.2 + 0.2 * radius, in_focus.astype(np.float32), SIZE)
+
+    def run(self, agent: Agent, start: float = 0.0, limit: int = 100) -> str:
+        """Drive the agent until it stops; return its reason."""
+        position = start
+        for _ in range(limit):
+            action = agent.act(self.observe(position))
+            if action.position is None:
+                return action.reason
+            position = action.position
+        raise AssertionError(f"the agent has not stopped after {limit} captures")
+
+    def share_in_focus(self, tolerance: float = 1.3) -> float:
+        distances = np.abs(np.asarray(self.captured)[:, None, None] - self.focus).min(axis=0)
+        return float((distances[np.isfinite(self.focus)] <= tolerance * REACH).mean())
+
+
+def slope(low: float = 0.15e-3, high: float = 1.35e-3) -> np.ndarray:
+    """A tilted plane."""
+    rows, columns = np.mgrid[0:15, 0:20]
+    return low + (high - low) * (columns / 19 * 0.7 + rows / 14 * 0.3)
+
+
+def planes(*focus: float) -> np.ndarray:
+    """Planes side by side."""
+    return np.repeat(np.asarray(focus), 20 // len(focus))[None].repeat(15, axis=0)

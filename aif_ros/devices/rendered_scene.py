@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from aif_ros.images import Image
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.optics.render import Renderer, Sensor, SensorNoise
-from aif_ros.scenes.scene import Scene
+from aif_ros.scenes.scene import Scene, shifted
 
 
 class RenderedScene:
@@ -30,8 +30,8 @@ class RenderedScene:
         self._scene = scene
         self._lens_model = lens_model
         self._sensor = Sensor(noise, seed)
-        self._renderer: Renderer | None = None
-        # Position and noise-free image of the last exposure of a still scene.
+        # The last view with its renderer, and where and what it was last seen as without noise.
+        self._prepared: tuple[Image, Renderer] | None = None
         self._latest: tuple[float, Image] | None = None
 
     @property
@@ -41,13 +41,13 @@ class RenderedScene:
 
     def expose(self, position: float, seconds: float) -> NDArray[np.uint8]:
         """Return the scene as it is `seconds` after its start, seen with the lens at `position`."""
-        return self._sensor.expose(self._without_noise(position, seconds))
-
-    def _without_noise(self, position: float, seconds: float) -> Image:
-        if self._scene.moving:
-            return Renderer(self._scene.view(seconds), self._lens_model).render(position)
-        if self._renderer is None:
-            self._renderer = Renderer(self._scene.view(0.0), self._lens_model)
+        view = self._scene.view(seconds)
+        if self._prepared is None or self._prepared[0] is not view.image:
+            self._prepared = (view.image, Renderer(view, self._lens_model))
+            self._latest = None
         if self._latest is None or self._latest[0] != position:
-            self._latest = (position, self._renderer.render(position))
-        return self._latest[1]
+            self._latest = (position, self._prepared[1].render(position))
+        image = self._latest[1]
+        if view.shift != (0.0, 0.0):
+            image = shifted(image, view.shift)
+        return self._sensor.expose(image)

@@ -9,6 +9,7 @@ has a hidden surface: the nearest visible patch of what lies farther away.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -107,7 +108,10 @@ class Renderer:
             light += spread[:-1] * (share / np.maximum(coverage, 1e-6))
             uncovered -= share
         light /= np.maximum(1.0 - uncovered, 1e-6)
-        inner = (slice(self._pad, self._pad + self._height), slice(self._pad, self._pad + self._width))
+        inner = (
+            slice(self._pad, self._pad + self._height),
+            slice(self._pad, self._pad + self._width),
+        )
         image = np.ascontiguousarray(np.moveaxis(light[(slice(None), *inner)], 0, -1))
         image = magnify(image, self._lens_model.magnification(position))
         encoded = np.power(np.clip(image, 0.0, 1.0), np.float32(1.0 / DISPLAY_GAMMA))
@@ -140,7 +144,9 @@ class Renderer:
             both = coverage + hidden_coverage
             if not both.any():
                 continue
-            premultiplied = coverage[..., None] * colour + hidden_coverage[..., None] * hidden_colour
+            premultiplied = (
+                coverage[..., None] * colour + hidden_coverage[..., None] * hidden_colour
+            )
             flat = np.concatenate([premultiplied, both[..., None]], axis=2)
             flat = self._padded(flat)
             spectrum = fft.rfft2(flat, workers=2).astype(np.complex64, copy=False)
@@ -194,7 +200,7 @@ def _hidden_surface(
         return hidden, source
     # A pixel's hidden surface is the nearest one at least a step farther: looked up per band.
     levels = np.linspace(lowest, highest - step, _HIDDEN_STEPS + 1)
-    for level, next_level in zip(levels[:-1], levels[1:], strict=True):
+    for level, next_level in pairwise(levels):
         farther = front <= level
         if not farther.any():
             continue

@@ -1,0 +1,231 @@
+"""The graph of nodes: what runs, with which parameters, in which order it is brought up.
+
+The launch file, the many-process runner and the one-process runner all read it from here.
+"""
+
+import importlib
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aif_ros.control.agents import AGENTS
+from aif_ros.devices.focal_stack import FocalStack, is_focal_stack
+from aif_ros.nodes.pipeline_node import PipelineNode
+from aif_ros.resources import share_directory
+
+
+@dataclass(frozen=True)
+class Argument:
+    """Something a user chooses when bringing the graph up.
+
+    Attributes:
+        name: of the launch argument; the command line's has dashes instead of underscores.
+        description: for `ros2 launch --show-args` and `aif run --help`.
+        default: empty: whatever the parameter file says.
+        choices: the only values; empty: any.
+        targets: (node, parameter) that it sets.
+    """
+
+    name: str
+    description: str
+    default: str = ""
+    choices: tuple[str, ...] = ()
+    targets: tuple[tuple[str, str], ...] = ()
+
+
+ARGUMENTS = (
+    Argument(
+        "camera",
+        "Where pictures come from: simulated (a simulated camera and lens look at the scene), "
+        "stack (the scene is the folder of a recorded focal stack), device (a real camera).",
+        "simulated",
+        ("simulated", "stack", "device"),
+    ),
+    Argument(
+        "scene",
+        "What the simulated camera looks at: name, file or folder (see docs/scenes.md). The "
+        "folder of a focal stack is replayed. Empty: the photographed motorcycle.",
+    ),
+    Argument(
+        "device",
+        "The real camera: index, path, URL, video file or folder of pictures.",
+        targets=(("camera", "source"),),
+    ),
+    Argument(
+        "calibration",
+        "Lens calibration (YAML). Empty: the default lens, or what a focal stack tells.",
+        targets=tuple(
+            (node, "calibration")
+            for node in ("camera", "lens", "fusion", "autofocus", "focus_controller")
+        ),
+    ),
+    Argument(
+        "agent",
+        "Who chooses where to focus next.",
+        choices=tuple(AGENTS),
+        targets=(("focus_controller", "agent"),),
+    ),
+    Argument("fusion", "Fusion method.", targets=(("fusion", "method"),)),
+    Argument("estimator", "Blur estimator.", targets=(("autofocus", "estimator"),)),
+    Argument("search", "How autofocus searches.", targets=(("autofocus", "search"),)),
+    Argument(
+        "mode",
+        "Whether the scene holds still.",
+        choices=("static", "dynamic"),
+        targets=tuple((node, "mode") for node in ("fusion", "autofocus", "focus_controller")),
+    ),
+    Argument(
+        "width",
+        "Width of the simulated pictures, pixels. Empty: that of the scene.",
+        targets=(("camera", "width"),),
+    ),
+    Argument(
+        "save_path",
+        "File that the fused picture is written to at the end.",
+        targets=(("fusion", "save_path"),),
+    ),
+    Argument("params_file", "Parameter file (YAML) that overrides the package's own."),
+    Argument("namespace", "Namespace of all nodes and topics."),
+)
+"""What can be chosen, however the graph is started."""
+
+
+class BringupError(RuntimeError):
+    """The graph cannot be brought up or has broken down; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One node of the graph.
+
+    Attributes:
+        name: of the node.
+        executable: module of `aif_ros.nodes` and name of the installed executable.
+        parameters: set beyond what the parameter files say.
+    """
+
+    name: str
+    executable: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def node_type(self) -> type[PipelineNode]:
+        """The node's class."""
+        module = importlib.import_module(f"aif_ros.nodes.{self.executable}")
+        name = "".join(word.capitalize() for word in self.executable.split("_"))
+        node_type: type[PipelineNode] = getattr(module, name)
+        return node_type
+
+
+@dataclass(frozen=True)
+class Graph:
+    """All nodes.
+
+    Attributes:
+        nodes: in the order in which they are activated: each finds what it needs at work.
+        namespace: of all of them, absolute; empty: none.
+        params_files: YAML files, the later ones override the earlier.
+    """
+
+    nodes: tuple[NodeSpec, ...]
+    namespace: str
+    params_files: tuple[Path, ...]
+
+    def full_name(self, node: NodeSpec) -> str:
+        """Name of the node with its namespace."""
+        return f"{self.namespace}/{node.name}"
+
+    def ros_arguments(self, node: NodeSpec) -> list[str]:
+        """Command-line arguments that set up the node, whatever process it runs in."""
+        arguments = ["--ros-args", "-r", f"__node:={node.name}"]
+        if self.namespace:
+            arguments += ["-r", f"__ns:={self.namespace}"]
+        for file in self.params_files:
+            arguments += ["--params-file", str(file)]
+        for name, value in node.parameters.items():
+            # As JSON, so that the text "0" stays a text.
+            arguments += ["-p", f"{name}:={json.dumps(value)}"]
+        return arguments
+
+
+def pipeline_graph(choices: Mapping[str, str]) -> Graph:
+    """Return the graph for what a user chose.
+
+    Args:
+        choices: values of `ARGUMENTS` by name; what is missing or empty takes its default.
+
+    Raises:
+        BringupError: a choice does not exist, or a file that it names.
+    """
+    chosen = _checked(choices)
+    camera, scene = chosen["camera"], chosen["scene"]
+    if camera == "simulated" and scene and is_focal_stack(scene):
+        camera = "stack"
+    executables = {
+        "lens": "lens_node",
+        "fusion": "fusion_node",
+        "autofocus": "autofocus_node",
+        "camera": "sim_camera_node" if camera == "simulated" else "camera_node",
+        "focus_controller": "focus_controller_node",
+    }
+    parameters: dict[str, dict[str, Any]] = {name: {} for name in executables}
+    if camera == "stack":
+        for node in ("camera", "lens"):
+            parameters[node] |= {"backend": "stack", "source": scene}
+        chosen["calibration"] = chosen["calibration"] or str(_stack_calibration(scene))
+    elif scene:
+        parameters["camera"]["scene"] = scene
+    specs = {
+        name: NodeSpec(name, executable, parameters[name])
+        for name, executable in executables.items()
+    }
+    for argument in ARGUMENTS:
+        for node, name in argument.targets if chosen[argument.name] else ():
+            known = {each.name: each for each in specs[node].node_type.PARAMETERS}
+            if name in known:
+                parameters[node][name] = _typed(chosen[argument.name], known[name].default, name)
+            elif len(argument.targets) == 1:
+                raise BringupError(
+                    f"{argument.name} has no meaning with camera={camera}: leave it out"
+                )
+    files = [share_directory() / "config" / "pipeline.yaml"]
+    if chosen["params_file"]:
+        files.append(_existing(chosen["params_file"], "parameter file"))
+    namespace = chosen["namespace"].strip("/")
+    return Graph(tuple(specs.values()), f"/{namespace}" if namespace else "", tuple(files))
+
+
+def _checked(choices: Mapping[str, str]) -> dict[str, str]:
+    known = {argument.name: argument for argument in ARGUMENTS}
+    for name, value in choices.items():
+        if name not in known:
+            raise BringupError(f"there is no argument {name}: choose from {', '.join(known)}")
+        if value and known[name].choices and value not in known[name].choices:
+            raise BringupError(
+                f"{name} must be one of {', '.join(known[name].choices)}; got '{value}'"
+            )
+    return {name: choices.get(name) or argument.default for name, argument in known.items()}
+
+
+def _typed(text: str, like: Any, name: str) -> Any:
+    try:
+        return type(like)(text)
+    except ValueError:
+        raise BringupError(f"{name} must be of type {type(like).__name__}, got '{text}'") from None
+
+
+def _existing(path: str, what: str) -> Path:
+    if not Path(path).is_file():
+        raise BringupError(f"there is no {what} {path}")
+    return Path(path).absolute()
+
+
+def _stack_calibration(folder: str) -> Path:
+    """Write down, for all nodes, the lens model that fits a stack without calibration."""
+    stack = FocalStack(folder)
+    path = Path(tempfile.mkdtemp(prefix="aif_ros_")) / "stack_lens.yaml"
+    stack.lens_model().save(path)
+    return path

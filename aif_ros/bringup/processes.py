@@ -1,0 +1,145 @@
+"""Runs every node of the graph in a process of its own, without `launch`."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rclpy.client import Client
+from rclpy.task import Future
+
+import aif_ros
+from aif_ros.bringup.graph import BringupError, Graph, NodeSpec
+from aif_ros.bringup.runner import RunningGraph, listening
+
+# Seconds that a node may take to appear, for a transition (it may load networks), and to end.
+_APPEARANCE, _TRANSITION, _END = 60.0, 120.0, 15.0
+
+
+@contextmanager
+def run_in_processes(graph: Graph, *, log_directory: Path | None = None) -> Iterator[RunningGraph]:
+    """Bring the graph up; it is stopped, in order, when the block is left.
+
+    Args:
+        graph: what to run.
+        log_directory: existing folder for what the nodes print; None: this process's output.
+
+    Raises:
+        BringupError: a node died, or could not be configured or activated; nodes of the same
+            names run already.
+    """
+    with listening(graph) as running, ExitStack() as files:
+        nodes = _Processes(graph, log_directory, files)
+        running.check = nodes.check
+        running.pids = {name: process.pid for name, process in nodes.processes.items()}
+        try:
+            nodes.bring_up(running)
+            yield running
+        finally:
+            nodes.stop()
+
+
+class _Processes:
+    """The processes and their supervision."""
+
+    def __init__(self, graph: Graph, log_directory: Path | None, files: ExitStack) -> None:
+        self._graph = graph
+        self._log_directory = log_directory
+        # The nodes must find this very package, wherever they run.
+        root = str(Path(aif_ros.__file__).parents[1])
+        path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+        environment = os.environ | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        for node in graph.nodes:
+            log = None if log_directory is None else files.enter_context(self._log(node).open("wb"))
+            self.processes[node.name] = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    f"aif_ros.nodes.{node.executable}",
+                    *graph.ros_arguments(node),
+                ],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=None if log is None else subprocess.STDOUT,
+                # Ctrl-C comes to this process alone, which stops the nodes in order.
+                start_new_session=True,
+            )
+
+    def bring_up(self, running: RunningGraph) -> None:
+        """Configure all nodes at once, then activate them one after the other."""
+        clients = {
+            node.name: running.node.create_client(
+                ChangeState, f"{self._graph.full_name(node)}/change_state"
+            )
+            for node in self._graph.nodes
+        }
+        try:
+            if not running.spin_until(
+                lambda: all(client.service_is_ready() for client in clients.values()), _APPEARANCE
+            ):
+                missing = [name for name, each in clients.items() if not each.service_is_ready()]
+                raise BringupError(f"{', '.join(missing)} did not appear in {_APPEARANCE:g} s")
+            futures = {
+                name: _change(client, Transition.TRANSITION_CONFIGURE)
+                for name, client in clients.items()
+            }
+            for name, future in futures.items():
+                self._expect(running, future, name, "configured")
+            for name, client in clients.items():
+                future = _change(client, Transition.TRANSITION_ACTIVATE)
+                self._expect(running, future, name, "activated")
+        finally:
+            for client in clients.values():
+                running.node.destroy_client(client)
+
+    def check(self) -> None:
+        """Raise if a node has died."""
+        for name, process in self.processes.items():
+            code = process.poll()
+            if code is not None:
+                how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with code {code}"
+                raise BringupError(f"node {name} has ended {how}{self._last_words(name)}")
+
+    def stop(self) -> None:
+        """End all nodes, the last activated first; what does not end in time is killed."""
+        for process in reversed(self.processes.values()):
+            # Not SIGINT: a node that still imports would answer it with a traceback.
+            process.terminate()
+        deadline = time.monotonic() + _END
+        for name, process in self.processes.items():
+            try:
+                process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                print(f"node {name} does not end and is killed", file=sys.stderr)
+                process.kill()
+                process.wait()
+
+    def _expect(self, running: RunningGraph, future: Future, name: str, what: str) -> None:
+        in_time = running.spin_until(future.done, _TRANSITION)
+        if not in_time or not future.result().success:
+            raise BringupError(f"{name} could not be {what}{self._last_words(name)}")
+
+    def _log(self, node: NodeSpec) -> Path:
+        assert self._log_directory is not None
+        return self._log_directory / f"{node.name}.log"
+
+    def _last_words(self, name: str) -> str:
+        if self._log_directory is None:
+            return ": see its message above"
+        log = self._log_directory / f"{name}.log"
+        lines = log.read_text(errors="replace").splitlines()[-15:]
+        return "; it said:\n" + "\n".join(lines)
+
+
+def _change(client: Client, transition: int) -> Future:
+    request = ChangeState.Request()
+    request.transition.id = transition
+    return client.call_async(request)

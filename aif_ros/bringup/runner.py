@@ -1,0 +1,127 @@
+"""A graph that runs: in processes of its own or in this one, started and stopped in order."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from aif_ros.bringup.graph import BringupError, Graph
+from aif_ros.nodes.topics import CONTROL_STATUS
+
+# So long other participants of the domain need to make themselves known, seconds.
+_DISCOVERY = 0.8
+
+
+@dataclass
+class RunningGraph:
+    """A graph that has been brought up.
+
+    Attributes:
+        graph: what runs.
+        node: a node of this process, in the graph's namespace, to listen with.
+        executor: spins `node`, and the pipeline's own nodes if they live in this process.
+        check: raises BringupError if part of the graph has broken down.
+        status: what the focus controller said last.
+        pids: process of each node by name.
+    """
+
+    graph: Graph
+    node: Node
+    executor: SingleThreadedExecutor
+    check: Callable[[], None]
+    status: DiagnosticStatus | None = None
+    pids: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the loop has ended by itself."""
+        return self.values.get("state") == "stopped"
+
+    @property
+    def values(self) -> dict[str, str]:
+        """Values of `status` by key; empty before the first."""
+        return {} if self.status is None else {pair.key: pair.value for pair in self.status.values}
+
+    def spin_until(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Spin until `condition` holds; false if it did not within `timeout` seconds.
+
+        Raises:
+            BringupError: part of the graph has broken down.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not condition():
+            if deadline is not None and time.monotonic() > deadline:
+                return False
+            self.executor.spin_once(0.05)
+            self.check()
+        return True
+
+
+@contextmanager
+def listening(graph: Graph) -> Iterator[RunningGraph]:
+    """Give a node that listens to the graph, and see that nobody else uses its names.
+
+    Ctrl-C is left to the caller: ROS itself must go on until everything has been stopped.
+
+    Raises:
+        BringupError: nodes of the same names run already.
+    """
+    context = Context()
+    rclpy.init(args=[], context=context, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node = Node(
+            f"bringup_{os.getpid()}",
+            namespace=graph.namespace or "/",
+            context=context,
+            use_global_arguments=False,
+        )
+        executor = SingleThreadedExecutor(context=context)
+        executor.add_node(node)
+        running = RunningGraph(graph, node, executor, check=lambda: None)
+
+        def take_status(status: DiagnosticStatus) -> None:
+            running.status = status
+
+        node.create_subscription(
+            CONTROL_STATUS.message_type,
+            CONTROL_STATUS.name,
+            take_status,
+            CONTROL_STATUS.publisher_qos,
+        )
+        try:
+            _check_names_are_free(running)
+            yield running
+        finally:
+            executor.remove_node(node)
+            executor.shutdown()
+            node.destroy_node()
+    finally:
+        rclpy.try_shutdown(context=context)
+
+
+def names_in_use(graph: Graph, node: Node) -> list[str]:
+    """Return which of the graph's names are taken in this domain, as far as `node` knows."""
+    wanted = {graph.full_name(spec) for spec in graph.nodes}
+    present = {
+        f"{namespace.rstrip('/')}/{name}"
+        for name, namespace in node.get_node_names_and_namespaces()
+    }
+    return sorted(wanted & present)
+
+
+def _check_names_are_free(running: RunningGraph) -> None:
+    running.spin_until(lambda: bool(names_in_use(running.graph, running.node)), _DISCOVERY)
+    taken = names_in_use(running.graph, running.node)
+    if taken:
+        raise BringupError(
+            f"{', '.join(taken)} run already in ROS domain {os.environ.get('ROS_DOMAIN_ID', '0')}: "
+            "stop them, choose another domain with the variable ROS_DOMAIN_ID, or a namespace"
+        )

@@ -1,0 +1,58 @@
+"""Node of a real camera, a recording, or a recorded focal stack replayed as a camera."""
+
+import sys
+
+from aif_ros.devices.clock import Clock
+from aif_ros.devices.device import Camera
+from aif_ros.devices.focal_stack import FocalStack
+from aif_ros.devices.opencv_camera import open_camera
+from aif_ros.devices.simulated_camera import SimulatedCamera
+from aif_ros.nodes.capturing_node import CAMERA_PARAMETERS, CapturingNode
+from aif_ros.nodes.parameters import EXPOSURE_TIME, Parameter
+from aif_ros.nodes.pipeline_node import run
+
+
+class CameraNode(CapturingNode):
+    """Publishes the pictures of a camera."""
+
+    NAME = "camera"
+    PARAMETERS = (
+        Parameter(
+            "backend",
+            "device",
+            "device: a camera or recording that OpenCV opens; stack: a recorded focal stack, of "
+            "which the slice at the lens position is delivered.",
+            choices=("device", "stack"),
+        ),
+        Parameter(
+            "source",
+            "0",
+            "Device index, path of a device, URL, video file or folder of pictures; for the stack "
+            "its folder.",
+        ),
+        Parameter("frame_rate", 30.0, "Pictures per second of the stack.", limits=(0.1, 1000.0)),
+        EXPOSURE_TIME,
+        *CAMERA_PARAMETERS,
+    )
+
+    def open_camera(self, clock: Clock) -> Camera:
+        """Open the source."""
+        source = self.value("source")
+        self.diagnostics.hardware_id = source
+        if self.value("backend") == "device":
+            return open_camera(source, clock)
+        return SimulatedCamera(
+            FocalStack(source),
+            clock,
+            exposure_time=self.value("exposure_time"),
+            frame_rate=self.value("frame_rate"),
+        )
+
+
+def main() -> int:
+    """Run the node."""
+    return run(CameraNode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""What every camera node has in common: capture in a thread, publish image and camera info."""
+
+import math
+
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
+
+from aif_ros.devices.clock import Clock, SystemClock
+from aif_ros.devices.device import Camera, EndOfRecording
+from aif_ros.devices.simulated_camera import SimulatedCamera
+from aif_ros.nodes.image_messages import to_time
+from aif_ros.nodes.parameters import Parameter
+from aif_ros.nodes.pipeline_node import PipelineNode
+from aif_ros.nodes.topics import CAMERA_IMAGE, CAMERA_INFO, LENS_STATE, StampedImage
+
+CAMERA_PARAMETERS = (
+    Parameter(
+        "frame_id",
+        "camera_optical_frame",
+        "Coordinate frame of the pictures (z forward, x right, y down).",
+    ),
+    Parameter(
+        "horizontal_field_of_view",
+        0.87,
+        "Horizontal field of view, radians, from which camera_info's intrinsics are made.",
+        limits=(0.001, 3.1),
+    ),
+)
+
+
+class CapturingNode(PipelineNode):
+    """Publishes what a camera captures; a subclass opens the camera."""
+
+    def open_camera(self, clock: Clock) -> Camera:
+        """Return the opened camera."""
+        raise NotImplementedError
+
+    def open(self) -> None:
+        """Open the camera."""
+        self._images = self.outlet(CAMERA_IMAGE)
+        self._infos = self.outlet(CAMERA_INFO)
+        self._camera = self.open_camera(SystemClock())
+        self._info = make_camera_info(
+            self._camera.size, self.value("horizontal_field_of_view"), self.value("frame_id")
+        )
+        self.get_logger().info("camera opened: {}x{} pixels".format(*self._camera.size))
+
+    def start(self) -> None:
+        """Begin to capture; a simulated camera must know where the lens is."""
+        self._ended = False
+        if isinstance(self._camera, SimulatedCamera):
+            self.inlet(LENS_STATE, self._camera.observe)
+        self.loop(self._capture)
+
+    def close(self) -> None:
+        """Let go of the camera."""
+        camera = self.__dict__.pop("_camera", None)
+        if camera is not None:
+            camera.close()
+
+    def _capture(self) -> None:
+        if self._ended:
+            self.pause(0.2)
+            return
+        try:
+            capture = self._camera.capture()
+        except EndOfRecording as end:
+            self._ended = True
+            self.get_logger().info(str(end))
+            self.diagnostics.note("recording", str(end))
+            return
+        self.diagnostics.count("frames")
+        header = Header(stamp=to_time(capture.stamp), frame_id=self.value("frame_id"))
+        info = CameraInfo(
+            header=header,
+            width=self._info.width,
+            height=self._info.height,
+            distortion_model=self._info.distortion_model,
+            d=self._info.d,
+            k=self._info.k,
+            r=self._info.r,
+            p=self._info.p,
+        )
+        self._infos.publish(info)
+        self._images.publish(StampedImage(capture.image, capture.stamp, header.frame_id))
+
+
+def make_camera_info(size: tuple[int, int], field_of_view: float, frame_id: str) -> CameraInfo:
+    """Return the intrinsics of a pinhole camera without distortion (REP-104).
+
+    Args:
+        size: (width, height), pixels.
+        field_of_view: horizontal, radians.
+        frame_id: coordinate frame.
+    """
+    width, height = size
+    focal = width / 2 / math.tan(field_of_view / 2)
+    x, y = (width - 1) / 2, (height - 1) / 2
+    return CameraInfo(
+        header=Header(frame_id=frame_id),
+        width=width,
+        height=height,
+        distortion_model="plumb_bob",
+        d=[0.0] * 5,
+        k=[focal, 0.0, x, 0.0, focal, y, 0.0, 0.0, 1.0],
+        r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+        p=[focal, 0.0, x, 0.0, 0.0, focal, y, 0.0, 0.0, 0.0, 1.0, 0.0],
+    )

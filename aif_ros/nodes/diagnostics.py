@@ -1,0 +1,99 @@
+"""How a node fares, on /diagnostics."""
+
+import threading
+import time
+from collections.abc import Mapping
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.node import Node
+
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+
+# So long a fault is shown after it has last occurred.
+_MEMORY = 10.0
+
+
+def make_status(
+    name: str, hardware_id: str, level: bytes, message: str, values: Mapping[str, object]
+) -> DiagnosticStatus:
+    """Return a status message; values are written as people read them."""
+    return DiagnosticStatus(
+        level=level,
+        name=name,
+        hardware_id=hardware_id,
+        message=message,
+        values=[
+            KeyValue(key=key, value=f"{value:.6g}" if isinstance(value, float) else str(value))
+            for key, value in values.items()
+        ],
+    )
+
+
+class Diagnostics:
+    """Counts events and remembers faults; publishes both once a second while `publish` is called.
+
+    Thread-safe.
+
+    Args:
+        node: whose diagnostics these are.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._lock = threading.Lock()
+        self._since = time.monotonic()
+        self._counts: dict[str, int] = {}
+        self._totals: dict[str, int] = {}
+        self._values: dict[str, object] = {}
+        self._fault: tuple[float, bytes, str] | None = None
+        self.hardware_id = ""
+
+    def count(self, event: str, *, total: bool = False) -> None:
+        """Count an event; shown as a rate per second, or as the total."""
+        with self._lock:
+            counts = self._totals if total else self._counts
+            counts[event] = counts.get(event, 0) + 1
+
+    def note(self, key: str, value: object) -> None:
+        """Remember a value to show."""
+        with self._lock:
+            self._values[key] = value
+
+    def warn(self, message: str) -> None:
+        """Something was refused or is late; shown for a while."""
+        self._remember(WARN, message)
+
+    def error(self, message: str) -> None:
+        """Something failed; shown for a while."""
+        self._remember(ERROR, message)
+
+    def clear(self) -> None:
+        """The last fault is over."""
+        with self._lock:
+            self._fault = None
+
+    def publish(self) -> None:
+        """Publish what has been gathered since the last time."""
+        with self._lock:
+            now = time.monotonic()
+            seconds, self._since = max(now - self._since, 1e-3), now
+            values = {
+                **{f"{event} per second": n / seconds for event, n in self._counts.items()},
+                **self._totals,
+                **self._values,
+            }
+            self._counts = dict.fromkeys(self._counts, 0)
+            level, message = OK, "running"
+            if self._fault is not None and now - self._fault[0] < _MEMORY:
+                _, level, message = self._fault
+        name = self._node.get_fully_qualified_name().lstrip("/")
+        status = make_status(name, self.hardware_id, level, message, values)
+        stamp = self._node.get_clock().now().to_msg()
+        array = DiagnosticArray(status=[status])
+        array.header.stamp = stamp
+        self._publisher.publish(array)
+
+    def _remember(self, level: bytes, message: str) -> None:
+        with self._lock:
+            self._fault = (time.monotonic(), level, message)

@@ -1,0 +1,57 @@
+"""Hand-over by reference between nodes that run in one process."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+Callback = Callable[[Any], None]
+
+
+class Exchange:
+    """What is published in this process goes to the subscribers in this process, uncopied.
+
+    Callbacks run in the publisher's thread. They must be short, and nobody may publish while
+    holding a lock that a callback takes. What was handed over must not be changed afterwards.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._callbacks: dict[str, list[Callback]] = {}
+        self._latched: dict[str, Any] = {}
+
+    def advertise(self, topic: str) -> None:
+        """Announce that `topic` will be published here."""
+        with self._lock:
+            self._callbacks.setdefault(topic, [])
+
+    def offers(self, topic: str) -> bool:
+        """Whether `topic` is published here."""
+        with self._lock:
+            return topic in self._callbacks
+
+    def withdraw(self, topic: str) -> None:
+        """Forget what was published last; later subscribers do not get it."""
+        with self._lock:
+            self._latched.pop(topic, None)
+
+    def publish(self, topic: str, value: Any, *, latch: bool = False) -> None:
+        """Hand `value` to all subscribers; if latched, also to those that come later."""
+        with self._lock:
+            if latch:
+                self._latched[topic] = value
+            callbacks = tuple(self._callbacks[topic])
+        for callback in callbacks:
+            callback(value)
+
+    def subscribe(self, topic: str, callback: Callback) -> None:
+        """Call `callback` for each value from now on, and at once for a latched one."""
+        with self._lock:
+            self._callbacks[topic].append(callback)
+            latched = (self._latched[topic],) if topic in self._latched else ()
+        for value in latched:
+            callback(value)
+
+    def unsubscribe(self, topic: str, callback: Callback) -> None:
+        """Undo `subscribe`."""
+        with self._lock:
+            self._callbacks[topic].remove(callback)

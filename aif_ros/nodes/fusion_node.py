@@ -1,0 +1,160 @@
+"""Node of the fusion: J(t) = f(I(t), J(t-1))."""
+
+import sys
+import threading
+from pathlib import Path
+
+import imageio.v3 as imageio
+from std_srvs.srv import Trigger
+
+from aif_ros.devices.timeline import LensTimeline
+from aif_ros.frame import Frame
+from aif_ros.fusion.alignment import remove_breathing
+from aif_ros.fusion.fuser import FUSION_METHODS, make_fuser
+from aif_ros.images import to_float, to_uint8
+from aif_ros.nodes.frame_source import FrameSource
+from aif_ros.nodes.parameters import CALIBRATION, EXPOSURE_TIME, MODE, Parameter
+from aif_ros.nodes.pipeline_node import PipelineNode, run, system_time
+from aif_ros.nodes.topics import (
+    CAMERA_IMAGE,
+    FUSED_IMAGE,
+    LENS_STATE,
+    SHARPNESS,
+    SOURCE_POSITION,
+    StampedImage,
+)
+
+
+class FusionNode(PipelineNode):
+    """Fuses every frame that was exposed with the lens at rest."""
+
+    NAME = "fusion"
+    PARAMETERS = (
+        Parameter("method", "laplacian", "Fusion method.", choices=tuple(FUSION_METHODS)),
+        MODE,
+        CALIBRATION,
+        EXPOSURE_TIME,
+        Parameter(
+            "queue_size",
+            8,
+            "Pictures that may wait to be fused; beyond it the oldest is dropped.",
+            limits=(1, 1000),
+        ),
+        Parameter(
+            "save_path",
+            "",
+            "File (PNG, TIFF or JPEG) that fusion/save writes, and that is written when the node "
+            "shuts down. Empty: none.",
+            read_only=False,
+        ),
+    )
+
+    def open(self) -> None:
+        """Load the method."""
+        self._images = self.outlet(FUSED_IMAGE)
+        self._sharpness = self.outlet(SHARPNESS)
+        self._sources = self.outlet(SOURCE_POSITION)
+        self._model = self.lens_model()
+        self._fusing = threading.Lock()
+        self._fuser = make_fuser(self.value("method"))
+        self._last: Frame | None = None
+
+    def start(self) -> None:
+        """Begin to fuse."""
+        self._frames = FrameSource(
+            LensTimeline(self.value("exposure_time"), self._model.metres_per_step),
+            capacity=self.value("queue_size"),
+            newest_first=self.value("mode") == "dynamic",
+        )
+        self.inlet(LENS_STATE, self._frames.add_state)
+        self.inlet(CAMERA_IMAGE, self._frames.add_image, depth=self.value("queue_size"))
+        self.offer(Trigger, "fusion/reset", self._reset)
+        self.offer(Trigger, "fusion/save", self._save)
+        self.loop(self._fuse)
+
+    def close(self) -> None:
+        """Keep what was fused."""
+        fuser = self.__dict__.pop("_fuser", None)
+        if fuser is not None and fuser.fused is not None and self.value("save_path"):
+            _write(Path(self.value("save_path")), to_uint8(fuser.fused.image))
+
+    def diagnose(self) -> None:
+        """Show what was lost."""
+        self.diagnostics.note("frames dropped", self._frames.dropped)
+
+    def _fuse(self) -> None:
+        frame = self._frames.next(0.2)
+        if frame is None or frame.moving:
+            return
+        with self._fusing:
+            if self._repeats_last(frame):
+                return
+            image = to_float(frame.image)
+            if self._last is not None and frame.image.shape != self._last.image.shape:
+                raise ValueError(
+                    f"pictures of shape {frame.image.shape} cannot be fused with those of "
+                    f"{self._last.image.shape} before: call fusion/reset"
+                )
+            scale = self._model.breathing_scale(self._model.within_limits(frame.position))
+            fused = self._fuser.add(remove_breathing(image, scale), frame.position)
+            self._last = frame
+        self.diagnostics.count("frames fused")
+        self.diagnostics.note("frames in the fused picture", fused.frames)
+        self.diagnostics.note("exposure to fused s", (system_time() - frame.stamp) * 1e-9)
+        frame_id = self._frames.frame_id
+        self._images.publish(StampedImage(to_uint8(fused.image), frame.stamp, frame_id))
+        for outlet, array in (
+            (self._sharpness, fused.sharpness),
+            (self._sources, fused.source_position),
+        ):
+            outlet.publish(StampedImage(array, frame.stamp, frame_id))
+
+    def _repeats_last(self, frame: Frame) -> bool:
+        if self._last is None:
+            return False
+        if frame.stamp <= self._last.stamp:
+            return True
+        # As close together as this, two pictures show the same (see AllInFocusPipeline).
+        jitter = 0.25 * self._model.depth_of_field(frame.size[0])
+        still = self.value("mode") == "static"
+        return still and abs(frame.position - self._last.position) <= jitter
+
+    def _reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """Begin anew with the next frame."""
+        with self._fusing:
+            self._fuser.reset()
+            self._last = None
+        response.success = True
+        response.message = "the fusion begins anew"
+        return response
+
+    def _save(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """Write the fused picture."""
+        fused = self._fuser.fused
+        path = Path(self.value("save_path"))
+        if not self.value("save_path"):
+            response.message = "set the parameter save_path to the file to write"
+        elif fused is None:
+            response.message = "nothing has been fused yet"
+        else:
+            try:
+                _write(path, to_uint8(fused.image))
+                response.success = True
+                response.message = str(path.absolute())
+            except (OSError, ValueError) as error:
+                response.message = f"cannot write {path}: {error}"
+        return response
+
+
+def _write(path: Path, image: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    imageio.imwrite(path, image)
+
+
+def main() -> int:
+    """Run the node."""
+    return run(FusionNode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

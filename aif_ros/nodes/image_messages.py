@@ -1,0 +1,154 @@
+"""Image arrays into `sensor_msgs/Image` and back, without copying where it can be avoided."""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+from builtin_interfaces.msg import Time
+from numpy.typing import NDArray
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from aif_ros.images import ImageError
+
+_SECOND = 1_000_000_000
+
+# Type and number of channels of the encodings that are converted here.
+_LAYOUT: dict[str, tuple[type, int]] = {
+    "mono8": (np.uint8, 1),
+    "8UC1": (np.uint8, 1),
+    "rgb8": (np.uint8, 3),
+    "bgr8": (np.uint8, 3),
+    "rgba8": (np.uint8, 4),
+    "bgra8": (np.uint8, 4),
+    "mono16": (np.uint16, 1),
+    "16UC1": (np.uint16, 1),
+    "rgb16": (np.uint16, 3),
+    "bgr16": (np.uint16, 3),
+    "32FC1": (np.float32, 1),
+}
+_TO_RGB = {
+    "bgr8": cv2.COLOR_BGR2RGB,
+    "bgr16": cv2.COLOR_BGR2RGB,
+    "rgba8": cv2.COLOR_RGBA2RGB,
+    "bgra8": cv2.COLOR_BGRA2RGB,
+}
+_ENCODING = {
+    (np.dtype(np.uint8), 2): "mono8",
+    (np.dtype(np.uint8), 3): "rgb8",
+    (np.dtype(np.uint16), 2): "mono16",
+    (np.dtype(np.uint16), 3): "rgb16",
+    (np.dtype(np.float32), 2): "32FC1",
+}
+_BITS_OF_CHANNEL_ORDERS_UNKNOWN = ("8UC3", "8UC4", "16UC3", "16UC4")
+
+
+def to_time(stamp: int) -> Time:
+    """Nanoseconds since the epoch as a ROS time."""
+    return Time(sec=stamp // _SECOND, nanosec=stamp % _SECOND)
+
+
+def to_stamp(time: Time) -> int:
+    """A ROS time as nanoseconds since the epoch."""
+    return int(time.sec) * _SECOND + int(time.nanosec)
+
+
+def to_message(image: NDArray[Any], stamp: int, frame_id: str) -> Image:
+    """Return the message for an image or map; one copy is made.
+
+    Args:
+        image: (H, W) mono or (H, W, 3) RGB, uint8 or uint16; or (H, W) float32, a map.
+        stamp: nanoseconds since the epoch.
+        frame_id: coordinate frame.
+
+    Raises:
+        ImageError: no encoding fits it.
+    """
+    encoding = _ENCODING.get((image.dtype, image.ndim))
+    if encoding is None or image.size == 0 or (image.ndim == 3 and image.shape[2] != 3):
+        raise ImageError(f"no image encoding for shape {image.shape} of {image.dtype}")
+    image = np.ascontiguousarray(image)
+    message = Image(
+        header=Header(stamp=to_time(stamp), frame_id=frame_id),
+        height=image.shape[0],
+        width=image.shape[1],
+        encoding=encoding,
+        is_bigendian=sys.byteorder == "big",
+        step=image.strides[0],
+    )
+    # Assigning to `data` would convert it byte by byte [rosidl_python#156].
+    message.data.frombytes(memoryview(image).cast("B"))
+    return message
+
+
+def to_array(message: Image) -> NDArray[Any]:
+    """Return the image (H, W) mono or (H, W, 3) RGB, or the map, in a message.
+
+    The array shares the memory of the message wherever no conversion is needed.
+
+    Raises:
+        ImageError: it is empty or truncated, or its encoding cannot be read.
+    """
+    if message.height == 0 or message.width == 0:
+        raise ImageError(f"the image is empty: {message.width}x{message.height}")
+    if message.encoding not in _LAYOUT:
+        return _foreign(message)
+    dtype, channels = _LAYOUT[message.encoding]
+    item = np.dtype(dtype).newbyteorder(">" if message.is_bigendian else "<")
+    row = message.width * channels * item.itemsize
+    if message.step < row:
+        raise ImageError(
+            f"the image's step of {message.step} bytes is too small for {message.width} pixels "
+            f"of {message.encoding}: {row} are needed"
+        )
+    # The last row may come without its padding.
+    needed = message.step * (message.height - 1) + row
+    if len(message.data) < needed:
+        raise ImageError(
+            f"the image is truncated: {len(message.data)} bytes instead of {needed} for "
+            f"{message.width}x{message.height} {message.encoding}"
+        )
+    pixel = (channels * item.itemsize, item.itemsize)
+    image: NDArray[Any] = np.ndarray(
+        (message.height, message.width, channels), item, message.data, 0, (message.step, *pixel)
+    )
+    if channels == 1:
+        image = image[..., 0]
+    if not item.isnative:
+        image = image.astype(dtype)
+    if message.encoding in _TO_RGB:
+        image = cv2.cvtColor(np.ascontiguousarray(image), _TO_RGB[message.encoding])
+    return image
+
+
+def _foreign(message: Image) -> NDArray[Any]:
+    """Convert by cv_bridge, where it is installed, what is not converted here."""
+    if message.encoding in _BITS_OF_CHANNEL_ORDERS_UNKNOWN:
+        raise ImageError(
+            f"encoding {message.encoding} does not tell the order of its channels: "
+            "publish rgb8 or bgr8"
+        )
+    convert = _cv_bridge()
+    if convert is None:
+        raise ImageError(
+            f"unknown image encoding '{message.encoding}': publish one of "
+            f"{', '.join(_LAYOUT)}, or install cv_bridge, which knows more"
+        )
+    mono = message.encoding.startswith("mono")
+    try:
+        return np.asarray(convert(message, "mono8" if mono else "rgb8"))
+    except Exception as error:  # cv_bridge's own class, cv2.error and RuntimeError alike
+        raise ImageError(f"cannot convert encoding '{message.encoding}': {error}") from error
+
+
+def _cv_bridge() -> Callable[[Image, str], Any] | None:
+    # The compiled one of ROS only: the pure Python one on PyPI has no `boost` module.
+    if importlib.util.find_spec("cv_bridge") is None:
+        return None
+    if importlib.util.find_spec("cv_bridge.boost") is None:
+        return None
+    return importlib.import_module("cv_bridge").CvBridge().imgmsg_to_cv2  # type: ignore[no-any-return]

@@ -1,0 +1,180 @@
+"""Node of a lens with motorised focus."""
+
+import math
+import sys
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from std_msgs.msg import Float64MultiArray
+from std_srvs.srv import SetBool
+
+from aif_ros.devices.clock import SystemClock
+from aif_ros.devices.device import DeviceError, FocusLens
+from aif_ros.devices.focal_stack import FocalStack
+from aif_ros.devices.simulated_lens import SimulatedLens
+from aif_ros.frame import LensState
+from aif_ros.nodes.parameters import CALIBRATION, Parameter
+from aif_ros.nodes.pipeline_node import PipelineNode, run, system_time
+from aif_ros.nodes.topics import LENS_COMMANDS, LENS_STATE
+
+
+class LensNode(PipelineNode):
+    """Moves the lens as commanded and reports where it is."""
+
+    NAME = "lens"
+    PARAMETERS = (
+        Parameter(
+            "backend",
+            "simulated",
+            "simulated: a simulated motor; stack: a simulated motor that rests only where a "
+            "recorded focal stack has a slice.",
+            choices=("simulated", "stack"),
+        ),
+        Parameter("source", "", "Folder of the focal stack."),
+        CALIBRATION,
+        Parameter(
+            "state_rate", 100.0, "Reports of the lens's state per second.", limits=(1.0, 1000.0)
+        ),
+        Parameter(
+            "command_timeout",
+            1.0,
+            "Commands older than this, seconds, are refused as stale.",
+            limits=(0.01, 3600.0),
+        ),
+        Parameter(
+            "speed", 0.05, "Speed of the simulated motor, metres per second.", limits=(1e-9, 10.0)
+        ),
+        Parameter(
+            "settling_time",
+            0.004,
+            "Seconds that the simulated lens shakes after a move.",
+            limits=(0.0, 10.0),
+        ),
+    )
+
+    def open(self) -> None:
+        """Open the lens and listen for commands: what comes too early is refused aloud."""
+        self._states = self.outlet(LENS_STATE)
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._commanded_at: int | None = None
+        self._fault: str | None = None
+        self._lens = self._open_lens()
+        self._commands = self.create_subscription(
+            LENS_COMMANDS.message_type,
+            LENS_COMMANDS.name,
+            self._command,
+            LENS_COMMANDS.subscription_qos(1),
+        )
+
+    def _open_lens(self) -> FocusLens:
+        lens_model = self.lens_model()
+        rests = None
+        if self.value("backend") == "stack":
+            stack = FocalStack(self.value("source"))
+            rests = stack.positions
+            if not self.value("calibration"):
+                lens_model = stack.lens_model()
+        self.diagnostics.hardware_id = lens_model.name
+        return SimulatedLens(
+            lens_model,
+            SystemClock(),
+            speed=self.value("speed"),
+            settling_time=self.value("settling_time"),
+            rests=rests,
+        )
+
+    def start(self) -> None:
+        """Begin to report."""
+        self.loop(self._report)
+        if isinstance(self._lens, SimulatedLens):
+            self.offer(SetBool, "lens/stall", self._stall)
+
+    def close(self) -> None:
+        """Let go of the lens."""
+        commands = self.__dict__.pop("_commands", None)
+        if commands is not None:
+            self.destroy_subscription(commands)
+        lens = self.__dict__.pop("_lens", None)
+        if lens is not None:
+            lens.close()
+
+    def _report(self) -> None:
+        try:
+            with self._lock:
+                state = self._lens.state()
+        except DeviceError as fault:
+            # Told once; the reports stay away until the lens answers again.
+            if str(fault) != self._fault:
+                self._fault = str(fault)
+                self.get_logger().error(str(fault))
+            self.diagnostics.error(str(fault))
+            self.pause(0.05)
+            return
+        if self._fault is not None:
+            self._fault = None
+            self.get_logger().info("the lens answers again")
+            self.diagnostics.clear()
+        self._note(state)
+        self._states.publish(state)
+        self._wake.wait(1.0 / self.value("state_rate"))
+        self._wake.clear()
+
+    def _note(self, state: LensState) -> None:
+        self.diagnostics.note("position_m", state.position)
+        if self._commanded_at is not None and not state.moving:
+            self.diagnostics.note("last move took s", (state.stamp - self._commanded_at) * 1e-9)
+            self._commanded_at = None
+
+    def _command(self, message: Float64MultiArray, info: Mapping[str, Any]) -> None:
+        age = (system_time() - info["source_timestamp"]) * 1e-9
+        objection = self._objection(message.data, age)
+        if objection is None:
+            try:
+                with self._lock:
+                    self._lens.move_to(message.data[0])
+                self._commanded_at = system_time()
+                self._wake.set()
+                return
+            except (ValueError, DeviceError) as error:
+                objection = str(error)
+        text = f"command refused, the lens stays: {objection}"
+        self.get_logger().warning(text)
+        self.diagnostics.count("refused commands", total=True)
+        self.diagnostics.warn(text)
+
+    def _objection(self, data: Any, age: float) -> str | None:
+        if not self._states.active:
+            return "the node is not active"
+        if age > self.value("command_timeout"):
+            return f"it is stale, {age:.3g} s old"
+        if len(data) != 1:
+            return f"it must hold one position, not {len(data)} numbers"
+        if not math.isfinite(data[0]):
+            return f"{data[0]} is not a position"
+        low, high = self._lens.limits
+        if not low <= data[0] <= high:
+            return f"{data[0]:g} m is outside the limits {low:g} to {high:g} m"
+        return None
+
+    def _stall(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        """Block or free the simulated lens."""
+        assert isinstance(self._lens, SimulatedLens)
+        with self._lock:
+            if request.data:
+                self._lens.stall()
+            else:
+                self._lens.unstall()
+        response.success = True
+        response.message = "the lens is blocked" if request.data else "the lens is free"
+        return response
+
+
+def main() -> int:
+    """Run the node."""
+    return run(LensNode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

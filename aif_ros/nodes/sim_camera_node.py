@@ -1,0 +1,57 @@
+"""Node of the simulated camera: looks at a scene through the simulated lens."""
+
+import sys
+
+from aif_ros.devices.clock import Clock
+from aif_ros.devices.device import Camera
+from aif_ros.devices.rendered_scene import RenderedScene
+from aif_ros.devices.simulated_camera import SimulatedCamera
+from aif_ros.nodes.capturing_node import CAMERA_PARAMETERS, CapturingNode
+from aif_ros.nodes.parameters import CALIBRATION, EXPOSURE_TIME, Parameter
+from aif_ros.nodes.pipeline_node import run
+from aif_ros.scenes.open_scene import open_scene
+
+
+class SimCameraNode(CapturingNode):
+    """Publishes what the sensor sees of a scene at the lens position of each exposure."""
+
+    NAME = "camera"
+    PARAMETERS = (
+        Parameter(
+            "scene",
+            "",
+            "What it looks at: a folder or name that the simulator knows (see docs/scenes.md). "
+            "Empty: the photographed motorcycle.",
+        ),
+        Parameter(
+            "width", 0, "Width of the pictures, pixels; 0: that of the scene.", limits=(0, 16384)
+        ),
+        Parameter("frame_rate", 30.0, "Pictures per second at most.", limits=(0.1, 1000.0)),
+        Parameter("backlash", 0.0, "Dead travel of the motor, metres.", limits=(0.0, 0.1)),
+        Parameter("seed", 0, "Seed of the sensor's noise.", limits=(0, 2**31 - 1)),
+        EXPOSURE_TIME,
+        CALIBRATION,
+        *CAMERA_PARAMETERS,
+    )
+
+    def open_camera(self, clock: Clock) -> Camera:
+        """Open the scene."""
+        lens_model = self.lens_model()
+        scene = open_scene(self.value("scene"), lens_model, self.value("width"))
+        self.diagnostics.hardware_id = f"simulated camera, {scene.name}"
+        return SimulatedCamera(
+            RenderedScene(scene, lens_model, seed=self.value("seed")),
+            clock,
+            backlash=self.value("backlash"),
+            exposure_time=self.value("exposure_time"),
+            frame_rate=self.value("frame_rate"),
+        )
+
+
+def main() -> int:
+    """Run the node."""
+    return run(SimCameraNode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

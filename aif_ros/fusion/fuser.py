@@ -1,0 +1,60 @@
+"""The stateful fuser: J(t) = f(I(t), J(t-1))."""
+
+from collections.abc import Callable, Mapping
+
+from aif_ros.fusion.fusion import Fused, FusionMethod
+from aif_ros.fusion.laplacian import LaplacianFusion
+from aif_ros.images import Image, ImageError
+
+FUSION_METHODS: Mapping[str, Callable[[], FusionMethod]] = {"laplacian": LaplacianFusion}
+"""Fusion methods by the name that selects them."""
+
+
+class Fuser:
+    """Holds J and merges one frame after the other into it.
+
+    Args:
+        method: merges two aligned images.
+    """
+
+    def __init__(self, method: FusionMethod) -> None:
+        self._method = method
+        self._fused: Fused | None = None
+
+    @property
+    def fused(self) -> Fused | None:
+        """J so far; None before the first frame."""
+        return self._fused
+
+    def reset(self) -> None:
+        """Forget J: a new scene begins."""
+        self._fused = None
+
+    def add(self, image: Image, position: float) -> Fused:
+        """Merge a frame and return the new J.
+
+        Args:
+            image: I(t) without breathing, (H, W) or (H, W, 3), float32 in [0, 1].
+            position: its lens position, metres.
+
+        Raises:
+            ImageError: its shape differs from J's; J has not changed.
+        """
+        if self._fused is not None and image.shape != self._fused.image.shape:
+            raise ImageError(
+                f"a frame of shape {image.shape} does not fit the fused image of shape "
+                f"{self._fused.image.shape}: reset the fusion to begin a new one"
+            )
+        self._fused = self._method.merge(image, position, self._fused)
+        return self._fused
+
+
+def make_fuser(name: str) -> Fuser:
+    """Make a fuser by the name of its method, one of `FUSION_METHODS`.
+
+    Raises:
+        ValueError: there is no such method.
+    """
+    if name not in FUSION_METHODS:
+        raise ValueError(f"there is no fusion method '{name}': choose {', '.join(FUSION_METHODS)}")
+    return Fuser(FUSION_METHODS[name]())

@@ -1,0 +1,171 @@
+"""Watches a running pipeline by its topics and keeps what a report needs."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.context import Context
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from aif_ros.devices.timeline import LensTimeline
+from aif_ros.frame import LensState, Window
+from aif_ros.nodes.topics import (
+    CAMERA_IMAGE,
+    CONTROL_STATUS,
+    DISTANCE_MAP,
+    FUSED_DISTANCE_MAP,
+    FUSED_IMAGE,
+    LENS_STATE,
+    StampedImage,
+    Topic,
+)
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.recording import Recording, Shot
+
+T = TypeVar("T")
+
+# Frames that wait for the fused image of the same stamp; fusion takes less than a second.
+_FRAMES_KEPT = 60
+_UNKNOWN = np.full((1, 1), np.nan, np.float32)
+
+
+class Recorder:
+    """Listens to every frame, fused image, distance map, lens state and decision.
+
+    Args:
+        node: to listen with, in the pipeline's namespace.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self.stopped = threading.Event()
+        """Set once the focus controller has ended the loop."""
+        self.decisions: dict[int, dict[str, str]] = {}
+        """What the focus controller's status said, by the stamp of the frame it had seen."""
+        self._agent = ""
+        self._reason = "the recording was ended before the loop"
+        self._recent: OrderedDict[int, StampedImage] = OrderedDict()
+        self._frames: dict[int, StampedImage] = {}
+        self._fused: dict[int, StampedImage] = {}
+        self._maps: dict[int, StampedImage] = {}
+        self._fused_maps: dict[int, StampedImage] = {}
+        self._states: list[LensState] = []
+        self._listen(CAMERA_IMAGE, self._take_frame, depth=10)
+        self._listen(FUSED_IMAGE, self._take_fused, depth=10)
+        self._listen(DISTANCE_MAP, lambda map_: self._maps.update({map_.stamp: map_}), depth=10)
+        self._listen(
+            FUSED_DISTANCE_MAP,
+            lambda map_: self._fused_maps.update({map_.stamp: map_}),
+            depth=10,
+        )
+        self._listen(LENS_STATE, self._states.append, depth=200)
+        self._listen(CONTROL_STATUS, self._take_status, depth=10)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the loop has ended and what belongs to its last fused image has come."""
+        return self.stopped.is_set() and bool(self._fused) and max(self._fused) in self._fused_maps
+
+    def _listen(self, topic: Topic[T], callback: Callable[[T], object], depth: int) -> None:
+        def take(message: Any) -> None:
+            callback(topic.decode(message))
+
+        self._node.create_subscription(
+            topic.message_type, topic.name, take, topic.subscription_qos(depth)
+        )
+
+    def _take_frame(self, picture: StampedImage) -> None:
+        self._recent[picture.stamp] = picture
+        if picture.stamp in self._fused:
+            self._frames[picture.stamp] = picture
+        if len(self._recent) > _FRAMES_KEPT:
+            self._recent.popitem(last=False)
+
+    def _take_fused(self, picture: StampedImage) -> None:
+        self._fused[picture.stamp] = picture
+        if picture.stamp in self._recent:
+            self._frames[picture.stamp] = self._recent[picture.stamp]
+
+    def _take_status(self, status: DiagnosticStatus) -> None:
+        values = {pair.key: pair.value for pair in status.values} | {"reason": status.message}
+        if "stamp_ns" in values:
+            self.decisions[int(values["stamp_ns"])] = values
+        self._agent = values["agent"]
+        if values["state"] == "stopped":
+            self._reason = status.message
+            self.stopped.set()
+
+    def recording(self, scene: str, lens_model: LensModel) -> Recording:
+        """Put together what was seen.
+
+        Args:
+            scene: its name.
+            lens_model: of the pipeline's lens.
+
+        Raises:
+            LookupError: no fused image and its frame were seen.
+        """
+        stamps = sorted(self._fused.keys() & self._frames.keys())
+        if not stamps:
+            raise LookupError("no frame was fused: see what the nodes have logged")
+        timeline = LensTimeline(capacity=len(self._states))
+        for state in self._states:
+            timeline.add(state)
+        shots = []
+        for stamp, end in zip(stamps, [*stamps[1:], np.inf], strict=True):
+            maps = [self._maps[s].image for s in sorted(self._maps) if stamp <= s < end]
+            fused_map = self._fused_maps.get(stamp)
+            decisions = [self.decisions[s] for s in sorted(self.decisions) if stamp <= s < end]
+            shots.append(
+                Shot(
+                    stamp=stamp,
+                    position=timeline.position(stamp),
+                    image=self._frames[stamp].image,
+                    fused=self._fused[stamp].image,
+                    distance=maps[0] if maps else _UNKNOWN,
+                    fused_distance=_UNKNOWN if fused_map is None else fused_map.image,
+                    window=_window(decisions[-1]["window_px"]) if decisions else None,
+                    reason=decisions[-1]["reason"] if decisions else "",
+                )
+            )
+        return Recording(scene, self._agent, lens_model, shots, self._states, self._reason)
+
+
+def _window(text: str) -> Window | None:
+    """Read a window as the focus controller's status has it: 'x y width height' or 'none'."""
+    return None if text == "none" else Window(*map(int, text.split()))
+
+
+@contextmanager
+def recording(namespace: str = "") -> Iterator[Recorder]:
+    """Record in the background; to be entered before the pipeline is started.
+
+    Args:
+        namespace: of the pipeline; empty: none.
+    """
+    context = Context()
+    rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
+    node = Node("recorder", namespace=namespace or "/", context=context, use_global_arguments=False)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    recorder = Recorder(node)
+
+    def spin() -> None:
+        with suppress(ExternalShutdownException):
+            executor.spin()
+
+    thread = threading.Thread(target=spin, name="recorder")
+    thread.start()
+    try:
+        yield recorder
+    finally:
+        rclpy.try_shutdown(context=context)
+        thread.join()
+        node.destroy_node()

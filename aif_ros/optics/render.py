@@ -22,10 +22,12 @@ from aif_ros.optics.psf import Aperture
 from aif_ros.scenes.scene import SceneView
 
 # Layers so close that the blur of neighbours differs by no more than this, pixels of radius.
-_LAYER_SPACING = 1.0
+_LAYER_SPACING = 1.25
 _MAX_LAYERS = 32
 # A disk of this radius, pixels, stays within its pixel.
 _SHARP = 0.3
+# Up to this radius, pixels, a direct convolution is faster than Fourier transforms.
+_DIRECT = 3.0
 # The hidden surfaces are looked for behind this many steps of depth.
 _HIDDEN_STEPS = 6
 
@@ -50,27 +52,47 @@ def magnify(image: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
     ).astype(np.float32, copy=False)
 
 
-@dataclass(frozen=True)
 class _Layer:
-    """One layer of the scene.
+    """One layer of the scene, cut to where there is something in it.
 
-    Attributes:
+    Args:
         focus_position: metres.
-        spectrum: (4 or 2, H', W' // 2 + 1) complex64, Fourier transform of the premultiplied
-            linear colour channels and, last, the coverage.
-        flat: the same untransformed, (4 or 2, H', W') float32.
+        rows, columns: where it lies in the padded image.
+        planes: (C + 1, h, w) float32, linear colour channels times coverage, and the coverage.
     """
 
-    focus_position: float
-    spectrum: NDArray[np.complex64]
-    flat: NDArray[np.float32]
+    def __init__(
+        self, focus_position: float, rows: slice, columns: slice, planes: NDArray[np.float32]
+    ) -> None:
+        self.focus_position = focus_position
+        self.rows, self.columns = rows, columns
+        self._planes = planes
+        self._spectrum: NDArray[np.complexfloating] | None = None
+
+    def spread(self, radius: float) -> NDArray[np.float32]:
+        """Return the planes, their light spread over a disk of `radius` pixels, (C + 1, h', w').
+
+        The result may be larger than the layer's place, to the right and below.
+        """
+        if radius < _SHARP:
+            return self._planes
+        if radius < _DIRECT:
+            interleaved = np.ascontiguousarray(np.moveaxis(self._planes, 0, -1))
+            kernel = Aperture().kernel(radius)
+            blurred = cv2.filter2D(interleaved, -1, kernel, borderType=cv2.BORDER_CONSTANT)
+            return np.moveaxis(blurred, -1, 0)
+        shape = (self._planes.shape[1], self._planes.shape[2])
+        if self._spectrum is None:
+            self._spectrum = fft.rfft2(self._planes, workers=2)
+        transfer = Aperture().transfer_function(radius, shape)
+        return fft.irfft2(self._spectrum * transfer, s=shape, workers=2)
 
 
 class Renderer:
     """Renders one still view through a lens.
 
     Args:
-        view: the scene, sharp.
+        view: the scene, sharp; its shift is left to the caller.
         lens_model: the lens.
 
     Raises:
@@ -86,97 +108,101 @@ class Renderer:
         if not np.isfinite(view.focus_position).all():
             raise ValueError("focus positions must all be finite")
         self._lens_model = lens_model
-        self._mono = view.image.ndim == 2
         self._height, self._width = view.image.shape[:2]
+        self._shape = view.image.shape
         self._gain = lens_model.blur_gain(self._width)
         lowest, highest = float(view.focus_position.min()), float(view.focus_position.max())
         low, high = lens_model.limits
         reach = max(abs(high - lowest), abs(highest - low)) * self._gain
+        # Light comes in from beyond the edges: the picture is mirrored out as far as blur reaches.
         self._pad = min(int(np.ceil(reach)) + 2, min(self._height, self._width) - 1)
         self._layers = self._cut(view)
 
     def render(self, position: float) -> Image:
         """Return the noise-free image, same shape as the view's, with the lens at `position`."""
-        channels = self._layers[0].flat.shape[0]
-        shape = self._layers[0].flat.shape[1:]
-        light = np.zeros((channels - 1, *shape), np.float32)
+        pad = self._pad
+        shape = (self._height + 2 * pad, self._width + 2 * pad)
+        light = np.zeros((1 if len(self._shape) == 2 else 3, *shape), np.float32)
         uncovered = np.ones(shape, np.float32)
         for layer in self._layers:  # nearest first
-            spread = self._spread(layer, position)
-            coverage = np.maximum(spread[-1], 0.0)
-            share = np.minimum(coverage, uncovered)
-            light += spread[:-1] * (share / np.maximum(coverage, 1e-6))
-            uncovered -= share
+            radius = abs(position - layer.focus_position) * self._gain
+            place = (layer.rows, layer.columns)
+            below = uncovered[place]
+            spread = layer.spread(radius)[:, : below.shape[0], : below.shape[1]]
+            coverage = np.maximum(spread[-1], 1e-6)
+            share = np.minimum(coverage, below)
+            light[(slice(None), *place)] += spread[:-1] * (share / coverage)
+            below -= share
         light /= np.maximum(1.0 - uncovered, 1e-6)
-        inner = (
-            slice(self._pad, self._pad + self._height),
-            slice(self._pad, self._pad + self._width),
+        inner = light[:, pad : pad + self._height, pad : pad + self._width]
+        image = magnify(
+            np.ascontiguousarray(np.moveaxis(inner, 0, -1)),
+            self._lens_model.magnification(position),
         )
-        image = np.ascontiguousarray(np.moveaxis(light[(slice(None), *inner)], 0, -1))
-        image = magnify(image, self._lens_model.magnification(position))
-        encoded = np.power(np.clip(image, 0.0, 1.0), np.float32(1.0 / DISPLAY_GAMMA))
-        return encoded[..., 0] if self._mono else encoded
-
-    def _spread(self, layer: _Layer, position: float) -> NDArray[np.float32]:
-        radius = abs(position - layer.focus_position) * self._gain
-        if radius < _SHARP:
-            return layer.flat
-        shape = (layer.flat.shape[1], layer.flat.shape[2])
-        transfer = Aperture().transfer_function(radius, shape)
-        return fft.irfft2(layer.spectrum * transfer, s=shape, workers=2)
+        encoded = cv2.pow(np.clip(image, 0.0, 1.0), 1.0 / DISPLAY_GAMMA)
+        return encoded.reshape(self._shape).astype(np.float32, copy=False)
 
     def _cut(self, view: SceneView) -> list[_Layer]:
-        colour = np.power(np.clip(view.image, 0.0, 1.0), np.float32(DISPLAY_GAMMA))
-        colour = colour.reshape(self._height, self._width, -1)
-        front = view.focus_position.astype(np.float32)
+        front = self._padded(view.focus_position)
         lowest, highest = float(front.min()), float(front.max())
-        span = (highest - lowest) * self._gain
-        count = int(np.clip(np.ceil(span / _LAYER_SPACING) + 1, 1, _MAX_LAYERS))
-        positions = np.linspace(highest, lowest, count)
+        count = int(np.ceil((highest - lowest) * self._gain / _LAYER_SPACING)) + 1
+        count = min(count, _MAX_LAYERS)
         spacing = (highest - lowest) / max(count - 1, 1)
+        colour = self._padded(cv2.pow(np.clip(view.image, 0.0, 1.0), DISPLAY_GAMMA))
+        colour = colour.reshape(*front.shape, -1)
         hidden, source = _hidden_surface(front, 2.5 * max(spacing, 1e-12), self._pad)
-        behind = np.isfinite(hidden)
         hidden_colour = colour.reshape(-1, colour.shape[2])[source]
         layers = []
-        for position in positions:
+        for position in np.linspace(highest, lowest, count):
             coverage = _hat(front, position, spacing)
-            hidden_coverage = np.where(behind, _hat(hidden, position, spacing), np.float32(0))
+            hidden_coverage = _hat(hidden, position, spacing)
             both = coverage + hidden_coverage
-            if not both.any():
+            rows = self._place(np.any(both, axis=1))
+            columns = self._place(np.any(both, axis=0))
+            if rows is None or columns is None:
                 continue
-            premultiplied = (
-                coverage[..., None] * colour + hidden_coverage[..., None] * hidden_colour
-            )
-            flat = np.concatenate([premultiplied, both[..., None]], axis=2)
-            flat = self._padded(flat)
-            spectrum = fft.rfft2(flat, workers=2).astype(np.complex64, copy=False)
-            layers.append(_Layer(float(position), spectrum, flat))
+            place = (rows, columns)
+            shape = (self._transform_length(rows, 0), self._transform_length(columns, 1))
+            planes = np.zeros((colour.shape[2] + 1, *shape), np.float32)
+            inside = planes[:, : rows.stop - rows.start, : columns.stop - columns.start]
+            for channel in range(colour.shape[2]):
+                inside[channel] = (
+                    coverage[place] * colour[(*place, channel)]
+                    + hidden_coverage[place] * hidden_colour[(*place, channel)]
+                )
+            inside[-1] = both[place]
+            layers.append(_Layer(float(position), rows, columns, planes))
         return layers
 
-    def _padded(self, flat: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Mirror the edges out, so that light comes in from beyond them, and put channels first."""
-        height = fft.next_fast_len(self._height + 2 * self._pad, real=True)
-        width = fft.next_fast_len(self._width + 2 * self._pad, real=True)
-        bottom, right = height - self._height - self._pad, width - self._width - self._pad
-        planes = [
-            cv2.copyMakeBorder(
-                np.ascontiguousarray(flat[..., channel]),
-                self._pad,
-                bottom,
-                self._pad,
-                right,
-                cv2.BORDER_REFLECT_101,
-            )
-            for channel in range(flat.shape[2])
-        ]
-        return np.stack(planes)
+    def _place(self, occupied: NDArray[np.bool_]) -> slice | None:
+        """Return the occupied range along one axis and as far around it as blur reaches."""
+        where = np.flatnonzero(occupied)
+        if not where.size:
+            return None
+        start = max(int(where[0]) - self._pad, 0)
+        return slice(start, min(int(where[-1]) + 1 + self._pad, occupied.size))
+
+    def _transform_length(self, place: slice, axis: int) -> int:
+        """Length for the Fourier transform, whose ends meet: light must not leak across them."""
+        length = place.stop - place.start
+        whole = (self._height, self._width)[axis] + 2 * self._pad
+        return int(fft.next_fast_len(length if length == whole else length + self._pad, real=True))
+
+    def _padded(self, plane: NDArray[np.float32]) -> NDArray[np.float32]:
+        pad = self._pad
+        padded = cv2.copyMakeBorder(plane, pad, pad, pad, pad, cv2.BORDER_REFLECT_101)
+        return padded.astype(np.float32, copy=False)
 
 
 def _hat(values: NDArray[np.float32], centre: float, spacing: float) -> NDArray[np.float32]:
-    """Share of each value in the layer at `centre`; shares of neighbouring layers add up to 1."""
+    """Share of each value in the layer at `centre`; the shares in all layers add up to 1.
+
+    A NaN has no share.
+    """
     if spacing == 0.0:
-        return np.ones_like(values)
-    return np.maximum(0.0, 1.0 - np.abs(values - np.float32(centre)) / np.float32(spacing))
+        return np.isfinite(values).astype(np.float32)
+    share = 1.0 - np.abs(values - np.float32(centre)) / np.float32(spacing)
+    return np.fmax(share, np.float32(0.0))
 
 
 def _hidden_surface(

@@ -46,8 +46,23 @@ def fill_depth(depth: NDArray[np.floating]) -> NDArray[np.float32]:
     return np.where(known, filled, smooth).astype(np.float32)
 
 
+def dioptre_range(depth: NDArray[np.floating]) -> tuple[float, float]:
+    """Return the dioptres (1/m) of the farthest and of the nearest depths, outliers left out.
+
+    Args:
+        depth: metres, of any shape.
+
+    Raises:
+        SceneError: a depth is not positive and finite.
+    """
+    if not (np.isfinite(depth).all() and (depth > 0).all()):
+        raise SceneError("all depths must be positive and finite: fill the holes first")
+    nearest, farthest = np.percentile(depth, _PERCENTILES)
+    return 1.0 / float(farthest), 1.0 / float(nearest)
+
+
 def focus_positions(
-    depth: NDArray[np.floating], limits: tuple[float, float]
+    depth: NDArray[np.floating], dioptres: tuple[float, float], limits: tuple[float, float]
 ) -> NDArray[np.float32]:
     """Lens position, metres, that brings each depth into focus.
 
@@ -57,18 +72,13 @@ def focus_positions(
 
     Args:
         depth: (H, W), metres, all known.
+        dioptres: of the scene's farthest and nearest depths, see `dioptre_range`.
         limits: of the lens, metres.
-
-    Raises:
-        SceneError: a depth is not positive and finite.
     """
-    if not (np.isfinite(depth).all() and (depth > 0).all()):
-        raise SceneError("all depths must be positive and finite: fill the holes first")
-    dioptres = 1.0 / np.asarray(depth, dtype=np.float64)
-    far, near = np.percentile(dioptres, _PERCENTILES)
+    far, near = dioptres
     low, high = limits
     margin = (1.0 - _SHARE_OF_TRAVEL) / 2 * (high - low)
     if near - far < 1e-9:
         return np.full(depth.shape, (low + high) / 2, np.float32)
-    share = np.clip((dioptres - far) / (near - far), 0.0, 1.0)
+    share = np.clip((1.0 / depth - far) / (near - far), 0.0, 1.0)
     return (low + margin + share * (high - low - 2 * margin)).astype(np.float32)

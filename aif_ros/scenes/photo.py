@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from aif_ros.images import Image, to_float
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.scenes.depth import fill_depth, focus_positions
+from aif_ros.scenes.depth import dioptre_range, fill_depth, focus_positions
 from aif_ros.scenes.scene import SceneError, SceneView
 
 # Calibration of the Middlebury 2014 Motorcycle pair at the size that scikit-image carries
@@ -49,9 +49,10 @@ class PhotoScene:
                 f"{depth.shape[1]}x{depth.shape[0]} pixels: they must match"
             )
         try:
-            focus = focus_positions(fill_depth(depth), lens_model.limits)
+            filled = fill_depth(depth)
         except SceneError as error:
             raise SceneError(f"{name}: {error}") from error
+        focus = focus_positions(filled, dioptre_range(filled), lens_model.limits)
         self.name = name
         self._view = resized(SceneView(to_float(image), focus), width)
 

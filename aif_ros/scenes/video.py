@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.scenes.depth import fill_depth, focus_positions
+from aif_ros.scenes.depth import dioptre_range, fill_depth, focus_positions
 from aif_ros.scenes.photo import read_depth, read_picture, resized
 from aif_ros.scenes.scene import SceneError, SceneView
 
@@ -47,8 +47,10 @@ class VideoScene:
         self._frame_rate = frame_rate
         # One rule for the whole video: else objects would change focus as others come and go.
         surveyed = np.linspace(0, len(self._depths) - 1, _SURVEYED).round().astype(int)
-        self._survey = np.concatenate(
-            [fill_depth(read_depth(self._depths[index])).ravel() for index in surveyed]
+        self._dioptres = dioptre_range(
+            np.concatenate(
+                [fill_depth(read_depth(self._depths[index])).ravel() for index in surveyed]
+            )
         )
         self._view_of = lru_cache(maxsize=4)(self._load)
         first = self._view_of(0)
@@ -72,8 +74,7 @@ class VideoScene:
             raise SceneError(
                 f"{self._pictures[index]} and {self._depths[index]} differ in size: they must match"
             )
-        together = np.concatenate([self._survey, depth.ravel()])
-        focus = focus_positions(together, self._limits)[self._survey.size :].reshape(depth.shape)
+        focus = focus_positions(depth, self._dioptres, self._limits)
         return resized(SceneView(image, focus), self._width)
 
 

@@ -30,9 +30,7 @@ def make_status(
 
 
 class Diagnostics:
-    """Counts events and remembers faults; publishes both once a second while `publish` is called.
-
-    Thread-safe.
+    """Counts events and remembers faults, from any thread, until they are published.
 
     Args:
         node: whose diagnostics these are.

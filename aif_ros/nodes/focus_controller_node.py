@@ -131,7 +131,10 @@ class FocusControllerNode(PipelineNode):
     def _begin(self) -> None:
         """Forget everything."""
         self._agent = make_agent(
-            self.value("agent"), self._model, max_captures=self.value("max_captures")
+            self.value("agent"),
+            self._model,
+            dynamic=self.value("mode") == "dynamic",
+            max_captures=self.value("max_captures"),
         )
         self._seen: _Seen | None = None
         self._frames_captured = 0
@@ -241,8 +244,6 @@ class FocusControllerNode(PipelineNode):
             self._watch.command(target, system_time())
             self._enter(RUNNING, action.reason)
             self._commands.publish(target)
-        elif self.value("mode") == "dynamic":
-            self._enter(RUNNING, f"{action.reason}; looking on")
         else:
             self._enter(STOPPED, action.reason)
 

@@ -83,6 +83,8 @@ class PipelineNode(LifecycleNode):
 
     NAME: ClassVar[str]
     PARAMETERS: ClassVar[tuple[Parameter, ...]]
+    DIAGNOSTICS_PERIOD: ClassVar[float] = 1.0
+    """Seconds between two diagnostic messages."""
 
     def __init__(self, *, exchange: Exchange | None = None, **arguments: Any) -> None:
         super().__init__(self.NAME, **arguments)
@@ -254,7 +256,7 @@ class PipelineNode(LifecycleNode):
         super().destroy_node()
 
     def _start(self) -> None:
-        self.every(1.0, self._publish_diagnostics)
+        self.every(self.DIAGNOSTICS_PERIOD, self._publish_diagnostics)
         self.start()
 
     def _stop(self) -> None:

@@ -9,7 +9,7 @@ from aif_ros.devices.simulated_camera import SimulatedCamera
 from aif_ros.nodes.capturing_node import CAMERA_PARAMETERS, CapturingNode
 from aif_ros.nodes.parameters import CALIBRATION, EXPOSURE_TIME, Parameter
 from aif_ros.nodes.pipeline_node import run
-from aif_ros.scenes.open_scene import open_scene
+from aif_ros.scenes.open_scene import SCENES, open_scene
 
 
 class SimCameraNode(CapturingNode):
@@ -20,11 +20,26 @@ class SimCameraNode(CapturingNode):
         Parameter(
             "scene",
             "",
-            "What it looks at: a folder or name that the simulator knows (see docs/scenes.md). "
-            "Empty: the photographed motorcycle.",
+            f"What it looks at: one of {', '.join(SCENES)}, a folder with image and depth, or a "
+            "folder of RGB-D video. Empty: the motorcycle.",
         ),
         Parameter(
             "width", 0, "Width of the pictures, pixels; 0: that of the scene.", limits=(0, 16384)
+        ),
+        Parameter(
+            "shake",
+            0.0,
+            "Hand shake put upon the scene, standard deviation in pixels.",
+            limits=(0.0, 1000.0),
+        ),
+        Parameter(
+            "pan", 0.0, "Pan put upon the scene, pixels per second.", limits=(-10_000.0, 10_000.0)
+        ),
+        Parameter(
+            "crossing",
+            0.0,
+            "Speed of an object that crosses before the scene, pixels per second; 0: none.",
+            limits=(0.0, 10_000.0),
         ),
         Parameter("frame_rate", 30.0, "Pictures per second at most.", limits=(0.1, 1000.0)),
         Parameter("backlash", 0.0, "Dead travel of the motor, metres.", limits=(0.0, 0.1)),

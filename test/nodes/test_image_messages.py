@@ -1,0 +1,173 @@
+import array
+
+import numpy as np
+import pytest
+from sensor_msgs.msg import Image
+
+from aif_ros.images import ImageError
+from aif_ros.nodes import image_messages
+from aif_ros.nodes.image_messages import to_array, to_message, to_stamp, to_time
+
+RANDOM = np.random.default_rng(0)
+
+
+def picture(dtype, *shape):
+    return RANDOM.integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
+
+
+def message(image, encoding, *, step=None, is_bigendian=False):
+    height, width = image.shape[:2]
+    data = image.tobytes()
+    return Image(
+        height=height,
+        width=width,
+        encoding=encoding,
+        step=len(data) // height if step is None else step,
+        is_bigendian=is_bigendian,
+        data=array.array("B", data),
+    )
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        picture(np.uint8, 5, 7),
+        picture(np.uint8, 5, 7, 3),
+        picture(np.uint16, 5, 7),
+        picture(np.uint16, 5, 7, 3),
+        RANDOM.random((5, 7), dtype=np.float32),
+        picture(np.uint8, 1, 1),
+        picture(np.uint8, 5, 7, 3)[:, ::-1],
+    ],
+    ids=lambda image: f"{image.dtype} {image.shape}",
+)
+def test_there_and_back(image):
+    sent = to_message(image, 1_700_000_000_123_456_789, "camera")
+    received = to_array(sent)
+    np.testing.assert_array_equal(received, image)
+    assert received.dtype == image.dtype
+    assert to_stamp(sent.header.stamp) == 1_700_000_000_123_456_789
+    assert sent.header.frame_id == "camera"
+
+
+def test_nan_survives():
+    image = np.array([[np.nan, 1.0]], np.float32)
+    np.testing.assert_array_equal(to_array(to_message(image, 0, "")), image)
+
+
+@pytest.mark.parametrize("encoding", ["mono8", "8UC1", "rgb8", "mono16", "16UC1", "32FC1"])
+def test_reading_copies_nothing(encoding):
+    shape = (4, 6, 3) if encoding == "rgb8" else (4, 6)
+    dtype = {"m": np.uint8, "8": np.uint8, "r": np.uint8}.get(encoding[0], np.uint16)
+    dtype = {"mono16": np.uint16, "32FC1": np.float32}.get(encoding, dtype)
+    received = message(np.zeros(shape, dtype), encoding)
+    np.frombuffer(received.data, np.uint8)[:] = 1
+    assert np.shares_memory(to_array(received), np.frombuffer(received.data, np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "channels"),
+    [
+        ("bgr8", [2, 1, 0]),
+        ("rgba8", [0, 1, 2]),
+        ("bgra8", [2, 1, 0]),
+        ("bgr16", [2, 1, 0]),
+        ("rgb16", [0, 1, 2]),
+    ],
+)
+def test_channels_are_put_in_order(encoding, channels):
+    image = picture(np.uint16 if "16" in encoding else np.uint8, 4, 5, 4 if "a" in encoding else 3)
+    np.testing.assert_array_equal(to_array(message(image, encoding)), image[..., channels])
+
+
+@pytest.mark.parametrize(
+    ("encoding", "dtype", "channels"),
+    [
+        ("mono8", np.uint8, 1),
+        ("rgb8", np.uint8, 3),
+        ("mono16", np.uint16, 1),
+        ("bgr8", np.uint8, 3),
+    ],
+)
+@pytest.mark.parametrize("padding", [1, 2, 3])
+def test_odd_steps(encoding, dtype, channels, padding):
+    image = picture(dtype, 4, 5, channels) if channels > 1 else picture(dtype, 4, 5)
+    rows = np.ascontiguousarray(image).view(np.uint8).reshape(4, -1)
+    padded = np.pad(rows, ((0, 0), (0, padding)), constant_values=77)
+    sent = message(image, encoding, step=padded.shape[1])
+    expected = image[..., ::-1] if encoding == "bgr8" else image
+    sent.data = array.array("B", padded.tobytes())
+    np.testing.assert_array_equal(to_array(sent), expected)
+    # Some drivers leave the padding of the last row away.
+    sent.data = array.array("B", padded.tobytes()[:-padding])
+    np.testing.assert_array_equal(to_array(sent), expected)
+
+
+def test_big_endian():
+    image = picture(np.uint16, 4, 5)
+    sent = message(image.astype(">u2"), "mono16", is_bigendian=True)
+    received = to_array(sent)
+    np.testing.assert_array_equal(received, image)
+    assert received.dtype.isnative
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"height": 0}, "empty: 7x0"),
+        ({"width": 0}, "empty: 0x5"),
+        ({"step": 20}, "step of 20 bytes is too small for 7 pixels of rgb8: 21"),
+        ({"height": 6}, "truncated: 105 bytes instead of 126 for 7x6 rgb8"),
+        ({"data": array.array("B")}, "truncated: 0 bytes"),
+        ({"encoding": "yuv999"}, "unknown image encoding 'yuv999'.*rgb8"),
+        ({"encoding": ""}, "unknown image encoding ''"),
+        ({"encoding": "8UC3"}, "8UC3 does not tell the order.*rgb8 or bgr8"),
+    ],
+)
+def test_unusable_messages(change, words):
+    sent = message(picture(np.uint8, 5, 7, 3), "rgb8")
+    for name, value in change.items():
+        setattr(sent, name, value)
+    with pytest.raises(ImageError, match=words):
+        to_array(sent)
+
+
+def test_cv_bridge_converts_what_else_there_is(monkeypatch):
+    asked = []
+
+    def convert(sent, encoding):
+        asked.append((sent.encoding, encoding))
+        return np.full((5, 7, 3), 9, np.uint8)
+
+    monkeypatch.setattr(image_messages, "_cv_bridge", lambda: convert)
+    sent = message(picture(np.uint8, 5, 7), "bayer_rggb8")
+    assert (to_array(sent) == 9).all()
+    assert asked == [("bayer_rggb8", "rgb8")]
+
+
+def test_what_cv_bridge_cannot_convert_is_an_image_error(monkeypatch):
+    def convert(sent, encoding):
+        raise RuntimeError("no such conversion")
+
+    monkeypatch.setattr(image_messages, "_cv_bridge", lambda: convert)
+    with pytest.raises(ImageError, match="cannot convert encoding 'odd': no such conversion"):
+        to_array(message(picture(np.uint8, 5, 7), "odd"))
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((0, 3), np.uint8),
+        np.zeros((2, 3), np.float64),
+        np.zeros((2, 3, 4), np.uint8),
+        np.zeros((2, 3, 3), np.float32),
+    ],
+)
+def test_arrays_without_encoding(image):
+    with pytest.raises(ImageError, match="no image encoding"):
+        to_message(image, 0, "")
+
+
+@pytest.mark.parametrize("stamp", [0, 999_999_999, 1_000_000_000, 1_700_000_000_000_000_001])
+def test_stamps(stamp):
+    assert to_stamp(to_time(stamp)) == stamp

@@ -1,0 +1,141 @@
+import time
+from functools import partial
+
+import pytest
+import yaml
+from std_msgs.msg import Float64MultiArray
+from std_srvs.srv import SetBool
+
+from aif_ros.nodes.lens_node import LensNode
+from aif_ros.nodes.topics import LENS_COMMANDS, LENS_STATE
+
+
+def at(states, position):
+    """Whether the lens rests at `position` (metres)."""
+    return bool(states) and not states[-1].moving and abs(states[-1].position - position) < 1e-9
+
+
+def send(bench, data):
+    bench.talk(LENS_COMMANDS)(Float64MultiArray(data=data), raw=True)
+
+
+def test_reports_and_obeys(bench):
+    bench.active(LensNode)
+    states = bench.listen(LENS_STATE)
+    bench.spin_until(lambda: at(states, 0.0))
+    send(bench, [3e-4])
+    bench.spin_until(lambda: at(states, 3e-4))
+    stamps = [state.stamp for state in states]
+    assert stamps == sorted(stamps)
+    assert abs(stamps[-1] - time.time_ns()) < 5e9
+
+
+def test_tells_of_its_motion(bench):
+    bench.active(LensNode, speed=1e-3)
+    states = bench.listen(LENS_STATE)
+    send(bench, [2e-4])
+    bench.spin_until(lambda: at(states, 2e-4))
+    on_the_way = [state for state in states if 0 < state.position < 1.99e-4]
+    assert on_the_way
+    assert all(state.moving for state in on_the_way)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ([float("nan")], "nan is not a position"),
+        ([float("inf")], "inf is not a position"),
+        ([2e-3], "outside the limits 0 to 0.0015 m"),
+        ([-1e-6], "outside the limits"),
+        ([], "one position, not 0 numbers"),
+        ([1e-4, 2e-4], "one position, not 2 numbers"),
+    ],
+)
+def test_refuses_what_is_no_position_and_stays(bench, diagnostics, logged, data, words):
+    bench.active(LensNode)
+    states = bench.listen(LENS_STATE)
+    send(bench, data)
+    bench.spin_until(lambda: logged.find("WARN", words))
+    bench.spin_until(lambda: diagnostics.find("lens", "WARN", words))
+    assert diagnostics.last("lens")["refused commands"] == "1"
+    assert states
+    assert all(state.position == 0.0 and not state.moving for state in states)
+    # And it goes on to obey.
+    send(bench, [1e-4])
+    bench.spin_until(lambda: at(states, 1e-4))
+
+
+def test_refuses_commands_while_inactive(bench, logged):
+    node = bench.make(LensNode)
+    node.trigger_configure()
+    send(bench, [1e-4])
+    bench.spin_until(lambda: logged.find("WARN", "refused, the lens stays: the node is not active"))
+    states = bench.listen(LENS_STATE)
+    node.trigger_activate()
+    bench.spin_until(lambda: states)
+    assert at(states, 0.0)
+
+
+def test_refuses_stale_commands(bench, logged):
+    node = bench.active(LensNode, command_timeout=0.05)
+    states = bench.listen(LENS_STATE)
+    talk = bench.talk(LENS_COMMANDS)
+    bench.spin_until(lambda: states)
+    talk(1e-4)
+    # Nobody takes the command out of the queue until it is old.
+    time.sleep(0.2)
+    bench.spin_until(lambda: logged.find("WARN", "it is stale, 0.2"))
+    assert at(states, 0.0)
+    assert node.diagnostics is not None
+
+
+def test_a_stall_is_told_and_overcome(bench, diagnostics, logged):
+    bench.active(LensNode)
+    states = bench.listen(LENS_STATE)
+    assert bench.call(SetBool, "lens/stall", data=True).success
+    send(bench, [1e-3])
+    bench.spin_until(lambda: diagnostics.find("lens", "ERROR", "the lens has stalled at"))
+    assert logged.count("ERROR", "the lens has stalled") == 1
+    bench.spin_for(0.1)
+    silent_since = len(states)
+    bench.spin_for(0.2)
+    assert len(states) == silent_since
+    assert bench.call(SetBool, "lens/stall", data=False).success
+    send(bench, [1e-3])
+    bench.spin_until(lambda: at(states, 1e-3))
+    bench.spin_until(partial(diagnostics.find, "lens", "OK", "running"))
+
+
+def test_says_how_long_a_move_took(bench, diagnostics):
+    bench.active(LensNode, speed=1e-2, settling_time=0.05)
+    send(bench, [1e-3])
+    bench.spin_until(lambda: "last move took s" in diagnostics.last("lens"))
+    assert 0.1 < float(diagnostics.last("lens")["last move took s"]) < 5.0
+    assert diagnostics.hardware("lens") == "Wang 2021"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "cannot configure: cannot read lens calibration .*: No such file"),
+        ({"name": "half"}, "cannot configure: lens calibration .*: key 'metres_per_step' is"),
+    ],
+)
+def test_an_unusable_calibration_fails_with_a_reason(bench, tmp_path, logged, content, words):
+    path = tmp_path / "lens.yaml"
+    if content is not None:
+        path.write_text(yaml.safe_dump(content))
+    node = bench.make(LensNode, calibration=str(path))
+    assert node.trigger_configure().name == "FAILURE"
+    bench.spin_until(lambda: logged.find("ERROR", words))
+    assert not logged.find("ERROR", "Traceback")
+    # Once the file is there, the node can be configured.
+    good = {
+        "name": "good",
+        "metres_per_step": 1e-6,
+        "limits": [0.0, 1e-3],
+        "blur_per_metre": 9e4,
+        "calibration_width": 640,
+    }
+    path.write_text(yaml.safe_dump(good))
+    assert node.trigger_configure().name == "SUCCESS"

@@ -1,0 +1,129 @@
+import importlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rclpy
+import yaml
+from rclpy.exceptions import ParameterException
+
+import aif_ros
+from aif_ros.nodes.lens_node import LensNode
+from aif_ros.nodes.parameters import CALIBRATION, EXPOSURE_TIME, MODE
+from aif_ros.resources import share_directory
+
+EXECUTABLES = sorted(
+    path.stem
+    for path in (Path(aif_ros.__file__).parent / "nodes").glob("*_node.py")
+    if path.stem not in ("pipeline_node", "capturing_node")
+)
+SHARED = (CALIBRATION, EXPOSURE_TIME, MODE)
+
+
+def node_type(executable):
+    module = importlib.import_module(f"aif_ros.nodes.{executable}")
+    return getattr(module, "".join(word.capitalize() for word in executable.split("_")))
+
+
+def set_parameter(bench, node, name, value):
+    result = node.set_parameters_atomically([rclpy.Parameter(name, value=value)])
+    return result.successful, result.reason
+
+
+def test_there_are_six_nodes():
+    assert len(EXECUTABLES) == 6
+
+
+@pytest.mark.parametrize("executable", EXECUTABLES)
+def test_every_parameter_is_described_and_bounded(bench, executable):
+    node = bench.make(node_type(executable))
+    for parameter in node.PARAMETERS:
+        descriptor = node.describe_parameter(parameter.name)
+        assert descriptor.description.endswith(".")
+        assert node.value(parameter.name) == parameter.default
+        if isinstance(parameter.default, bool):
+            continue
+        if isinstance(parameter.default, float):
+            assert descriptor.floating_point_range, parameter.name
+            (bounds,) = descriptor.floating_point_range
+            assert bounds.from_value <= parameter.default <= bounds.to_value
+        elif isinstance(parameter.default, int):
+            assert descriptor.integer_range, parameter.name
+        if parameter.choices:
+            assert parameter.default in parameter.choices
+
+
+def test_the_parameter_file_holds_every_parameter_with_its_default():
+    content = yaml.safe_load((share_directory() / "config" / "pipeline.yaml").read_text())
+    expected = {"/**": {parameter.name: parameter.default for parameter in SHARED}}
+    for executable in EXECUTABLES:
+        own = node_type(executable)
+        section = expected.setdefault(f"/**/{own.NAME}", {})
+        section |= {each.name: each.default for each in own.PARAMETERS if each not in SHARED}
+    assert {name: each["ros__parameters"] for name, each in content.items()} == expected
+
+
+class TestChanges:
+    @pytest.fixture
+    def node(self, bench):
+        from aif_ros.nodes.focus_controller_node import FocusControllerNode
+
+        return bench.make(FocusControllerNode)
+
+    @pytest.mark.parametrize(
+        ("name", "value", "words"),
+        [
+            ("agent", "clever", "agent must be one of sweep,.*got 'clever'"),
+            ("max_captures", 0, "range"),
+            ("patience", 1e9, "range"),
+            ("patience", float("nan"), "patience must be a finite number, got nan"),
+            ("patience", float("inf"), "range|finite"),
+            ("patience", "long", "type"),
+            ("autostart", False, "read-only"),
+        ],
+    )
+    def test_what_is_not_allowed_is_rejected_and_changes_nothing(
+        self, bench, node, name, value, words
+    ):
+        before = node.value(name)
+        successful, reason = set_parameter(bench, node, name, value)
+        assert not successful
+        assert re.search(words, reason), reason
+        assert node.value(name) == before
+
+    def test_what_is_allowed_is_taken(self, bench, node):
+        assert set_parameter(bench, node, "agent", "sweep") == (True, "")
+        assert node.value("agent") == "sweep"
+
+    def test_one_bad_value_spoils_them_all(self, bench, node):
+        result = node.set_parameters_atomically(
+            [rclpy.Parameter("agent", value="sweep"), rclpy.Parameter("patience", value=np.nan)]
+        )
+        assert not result.successful
+        assert node.value("agent") == "rule_based"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("state_rate", 0.0), ("state_rate", float("nan")), ("backend", "magic")]
+)
+def test_a_node_does_not_start_with_what_is_not_allowed(bench, name, value):
+    with pytest.raises(ParameterException):
+        bench.make(LensNode, **{name: value})
+
+
+def test_the_executable_says_so_without_a_traceback():
+    result = subprocess.run(
+        [sys.executable, "-m", "aif_ros.nodes.lens_node", "--ros-args", "-p", "backend:=magic"],
+        env=os.environ | {"ROS_DOMAIN_ID": "99"},
+        cwd=Path(aif_ros.__file__).parents[1],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 1
+    assert "backend must be one of simulated, stack; got 'magic'" in result.stderr
+    assert "Traceback" not in result.stderr

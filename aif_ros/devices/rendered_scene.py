@@ -41,7 +41,7 @@ class RenderedScene:
 
     def expose(self, position: float, seconds: float) -> NDArray[np.uint8]:
         """Return the scene as it is `seconds` after its start, seen with the lens at `position`."""
-        view = self._scene.view(seconds)
+        view = self._scene.view(seconds if self._scene.moving else 0.0)
         if self._prepared is None or self._prepared[0] is not view.image:
             self._prepared = (view.image, Renderer(view, self._lens_model))
             self._latest = None

@@ -1,0 +1,125 @@
+"""All fusion methods, and the fuser that holds J."""
+
+import cv2
+import numpy as np
+import pytest
+
+from aif_ros.evaluation.metrics import psnr
+from aif_ros.fusion.alignment import remove_breathing
+from aif_ros.fusion.fuser import FUSION_METHODS, make_fuser
+from aif_ros.images import ImageError
+from aif_ros.scenes.planes import texture
+
+SHARP = texture((160, 120), np.random.default_rng(3))
+LEFT = np.arange(160)[None, :, None] < 80
+
+
+def blurred(image, sigma=3.0):
+    return cv2.GaussianBlur(image, (0, 0), sigma)
+
+
+def frames():
+    """Two frames, each sharp in one half."""
+    soft = blurred(SHARP)
+    return np.where(LEFT, SHARP, soft), np.where(LEFT, soft, SHARP)
+
+
+@pytest.fixture(params=FUSION_METHODS)
+def fuser(request):
+    return make_fuser(request.param)
+
+
+def test_takes_the_sharp_half_of_each_frame(fuser):
+    first, second = frames()
+    fuser.add(first, 1e-3)
+    fused = fuser.add(second, 2e-3)
+    best = max(psnr(first, SHARP), psnr(second, SHARP))
+    assert psnr(fused.image, SHARP) > best + 6
+    assert fused.frames == 2
+    # Away from the seam the source is known.
+    assert (fused.source_position[:, :60] == np.float32(1e-3)).mean() > 0.95
+    assert (fused.source_position[:, 100:] == np.float32(2e-3)).mean() > 0.95
+
+
+def test_order_does_not_matter_much(fuser):
+    first, second = frames()
+    fuser.add(second, 2e-3)
+    assert psnr(fuser.add(first, 1e-3).image, SHARP) > psnr(first, SHARP) + 6
+
+
+def test_first_frame_is_taken_as_it_is(fuser):
+    fused = fuser.add(SHARP, 1e-3)
+    np.testing.assert_array_equal(fused.image, SHARP)
+    assert fused.frames == 1
+    assert fused is fuser.fused
+
+
+def test_same_frame_again_changes_nothing(fuser):
+    fuser.add(SHARP, 1e-3)
+    np.testing.assert_allclose(fuser.add(SHARP, 1e-3).image, SHARP, atol=1e-6)
+
+
+def test_nothing_is_invented(fuser):
+    first, second = frames()
+    fuser.add(first, 1e-3)
+    image = fuser.add(second, 2e-3).image
+    assert (image >= np.minimum(first, second) - 1e-5).all()
+    assert (image <= np.maximum(first, second) + 1e-5).all()
+
+
+def test_reset_begins_anew(fuser):
+    fuser.add(SHARP, 1e-3)
+    fuser.reset()
+    assert fuser.fused is None
+    assert fuser.add(SHARP[:50], 1e-3).image.shape == (50, 160, 3)
+
+
+def test_another_size_is_refused_and_nothing_lost(fuser):
+    fuser.add(SHARP, 1e-3)
+    with pytest.raises(ImageError, match="reset"):
+        fuser.add(SHARP[:50], 2e-3)
+    np.testing.assert_array_equal(fuser.fused.image, SHARP)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 1, 3), (3, 5, 3), (7, 1), (33, 47)])
+def test_any_size_mono_or_colour(fuser, shape):
+    random = np.random.default_rng(0)
+    for position in (1e-3, 2e-3):
+        fused = fuser.add(random.random(shape, dtype=np.float32), position)
+    assert fused.image.shape == shape
+    assert fused.image.dtype == np.float32
+    assert fused.sharpness.shape == fused.source_position.shape == shape[:2]
+    assert np.isfinite(fused.image).all()
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_black_and_saturated_frames_do_no_harm(fuser, level):
+    fuser.add(SHARP, 1e-3)
+    fused = fuser.add(np.full_like(SHARP, level), 2e-3)
+    assert psnr(fused.image, SHARP) > 30
+    assert np.isfinite(fused.image).all()
+
+
+def test_unknown_method_is_named():
+    with pytest.raises(ValueError, match="laplacian"):
+        make_fuser("magic")
+
+
+class TestRemoveBreathing:
+    def test_undoes_magnification(self):
+        smaller = remove_breathing(SHARP, 1 / 1.05)
+        inside = (slice(8, -8), slice(8, -8))
+        assert psnr(remove_breathing(smaller, 1.05)[inside], SHARP[inside]) > 32
+
+    def test_centre_stays(self):
+        dot = np.zeros((41, 61), np.float32)
+        dot[20, 30] = 1.0
+        assert np.unravel_index(remove_breathing(dot, 1.08).argmax(), dot.shape) == (20, 30)
+
+    def test_values_stay_in_range(self):
+        checks = np.indices((40, 40)).sum(axis=0) % 2
+        scaled = remove_breathing(checks.astype(np.float32), 1.03)
+        assert 0 <= scaled.min() <= scaled.max() <= 1
+
+    def test_scale_one_is_free(self):
+        assert remove_breathing(SHARP, 1.0) is SHARP

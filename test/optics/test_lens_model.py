@@ -1,0 +1,121 @@
+import math
+
+import numpy as np
+import pytest
+import yaml
+
+from aif_ros.optics.lens_model import CalibrationError, LensModel
+from aif_ros.resources import default_lens_calibration
+
+
+@pytest.fixture
+def lens():
+    return LensModel.load(default_lens_calibration())
+
+
+def test_default_is_the_lens_of_the_paper(lens):
+    travel = 300 * lens.metres_per_step
+    assert lens.blur_radius(travel, 0.0, 3840) == pytest.approx(27.0)
+    assert lens.magnification(travel) == pytest.approx(1.018)
+    assert lens.steps(lens.depth_of_field(3840)) == pytest.approx(11.1, abs=0.1)
+
+
+def test_blur_is_signed_and_scales_with_the_image(lens):
+    assert lens.blur_radius(1e-4, 3e-4, 3840) == pytest.approx(-18.0)
+    assert lens.blur_radius(3e-4, 1e-4, 640) == pytest.approx(3.0)
+    np.testing.assert_allclose(
+        lens.blur_radius(1e-4, np.array([0.0, 1e-4, 2e-4]), 640), [1.5, 0.0, -1.5], atol=1e-12
+    )
+
+
+def test_travel_undoes_blur(lens):
+    assert lens.blur_radius(lens.travel(7.5, 741), 0.0, 741) == pytest.approx(7.5)
+
+
+def test_every_frame_covers_the_reference_geometry(lens):
+    for position in np.linspace(*lens.limits, 7):
+        assert lens.breathing_scale(position) >= 1.0
+    assert lens.breathing_scale(lens.reference_position) == 1.0
+
+
+def test_reference_is_the_narrowest_view_whichever_way_the_lens_breathes(lens):
+    other = LensModel("x", 1e-6, (0.0, 1e-3), 9e4, 3840, breathing_per_metre=-30.0)
+    assert lens.reference_position == lens.limits[1]
+    assert other.reference_position == 0.0
+    assert other.breathing_scale(1e-3) > 1.0
+
+
+def test_within_limits(lens):
+    assert lens.within_limits(-1.0) == lens.limits[0]
+    assert lens.within_limits(1.0) == lens.limits[1]
+    assert lens.within_limits(1e-3) == 1e-3
+    for wrong in (math.nan, math.inf):
+        with pytest.raises(ValueError, match="finite"):
+            lens.within_limits(wrong)
+
+
+def test_save_and_load_agree(lens, tmp_path):
+    lens.save(tmp_path / "lens.yaml")
+    assert LensModel.load(tmp_path / "lens.yaml") == lens
+
+
+GOOD = {
+    "name": "n",
+    "metres_per_step": 1e-6,
+    "limits": [0.0, 1e-3],
+    "blur_per_metre": 9e4,
+    "calibration_width": 3840,
+}
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        ({"limits": [1e-3, 0.0]}, "limits"),
+        ({"limits": [0.0]}, "'limits'"),
+        ({"limits": [0.0, "far"]}, "limits"),
+        ({"blur_per_metre": "much"}, "'blur_per_metre'"),
+        ({"blur_per_metre": -1.0}, "blur_per_metre"),
+        ({"metres_per_step": math.nan}, "metres_per_step"),
+        ({"blur_per_meter": 1.0}, "'blur_per_meter' is unknown"),
+        ({"breathing_per_metre": -2000.0}, "breathing_per_metre"),
+        ({"name": None, "limits": None}, "limits"),
+    ],
+)
+def test_malformed_calibration_names_file_and_key(tmp_path, change, said):
+    path = tmp_path / "broken.yaml"
+    path.write_text(yaml.safe_dump(GOOD | change))
+    with pytest.raises(CalibrationError) as error:
+        LensModel.load(path)
+    assert "broken.yaml" in str(error.value)
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize("key", GOOD)
+def test_missing_key_is_named(tmp_path, key):
+    path = tmp_path / "broken.yaml"
+    path.write_text(yaml.safe_dump({k: v for k, v in GOOD.items() if k != key}))
+    with pytest.raises(CalibrationError, match=f"'{key}' is missing"):
+        LensModel.load(path)
+
+
+@pytest.mark.parametrize("text", ["", "- 1\n- 2\n", "a: [1", "\x00"])
+def test_what_is_no_mapping_is_refused(tmp_path, text):
+    path = tmp_path / "broken.yaml"
+    path.write_text(text)
+    with pytest.raises(CalibrationError, match=r"broken\.yaml"):
+        LensModel.load(path)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(CalibrationError, match="nowhere"):
+        LensModel.load(tmp_path / "nowhere.yaml")
+
+
+def test_numbers_that_yaml_takes_for_text_are_read(tmp_path):
+    path = tmp_path / "lens.yaml"
+    path.write_text(
+        "name: n\nmetres_per_step: 1e-6\nlimits: [0, 1e-3]\n"
+        "blur_per_metre: 9e4\ncalibration_width: 3840\n"
+    )
+    assert LensModel.load(path).limits == (0.0, 1e-3)

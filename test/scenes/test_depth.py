@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+
+from aif_ros.scenes.depth import dioptre_range, fill_depth, focus_positions
+from aif_ros.scenes.scene import SceneError
+
+
+def test_known_depths_stay_as_they_are():
+    depth = np.random.default_rng(0).uniform(1, 4, (20, 30)).astype(np.float32)
+    np.testing.assert_array_equal(fill_depth(depth), depth)
+
+
+@pytest.mark.parametrize("unknown", [0.0, np.nan, np.inf, -np.inf, -1.0])
+def test_a_hole_takes_the_farther_side(unknown):
+    depth = np.full((20, 30), 1.0, np.float32)
+    depth[:, 15:] = 3.0
+    depth[:, 12:18] = unknown
+    np.testing.assert_array_equal(fill_depth(depth)[:, 12:18], 3.0)
+
+
+def test_empty_rows_and_borders_are_filled():
+    depth = np.full((20, 30), 2.0, np.float32)
+    depth[:4] = 0
+    depth[:, :3] = np.nan
+    np.testing.assert_array_equal(fill_depth(depth), 2.0)
+
+
+@pytest.mark.parametrize("unknown", [0.0, np.nan])
+def test_all_holes_are_an_error(unknown):
+    with pytest.raises(SceneError, match="no measurement"):
+        fill_depth(np.full((5, 5), unknown))
+
+
+def test_near_is_high_and_linear_in_dioptres():
+    depth = np.array([[1.0, 2.0, 4.0]])
+    focus = focus_positions(depth, (0.25, 1.0), (0.0, 1.0))
+    np.testing.assert_allclose(focus, [[0.9, 0.1 + 0.8 / 3, 0.1]], rtol=1e-6)
+
+
+def test_outliers_are_cut_off():
+    depth = np.full((100, 100), 2.0)
+    depth[:50] = 1.0
+    depth[0, 0] = 1e-3
+    assert dioptre_range(depth) == (0.5, 1.0)
+    assert focus_positions(depth, (0.5, 1.0), (0.0, 1.0)).max() == pytest.approx(0.9)
+
+
+def test_a_flat_scene_is_in_the_middle():
+    depth = np.full((4, 4), 2.0)
+    np.testing.assert_array_equal(focus_positions(depth, dioptre_range(depth), (0.0, 1.0)), 0.5)
+
+
+def test_unknown_depths_have_no_range():
+    with pytest.raises(SceneError, match="fill the holes"):
+        dioptre_range(np.array([1.0, np.nan]))

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from aif_ros.images import Image
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.optics.render import Renderer, Sensor, SensorNoise
-from aif_ros.scenes.scene import Scene, shifted
+from aif_ros.scenes.scene import Scene, SceneView, shifted
 
 
 class RenderedScene:
@@ -30,8 +30,9 @@ class RenderedScene:
         self._scene = scene
         self._lens_model = lens_model
         self._sensor = Sensor(noise, seed)
-        # The last view with its renderer, and where and what it was last seen as without noise.
-        self._prepared: tuple[Image, Renderer] | None = None
+        self._view: SceneView | None = None
+        self._renderer: Renderer | None = None
+        # Position and noise-free image of the last exposure, while the picture stays the same.
         self._latest: tuple[float, Image] | None = None
 
     @property
@@ -41,13 +42,21 @@ class RenderedScene:
 
     def expose(self, position: float, seconds: float) -> NDArray[np.uint8]:
         """Return the scene as it is `seconds` after its start, seen with the lens at `position`."""
-        view = self._scene.view(seconds if self._scene.moving else 0.0)
-        if self._prepared is None or self._prepared[0] is not view.image:
-            self._prepared = (view.image, Renderer(view, self._lens_model))
-            self._latest = None
+        view, renderer = self._look(seconds)
         if self._latest is None or self._latest[0] != position:
-            self._latest = (position, self._prepared[1].render(position))
+            self._latest = (position, renderer.render(position))
         image = self._latest[1]
         if view.shift != (0.0, 0.0):
             image = shifted(image, view.shift)
         return self._sensor.expose(image)
+
+    def _look(self, seconds: float) -> tuple[SceneView, Renderer]:
+        """Return the view of that time and a renderer of its picture, prepared only if it is new."""
+        if self._view is not None and self._renderer is not None and not self._scene.moving:
+            return self._view, self._renderer
+        view = self._scene.view(seconds)
+        if self._view is None or self._renderer is None or view.image is not self._view.image:
+            self._renderer = Renderer(view, self._lens_model)
+            self._latest = None
+        self._view = view
+        return view, self._renderer

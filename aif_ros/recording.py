@@ -22,6 +22,8 @@ class Shot:
         fused: J(t), same shape, in the reference geometry.
         distance: (rows, columns) float32, travel to focus over I(t), metres; NaN unknown.
         fused_distance: the same over J(t).
+        in_focus: (rows, columns) float32, probability of being in focus over I(t); NaN unknown.
+        fused_in_focus: the same over J(t).
         window: where the next capture shall focus; None for nowhere in particular.
         reason: why the agent decided so.
     """
@@ -32,6 +34,8 @@ class Shot:
     fused: NDArray[Any]
     distance: NDArray[np.float32]
     fused_distance: NDArray[np.float32]
+    in_focus: NDArray[np.float32]
+    fused_in_focus: NDArray[np.float32]
     window: Window | None
     reason: str
 

@@ -4,11 +4,13 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
+from numpy.typing import NDArray
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
@@ -22,6 +24,8 @@ from aif_ros.nodes.topics import (
     DISTANCE_MAP,
     FUSED_DISTANCE_MAP,
     FUSED_IMAGE,
+    FUSED_IN_FOCUS,
+    IN_FOCUS,
     LENS_STATE,
     StampedImage,
     Topic,
@@ -33,6 +37,7 @@ T = TypeVar("T")
 
 # Frames that wait for the fused image of the same stamp; fusion takes less than a second.
 _FRAMES_KEPT = 60
+_MAPS = (DISTANCE_MAP, FUSED_DISTANCE_MAP, IN_FOCUS, FUSED_IN_FOCUS)
 _UNKNOWN = np.full((1, 1), np.nan, np.float32)
 
 
@@ -54,24 +59,20 @@ class Recorder:
         self._recent: OrderedDict[int, StampedImage] = OrderedDict()
         self._frames: dict[int, StampedImage] = {}
         self._fused: dict[int, StampedImage] = {}
-        self._maps: dict[int, StampedImage] = {}
-        self._fused_maps: dict[int, StampedImage] = {}
+        self._maps: dict[str, dict[int, StampedImage]] = {topic.name: {} for topic in _MAPS}
         self._states: list[LensState] = []
         self._listen(CAMERA_IMAGE, self._take_frame, depth=10)
         self._listen(FUSED_IMAGE, self._take_fused, depth=10)
-        self._listen(DISTANCE_MAP, lambda map_: self._maps.update({map_.stamp: map_}), depth=10)
-        self._listen(
-            FUSED_DISTANCE_MAP,
-            lambda map_: self._fused_maps.update({map_.stamp: map_}),
-            depth=10,
-        )
+        for topic in _MAPS:
+            self._listen(topic, partial(self._take_map, topic.name), depth=10)
         self._listen(LENS_STATE, self._states.append, depth=200)
         self._listen(CONTROL_STATUS, self._take_status, depth=10)
 
     @property
     def complete(self) -> bool:
         """Whether the loop has ended and what belongs to its last fused image has come."""
-        return self.stopped.is_set() and bool(self._fused) and max(self._fused) in self._fused_maps
+        last = max(self._fused, default=0)
+        return self.stopped.is_set() and last in self._maps[FUSED_IN_FOCUS.name]
 
     def _listen(self, topic: Topic[T], callback: Callable[[T], object], depth: int) -> None:
         def take(message: Any) -> None:
@@ -92,6 +93,9 @@ class Recorder:
         self._fused[picture.stamp] = picture
         if picture.stamp in self._recent:
             self._frames[picture.stamp] = self._recent[picture.stamp]
+
+    def _take_map(self, name: str, picture: StampedImage) -> None:
+        self._maps[name][picture.stamp] = picture
 
     def _take_status(self, status: DiagnosticStatus) -> None:
         values = {pair.key: pair.value for pair in status.values} | {"reason": status.message}
@@ -120,8 +124,8 @@ class Recorder:
             timeline.add(state)
         shots = []
         for stamp, end in zip(stamps, [*stamps[1:], np.inf], strict=True):
-            maps = [self._maps[s].image for s in sorted(self._maps) if stamp <= s < end]
-            fused_map = self._fused_maps.get(stamp)
+            # Autofocus may have looked at a later frame of the same rest than fusion has used.
+            maps = {name: _first(seen, stamp, end) for name, seen in self._maps.items()}
             decisions = [self.decisions[s] for s in sorted(self.decisions) if stamp <= s < end]
             shots.append(
                 Shot(
@@ -129,13 +133,21 @@ class Recorder:
                     position=timeline.position(stamp),
                     image=self._frames[stamp].image,
                     fused=self._fused[stamp].image,
-                    distance=maps[0] if maps else _UNKNOWN,
-                    fused_distance=_UNKNOWN if fused_map is None else fused_map.image,
+                    distance=maps[DISTANCE_MAP.name],
+                    fused_distance=maps[FUSED_DISTANCE_MAP.name],
+                    in_focus=maps[IN_FOCUS.name],
+                    fused_in_focus=maps[FUSED_IN_FOCUS.name],
                     window=_window(decisions[-1]["window_px"]) if decisions else None,
                     reason=decisions[-1]["reason"] if decisions else "",
                 )
             )
         return Recording(scene, self._agent, lens_model, shots, self._states, self._reason)
+
+
+def _first(seen: dict[int, StampedImage], begin: int, end: float) -> NDArray[np.float32]:
+    """Return the map with the first stamp from `begin` to `end`."""
+    stamps = [stamp for stamp in seen if begin <= stamp < end]
+    return seen[min(stamps)].image if stamps else _UNKNOWN
 
 
 def _window(text: str) -> Window | None:

@@ -75,9 +75,10 @@ def error_picture(fused: NDArray[Any], truth: Image, full_scale: float = 0.2) ->
 
 
 def _farthest(recording: Recording) -> float:
-    """Largest known distance in a recording, metres; the scale of all its distance pictures."""
+    """Distance from focus that gets the last colour in all distance pictures, metres."""
     known = [shot.distance[np.isfinite(shot.distance)] for shot in recording.shots]
-    values = np.concatenate([*known, np.zeros(1)])
+    low, high = recording.lens_model.limits
+    values = np.concatenate([*known, np.zeros(1)]).clip(max=high - low)
     return max(float(np.percentile(values, 98)), recording.lens_model.metres_per_step)
 
 
@@ -164,17 +165,16 @@ def quality_plot(score: Score) -> str:
 def focus_plot(recording: Recording) -> str:
     """Share of the picture that is estimated to be in focus, frame by frame, as SVG."""
 
-    def share(distance: NDArray[np.float32], image: NDArray[Any]) -> float:
-        known = distance[np.isfinite(distance)]
-        depth_of_field = recording.lens_model.depth_of_field(image.shape[1])
-        return 100 * float(np.mean(known <= depth_of_field)) if known.size else np.nan
+    def share(in_focus: NDArray[np.float32]) -> float:
+        known = in_focus[np.isfinite(in_focus)]
+        return 100 * float(np.mean(known >= 0.5)) if known.size else np.nan
 
     figure = _new_figure()
     axes = figure.subplots()
     _plain(axes)
     frames = np.arange(1, len(recording.shots) + 1)
-    fused = [share(shot.fused_distance, shot.image) for shot in recording.shots]
-    single = [share(shot.distance, shot.image) for shot in recording.shots]
+    fused = [share(shot.fused_in_focus) for shot in recording.shots]
+    single = [share(shot.in_focus) for shot in recording.shots]
     axes.plot(frames, fused, "o-", color=ACCENT, markersize=5, label="fused image J(t)")
     axes.plot(frames, single, "o", color=SECOND, markersize=5, label="single frame I(t)")
     axes.set_ylim(0, 104)

@@ -36,6 +36,8 @@ def recording(truth):
             fused=to_uint8(truth * (1 - fused_error)),
             distance=np.array([[0.0, np.nan], [1e-4, 5e-4]], np.float32),
             fused_distance=np.array([[0.0, np.nan], [0.0, 1e-4]], np.float32),
+            in_focus=np.array([[0.9, np.nan], [0.4, 0.0]], np.float32),
+            fused_in_focus=np.array([[0.9, np.nan], [0.9, 0.4]], np.float32),
             window=Window(0, 0, 30, 20) if index < 2 else None,
             reason="the top left is blurred <most>",
         )

@@ -61,8 +61,8 @@ class Recorder:
         self._fused: dict[int, StampedImage] = {}
         self._maps: dict[str, dict[int, StampedImage]] = {topic.name: {} for topic in _MAPS}
         self._states: list[LensState] = []
-        self._listen(CAMERA_IMAGE, self._take_frame, depth=10)
-        self._listen(FUSED_IMAGE, self._take_fused, depth=10)
+        self._listen(CAMERA_IMAGE, self._take_frame, depth=20)
+        self._listen(FUSED_IMAGE, self._take_fused, depth=20)
         for topic in _MAPS:
             self._listen(topic, partial(self._take_map, topic.name), depth=10)
         self._listen(LENS_STATE, self._states.append, depth=200)

@@ -64,8 +64,10 @@ def run(args: argparse.Namespace) -> int:
     from aif_ros.bringup.graph import pipeline_graph
     from aif_ros.bringup.recorder import recording
     from aif_ros.evaluation.report import write_report
+    from aif_ros.resources import share_directory
 
     choices = {name: getattr(args, name) or "" for name in _CHOICES}
+    choices["params_file"] = str(share_directory() / "config" / "demo.yaml")
     graph = pipeline_graph(choices)
     args.out.mkdir(parents=True, exist_ok=True)
     with recording(graph.namespace) as recorder:
@@ -152,7 +154,7 @@ def _scene(graph: "Graph") -> "tuple[str, Image | None, LensModel]":
     camera = next(node for node in graph.nodes if node.name == "camera")
     lens_model = LensModel.load(camera.parameters.get("calibration") or default_lens_calibration())
     if camera.executable != "sim_camera_node":
-        return Path(camera.parameters["source"]).name, None, lens_model
+        return Path(camera.parameters["camera_source"]).name, None, lens_model
     scene = open_scene(camera.parameters.get("scene", ""), lens_model)
     truth = None if scene.moving else Truth(scene, lens_model).at(0.0)[0]
     return scene.name, truth, lens_model

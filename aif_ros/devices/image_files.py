@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aif_ros.devices.device import DeviceError
+from aif_ros.images import Image
 
 SUFFIXES = frozenset(
     (".png", ".jpg", ".jpeg", ".jp2", ".tif", ".tiff", ".bmp", ".webp", ".ppm", ".pgm", ".pnm")
@@ -53,3 +54,30 @@ def read_image(path: str | Path) -> NDArray[Any]:
 def _natural_order(path: Path) -> list[tuple[int, str]]:
     parts = re.split(r"(\d+)", path.name)
     return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+
+
+def write_image(path: str | Path, image: Image, *, deep: bool) -> None:
+    """Write a picture, (H, W) or (H, W, 3) RGB, float32 in [0, 1], in the format of its suffix.
+
+    Args:
+        path: file to write; its folder is made.
+        image: the picture.
+        deep: whether to write 16 bits, where the format has them (PNG, TIFF).
+
+    Raises:
+        DeviceError: no such format.
+        OSError: the file cannot be written.
+    """
+    path = Path(path)
+    full = 65535 if deep and path.suffix.lower() in (".png", ".tif", ".tiff") else 255
+    pixels = np.round(np.clip(image, 0, 1) * full).astype(np.uint16 if full > 255 else np.uint8)
+    if pixels.ndim == 3:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    if path.suffix.lower() not in SUFFIXES:
+        raise DeviceError(
+            f"cannot write {path}: name a format such as .png, .tif or .jpg ('{path.suffix}')"
+        )
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 95] if path.suffix.lower() in (".jpg", ".jpeg") else []
+    _, content = cv2.imencode(path.suffix, pixels, quality)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.tobytes())

@@ -51,7 +51,7 @@ class RenderedScene:
         return self._sensor.expose(image)
 
     def _look(self, seconds: float) -> tuple[SceneView, Renderer]:
-        """Return the view of that time and a renderer of its picture, prepared only if it is new."""
+        """Return the view of that time and a renderer, prepared only if the picture is new."""
         if self._view is not None and self._renderer is not None and not self._scene.moving:
             return self._view, self._renderer
         view = self._scene.view(seconds)

@@ -57,6 +57,8 @@ class SimulatedCamera:
         exposure_time: seconds, at most one frame period.
         frame_rate: frames per second.
         lens_timeout: seconds to wait for lens states (only without `lens`).
+        skip_moving: leave out the pictures during whose exposure the lens moved. A real camera
+            delivers them, but nobody has a use for them, and rendering takes long.
 
     Raises:
         ValueError: a number is out of range.
@@ -72,6 +74,7 @@ class SimulatedCamera:
         exposure_time: float = 0.01,
         frame_rate: float = 30.0,
         lens_timeout: float = 2.0,
+        skip_moving: bool = False,
     ) -> None:
         if not (np.isfinite(backlash) and backlash >= 0):
             raise ValueError(f"backlash must be a number of metres >= 0, got {backlash}")
@@ -89,7 +92,8 @@ class SimulatedCamera:
         self._exposure = exposure_time
         self._period = round(1e9 / frame_rate)
         self._lens_timeout = lens_timeout
-        self._optics = LensTimeline()
+        self._skip_moving = skip_moving
+        self._optics = LensTimeline(exposure_time)
         self._changed = threading.Condition()
         self._opened = clock.now()
         self._next_frame = 0
@@ -115,15 +119,17 @@ class SimulatedCamera:
 
     def capture(self) -> Capture:
         """Expose the next frame of the camera's regular schedule."""
-        begin = self._wait_for_next_frame()
         half = round(self._exposure * 0.5e9)
-        self._pass_time(half)
-        self._pass_time(half)
-        if self._closed:
-            raise DeviceError("the camera is closed: open it again")
-        position = self._optical_position(begin + half, end=begin + 2 * half)
-        image = self._subject.expose(position, (begin + half - self._opened) * 1e-9)
-        return Capture(image, begin + half)
+        while True:
+            stamp = self._wait_for_next_frame() + half
+            self._pass_time(half)
+            self._pass_time(half)
+            if self._closed:
+                raise DeviceError("the camera is closed: open it again")
+            position, moving = self._optical_state(stamp, end=stamp + half)
+            if not (moving and self._skip_moving):
+                image = self._subject.expose(position, (stamp - self._opened) * 1e-9)
+                return Capture(image, stamp)
 
     def close(self) -> None:
         """Switch it off; a capture under way ends with a DeviceError."""
@@ -145,7 +151,8 @@ class SimulatedCamera:
         if self._lens is not None:
             self.observe(self._lens.state())
 
-    def _optical_position(self, stamp: int, end: int) -> float:
+    def _optical_state(self, stamp: int, end: int) -> tuple[float, bool]:
+        """Return the optical position at `stamp`, metres, and whether the lens moved."""
         with self._changed:
 
             def known() -> bool:
@@ -160,4 +167,4 @@ class SimulatedCamera:
                 )
             if self._closed:
                 raise DeviceError("the camera is closed: open it again")
-            return self._optics.position(stamp)
+            return self._optics.position(stamp), self._optics.moved(stamp)

@@ -70,15 +70,17 @@ class LensTimeline:
         """
         if not self.covers(capture):
             return None
-        begin = capture.stamp - self._half_exposure
-        end = capture.stamp + self._half_exposure
-        first = bisect_right(self._states, begin, key=_stamp) - 1
-        last = bisect_left(self._states, end, key=_stamp)
+        position, moving = self.position(capture.stamp), self.moved(capture.stamp)
+        return Frame(capture.image, capture.stamp, position, moving)
+
+    def moved(self, stamp: int) -> bool:
+        """Whether the lens may have moved during an exposure about `stamp`."""
+        first = bisect_right(self._states, stamp - self._half_exposure, key=_stamp) - 1
+        last = bisect_left(self._states, stamp + self._half_exposure, key=_stamp)
         around = self._states[max(0, first) : last + 1]
         positions = [state.position for state in around]
-        moving = (
+        return (
             first < 0
             or any(state.moving for state in around)
             or max(positions) - min(positions) > self._resolution
         )
-        return Frame(capture.image, capture.stamp, self.position(capture.stamp), moving)

@@ -1,0 +1,114 @@
+"""Fuse a focal stack from disk into one all-in-focus picture.
+
+The slices are given in focus order (near to far or far to near): files, or a folder whose pictures
+are taken in the order of their names (2 before 10). 8 and 16 bit, JPEG, PNG or TIFF; the result has
+16 bits where the slices have and its format can. The slices are registered first (drift, focus
+breathing), except with --no-align.
+
+Examples:
+  aif stack insect/ -o insect.png
+  aif stack a.tif b.tif c.tif -o sharp.tif --focus-map which.png
+"""
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aif_ros.commands import CommandError, add_json_argument, write_json
+
+if TYPE_CHECKING:
+    from aif_ros.images import Image
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "slices", nargs="+", metavar="FILE|FOLDER", help="the slices, in focus order"
+    )
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="FILE", help="fused picture: .png, .tif or .jpg"
+    )
+    parser.add_argument(
+        "--method", default="laplacian", metavar="NAME", help="fusion method (%(default)s)"
+    )
+    parser.add_argument(
+        "--no-align", action="store_true", help="the slices fit already: do not register them"
+    )
+    parser.add_argument(
+        "--focus-map",
+        metavar="FILE",
+        help="also write a grey picture of which slice each pixel comes from: black the first, "
+        "white the last",
+    )
+    add_json_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fuse the stack."""
+    import numpy as np
+
+    from aif_ros.devices.image_files import image_files, read_image, write_image
+    from aif_ros.fusion.fuser import FUSION_METHODS, make_fuser
+    from aif_ros.fusion.registration import register, resample
+
+    if args.method not in FUSION_METHODS:
+        raise CommandError(f"no fusion method '{args.method}': choose {', '.join(FUSION_METHODS)}")
+    files = [
+        file
+        for given in map(Path, args.slices)
+        for file in (image_files(given) if given.is_dir() else [given])
+    ]
+    begun = time.perf_counter()
+    transforms = (
+        [np.eye(3)] * len(files)
+        if args.no_align or len(files) == 1
+        else register(_slices(files, "registering"))
+    )
+    fuser = make_fuser(args.method)
+    for index, (image, transform) in enumerate(
+        zip(_slices(files, "fusing"), transforms, strict=True)
+    ):
+        # The place in the stack stands for the lens position, which files do not tell.
+        fuser.add(resample(image, transform), float(index))
+    fused = fuser.fused
+    assert fused is not None
+    deep = read_image(files[0]).dtype == np.uint16
+    write_image(args.output, fused.image, deep=deep)
+    if args.focus_map:
+        last = max(1, len(files) - 1)
+        write_image(args.focus_map, fused.source_position / np.float32(last), deep=False)
+    seconds = time.perf_counter() - begun
+    height, width = fused.image.shape[:2]
+    print(f"{len(files)} slices of {width}x{height} fused in {seconds:.1f} s: {args.output}")
+    result = {
+        "output": str(args.output),
+        "slices": len(files),
+        "width": width,
+        "height": height,
+        "method": args.method,
+        "aligned": not args.no_align,
+        "seconds": seconds,
+    }
+    write_json(result, args.json)
+    return 0
+
+
+def _slices(files: Sequence[Path], doing: str) -> Iterator["Image"]:
+    """Read one slice after the other and show the progress."""
+    from tqdm import tqdm
+
+    from aif_ros.devices.image_files import read_image
+    from aif_ros.images import to_float
+
+    shape = None
+    for file in tqdm(files, desc=doing, unit="slice"):
+        image = read_image(file)
+        shape = shape or image.shape
+        if image.shape != shape:
+            raise CommandError(
+                f"{file} has shape {image.shape}, but {files[0]} has {shape}: all slices of a "
+                "stack must be alike"
+            )
+        yield to_float(image)

@@ -16,6 +16,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from aif_ros.bringup.graph import BringupError
 from aif_ros.devices.timeline import LensTimeline
 from aif_ros.frame import LensState, Window
 from aif_ros.nodes.topics import (
@@ -55,7 +56,7 @@ class Recorder:
         self.decisions: dict[int, dict[str, str]] = {}
         """What the focus controller's status said, by the stamp of the frame it had seen."""
         self._agent = ""
-        self._reason = "the recording was ended before the loop"
+        self._reason = "the focus controller has said nothing"
         self._recent: OrderedDict[int, StampedImage] = OrderedDict()
         self._frames: dict[int, StampedImage] = {}
         self._fused: dict[int, StampedImage] = {}
@@ -67,6 +68,11 @@ class Recorder:
             self._listen(topic, partial(self._take_map, topic.name), depth=10)
         self._listen(LENS_STATE, self._states.append, depth=200)
         self._listen(CONTROL_STATUS, self._take_status, depth=10)
+
+    @property
+    def anything(self) -> bool:
+        """Whether a fused image and its frame have been seen."""
+        return not self._fused.keys().isdisjoint(self._frames)
 
     @property
     def complete(self) -> bool:
@@ -101,9 +107,8 @@ class Recorder:
         values = {pair.key: pair.value for pair in status.values} | {"reason": status.message}
         if "stamp_ns" in values:
             self.decisions[int(values["stamp_ns"])] = values
-        self._agent = values["agent"]
+        self._agent, self._reason = values["agent"], status.message
         if values["state"] == "stopped":
-            self._reason = status.message
             self.stopped.set()
 
     def recording(self, scene: str, lens_model: LensModel) -> Recording:
@@ -114,11 +119,11 @@ class Recorder:
             lens_model: of the pipeline's lens.
 
         Raises:
-            LookupError: no fused image and its frame were seen.
+            BringupError: no fused image and its frame were seen.
         """
+        if not self.anything:
+            raise BringupError(f"no frame has been fused: {self._reason}")
         stamps = sorted(self._fused.keys() & self._frames.keys())
-        if not stamps:
-            raise LookupError("no frame was fused: see what the nodes have logged")
         timeline = LensTimeline(capacity=len(self._states))
         for state in self._states:
             timeline.add(state)

@@ -80,6 +80,9 @@ def run(args: argparse.Namespace) -> int:
                 with _processes(graph, args.out) as check:
                     _watch(recorder, check, args.timeout)
         except KeyboardInterrupt:
+            if not recorder.anything:
+                print("Interrupted before the first frame was fused.")
+                return 0
             print("Interrupted: writing what was seen until now.")
         scene, truth, lens_model = _scene(graph)
         seen = recorder.recording(scene, lens_model)

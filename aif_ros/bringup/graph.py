@@ -52,7 +52,7 @@ ARGUMENTS = (
     Argument(
         "device",
         "The real camera: index, path, URL, video file or folder of pictures.",
-        targets=(("camera", "source"),),
+        targets=(("camera", "camera_source"),),
     ),
     Argument(
         "calibration",
@@ -68,7 +68,7 @@ ARGUMENTS = (
         choices=tuple(AGENTS),
         targets=(("focus_controller", "agent"),),
     ),
-    Argument("fusion", "Fusion method.", targets=(("fusion", "method"),)),
+    Argument("fusion", "Fusion method.", targets=(("fusion", "fusion_method"),)),
     Argument("estimator", "Blur estimator.", targets=(("autofocus", "estimator"),)),
     Argument("search", "How autofocus searches.", targets=(("autofocus", "search"),)),
     Argument(
@@ -174,7 +174,7 @@ def pipeline_graph(choices: Mapping[str, str]) -> Graph:
     parameters: dict[str, dict[str, Any]] = {name: {} for name in executables}
     if camera == "stack":
         for node in ("camera", "lens"):
-            parameters[node] |= {"backend": "stack", "source": scene}
+            parameters[node] |= {f"{node}_backend": "stack", f"{node}_source": scene}
         chosen["calibration"] = chosen["calibration"] or str(_stack_calibration(scene))
     elif scene:
         parameters["camera"]["scene"] = scene

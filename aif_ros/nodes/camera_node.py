@@ -7,7 +7,7 @@ from aif_ros.devices.device import Camera
 from aif_ros.devices.focal_stack import FocalStack
 from aif_ros.devices.opencv_camera import open_camera
 from aif_ros.devices.simulated_camera import SimulatedCamera
-from aif_ros.nodes.capturing_node import CAMERA_PARAMETERS, CapturingNode
+from aif_ros.nodes.capturing_node import CAMERA_PARAMETERS, LENS_TIMEOUT, CapturingNode
 from aif_ros.nodes.parameters import EXPOSURE_TIME, Parameter
 from aif_ros.nodes.pipeline_node import run
 
@@ -18,14 +18,14 @@ class CameraNode(CapturingNode):
     NAME = "camera"
     PARAMETERS = (
         Parameter(
-            "backend",
+            "camera_backend",
             "device",
             "device: a camera or recording that OpenCV opens; stack: a recorded focal stack, of "
             "which the slice at the lens position is delivered.",
             choices=("device", "stack"),
         ),
         Parameter(
-            "source",
+            "camera_source",
             "0",
             "Device index, path of a device, URL, video file or folder of pictures; for the stack "
             "its folder.",
@@ -37,15 +37,17 @@ class CameraNode(CapturingNode):
 
     def open_camera(self, clock: Clock) -> Camera:
         """Open the source."""
-        source = self.value("source")
+        source = self.value("camera_source")
         self.diagnostics.hardware_id = source
-        if self.value("backend") == "device":
+        if self.value("camera_backend") == "device":
             return open_camera(source, clock)
         return SimulatedCamera(
             FocalStack(source),
             clock,
             exposure_time=self.value("exposure_time"),
             frame_rate=self.value("frame_rate"),
+            lens_timeout=LENS_TIMEOUT,
+            skip_moving=True,
         )
 
 

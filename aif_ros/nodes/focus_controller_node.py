@@ -335,6 +335,7 @@ class FocusControllerNode(PipelineNode):
                     self.get_logger().warning(late)
                     self._enter(WAITING, late)
                 elif late is None and self._state == WAITING:
+                    self.diagnostics.clear()
                     self._enter(RUNNING, "goes on")
         self._draw()
 
@@ -363,8 +364,6 @@ class FocusControllerNode(PipelineNode):
         self.diagnostics.note("frames captured", self._frames_captured)
         if self._state == WAITING:
             self.diagnostics.warn(self._reason)
-        else:
-            self.diagnostics.clear()
 
     def _draw(self) -> None:
         """Send the overlay to whoever looks on; the fused picture is fetched only for them."""

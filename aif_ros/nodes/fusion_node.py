@@ -5,6 +5,8 @@ import threading
 from pathlib import Path
 
 import imageio.v3 as imageio
+import numpy as np
+from numpy.typing import NDArray
 from std_srvs.srv import Trigger
 
 from aif_ros.devices.timeline import LensTimeline
@@ -24,13 +26,15 @@ from aif_ros.nodes.topics import (
     StampedImage,
 )
 
+_FORMATS = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
+
 
 class FusionNode(PipelineNode):
     """Fuses every frame that was exposed with the lens at rest."""
 
     NAME = "fusion"
     PARAMETERS = (
-        Parameter("method", "laplacian", "Fusion method.", choices=tuple(FUSION_METHODS)),
+        Parameter("fusion_method", "laplacian", "Fusion method.", choices=tuple(FUSION_METHODS)),
         MODE,
         CALIBRATION,
         EXPOSURE_TIME,
@@ -56,7 +60,7 @@ class FusionNode(PipelineNode):
         self._sources = self.outlet(SOURCE_POSITION)
         self._model = self.lens_model()
         self._fusing = threading.Lock()
-        self._fuser = make_fuser(self.value("method"))
+        self._fuser = make_fuser(self.value("fusion_method"))
         self._last: Frame | None = None
 
     def start(self) -> None:
@@ -146,7 +150,9 @@ class FusionNode(PipelineNode):
         return response
 
 
-def _write(path: Path, image: object) -> None:
+def _write(path: Path, image: NDArray[np.uint8]) -> None:
+    if path.suffix.lower() not in _FORMATS:
+        raise ValueError(f"its name must end in one of {', '.join(_FORMATS)}")
     path.parent.mkdir(parents=True, exist_ok=True)
     imageio.imwrite(path, image)
 

@@ -25,13 +25,13 @@ class LensNode(PipelineNode):
     NAME = "lens"
     PARAMETERS = (
         Parameter(
-            "backend",
+            "lens_backend",
             "simulated",
             "simulated: a simulated motor; stack: a simulated motor that rests only where a "
             "recorded focal stack has a slice.",
             choices=("simulated", "stack"),
         ),
-        Parameter("source", "", "Folder of the focal stack."),
+        Parameter("lens_source", "", "Folder of the focal stack."),
         CALIBRATION,
         Parameter(
             "state_rate", 100.0, "Reports of the lens's state per second.", limits=(1.0, 1000.0)
@@ -43,7 +43,10 @@ class LensNode(PipelineNode):
             limits=(0.01, 3600.0),
         ),
         Parameter(
-            "speed", 0.05, "Speed of the simulated motor, metres per second.", limits=(1e-9, 10.0)
+            "lens_speed",
+            0.05,
+            "Speed of the simulated motor, metres per second.",
+            limits=(1e-9, 10.0),
         ),
         Parameter(
             "settling_time",
@@ -71,8 +74,8 @@ class LensNode(PipelineNode):
     def _open_lens(self) -> FocusLens:
         lens_model = self.lens_model()
         rests = None
-        if self.value("backend") == "stack":
-            stack = FocalStack(self.value("source"))
+        if self.value("lens_backend") == "stack":
+            stack = FocalStack(self.value("lens_source"))
             rests = stack.positions
             if not self.value("calibration"):
                 lens_model = stack.lens_model()
@@ -80,7 +83,7 @@ class LensNode(PipelineNode):
         return SimulatedLens(
             lens_model,
             SystemClock(),
-            speed=self.value("speed"),
+            speed=self.value("lens_speed"),
             settling_time=self.value("settling_time"),
             rests=rests,
         )

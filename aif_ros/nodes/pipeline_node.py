@@ -27,6 +27,9 @@ T = TypeVar("T")
 # What a wrong parameter, file or device leads to: told in a line, unlike faults of the program.
 _EXPECTED = (ValueError, OSError, DeviceError)
 
+# So often a fault that goes on is logged again, seconds.
+_TELL_AGAIN = 10.0
+
 
 class Outlet(Generic[T]):
     """Publishes one topic: within the process by reference, by DDS if anybody listens there."""
@@ -96,6 +99,7 @@ class PipelineNode(LifecycleNode):
         self._stopping = threading.Event()
         self._loops: list[threading.Thread] = []
         self._opened = False
+        self._told = ("", 0.0)
 
     # What subclasses fill in.
 
@@ -135,13 +139,22 @@ class PipelineNode(LifecycleNode):
     ) -> Callable[[], object]:
         """Subscribe while active; returns what undoes it.
 
-        A message that cannot be used is logged and counted, and nothing else.
+        A message that cannot be used is logged and counted, and nothing else; what `callback`
+        raises is logged and does not end the node.
         """
         path = self.resolve_topic_name(topic.name)
         exchange = self._exchange
+
+        def hand_over(value: T) -> None:
+            try:
+                callback(value)
+            except Exception as error:
+                if self.context.ok():  # publishing fails once Ctrl-C has shut ROS down
+                    self._tell_now_and_then(error)
+
         if exchange is not None and exchange.offers(path):
-            exchange.subscribe(path, callback)
-            return self._undone_when_stopped(lambda: exchange.unsubscribe(path, callback))
+            exchange.subscribe(path, hand_over)
+            return self._undone_when_stopped(lambda: exchange.unsubscribe(path, hand_over))
 
         def take(message: Any) -> None:
             try:
@@ -153,7 +166,7 @@ class PipelineNode(LifecycleNode):
                     f"{topic.name}: {error}", throttle_duration_sec=5.0, skip_first=False
                 )
                 return
-            callback(value)
+            hand_over(value)
 
         subscription = self.create_subscription(
             topic.message_type,
@@ -188,7 +201,7 @@ class PipelineNode(LifecycleNode):
                 except Exception as error:
                     if not self.context.ok():
                         return  # publishing fails once Ctrl-C has shut ROS down
-                    self._tell(error)
+                    self._tell_now_and_then(error)
                     self._stopping.wait(0.2)
 
         thread = threading.Thread(target=run, name=f"{self.get_name()} {body.__name__}")
@@ -298,6 +311,15 @@ class PipelineNode(LifecycleNode):
             self.get_logger().error(text)
         else:
             print(f"[{self.get_name()}] {text}", file=sys.stderr)
+
+    def _tell_now_and_then(self, error: Exception) -> None:
+        """Tell of a fault that may go on for long."""
+        now = time.monotonic()
+        if str(error) != self._told[0] or now - self._told[1] > _TELL_AGAIN:
+            self._told = str(error), now
+            self._tell(error)
+        else:
+            self.diagnostics.error(str(error))
 
     def _undone_when_stopped(self, undo: Callable[[], object]) -> Callable[[], object]:
         self._undo.append(undo)

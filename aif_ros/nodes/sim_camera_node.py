@@ -6,7 +6,7 @@ from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import Camera
 from aif_ros.devices.rendered_scene import RenderedScene
 from aif_ros.devices.simulated_camera import SimulatedCamera
-from aif_ros.nodes.capturing_node import CAMERA_PARAMETERS, CapturingNode
+from aif_ros.nodes.capturing_node import CAMERA_PARAMETERS, LENS_TIMEOUT, CapturingNode
 from aif_ros.nodes.parameters import CALIBRATION, EXPOSURE_TIME, Parameter
 from aif_ros.nodes.pipeline_node import run
 from aif_ros.scenes.open_scene import SCENES, open_scene
@@ -60,6 +60,8 @@ class SimCameraNode(CapturingNode):
             backlash=self.value("backlash"),
             exposure_time=self.value("exposure_time"),
             frame_rate=self.value("frame_rate"),
+            lens_timeout=LENS_TIMEOUT,
+            skip_moving=True,
         )
 
 

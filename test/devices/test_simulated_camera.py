@@ -158,3 +158,25 @@ class TestLensInAnotherProcess:
 def test_numbers_out_of_range_are_refused_by_name(subject, clock, wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         SimulatedCamera(subject, clock, **wrong)
+
+
+class TestSkippingMotion:
+    def test_no_picture_shows_the_lens_in_motion(self, subject, clock):
+        lens = SimulatedLens(LENS, clock, speed=1e-2, settling_time=0.0)
+        camera = SimulatedCamera(
+            subject, clock, lens, frame_rate=100.0, exposure_time=0.01, skip_moving=True
+        )
+        camera.capture()
+        lens.move_to(8e-4)
+        camera.capture()
+        assert subject.positions == pytest.approx([0.0, 8e-4])
+        # 80 ms of motion.
+        assert clock.now() >= 80_000_000
+
+    def test_by_default_all_are_delivered(self, subject, clock):
+        lens = SimulatedLens(LENS, clock, speed=1e-2, settling_time=0.0)
+        camera = SimulatedCamera(subject, clock, lens, frame_rate=100.0, exposure_time=0.01)
+        camera.capture()
+        lens.move_to(8e-4)
+        camera.capture()
+        assert 0.0 < subject.positions[1] < 8e-4

@@ -133,8 +133,8 @@ class World:
         self.infos = bench.talk(CAMERA_INFO)
 
     def lens(self, position, moving=False):
-        """Report a lens state, 10 ms after the last event."""
-        self.now += 10 * MILLISECOND
+        """Report a lens state, 10 ms or more after the last event."""
+        self.now = max(self.now + 10 * MILLISECOND, time.time_ns())
         self.states(LensState(self.now, position, moving))
 
     def frame(self, image, position, moving=False):

@@ -31,7 +31,7 @@ def test_reports_and_obeys(bench):
 
 
 def test_tells_of_its_motion(bench):
-    bench.active(LensNode, speed=1e-3)
+    bench.active(LensNode, lens_speed=1e-3)
     states = bench.listen(LENS_STATE)
     send(bench, [2e-4])
     bench.spin_until(lambda: at(states, 2e-4))
@@ -107,7 +107,7 @@ def test_a_stall_is_told_and_overcome(bench, diagnostics, logged):
 
 
 def test_says_how_long_a_move_took(bench, diagnostics):
-    bench.active(LensNode, speed=1e-2, settling_time=0.05)
+    bench.active(LensNode, lens_speed=1e-2, settling_time=0.05)
     send(bench, [1e-3])
     bench.spin_until(lambda: "last move took s" in diagnostics.last("lens"))
     assert 0.1 < float(diagnostics.last("lens")["last move took s"]) < 5.0

@@ -13,7 +13,6 @@ from rclpy.exceptions import ParameterException
 
 import aif_ros
 from aif_ros.nodes.lens_node import LensNode
-from aif_ros.nodes.parameters import CALIBRATION, EXPOSURE_TIME, MODE
 from aif_ros.resources import share_directory
 
 EXECUTABLES = sorted(
@@ -21,7 +20,6 @@ EXECUTABLES = sorted(
     for path in (Path(aif_ros.__file__).parent / "nodes").glob("*_node.py")
     if path.stem not in ("pipeline_node", "capturing_node")
 )
-SHARED = (CALIBRATION, EXPOSURE_TIME, MODE)
 
 
 def node_type(executable):
@@ -57,14 +55,22 @@ def test_every_parameter_is_described_and_bounded(bench, executable):
             assert parameter.default in parameter.choices
 
 
+def test_a_name_means_the_same_in_every_node():
+    # One section of a file, or one `-p name:=value`, may be given to all of them.
+    known = {}
+    for executable in EXECUTABLES:
+        for parameter in node_type(executable).PARAMETERS:
+            assert known.setdefault(parameter.name, parameter) == parameter
+
+
 def test_the_parameter_file_holds_every_parameter_with_its_default():
     content = yaml.safe_load((share_directory() / "config" / "pipeline.yaml").read_text())
-    expected = {"/**": {parameter.name: parameter.default for parameter in SHARED}}
-    for executable in EXECUTABLES:
-        own = node_type(executable)
-        section = expected.setdefault(f"/**/{own.NAME}", {})
-        section |= {each.name: each.default for each in own.PARAMETERS if each not in SHARED}
-    assert {name: each["ros__parameters"] for name, each in content.items()} == expected
+    expected = {
+        parameter.name: parameter.default
+        for executable in EXECUTABLES
+        for parameter in node_type(executable).PARAMETERS
+    }
+    assert content == {"/**": {"ros__parameters": expected}}
 
 
 class TestChanges:
@@ -108,7 +114,8 @@ class TestChanges:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("state_rate", 0.0), ("state_rate", float("nan")), ("backend", "magic")]
+    ("name", "value"),
+    [("state_rate", 0.0), ("state_rate", float("nan")), ("lens_backend", "magic")],
 )
 def test_a_node_does_not_start_with_what_is_not_allowed(bench, name, value):
     with pytest.raises(ParameterException):
@@ -117,7 +124,14 @@ def test_a_node_does_not_start_with_what_is_not_allowed(bench, name, value):
 
 def test_the_executable_says_so_without_a_traceback():
     result = subprocess.run(
-        [sys.executable, "-m", "aif_ros.nodes.lens_node", "--ros-args", "-p", "backend:=magic"],
+        [
+            sys.executable,
+            "-m",
+            "aif_ros.nodes.lens_node",
+            "--ros-args",
+            "-p",
+            "lens_backend:=magic",
+        ],
         env=os.environ | {"ROS_DOMAIN_ID": "99"},
         cwd=Path(aif_ros.__file__).parents[1],
         capture_output=True,
@@ -125,5 +139,5 @@ def test_the_executable_says_so_without_a_traceback():
         timeout=60,
     )
     assert result.returncode == 1
-    assert "backend must be one of simulated, stack; got 'magic'" in result.stderr
+    assert "lens_backend must be one of simulated, stack; got 'magic'" in result.stderr
     assert "Traceback" not in result.stderr

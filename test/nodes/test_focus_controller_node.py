@@ -1,0 +1,402 @@
+import numpy as np
+import pytest
+import rclpy
+from bench import World
+from std_srvs.srv import Trigger
+
+from aif_ros.control.agent import Action
+from aif_ros.frame import Window
+from aif_ros.nodes import focus_controller_node
+from aif_ros.nodes.focus_controller_node import FocusControllerNode
+from aif_ros.nodes.fusion_node import FusionNode
+from aif_ros.nodes.topics import (
+    AUTOFOCUS_BUSY,
+    CONTROL_STATUS,
+    CONTROL_WINDOW,
+    DISTANCE_MAP,
+    DISTANCE_UNCERTAINTY,
+    FUSED_DISTANCE_MAP,
+    FUSED_DISTANCE_UNCERTAINTY,
+    FUSED_IMAGE,
+    FUSED_IN_FOCUS,
+    IN_FOCUS,
+    LENS_COMMANDS,
+    OVERLAY,
+    REMAINING_DEFOCUS,
+    StampedImage,
+)
+
+FRAME_MAPS = (DISTANCE_MAP, DISTANCE_UNCERTAINTY, IN_FOCUS)
+FUSED_MAPS = (FUSED_DISTANCE_MAP, FUSED_DISTANCE_UNCERTAINTY, FUSED_IN_FOCUS)
+ENDLESS = [Action(n * 1e-4, None, f"move {n}") for n in range(1, 12)]
+
+
+class Script:
+    """An agent that acts as written down and remembers what it saw."""
+
+    def __init__(self, actions):
+        self.actions = list(actions)
+        self.seen = []
+
+    def reset(self):
+        pass
+
+    def act(self, observation):
+        self.seen.append(observation)
+        return self.actions.pop(0)
+
+
+class Loop(World):
+    """Camera, lens, fusion and autofocus, as the controller hears them."""
+
+    def __init__(self, bench):
+        super().__init__(bench, size=(640, 480))
+        self.maps = {topic.name: bench.talk(topic) for topic in (*FRAME_MAPS, *FUSED_MAPS)}
+        self.commands = bench.listen(LENS_COMMANDS)
+        self.statuses = bench.listen(CONTROL_STATUS)
+
+    def send_maps(self, topics, stamp, distance=1e-4):
+        for topic, value in zip(topics, (distance, 1e-5, 0.1), strict=True):
+            values = np.full((3, 4), value, np.float32)
+            self.maps[topic.name](StampedImage(values, stamp, "camera"))
+
+    def assessed_frame(self, position):
+        """A frame at rest has been fused and assessed."""
+        self.lens(position)
+        self.now += 10_000_000
+        stamp = self.now
+        self.lens(position)
+        self.send_maps(FRAME_MAPS, stamp)
+        self.send_maps(FUSED_MAPS, stamp)
+        return stamp
+
+    @property
+    def state(self):
+        values = (
+            {pair.key: pair.value for pair in self.statuses[-1].values} if self.statuses else {}
+        )
+        return values.get("state")
+
+    def value(self, key):
+        return {pair.key: pair.value for pair in self.statuses[-1].values}[key]
+
+
+@pytest.fixture
+def act(monkeypatch):
+    """Let the agent be a script."""
+
+    def set_actions(*actions):
+        script = Script(actions)
+        monkeypatch.setattr(focus_controller_node, "make_agent", lambda *_, **__: script)
+        return script
+
+    return set_actions
+
+
+def test_acts_on_the_maps_and_stops_when_the_agent_does(bench, act):
+    script = act(Action(5e-4, Window(160, 120, 320, 240), "over there"), Action(None, None, "done"))
+    bench.active(FocusControllerNode)
+    loop = Loop(bench)
+    shares, windows = bench.listen(REMAINING_DEFOCUS), bench.listen(CONTROL_WINDOW)
+    loop.info()
+    stamp = loop.assessed_frame(0.0)
+    bench.spin_until(lambda: loop.commands == [5e-4])
+    (seen,) = script.seen
+    assert seen.position == 0.0
+    assert seen.frame.image_size == (640, 480)
+    # 90 px per millimetre at 3840 px, so 15 at 640.
+    assert seen.frame.radius == pytest.approx(np.full((3, 4), 1.5))
+    assert seen.fused.uncertainty == pytest.approx(np.full((3, 4), 0.15))
+    bench.spin_until(lambda: shares == [1.0] and windows)
+    points = [(point.x, point.y, point.z) for point in windows[-1].polygon.points]
+    focal = 320 / np.tan(0.45)
+    assert points[0] == pytest.approx(((160 - 319.5) / focal, (120 - 239.5) / focal, 1.0))
+    assert len(points) == 4
+    assert loop.value("window_px") == "160 120 320 240"
+    assert loop.value("stamp_ns") == str(stamp)
+    loop.lens(5e-4, moving=True)
+    loop.assessed_frame(5e-4)
+    bench.spin_until(lambda: loop.state == "stopped")
+    assert loop.statuses[-1].message == "done"
+    assert loop.value("frames_captured") == "2"
+    assert loop.commands == [5e-4]
+    # What comes later does not wake it up.
+    loop.assessed_frame(5e-4)
+    bench.spin_for(0.2)
+    assert len(script.seen) == 2
+
+
+def test_waits_for_a_frame_exposed_after_the_lens_settled(bench, act):
+    script = act(*ENDLESS)
+    bench.active(FocusControllerNode)
+    loop = Loop(bench)
+    loop.info()
+    loop.assessed_frame(0.0)
+    bench.spin_until(lambda: len(loop.commands) == 1)
+    # Maps of a frame from before the lens has settled.
+    loop.now += 10_000_000
+    on_the_way = loop.now
+    loop.lens(5e-5, moving=True)
+    loop.lens(1e-4)
+    loop.send_maps(FRAME_MAPS, on_the_way)
+    loop.send_maps(FUSED_MAPS, on_the_way)
+    bench.spin_for(0.2)
+    assert len(script.seen) == 1
+    # Maps of a good frame, but not yet of the fused picture that holds it.
+    loop.now += 10_000_000
+    good = loop.now
+    loop.send_maps(FRAME_MAPS, good)
+    bench.spin_for(0.2)
+    assert len(script.seen) == 1
+    loop.send_maps(FUSED_MAPS, good)
+    bench.spin_until(lambda: len(script.seen) == 2)
+    assert script.seen[1].position == pytest.approx(1e-4)
+
+
+def test_maps_of_different_frames_are_not_mixed(bench, act):
+    script = act(*ENDLESS)
+    bench.active(FocusControllerNode)
+    loop = Loop(bench)
+    loop.info()
+    loop.lens(0.0)
+    loop.lens(0.0)
+    loop.send_maps(FUSED_MAPS, loop.now)
+    for topic, offset in zip(FRAME_MAPS, (0, 1, 2), strict=True):
+        values = np.ones((3, 4), np.float32)
+        loop.maps[topic.name](StampedImage(values, loop.now + offset, "camera"))
+    bench.spin_for(0.2)
+    assert script.seen == []
+
+
+def test_asks_again_where_the_command_moves_nothing(bench, act):
+    script = act(
+        Action(1e-7, None, "less than a step"),
+        Action(0.0, None, "nothing"),
+        Action(None, None, "end"),
+    )
+    bench.active(FocusControllerNode)
+    loop = Loop(bench)
+    loop.info()
+    loop.assessed_frame(0.0)
+    for _ in range(2):
+        bench.spin_until(lambda: loop.commands)
+        loop.lens(0.0)
+        bench.spin_for(0.05)
+    bench.spin_until(lambda: loop.state == "stopped")
+    assert script.seen[0] is script.seen[1] is script.seen[2]
+    assert loop.value("frames_captured") == "1"
+
+
+def test_a_lens_that_does_not_follow_ends_the_loop_with_a_reason(bench):
+    bench.active(FocusControllerNode, agent="sweep")
+    loop = Loop(bench)
+    loop.info()
+    loop.assessed_frame(0.7e-3)
+    for _ in range(4):
+        seen = len(loop.statuses)
+        bench.spin_until(lambda: loop.commands)
+        # It says for a second that it rests where it was.
+        loop.now += 1_000_000_000
+        loop.lens(0.7e-3)
+        bench.spin_until(lambda seen=seen: len(loop.statuses) > seen)
+        if loop.state == "stopped":
+            break
+    assert loop.state == "stopped"
+    assert "does not go where it is sent" in loop.statuses[-1].message
+
+
+def test_never_outside_the_limits(bench, act):
+    act(Action(9.0, None, "far"), Action(-9.0, None, "near"))
+    bench.active(FocusControllerNode)
+    loop = Loop(bench)
+    loop.info()
+    loop.assessed_frame(0.0)
+    bench.spin_until(lambda: loop.commands == [1.5e-3])
+    loop.assessed_frame(1.5e-3)
+    bench.spin_until(lambda: loop.commands == [1.5e-3, 0.0])
+
+
+def test_maps_full_of_unknown_do_not_break_it(bench):
+    bench.active(FocusControllerNode)
+    loop = Loop(bench)
+    shares = bench.listen(REMAINING_DEFOCUS)
+    loop.info()
+    loop.lens(0.0)
+    loop.lens(0.0)
+    nothing = np.full((3, 4), np.nan, np.float32)
+    for topic in (*FRAME_MAPS, *FUSED_MAPS):
+        loop.maps[topic.name](StampedImage(nothing, loop.now, "camera"))
+    bench.spin_until(lambda: loop.commands)
+    assert 0.0 <= loop.commands[0] <= 1.5e-3
+    bench.spin_until(lambda: shares)
+    assert np.isnan(shares[0])
+
+
+class TestWatchdog:
+    @pytest.fixture
+    def loop(self, bench, act):
+        act(*ENDLESS)
+        bench.active(FocusControllerNode, patience=0.3)
+        return Loop(bench)
+
+    def waits(self, bench, loop, words):
+        bench.spin_until(lambda: loop.state == "waiting" and words in loop.statuses[-1].message)
+
+    def keep_reporting(self, bench, loop, position, moving=False):
+        """A timer reports the lens's state."""
+
+        def report():
+            loop.lens(position, moving)
+
+        return bench.node.create_timer(0.05, report)
+
+    def test_no_lens_state(self, bench, loop, diagnostics, logged):
+        self.waits(bench, loop, "no lens state comes")
+        bench.spin_until(lambda: diagnostics.find("focus_controller", "WARN", "no lens state"))
+        assert logged.count("WARN", "no lens state") == 1
+        assert loop.commands == []
+
+    def test_a_lens_that_never_rests(self, bench, loop):
+        self.keep_reporting(bench, loop, 0.0, moving=True)
+        self.waits(bench, loop, "does not come to rest")
+
+    def test_no_camera(self, bench, loop):
+        self.keep_reporting(bench, loop, 0.0)
+        self.waits(bench, loop, "no camera info")
+
+    def test_frames_that_stop_coming_and_come_again(self, bench, loop):
+        loop.info()
+        loop.assessed_frame(0.0)
+        bench.spin_until(lambda: loop.commands)
+        self.keep_reporting(bench, loop, loop.commands[0])
+        self.waits(bench, loop, "no distance map comes")
+        loop.lens(loop.commands[0])
+        loop.send_maps(FRAME_MAPS, loop.now)
+        self.waits(bench, loop, "no distance map of the fused picture")
+        loop.send_maps(FUSED_MAPS, loop.now)
+        bench.spin_until(lambda: loop.state == "running" and len(loop.commands) == 2)
+
+
+class TestServices:
+    def test_stop_and_start(self, bench, act):
+        script = act(*ENDLESS)
+        bench.active(FocusControllerNode)
+        loop = Loop(bench)
+        loop.info()
+        assert bench.call(Trigger, "focus_controller/stop").success
+        bench.spin_until(lambda: loop.state == "idle")
+        loop.assessed_frame(0.0)
+        bench.spin_for(0.2)
+        assert script.seen == []
+        assert bench.call(Trigger, "focus_controller/start").success
+        loop.assessed_frame(0.0)
+        bench.spin_until(lambda: loop.commands)
+
+    def test_idle_from_the_start_if_so_wished(self, bench, act):
+        act(*ENDLESS)
+        bench.active(FocusControllerNode, autostart=False)
+        loop = Loop(bench)
+        bench.spin_until(lambda: loop.state == "idle")
+
+    def test_start_after_the_end_begins_with_a_fresh_agent(self, bench, act):
+        act(Action(None, None, "end"), Action(2e-4, None, "on"))
+        node = bench.active(FocusControllerNode)
+        loop = Loop(bench)
+        loop.info()
+        loop.assessed_frame(0.0)
+        bench.spin_until(lambda: loop.state == "stopped")
+        assert loop.value("frames_captured") == "1"
+        node.set_parameters([rclpy.Parameter("agent", value="sweep")])
+        bench.call(Trigger, "focus_controller/start")
+        loop.assessed_frame(0.0)
+        bench.spin_until(lambda: loop.commands == [2e-4] and loop.value("frames_captured") == "1")
+        assert loop.value("agent") == "sweep"
+
+    def test_reset_begins_with_the_fusion_too(self, bench, act):
+        act(Action(None, None, "end"), Action(2e-4, None, "on"))
+        bench.active(FusionNode)
+        bench.active(FocusControllerNode)
+        loop = Loop(bench)
+        loop.info()
+        loop.assessed_frame(0.0)
+        bench.spin_until(lambda: loop.state == "stopped")
+        answer = bench.call(Trigger, "focus_controller/reset")
+        assert (answer.success, answer.message) == (True, "the loop begins anew")
+        bench.spin_until(lambda: loop.state == "running")
+        # Maps from before the reset do not count, those after it do.
+        bench.spin_for(0.1)
+        assert loop.commands == []
+        loop.assessed_frame(0.0)
+        bench.spin_until(lambda: loop.commands == [2e-4])
+
+    def test_reset_without_fusion_says_so(self, bench, act):
+        act(*ENDLESS)
+        bench.active(FocusControllerNode)
+        answer = bench.call(Trigger, "focus_controller/reset")
+        assert not answer.success
+        assert "fusion/reset is not there" in answer.message
+
+
+def test_lends_the_lens_to_the_autofocus(bench, act):
+    script = act(*ENDLESS)
+    bench.active(FocusControllerNode)
+    loop = Loop(bench)
+    busy = bench.talk(AUTOFOCUS_BUSY)
+    loop.info()
+    loop.assessed_frame(0.0)
+    bench.spin_until(lambda: len(loop.commands) == 1)
+    busy(True)
+    bench.spin_until(lambda: loop.state == "waiting")
+    assert loop.statuses[-1].message == "the autofocus has the lens"
+    loop.lens(7e-4, moving=True)
+    loop.assessed_frame(7e-4)
+    bench.spin_for(0.2)
+    assert len(script.seen) == 1
+    busy(False)
+    bench.spin_until(lambda: loop.state == "running")
+    loop.assessed_frame(7e-4)
+    bench.spin_until(lambda: len(script.seen) == 2)
+    assert script.seen[1].position == pytest.approx(7e-4)
+
+
+def test_a_restarted_controller_joins(bench, act):
+    script = act(*ENDLESS)
+    loop = Loop(bench)
+    first = bench.active(FocusControllerNode)
+    loop.info()
+    loop.assessed_frame(0.0)
+    bench.spin_until(lambda: script.seen)
+    bench.remove(first)
+    bench.active(FocusControllerNode)
+    # The latched maps, a camera info and the lens at rest are all it needs.
+    loop.info()
+    loop.lens(0.0)
+    bench.spin_until(lambda: len(script.seen) == 2)
+
+
+def test_the_overlay_is_drawn_for_those_who_look(bench, act):
+    act(Action(5e-4, Window(8, 8, 40, 30), "here"), *ENDLESS)
+    bench.active(FocusControllerNode)
+    loop = Loop(bench)
+    picture = bench.talk(FUSED_IMAGE)
+    loop.info()
+    loop.assessed_frame(0.0)
+    bench.spin_until(lambda: loop.commands)
+    assert bench.node.count_subscribers(FUSED_IMAGE.name) == 0
+    overlays = bench.listen(OVERLAY)
+    picture(StampedImage(np.zeros((48, 64), np.uint8), 7, "camera"))
+    bench.spin_until(lambda: overlays)
+    assert overlays[-1].stamp == 7
+    assert tuple(overlays[-1].image[8, 20]) == (255, 200, 0)
+    assert tuple(overlays[-1].image[37, 20]) == (255, 200, 0)
+
+
+def test_an_agent_that_breaks_is_told_with_its_traceback(bench, act, logged, diagnostics):
+    act()
+    bench.active(FocusControllerNode)
+    loop = Loop(bench)
+    loop.info()
+    loop.assessed_frame(0.0)
+    bench.spin_until(lambda: logged.find("ERROR", "Traceback.*\n(.*\n)*.*pop from empty list"))
+    bench.spin_until(lambda: diagnostics.find("focus_controller", "ERROR", "pop from empty list"))
+    assert loop.commands == []

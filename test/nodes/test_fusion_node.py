@@ -1,0 +1,183 @@
+import cv2
+import numpy as np
+import pytest
+import rclpy
+from bench import World, texture
+from sensor_msgs.msg import Image
+from std_srvs.srv import Trigger
+
+from aif_ros.nodes.fusion_node import FusionNode
+from aif_ros.nodes.topics import CAMERA_IMAGE, FUSED_IMAGE, SHARPNESS, SOURCE_POSITION
+
+SIZE = (64, 48)
+HERE, THERE = 0.0, 1.5e-3
+
+
+@pytest.fixture
+def flat_lens(tmp_path):
+    """Calibration of a lens without focus breathing, so that pixels stay where they are."""
+    path = tmp_path / "flat.yaml"
+    path.write_text(
+        "{name: flat, metres_per_step: 1.0e-6, limits: [0.0, 1.5e-3], "
+        "blur_per_metre: 90000.0, calibration_width: 640}"
+    )
+    return {"calibration": str(path)}
+
+
+def halves():
+    """The same picture twice: once the left half sharp, once the right half."""
+    sharp = texture(SIZE)
+    blurred = cv2.GaussianBlur(sharp, (0, 0), 4)
+    left, right = blurred.copy(), blurred.copy()
+    left[:, :32], right[:, 32:] = sharp[:, :32], sharp[:, 32:]
+    return sharp, left, right
+
+
+def test_fuses_the_sharp_halves(bench, flat_lens):
+    bench.active(FusionNode, **flat_lens)
+    fused = bench.listen(FUSED_IMAGE)
+    sharpness, sources = bench.listen(SHARPNESS), bench.listen(SOURCE_POSITION)
+    world = World(bench)
+    sharp, left, right = halves()
+    world.frame(left, HERE)
+    bench.spin_until(lambda: len(fused) == 1)
+    stamp = world.frame(right, THERE)
+    bench.spin_until(lambda: len(fused) == 2 and len(sources) == 2)
+    picture = fused[-1]
+    assert (picture.stamp, picture.frame_id) == (stamp, "camera")
+    for columns in (slice(8, 24), slice(40, 56)):
+        difference = np.abs(picture.image[:, columns].astype(int) - sharp[:, columns])
+        assert difference.mean() < 3
+    assert (sources[-1].image[:, 8:24] == HERE).all()
+    assert sources[-1].image[:, 40:56] == pytest.approx(THERE)
+    assert sharpness[-1].image.shape == SIZE[::-1]
+    assert sources[-1].stamp == sharpness[-1].stamp == stamp
+
+
+def test_does_not_fuse_what_was_exposed_in_motion_or_shows_nothing_new(bench):
+    bench.active(FusionNode)
+    fused = bench.listen(FUSED_IMAGE)
+    world = World(bench)
+    first = world.frame(texture(SIZE), HERE)
+    bench.spin_until(lambda: fused)
+    world.frame(texture(SIZE, 1), 5e-4, moving=True)
+    world.frame(texture(SIZE, 2), HERE)
+    last = world.frame(texture(SIZE, 3), THERE)
+    bench.spin_until(lambda: fused[-1].stamp == last)
+    assert [picture.stamp for picture in fused] == [first, last]
+
+
+def test_in_dynamic_mode_every_frame_counts(bench):
+    bench.active(FusionNode, mode="dynamic")
+    fused = bench.listen(FUSED_IMAGE)
+    world = World(bench)
+    for seed in range(3):
+        stamp = world.frame(texture(SIZE, seed), HERE)
+        bench.spin_until(lambda stamp=stamp: fused and fused[-1].stamp == stamp)
+
+
+def test_every_position_is_fused(bench):
+    node = bench.active(FusionNode)
+    fused = bench.listen(FUSED_IMAGE)
+    world = World(bench)
+    for seed in range(4):
+        stamp = world.frame(texture(SIZE, seed), seed * 4e-4)
+        bench.spin_until(lambda stamp=stamp: fused and fused[-1].stamp == stamp)
+    assert node._fuser.fused.frames == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"encoding": "yuv999"}, "camera/image_raw: unknown image encoding 'yuv999'"),
+        ({"encoding": ""}, "unknown image encoding ''"),
+        ({"width": 0}, "the image is empty"),
+        ({"height": 4000}, "truncated"),
+    ],
+)
+def test_unusable_pictures_are_told_and_left_out(bench, diagnostics, logged, change, words):
+    bench.active(FusionNode)
+    fused = bench.listen(FUSED_IMAGE)
+    world = World(bench)
+    good = CAMERA_IMAGE.encode
+    from aif_ros.nodes.topics import StampedImage
+
+    bad: Image = good(StampedImage(texture(SIZE), 1, "camera"))
+    for name, value in change.items():
+        setattr(bad, name, value)
+    world.images(bad, raw=True)
+    bench.spin_until(lambda: diagnostics.find("fusion", "WARN", words))
+    bench.spin_until(lambda: logged.find("WARN", words))
+    assert diagnostics.last("fusion")["unusable messages"] == "1"
+    world.frame(texture(SIZE), HERE)
+    bench.spin_until(lambda: fused)
+
+
+def test_a_picture_of_another_size_is_refused_until_reset(bench, diagnostics):
+    bench.active(FusionNode)
+    fused = bench.listen(FUSED_IMAGE)
+    world = World(bench)
+    world.frame(texture((64, 48)), HERE)
+    bench.spin_until(lambda: fused)
+    world.frame(texture((32, 24)), THERE)
+    bench.spin_until(lambda: diagnostics.find("fusion", "ERROR", r"\(24, 32, 3\).*fusion/reset"))
+    assert bench.call(Trigger, "fusion/reset").success
+    world.frame(texture((32, 24)), THERE)
+    bench.spin_until(lambda: fused[-1].image.shape == (24, 32, 3))
+
+
+def test_who_comes_late_gets_the_newest_picture(bench):
+    bench.active(FusionNode)
+    world = World(bench)
+    early = bench.listen(FUSED_IMAGE)
+    stamp = world.frame(texture(SIZE), HERE)
+    bench.spin_until(lambda: early)
+    late = bench.listen(FUSED_IMAGE)
+    bench.spin_until(lambda: late)
+    assert late[0].stamp == stamp
+
+
+def test_mono_pictures_stay_mono(bench):
+    bench.active(FusionNode)
+    fused = bench.listen(FUSED_IMAGE)
+    World(bench).frame(texture(SIZE)[..., 0], HERE)
+    bench.spin_until(lambda: fused)
+    assert fused[0].image.shape == SIZE[::-1]
+
+
+class TestSaving:
+    def test_on_demand(self, bench, tmp_path):
+        node = bench.active(FusionNode)
+        answer = bench.call(Trigger, "fusion/save")
+        assert not answer.success
+        assert "save_path" in answer.message
+        path = tmp_path / "new folder" / "fused.png"
+        node.set_parameters([rclpy.Parameter("save_path", value=str(path))])
+        answer = bench.call(Trigger, "fusion/save")
+        assert (answer.success, answer.message) == (False, "nothing has been fused yet")
+        fused = bench.listen(FUSED_IMAGE)
+        World(bench).frame(texture(SIZE), THERE)
+        bench.spin_until(lambda: fused)
+        answer = bench.call(Trigger, "fusion/save")
+        assert (answer.success, answer.message) == (True, str(path))
+        written = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+        np.testing.assert_array_equal(written, fused[-1].image)
+
+    @pytest.mark.parametrize("name", ["no_folder\0/x.png", "/proc/x.png", "picture.unknown"])
+    def test_where_it_cannot_be_written(self, bench, tmp_path, name):
+        bench.active(FusionNode, save_path=name)
+        fused = bench.listen(FUSED_IMAGE)
+        World(bench).frame(texture(SIZE), THERE)
+        bench.spin_until(lambda: fused)
+        answer = bench.call(Trigger, "fusion/save")
+        assert not answer.success
+        assert answer.message.startswith("cannot write")
+
+    def test_when_the_node_goes(self, bench, tmp_path):
+        path = tmp_path / "fused.png"
+        node = bench.active(FusionNode, save_path=str(path))
+        fused = bench.listen(FUSED_IMAGE)
+        World(bench).frame(texture(SIZE), THERE)
+        bench.spin_until(lambda: fused)
+        bench.remove(node)
+        assert path.exists()

@@ -25,14 +25,8 @@ from launch_ros.event_handlers import OnStateTransition
 from launch_ros.events.lifecycle import ChangeState
 from lifecycle_msgs.msg import Transition
 
-from aif_ros.bringup.graph import (
-    ARGUMENTS,
-    Argument,
-    BringupError,
-    Graph,
-    NodeSpec,
-    pipeline_graph,
-)
+from aif_ros.bringup.arguments import ARGUMENTS, Argument
+from aif_ros.bringup.graph import BringupError, Graph, NodeSpec, pipeline_graph
 from aif_ros.bringup.runner import listening
 from aif_ros.resources import share_directory
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity

@@ -13,7 +13,7 @@ from aif_ros.nodes.parameters import Parameter
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.topics import CAMERA_IMAGE, CAMERA_INFO, LENS_STATE, StampedImage
 
-LENS_TIMEOUT = 0.5
+LENS_TIMEOUT = 1.0
 """Seconds that a simulated camera waits for the lens; as long may its deactivation take."""
 
 CAMERA_PARAMETERS = (

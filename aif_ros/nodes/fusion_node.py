@@ -4,11 +4,10 @@ import sys
 import threading
 from pathlib import Path
 
-import imageio.v3 as imageio
-import numpy as np
-from numpy.typing import NDArray
 from std_srvs.srv import Trigger
 
+from aif_ros.devices.device import DeviceError
+from aif_ros.devices.image_files import write_image
 from aif_ros.devices.timeline import LensTimeline
 from aif_ros.frame import Frame
 from aif_ros.fusion.alignment import remove_breathing
@@ -25,8 +24,6 @@ from aif_ros.nodes.topics import (
     SOURCE_POSITION,
     StampedImage,
 )
-
-_FORMATS = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 
 
 class FusionNode(PipelineNode):
@@ -80,7 +77,7 @@ class FusionNode(PipelineNode):
         """Keep what was fused."""
         fuser = self.__dict__.pop("_fuser", None)
         if fuser is not None and fuser.fused is not None and self.value("save_path"):
-            _write(Path(self.value("save_path")), to_uint8(fuser.fused.image))
+            write_image(self.value("save_path"), fuser.fused.image, deep=False)
 
     def diagnose(self) -> None:
         """Show what was lost."""
@@ -142,19 +139,12 @@ class FusionNode(PipelineNode):
             response.message = "nothing has been fused yet"
         else:
             try:
-                _write(path, to_uint8(fused.image))
+                write_image(path, fused.image, deep=False)
                 response.success = True
                 response.message = str(path.absolute())
-            except (OSError, ValueError) as error:
-                response.message = f"cannot write {path}: {error}"
+            except (OSError, ValueError, DeviceError) as error:
+                response.message = str(error)
         return response
-
-
-def _write(path: Path, image: NDArray[np.uint8]) -> None:
-    if path.suffix.lower() not in _FORMATS:
-        raise ValueError(f"its name must end in one of {', '.join(_FORMATS)}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    imageio.imwrite(path, image)
 
 
 def main() -> int:

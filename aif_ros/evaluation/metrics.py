@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
 from aif_ros.images import Image, ImageError
@@ -53,3 +54,15 @@ def ssim(image: Image, truth: Image) -> float:
             use_sample_covariance=False,
         )
     )
+
+
+def area_under_curve(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
+    """Area under the ROC curve: how likely a positive scores higher than a negative.
+
+    Args:
+        score: (N,) the higher, the more likely positive.
+        positive: (N,) the truth, with at least one of either kind.
+    """
+    higher = score[positive][:, None] > score[~positive][None]
+    equal = score[positive][:, None] == score[~positive][None]
+    return float(higher.mean() + 0.5 * equal.mean())

@@ -1,0 +1,73 @@
+"""Temperatures of a trained network: how much its votes are worth.
+
+Trained networks are too sure or not sure enough of themselves (Guo et al., "On calibration of
+modern neural networks", ICML 2017). One number by which all votes are divided mends it: one for
+whole patches, another for single cells.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from aif_ros.autofocus.networks import BlurNetwork, pool_votes
+from aif_ros.training.augment import Camera
+from aif_ros.training.patches import Patch, draw_radius, plane_patches
+
+_TEMPERATURES = np.geomspace(0.1, 10, 93)
+_BATCH = 16
+
+
+def stack_luma(patches: list[Patch]) -> Tensor:
+    """(N, 1, H, W) uint8 of N patches."""
+    return torch.from_numpy(np.stack([patch.luma for patch in patches]))[:, None]
+
+
+def fit_temperature(logits: Tensor, loss: Callable[[Tensor], Tensor]) -> float:
+    """The temperature, 0.1 to 10, by which to divide `logits` so that `loss` is least."""
+    losses = [float(loss(logits / float(t)).mean()) for t in _TEMPERATURES]
+    return float(_TEMPERATURES[int(np.argmin(losses))])
+
+
+def calibrate(
+    network: BlurNetwork,
+    photos: list[NDArray[np.uint8]],
+    cross_entropy: Callable[[Tensor, Tensor], Tensor],
+    random: np.random.Generator,
+    count: int = 256,
+) -> dict[str, float]:
+    """Find the temperatures of a network.
+
+    Args:
+        network: trained, on the CPU.
+        photos: (H, W, 3) uint8 each, to make fresh patches of.
+        cross_entropy: (N,) of logits (N, classes) for radii (N,).
+        random: source of randomness.
+        count: number of patches, 512 px wide.
+
+    Returns:
+        `patch_temperature` and `cell_temperature`.
+    """
+
+    def camera() -> Camera:
+        return Camera() if random.random() < 0.5 else Camera.draw(random)
+
+    radii = [draw_radius(random) for _ in range(count)]
+    patches = plane_patches(photos, radii, camera, 512, random)
+    luma = stack_luma(patches)
+    with torch.inference_mode():
+        votes = torch.cat([network(part.float() / 255) for part in luma.split(_BATCH)])
+    radius = torch.tensor(np.stack([patch.radius for patch in patches]))
+    trusted = torch.tensor(np.stack([patch.weight for patch in patches])) == 1
+    cells = 2 * functional.avg_pool2d(votes, 2).permute(0, 2, 3, 1)
+    return {
+        "patch_temperature": fit_temperature(
+            pool_votes(votes), lambda logits: cross_entropy(logits, radius[:, 0, 0])
+        ),
+        "cell_temperature": fit_temperature(
+            cells[trusted], lambda logits: cross_entropy(logits, radius[trusted])
+        ),
+    }

@@ -1,0 +1,151 @@
+"""Training of the blur estimator.
+
+The network votes for classes of blur radius, `log(1 + r / 4)` apart alike. The loss asks for the
+right distribution (cross-entropy with the two classes next to the truth) and for its mean to be
+right, of each 64-px cell and of the whole patch.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from aif_ros.autofocus.networks import (
+    ESTIMATOR,
+    BlurNetwork,
+    log_radius,
+    pool_votes,
+    save_network,
+)
+from aif_ros.training.augment import Camera
+from aif_ros.training.blur_training import Batch, Settings, is_first_process, train
+from aif_ros.training.calibration import calibrate, stack_luma
+from aif_ros.training.model_card import write_model_card
+from aif_ros.training.patches import plane_patches
+from aif_ros.training.photos import fingerprint, list_photos, read_photo, split_photos
+
+_MEAN_WEIGHT = 4.0
+_VALIDATION_PATCHES = 256
+SETTINGS: dict[str, float] = {}
+"""What differs from the default settings of a training."""
+
+
+def _class_positions(device: torch.device) -> Tensor:
+    return log_radius(torch.tensor(ESTIMATOR.radii, device=device))
+
+
+def _cross_entropy(logits: Tensor, radius: Tensor) -> Tensor:
+    """Cross-entropy (N,) of logits (N, classes) with the two classes next to radii (N,)."""
+    positions = _class_positions(logits.device)
+    place = (log_radius(radius) / positions[1]).clamp(0, len(positions) - 1.001)
+    lower = place.long()
+    fraction = place - lower
+    logs = functional.log_softmax(logits, 1)
+    near = logs.gather(1, torch.stack([lower, lower + 1], 1))
+    return -(near * torch.stack([1 - fraction, fraction], 1)).sum(1)
+
+
+def _vote_loss(logits: Tensor, radius: Tensor, weight: Tensor) -> Tensor:
+    """Mean loss of logits (N, classes) for true radii (N,)."""
+    mean = logits.softmax(1) @ _class_positions(logits.device)
+    error = (mean - log_radius(radius)).abs()
+    loss = _cross_entropy(logits, radius) + _MEAN_WEIGHT * error
+    return (loss * weight).sum() / weight.sum().clamp(min=1)
+
+
+def estimator_loss(logits: Tensor, batch: Batch) -> Tensor:
+    """Loss of the votes for each 64-px cell and for the patch as a whole."""
+    cells = 2 * functional.avg_pool2d(logits, 2)
+    dense = _vote_loss(
+        cells.permute(0, 2, 3, 1).flatten(0, 2),
+        batch["radius"].flatten(),
+        batch["weight"].flatten(),
+    )
+    whole = _vote_loss(
+        pool_votes(logits),
+        batch["radius"][:, 0, 0],
+        batch["one_depth"] * batch["weight"].mean(dim=(1, 2)),
+    )
+    return dense + whole
+
+
+def patch_radius(
+    network: BlurNetwork, luma: Tensor
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Estimated radius of each patch (N, 1, H, W) uint8, pixels, and its standard deviation."""
+    device = next(network.parameters()).device
+    positions = _class_positions(device)
+    means, deviations = [], []
+    with torch.inference_mode():
+        for part in luma.split(16):
+            votes = pool_votes(network(part.to(device).float() / 255)).softmax(1)
+            mean = votes @ positions
+            spread = (votes * (positions[None] - mean[:, None]) ** 2).sum(1).sqrt()
+            radius = 4 * torch.expm1(mean)
+            means.append(radius.cpu())
+            deviations.append((spread * (radius + 4)).cpu())
+    return torch.cat(means).double().numpy(), torch.cat(deviations).double().numpy()
+
+
+def mean_errors(
+    estimate: NDArray[np.float64], deviation: NDArray[np.float64], radius: NDArray[np.float64]
+) -> dict[str, float]:
+    """Mean absolute errors, pixels, by radius band, of the surest 85 % of each and of all."""
+    error, figures = np.abs(estimate - radius), {}
+    for low, high in ((0, 2), (2, 10), (10, 27), (0, 27), (27, 60)):
+        band = (radius >= low) & (radius < high)
+        if band.any():
+            sure = band & (deviation <= np.quantile(deviation[band], 0.85))
+            figures[f"mae/{low}-{high}"] = float(error[sure].mean())
+            figures[f"mae_all/{low}-{high}"] = float(error[band].mean())
+    return figures
+
+
+def train_and_save(
+    folder_of_photos: str | Path,
+    settings: Settings,
+    folder: Path,
+    output: Path,
+    command: str,
+    *,
+    resume: bool = False,
+) -> dict[str, float]:
+    """Train the estimator on a folder of photos, find its temperatures, write weights and card.
+
+    Args:
+        folder_of_photos: sharp photos; see `list_photos`.
+        settings: how to train.
+        folder: for the checkpoint and TensorBoard.
+        output: weights to write, ending in .safetensors; the card is written beside them.
+        command: what does so, for the card.
+        resume: go on from the folder's checkpoint.
+
+    Returns:
+        Figures on held-out photos.
+
+    Raises:
+        PhotosError: the folder holds no photos that can serve.
+    """
+    paths, held_out = split_photos(list_photos(folder_of_photos))
+    random = np.random.default_rng(settings.seed + 1)
+    radii = 0.95 * settings.largest * np.linspace(0, 1, _VALIDATION_PATCHES) ** 1.5
+    patches = plane_patches([read_photo(p) for p in held_out], radii, Camera, 512, random)
+    luma = stack_luma(patches)
+
+    def validate(network: BlurNetwork) -> dict[str, float]:
+        return mean_errors(*patch_radius(network, luma), radii)
+
+    network, figures = train(
+        ESTIMATOR, estimator_loss, validate, paths, settings, folder, resume=resume
+    )
+    if is_first_process():
+        notes = calibrate(network, [read_photo(path) for path in paths], _cross_entropy, random)
+        figures = {**figures, **notes}
+        trained_on = [fingerprint(path) for path in paths]
+        save_network(network, output, {**notes, "trained_on": trained_on})
+        card = output.with_suffix(".md")
+        write_model_card(card, network, command, settings, paths, len(held_out), figures)
+    return figures

@@ -1,0 +1,20 @@
+"""Autofocus by looking everywhere."""
+
+import numpy as np
+
+from aif_ros.autofocus.contrast import ContrastSearch
+
+
+class SweepSearch(ContrastSearch):
+    """Looks at every position, a depth of field apart, from the nearer limit to the other."""
+
+    def _prepare(self) -> None:
+        low, high = self._limits
+        count = int(np.ceil((high - low) / (2 * self._depth_of_field))) + 1
+        positions = np.linspace(low, high, count)
+        if self._start > (low + high) / 2:
+            positions = positions[::-1]
+        self._left = [float(position) for position in positions]
+
+    def _next(self) -> float | None:
+        return self._left.pop(0) if self._left else None

@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+
+from aif_ros.autofocus.posterior import FocusPosterior
+from aif_ros.optics.lens_model import LensModel
+
+LENS = LensModel("test", 1e-6, (0.0, 1e-3), 90000.0, 3840)
+WIDTH = 3840
+
+
+def radius(position, peak):
+    return abs(LENS.blur_radius(position, peak, WIDTH))
+
+
+def mass(posterior, position):
+    near = np.abs(posterior.positions - position) <= 3 * LENS.depth_of_field(WIDTH)
+    return posterior.probability[..., near].sum(axis=-1)
+
+
+def test_knows_nothing_at_first():
+    posterior = FocusPosterior(LENS, (2, 3), WIDTH)
+    np.testing.assert_allclose(posterior.probability, 1 / len(posterior.positions))
+    assert posterior.positions[0] == 0.0
+    assert posterior.positions[-1] == 1e-3
+
+
+def test_one_look_leaves_both_sides_open():
+    posterior = FocusPosterior(LENS, (), WIDTH)
+    posterior.update(0.5e-3, radius(0.5e-3, 0.7e-3), 0.5)
+    assert mass(posterior, 0.7e-3) == pytest.approx(mass(posterior, 0.3e-3), rel=0.02)
+    assert mass(posterior, 0.7e-3) > 0.4
+
+
+def test_a_second_look_tells_the_side():
+    posterior = FocusPosterior(LENS, (), WIDTH)
+    for position in (0.5e-3, 0.4e-3):
+        posterior.update(position, radius(position, 0.7e-3), 0.5)
+    assert mass(posterior, 0.7e-3) > 0.9
+    assert posterior.mode() == pytest.approx(0.7e-3, abs=LENS.depth_of_field(WIDTH))
+
+
+def test_limits_tell_the_side_too():
+    posterior = FocusPosterior(LENS, (), WIDTH)
+    posterior.update(0.1e-3, radius(0.1e-3, 0.5e-3), 0.5)
+    assert mass(posterior, 0.5e-3) > 0.85
+
+
+def test_cells_are_independent_and_unknown_ones_learn_nothing():
+    posterior = FocusPosterior(LENS, (1, 3), WIDTH)
+    peaks = np.array([[0.2e-3, 0.8e-3, np.nan]])
+    for position in (0.5e-3, 0.45e-3):
+        posterior.update(position, np.abs(position - peaks) * 90000.0, np.full((1, 3), 0.5))
+    np.testing.assert_allclose(posterior.mode()[0, :2], peaks[0, :2], atol=2e-5)
+    np.testing.assert_allclose(posterior.probability[0, 2], 1 / len(posterior.positions))
+
+
+def test_one_wild_reading_does_not_win():
+    posterior = FocusPosterior(LENS, (), WIDTH)
+    for position in (0.3e-3, 0.5e-3, 0.6e-3):
+        posterior.update(position, radius(position, 0.7e-3), 0.5)
+    posterior.update(0.65e-3, 40.0, 0.5)
+    assert mass(posterior, 0.7e-3) > 0.8
+
+
+def test_prior_counts():
+    posterior = FocusPosterior(LENS, (), WIDTH)
+    posterior.restrict(-(((posterior.positions - 0.3e-3) / 1e-4) ** 2))
+    posterior.update(0.5e-3, radius(0.5e-3, 0.7e-3), 0.5)
+    assert mass(posterior, 0.3e-3) > 0.9

@@ -1,0 +1,115 @@
+"""The searches, looking at a textured window through a lens of disk blur."""
+
+import math
+
+import numpy as np
+import pytest
+from pictures import defocused, texture
+
+from aif_ros.autofocus.searches import SEARCHES, make_search
+from aif_ros.images import ImageError
+from aif_ros.optics.lens_model import LensModel
+
+# 0.09 px of blur radius per step of 1 um, as the lens of the paper; half a depth of field: 11.1 um.
+LENS = LensModel("test", 1e-6, (0.0, 1e-3), 90000.0, 3840)
+WIDTH = 3840
+SHARP = texture(160)
+
+
+def focus(search, start, peak, limits=LENS.limits, noise=1.5 / 255):
+    """Run a search to its end; the looks were at whole steps."""
+    search.begin(start, limits, WIDTH)
+    position = start
+    for _ in range(300):
+        radius = abs(LENS.blur_radius(position, peak, WIDTH))
+        decision = search.look(defocused(SHARP, radius, noise), position)
+        if decision.done:
+            return decision
+        assert limits[0] <= decision.position <= limits[1]
+        position = decision.position
+    raise AssertionError("the search did not end")
+
+
+@pytest.fixture(params=["rule_based", "fibonacci"])
+def search(request):
+    return make_search(request.param, LENS)
+
+
+@pytest.mark.parametrize("start, peak", [(0.5e-3, 0.61e-3), (0.0, 0.9e-3), (1e-3, 0.2e-3)])
+def test_ends_in_focus(search, start, peak):
+    decision = focus(search, start, peak)
+    assert decision.focused
+    assert abs(decision.position - peak) <= LENS.depth_of_field(WIDTH)
+    assert len(search.looks) <= 16
+
+
+def test_sweep_ends_in_focus_and_looks_everywhere():
+    sweep = make_search("sweep", LENS)
+    decision = focus(sweep, 0.5e-3, 0.61e-3)
+    assert abs(decision.position - 0.61e-3) <= LENS.depth_of_field(WIDTH)
+    positions = sorted(look.position for look in sweep.looks)
+    assert np.diff(positions).max() <= 2.001 * LENS.depth_of_field(WIDTH)
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_begin_forgets(name):
+    search = make_search(name, LENS)
+    focus(search, 0.5e-3, 0.55e-3, (0.4e-3, 0.6e-3))
+    search.begin(0.5e-3, LENS.limits, WIDTH)
+    assert search.looks == []
+
+
+def test_first_look_is_where_it_starts(search):
+    focus(search, 0.3e-3, 0.4e-3)
+    assert search.looks[0].position == 0.3e-3
+
+
+def test_stays_within_the_given_range(search):
+    """The peak is outside: the search ends at the nearer end of its range."""
+    decision = focus(search, 0.5e-3, 0.9e-3, (0.4e-3, 0.6e-3))
+    assert decision.position == pytest.approx(0.6e-3, abs=2 * LENS.depth_of_field(WIDTH))
+
+
+def test_ends_no_blurrier_than_it_began(search):
+    start = 0.6e-3
+    decision = focus(search, start, start)
+    assert abs(decision.position - start) <= LENS.depth_of_field(WIDTH)
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
+def test_nothing_to_focus_on_returns_to_the_start(name, level):
+    search = make_search(name, LENS)
+    random = np.random.default_rng(0)
+    search.begin(0.35e-3, (0.2e-3, 0.6e-3), WIDTH)
+    position = 0.35e-3
+    for _ in range(300):
+        noise = random.normal(0, 1.5 / 255, (128, 128))
+        patch = np.clip(level + noise, 0, 1).astype(np.float32)
+        decision = search.look(patch, position)
+        position = decision.position
+        if decision.done:
+            break
+    assert decision.done
+    assert not decision.focused
+    assert decision.position == 0.35e-3
+    assert "nothing to focus on" in decision.reason
+
+
+class TestBadInput:
+    def test_unusable_patches(self, search):
+        search.begin(0.5e-3, LENS.limits, WIDTH)
+        for patch in (np.full((64, 64), np.nan, np.float32), np.zeros((0, 5), np.float32)):
+            with pytest.raises(ImageError):
+                search.look(patch, 0.5e-3)
+        assert search.looks == []
+
+    def test_empty_range(self, search):
+        with pytest.raises(ValueError, match="no lens positions"):
+            search.begin(0.5e-3, (0.5e-3, 0.5e-3), WIDTH)
+        with pytest.raises(ValueError, match="finite"):
+            search.begin(0.5e-3, (math.nan, 1e-3), WIDTH)
+
+    def test_unknown_name(self):
+        with pytest.raises(ValueError, match="fibonacci"):
+            make_search("magic", LENS)

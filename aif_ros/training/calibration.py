@@ -19,6 +19,7 @@ from aif_ros.training.patches import Patch, draw_radius, plane_patches
 
 _TEMPERATURES = np.geomspace(0.1, 10, 93)
 _BATCH = 16
+_PATCHES = 256
 
 
 def stack_luma(patches: list[Patch]) -> Tensor:
@@ -37,7 +38,6 @@ def calibrate(
     photos: list[NDArray[np.uint8]],
     cross_entropy: Callable[[Tensor, Tensor], Tensor],
     random: np.random.Generator,
-    count: int = 256,
 ) -> dict[str, float]:
     """Find the temperatures of a network.
 
@@ -46,7 +46,6 @@ def calibrate(
         photos: (H, W, 3) uint8 each, to make fresh patches of.
         cross_entropy: (N,) of logits (N, classes) for radii (N,).
         random: source of randomness.
-        count: number of patches, 512 px wide.
 
     Returns:
         `patch_temperature` and `cell_temperature`.
@@ -55,7 +54,7 @@ def calibrate(
     def camera() -> Camera:
         return Camera() if random.random() < 0.5 else Camera.draw(random)
 
-    radii = [draw_radius(random) for _ in range(count)]
+    radii = [draw_radius(random) for _ in range(_PATCHES)]
     patches = plane_patches(photos, radii, camera, 512, random)
     luma = stack_luma(patches)
     with torch.inference_mode():

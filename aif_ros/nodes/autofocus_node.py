@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.task import Future
 from std_srvs.srv import SetBool, Trigger
 
@@ -119,7 +120,13 @@ class AutofocusNode(PipelineNode):
         # Not in `start`: what is asked of an inactive node gets an answer, and so does who still
         # waits for one while the node is deactivated.
         self._offered = (
-            self.create_service(Trigger, "autofocus/focus_once", self._focus_once),
+            self.create_service(
+                Trigger,
+                "autofocus/focus_once",
+                self._focus_once,
+                # It waits for the other callbacks of this node.
+                callback_group=ReentrantCallbackGroup(),
+            ),
             self.create_service(SetBool, "autofocus/continuous", self._set_continuous),
         )
 

@@ -8,7 +8,7 @@ from aif_ros.devices.focal_stack import FocalStack
 from aif_ros.devices.opencv_camera import open_camera
 from aif_ros.devices.simulated_camera import SimulatedCamera
 from aif_ros.nodes.capturing_node import CAMERA_PARAMETERS, LENS_TIMEOUT, CapturingNode
-from aif_ros.nodes.parameters import EXPOSURE_TIME, Parameter
+from aif_ros.nodes.parameters import EXPOSURE_TIME, FRAME_RATE, Parameter
 from aif_ros.nodes.pipeline_node import run
 
 
@@ -30,7 +30,7 @@ class CameraNode(CapturingNode):
             "Device index, path of a device, URL, video file or folder of pictures; for the stack "
             "its folder.",
         ),
-        Parameter("frame_rate", 30.0, "Pictures per second of the stack.", limits=(0.1, 1000.0)),
+        FRAME_RATE,
         EXPOSURE_TIME,
         *CAMERA_PARAMETERS,
     )

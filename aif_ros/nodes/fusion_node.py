@@ -59,6 +59,7 @@ class FusionNode(PipelineNode):
         self._fusing = threading.Lock()
         self._fuser = make_fuser(self.value("fusion_method"))
         self._last: Frame | None = None
+        self._not_before = 0
 
     def start(self) -> None:
         """Begin to fuse."""
@@ -88,7 +89,7 @@ class FusionNode(PipelineNode):
         if frame is None or frame.moving:
             return
         with self._fusing:
-            if self._repeats_last(frame):
+            if frame.stamp < self._not_before or self._repeats_last(frame):
                 return
             image = to_float(frame.image)
             if self._last is not None and frame.image.shape != self._last.image.shape:
@@ -123,6 +124,8 @@ class FusionNode(PipelineNode):
     def _reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """Begin anew with the next frame."""
         with self._fusing:
+            # Frames from before may still wait: whoever asks for a new picture means another one.
+            self._not_before = system_time()
             self._fuser.reset()
             self._last = None
         response.success = True

@@ -1,6 +1,5 @@
 """Node parameters: one table for each node, from which they are declared and checked."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,9 +52,7 @@ class Parameter:
         return descriptor
 
     def objection(self, value: Any) -> str | None:
-        """Why `value` cannot be taken; None if it can. Ranges and types rclpy checks itself."""
-        if isinstance(value, float) and not math.isfinite(value):
-            return f"{self.name} must be a finite number, got {value}"
+        """Why `value` cannot be taken; None if it can. Type and range are checked by rclpy."""
         if self.choices and value not in self.choices:
             return f"{self.name} must be one of {', '.join(self.choices)}; got '{value}'"
         return None
@@ -94,6 +91,12 @@ EXPOSURE_TIME = Parameter(
     "Exposure time of the camera, seconds. Frames during whose exposure the lens moved are "
     "not used.",
     limits=(0.0, 10.0),
+)
+FRAME_RATE = Parameter(
+    "frame_rate",
+    30.0,
+    "Pictures per second of a simulated or replayed camera, at most.",
+    limits=(0.1, 1000.0),
 )
 MODE = Parameter(
     "mode",

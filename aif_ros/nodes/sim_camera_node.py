@@ -7,7 +7,7 @@ from aif_ros.devices.device import Camera
 from aif_ros.devices.rendered_scene import RenderedScene
 from aif_ros.devices.simulated_camera import SimulatedCamera
 from aif_ros.nodes.capturing_node import CAMERA_PARAMETERS, LENS_TIMEOUT, CapturingNode
-from aif_ros.nodes.parameters import CALIBRATION, EXPOSURE_TIME, Parameter
+from aif_ros.nodes.parameters import CALIBRATION, EXPOSURE_TIME, FRAME_RATE, Parameter
 from aif_ros.nodes.pipeline_node import run
 from aif_ros.scenes.open_scene import SCENES, open_scene
 
@@ -41,7 +41,7 @@ class SimCameraNode(CapturingNode):
             "Speed of an object that crosses before the scene, pixels per second; 0: none.",
             limits=(0.0, 10_000.0),
         ),
-        Parameter("frame_rate", 30.0, "Pictures per second at most.", limits=(0.1, 1000.0)),
+        FRAME_RATE,
         Parameter("backlash", 0.0, "Dead travel of the motor, metres.", limits=(0.0, 0.1)),
         Parameter("seed", 0, "Seed of the sensor's noise.", limits=(0, 2**31 - 1)),
         EXPOSURE_TIME,

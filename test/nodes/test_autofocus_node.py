@@ -1,0 +1,256 @@
+import threading
+
+import numpy as np
+import pytest
+from bench import World, texture
+from std_srvs.srv import SetBool, Trigger
+
+from aif_ros.autofocus.blur import BlurMap
+from aif_ros.autofocus.search import Decision, Look
+from aif_ros.frame import LensState, Window
+from aif_ros.nodes import autofocus_node
+from aif_ros.nodes.autofocus_node import AutofocusNode
+from aif_ros.nodes.topics import (
+    AUTOFOCUS_BUSY,
+    CAMERA_IMAGE,
+    DISTANCE_MAP,
+    DISTANCE_UNCERTAINTY,
+    FOCUS_CURVE,
+    FOCUS_WINDOW,
+    FUSED_DISTANCE_MAP,
+    FUSED_IMAGE,
+    FUSED_IN_FOCUS,
+    IN_FOCUS,
+    LENS_COMMANDS,
+    LENS_STATE,
+    StampedImage,
+)
+
+SIZE = (640, 480)
+FOCUS = 5e-4
+SHAPES = []  # of the patches that the search has looked at
+
+
+class Estimator:
+    """Takes the brightness of a picture for its blur: grey 10 is a radius of 10 px."""
+
+    def estimate(self, image):
+        radius = np.full((2, 3), 255.0 * image.mean(), np.float32)
+        radius[0, 0] = np.nan
+        in_focus = np.where(np.isnan(radius), np.nan, radius < 2.0).astype(np.float32)
+        return BlurMap(radius, radius / 10, in_focus, (image.shape[1], image.shape[0]))
+
+
+class Search:
+    """Looks at three places and takes the darkest patch for the sharpest."""
+
+    def begin(self, position, limits, image_width):
+        self.looks = []
+        self._ahead = [0.0, FOCUS, 1e-3]
+        assert limits == (0.0, 1.5e-3)
+        assert image_width == SIZE[0]
+
+    def look(self, patch, position):
+        SHAPES.append(patch.shape)
+        self.looks.append(Look(position, -float(patch.mean())))
+        if self._ahead:
+            return Decision(self._ahead.pop(0), False, None, "looking")
+        best = max(self.looks, key=lambda look: look.score)
+        return Decision(best.position, True, True, "found")
+
+
+def grey(level, size=SIZE):
+    return np.full((size[1], size[0], 3), level, np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def parts(monkeypatch):
+    monkeypatch.setattr(autofocus_node, "make_estimator", lambda *_: Estimator())
+    monkeypatch.setattr(autofocus_node, "make_search", lambda *_: Search())
+
+
+class LiveWorld:
+    """Camera and lens that run by themselves: the picture is darkest where it is in focus."""
+
+    def __init__(self, bench):
+        self.bench = bench
+        self.position = 0.0
+        self.shift = 0.0
+        self.moves = []
+        self._states, self._images = (
+            bench.node.create_publisher(topic.message_type, topic.name, topic.publisher_qos)
+            for topic in (LENS_STATE, CAMERA_IMAGE)
+        )
+        self._heard = bench.listen(LENS_COMMANDS)
+        self._timer = bench.node.create_timer(0.01, self._tick)
+
+    @property
+    def level(self):
+        return int(abs(self.position - FOCUS - self.shift) * 1e5)
+
+    def _tick(self):
+        now = self.bench.node.get_clock().now().nanoseconds
+        moving = False
+        while self._heard:
+            self.position = self._heard.pop(0)
+            self.moves.append(self.position)
+            moving = True
+        state = LensState(now, self.position, moving)
+        self._states.publish(LENS_STATE.encode(state))
+        if not moving:
+            # Stamped a little later, so that it lies between two states.
+            picture = StampedImage(grey(self.level), now + 1, "camera")
+            self._images.publish(CAMERA_IMAGE.encode(picture))
+
+
+def test_distance_maps_of_the_picture(bench):
+    bench.active(AutofocusNode)
+    maps = {topic: bench.listen(topic) for topic in (DISTANCE_MAP, DISTANCE_UNCERTAINTY, IN_FOCUS)}
+    stamp = World(bench).frame(grey(15), 0.0)
+    bench.spin_until(lambda: all(maps.values()))
+    distance, uncertainty, in_focus = (heard[0] for heard in maps.values())
+    # 90 px of blur per millimetre of travel at 3840 px, so 15 at 640.
+    assert distance.image[1] == pytest.approx([1e-3] * 3, rel=1e-3)
+    assert uncertainty.image[1] == pytest.approx([1e-4] * 3, rel=1e-3)
+    assert np.isnan(distance.image[0, 0])
+    assert in_focus.image[1].tolist() == [0.0] * 3
+    assert {each.stamp for each in (distance, uncertainty, in_focus)} == {stamp}
+    assert distance.frame_id == "camera"
+
+
+def test_distance_maps_of_the_fused_picture(bench):
+    bench.active(AutofocusNode)
+    distances, in_focus = bench.listen(FUSED_DISTANCE_MAP), bench.listen(FUSED_IN_FOCUS)
+    bench.talk(FUSED_IMAGE)(StampedImage(grey(1), 77, "camera"))
+    bench.spin_until(lambda: distances and in_focus)
+    assert distances[0].stamp == in_focus[0].stamp == 77
+    assert distances[0].image[1] == pytest.approx([1 / 15e3] * 3, rel=1e-3)
+    assert in_focus[0].image[1].tolist() == [1.0] * 3
+
+
+def test_a_late_listener_gets_the_last_map(bench):
+    bench.active(AutofocusNode)
+    early = bench.listen(DISTANCE_MAP)
+    stamp = World(bench).frame(grey(15), 0.0)
+    bench.spin_until(lambda: early)
+    late = bench.listen(DISTANCE_MAP)
+    bench.spin_until(lambda: late)
+    assert late[0].stamp == stamp
+
+
+def test_pictures_taken_in_motion_are_not_judged(bench):
+    bench.active(AutofocusNode)
+    maps = bench.listen(DISTANCE_MAP)
+    world = World(bench)
+    world.frame(grey(15), 0.0, moving=True)
+    stamp = world.frame(grey(15), 5e-4)
+    bench.spin_until(lambda: maps)
+    assert [each.stamp for each in maps] == [stamp]
+
+
+def test_a_picture_it_cannot_judge_is_told(bench, monkeypatch, diagnostics):
+    def estimate(self, image):
+        raise ValueError("expected at least 32x32 pixels")
+
+    monkeypatch.setattr(Estimator, "estimate", estimate)
+    bench.active(AutofocusNode)
+    World(bench).frame(texture((16, 16)), 0.0)
+    bench.spin_until(lambda: diagnostics.find("autofocus", "ERROR", "at least 32x32"))
+
+
+class TestFocusOnce:
+    def test_finds_the_focus_and_leaves_the_lens_there(self, bench):
+        bench.active(AutofocusNode)
+        busy, curve = bench.listen(AUTOFOCUS_BUSY), bench.listen(FOCUS_CURVE)
+        world = LiveWorld(bench)
+        answer = bench.call(Trigger, "autofocus/focus_once")
+        assert (answer.success, answer.message) == (True, "found")
+        assert world.position == FOCUS
+        bench.spin_until(lambda: busy == [False, True, False])
+        bench.spin_until(lambda: curve and len(curve[-1]) == 4)
+        assert max(curve[-1], key=lambda look: look.score).position == FOCUS
+
+    def test_looks_at_the_window_that_is_given(self, bench):
+        node = bench.active(AutofocusNode)
+        LiveWorld(bench)
+        SHAPES.clear()
+        bench.talk(FOCUS_WINDOW)(Window(10, 20, 50, 40))
+        bench.spin_until(lambda: node._window.width == 50)
+        assert bench.call(Trigger, "autofocus/focus_once").success
+        assert set(SHAPES) == {(40, 50, 3)}
+
+    def test_without_a_window_at_the_centre(self, bench):
+        bench.active(AutofocusNode, window_size=64)
+        LiveWorld(bench)
+        SHAPES.clear()
+        assert bench.call(Trigger, "autofocus/focus_once").success
+        assert set(SHAPES) == {(64, 64, 3)}
+
+    def test_a_window_outside_the_picture_is_refused(self, bench):
+        node = bench.active(AutofocusNode)
+        LiveWorld(bench)
+        bench.talk(FOCUS_WINDOW)(Window(600, 20, 50, 40))
+        bench.spin_until(lambda: node._window.width == 50)
+        answer = bench.call(Trigger, "autofocus/focus_once")
+        assert not answer.success
+        assert "does not lie within the image of 640x480" in answer.message
+
+    def test_gives_up_when_no_picture_comes(self, bench):
+        bench.active(AutofocusNode, search_timeout=0.3)
+        answer = bench.call(Trigger, "autofocus/focus_once")
+        assert not answer.success
+        assert "given up after 0.3 s" in answer.message
+
+    def test_one_at_a_time(self, bench):
+        bench.active(AutofocusNode, search_timeout=0.5)
+        client = bench.node.create_client(Trigger, "autofocus/focus_once")
+        bench.spin_until(client.service_is_ready)
+        first, second = (client.call_async(Trigger.Request()) for _ in range(2))
+        bench.spin_until(lambda: first.done() and second.done())
+        assert sorted(each.result().message for each in (first, second)) == [
+            "a search is under way already",
+            "given up after 0.5 s",
+        ]
+
+    def test_inactive_it_says_so(self, bench):
+        bench.make(AutofocusNode).trigger_configure()
+        answer = bench.call(Trigger, "autofocus/focus_once")
+        assert (answer.success, answer.message) == (False, "the node is not active")
+
+    def test_deactivation_ends_it(self, bench):
+        node = bench.active(AutofocusNode)
+        client = bench.node.create_client(Trigger, "autofocus/focus_once")
+        bench.spin_until(client.service_is_ready)
+        answer = client.call_async(Trigger.Request())
+        bench.spin_until(lambda: node._run is not None)
+        node.trigger_deactivate()
+        bench.spin_until(answer.done)
+        assert answer.result().message == "the node is being deactivated"
+
+
+class TestContinuous:
+    def test_refocuses_when_the_window_is_blurred_and_does_not_hunt(self, bench):
+        bench.active(AutofocusNode)
+        world = LiveWorld(bench)
+        world.position = FOCUS
+        assert bench.call(SetBool, "autofocus/continuous", data=True).success
+        bench.spin_for(0.5)
+        assert world.moves == []
+        # The thing in the window goes away from focus.
+        world.position = 9e-4
+        bench.spin_until(lambda: len(world.moves) == 4)
+        assert world.position == FOCUS
+        bench.spin_for(0.5)
+        assert len(world.moves) == 4
+        assert bench.call(SetBool, "autofocus/continuous", data=False).success
+        world.position = 9e-4
+        bench.spin_for(0.5)
+        assert len(world.moves) == 4
+
+
+def test_threads_end_with_deactivation(bench):
+    before = threading.active_count()
+    node = bench.active(AutofocusNode)
+    assert threading.active_count() > before
+    node.trigger_deactivate()
+    assert threading.active_count() == before

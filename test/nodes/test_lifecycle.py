@@ -1,0 +1,162 @@
+"""What all nodes have in common."""
+
+import ast
+import inspect
+import textwrap
+import threading
+
+import cv2
+import numpy as np
+import pytest
+from rclpy.lifecycle import LifecycleNode
+from test_parameters import EXECUTABLES, node_type
+
+from aif_ros.nodes.lens_node import LensNode
+from aif_ros.nodes.pipeline_node import PipelineNode
+from aif_ros.nodes.topics import LENS_STATE, TOPICS
+
+
+@pytest.fixture
+def options(tmp_path):
+    """Parameters with which each node can be configured."""
+    for index in range(2):
+        picture = np.full((48, 64, 3), 100 * index, np.uint8)
+        cv2.imwrite(str(tmp_path / f"{index}.png"), picture)
+    return {
+        "sim_camera_node": {"scene": "planes", "width": 96},
+        "camera_node": {"camera_source": str(tmp_path)},
+    }
+
+
+@pytest.mark.parametrize("executable", EXECUTABLES)
+def test_up_and_down_and_up_again(bench, options, executable):
+    threads = threading.active_count()
+    node = bench.make(node_type(executable), **options.get(executable, {}))
+    subscriptions = len(list(node.subscriptions))
+    publishers = len(list(node.publishers))
+    for _ in range(2):
+        assert node.trigger_configure().name == "SUCCESS"
+        assert threading.active_count() == threads
+        configured = len(list(node.subscriptions))
+        assert node.trigger_activate().name == "SUCCESS"
+        bench.spin_for(0.05)
+        assert node.trigger_deactivate().name == "SUCCESS"
+        assert threading.active_count() == threads
+        assert len(list(node.subscriptions)) == configured
+        assert node.trigger_cleanup().name == "SUCCESS"
+        assert len(list(node.subscriptions)) == subscriptions
+        assert len(list(node.publishers)) == publishers
+    assert node.trigger_configure().name == "SUCCESS"
+    assert node.trigger_activate().name == "SUCCESS"
+    assert node.trigger_shutdown().name == "SUCCESS"
+    assert threading.active_count() == threads
+
+
+class Breaking(PipelineNode):
+    """Fails where it is told to."""
+
+    NAME = "breaking"
+    PARAMETERS = ()
+    where = ""
+    error = RuntimeError
+    closed = 0
+
+    def open(self):
+        self._states = self.outlet(LENS_STATE)
+        self._break("open")
+
+    def start(self):
+        self.inlet(LENS_STATE, lambda state: self._break("callback"))
+        self._break("start")
+
+    def stop(self):
+        self._break("stop")
+
+    def close(self):
+        self.closed += 1
+
+    def _break(self, where):
+        if where == self.where:
+            raise self.error(f"broken in {where}")
+
+
+@pytest.mark.parametrize(
+    ("error", "result"), [(ValueError, "FAILURE"), (RuntimeError, "ERROR")], ids=str
+)
+@pytest.mark.parametrize("where", ["open", "start"])
+def test_what_fails_is_told_and_can_be_tried_again(bench, logged, where, error, result):
+    node = bench.make(Breaking)
+    node.where, node.error = where, error
+    if where == "start":
+        assert node.trigger_configure().name == "SUCCESS"
+    outcome = node.trigger_configure() if where == "open" else node.trigger_activate()
+    assert outcome.name == result
+    bench.spin_until(lambda: logged.find("ERROR", f"broken in {where}"))
+    # The programmer needs the traceback of what nobody expects, the user does not of the rest.
+    assert logged.find("ERROR", "Traceback") == (error is RuntimeError)
+    assert len(list(node.subscriptions)) == 0
+    node.where = ""
+    if node._state_machine.current_state[1] == "unconfigured":
+        assert node.closed == 1
+        assert node.trigger_configure().name == "SUCCESS"
+    assert node.trigger_activate().name == "SUCCESS"
+
+
+def test_a_callback_that_breaks_does_not_end_the_node(bench, logged):
+    node = bench.active(Breaking)
+    node.where = "callback"
+    heard = bench.listen(LENS_STATE)
+    bench.active(LensNode)
+    bench.spin_until(lambda: logged.find("ERROR", "broken in callback"))
+    seen = len(heard)
+    bench.spin_until(lambda: len(heard) > seen + 3)
+
+
+def test_no_attribute_hides_one_of_rclpy(bench):
+    plain = LifecycleNode("plain", context=bench.context, namespace=bench.namespace)
+    bench.executor.add_node(plain)
+    taken = set(vars(plain)) | set(dir(plain))
+    bench.executor.remove_node(plain)
+    plain.destroy_node()
+    overridden = {name for name in taken if name.startswith(("on_", "__"))} | {"destroy_node"}
+    for executable in EXECUTABLES:
+        for base in node_type(executable).__mro__:
+            if base.__module__.startswith("aif_ros"):
+                names = set(vars(base)) | set(assigned(base))
+                assert not names & taken - overridden, base
+
+
+def assigned(cls):
+    """Names that the methods of a class assign on self."""
+    for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(cls)))):
+        if (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.ctx, ast.Store)
+            and isinstance(node.value, ast.Name)
+            and node.value.id == "self"
+        ):
+            yield node.attr
+
+
+def test_topics_are_relative_and_described():
+    names = [topic.name for topic in TOPICS]
+    assert len(names) == len(set(names)) > 15
+    for topic in TOPICS:
+        assert not topic.name.startswith(("/", "~"))
+        assert topic.description.endswith(".")
+
+
+def test_every_topic_is_published_or_heard_under_its_name(bench, options):
+    for executable in EXECUTABLES:
+        if executable != "camera_node":
+            bench.active(node_type(executable), **options.get(executable, {}))
+    known = {
+        name.removeprefix(bench.namespace + "/")
+        for name, _ in bench.node.get_topic_names_and_types()
+        if name.startswith(bench.namespace)
+    }
+    bench.spin_for(0.2)
+    assert {topic.name for topic in TOPICS} <= known
+    internal = {"transition_event"}
+    others = {name for name in known - {topic.name for topic in TOPICS}}
+    assert {name.split("/")[-1] for name in others} <= internal

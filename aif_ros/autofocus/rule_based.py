@@ -41,8 +41,11 @@ class RuleBasedSearch(ContrastSearch):
         return None
 
     def _worse_beyond(self, best: float, step: float) -> bool:
-        """Whether between `best` and `best` + `step` there was a look, or there is the limit."""
+        """Whether there was a look up to about `best` + `step`, or there is the limit.
+
+        A motor goes to whole steps: it may have stopped a little beyond.
+        """
         limit = self._limits[1] if step > 0 else self._limits[0]
         if abs(limit - best) < 0.2 * self._depth_of_field:
             return True
-        return any(0 < (look.position - best) / step <= 1.01 for look in self.looks)
+        return any(0 < (look.position - best) / step <= 1.2 for look in self.looks)

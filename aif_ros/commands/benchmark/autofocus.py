@@ -1,0 +1,104 @@
+"""Count the pictures each autofocus search needs, and how well it ends: the paper's Table 1.
+
+The lens is the paper's: 0.09 px of blur radius a motor step, depth of field +-11 steps. Each trial
+is a window of a sharp photo at a random focus position; all searches do the same trials.
+
+  aif benchmark autofocus --photos photos/ --range-steps 1000 --near
+  aif benchmark autofocus --photos photos/ --range-steps 3000 --trials 100 --json autofocus.json
+"""
+
+import argparse
+from pathlib import Path
+
+from aif_ros.commands import CommandError, add_json_argument, write_json
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("--photos", metavar="DIR", required=True, help="folder of sharp photos")
+    parser.add_argument(
+        "--range-steps", type=int, default=1000, metavar="N", help="travel (%(default)s steps)"
+    )
+    parser.add_argument("--near", action="store_true", help="start within 300 steps of focus")
+    parser.add_argument("--trials", type=int, default=200, help="number of trials (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the trials")
+    parser.add_argument(
+        "--search", nargs="+", metavar="NAME", help="searches to compare (default: all)"
+    )
+    parser.add_argument("--breathing", action="store_true", help="let the magnification change")
+    parser.add_argument(
+        "--backlash", type=float, default=0.0, metavar="STEPS", help="dead travel of the motor"
+    )
+    parser.add_argument("--save", type=Path, metavar="DIR", help="folder for a plot")
+    add_json_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draw the trials, run the searches, print, draw."""
+    from tqdm import tqdm
+
+    from aif_ros.autofocus.searches import SEARCHES, make_search
+    from aif_ros.evaluation import autofocus as evaluation
+    from aif_ros.evaluation.autofocus_figures import save_figure
+    from aif_ros.training.photos import fingerprint, list_photos, read_photo
+
+    if args.trials < 1:
+        raise CommandError(f"--trials must be at least 1, got {args.trials}")
+    if args.range_steps < 50:
+        raise CommandError(f"--range-steps must be at least 50, got {args.range_steps}")
+    names = args.search or list(SEARCHES)
+    unknown = sorted(set(names) - set(SEARCHES))
+    if unknown:
+        raise CommandError(f"no search {', '.join(unknown)}: choose from {', '.join(SEARCHES)}")
+    lens = evaluation.paper_lens(args.range_steps)
+    searches = {name: make_search(name, lens) for name in names}
+    known = _trained_on() if "neural" in names else frozenset()
+    paths = list_photos(args.photos)
+    unseen = [path for path in paths if fingerprint(path) not in known]
+    if not unseen:
+        raise CommandError(f"the networks were trained on all photos in {args.photos}: use others")
+    photos = [read_photo(path) for path in unseen]
+    trials = evaluation.make_trials(photos, lens, args.trials, args.near, args.seed)
+    with tqdm(total=len(trials) * len(searches), unit="run") as bar:
+        runs = evaluation.compare(
+            searches,
+            trials,
+            lens,
+            breathing=args.breathing,
+            backlash=args.backlash * lens.metres_per_step,
+            progress=bar.update,
+        )
+    table = evaluation.figures(runs, lens)
+    print(
+        f"\n{'search':12}{'images':>8}{'median':>8}{'p95':>6}{'success':>9}{'error':>12}{'hunts':>7}"
+    )
+    for name, row in table.items():
+        print(
+            f"{name:12}{row['images_mean']:8.2f}{row['images_median']:8.0f}{row['images_p95']:6.0f}"
+            f"{row['success_rate']:9.1%}{row['error_steps_median']:6.1f} steps"
+            f"{row['hunting_rate']:7.1%}"
+        )
+    if args.save is not None:
+        print(save_figure(runs, args.save))
+    setup = {
+        "photos": len(photos),
+        "photos_trained_on_left_out": len(paths) - len(unseen),
+        "range_steps": args.range_steps,
+        "start": "within 300 steps of focus" if args.near else "anywhere",
+        "trials": args.trials,
+        "seed": args.seed,
+        "breathing": args.breathing,
+        "backlash_steps": args.backlash,
+        "window_px": evaluation.SIZE,
+        "px_per_step": 0.09,
+        "depth_of_field": "blur radius <= 1 px, +-11 steps",
+        "camera": "disk aperture, linear-light blur, gamma 2.4, noise sigma 1.5/255, 8 bit",
+    }
+    write_json({"methods": table, "setup": setup}, args.json)
+    return 0
+
+
+def _trained_on() -> frozenset[str]:
+    from aif_ros.autofocus.neural import FocusDiscriminator, RadiusEstimator
+
+    return RadiusEstimator().trained_on | FocusDiscriminator().trained_on

@@ -56,7 +56,7 @@ setup(
     zip_safe=False,
     # What is not in ROS; rclpy and the messages come from ROS or from requirements.txt.
     install_requires=[
-        "imageio",
+        "gymnasium",
         "jinja2",
         "matplotlib",
         "numpy",
@@ -66,6 +66,7 @@ setup(
         "safetensors",
         "scikit-image",
         "scipy",
+        "tensorboard",
         "torch",
         "tqdm",
     ],

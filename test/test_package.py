@@ -24,7 +24,7 @@ ROSDEP_KEYS = {
     "serial": "python3-serial",
 }
 # Not in rosdep: package.xml says how to get them, and the code that needs them says so too.
-WITHOUT_KEY = {"safetensors", "tifffile"}
+WITHOUT_KEY = {"safetensors"}
 
 
 def third_party_imports():

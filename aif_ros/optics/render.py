@@ -10,6 +10,7 @@ has a hidden surface: the nearest visible patch of what lies farther away.
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -19,7 +20,9 @@ from scipy import fft
 from aif_ros.images import DISPLAY_GAMMA, Image, to_uint8
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.optics.psf import Aperture
-from aif_ros.scenes.scene import SceneView
+
+if TYPE_CHECKING:  # scenes know optics, not the reverse
+    from aif_ros.scenes.scene import SceneView
 
 # Layers so close that the blur of neighbours differs by no more than this, pixels of radius.
 _LAYER_SPACING = 1.25
@@ -99,7 +102,7 @@ class Renderer:
         ValueError: image and focus positions differ in size, or focus positions are not finite.
     """
 
-    def __init__(self, view: SceneView, lens_model: LensModel) -> None:
+    def __init__(self, view: "SceneView", lens_model: LensModel) -> None:
         if view.image.shape[:2] != view.focus_position.shape:
             raise ValueError(
                 f"image {view.image.shape[:2]} and focus positions {view.focus_position.shape} "
@@ -142,7 +145,7 @@ class Renderer:
         encoded = cv2.pow(np.clip(image, 0.0, 1.0), 1.0 / DISPLAY_GAMMA)
         return encoded.reshape(self._shape).astype(np.float32, copy=False)
 
-    def _cut(self, view: SceneView) -> list[_Layer]:
+    def _cut(self, view: "SceneView") -> list[_Layer]:
         front = self._padded(view.focus_position)
         lowest, highest = float(front.min()), float(front.max())
         count = int(np.ceil((highest - lowest) * self._gain / _LAYER_SPACING)) + 1
@@ -280,6 +283,6 @@ class Sensor:
         return to_uint8(image + spread * noise)
 
 
-def render(view: SceneView, lens_model: LensModel, position: float) -> Image:
+def render(view: "SceneView", lens_model: LensModel, position: float) -> Image:
     """Return what the lens at `position` (metres) images of `view`, without noise."""
     return Renderer(view, lens_model).render(position)

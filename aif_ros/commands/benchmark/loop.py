@@ -107,11 +107,12 @@ def _measure(running: "RunningGraph", rounds: int) -> dict[str, Any]:
 
     reset = running.node.create_client(Trigger, "focus_controller/reset")
     arrivals: list[tuple[int, int]] = []
+
+    def arrive(message: Any) -> None:
+        arrivals.append((to_stamp(message.header.stamp), time.time_ns()))
+
     running.node.create_subscription(
-        FUSED_IMAGE.message_type,
-        FUSED_IMAGE.name,
-        lambda message: arrivals.append((to_stamp(message.header.stamp), time.time_ns())),
-        FUSED_IMAGE.subscription_qos(10),
+        FUSED_IMAGE.message_type, FUSED_IMAGE.name, arrive, FUSED_IMAGE.subscription_qos(10)
     )
     memory = _Memory(running.pids or {"all nodes": os.getpid()})
 

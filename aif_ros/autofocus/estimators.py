@@ -12,7 +12,14 @@ def _gradient_ratio(lens_model: LensModel) -> BlurEstimator:
     return GradientRatioEstimator(lens_model.depth_of_field_px)
 
 
+def _neural(lens_model: LensModel) -> BlurEstimator:
+    from aif_ros.autofocus.neural import FocusDiscriminator, NeuralBlurEstimator
+
+    return NeuralBlurEstimator(discriminator=FocusDiscriminator(lens_model.depth_of_field_px))
+
+
 ESTIMATORS: Mapping[str, Callable[[LensModel], BlurEstimator]] = {
+    "neural": _neural,
     "gradient_ratio": _gradient_ratio,
 }
 """Makers by name; what they need is imported only when they are called."""

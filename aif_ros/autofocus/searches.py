@@ -8,12 +8,20 @@ from aif_ros.autofocus.search import FocusSearch
 from aif_ros.autofocus.sweep import SweepSearch
 from aif_ros.optics.lens_model import LensModel
 
+
+def _neural(lens_model: LensModel) -> FocusSearch:
+    from aif_ros.autofocus.neural_search import NeuralSearch
+
+    return NeuralSearch(lens_model)
+
+
 SEARCHES: Mapping[str, Callable[[LensModel], FocusSearch]] = {
+    "neural": _neural,
     "rule_based": RuleBasedSearch,
     "fibonacci": FibonacciSearch,
     "sweep": SweepSearch,
 }
-"""Makers by name."""
+"""Makers by name; torch is imported only when the neural one is made."""
 
 
 def make_search(name: str, lens_model: LensModel) -> FocusSearch:

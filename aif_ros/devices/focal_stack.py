@@ -82,7 +82,8 @@ class FocalStack:
         return LensModel(
             name=f"focal stack {self.name}",
             metres_per_step=pitch,
-            limits=(float(self.positions[0]), float(self.positions[-1])),
+            # Every slice serves half a pitch either side of it, the outermost ones too.
+            limits=(float(self.positions[0] - pitch / 2), float(self.positions[-1] + pitch / 2)),
             blur_per_metre=2.0 / pitch,
             calibration_width=self.size[0],
         )

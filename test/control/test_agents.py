@@ -1,3 +1,5 @@
+from itertools import combinations
+
 import numpy as np
 import pytest
 from world import LENS, REACH, SIZE, World, planes, slope
@@ -5,6 +7,7 @@ from world import LENS, REACH, SIZE, World, planes, slope
 from aif_ros.control.agent import Action
 from aif_ros.control.agents import AGENTS, make_agent
 from aif_ros.control.guard import GuardedAgent
+from aif_ros.control.planner import loss, plan_captures
 from aif_ros.control.sweep import SweepAgent, sweep_positions
 from aif_ros.evaluation.oracle import oracle_positions
 
@@ -12,8 +15,8 @@ ADAPTIVE = ["rule_based", "planner"]
 STARTS = [0.0, 0.4e-3, 1.5e-3]
 
 
-@pytest.mark.parametrize("name", AGENTS)
-class TestEveryAgent:
+@pytest.mark.parametrize("name", ["sweep", *ADAPTIVE])
+class TestThoroughAgents:
     @pytest.mark.parametrize("start", STARTS)
     def test_brings_a_slope_into_focus(self, name, start):
         world = World(slope())
@@ -26,16 +29,10 @@ class TestEveryAgent:
         world.run(make_agent(name, LENS), start)
         assert world.share_in_focus() == 1.0
 
-    def test_stays_within_the_limits(self, name):
-        world = World(planes(0.0, 1.5e-3, 0.01e-3, 1.49e-3))
-        world.run(make_agent(name, LENS), 0.75e-3)
-        assert min(world.captured) >= 0.0
-        assert max(world.captured) <= 1.5e-3
-
     @pytest.mark.parametrize(
         "response",
         [
-            lambda radius: np.minimum(radius, 5.0),
+            lambda radius: np.minimum(radius, 8.0),
             lambda radius: 0.6 * radius,
             lambda radius: 1.5 * radius + 0.5,
             lambda radius: np.where(radius > 8, np.nan, radius),
@@ -46,6 +43,15 @@ class TestEveryAgent:
         world = World(slope(), response)
         world.run(make_agent(name, LENS), 0.1e-3)
         assert world.share_in_focus(2.0) >= 0.95
+
+
+@pytest.mark.parametrize("name", AGENTS)
+class TestEveryAgent:
+    def test_stays_within_the_limits(self, name):
+        world = World(planes(0.0, 1.5e-3, 0.01e-3, 1.49e-3))
+        world.run(make_agent(name, LENS), 0.75e-3)
+        assert min(world.captured) >= 0.0
+        assert max(world.captured) <= 1.5e-3
 
     def test_a_textureless_scene_ends_with_the_reason(self, name):
         world = World(np.full((15, 20), np.nan))
@@ -128,6 +134,32 @@ class TestSweep:
         for world in worlds:
             world.run(SweepAgent(LENS))
         assert worlds[0].captured == worlds[1].captured
+
+
+class TestPlan:
+    @staticmethod
+    def cost(captures, occupied, lost, lost_then, price):
+        after = np.minimum(lost, lost_then[list(captures)].min(axis=0, initial=1.0))
+        return float(occupied @ after) + price * len(captures)
+
+    @pytest.mark.parametrize("seed", range(8))
+    @pytest.mark.parametrize("price", [0.003, 0.03, 0.3])
+    def test_no_other_set_of_captures_is_better(self, seed, price):
+        random = np.random.default_rng(seed)
+        places = np.arange(10)
+        occupied = random.dirichlet(np.full(10, 0.3))
+        lost_then = loss(np.abs(places[:, None] - places) / 1.2)
+        lost = lost_then[random.integers(10)] if seed % 2 else np.ones(10)
+        plan = plan_captures(occupied, lost, lost_then, price)
+        best = min(
+            self.cost(captures, occupied, lost, lost_then, price)
+            for count in range(7)
+            for captures in combinations(range(10), count)
+        )
+        assert self.cost(plan, occupied, lost, lost_then, price) == pytest.approx(best)
+
+    def test_nothing_is_planned_where_nothing_is_lost(self):
+        assert plan_captures(np.full(5, 0.2), np.zeros(5), loss(np.eye(5)), 0.01) == []
 
 
 class TestGuard:

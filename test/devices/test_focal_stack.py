@@ -4,6 +4,7 @@ import pytest
 from camera_contract import CameraContract
 from lens_contract import LensContract
 
+from aif_ros.control.sweep import sweep_positions
 from aif_ros.devices.clock import SimulatedClock
 from aif_ros.devices.device import DeviceError
 from aif_ros.devices.focal_stack import FocalStack, is_focal_stack
@@ -78,7 +79,7 @@ def test_positions_of_the_info_file_are_used(folder):
     stack = FocalStack(folder)
     assert stack.positions.tolist() == [0.0, 5e-5, 1e-4, 2e-4, 3e-4]
     assert stack.files[0].name == "slice4.png"
-    assert stack.lens_model().limits == (0.0, 3e-4)
+    assert stack.lens_model().limits == pytest.approx((-2.5e-5, 3.25e-4))
 
 
 def test_numbers_in_names_count_as_numbers(tmp_path):
@@ -91,6 +92,11 @@ def test_lens_model_lets_depths_of_field_of_neighbours_touch(stack):
     pitch = stack.positions[1]
     assert 2 * model.depth_of_field(stack.size[0]) == pytest.approx(pitch)
     assert model.metres_per_step == pytest.approx(pitch)
+
+
+def test_a_sweep_shows_every_slice(stack):
+    positions = sweep_positions(stack.lens_model(), stack.size[0])
+    np.testing.assert_allclose(positions, stack.positions, atol=1e-9)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])

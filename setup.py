@@ -29,9 +29,12 @@ def shared(folder: str) -> list[tuple[str, list[str]]]:
 
 
 def nodes() -> list[str]:
-    """Executables of the nodes: one for each module `aif_ros/nodes/*_node.py`."""
-    modules = sorted(path.stem for path in (ROOT / NAME / "nodes").glob("*_node.py"))
-    return [f"{module} = {NAME}.nodes.{module}:main" for module in modules]
+    """Executables of the nodes: one for each module in `aif_ros/nodes` that has a `main`."""
+    return [
+        f"{path.stem} = {NAME}.nodes.{path.stem}:main"
+        for path in sorted((ROOT / NAME / "nodes").glob("*.py"))
+        if "\ndef main(" in path.read_text()
+    ]
 
 
 setup(

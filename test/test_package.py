@@ -126,7 +126,19 @@ def test_wheel_holds_every_file_the_package_needs(wheel):
 
 def test_every_node_has_an_executable(wheel):
     name = next(name for name in wheel.namelist() if name.endswith("entry_points.txt"))
-    scripts = wheel.read(name).decode()
+    scripts = wheel.read(name).decode().splitlines()
+    nodes = [
+        line for line in scripts if line.endswith(":main") and line != "aif = aif_ros.__main__:main"
+    ]
+    assert nodes == [
+        f"{node} = aif_ros.nodes.{node}:main"
+        for node in (
+            "autofocus_node",
+            "camera_node",
+            "focus_controller_node",
+            "fusion_node",
+            "lens_node",
+            "sim_camera_node",
+        )
+    ]
     assert "aif = aif_ros.__main__:main" in scripts
-    for path in (ROOT / "aif_ros" / "nodes").glob("*_node.py"):
-        assert f"{path.stem} = aif_ros.nodes.{path.stem}:main" in scripts

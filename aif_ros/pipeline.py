@@ -11,8 +11,8 @@ from aif_ros.autofocus.blur import BlurEstimator, BlurMap
 from aif_ros.control.agent import Action, Agent, Observation
 from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import Camera, DeviceError, FocusLens
-from aif_ros.devices.timeline import LensTimeline
-from aif_ros.frame import Frame, LensState
+from aif_ros.devices.rig import Rig
+from aif_ros.frame import Frame
 from aif_ros.fusion.alignment import remove_breathing
 from aif_ros.fusion.fuser import Fuser
 from aif_ros.fusion.fusion import Fused
@@ -186,11 +186,11 @@ def run_loop(
     Raises:
         ImageError: the camera's pictures cannot be worked with.
     """
-    hand = _Hand(camera, lens, clock, LensTimeline(exposure_time), settle_timeout)
+    rig = Rig(camera, lens, clock, exposure_time=exposure_time, settle_timeout=settle_timeout)
     frames = 0
     try:
         while True:
-            action = hand.next_action(pipeline, on_step)
+            action = _next_action(rig, pipeline, on_step)
             frames += 1
             if action.position is None:
                 return LoopResult(frames, action.reason, stopped=True)
@@ -205,45 +205,12 @@ def run_loop(
 _PATIENCE = 10
 
 
-@dataclass(frozen=True)
-class _Hand:
-    """Camera and lens, working together."""
-
-    camera: Camera
-    lens: FocusLens
-    clock: Clock
-    timeline: LensTimeline
-    settle_timeout: float
-
-    def next_action(self, pipeline: AllInFocusPipeline, on_step: Callable[[Step], None]) -> Action:
-        """Capture, with the lens at rest, until a frame leads to an action."""
-        self.settle()
-        for _ in range(_PATIENCE):
-            step = pipeline.step(self.frame())
-            on_step(step)
-            if step.result is not None:
-                return step.result.action
-        raise DeviceError(f"{_PATIENCE} frames in a row could not be used, the last: {step.unused}")
-
-    def frame(self) -> Frame:
-        capture = self.camera.capture()
-        while True:
-            self.look()
-            frame = self.timeline.frame(capture)
-            if frame is not None:
-                return frame
-            self.clock.sleep(0.002)
-
-    def settle(self) -> None:
-        deadline = self.clock.now() + round(self.settle_timeout * 1e9)
-        while (state := self.look()).moving:
-            if self.clock.now() > deadline:
-                raise DeviceError(
-                    f"the lens still moves after {self.settle_timeout:g} s, at {state.position} m"
-                )
-            self.clock.sleep(0.002)
-
-    def look(self) -> LensState:
-        state = self.lens.state()
-        self.timeline.add(state)
-        return state
+def _next_action(rig: Rig, pipeline: AllInFocusPipeline, on_step: Callable[[Step], None]) -> Action:
+    """Capture, with the lens at rest, until a frame leads to an action."""
+    rig.settle()
+    for _ in range(_PATIENCE):
+        step = pipeline.step(rig.frame())
+        on_step(step)
+        if step.result is not None:
+            return step.result.action
+    raise DeviceError(f"{_PATIENCE} frames in a row could not be used, the last: {step.unused}")

@@ -1,0 +1,76 @@
+"""Single-shot autofocus: a search, a rig, and one window (no ROS, no files)."""
+
+from collections.abc import Callable
+
+from aif_ros.autofocus.search import FocusRun, FocusSearch
+from aif_ros.devices.device import DeviceError
+from aif_ros.devices.rig import Rig
+from aif_ros.frame import Frame, Window
+from aif_ros.images import to_float
+from aif_ros.optics.lens_model import LensModel
+
+# A lens that comes to rest farther than this from where it was sent, in half depths of field,
+# does not do what it says.
+_TOLERANCE = 1.0
+# So many frames in a row may be exposed in motion before the search gives up.
+_PATIENCE = 10
+
+
+def focus_window(
+    rig: Rig,
+    search: FocusSearch,
+    lens_model: LensModel,
+    window: Window | None = None,
+    *,
+    limits: tuple[float, float] | None = None,
+    start: float | None = None,
+    window_size: int = 512,
+    on_look: Callable[[Frame], None] = lambda frame: None,
+) -> FocusRun:
+    """Bring a window into focus and leave the lens there.
+
+    Args:
+        rig: camera and lens.
+        search: looks and decides.
+        lens_model: of the lens.
+        window: pixels of the camera's image; default: a square at its centre.
+        limits: range of lens positions to search, metres; default: all.
+        start: where to begin, metres; default: where the lens is.
+        window_size: side of the default window, pixels.
+        on_look: called with each frame that the search has looked at.
+
+    Raises:
+        ValueError: the window does not lie within the image, or the limits are empty.
+        DeviceError: a device fails, or the lens does not go where it is sent.
+    """
+    low, high = rig.limits if limits is None else limits
+    state = rig.settle()
+    if start is not None or not low <= state.position <= high:
+        target = state.position if start is None else start
+        state = rig.move_to(min(max(target, low), high))
+    frame = _still_frame(rig)
+    window = window or Window.centred(frame.size, window_size)
+    tolerance = _TOLERANCE * lens_model.depth_of_field(frame.size[0])
+    search.begin(state.position, (low, high), frame.size[0])
+    while True:
+        decision = search.look(to_float(window.crop(frame.image)), frame.position)
+        on_look(frame)
+        if decision.done:
+            rig.move_to(decision.position)
+            focused = bool(decision.focused)
+            return FocusRun(decision.position, focused, decision.reason, list(search.looks))
+        state = rig.move_to(decision.position)
+        if abs(state.position - decision.position) > tolerance:
+            raise DeviceError(
+                f"the lens was sent to {decision.position:.6f} m but rests at "
+                f"{state.position:.6f} m: see that nothing blocks it and that its limits are right"
+            )
+        frame = _still_frame(rig)
+
+
+def _still_frame(rig: Rig) -> Frame:
+    for _ in range(_PATIENCE):
+        frame = rig.frame()
+        if not frame.moving:
+            return frame
+    raise DeviceError(f"the lens moved during {_PATIENCE} exposures in a row though it is at rest")

@@ -29,8 +29,14 @@ class SweepAgent:
     def act(self, observation: Observation) -> Action:
         """Go on to the next position; stop after the last."""
         if self._ahead is None:
-            self._ahead = sweep_positions(self._lens_model, observation.frame.image_size[0])
-            if abs(observation.position - self._ahead[0]) > abs(
+            width = observation.frame.image_size[0]
+            captured = 0.25 * self._lens_model.depth_of_field(width)
+            self._ahead = [
+                position
+                for position in sweep_positions(self._lens_model, width)
+                if abs(position - observation.position) > captured
+            ]
+            if self._ahead and abs(observation.position - self._ahead[0]) > abs(
                 observation.position - self._ahead[-1]
             ):
                 self._ahead.reverse()

@@ -10,6 +10,7 @@ from aif_ros.control.guard import GuardedAgent
 from aif_ros.control.planner import loss, plan_captures
 from aif_ros.control.sweep import SweepAgent, sweep_positions
 from aif_ros.evaluation.oracle import oracle_positions
+from aif_ros.optics.lens_model import LensModel
 
 ADAPTIVE = ["rule_based", "planner"]
 STARTS = [0.0, 0.4e-3, 1.5e-3]
@@ -122,6 +123,13 @@ class TestSweep:
         travel = np.linspace(*LENS.limits, 1001)
         assert np.abs(travel[:, None] - positions).min(axis=1).max() <= REACH * 1.001
         assert len(positions) == int(np.ceil(1.5e-3 / (2 * REACH)))
+
+    def test_visits_every_slice_of_a_stack_once(self):
+        """The depths of field of its slices touch; the outermost reach to the limits."""
+        stack = LensModel("stack", 0.1e-3, (-0.05e-3, 1.05e-3), 2 / 0.1e-3, SIZE[0])
+        world = World(slope())
+        world.run(SweepAgent(stack))
+        assert world.captured == pytest.approx(np.linspace(0, 1e-3, 11))
 
     @pytest.mark.parametrize("start, rising", [(0.2e-3, True), (1.4e-3, False)])
     def test_visits_the_nearer_end_first(self, start, rising):

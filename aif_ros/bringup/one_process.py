@@ -7,7 +7,7 @@ from rclpy.exceptions import ParameterException
 from rclpy.lifecycle import TransitionCallbackReturn
 
 from aif_ros.bringup.graph import BringupError, Graph
-from aif_ros.bringup.runner import RunningGraph, listening
+from aif_ros.bringup.runner import RunningGraph, check_names, listening
 from aif_ros.nodes.exchange import Exchange
 from aif_ros.nodes.pipeline_node import PipelineNode
 
@@ -38,6 +38,7 @@ def run_in_one_process(graph: Graph) -> Iterator[RunningGraph]:
                 running.executor.add_node(node)
             for node in nodes:
                 _expect(node.trigger_configure(), node, "configured")
+            check_names(running, own=1)
             for node in nodes:
                 _expect(node.trigger_activate(), node, "activated")
             yield running

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,8 +16,8 @@ from rclpy.client import Client
 from rclpy.task import Future
 
 import aif_ros
-from aif_ros.bringup.graph import BringupError, Graph, NodeSpec
-from aif_ros.bringup.runner import RunningGraph, listening
+from aif_ros.bringup.graph import BringupError, Graph
+from aif_ros.bringup.runner import RunningGraph, check_names, listening
 
 # Seconds that a node may take to appear, for a transition (it may load networks), and to end.
 _APPEARANCE, _TRANSITION, _END = 60.0, 120.0, 15.0
@@ -35,35 +36,43 @@ def run_in_processes(graph: Graph, *, log_directory: Path | None = None) -> Iter
             names run already.
     """
     with listening(graph) as running, ExitStack() as files:
-        nodes = _Processes(graph, log_directory, files)
-        running.check = nodes.check
-        running.pids = {name: process.pid for name, process in nodes.processes.items()}
+        nodes = _Processes(graph, log_directory)
         try:
+            with _uninterrupted():
+                nodes.start(files)
+            running.check = nodes.check
+            running.pids = {name: process.pid for name, process in nodes.processes.items()}
             nodes.bring_up(running)
             yield running
         finally:
-            nodes.stop()
+            with _uninterrupted():
+                nodes.stop()
 
 
 class _Processes:
     """The processes and their supervision."""
 
-    def __init__(self, graph: Graph, log_directory: Path | None, files: ExitStack) -> None:
+    def __init__(self, graph: Graph, log_directory: Path | None) -> None:
         self._graph = graph
         self._log_directory = log_directory
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, files: ExitStack) -> None:
+        """Start all processes; their logs are closed by `files`."""
         # The nodes must find this very package, wherever they run.
         root = str(Path(aif_ros.__file__).parents[1])
         path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
         environment = os.environ | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        for node in graph.nodes:
-            log = None if log_directory is None else files.enter_context(self._log(node).open("wb"))
+        for node in self._graph.nodes:
+            log = None
+            if self._log_directory is not None:
+                log = files.enter_context((self._log_directory / f"{node.name}.log").open("wb"))
             self.processes[node.name] = subprocess.Popen(
                 [
                     sys.executable,
                     "-m",
                     f"aif_ros.nodes.{node.executable}",
-                    *graph.ros_arguments(node),
+                    *self._graph.ros_arguments(node),
                 ],
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -87,6 +96,7 @@ class _Processes:
             ):
                 missing = [name for name, each in clients.items() if not each.service_is_ready()]
                 raise BringupError(f"{', '.join(missing)} did not appear in {_APPEARANCE:g} s")
+            check_names(running, own=1)
             futures = {
                 name: _change(client, Transition.TRANSITION_CONFIGURE)
                 for name, client in clients.items()
@@ -127,16 +137,32 @@ class _Processes:
         if not in_time or not future.result().success:
             raise BringupError(f"{name} could not be {what}{self._last_words(name)}")
 
-    def _log(self, node: NodeSpec) -> Path:
-        assert self._log_directory is not None
-        return self._log_directory / f"{node.name}.log"
-
     def _last_words(self, name: str) -> str:
         if self._log_directory is None:
             return ": see its message above"
         log = self._log_directory / f"{name}.log"
         lines = log.read_text(errors="replace").splitlines()[-15:]
         return "; it said:\n" + "\n".join(lines)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Put Ctrl-C off until the block is left: no process may be left behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    interrupts: list[int] = []
+    previous = {
+        each: signal.signal(each, lambda number, _: interrupts.append(number))
+        for each in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for each, handler in previous.items():
+            signal.signal(each, handler)
+    if interrupts:
+        raise KeyboardInterrupt
 
 
 def _change(client: Client, transition: int) -> Future:

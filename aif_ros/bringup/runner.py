@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -97,7 +98,8 @@ def listening(graph: Graph) -> Iterator[RunningGraph]:
             CONTROL_STATUS.publisher_qos,
         )
         try:
-            _check_names_are_free(running)
+            running.spin_until(lambda: bool(names_in_use(running, 0)), _DISCOVERY)
+            check_names(running)
             yield running
         finally:
             executor.remove_node(node)
@@ -107,19 +109,27 @@ def listening(graph: Graph) -> Iterator[RunningGraph]:
         rclpy.try_shutdown(context=context)
 
 
-def names_in_use(graph: Graph, node: Node) -> list[str]:
-    """Return which of the graph's names are taken in this domain, as far as `node` knows."""
-    wanted = {graph.full_name(spec) for spec in graph.nodes}
-    present = {
+def names_in_use(running: RunningGraph, own: int) -> list[str]:
+    """Return those of the graph's names that more than `own` nodes of this domain have."""
+    present = Counter(
         f"{namespace.rstrip('/')}/{name}"
-        for name, namespace in node.get_node_names_and_namespaces()
-    }
-    return sorted(wanted & present)
+        for name, namespace in running.node.get_node_names_and_namespaces()
+    )
+    names = (running.graph.full_name(spec) for spec in running.graph.nodes)
+    return sorted(name for name in names if present[name] > own)
 
 
-def _check_names_are_free(running: RunningGraph) -> None:
-    running.spin_until(lambda: bool(names_in_use(running.graph, running.node)), _DISCOVERY)
-    taken = names_in_use(running.graph, running.node)
+def check_names(running: RunningGraph, own: int = 0) -> None:
+    """See that nobody else uses the graph's names, as far as is known by now.
+
+    Args:
+        running: the graph.
+        own: how many nodes of each name it has itself.
+
+    Raises:
+        BringupError: somebody does.
+    """
+    taken = names_in_use(running, own)
     if taken:
         raise BringupError(
             f"{', '.join(taken)} run already in ROS domain {os.environ.get('ROS_DOMAIN_ID', '0')}: "

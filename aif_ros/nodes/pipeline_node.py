@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Generic, TypeVar
 
 import rclpy
-from rclpy.exceptions import ParameterException
+from rclpy.exceptions import InvalidHandle, ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
@@ -27,6 +28,8 @@ T = TypeVar("T")
 # What a wrong parameter, file or device leads to: told in a line, unlike faults of the program.
 _EXPECTED = (ValueError, OSError, DeviceError)
 
+# What using ROS leads to after Ctrl-C.
+_ROS_GONE = (InvalidHandle, rclpy_implementation.RCLError)
 # So often a fault that goes on is logged again, seconds.
 _TELL_AGAIN = 10.0
 
@@ -149,8 +152,7 @@ class PipelineNode(LifecycleNode):
             try:
                 callback(value)
             except Exception as error:
-                if self.context.ok():  # publishing fails once Ctrl-C has shut ROS down
-                    self._tell_now_and_then(error)
+                self._tell_now_and_then(error)
 
         if exchange is not None and exchange.offers(path):
             exchange.subscribe(path, hand_over)
@@ -199,8 +201,6 @@ class PipelineNode(LifecycleNode):
                 try:
                     body()
                 except Exception as error:
-                    if not self.context.ok():
-                        return  # publishing fails once Ctrl-C has shut ROS down
                     self._tell_now_and_then(error)
                     self._stopping.wait(0.2)
 
@@ -303,6 +303,8 @@ class PipelineNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def _tell(self, error: Exception, what: str = "") -> None:
+        if isinstance(error, _ROS_GONE) and not self.context.ok():
+            return  # Ctrl-C has shut ROS down under our feet
         text = f"{what}{error}"
         if not isinstance(error, _EXPECTED):
             text = f"{what}{''.join(traceback.format_exception(error))}"

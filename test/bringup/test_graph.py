@@ -1,0 +1,135 @@
+import json
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from aif_ros.bringup.arguments import ARGUMENTS
+from aif_ros.bringup.graph import BringupError, pipeline_graph
+from aif_ros.commands import run
+from aif_ros.nodes import topics
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.resources import share_directory
+
+
+@pytest.fixture
+def stack(tmp_path):
+    for index in range(3):
+        picture = np.full((48, 64, 3), 60 * index, np.uint8)
+        cv2.imwrite(str(tmp_path / f"slice{index}.png"), picture)
+    return tmp_path
+
+
+def parameters(graph, name):
+    return next(dict(node.parameters) for node in graph.nodes if node.name == name)
+
+
+def test_without_choices_everything_is_as_the_parameter_file_says():
+    graph = pipeline_graph({})
+    assert {node.name for node in graph.nodes} == {
+        *("camera", "lens", "fusion", "autofocus", "focus_controller")
+    }
+    assert all(not node.parameters for node in graph.nodes)
+    assert graph.params_files == (share_directory() / "config" / "pipeline.yaml",)
+
+
+def test_every_argument_reaches_a_node():
+    graph = pipeline_graph({"agent": "sweep", "width": "320", "mode": "dynamic"})
+    assert parameters(graph, "focus_controller") == {"agent": "sweep", "mode": "dynamic"}
+    assert parameters(graph, "camera") == {"width": 320}
+    assert parameters(graph, "fusion") == {"mode": "dynamic"}
+    known = {node.name: {each.name for each in node.node_type.PARAMETERS} for node in graph.nodes}
+    known["camera"].add("camera_source")
+    for argument in ARGUMENTS:
+        for node, name in argument.targets:
+            assert name in known[node]
+
+
+def test_a_focal_stack_replaces_camera_and_lens(stack):
+    graph = pipeline_graph({"scene": str(stack)})
+    executables = {node.name: node.executable for node in graph.nodes}
+    assert executables["camera"] == "camera_node"
+    assert parameters(graph, "camera")["camera_source"] == str(stack)
+    assert parameters(graph, "lens")["lens_backend"] == "stack"
+    # All that need a lens model have the same one, made for the stack.
+    files = {
+        parameters(graph, name)["calibration"]
+        for name in ("lens", "fusion", "autofocus", "focus_controller")
+    }
+    (file,) = files
+    assert LensModel.load(file).name == f"focal stack {stack.name}"
+
+
+def test_a_calibration_that_is_given_is_used_for_a_stack_too(stack):
+    graph = pipeline_graph({"scene": str(stack), "calibration": "/my/lens.yaml"})
+    assert parameters(graph, "fusion")["calibration"] == "/my/lens.yaml"
+
+
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        ({"agent": "clever"}, "agent must be one of sweep, .*; got 'clever'"),
+        ({"nonsense": "1"}, "there is no argument nonsense"),
+        ({"width": "wide"}, "width must be of type int, got 'wide'"),
+        ({"params_file": "/no/file.yaml"}, "there is no parameter file /no/file.yaml"),
+        ({"camera": "device", "width": "100"}, "width has no meaning with camera=device"),
+        ({"device": "1"}, "device has no meaning with camera=simulated"),
+    ],
+)
+def test_wrong_choices(choices, words):
+    with pytest.raises(BringupError, match=words):
+        pipeline_graph(choices)
+
+
+def test_arguments_for_the_nodes_keep_their_types():
+    graph = pipeline_graph({"camera": "device", "device": "0", "namespace": "left/"})
+    camera = next(node for node in graph.nodes if node.name == "camera")
+    arguments = graph.ros_arguments(camera)
+    assert graph.full_name(camera) == "/left/camera"
+    assert 'camera_source:="0"' in arguments
+    assert "__ns:=/left" in arguments
+    assert json.loads('"0"') == "0"
+
+
+def test_the_library_has_the_defaults_of_the_nodes():
+    nodes = {node.name: node.node_type for node in pipeline_graph({}).nodes}
+    defaults = {
+        argument.name: parameter.default
+        for argument in ARGUMENTS
+        if argument.name in run.DEFAULTS
+        for node, name in argument.targets
+        for parameter in nodes[node].PARAMETERS
+        if parameter.name == name
+    }
+    assert defaults == run.DEFAULTS
+
+
+class TestLayouts:
+    """RViz and rqt are not at hand here: their layouts must at least name what there is."""
+
+    names = frozenset(topic.name for topic in topics.TOPICS)
+
+    def test_rviz(self):
+        layout = yaml.safe_load((share_directory() / "config" / "pipeline.rviz").read_text())
+        displays = layout["Visualization Manager"]["Displays"]
+        latched = {topic.name: topic.latched for topic in topics.TOPICS}
+        for display in displays:
+            durability = display["Topic"]["Durability Policy"]
+            assert (durability == "Transient Local") == latched[display["Topic"]["Value"]]
+        frame = layout["Visualization Manager"]["Global Options"]["Fixed Frame"]
+        content = yaml.safe_load((share_directory() / "config" / "pipeline.yaml").read_text())
+        assert frame == content["/**"]["ros__parameters"]["frame_id"]
+
+    def test_rqt(self):
+        text = (share_directory() / "config" / "pipeline.perspective").read_text()
+        json.loads(text)
+        shown = re.findall(r"'([a-z_]+/[a-z_]+)'\"", text)
+        assert len(shown) == 3
+        assert set(shown) <= self.names
+
+
+def test_the_launch_file_is_there():
+    assert Path(share_directory() / "launch" / "pipeline.launch.py").is_file()

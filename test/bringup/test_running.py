@@ -1,0 +1,240 @@
+"""The whole graph, in one process and in processes of its own, on a small scene."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import psutil
+import pytest
+
+import aif_ros
+from aif_ros.bringup.graph import BringupError, pipeline_graph
+from aif_ros.bringup.one_process import run_in_one_process
+from aif_ros.bringup.processes import run_in_processes
+from aif_ros.nodes.topics import FUSED_IMAGE
+
+ROOT = Path(aif_ros.__file__).parents[1]
+RUNNERS = {"one process": run_in_one_process, "processes": run_in_processes}
+
+
+@pytest.fixture(autouse=True)
+def domain(monkeypatch):
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(40 + os.getpid() % 60))
+
+
+@pytest.fixture
+def namespace(request):
+    """Different for each test: nobody else's nodes are met."""
+    return (
+        "test_" + "".join(c if c.isalnum() else "_" for c in request.node.name) + str(os.getpid())
+    )
+
+
+def small(namespace, **choices):
+    return pipeline_graph(
+        {"scene": "planes", "width": "160", "agent": "sweep", "namespace": namespace} | choices
+    )
+
+
+@pytest.fixture
+def stack(tmp_path):
+    """A focal stack: a texture, of which each slice shows another third sharply."""
+    folder = tmp_path / "stack"
+    folder.mkdir()
+    sharp = np.random.default_rng(0).integers(0, 256, (96, 192, 3), dtype=np.uint8)
+    blurred = cv2.GaussianBlur(sharp, (0, 0), 3)
+    for index in range(3):
+        picture = blurred.copy()
+        columns = slice(64 * index, 64 * (index + 1))
+        picture[:, columns] = sharp[:, columns]
+        cv2.imwrite(str(folder / f"slice{index}.png"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    return folder, sharp
+
+
+@pytest.mark.parametrize("how", RUNNERS)
+def test_the_loop_runs_until_it_stops_by_itself(how, namespace, tmp_path):
+    path = tmp_path / "fused.png"
+    heard = []
+    with RUNNERS[how](small(namespace, save_path=str(path))) as running:
+        running.node.create_subscription(
+            FUSED_IMAGE.message_type,
+            FUSED_IMAGE.name,
+            lambda message: heard.append(FUSED_IMAGE.decode(message)),
+            FUSED_IMAGE.subscription_qos(10),
+        )
+        assert running.spin_until(lambda: running.stopped, 60.0)
+        assert running.spin_until(lambda: bool(heard), 10.0)
+        assert int(running.values["frames_captured"]) >= 3
+        assert set(running.pids) == (
+            {node.name for node in running.graph.nodes} if how == "processes" else set()
+        )
+        pids = list(running.pids.values())
+    # What was fused has been saved on the way down, and nothing goes on running.
+    saved = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+    np.testing.assert_array_equal(saved, heard[-1].image)
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+@pytest.mark.parametrize("how", RUNNERS)
+def test_a_recorded_stack_goes_through_the_same_graph(how, namespace, stack, tmp_path):
+    folder, sharp = stack
+    path = tmp_path / "fused.png"
+    graph = pipeline_graph(
+        {
+            "scene": str(folder),
+            "agent": "sweep",
+            "namespace": namespace,
+            "save_path": str(path),
+        }
+    )
+    with RUNNERS[how](graph) as running:
+        assert running.spin_until(lambda: running.stopped, 60.0)
+    fused = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB).astype(int)
+    for index in range(3):
+        middle = slice(64 * index + 16, 64 * index + 48)
+        assert np.abs(fused[:, middle] - sharp[:, middle]).mean() < 5
+
+
+def test_a_node_that_dies_is_named(namespace, tmp_path):
+    with run_in_processes(small(namespace), log_directory=tmp_path) as running:
+        os.kill(running.pids["fusion"], signal.SIGKILL)
+        with pytest.raises(BringupError, match="node fusion has ended by signal SIGKILL"):
+            running.spin_until(lambda: False, 20.0)
+
+
+@pytest.mark.parametrize("how", RUNNERS)
+def test_what_cannot_be_configured_says_why(how, namespace, tmp_path, capfd):
+    options = {"log_directory": tmp_path} if how == "processes" else {}
+    with (
+        pytest.raises(BringupError, match="camera could not be configured") as error,
+        RUNNERS[how](small(namespace, scene="/no/such/scene"), **options),
+    ):
+        pass
+    words = str(error.value) if how == "processes" else capfd.readouterr().err
+    assert "there is no scene '/no/such/scene'" in words
+    assert "Traceback" not in words
+
+
+@pytest.mark.parametrize("how", RUNNERS)
+def test_a_parameter_that_is_not_allowed_says_why(how, namespace, tmp_path):
+    file = tmp_path / "wrong.yaml"
+    file.write_text("/**:\n  ros__parameters:\n    state_rate: -1.0\n")
+    options = {"log_directory": tmp_path} if how == "processes" else {}
+    with (
+        pytest.raises(BringupError, match=r"(?s)lens.*state_rate.*-1"),
+        RUNNERS[how](small(namespace, params_file=str(file)), **options),
+    ):
+        pass
+
+
+def test_the_user_s_parameter_file_wins_over_the_package_s(namespace, tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "/**:\n  ros__parameters:\n    frame_id: eye\n"
+        "/**/lens:\n  ros__parameters:\n    state_rate: 77.0\n"
+    )
+    graph = small(namespace, params_file=str(file))
+    with run_in_one_process(graph) as running:
+        nodes = {node.get_name(): node for node in running.executor.get_nodes()}
+        assert nodes["camera"].get_parameter("frame_id").value == "eye"
+        assert nodes["lens"].get_parameter("state_rate").value == 77.0
+        assert nodes["camera"].get_parameter("width").value == 160
+
+
+def test_names_in_use_are_told(namespace):
+    with (
+        run_in_one_process(small(namespace)),
+        pytest.raises(BringupError, match=f"/{namespace}/autofocus, .* run already in ROS domain"),
+        run_in_processes(small(namespace)),
+    ):
+        pass
+
+
+def test_two_pipelines_in_two_namespaces_do_not_meet(namespace):
+    with (
+        run_in_one_process(small(namespace + "_a", agent="sweep")) as first,
+        run_in_one_process(small(namespace + "_b", agent="rule_based")) as second,
+    ):
+        for running in (first, second):
+            assert running.spin_until(lambda running=running: running.stopped, 60.0)
+        assert first.values["agent"] == "sweep"
+        assert second.values["agent"] == "rule_based"
+
+
+class TestCommand:
+    """`aif run`."""
+
+    def command(self, namespace, *words):
+        options = ["--scene=planes", "--width=160", "--agent=sweep", f"--namespace={namespace}"]
+        return [sys.executable, "-m", "aif_ros", "run", *options, *words]
+
+    def run(self, command, **options):
+        return subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=100, **options
+        )
+
+    @pytest.mark.parametrize("how", ["library", "one-process", "processes"])
+    def test_runs_and_reports(self, how, namespace, tmp_path):
+        path, report = tmp_path / "fused.png", tmp_path / "run.json"
+        namespace = "" if how == "library" else namespace
+        result = self.run(
+            self.command(namespace, "--how", how, "-o", str(path), "--json", str(report))
+        )
+        assert result.returncode == 0, result.stderr
+        content = json.loads(report.read_text())
+        assert content["stopped"]
+        assert content["frames_captured"] >= 3
+        assert (content["how"], content["agent"], content["scene"]) == (how, "sweep", "planes")
+        assert cv2.imread(str(path)).shape == (120, 160, 3)
+
+    @pytest.mark.parametrize(
+        ("how", "signal_", "ripe"),
+        [
+            ("one-process", signal.SIGINT, "stopped after"),
+            ("processes", signal.SIGINT, "stopped after"),
+            ("processes", signal.SIGTERM, "stopped after"),
+            ("processes", signal.SIGINT, "camera opened"),
+        ],
+    )
+    def test_ends_well_when_interrupted(self, how, signal_, ripe, namespace, tmp_path):
+        path = tmp_path / "fused.png"
+        command = self.command(namespace, "--how", how, "--forever", "-o", str(path))
+        told = []
+        with subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            for line in process.stdout:
+                told.append(line)
+                if ripe in line:
+                    process.send_signal(signal_)
+            process.wait(60)
+        output = "".join(told)
+        assert process.returncode == 0, output
+        assert "Traceback" not in output
+        assert path.exists() == (ripe == "stopped after")
+
+    def test_ends_well_when_interrupted_while_the_nodes_start(self, namespace):
+        command = self.command(namespace, "--how", "processes", "--forever")
+        with subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            observer = psutil.Process(process.pid)
+            while not observer.children():
+                time.sleep(0.02)
+            process.send_signal(signal.SIGINT)
+            output, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, output
+        assert "Traceback" not in output
+
+    def test_what_the_library_does_not_have(self, namespace):
+        result = self.run(self.command(namespace))
+        assert result.returncode == 2
+        assert "--namespace needs ROS: add --how one-process" in result.stderr

@@ -36,6 +36,14 @@ UNKNOWN_SPREAD = 0.4
 Without any look it is 0.85; at 0.4 the radius is known to within a factor of about 1.5.
 """
 
+LEAST_CONTRAST = 2 / 255
+"""Differences of brightness, between blocks of 8 px, below which there is nothing to see.
+
+The networks would take a black or saturated image, which has no noise either, for the strongest
+blur in the dark.
+"""
+_BLOCK = 8
+
 
 @dataclass(frozen=True)
 class PatchBlur:
@@ -46,7 +54,8 @@ class PatchBlur:
         uncertainty: standard deviation of `radius`, pixels; NaN likewise.
         in_focus: probability that the blur is within the depth of field; NaN likewise.
         radii: (n,) float32, blur radii, pixels, ascending.
-        probabilities: (n,) float32, how likely each of `radii` is; sums to 1.
+        probabilities: (n,) float32, how likely each of `radii` is; sums to 1; all alike where
+            there is no contrast at all.
     """
 
     radius: float
@@ -169,12 +178,16 @@ class NeuralBlurEstimator:
         luma = _luma(image)
         height, width = luma.shape
         with torch.inference_mode():
-            tensor = torch.from_numpy(_pad(luma))[None, None]
+            padded = _pad(luma)
+            tensor = torch.from_numpy(padded)[None, None]
             radius, uncertainty = self.estimator.summarise(self.estimator.cells(tensor))
-            in_focus = self.discriminator.cells(tensor).masked_fill(radius.isnan(), torch.nan)
-        return BlurMap(
-            radius[0].numpy(), uncertainty[0].numpy(), in_focus[0].numpy(), (width, height)
-        )
+            in_focus = self.discriminator.cells(tensor)
+            unknown = radius.isnan() | torch.from_numpy(_contrast(padded) < LEAST_CONTRAST)
+            answers = [
+                answer[0].masked_fill(unknown[0], torch.nan).numpy()
+                for answer in (radius, uncertainty, in_focus)
+            ]
+        return BlurMap(answers[0], answers[1], answers[2], (width, height))
 
     def estimate_patch(self, image: NDArray[Any]) -> PatchBlur:
         """Return the one blur of a patch, (H, W) or (H, W, 3), float32 in [0, 1], or 8 or 16 bit.
@@ -182,17 +195,24 @@ class NeuralBlurEstimator:
         Raises:
             ImageError: the image is unusable, or smaller than 64 px.
         """
+        padded = _pad(_luma(image))
         with torch.inference_mode():
-            tensor = torch.from_numpy(_pad(_luma(image)))[None, None]
+            tensor = torch.from_numpy(padded)[None, None]
             probabilities = self.estimator.patch(tensor)
             radius, uncertainty = self.estimator.summarise(probabilities)
-            in_focus = self.discriminator.patch(tensor).masked_fill(radius.isnan(), torch.nan)
+            in_focus = self.discriminator.patch(tensor)
+        shares = probabilities[0].numpy()
+        known = not bool(radius.isnan())
+        if _contrast(padded).max() < LEAST_CONTRAST:
+            known = False
+            # Nothing seen, nothing learnt: the posterior of a search must not change by it.
+            shares = np.full_like(shares, 1 / len(shares))
         return PatchBlur(
-            float(radius),
-            float(uncertainty),
-            float(in_focus),
+            float(radius) if known else float("nan"),
+            float(uncertainty) if known else float("nan"),
+            float(in_focus) if known else float("nan"),
             self.estimator.radii.numpy(),
-            probabilities[0].numpy(),
+            shares,
         )
 
 
@@ -220,6 +240,15 @@ def _luma(image: NDArray[Any]) -> NDArray[np.float32]:
         # Three channels of integers are a quarter of the work of three of floats.
         image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     return to_gray(to_float(image))
+
+
+def _contrast(luma: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(H / 64, W / 64) range of brightness in each cell, of means that hold hardly any noise."""
+    height, width = luma.shape
+    blocks = cv2.resize(luma, (width // _BLOCK, height // _BLOCK), interpolation=cv2.INTER_AREA)
+    side = STRIDE // _BLOCK
+    cells = blocks.reshape(height // STRIDE, side, width // STRIDE, side)
+    return np.asarray(cells.max(axis=(1, 3)) - cells.min(axis=(1, 3)))
 
 
 def _pad(luma: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ from aif_ros.optics.lens_model import LensModel
 
 # A lens that comes to rest farther than this from where it was sent, in half depths of field,
 # does not do what it says.
-_TOLERANCE = 1.0
+_TOLERANCE = 1.5
 # So many frames in a row may be exposed in motion before the search gives up.
 _PATIENCE = 10
 

@@ -21,8 +21,8 @@ _FAR_PX = 45.0
 _REACH_PX = 40.0
 # How unlikely it is that a textured window within reach tells nothing.
 _SILENT = 0.1
-# Positions closer than this share of the depth of field to a look are not looked at again.
-_SAME = 0.6
+# Positions nearer to a look than this, in half depths of field, would show the same again.
+_SAME = 1.0
 # Looks this near, in half depths of field, show on which side of them focus is.
 _NEXT_TO = 2.5
 _MOST_LOOKS = 16

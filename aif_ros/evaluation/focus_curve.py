@@ -1,0 +1,39 @@
+"""The picture of one focus search: its trajectory and its focus curve."""
+
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from aif_ros.autofocus.search import FocusRun
+
+
+def save_focus_curve(run: FocusRun, folder: Path) -> Path:
+    """Draw where the lens went, and what the search measured over the position.
+
+    Args:
+        run: a finished search.
+        folder: where `focus_curve.png` is written; made if missing.
+
+    Returns:
+        The file.
+    """
+    positions = [look.position * 1e3 for look in run.looks]
+    scores = [look.score for look in run.looks]
+    order = sorted(range(len(positions)), key=positions.__getitem__)
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    path_axis, curve_axis = figure.subplots(1, 2)
+    path_axis.plot(range(1, len(positions) + 1), positions, "o-")
+    path_axis.axhline(run.position * 1e3, color="tab:green", linewidth=0.8)
+    path_axis.set(xlabel="look", ylabel="lens position (mm)", title=run.reason)
+    curve_axis.plot([positions[i] for i in order], [scores[i] for i in order], "o-")
+    for number, (position, score) in enumerate(zip(positions, scores, strict=True), 1):
+        curve_axis.annotate(
+            str(number), (position, score), xytext=(3, 4), textcoords="offset points"
+        )
+    curve_axis.axvline(run.position * 1e3, color="tab:green", linewidth=0.8)
+    curve_axis.set(xlabel="lens position (mm)", ylabel="score", title="focus curve")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "focus_curve.png"
+    FigureCanvasAgg(figure).print_png(str(path))
+    return path

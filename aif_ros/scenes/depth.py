@@ -1,15 +1,26 @@
 """From measured depth to lens positions that bring it into focus."""
 
+from itertools import product
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.scenes.scene import SceneError
+from aif_ros.images import Image
+from aif_ros.scenes.scene import SceneError, SceneView
 
 # The scene takes up this share of the lens's travel, in its middle.
 _SHARE_OF_TRAVEL = 0.8
 # Depths beyond these percentiles are outliers of the measurement.
 _PERCENTILES = (0.5, 99.5)
+# A jump by this share of the travel is the edge of an object.
+_EDGE_SHARE = 0.05
+# How far measured edges may lie beside the picture's, pixels.
+_ALIGN_REACH = 2
+# Standard deviation of colours of one surface.
+_LIKE_COLOUR = 0.06
+# A pixel with this share of votes for the nearer surface belongs to it.
+_MIXED_SHARE = 0.35
 
 
 def fill_depth(depth: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -82,3 +93,75 @@ def focus_positions(
         return np.full(depth.shape, (low + high) / 2, np.float32)
     share = np.clip((1.0 / depth - far) / (near - far), 0.0, 1.0)
     return (low + margin + share * (high - low - 2 * margin)).astype(np.float32)
+
+
+def measured_view(
+    image: Image,
+    depth: NDArray[np.float32],
+    dioptres: tuple[float, float],
+    limits: tuple[float, float],
+) -> SceneView:
+    """Return the view of a photograph with its depth: laid over the travel, edges aligned.
+
+    Args:
+        image: (H, W, 3) or (H, W), float32 in [0, 1].
+        depth: (H, W), metres, all known.
+        dioptres: of the scene's farthest and nearest depths, see `dioptre_range`.
+        limits: of the lens, metres.
+    """
+    focus = focus_positions(depth, dioptres, limits)
+    return SceneView(image, align_edges(focus, image, _EDGE_SHARE * (limits[1] - limits[0])))
+
+
+def align_edges(focus: NDArray[np.float32], image: Image, step: float) -> NDArray[np.float32]:
+    """Move the edges of measured depth to where the picture has them.
+
+    Depth sensors put edges a few pixels beside the true ones, and between two surfaces they report
+    depths at which there is none; rendered, the rim of a near object then stays sharp where the
+    object is blurred. So beside a depth edge each pixel joins the nearer or the farther surface,
+    whichever its neighbours of like colour and place belong to (weighted votes as in the joint
+    bilateral filter, Petschnigg et al., SIGGRAPH 2004), and takes the focus position of the
+    neighbour most like it. Pixels that mix the colours of both go to the nearer one.
+
+    Args:
+        focus: (H, W) focus positions, metres.
+        image: (H, W, 3) or (H, W), float32 in [0, 1].
+        step: smallest difference of focus position that counts as an edge, metres.
+
+    Returns:
+        (H, W) float32 focus positions; all of them occur in `focus`.
+    """
+    height, width = focus.shape
+    size = 2 * _ALIGN_REACH + 1
+    lowest, highest = (
+        morph(focus, np.ones((size, size), np.uint8)) for morph in (cv2.erode, cv2.dilate)
+    )
+    lower, higher = (morph(focus, np.ones((3, 3), np.uint8)) for morph in (cv2.erode, cv2.dilate))
+    trust = np.where(higher - lower > step / 2, np.float32(0.2), np.float32(1.0))
+    # Between two surfaces and on neither.
+    trust[np.minimum(focus - lower, higher - focus) > step / 4] = 0.0
+    rows, columns = np.nonzero(highest - lowest > step)
+    middle = (lowest[rows, columns] + highest[rows, columns]) / 2
+    colour = image.reshape(height * width, -1)
+    own_colour = colour[rows * width + columns]
+    # For the farther and the nearer surface: all votes, the weightiest one, and whose it is.
+    votes, best = np.zeros((2, len(rows)), np.float32), np.zeros((2, len(rows)), np.float32)
+    value = np.stack([focus[rows, columns]] * 2)
+    offsets = range(-_ALIGN_REACH, _ALIGN_REACH + 1)
+    for down, right in product(offsets, offsets):
+        index = np.clip(rows + down, 0, height - 1) * width + np.clip(columns + right, 0, width - 1)
+        difference = ((colour[index] - own_colour) ** 2).sum(axis=1)
+        distance = (down * down + right * right) / _ALIGN_REACH**2
+        weight = np.exp(-difference / (2 * _LIKE_COLOUR**2) - np.float32(distance))
+        weight *= trust.ravel()[index]
+        neighbour = focus.ravel()[index]
+        for side, on_side in enumerate((neighbour <= middle, neighbour > middle)):
+            share = weight * on_side
+            votes[side] += share
+            better = share > best[side]
+            best[side][better] = share[better]
+            value[side][better] = neighbour[better]
+    aligned = focus.copy()
+    nearer = votes[1] > _MIXED_SHARE * votes.sum(axis=0)
+    aligned[rows, columns] = np.where(nearer, value[1], value[0])
+    return aligned

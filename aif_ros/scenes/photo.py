@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from aif_ros.images import Image, to_float
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.scenes.depth import dioptre_range, fill_depth, focus_positions
+from aif_ros.scenes.depth import dioptre_range, fill_depth, measured_view
 from aif_ros.scenes.scene import SceneError, SceneView
 
 # Calibration of the Middlebury 2014 Motorcycle pair at the size that scikit-image carries
@@ -52,9 +52,9 @@ class PhotoScene:
             filled = fill_depth(depth)
         except SceneError as error:
             raise SceneError(f"{name}: {error}") from error
-        focus = focus_positions(filled, dioptre_range(filled), lens_model.limits)
+        view = measured_view(to_float(image), filled, dioptre_range(filled), lens_model.limits)
         self.name = name
-        self._view = resized(SceneView(to_float(image), focus), width)
+        self._view = resized(view, width)
 
     @property
     def size(self) -> tuple[int, int]:

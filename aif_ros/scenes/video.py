@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.scenes.depth import dioptre_range, fill_depth, focus_positions
+from aif_ros.scenes.depth import dioptre_range, fill_depth, measured_view
 from aif_ros.scenes.photo import read_depth, read_picture, resized
 from aif_ros.scenes.scene import SceneError, SceneView
 
@@ -74,8 +74,7 @@ class VideoScene:
             raise SceneError(
                 f"{self._pictures[index]} and {self._depths[index]} differ in size: they must match"
             )
-        focus = focus_positions(depth, self._dioptres, self._limits)
-        return resized(SceneView(image, focus), self._width)
+        return resized(measured_view(image, depth, self._dioptres, self._limits), self._width)
 
 
 def _files(folder: Path) -> list[Path]:

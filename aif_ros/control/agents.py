@@ -3,26 +3,49 @@
 from collections.abc import Callable
 
 from aif_ros.control.agent import Agent
+from aif_ros.control.continuous import ContinuousAgent
 from aif_ros.control.guard import GuardedAgent
 from aif_ros.control.planner import PlannerAgent
 from aif_ros.control.rule_based import RuleBasedAgent
 from aif_ros.control.sweep import SweepAgent
 from aif_ros.optics.lens_model import LensModel
 
+
+def _learned(lens_model: LensModel, *, dynamic: bool = False) -> Agent:
+    # Only who wants it waits for torch and pays for its memory.
+    from aif_ros.control.learned import LearnedAgent
+
+    return LearnedAgent(lens_model, dynamic=dynamic)
+
+
 AGENTS: dict[str, Callable[[LensModel], Agent]] = {
     "sweep": SweepAgent,
     "rule_based": RuleBasedAgent,
     "planner": PlannerAgent,
+    "learned": _learned,
 }
 """What each name stands for; descriptions in the classes."""
 
 
-def make_agent(name: str, lens_model: LensModel, *, max_captures: int = 60) -> Agent:
+def make_agent(
+    name: str, lens_model: LensModel, *, dynamic: bool = False, max_captures: int = 60
+) -> Agent:
     """Make the agent of that name, held within bounds.
+
+    Args:
+        name: one of `AGENTS`.
+        lens_model: of the lens in use.
+        dynamic: whether the scene may move: the agent then goes on for ever.
+        max_captures: in a still scene, captures after which it stops in any case.
 
     Raises:
         ValueError: there is no agent of that name.
+        OSError: the weights of a learned agent cannot be read.
     """
     if name not in AGENTS:
         raise ValueError(f"there is no agent '{name}': choose from {', '.join(AGENTS)}")
-    return GuardedAgent(AGENTS[name](lens_model), lens_model, max_captures=max_captures)
+    if not dynamic:
+        return GuardedAgent(AGENTS[name](lens_model), lens_model, max_captures=max_captures)
+    learned = AGENTS[name] is _learned
+    agent = _learned(lens_model, dynamic=True) if learned else AGENTS[name](lens_model)
+    return ContinuousAgent(GuardedAgent(agent, lens_model, max_captures=None))

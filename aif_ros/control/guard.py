@@ -16,11 +16,13 @@ class GuardedAgent:
     Args:
         agent: decides.
         lens_model: of the lens in use.
-        max_captures: number of captures after which it stops in any case.
+        max_captures: number of captures after which it stops in any case; None: any number.
     """
 
-    def __init__(self, agent: Agent, lens_model: LensModel, *, max_captures: int = 60) -> None:
-        if max_captures < 1:
+    def __init__(
+        self, agent: Agent, lens_model: LensModel, *, max_captures: int | None = 60
+    ) -> None:
+        if max_captures is not None and max_captures < 1:
             raise ValueError(f"max_captures must be at least 1, got {max_captures}")
         self._agent = agent
         self._lens_model = lens_model
@@ -42,8 +44,9 @@ class GuardedAgent:
         self._coverage.add(observation.position)
         reason = self._reason_to_stop(observation)
         action = self._agent.act(observation) if reason is None else Action(None, None, reason)
-        if action.position is not None and self._captures >= self._max_captures:
-            action = Action(None, None, f"{self._max_captures} captures are the limit")
+        limit = self._max_captures
+        if action.position is not None and limit is not None and self._captures >= limit:
+            action = Action(None, None, f"{limit} captures are the limit")
         self._commanded = action.position
         if action.position is None:
             return action

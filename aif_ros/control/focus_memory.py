@@ -13,8 +13,11 @@ from aif_ros.optics.lens_model import LensModel
 
 Array = NDArray[np.floating]
 
-FEATURES = 15
+FEATURES = 16
 """Rows of `FocusMemory.features`."""
+
+FRAME_COST = 0.2
+"""What another frame must gain by default, dB."""
 
 _CANDIDATES_PER_DEPTH_OF_FIELD = 4
 _OUTLIERS = 0.03
@@ -40,6 +43,7 @@ class FocusMemory:
         scenes: size of the batch.
         cells: number of cells of the blur maps.
         dynamic: whether the scenes may move: what was learned then fades.
+        frame_cost: what another frame of a still scene must gain to be worth it, dB of J.
     """
 
     def __init__(
@@ -49,11 +53,14 @@ class FocusMemory:
         scenes: int,
         cells: int,
         dynamic: bool = False,
+        frame_cost: float = FRAME_COST,
     ) -> None:
         self.positions = candidate_positions(lens_model, image_width).astype(np.float32)
         self.depth_of_field = np.float32(lens_model.depth_of_field(image_width))
         self.dynamic = dynamic
+        self._frame_cost = frame_cost
         self._gain = np.float32(lens_model.blur_gain(image_width))
+        self._half_lost = 2 * self._gain * self.depth_of_field
         self._largest_blur = self._gain * (self.positions[-1] - self.positions[0])
         candidates = len(self.positions)
         self.belief = np.zeros((scenes, cells, candidates), np.float32)
@@ -61,6 +68,7 @@ class FocusMemory:
         self._captured = np.zeros((scenes, candidates), bool)
         self._known = np.zeros((scenes, cells), bool)
         self._blurred = np.zeros((scenes, cells), np.float32)
+        self._unsharp = np.zeros((scenes, cells), np.float32)
         self._position = np.zeros(scenes, np.float32)
         self.frames = np.zeros(scenes, np.int64)
         self.forget(np.ones(scenes, bool))
@@ -72,16 +80,23 @@ class FocusMemory:
         self._captured[which] = False
         self._known[which] = False
         self._blurred[which] = 1.0
+        self._unsharp[which] = 1.0
         self.frames[which] = 0
 
     def update(
-        self, radius: Array, uncertainty: Array, fused_in_focus: Array, position: Array
+        self,
+        radius: Array,
+        uncertainty: Array,
+        fused_radius: Array,
+        fused_in_focus: Array,
+        position: Array,
     ) -> None:
         """Take in one frame of every scene.
 
         Args:
             radius: (scenes, cells) blur radius of I(t), pixels; NaN where unknown.
             uncertainty: (scenes, cells) its standard deviation, pixels.
+            fused_radius: (scenes, cells) blur radius of J(t), pixels; NaN where unknown.
             fused_in_focus: (scenes, cells) probability that J(t) is in focus; NaN where unknown.
             position: (scenes,) lens position of I(t), metres.
         """
@@ -108,23 +123,20 @@ class FocusMemory:
         self.belief /= self.belief.sum(axis=-1, keepdims=True)
         self._known |= known
         # A cell of J that cannot be told is taken as it was.
-        told = np.isfinite(fused_in_focus)
-        self._blurred = np.where(told, 1 - np.where(told, fused_in_focus, 0), self._blurred)
-        self._blurred = self._blurred.astype(np.float32)
+        told = np.isfinite(fused_radius) & np.isfinite(fused_in_focus)
+        square = np.square(fused_radius[told] / self._half_lost)
+        self._blurred[told] = square / (1 + square)
+        self._unsharp[told] = 1 - fused_in_focus[told]
         self._age[np.abs(self.positions - position[:, None]) <= self.depth_of_field] = 0
-        if self.dynamic:
-            self._captured[:] = False
-        nearest = np.abs(self.positions - position[:, None]).argmin(axis=1)
-        self._captured[np.arange(len(nearest)), nearest] = True
+        if not self.dynamic:
+            nearest = np.abs(self.positions - position[:, None]).argmin(axis=1)
+            self._captured[np.arange(len(nearest)), nearest] = True
         self._position = position
         self.frames += 1
 
     @property
     def barred(self) -> NDArray[np.bool_]:
-        """(scenes, candidates) where another frame is of no use: where one was taken.
-
-        In moving scenes only where the lens stands now does not count as somewhere to go.
-        """
+        """(scenes, candidates) where another frame is of no use: where a still scene had one."""
         return self._captured
 
     @property
@@ -134,7 +146,10 @@ class FocusMemory:
 
     @property
     def lacking(self) -> Array:
-        """(scenes, cells) probability that a cell is known of and J still lacks it."""
+        """(scenes, cells) how much J still lacks of a cell that is known of, 0 to 1.
+
+        Half where it is blurred by twice the depth of field.
+        """
         return self._blurred * self._known
 
     def gain(self) -> Array:
@@ -156,7 +171,7 @@ class FocusMemory:
             self._reach(whole * new),
             self._reach(missing * new),
             self._reach(self._profile(lacking * sure) * new),
-            missing,
+            self._reach(self._profile(self._unsharp * known) * new),
         ]
         offset = (self.positions - self._position[:, None]) / self.depth_of_field
         per_candidate = [
@@ -172,6 +187,7 @@ class FocusMemory:
             (sure * known).sum(axis=1) / np.maximum(known.sum(axis=1), 1),
             np.minimum(self.frames / 16, 2),
             np.full(len(self.frames), float(self.dynamic)),
+            np.full(len(self.frames), np.log(self._frame_cost / FRAME_COST)),
         ]
         features = np.empty((len(self.frames), FEATURES, len(self.positions)), np.float32)
         for row, values in enumerate(per_candidate):

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from aif_ros.control.agent import Action, Observation
 from aif_ros.control.coverage import Coverage
-from aif_ros.control.focus_memory import FocusMemory
+from aif_ros.control.focus_memory import FRAME_COST, FocusMemory
 from aif_ros.control.policy_network import PolicyNetwork
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.resources import weights_directory
@@ -37,6 +37,8 @@ class LearnedAgent:
     Args:
         lens_model: of the lens in use.
         dynamic: whether the scene may move: then it never stops and forgets by and by.
+        frame_cost: what another frame of a still scene must gain to be worth it, dB of J; it was
+            trained for 0.05 to 1.
         network: the policy; default the one that is shipped.
     """
 
@@ -45,10 +47,14 @@ class LearnedAgent:
         lens_model: LensModel,
         *,
         dynamic: bool = False,
+        frame_cost: float = FRAME_COST,
         network: PolicyNetwork | None = None,
     ) -> None:
         self._lens_model = lens_model
+        if not frame_cost > 0:
+            raise ValueError(f"frame_cost must be a positive number of dB, got {frame_cost}")
         self._dynamic = dynamic
+        self._frame_cost = frame_cost
         self._network = load_policy() if network is None else network
         self.reset()
 
@@ -62,13 +68,19 @@ class LearnedAgent:
         frame, fused = observation.frame, observation.fused
         if self._memory is None:
             self._memory = FocusMemory(
-                self._lens_model, frame.image_size[0], 1, frame.radius.size, self._dynamic
+                self._lens_model,
+                frame.image_size[0],
+                1,
+                frame.radius.size,
+                self._dynamic,
+                self._frame_cost,
             )
         memory = self._memory
         self._coverage.add(observation.position)
         memory.update(
             frame.radius.reshape(1, -1),
             frame.uncertainty.reshape(1, -1),
+            fused.radius.reshape(1, -1),
             fused.in_focus.reshape(1, -1),
             np.array([observation.position]),
         )

@@ -1,0 +1,108 @@
+"""What the policy's training needs of pictures: the estimator's errors, and real focus maps."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise, product
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage import data
+from tqdm import tqdm
+
+from aif_ros.autofocus.blur import BlurEstimator
+from aif_ros.devices.rendered_scene import RenderedScene
+from aif_ros.evaluation.score import into_reference
+from aif_ros.evaluation.truth import Truth
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.scenes.photo import PhotoScene
+from aif_ros.scenes.scene import Scene
+from aif_ros.training.blur_stand_in import BlurStandIn, Sample, measure
+
+_MAP_SHAPE = (60, 80)
+# Lenses that blur so many times as much as the one at hand: pictures larger than those there are
+# have larger blur, of which the estimator must be known as well.
+_STRENGTHS = (1.0, 2.5)
+_PHOTOS = ("astronaut", "brick", "camera", "chelsea", "coffee", "coins", "gravel", "rocket")
+
+
+def drawn_scenes(lens_model: LensModel) -> list[Scene]:
+    """Return photographs that come with scikit-image, laid on a slope with a nearer part.
+
+    Natural texture and a blur that is known everywhere: what measuring an estimator needs.
+    """
+    scenes: list[Scene] = []
+    for number, name in enumerate(_PHOTOS):
+        image = getattr(data, name)()
+        y, x = (
+            axis / (size - 1)
+            for axis, size in zip(np.indices(image.shape[:2]), image.shape[:2], strict=True)
+        )
+        rise = 0.7 * (x if number % 2 else 1 - x) + 0.3 * y
+        middle = np.maximum(np.abs(x - 0.5), np.abs(y - 0.5)) < 0.2
+        dioptres = 0.5 + np.where(middle, (rise + 0.4) % 1.0, rise)
+        scenes.append(PhotoScene(name, image, 1 / dioptres, lens_model))
+    return scenes
+
+
+def focus_maps(scenes: Sequence[Scene], lens_model: LensModel) -> NDArray[np.float32]:
+    """Return the scenes' focus positions, (N, 60, 80), as shares of the lens's travel."""
+    low, high = lens_model.limits
+    maps = []
+    for scene in scenes:
+        focus = scene.view(0.0).focus_position
+        rows = (np.arange(_MAP_SHAPE[0]) + 0.5) / _MAP_SHAPE[0] * focus.shape[0]
+        columns = (np.arange(_MAP_SHAPE[1]) + 0.5) / _MAP_SHAPE[1] * focus.shape[1]
+        # Points, not means: a mean over a depth edge is a depth that nothing has.
+        points = focus[np.ix_(rows.astype(int), columns.astype(int))]
+        maps.append((points - low) / (high - low))
+    return np.asarray(maps, np.float32)
+
+
+def measure_estimator(
+    estimator: BlurEstimator,
+    lens_model: LensModel,
+    scenes: Sequence[Scene],
+    *,
+    looks: int = 12,
+    seed: int = 0,
+) -> BlurStandIn:
+    """Let the estimator read rendered frames of `scenes` and tabulate its errors.
+
+    Args:
+        estimator: whose errors to measure.
+        lens_model: the lens.
+        scenes: looked at as they are at first.
+        looks: frames of each scene, at lens positions spread over the travel.
+        seed: of the lens positions.
+    """
+    random = np.random.default_rng(seed)
+    lenses = [
+        replace(lens_model, blur_per_metre=strength * lens_model.blur_per_metre)
+        for strength in _STRENGTHS
+    ]
+    samples = []
+    views = tqdm(list(product(scenes, lenses)), desc="measuring the estimator", unit="scene")
+    for number, (scene, lens) in enumerate(views):
+        rendered = RenderedScene(scene, lens)
+        focus = Truth(scene, lens).at(0.0)[1]
+        shares = (np.arange(looks) + random.random(looks)) / looks
+        for position in np.interp(shares, (0, 1), lens.limits):
+            image = into_reference(rendered.expose(position, 0.0), position, lens)
+            blur = estimator.estimate(image)
+            radius = np.abs(focus - position) * lens.blur_gain(image.shape[1])
+            samples.append(Sample(blur, _median_per_cell(radius, blur.shape), number))
+    return measure(samples)
+
+
+def _median_per_cell(values: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    rows, columns = shape
+    height, width = values.shape
+    ys = [row * height // rows for row in range(rows + 1)]
+    xs = [column * width // columns for column in range(columns + 1)]
+    return np.array(
+        [
+            [np.median(values[top:bottom, left:right]) for left, right in pairwise(xs)]
+            for top, bottom in pairwise(ys)
+        ],
+        np.float32,
+    )

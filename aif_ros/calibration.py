@@ -123,8 +123,9 @@ def calibrate_pair(focused: Image, defocused: Image, travel: float) -> LensCalib
             matches.append(Match(index, travel, radius))
     slopes = np.array([match.radius / abs(match.travel) for match in matches])
     ratio = _scale(transforms[0]) / _scale(transforms[1])
-    # One pair has no scatter of its own to judge breathing by: a tenth of a pixel at the edge.
-    doubt = 0.2 / max(first.shape)
+    # One pair has no scatter of its own to judge breathing by. Registering photographs that are
+    # blurred so differently is good to about half a pixel at their edges.
+    doubt = 1.0 / max(first.shape)
     breathing = [(1 / ratio - 1 + error) / travel for error in (0.0, -doubt, doubt)]
     return _calibration(
         slopes, Estimate(breathing[0], min(breathing), max(breathing)), matches, first.shape[1]

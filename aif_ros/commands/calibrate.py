@@ -78,7 +78,8 @@ def run(args: argparse.Namespace) -> int:
             first, second = (to_float(read_image(path)) for path in paths)
             if first.shape != second.shape:
                 raise CommandError(
-                    f"{paths[0]} has shape {first.shape}, {paths[1]} {second.shape}: they must match"
+                    f"{paths[0]} has shape {first.shape}, but {paths[1]} {second.shape}: they "
+                    "must match"
                 )
             calibration = calibrate_pair(first, second, args.travel)
             limits = min(0.0, args.travel), max(0.0, args.travel)

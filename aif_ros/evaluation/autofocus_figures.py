@@ -24,14 +24,13 @@ def save_figure(runs: Mapping[str, Sequence[Run]], folder: Path) -> Path:
     """
     figure = Figure(figsize=(11, 4.2), layout="constrained")
     done_axis, blur_axis = figure.subplots(1, 2)
-    images = np.arange(1, _MOST_IMAGES + 1)
+    images = range(1, _MOST_IMAGES + 1)
     for name, done in runs.items():
         counts = np.array([run.images for run in done])
         good = np.array([run.success for run in done])
         share = [float(np.mean((counts <= image) & good)) for image in images]
         done_axis.step(images, share, where="post", label=name)
-        best = [np.minimum.accumulate(run.blurs) for run in done]
-        held = [[blurs[min(image, len(blurs)) - 1] for image in images] for blurs in best]
+        held = [[min(run.blurs[:image]) for image in images] for run in done]
         blur_axis.semilogy(images, np.maximum(np.median(held, axis=0), 0.05), label=name)
     done_axis.set(xlabel="pictures captured", ylabel="trials ended in focus", ylim=(0, 1.02))
     blur_axis.axhline(1.0, color="0.7", linewidth=0.8)

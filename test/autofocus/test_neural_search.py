@@ -1,0 +1,112 @@
+"""The neural search with an estimator that reads the true radius, more or less."""
+
+import numpy as np
+import pytest
+
+from aif_ros.autofocus.neural import PatchBlur
+from aif_ros.autofocus.neural_search import NeuralSearch
+from aif_ros.optics.lens_model import LensModel
+
+LENS = LensModel("test", 1e-6, (0.0, 1e-3), 90000.0, 3840)
+LONG = LensModel("test", 1e-6, (0.0, 3e-3), 90000.0, 3840)
+WIDTH = 3840
+RADII = 4 * np.expm1(np.linspace(0, np.log1p(66 / 4), 64)).astype(np.float32)
+PATCH = np.zeros((64, 64), np.float32)
+
+
+class Reader:
+    """Reads a true radius given from outside, with a relative error."""
+
+    def __init__(self, error=0.0, blind=False):
+        self.radius = 0.0
+        self.error = error
+        self.blind = blind
+        self.random = np.random.default_rng(0)
+
+    def estimate_patch(self, image):
+        if self.blind:
+            even = np.full(64, 1 / 64, np.float32)
+            return PatchBlur(np.nan, np.nan, np.nan, RADII, even)
+        seen = min(self.radius * (1 + self.error * self.random.standard_normal()), 60.0)
+        away = (np.log1p(RADII / 4) - np.log1p(max(seen, 0) / 4)) / 0.08
+        probabilities = np.exp(-0.5 * away**2)
+        probabilities /= probabilities.sum()
+        in_focus = 1 / (1 + np.exp(min(self.radius - 1.0, 5.0) * 8))
+        return PatchBlur(seen, 0.5, in_focus, RADII, probabilities.astype(np.float32))
+
+
+def focus(reader, lens, start, peak, expected=None):
+    search = NeuralSearch(lens, reader, expected)
+    search.begin(start, lens.limits, WIDTH)
+    position = start
+    for _ in range(40):
+        reader.radius = abs(lens.blur_radius(position, peak, WIDTH))
+        decision = search.look(PATCH, position)
+        if decision.done:
+            return decision, search.looks
+        assert lens.limits[0] <= decision.position <= lens.limits[1]
+        position = decision.position
+    raise AssertionError("the search did not end")
+
+
+@pytest.mark.parametrize("lens", [LENS, LONG])
+def test_few_looks_suffice(lens):
+    random = np.random.default_rng(1)
+    images = []
+    for _ in range(60):
+        start, peak = random.uniform(*lens.limits, 2)
+        decision, looks = focus(Reader(error=0.03), lens, start, peak)
+        images.append(len(looks))
+        assert decision.focused
+        assert abs(decision.position - peak) <= 1.3 * lens.depth_of_field(WIDTH)
+    assert np.mean(images) <= (3.3 if lens is LENS else 4.6)
+
+
+def test_in_focus_from_the_start_needs_one_look():
+    decision, looks = focus(Reader(), LENS, 0.5e-3, 0.502e-3)
+    assert decision.focused
+    assert decision.position == 0.5e-3
+    assert len(looks) == 1
+
+
+def test_limits_tell_the_side():
+    _, looks = focus(Reader(), LENS, 0.05e-3, 0.35e-3)
+    assert len(looks) == 2
+
+
+def test_last_known_focus_tells_the_side():
+    for peak in (0.3e-3, 0.7e-3):
+        _, looks = focus(Reader(), LENS, 0.5e-3, peak, expected=(peak, 5e-5))
+        assert len(looks) == 2
+
+
+def test_nothing_to_see_returns_to_the_start():
+    decision, looks = focus(Reader(blind=True), LENS, 0.4e-3, 0.9e-3)
+    assert not decision.focused
+    assert decision.position == 0.4e-3
+    assert "nothing to focus on" in decision.reason
+    assert len(looks) <= 16
+
+
+def test_a_discriminator_that_never_agrees_ends_at_the_sharpest_look():
+    class Doubter(Reader):
+        def estimate_patch(self, image):
+            blur = super().estimate_patch(image)
+            return PatchBlur(blur.radius, blur.uncertainty, 0.1, RADII, blur.probabilities)
+
+    decision, looks = focus(Doubter(), LENS, 0.45e-3, 0.6e-3)
+    assert decision.position == min(looks, key=lambda look: look.score).position
+    assert abs(decision.position - 0.6e-3) <= LENS.depth_of_field(WIDTH)
+
+
+def test_never_ends_blurrier_than_it_began():
+    random = np.random.default_rng(2)
+    for _ in range(30):
+        start, peak = random.uniform(0, 1e-3, 2)
+        decision, _ = focus(Reader(error=0.1), LENS, start, peak)
+        assert abs(decision.position - peak) <= abs(start - peak) + 1e-9
+
+
+def test_wrong_limits():
+    with pytest.raises(ValueError, match="no lens positions"):
+        NeuralSearch(LENS, Reader()).begin(0.0, (2e-3, 3e-3), WIDTH)

@@ -31,7 +31,7 @@ def shared(folder: str) -> list[tuple[str, list[str]]]:
 def nodes() -> list[str]:
     """Executables of the nodes: one for each module in `aif_ros/nodes` that has a `main`."""
     return [
-        f"{path.stem} = {NAME}.nodes.{path.stem}:main"
+        f"{path.stem} = {NAME}.nodes.start:{path.stem}"
         for path in sorted((ROOT / NAME / "nodes").glob("*.py"))
         if "\ndef main(" in path.read_text()
     ]

@@ -166,7 +166,7 @@ def program(spec: NodeSpec) -> dict[str, Any]:
     except (PackageNotFoundError, OSError):  # not installed, or no ROS environment at all
         return {
             "executable": sys.executable,
-            "arguments": ["-m", f"aif_ros.nodes.{spec.executable}"],
+            "arguments": ["-m", "aif_ros.nodes.start", spec.executable],
         }
     return {"package": "aif_ros", "executable": spec.executable}
 

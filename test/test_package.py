@@ -127,11 +127,9 @@ def test_wheel_holds_every_file_the_package_needs(wheel):
 def test_every_node_has_an_executable(wheel):
     name = next(name for name in wheel.namelist() if name.endswith("entry_points.txt"))
     scripts = wheel.read(name).decode().splitlines()
-    nodes = [
-        line for line in scripts if line.endswith(":main") and line != "aif = aif_ros.__main__:main"
-    ]
+    nodes = [line for line in scripts if "aif_ros.nodes" in line]
     assert nodes == [
-        f"{node} = aif_ros.nodes.{node}:main"
+        f"{node} = aif_ros.nodes.start:{node}"
         for node in (
             "autofocus_node",
             "camera_node",

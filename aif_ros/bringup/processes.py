@@ -71,7 +71,8 @@ class _Processes:
                 [
                     sys.executable,
                     "-m",
-                    f"aif_ros.nodes.{node.executable}",
+                    "aif_ros.nodes.start",
+                    node.executable,
                     *self._graph.ros_arguments(node),
                 ],
                 env=environment,
@@ -121,7 +122,6 @@ class _Processes:
     def stop(self) -> None:
         """End all nodes, the last activated first; what does not end in time is killed."""
         for process in reversed(self.processes.values()):
-            # Not SIGINT: a node that still imports would answer it with a traceback.
             process.terminate()
         deadline = time.monotonic() + _END
         for name, process in self.processes.items():

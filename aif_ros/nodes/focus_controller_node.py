@@ -68,9 +68,8 @@ class _MapTriple:
         distance, uncertainty, in_focus = (
             picture.image for picture in self._maps if picture is not None
         )
-        return BlurMap(
-            distance * travel_to_radius, uncertainty * travel_to_radius, in_focus, image_size
-        )
+        gain = np.float32(travel_to_radius)
+        return BlurMap(distance * gain, uncertainty * gain, in_focus, image_size)
 
 
 @dataclass(frozen=True)

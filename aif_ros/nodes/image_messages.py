@@ -151,4 +151,4 @@ def _cv_bridge() -> Callable[[Image, str], Any] | None:
         return None
     if importlib.util.find_spec("cv_bridge.boost") is None:
         return None
-    return importlib.import_module("cv_bridge").CvBridge().imgmsg_to_cv2  # type: ignore[no-any-return]
+    return importlib.import_module("cv_bridge").CvBridge().imgmsg_to_cv2

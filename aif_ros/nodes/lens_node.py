@@ -3,8 +3,8 @@
 import math
 import sys
 import threading
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool
@@ -67,16 +67,16 @@ class LensNode(PipelineNode):
         self._commands = self.create_subscription(
             LENS_COMMANDS.message_type,
             LENS_COMMANDS.name,
-            self._command,
+            cast(Any, self._command),  # rclpy's types know no callback with message info
             LENS_COMMANDS.subscription_qos(1),
         )
 
     def _open_lens(self) -> FocusLens:
         lens_model = self.lens_model()
-        rests = None
+        rests: Sequence[float] | None = None
         if self.value("lens_backend") == "stack":
             stack = FocalStack(self.value("lens_source"))
-            rests = stack.positions
+            rests = stack.positions.tolist()
             if not self.value("calibration"):
                 lens_model = stack.lens_model()
         self.diagnostics.hardware_id = lens_model.name

@@ -101,7 +101,7 @@ class PipelineNode(LifecycleNode):
         self._undo: list[Callable[[], object]] = []
         self._stopping = threading.Event()
         self._loops: list[threading.Thread] = []
-        self._opened = False
+        self._opened = self._started = False
         self._told = ("", 0.0)
 
     # What subclasses fill in.
@@ -113,7 +113,7 @@ class PipelineNode(LifecycleNode):
         """Make subscriptions and loops."""
 
     def stop(self) -> None:
-        """Undo what `start` did, beyond what was made by the methods below."""
+        """Undo what `start` did, beyond what was made by the methods below; also half-way."""
 
     def close(self) -> None:
         """Undo `open`; also called where `open` failed half-way."""
@@ -269,6 +269,7 @@ class PipelineNode(LifecycleNode):
         super().destroy_node()
 
     def _start(self) -> None:
+        self._started = True
         self.every(self.DIAGNOSTICS_PERIOD, self._publish_diagnostics)
         self.start()
 
@@ -279,7 +280,9 @@ class PipelineNode(LifecycleNode):
         self._loops.clear()
         while self._undo:
             self._undo.pop()()
-        self.stop()
+        if self._started:
+            self._started = False
+            self.stop()
 
     def _close(self) -> None:
         if self._opened:

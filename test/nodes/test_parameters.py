@@ -127,7 +127,8 @@ def test_the_executable_says_so_without_a_traceback():
         [
             sys.executable,
             "-m",
-            "aif_ros.nodes.lens_node",
+            "aif_ros.nodes.start",
+            "lens_node",
             "--ros-args",
             "-p",
             "lens_backend:=magic",

@@ -69,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
     choices = {name: getattr(args, name) or "" for name in _CHOICES}
     choices["params_file"] = str(share_directory() / "config" / "demo.yaml")
     graph = pipeline_graph(choices)
+    scene, truth, lens_model = _scene(graph)
     args.out.mkdir(parents=True, exist_ok=True)
     with recording(graph.namespace) as recorder:
         try:
@@ -84,7 +85,6 @@ def run(args: argparse.Namespace) -> int:
                 print("Interrupted before the first frame was fused.")
                 return 0
             print("Interrupted: writing what was seen until now.")
-        scene, truth, lens_model = _scene(graph)
         seen = recorder.recording(scene, lens_model)
     print("Writing the report ...")
     summary = write_report(seen, truth, args.out)

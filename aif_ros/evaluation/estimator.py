@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from aif_ros.autofocus.neural import NeuralBlurEstimator, PatchBlur
 from aif_ros.evaluation.metrics import area_under_curve
 from aif_ros.training.augment import Camera
-from aif_ros.training.patches import Patch, plane_patches
+from aif_ros.training.patches import Patch, Plane, draw_planes
 
 Array = NDArray[np.float64]
 BANDS = {"0-2": (0, 2), "2-10": (2, 10), "10-27": (10, 27), "0-27": (0, 27), "27-60": (27, 60)}
@@ -129,37 +129,37 @@ def measure(
     """
     random = np.random.default_rng(seed)
 
-    def look(radii: Array, camera: Camera) -> Readings:
-        # The same crops for every camera: what differs is the camera alone.
-        crops = np.random.default_rng(seed)
-        return read(estimator, plane_patches(photos, radii, lambda: camera, SIZE, crops))
+    def draw(radii: Array) -> list[Plane]:
+        return draw_planes(photos, radii, SIZE, random)
+
+    def look(planes: Sequence[Plane], camera: Camera) -> Readings:
+        return read(estimator, [plane.photograph(camera, random) for plane in planes])
 
     def spread(low: float, high: float, count: int) -> Array:
         """Evenly spread radii in random order, so that no photo gets only one part of them."""
         return random.permutation(low + (np.arange(count) + 0.5) / count * (high - low))
 
     progress("radii")
-    standard = look(np.concatenate([spread(0, 27, patches), spread(27, 60, patches)]), Camera())
+    standard = look(
+        draw(np.concatenate([spread(0, 27, patches), spread(27, 60, patches)])), Camera()
+    )
     progress("focus")
-    focus = look(spread(0, 2, patches), Camera())
+    focus = look(draw(spread(0, 2, patches)), Camera())
     clear = np.concatenate([spread(0, _SHARP_PX, patches // 2), spread(0, 1, patches // 2)])
     low, high = _BLURRED_PX
     # Out of focus the small radii are the hard ones: they are the more frequent.
     clear[patches // 2 :] = low * (high / low) ** (clear[patches // 2 :] ** 2)
-    discrimination = look(clear, Camera())
-    radii = spread(0, 27, max(patches // 2, 1))
+    discrimination = look(draw(clear), Camera())
+    planes = draw(spread(0, 27, patches // 2))
     by_noise, by_exposure = {}, {}
     for noise in NOISES:
         progress(f"noise {noise:g}")
-        by_noise[noise] = look(radii, Camera(read_noise=noise / 255))
+        by_noise[noise] = look(planes, Camera(read_noise=noise / 255))
     for exposure in EXPOSURES:
         progress(f"exposure {exposure:g}")
-        by_exposure[exposure] = look(radii, Camera(exposure=exposure))
-    noiseless = Camera(read_noise=0)
-    examples = plane_patches(photos, np.zeros(6), lambda: noiseless, SIZE, random)
-    return Result(
-        standard, focus, discrimination, by_noise, by_exposure, [e.luma for e in examples]
-    )
+        by_exposure[exposure] = look(planes, Camera(exposure=exposure))
+    sharp = [plane.photograph(Camera(read_noise=0), random) for plane in draw(np.zeros(6))]
+    return Result(standard, focus, discrimination, by_noise, by_exposure, [s.luma for s in sharp])
 
 
 def figures(result: Result) -> dict[str, Any]:

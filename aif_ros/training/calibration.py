@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from aif_ros.autofocus.networks import BlurNetwork, pool_votes
 from aif_ros.training.augment import Camera
-from aif_ros.training.patches import Patch, draw_radius, plane_patches
+from aif_ros.training.patches import Patch, draw_planes, draw_radius
 
 _TEMPERATURES = np.geomspace(0.1, 10, 93)
 _BATCH = 16
@@ -55,7 +55,8 @@ def calibrate(
         return Camera() if random.random() < 0.5 else Camera.draw(random)
 
     radii = [draw_radius(random) for _ in range(_PATCHES)]
-    patches = plane_patches(photos, radii, camera, 512, random)
+    planes = draw_planes(photos, radii, 512, random)
+    patches = [plane.photograph(camera(), random) for plane in planes]
     luma = stack_luma(patches)
     with torch.inference_mode():
         votes = torch.cat([network(part.float() / 255) for part in luma.split(_BATCH)])

@@ -5,7 +5,7 @@ function of an aperture, and photographed again by a camera drawn at random. The
 of a crop serves several radii.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -169,53 +169,57 @@ def training_patches(
         yield Patch(Camera.draw(random).capture(light, random), radii, weight, one_depth)
 
 
-def plane_patch(
-    photo: NDArray[np.uint8],
-    radius: float,
-    camera: Camera,
-    size: int,
-    random: np.random.Generator,
-) -> Patch | None:
-    """Make a patch to measure with: one plane, a disk, a given camera; None if nothing is sharp.
+@dataclass(frozen=True)
+class Plane:
+    """The light of one defocused plane, to be photographed by any camera.
 
-    Most of its texture is sharp before it is blurred.
+    Attributes:
+        light: (H, W) float32, linear.
+        radius: blur radius, pixels.
+        weight: (H / 64, W / 64) float32, trust in each cell, as in `Patch`.
     """
-    drawn = draw_crop(photo, size, random, _SCALES_TO_MEASURE, least_sharp=0.5)
-    if drawn is None:
-        return None
-    crop, trust = drawn
-    light = Defocus(crop, DISPLAY_GAMMA, radius)(radius, Aperture())
-    radii = np.full(trust.shape, radius, np.float32)
-    return Patch(camera.capture(light, random), radii, trust, True)
+
+    light: Image
+    radius: float
+    weight: NDArray[np.float32]
+
+    def photograph(self, camera: Camera, random: np.random.Generator) -> Patch:
+        """Take a picture of it."""
+        radius = np.full(self.weight.shape, self.radius, np.float32)
+        return Patch(camera.capture(self.light, random), radius, self.weight, True)
 
 
-def plane_patches(
+def draw_planes(
     photos: Sequence[NDArray[np.uint8]],
     radii: Iterable[float],
-    camera: Callable[[], Camera],
     size: int,
     random: np.random.Generator,
-) -> list[Patch]:
-    """Make a patch of each radius, from the photos in turn.
+) -> list[Plane]:
+    """Make planes to measure with, one of each radius, from the photos in turn.
+
+    Most of their texture is sharp before it is blurred, by a disk.
 
     Raises:
         PhotosError: hardly any of the photos is sharp and large enough.
     """
     usable = [photo for photo in photos if min(photo.shape[:2]) >= size]
-    patches: list[Patch] = []
+    planes: list[Plane] = []
     turn, failures = 0, 0
     for radius in radii:
-        patch = None
-        while patch is None:
-            if not usable or failures > 20 * (len(patches) + len(usable)):
+        drawn = None
+        while drawn is None:
+            if not usable or failures > 20 * (len(planes) + len(usable)):
                 raise PhotosError(
                     f"too few of these photos are sharp and at least {size} px high and wide"
                 )
-            patch = plane_patch(usable[turn % len(usable)], radius, camera(), size, random)
+            photo = usable[turn % len(usable)]
+            drawn = draw_crop(photo, size, random, _SCALES_TO_MEASURE, least_sharp=0.5)
             turn += 1
-            failures += patch is None
-        patches.append(patch)
-    return patches
+            failures += drawn is None
+        crop, weight = drawn
+        light = Defocus(crop, DISPLAY_GAMMA, radius)(radius, Aperture())
+        planes.append(Plane(light, float(radius), weight))
+    return planes
 
 
 def _edge_mask(size: int, softness: float, random: np.random.Generator) -> Image:

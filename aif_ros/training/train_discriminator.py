@@ -19,7 +19,7 @@ from aif_ros.training.augment import Camera
 from aif_ros.training.blur_training import Batch, Settings, is_first_process, train
 from aif_ros.training.calibration import calibrate, stack_luma
 from aif_ros.training.model_card import write_model_card
-from aif_ros.training.patches import LARGEST_RADIUS, plane_patches
+from aif_ros.training.patches import LARGEST_RADIUS, draw_planes
 from aif_ros.training.photos import fingerprint, list_photos, read_photo, split_photos
 
 _VALIDATION_PATCHES = 300
@@ -106,8 +106,8 @@ def train_and_save(
     random = np.random.default_rng(settings.seed + 1)
     sharp = np.arange(_VALIDATION_PATCHES) % 2 == 0
     radii = [draw_clear_radius(bool(in_focus), random) for in_focus in sharp]
-    patches = plane_patches([read_photo(p) for p in held_out], radii, Camera, 512, random)
-    luma = stack_luma(patches)
+    planes = draw_planes([read_photo(path) for path in held_out], radii, 512, random)
+    luma = stack_luma([plane.photograph(Camera(), random) for plane in planes])
 
     def validate(network: BlurNetwork) -> dict[str, float]:
         score = in_focus_logit(network, luma)

@@ -24,7 +24,7 @@ from aif_ros.training.augment import Camera
 from aif_ros.training.blur_training import Batch, Settings, is_first_process, train
 from aif_ros.training.calibration import calibrate, stack_luma
 from aif_ros.training.model_card import write_model_card
-from aif_ros.training.patches import plane_patches
+from aif_ros.training.patches import draw_planes
 from aif_ros.training.photos import fingerprint, list_photos, read_photo, split_photos
 
 _MEAN_WEIGHT = 4.0
@@ -132,8 +132,8 @@ def train_and_save(
     paths, held_out = split_photos(list_photos(folder_of_photos))
     random = np.random.default_rng(settings.seed + 1)
     radii = 0.95 * settings.largest * np.linspace(0, 1, _VALIDATION_PATCHES) ** 1.5
-    patches = plane_patches([read_photo(p) for p in held_out], radii, Camera, 512, random)
-    luma = stack_luma(patches)
+    planes = draw_planes([read_photo(path) for path in held_out], radii, 512, random)
+    luma = stack_luma([plane.photograph(Camera(), random) for plane in planes])
 
     def validate(network: BlurNetwork) -> dict[str, float]:
         return mean_errors(*patch_radius(network, luma), radii)

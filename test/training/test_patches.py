@@ -8,8 +8,8 @@ from aif_ros.training.augment import Camera
 from aif_ros.training.patches import (
     Defocus,
     draw_crop,
+    draw_planes,
     draw_radius,
-    plane_patches,
     training_patches,
 )
 from aif_ros.training.photos import PhotosError
@@ -56,16 +56,17 @@ def test_a_blurred_photo_teaches_nothing(random) -> None:
     assert draw_crop(blurred, 256, random) is None
     assert list(training_patches(blurred, 256, 4, random)) == []
     with pytest.raises(PhotosError, match="sharp"):
-        plane_patches([blurred], [1.0], Camera, 256, random)
+        draw_planes([blurred], [1.0], 256, random)
 
 
 def test_photos_smaller_than_a_patch_are_refused(random) -> None:
     with pytest.raises(PhotosError, match="at least 512 px"):
-        plane_patches([SMALL], [1.0], Camera, 512, random)
+        draw_planes([SMALL], [1.0], 512, random)
 
 
 def test_patches_to_measure_with_have_the_radii_asked_for(random) -> None:
-    patches = plane_patches([PHOTO], [0.0, 3.5, 20.0], Camera, 256, random)
+    planes = draw_planes([PHOTO], [0.0, 3.5, 20.0], 256, random)
+    patches = [plane.photograph(Camera(), random) for plane in planes]
     assert [float(patch.radius[0, 0]) for patch in patches] == [0.0, 3.5, 20.0]
     details = [cv2.Laplacian(patch.luma, cv2.CV_32F).var() for patch in patches]
     assert details[0] > details[1] > details[2]

@@ -11,6 +11,7 @@ has a hidden surface: the nearest visible patch of what lies farther away, smoot
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -20,7 +21,9 @@ from scipy import fft, ndimage
 from aif_ros.images import DISPLAY_GAMMA, Image, to_uint8
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.optics.psf import Aperture
-from aif_ros.scenes.scene import SceneView
+
+if TYPE_CHECKING:  # scenes know optics, not the reverse
+    from aif_ros.scenes.scene import SceneView
 
 Planes = NDArray[np.float32]
 
@@ -74,7 +77,7 @@ class Renderer:
         ValueError: image and focus positions differ in size, or focus positions are not finite.
     """
 
-    def __init__(self, view: SceneView, lens_model: LensModel) -> None:
+    def __init__(self, view: "SceneView", lens_model: LensModel) -> None:
         if view.image.shape[:2] != view.focus_position.shape:
             raise ValueError(
                 f"image {view.image.shape[:2]} and focus positions {view.focus_position.shape} "
@@ -373,6 +376,6 @@ class Sensor:
         return to_uint8(image + noise * cv2.LUT(to_uint8(image), self._deviation))
 
 
-def render(view: SceneView, lens_model: LensModel, position: float) -> Image:
+def render(view: "SceneView", lens_model: LensModel, position: float) -> Image:
     """Return what the lens at `position` (metres) images of `view`, without noise."""
     return Renderer(view, lens_model).render(position)

@@ -47,7 +47,10 @@ class RenderedScene:
             self._latest = (position, renderer.render(position))
         image = self._latest[1]
         if view.shift != (0.0, 0.0):
-            image = shifted(image, view.shift)
+            # Turning the camera moves the image the farther, the more it is magnified.
+            magnification = self._lens_model.magnification(position)
+            right, down = view.shift
+            image = shifted(image, (right * magnification, down * magnification))
         return self._sensor.expose(image)
 
     def _look(self, seconds: float) -> tuple[SceneView, Renderer]:

@@ -15,12 +15,12 @@ _SHARE_OF_TRAVEL = 0.8
 _PERCENTILES = (0.5, 99.5)
 # A jump by this share of the travel is the edge of an object.
 _EDGE_SHARE = 0.05
-# How far measured edges may lie beside the picture's, pixels.
+# Neighbours up to this many pixels away vote: enough for edges one pixel beside the true ones.
 _ALIGN_REACH = 2
 # Standard deviation of colours of one surface.
 _LIKE_COLOUR = 0.06
-# A pixel with this share of votes for the nearer surface belongs to it.
-_MIXED_SHARE = 0.35
+# With this share of the votes the nearer surface takes a pixel.
+_NEARER_SHARE = 0.35
 
 
 def fill_depth(depth: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -116,12 +116,13 @@ def measured_view(
 def align_edges(focus: NDArray[np.float32], image: Image, step: float) -> NDArray[np.float32]:
     """Move the edges of measured depth to where the picture has them.
 
-    Depth sensors put edges a few pixels beside the true ones, and between two surfaces they report
+    Depth sensors put edges a pixel beside the true ones, and between two surfaces they report
     depths at which there is none; rendered, the rim of a near object then stays sharp where the
     object is blurred. So beside a depth edge each pixel joins the nearer or the farther surface,
     whichever its neighbours of like colour and place belong to (weighted votes as in the joint
     bilateral filter, Petschnigg et al., SIGGRAPH 2004), and takes the focus position of the
-    neighbour most like it. Pixels that mix the colours of both go to the nearer one.
+    neighbour most like it. Where the votes are close the nearer surface takes the pixel: its rim
+    blurs with it.
 
     Args:
         focus: (H, W) focus positions, metres.
@@ -152,8 +153,9 @@ def align_edges(focus: NDArray[np.float32], image: Image, step: float) -> NDArra
         index = np.clip(rows + down, 0, height - 1) * width + np.clip(columns + right, 0, width - 1)
         difference = ((colour[index] - own_colour) ** 2).sum(axis=1)
         distance = (down * down + right * right) / _ALIGN_REACH**2
-        weight = np.exp(-difference / (2 * _LIKE_COLOUR**2) - np.float32(distance))
-        weight *= trust.ravel()[index]
+        # Where no neighbour is alike, all of them still have a little say.
+        likeness = np.maximum(np.exp(difference * np.float32(-0.5 / _LIKE_COLOUR**2)), 1e-6)
+        weight = likeness * trust.ravel()[index] * np.float32(np.exp(-distance))
         neighbour = focus.ravel()[index]
         for side, on_side in enumerate((neighbour <= middle, neighbour > middle)):
             share = weight * on_side
@@ -162,6 +164,6 @@ def align_edges(focus: NDArray[np.float32], image: Image, step: float) -> NDArra
             best[side][better] = share[better]
             value[side][better] = neighbour[better]
     aligned = focus.copy()
-    nearer = votes[1] > _MIXED_SHARE * votes.sum(axis=0)
+    nearer = votes[1] > _NEARER_SHARE * votes.sum(axis=0)
     aligned[rows, columns] = np.where(nearer, value[1], value[0])
     return aligned

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from camera_contract import CameraContract
@@ -7,7 +9,7 @@ from aif_ros.devices.rendered_scene import RenderedScene
 from aif_ros.devices.simulated_camera import SimulatedCamera
 from aif_ros.devices.simulated_lens import SimulatedLens
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.optics.render import SensorNoise
+from aif_ros.optics.render import SensorNoise, magnify
 from aif_ros.scenes.scene import SceneView
 
 LENS = LensModel("test", 1e-6, (0.0, 1.0e-3), 90000.0, 64)
@@ -60,6 +62,19 @@ def test_a_moving_scene_moves():
     subject = RenderedScene(Stripes(moving=True), LENS, noise=QUIET)
     first, later = subject.expose(0.5e-3, 0.0), subject.expose(0.5e-3, 0.8)
     np.testing.assert_allclose(first[:, 20:28].astype(int), later[:, 12:20].astype(int), atol=2)
+
+
+def test_a_moved_camera_moves_what_the_lens_magnifies():
+    lens = replace(LENS, breathing_per_metre=400.0)
+
+    class Moved(Stripes):
+        def view(self, seconds):
+            return replace(super().view(0.0), shift=(10.0, 0.0))
+
+    image = RenderedScene(Moved(moving=True), lens, noise=QUIET).expose(0.5e-3, 0.0)
+    expected = 255 * magnify(Moved().view(0.0).settled().image, lens.magnification(0.5e-3))
+    # Two interpolations in either order.
+    assert np.abs(image[:, 16:-16] - expected[:, 16:-16]).mean() < 4
 
 
 def test_noise_repeats_with_its_seed():

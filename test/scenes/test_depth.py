@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from aif_ros.scenes.depth import dioptre_range, fill_depth, focus_positions
+from aif_ros.scenes.depth import align_edges, dioptre_range, fill_depth, focus_positions
 from aif_ros.scenes.scene import SceneError
 
 
@@ -53,3 +53,40 @@ def test_a_flat_scene_is_in_the_middle():
 def test_unknown_depths_have_no_range():
     with pytest.raises(SceneError, match="fill the holes"):
         dioptre_range(np.array([1.0, np.nan]))
+
+
+def step_at(column):
+    """Near left of a column, far from there on."""
+    return np.where(np.arange(40) < column, np.float32(1.0), np.float32(0.2))[None].repeat(30, 0)
+
+
+class TestAlignEdges:
+    @pytest.fixture
+    def image(self):
+        """Bright left of column 20, dark from there on, with a little noise."""
+        noise = np.random.default_rng(0).normal(0.0, 0.01, (30, 40, 3))
+        image = np.where(np.arange(40)[:, None] < 20, 0.8, 0.2) + noise
+        return image.astype(np.float32)
+
+    @pytest.mark.parametrize("measured", [19, 20, 21])
+    def test_edges_move_to_those_of_the_picture(self, image, measured):
+        np.testing.assert_array_equal(align_edges(step_at(measured), image, 0.1), step_at(20))
+
+    def test_depths_between_two_surfaces_vanish(self, image):
+        focus = step_at(20)
+        focus[:, 19], focus[:, 20] = 0.7, 0.4
+        np.testing.assert_array_equal(align_edges(focus, image, 0.1), step_at(20))
+
+    def test_what_is_neither_goes_to_the_nearer_surface(self, image):
+        image[:, 20] = 0.5
+        focus = step_at(20)
+        focus[:, 20] = 0.5
+        np.testing.assert_array_equal(align_edges(focus, image, 0.1), step_at(21))
+
+    def test_slopes_stay_as_they_are(self, image):
+        focus = np.linspace(0.0, 0.5, 40, dtype=np.float32)[None].repeat(30, axis=0)
+        np.testing.assert_array_equal(align_edges(focus, image, 0.1), focus)
+
+    def test_mono(self, image):
+        aligned = align_edges(step_at(21), image[..., 0].copy(), 0.1)
+        np.testing.assert_array_equal(aligned, step_at(20))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from aif_ros.fusion.fusion import Fused, FusionMethod
 from aif_ros.fusion.laplacian import LaplacianFusion
+from aif_ros.fusion.motion import carry_over
 from aif_ros.images import Image, ImageError
 
 FUSION_METHODS: Mapping[str, Callable[[], FusionMethod]] = {"laplacian": LaplacianFusion}
@@ -15,10 +16,13 @@ class Fuser:
 
     Args:
         method: merges two aligned images.
+        moving: whether camera or scene may move: then J is carried over to where things are in
+            each new frame before the two are merged.
     """
 
-    def __init__(self, method: FusionMethod) -> None:
+    def __init__(self, method: FusionMethod, *, moving: bool = False) -> None:
         self._method = method
+        self._moving = moving
         self._fused: Fused | None = None
 
     @property
@@ -45,16 +49,23 @@ class Fuser:
                 f"a frame of shape {image.shape} does not fit the fused image of shape "
                 f"{self._fused.image.shape}: reset the fusion to begin a new one"
             )
-        self._fused = self._method.merge(image, position, self._fused)
+        before = self._fused
+        if self._moving and before is not None:
+            before = carry_over(before, image)
+        self._fused = self._method.merge(image, position, before)
         return self._fused
 
 
-def make_fuser(name: str) -> Fuser:
+def make_fuser(name: str, *, moving: bool = False) -> Fuser:
     """Make a fuser by the name of its method, one of `FUSION_METHODS`.
+
+    Args:
+        name: of the method.
+        moving: see `Fuser`.
 
     Raises:
         ValueError: there is no such method.
     """
     if name not in FUSION_METHODS:
         raise ValueError(f"there is no fusion method '{name}': choose {', '.join(FUSION_METHODS)}")
-    return Fuser(FUSION_METHODS[name]())
+    return Fuser(FUSION_METHODS[name](), moving=moving)

@@ -11,6 +11,21 @@ from numpy.typing import NDArray
 from aif_ros.fusion.fusion import Fused
 from aif_ros.images import Image, to_gray
 
+# Far below what any sensor's noise has.
+_LEAST_ENERGY = np.float32(1e-12)
+
+
+def laplacian_energy(image: Image, sigma: float) -> NDArray[np.float32]:
+    """Squared Laplacian of the luma, (H, W) float32, averaged over a Gaussian window.
+
+    Args:
+        image: (H, W) or (H, W, 3), float32 in [0, 1].
+        sigma: standard deviation of the window, pixels.
+    """
+    laplacian = cv2.Laplacian(to_gray(image), cv2.CV_32F, ksize=3)
+    energy = cv2.GaussianBlur(laplacian * laplacian, (0, 0), sigma)
+    return energy.astype(np.float32, copy=False)
+
 
 class LaplacianFusion:
     """Keeps for each pixel the sharpest frame so far, with soft seams.
@@ -28,10 +43,11 @@ class LaplacianFusion:
 
     def merge(self, image: Image, position: float, fused: Fused | None) -> Fused:
         """Return J(t); see `FusionMethod`."""
-        energy = self._energy(image)
+        sigma = max(1.0, self._smoothing * float(np.hypot(*image.shape[:2])))
+        energy = laplacian_energy(image, sigma)
         if fused is None:
             return Fused(image, energy, np.full(energy.shape, position, np.float32), 1)
-        ratio = energy / np.maximum(fused.sharpness, np.finfo(np.float32).tiny)
+        ratio = energy / np.maximum(fused.sharpness, _LEAST_ENERGY)
         weight = 1.0 / (1.0 + np.maximum(ratio, 1e-6) ** -self._contrast)
         spread = weight if image.ndim == 2 else weight[..., None]
         return Fused(
@@ -40,10 +56,3 @@ class LaplacianFusion:
             np.where(weight > 0.5, np.float32(position), fused.source_position),
             fused.frames + 1,
         )
-
-    def _energy(self, image: Image) -> NDArray[np.float32]:
-        sigma = max(1.0, self._smoothing * float(np.hypot(*image.shape[:2])))
-        gray = to_gray(image)
-        laplacian = cv2.Laplacian(gray, cv2.CV_32F, ksize=3)
-        energy = cv2.GaussianBlur(laplacian * laplacian, (0, 0), sigma)
-        return energy.astype(np.float32, copy=False)

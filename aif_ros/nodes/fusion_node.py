@@ -57,7 +57,9 @@ class FusionNode(PipelineNode):
         self._sources = self.outlet(SOURCE_POSITION)
         self._model = self.lens_model()
         self._fusing = threading.Lock()
-        self._fuser = make_fuser(self.value("fusion_method"))
+        self._fuser = make_fuser(
+            self.value("fusion_method"), moving=self.value("mode") == "dynamic"
+        )
         self._last: Frame | None = None
         self._not_before = 0
 

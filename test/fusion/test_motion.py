@@ -1,0 +1,84 @@
+"""Fusion while camera and scene move."""
+
+import cv2
+import numpy as np
+import pytest
+
+from aif_ros.evaluation.metrics import psnr
+from aif_ros.fusion.fuser import make_fuser
+from aif_ros.fusion.fusion import Fused
+from aif_ros.fusion.motion import carry_over
+from aif_ros.scenes.planes import texture
+from aif_ros.scenes.scene import shifted
+
+WIDTH, HEIGHT = 320, 240
+SHARP = texture((WIDTH, HEIGHT), np.random.default_rng(5))
+INNER = (slice(24, -24), slice(24, -24))
+LEFT = np.arange(WIDTH)[None, :, None] < WIDTH // 2
+
+
+def blurred(image, sigma=4.0):
+    return cv2.GaussianBlur(image, (0, 0), sigma)
+
+
+def as_fused(image):
+    plane = np.ones(image.shape[:2], np.float32)
+    return Fused(image, plane, 1e-3 * plane, 3)
+
+
+@pytest.mark.parametrize("shift", [(0.0, 0.0), (7.0, -4.0), (-12.5, 9.3)])
+def test_follows_the_camera_though_the_frame_is_blurred(shift):
+    now = shifted(SHARP, shift)
+    carried = carry_over(as_fused(SHARP), blurred(now))
+    assert psnr(carried.image[INNER], now[INNER]) > 30
+    assert (carried.sharpness[INNER] > 0.5).mean() > 0.97
+
+
+def test_what_is_gone_is_not_carried_over():
+    now = SHARP.copy()
+    now[60:160, 100:200] = 1 - texture((100, 100), np.random.default_rng(9))
+    carried = carry_over(as_fused(SHARP), now)
+    inside = (slice(70, 150), slice(110, 190))
+    assert carried.sharpness[inside].mean() < 0.1
+    assert psnr(carried.image[inside], now[inside]) > 25
+    assert (carried.sharpness[:40] == 1).mean() > 0.95
+
+
+def test_object_is_followed_before_a_still_background():
+    picture = texture((90, 90), np.random.default_rng(2))
+    before, now = SHARP.copy(), SHARP.copy()
+    before[70:160, 100:190] = picture
+    now[70:160, 108:198] = picture
+    carried = carry_over(as_fused(before), blurred(now, 1.5))
+    inside = (slice(90, 140), slice(125, 180))
+    assert psnr(carried.image[inside], now[inside]) > 28
+    assert carried.sharpness[inside].mean() > 0.8
+
+
+@pytest.mark.parametrize("method", ["laplacian"])
+def test_sharp_parts_survive_a_shaking_camera(method):
+    fuser = make_fuser(method, moving=True)
+    random = np.random.default_rng(0)
+    for t in range(6):
+        now = shifted(SHARP, random.uniform(-6, 6, 2))
+        frame = np.where(LEFT == (t % 2 == 0), now, blurred(now))
+        fused = fuser.add(frame, 1e-3 * t)
+    assert psnr(fused.image[INNER], now[INNER]) > psnr(frame[INNER], now[INNER]) + 4
+
+
+def test_scene_cut_leaves_nothing_behind():
+    fuser = make_fuser("laplacian", moving=True)
+    fuser.add(SHARP, 1e-3)
+    other = texture((WIDTH, HEIGHT), np.random.default_rng(77)) ** 2
+    fused = fuser.add(other, 2e-3)
+    assert psnr(fused.image, other) > 20
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 1, 3), (3, 5, 3), (33, 47), (64, 50, 3)])
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
+def test_any_size_and_flat_frames(shape, level):
+    fuser = make_fuser("laplacian", moving=True)
+    for value in (0.3, level):
+        fused = fuser.add(np.full(shape, value, np.float32), 1e-3)
+    assert fused.image.shape == shape
+    np.testing.assert_allclose(fused.image, level, atol=0.06)

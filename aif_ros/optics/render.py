@@ -94,7 +94,7 @@ class Renderer:
         reach = max(abs(high - lowest), abs(highest - low)) * self._gain
         # Light comes in from beyond the edges: the picture is mirrored out as far as blur reaches.
         pad = self._pad = min(int(np.ceil(reach)) + 2, min(self._height, self._width) - 1)
-        linear = cv2.pow(np.clip(view.image, 0.0, 1.0), DISPLAY_GAMMA)
+        linear = np.clip(view.image, 0.0, 1.0) ** np.float32(DISPLAY_GAMMA)
         linear = cv2.copyMakeBorder(linear, pad, pad, pad, pad, cv2.BORDER_REFLECT_101)
         self._front: NDArray[np.float32] = cv2.copyMakeBorder(
             view.focus_position, pad, pad, pad, pad, cv2.BORDER_REFLECT_101

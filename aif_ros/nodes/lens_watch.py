@@ -8,10 +8,11 @@ class LensWatch:
 
     Args:
         tolerance: distance from the commanded position that counts as having arrived, metres.
-        reaction_timeout: seconds after which a lens that has not moved will not move any more.
+        reaction_timeout: seconds after which a lens that has not moved will not move any more;
+            on a busy machine, a command can take long to get there.
     """
 
-    def __init__(self, tolerance: float, *, reaction_timeout: float = 0.5) -> None:
+    def __init__(self, tolerance: float, *, reaction_timeout: float = 2.0) -> None:
         self._tolerance = tolerance
         self._reaction_timeout = round(reaction_timeout * 1e9)
         self._commanded_at = 0

@@ -93,9 +93,6 @@ class PipelineNode(LifecycleNode):
     """Seconds between two diagnostic messages."""
 
     def __init__(self, *, exchange: Exchange | None = None, **arguments: Any) -> None:
-        super().__init__(self.NAME, **arguments)
-        declare_parameters(self, self.PARAMETERS)
-        self.diagnostics = Diagnostics(self)
         self._exchange = exchange
         self._outlets: list[Outlet[Any]] = []
         self._undo: list[Callable[[], object]] = []
@@ -103,6 +100,13 @@ class PipelineNode(LifecycleNode):
         self._loops: list[threading.Thread] = []
         self._opened = self._started = False
         self._told = ("", 0.0)
+        super().__init__(self.NAME, **arguments)
+        try:
+            declare_parameters(self, self.PARAMETERS)
+        except ParameterException:
+            super().destroy_node()
+            raise
+        self.diagnostics = Diagnostics(self)
 
     # What subclasses fill in.
 
@@ -201,6 +205,8 @@ class PipelineNode(LifecycleNode):
                 try:
                     body()
                 except Exception as error:
+                    if not self.context.ok():
+                        return  # Ctrl-C: publishing fails, and nobody else publishes any more
                     self._tell_now_and_then(error)
                     self._stopping.wait(0.2)
 

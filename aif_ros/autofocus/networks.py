@@ -97,11 +97,8 @@ class BlurNetwork(nn.Module):
         with torch.no_grad():
             # Starting undecided: a patch adds up the votes of many cells.
             self.classify.weight.mul_(0.3)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                # The layout that convolutions on CPUs are fastest in.
-                weight = module.weight.detach().contiguous(memory_format=torch.channels_last)
-                module.weight = nn.Parameter(weight)
+        # The layout in which convolutions on CPUs are several times faster.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _features(self, x: Tensor, pixel: int) -> Tensor:
         """(B, C, H / cell, W / cell) of an image whose pixels are `pixel` original ones wide."""

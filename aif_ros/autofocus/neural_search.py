@@ -16,9 +16,9 @@ _ARRIVED = 0.5
 # Share of the estimator's distribution that is believed: now and then it is plainly wrong.
 _TRUST = 0.9
 # From this radius on, pixels, everything looks alike: a reading says only "at least so far".
-_FAR_PX = 45.0
+_FAR_PX = 50.0
 # Radii, pixels, up to which a textured window can be expected to tell something.
-_REACH_PX = 40.0
+_REACH_PX = 55.0
 # How unlikely it is that a textured window within reach tells nothing.
 _SILENT = 0.1
 # Positions nearer to a look than this, in half depths of field, would show the same again.

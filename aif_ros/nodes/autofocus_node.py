@@ -21,7 +21,7 @@ from aif_ros.frame import Frame, LensState, Window
 from aif_ros.fusion.alignment import remove_breathing
 from aif_ros.images import Image, to_float
 from aif_ros.nodes.frame_source import FrameSource
-from aif_ros.nodes.lens_watch import LensWatch
+from aif_ros.nodes.lens_watch import HALF_STEP, LensWatch
 from aif_ros.nodes.parameters import CALIBRATION, EXPOSURE_TIME, MODE, Parameter
 from aif_ros.nodes.pipeline_node import Outlet, PipelineNode, run, system_time
 from aif_ros.nodes.topics import (
@@ -133,13 +133,13 @@ class AutofocusNode(PipelineNode):
     def start(self) -> None:
         """Begin to look."""
         self._frames = FrameSource(
-            LensTimeline(self.value("exposure_time"), self._model.metres_per_step),
+            LensTimeline(self.value("exposure_time"), HALF_STEP * self._model.metres_per_step),
             capacity=4,
             newest_first=True,
         )
         self._fused: StampedImage | None = None
         self._fused_came = threading.Event()
-        self._watch = LensWatch(self._model.metres_per_step)
+        self._watch = LensWatch(HALF_STEP * self._model.metres_per_step)
         self._last_map: tuple[float, float] | None = None
         self._blurred_looks = 0
         self._pause = _PAUSES[0]

@@ -19,7 +19,7 @@ from aif_ros.control.agents import AGENTS, make_agent
 from aif_ros.devices.timeline import LensTimeline
 from aif_ros.frame import LensState, Window
 from aif_ros.nodes.diagnostics import OK, WARN, make_status
-from aif_ros.nodes.lens_watch import LensWatch
+from aif_ros.nodes.lens_watch import HALF_STEP, LensWatch
 from aif_ros.nodes.parameters import CALIBRATION, MODE, Parameter
 from aif_ros.nodes.pipeline_node import PipelineNode, run, system_time
 from aif_ros.nodes.topics import (
@@ -145,7 +145,7 @@ class FocusControllerNode(PipelineNode):
     def start(self) -> None:
         """Begin to listen, and to act."""
         self._timeline = LensTimeline()
-        self._watch = LensWatch(self._model.metres_per_step)
+        self._watch = LensWatch(HALF_STEP * self._model.metres_per_step)
         self._frame_maps, self._fused_maps = _MapTriple(), _MapTriple()
         self._info: CameraInfo | None = None
         self._lens_busy = False

@@ -14,6 +14,7 @@ from aif_ros.fusion.alignment import remove_breathing
 from aif_ros.fusion.fuser import FUSION_METHODS, make_fuser
 from aif_ros.images import to_float, to_uint8
 from aif_ros.nodes.frame_source import FrameSource
+from aif_ros.nodes.lens_watch import HALF_STEP
 from aif_ros.nodes.parameters import CALIBRATION, EXPOSURE_TIME, MODE, Parameter
 from aif_ros.nodes.pipeline_node import PipelineNode, run, system_time
 from aif_ros.nodes.topics import (
@@ -66,7 +67,7 @@ class FusionNode(PipelineNode):
     def start(self) -> None:
         """Begin to fuse."""
         self._frames = FrameSource(
-            LensTimeline(self.value("exposure_time"), self._model.metres_per_step),
+            LensTimeline(self.value("exposure_time"), HALF_STEP * self._model.metres_per_step),
             capacity=self.value("queue_size"),
             newest_first=self.value("mode") == "dynamic",
         )

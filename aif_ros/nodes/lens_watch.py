@@ -2,6 +2,9 @@
 
 from aif_ros.frame import LensState
 
+HALF_STEP = 0.51
+"""So many motor steps may a lens rest from where it was sent: it rests at whole steps only."""
+
 
 class LensWatch:
     """Follows a lens by its reports.

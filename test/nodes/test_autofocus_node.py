@@ -162,6 +162,7 @@ class TestFocusOnce:
     def test_finds_the_focus_and_leaves_the_lens_there(self, bench):
         bench.active(AutofocusNode)
         busy, curve = bench.listen(AUTOFOCUS_BUSY), bench.listen(FOCUS_CURVE)
+        bench.spin_until(lambda: busy == [False])
         world = LiveWorld(bench)
         answer = bench.call(Trigger, "autofocus/focus_once")
         assert (answer.success, answer.message) == (True, "found")

@@ -50,7 +50,9 @@ def focus_window(
         state = rig.move_to(min(max(target, low), high))
     frame = _still_frame(rig)
     window = window or Window.centred(frame.size, window_size)
-    tolerance = _TOLERANCE * lens_model.depth_of_field(frame.size[0])
+    tolerance = max(
+        _TOLERANCE * lens_model.depth_of_field(frame.size[0]), 0.75 * lens_model.metres_per_step
+    )
     search.begin(state.position, (low, high), frame.size[0])
     while True:
         decision = search.look(to_float(window.crop(frame.image)), frame.position)

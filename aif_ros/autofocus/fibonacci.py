@@ -26,6 +26,7 @@ class FibonacciSearch(ContrastSearch):
         self._bracket = low, high
         below, above = best - low, high - best
         # The peak is nearer than the next look on either side; half of that is the likely error.
-        if max(below, above) <= 2.0 * self._depth_of_field:
+        enough = max(2.0 * self._depth_of_field, 1.25 * self._lens_model.metres_per_step)
+        if max(below, above) <= enough:
             return None
         return best + _GOLDEN * above if above > below else best - _GOLDEN * below

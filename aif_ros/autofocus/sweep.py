@@ -6,11 +6,12 @@ from aif_ros.autofocus.contrast import ContrastSearch
 
 
 class SweepSearch(ContrastSearch):
-    """Looks at every position, a depth of field apart, from the nearer limit to the other."""
+    """Looks a depth of field apart, or at every step, from the nearer limit to the other."""
 
     def _prepare(self) -> None:
         low, high = self._limits
-        count = int(np.ceil((high - low) / (2 * self._depth_of_field))) + 1
+        pitch = max(2 * self._depth_of_field, self._lens_model.metres_per_step)
+        count = int(np.ceil((high - low) / pitch)) + 1
         positions = np.linspace(low, high, count)
         if self._start > (low + high) / 2:
             positions = positions[::-1]

@@ -113,3 +113,20 @@ class TestBadInput:
     def test_unknown_name(self):
         with pytest.raises(ValueError, match="fibonacci"):
             make_search("magic", LENS)
+
+
+@pytest.mark.parametrize("name", ["rule_based", "fibonacci", "sweep"])
+def test_lens_with_few_resting_places_is_not_sent_to_the_same_one_for_ever(name):
+    # Slices of a recorded stack: far fewer than depths of field, reached to half a slice.
+    slices = LensModel("stack", 2.5e-4, (-1.25e-4, 1.625e-3), 20000.0, 2048)
+    positions = np.arange(7) * 2.5e-4
+    search = make_search(name, slices)
+    for peak in (0, 2, 6):
+        search.begin(positions[3], slices.limits, 2048)
+        at = 3
+        while not (
+            decision := search.look(defocused(SHARP, 5 * abs(at - peak)), positions[at])
+        ).done:
+            at = int(np.abs(positions - decision.position).argmin())
+        assert np.abs(positions - decision.position).argmin() == peak
+        assert len(search.looks) <= 9

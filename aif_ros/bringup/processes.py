@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.client import Client
 from rclpy.task import Future
 
@@ -21,6 +21,13 @@ from aif_ros.bringup.runner import RunningGraph, check_names, listening
 
 # Seconds that a node may take to appear, for a transition (it may load networks), and to end.
 _APPEARANCE, _TRANSITION, _END = 60.0, 120.0, 15.0
+# Seconds after which an answer may have got lost, and the node is asked for its state.
+_ANSWER = 5.0
+# What leads to a state, and its name.
+_TRANSITIONS = {
+    State.PRIMARY_STATE_INACTIVE: (Transition.TRANSITION_CONFIGURE, "configured"),
+    State.PRIMARY_STATE_ACTIVE: (Transition.TRANSITION_ACTIVATE, "activated"),
+}
 
 
 @contextmanager
@@ -103,10 +110,10 @@ class _Processes:
                 for name, client in clients.items()
             }
             for name, future in futures.items():
-                self._expect(running, future, name, "configured")
+                self._expect(running, name, future, clients[name], State.PRIMARY_STATE_INACTIVE)
             for name, client in clients.items():
                 future = _change(client, Transition.TRANSITION_ACTIVATE)
-                self._expect(running, future, name, "activated")
+                self._expect(running, name, future, client, State.PRIMARY_STATE_ACTIVE)
         finally:
             for client in clients.values():
                 running.node.destroy_client(client)
@@ -132,9 +139,30 @@ class _Processes:
                 process.kill()
                 process.wait()
 
-    def _expect(self, running: RunningGraph, future: Future, name: str, what: str) -> None:
-        in_time = running.spin_until(future.done, _TRANSITION)
-        if not in_time or not future.result().success:
+    def _expect(
+        self, running: RunningGraph, name: str, future: Future, client: Client, goal: int
+    ) -> None:
+        """Wait until the node has come to the state `goal`.
+
+        On a busy computer an answer can get lost while the participants are still finding each
+        other ("client will not receive response" in the node's log): then the state tells.
+        """
+        transition, what = _TRANSITIONS[goal]
+        deadline = time.monotonic() + _TRANSITION
+        states = running.node.create_client(GetState, client.srv_name.replace("change", "get"))
+        try:
+            while not running.spin_until(future.done, _ANSWER):
+                state = states.call_async(GetState.Request())
+                answered = running.spin_until(state.done, _ANSWER)
+                if answered and state.result().current_state.id == goal:
+                    return
+                if time.monotonic() > deadline:
+                    break
+                if answered:
+                    future = _change(client, transition)
+        finally:
+            running.node.destroy_client(states)
+        if not future.done() or not future.result().success:
             raise BringupError(f"{name} could not be {what}{self._last_words(name)}")
 
     def _last_words(self, name: str) -> str:

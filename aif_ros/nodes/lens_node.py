@@ -3,6 +3,7 @@
 import math
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -63,6 +64,8 @@ class LensNode(PipelineNode):
         self._wake = threading.Event()
         self._commanded_at: int | None = None
         self._fault: str | None = None
+        self._moving = False
+        self._due = 0.0
         self._lens = self._open_lens()
         self._commands = self.create_subscription(
             LENS_COMMANDS.message_type,
@@ -119,9 +122,14 @@ class LensNode(PipelineNode):
             self._fault = None
             self.get_logger().info("the lens answers again")
             self.diagnostics.clear()
-        self._note(state)
-        self._states.publish(state)
-        self._wake.wait(1.0 / self.value("state_rate"))
+        period = 1.0 / self.value("state_rate")
+        now = time.monotonic()
+        if now >= self._due or state.moving != self._moving:
+            # Beginning and end of a move are told at once: others wait for them.
+            self._due, self._moving = now + period, state.moving
+            self._note(state)
+            self._states.publish(state)
+        self._wake.wait(0.2 * period if state.moving else self._due - now)
         self._wake.clear()
 
     def _note(self, state: LensState) -> None:

@@ -17,7 +17,8 @@ FEATURES = 16
 """Rows of `FocusMemory.features`."""
 
 FRAME_COST = 0.2
-"""What another frame must gain by default, dB."""
+"""What another frame must gain, dB, where nothing else is said; the network is told others by their
+ratio to it."""
 
 _CANDIDATES_PER_DEPTH_OF_FIELD = 4
 _OUTLIERS = 0.03
@@ -129,14 +130,18 @@ class FocusMemory:
         self._unsharp[told] = 1 - fused_in_focus[told]
         self._age[np.abs(self.positions - position[:, None]) <= self.depth_of_field] = 0
         if not self.dynamic:
-            nearest = np.abs(self.positions - position[:, None]).argmin(axis=1)
-            self._captured[np.arange(len(nearest)), nearest] = True
+            self._captured |= np.abs(self.positions - position[:, None]) < 0.75 * (
+                self.depth_of_field
+            )
         self._position = position
         self.frames += 1
 
     @property
     def barred(self) -> NDArray[np.bool_]:
-        """(scenes, candidates) where another frame is of no use: where a still scene had one."""
+        """(scenes, candidates) where another frame is of little use: close to one already taken.
+
+        In still scenes only.
+        """
         return self._captured
 
     @property

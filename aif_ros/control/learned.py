@@ -9,8 +9,9 @@ from safetensors.torch import load_file
 
 from aif_ros.control.agent import Action, Observation
 from aif_ros.control.coverage import Coverage
-from aif_ros.control.focus_memory import FRAME_COST, FocusMemory
+from aif_ros.control.focus_memory import FocusMemory
 from aif_ros.control.policy_network import PolicyNetwork
+from aif_ros.control.sweep import sweep_positions
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.resources import weights_directory
 
@@ -47,7 +48,7 @@ class LearnedAgent:
         lens_model: LensModel,
         *,
         dynamic: bool = False,
-        frame_cost: float = FRAME_COST,
+        frame_cost: float = 0.05,
         network: PolicyNetwork | None = None,
     ) -> None:
         self._lens_model = lens_model
@@ -75,6 +76,8 @@ class LearnedAgent:
                 self._dynamic,
                 self._frame_cost,
             )
+            # The first frame of a sweep is taken wherever the lens happens to be.
+            self._enough = 1 + len(sweep_positions(self._lens_model, frame.image_size[0]))
         memory = self._memory
         self._coverage.add(observation.position)
         memory.update(
@@ -84,6 +87,8 @@ class LearnedAgent:
             fused.in_focus.reshape(1, -1),
             np.array([observation.position]),
         )
+        if not self._dynamic and memory.frames[0] >= self._enough:
+            return Action(None, None, "as many captures as a full sweep takes")
         if memory.known_share[0] == 0:
             position = self._coverage.farthest(self._lens_model.limits)
             return Action(position, None, "nothing to see yet, looking elsewhere")

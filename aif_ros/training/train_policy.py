@@ -67,7 +67,7 @@ class PolicySettings:
 
     seed: int = 1
     paper_rounds: int = 60
-    rounds: int = 700
+    rounds: int = 320
     scenes: int = 64
     steps: int = 16
     paper_steps: int = 12
@@ -496,8 +496,8 @@ and J(t) have told so far (`aif_ros/control/focus_memory.py`). It sees no pictur
 **Training.** `{" ".join(command)}`: simulated scenes, read with the errors that the estimator
 `{estimator}` made on rendered frames; first REINFORCE with a baseline by the paper's rule (reward 1
 where the chosen window was still out of focus), then PPO on the gain of J in dB less the cost of a
-frame, in still and in moving scenes. PPO because the paper's reward is blind to what a frame costs
-and to stopping, and because plain REINFORCE needs several times the frames.
+frame, in still and in moving scenes: the paper's reward is blind to what a frame costs, and to
+stopping.
 
 **Limits.** What the distance maps do not show it cannot know: textureless parts count as focused.
 In moving scenes it knows no velocities; it forgets by and by and looks again.

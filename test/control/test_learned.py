@@ -1,0 +1,167 @@
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from world import LENS, REACH, World, planes, slope
+
+from aif_ros.control.focus_memory import FEATURES, FocusMemory, candidate_positions
+from aif_ros.control.learned import LearnedAgent, load_policy
+from aif_ros.control.policy_network import PolicyNetwork
+from aif_ros.control.sweep import sweep_positions
+
+
+def memory_of(focus, looks, *, dynamic=False):
+    """Memory of a world of cells, seen from the positions `looks`."""
+    world = World(focus)
+    memory = FocusMemory(LENS, 640, 1, focus.size, dynamic)
+    for position in looks:
+        seen = world.observe(position)
+        memory.update(
+            seen.frame.radius.reshape(1, -1),
+            seen.frame.uncertainty.reshape(1, -1),
+            seen.fused.radius.reshape(1, -1),
+            seen.fused.in_focus.reshape(1, -1),
+            np.array([position]),
+        )
+    return memory
+
+
+class TestFocusMemory:
+    def test_candidates_span_the_travel_four_to_a_depth_of_field(self):
+        positions = candidate_positions(LENS, 640)
+        assert (positions[0], positions[-1]) == LENS.limits
+        assert np.diff(positions).max() <= REACH / 2 + 1e-12
+
+    def test_one_look_leaves_both_sides_open(self):
+        memory = memory_of(planes(0.9e-3), [0.6e-3])
+        peaks = memory.positions[memory.belief[0, 0] > 0.5 * memory.belief[0, 0].max()]
+        assert np.abs(peaks - 0.3e-3).min() < REACH
+        assert np.abs(peaks - 0.9e-3).min() < REACH
+
+    def test_two_looks_agree_on_the_truth(self):
+        memory = memory_of(planes(0.9e-3), [0.6e-3, 0.7e-3])
+        found = memory.positions[memory.belief[0].argmax(axis=1)]
+        np.testing.assert_allclose(found, 0.9e-3, atol=REACH)
+
+    def test_most_is_gained_where_the_scene_is(self):
+        memory = memory_of(planes(0.9e-3), [0.6e-3, 0.7e-3])
+        best = memory.positions[memory.gain()[0].argmax()]
+        assert best == pytest.approx(0.9e-3, abs=REACH)
+        assert memory.gain().max() > 0.6
+
+    def test_nothing_is_gained_where_a_frame_was_taken(self):
+        memory = memory_of(planes(0.9e-3), [0.6e-3, 0.7e-3, 0.9e-3])
+        there = np.abs(memory.positions - 0.9e-3) < REACH / 3
+        assert memory.gain()[0, there].max() < 0.02
+        assert memory.barred[0, there].all()
+
+    def test_in_a_moving_scene_one_may_look_again(self):
+        assert not memory_of(planes(0.9e-3), [0.6e-3, 0.9e-3], dynamic=True).barred.any()
+
+    def test_unknown_cells_teach_nothing(self):
+        memory = memory_of(np.full((15, 20), np.nan), [0.6e-3])
+        np.testing.assert_allclose(memory.belief, 1 / len(memory.positions), rtol=1e-5)
+        assert memory.known_share[0] == 0
+        assert (memory.gain() == 0).all()
+
+    def test_features_are_finite_from_the_first_look_on(self):
+        for focus in (slope(), np.full((15, 20), np.nan)):
+            features = memory_of(focus, [0.0]).features()
+            assert features.shape == (1, FEATURES, len(candidate_positions(LENS, 640)))
+            assert np.isfinite(features).all()
+
+    def test_a_moving_scene_is_forgotten_by_and_by(self):
+        memory = memory_of(planes(0.9e-3), [0.6e-3, 0.7e-3], dynamic=True)
+        sure = memory.belief.max()
+        unknown = np.full((1, 300), np.nan)
+        for _ in range(30):
+            memory.update(unknown, unknown, unknown, unknown, np.array([0.7e-3]))
+        assert memory.belief.max() < 0.3 * sure
+
+    def test_the_scenes_of_a_batch_do_not_mix(self):
+        one = memory_of(planes(0.9e-3), [0.6e-3])
+        other = memory_of(slope(), [0.2e-3])
+        both = FocusMemory(LENS, 640, 2, 300)
+        seen = [World(planes(0.9e-3)).observe(0.6e-3), World(slope()).observe(0.2e-3)]
+        both.update(
+            np.stack([look.frame.radius.ravel() for look in seen]),
+            np.stack([look.frame.uncertainty.ravel() for look in seen]),
+            np.stack([look.fused.radius.ravel() for look in seen]),
+            np.stack([look.fused.in_focus.ravel() for look in seen]),
+            np.array([0.6e-3, 0.2e-3]),
+        )
+        np.testing.assert_allclose(both.features()[0], one.features()[0], rtol=1e-5)
+        np.testing.assert_allclose(both.features()[1], other.features()[0], rtol=1e-5)
+
+
+class TestPolicyNetwork:
+    @pytest.mark.parametrize("candidates", [9, 46, 270])
+    def test_rates_every_candidate_and_stopping(self, candidates):
+        logits, value = PolicyNetwork()(torch.rand(3, FEATURES, candidates))
+        assert logits.shape == (3, candidates + 1)
+        assert value.shape == (3,)
+
+    def test_untrained_it_goes_where_most_is_gained(self):
+        features = torch.zeros(1, FEATURES, 46)
+        features[0, 3, 17] = 1.0
+        logits, _ = PolicyNetwork()(features)
+        assert int(logits.argmax()) == 17
+
+
+class TestLearnedAgent:
+    def test_in_a_moving_scene_it_never_stops(self):
+        world, agent = World(planes(0.9e-3)), LearnedAgent(LENS, dynamic=True)
+        position = 0.2e-3
+        for _ in range(30):
+            position = agent.act(world.observe(position)).position
+            assert position is not None
+
+    def test_in_a_moving_scene_it_follows(self):
+        agent = LearnedAgent(LENS, dynamic=True)
+        position, distances = 0.2e-3, []
+        for step in range(40):
+            world = World(planes(0.4e-3 + 0.01e-3 * step))
+            action = agent.act(world.observe(position))
+            distances.append(abs(position - world.focus[0, 0]))
+            position = action.position
+        assert np.median(distances[10:]) < 3 * REACH
+
+    def test_it_takes_no_more_frames_than_a_sweep(self):
+        def nonsense(radius):
+            return np.random.default_rng(int(1e3 * radius[0, 0])).uniform(0, 20, radius.shape)
+
+        world = World(slope(), nonsense)
+        world.run(LearnedAgent(LENS))
+        assert len(world.captured) <= 1 + len(sweep_positions(LENS, 640))
+
+    def test_the_price_of_a_frame_must_be_positive(self):
+        with pytest.raises(ValueError, match="frame_cost"):
+            LearnedAgent(LENS, frame_cost=0.0)
+
+    def test_the_window_shows_what_will_be_in_focus(self):
+        world = World(planes(0.3e-3, 1.2e-3))
+        agent, position = LearnedAgent(LENS), 0.2e-3
+        for _ in range(10):
+            action = agent.act(world.observe(position))
+            if action.position is None or abs(action.position - 1.2e-3) < REACH:
+                break
+            position = action.position
+        assert action.window.x >= 320
+
+    def test_it_decides_alike_after_a_reset(self):
+        agent = LearnedAgent(LENS)
+        first = World(slope())
+        first.run(agent)
+        agent.reset()
+        second = World(slope())
+        second.run(agent)
+        assert first.captured == second.captured
+
+
+def test_weights_of_something_else_are_refused(tmp_path):
+    save_file({"x": torch.zeros(2)}, tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match=r"other\.safetensors"):
+        load_policy(tmp_path / "other.safetensors")
+    (tmp_path / "broken.safetensors").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match=r"broken\.safetensors"):
+        load_policy(tmp_path / "broken.safetensors")

@@ -25,8 +25,8 @@ SIZE = 512
 """Side of a patch, pixels."""
 COVERAGE = 0.85
 """Share of the patches that remains when the least sure ones are left out."""
-AT_FOCUS_PX = 1.8
-"""Radii up to this are "at focus": 20 motor steps of 0.09 px, as with the authors' network."""
+AT_FOCUS_PX = 1.0
+"""Radii below this are "at focus": the default depth of field."""
 _SHARP_PX, _BLURRED_PX = 0.7, (1.5, 60.0)
 
 

@@ -85,7 +85,7 @@ def write_model_card(
         "|---|---|",
         *(f"| {name} | {value:.3f} |" for name, value in figures.items()),
         "",
-        "More of them: `aif benchmark estimator --photos DIR`.",
+        "On other photos and under noise: `aif benchmark estimator --photos DIR`.",
         "",
         "## Limits",
         "",

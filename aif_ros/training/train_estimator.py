@@ -5,11 +5,13 @@ right distribution (cross-entropy with the two classes next to the truth) and fo
 right, of each 64-px cell and of the whole patch.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.optimize import lsq_linear
 from torch import Tensor
 from torch.nn import functional
 
@@ -29,6 +31,9 @@ from aif_ros.training.photos import fingerprint, list_photos, read_photo, split_
 
 _MEAN_WEIGHT = 4.0
 _VALIDATION_PATCHES = 256
+_REFIT_PATCHES = 300
+_REFIT_UP_TO = 4.0
+_STIFFNESS_BEYOND = 30.0
 SETTINGS: dict[str, float] = {}
 """What differs from the default settings of a training."""
 
@@ -72,12 +77,50 @@ def estimator_loss(logits: Tensor, batch: Batch) -> Tensor:
     return dense + whole
 
 
+def refit_radii(
+    network: BlurNetwork,
+    photos: list[NDArray[np.uint8]],
+    temperature: float,
+    random: np.random.Generator,
+) -> None:
+    """Shift the radii up to 4 px that the network's classes stand for, against its bias.
+
+    Photos are never perfectly sharp, and below 1 px there is hardly anything to see: the network
+    learns to read too little near focus. Its mean is linear in the classes' positions: these are
+    found by least squares, kept in order, neighbours shifted about alike.
+
+    Args:
+        network: trained, on the CPU; its architecture is replaced.
+        photos: (H, W, 3) uint8 each, to make fresh patches of, a third of them in focus.
+        temperature: by which to divide its votes for a whole patch.
+        random: source of randomness.
+    """
+    radii = random.uniform(0, _REFIT_UP_TO + 1, _REFIT_PATCHES)
+    radii[::3] = 0
+    planes = draw_planes(photos, radii, 512, random)
+    luma = stack_luma([plane.photograph(Camera(), random) for plane in planes])
+    with torch.inference_mode():
+        votes = torch.cat([pool_votes(network(part.float() / 255)) for part in luma.split(16)])
+    probabilities = (votes / temperature).softmax(1).double().numpy()
+    classes = np.array(network.architecture.radii)
+    positions = np.log1p(classes / 4)
+    differences = np.diff(np.eye(len(classes)), axis=0)
+    fixed = np.diag(np.where(classes > _REFIT_UP_TO, _STIFFNESS_BEYOND, 0.0))
+    system = np.concatenate([probabilities, differences, fixed])
+    wanted = np.concatenate([np.log1p(radii / 4), differences @ positions, fixed @ positions])
+    # In terms of the steps from class to class, order means that none is negative.
+    accumulate = np.tril(np.ones((len(classes), len(classes))))
+    steps = lsq_linear(system @ accumulate, wanted, bounds=(1e-6, np.inf)).x
+    refitted = tuple(float(r) for r in 4 * np.expm1(accumulate @ steps))
+    network.architecture = replace(network.architecture, radii=refitted)
+
+
 def patch_radius(
     network: BlurNetwork, luma: Tensor
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Estimated radius of each patch (N, 1, H, W) uint8, pixels, and its standard deviation."""
     device = next(network.parameters()).device
-    positions = _class_positions(device)
+    positions = log_radius(torch.tensor(network.architecture.radii, device=device))
     means, deviations = [], []
     with torch.inference_mode():
         for part in luma.split(16):
@@ -142,8 +185,10 @@ def train_and_save(
         ESTIMATOR, estimator_loss, validate, paths, settings, folder, resume=resume
     )
     if is_first_process():
-        notes = calibrate(network, [read_photo(path) for path in paths], _cross_entropy, random)
-        figures = {**figures, **notes}
+        read = [read_photo(path) for path in paths]
+        notes = calibrate(network, read, _cross_entropy, random)
+        refit_radii(network, read, notes["patch_temperature"], random)
+        figures = {**figures, **validate(network), **notes}
         trained_on = [fingerprint(path) for path in paths]
         save_network(network, output, {**notes, "trained_on": trained_on})
         card = output.with_suffix(".md")

@@ -7,7 +7,18 @@ from aif_ros.fusion.laplacian import LaplacianFusion
 from aif_ros.fusion.motion import carry_over
 from aif_ros.images import Image, ImageError
 
-FUSION_METHODS: Mapping[str, Callable[[], FusionMethod]] = {"laplacian": LaplacianFusion}
+
+def _neural() -> FusionMethod:
+    # PyTorch takes a second and 200 MB: only those who want it shall pay.
+    from aif_ros.fusion.neural import NeuralFusion
+
+    return NeuralFusion()
+
+
+FUSION_METHODS: Mapping[str, Callable[[], FusionMethod]] = {
+    "laplacian": LaplacianFusion,
+    "neural": _neural,
+}
 """Fusion methods by the name that selects them."""
 
 

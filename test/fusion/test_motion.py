@@ -61,7 +61,7 @@ def test_sharp_parts_survive_a_shaking_camera(method):
     random = np.random.default_rng(0)
     for t in range(6):
         now = shifted(SHARP, random.uniform(-6, 6, 2))
-        frame = np.where(LEFT == (t % 2 == 0), now, blurred(now))
+        frame = np.where((t % 2 == 0) == LEFT, now, blurred(now))
         fused = fuser.add(frame, 1e-3 * t)
     assert psnr(fused.image[INNER], now[INNER]) > psnr(frame[INNER], now[INNER]) + 4
 

@@ -1,0 +1,143 @@
+"""The fusion network: how much of each pixel of J(t) comes from the frame I(t).
+
+It looks at both images and at the smoothed Laplacian energies, and corrects what the classical
+choice by energy would do: near occlusion edges the sharpest frame is not the truest one, and where
+two frames are equally sharp their mean has less noise. It outputs weights, so that nothing is
+invented, and how sharp J is from now on, which is all it remembers beside J itself.
+"""
+
+import json
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from aif_ros.autofocus.networks import WeightsError
+
+STRIDE = 16
+"""Height and width of the network's inputs must be multiples of this."""
+ENERGY_FLOOR = 1e-8
+"""Energies are compared as log(energy + ENERGY_FLOOR)."""
+
+_FORMAT = "aif_ros.FusionNetwork.1"
+# The classical choice enters as logits no larger than this: the network must be able to object.
+_LARGEST_LOGIT = 6.0
+_LARGEST_ADJUSTMENT = 1.0
+
+
+def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, 1, 1)
+
+
+class FusionNetwork(nn.Module):
+    """A small U-Net on pixels taken two by two.
+
+    Args:
+        widths: channels at 1/2, 1/4, 1/8 and 1/16 of the resolution.
+    """
+
+    def __init__(self, widths: tuple[int, ...] = (16, 24, 32, 32)) -> None:
+        super().__init__()
+        self.widths = tuple(widths)
+        inputs = (17, *widths[:-1])
+        self.first = nn.ModuleList(map(_convolution, inputs, widths))
+        self.second = nn.ModuleList(_convolution(width, width) for width in widths)
+        self.lift = nn.ModuleList(nn.Conv2d(deep, width, 1) for width, deep in pairwise(widths))
+        self.up = nn.ModuleList(_convolution(width, width) for width in widths[:-1])
+        self.correct = _convolution(widths[0], 8)
+        # It begins as the classical choice.
+        for parameter in self.correct.parameters():
+            nn.init.zeros_(parameter)
+        self.contrast = nn.Parameter(torch.tensor(4.0))
+
+    def forward(
+        self, image: Tensor, fused: Tensor, energy: Tensor, sharpness: Tensor, frames: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Weigh a frame against what has been fused.
+
+        Args:
+            image: (B, 1, H, W) luma of I(t).
+            fused: (B, 1, H, W) luma of J(t-1).
+            energy: (B, 1, H, W) log energy of I(t).
+            sharpness: (B, 1, H, W) log energy that J(t-1) is taken to have.
+            frames: (B,) how many frames J(t-1) is made of.
+
+        Returns:
+            (B, 1, H, W) weight of I(t), 0 to 1, and (B, 1, H, W) the new log energy.
+        """
+        planes = [8 * (image - fused), 2 * fused - 1, energy / 4 + 2, energy - sharpness]
+        x = functional.pixel_unshuffle(torch.cat(planes, 1), 2)
+        share = (1 / (frames + 1)).view(-1, 1, 1, 1).expand(-1, 1, *x.shape[2:])
+        correction = functional.pixel_shuffle(self._correction(torch.cat([x, share], 1)), 2)
+        choice = self.contrast * (energy - sharpness) / _LARGEST_LOGIT
+        weight = torch.sigmoid(_LARGEST_LOGIT * torch.tanh(choice) + correction[:, :1])
+        # Bounded, so that what is remembered cannot run away over a long sequence.
+        adjustment = _LARGEST_ADJUSTMENT * torch.tanh(correction[:, 1:])
+        return weight, sharpness + weight * (energy - sharpness) + adjustment
+
+    def _correction(self, x: Tensor) -> Tensor:
+        levels = []
+        for level, (first, second) in enumerate(zip(self.first, self.second, strict=True)):
+            if level:
+                x = functional.avg_pool2d(x, 2)
+            x = functional.relu(first(x))
+            x = x + functional.relu(second(x)) if level else functional.relu(second(x))
+            levels.append(x)
+        for level in reversed(range(len(self.up))):
+            lifted = functional.interpolate(self.lift[level](x), scale_factor=2.0)
+            x = functional.relu(self.up[level](levels[level] + lifted))
+        return self.correct(x)
+
+
+def save_network(network: FusionNetwork, path: str | Path, notes: Mapping[str, Any]) -> None:
+    """Write the weights as safetensors, with the widths and `notes` in the header."""
+    tensors = {
+        name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()
+    }
+    header = {
+        "format": _FORMAT,
+        "widths": json.dumps(network.widths),
+        "notes": json.dumps(notes),
+    }
+    save_file(tensors, str(path), metadata=header)
+
+
+def load_network(path: str | Path) -> FusionNetwork:
+    """Read a network written by `save_network`.
+
+    Raises:
+        WeightsError: there is no such file, it is cut off or no safetensors file, or it holds
+            another network.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(
+            f"there is no weight file {path}: reinstall the package, or train one with "
+            "`aif train fusion`"
+        )
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"weight file {path} is damaged or of another format: {error}"
+        ) from error
+    if header.get("format") != _FORMAT:
+        raise WeightsError(
+            f"weight file {path} holds another network: use one written by `aif train fusion`"
+        )
+    try:
+        network = FusionNetwork(tuple(json.loads(header["widths"])))
+        network.load_state_dict(tensors)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise WeightsError(f"weight file {path} is damaged: {error}") from error
+    if not all(bool(value.isfinite().all()) for value in tensors.values()):
+        raise WeightsError(f"weight file {path} is damaged: it holds values that are not finite")
+    return network.eval()

@@ -1,0 +1,94 @@
+"""The fusion network, its weights, and fusion by it."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from aif_ros.autofocus.networks import WeightsError
+from aif_ros.fusion import neural
+from aif_ros.fusion.network import FusionNetwork, load_network, save_network
+from aif_ros.scenes.planes import texture
+
+SHARP = texture((150, 130), np.random.default_rng(3))
+
+
+@pytest.fixture(scope="module")
+def fusion():
+    return neural.NeuralFusion()
+
+
+def planes(count=4, side=64):
+    return torch.rand((count, 2, 1, side, side), generator=torch.Generator().manual_seed(0))
+
+
+class TestNetwork:
+    def test_begins_as_the_classical_choice(self):
+        image, fused, energy, sharpness = planes()
+        weight, kept = FusionNetwork()(image, fused, energy, sharpness, torch.ones(2))
+        assert ((weight > 0.5) == (energy > sharpness)).all()
+        torch.testing.assert_close(kept, sharpness + weight * (energy - sharpness))
+
+    def test_every_parameter_learns(self):
+        network = FusionNetwork()
+        with torch.no_grad():
+            network.correct.weight.normal_()
+        weight, kept = network(*planes(), torch.ones(2))
+        (weight.square().sum() + kept.sum()).backward()
+        assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
+
+    def test_is_small(self):
+        assert sum(value.numel() for value in FusionNetwork().parameters()) < 1_000_000
+
+
+class TestWeights:
+    def test_are_read_back(self, tmp_path):
+        network = FusionNetwork((8, 8, 8, 8))
+        save_network(network, tmp_path / "w.safetensors", {"psnr": 1.0})
+        again = load_network(tmp_path / "w.safetensors")
+        for name, value in network.state_dict().items():
+            torch.testing.assert_close(again.state_dict()[name], value)
+
+    def test_missing(self, tmp_path):
+        with pytest.raises(WeightsError, match="train fusion"):
+            load_network(tmp_path / "none.safetensors")
+
+    def test_cut_off(self, tmp_path):
+        path = tmp_path / "w.safetensors"
+        save_network(FusionNetwork(), path, {})
+        path.write_bytes(path.read_bytes()[:1000])
+        with pytest.raises(WeightsError, match="damaged"):
+            load_network(path)
+
+    def test_foreign(self, tmp_path):
+        save_file({"a": torch.zeros(3)}, str(tmp_path / "w.safetensors"))
+        with pytest.raises(WeightsError, match="another network"):
+            load_network(tmp_path / "w.safetensors")
+
+    def test_not_finite(self, tmp_path):
+        network = FusionNetwork()
+        with torch.no_grad():
+            network.contrast.fill_(float("nan"))
+        save_network(network, tmp_path / "w.safetensors", {})
+        with pytest.raises(WeightsError, match="not finite"):
+            load_network(tmp_path / "w.safetensors")
+
+
+def test_tiles_make_no_difference(fusion, monkeypatch):
+    random = np.random.default_rng(1)
+    noisy = np.clip(SHARP + 0.02 * random.standard_normal(SHARP.shape, np.float32), 0, 1)
+    first = fusion.merge(SHARP, 0.0, None)
+    whole = fusion.merge(noisy, 1.0, first)
+    monkeypatch.setattr(neural, "_TILE", 64)
+    tiled = fusion.merge(noisy, 1.0, first)
+    np.testing.assert_allclose(tiled.image, whole.image, atol=2e-3)
+
+
+def test_stays_sound_over_many_frames(fusion):
+    random = np.random.default_rng(2)
+    fused = None
+    for t in range(60):
+        noise = 0.01 * random.standard_normal(SHARP.shape, np.float32)
+        fused = fusion.merge(np.clip(SHARP + noise, 0, 1), 1e-5 * t, fused)
+    assert np.isfinite(fused.sharpness).all()
+    assert np.abs(fused.image - SHARP).mean() < 0.01

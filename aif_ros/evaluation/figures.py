@@ -163,11 +163,11 @@ def quality_plot(score: Score) -> str:
 
 
 def focus_plot(recording: Recording) -> str:
-    """Share of the picture that is estimated to be in focus, frame by frame, as SVG."""
+    """Share of the picture expected to be in focus, frame by frame, as SVG."""
 
     def share(in_focus: NDArray[np.float32]) -> float:
         known = in_focus[np.isfinite(in_focus)]
-        return 100 * float(np.mean(known >= 0.5)) if known.size else np.nan
+        return 100 * float(known.mean()) if known.size else np.nan
 
     figure = _new_figure()
     axes = figure.subplots()

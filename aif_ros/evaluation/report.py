@@ -106,7 +106,7 @@ def _html(recording: Recording, truth: Image | None, scored: Score | None, folde
         ("Where the lens went", "Dots are the captures.", figures.lens_plot(recording)),
         (
             "What the system believes",
-            "Share of the picture, where it has texture, that is taken to be in focus.",
+            "Share of the picture that the estimator expects to be in focus.",
             figures.focus_plot(recording),
         ),
     ]

@@ -70,7 +70,7 @@ class Rig:
     Attributes:
         lens_model: the lens.
         estimator: tells blur from images.
-        new_fuser: makes a fuser that has seen nothing.
+        new_fuser: makes a fuser that has seen nothing; told whether things move.
         frame_rate: frames per second.
         exposure_time: seconds.
         lens_speed: metres of travel per second.
@@ -80,7 +80,7 @@ class Rig:
 
     lens_model: LensModel
     estimator: BlurEstimator
-    new_fuser: Callable[[], Fuser]
+    new_fuser: Callable[[bool], Fuser]
     frame_rate: float = 30.0
     exposure_time: float = 0.008
     lens_speed: float = 5e-3
@@ -224,7 +224,7 @@ def run_episode(
     still = seconds is None
     pipeline = AllInFocusPipeline(
         rig.lens_model,
-        rig.new_fuser(),
+        rig.new_fuser(not still),
         rig.estimator,
         _Timed(agent, episode.decision_seconds),
         still_scene=still,

@@ -74,7 +74,7 @@ class Contrast:
 
 
 def rig(scene):
-    return Rig(LENS, Contrast(), lambda: Sharpest(scene))
+    return Rig(LENS, Contrast(), lambda moving: Sharpest(scene))
 
 
 def play(scene, seconds=None):

@@ -54,7 +54,7 @@ class Settings:
     """
 
     seed: int = 1
-    minutes: float = 30.0
+    minutes: float = 27.0
     steps: int | None = None
     batch: int = 32
     size: int = 256

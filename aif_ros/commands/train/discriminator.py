@@ -16,7 +16,7 @@ from aif_ros.commands.train._blur import add_blur_arguments, train_and_write
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    add_blur_arguments(parser, "discriminator", minutes=12)
+    add_blur_arguments(parser, "discriminator", minutes=14)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ from aif_ros.commands.train._blur import add_blur_arguments, train_and_write
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    add_blur_arguments(parser, "estimator", minutes=30)
+    add_blur_arguments(parser, "estimator", minutes=27)
 
 
 def run(args: argparse.Namespace) -> int:

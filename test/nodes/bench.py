@@ -76,7 +76,7 @@ class Bench:
         self.node.destroy_node()
         rclpy.try_shutdown(context=self.context)
 
-    def spin_until(self, condition, timeout=10.0):
+    def spin_until(self, condition, timeout=30.0):
         """Spin until `condition()` is true; fails the test if that takes too long."""
         deadline = time.monotonic() + timeout
         while not (result := condition()):

@@ -27,6 +27,14 @@ class Fused:
     frames: int
 
 
+def blend(fused: Image, image: Image, weight: NDArray[np.float32]) -> Image:
+    """Return `fused` moved towards `image` by `weight` (H, W), with one new array and no other."""
+    blended = image - fused
+    blended *= weight if image.ndim == 2 else weight[..., None]
+    blended += fused
+    return blended
+
+
 class FusionMethod(Protocol):
     """Merges the sharp parts of a frame into what has been fused so far. Pure: keeps no state."""
 

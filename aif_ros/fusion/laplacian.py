@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.fusion.fusion import Fused
+from aif_ros.fusion.fusion import Fused, blend
 from aif_ros.images import Image, to_gray
 
 # Far below what any sensor's noise has.
@@ -48,10 +48,9 @@ class LaplacianFusion:
         if fused is None:
             return Fused(image, energy, np.full(energy.shape, position, np.float32), 1)
         ratio = energy / np.maximum(fused.sharpness, _LEAST_ENERGY)
-        weight = 1.0 / (1.0 + np.maximum(ratio, 1e-6) ** -self._contrast)
-        spread = weight if image.ndim == 2 else weight[..., None]
+        weight = np.divide(1.0, 1.0 + np.maximum(ratio, 1e-6) ** -self._contrast, dtype=np.float32)
         return Fused(
-            (fused.image + spread * (image - fused.image)).astype(np.float32, copy=False),
+            blend(fused.image, image, weight),
             np.maximum(energy, fused.sharpness),
             np.where(weight > 0.5, np.float32(position), fused.source_position),
             fused.frames + 1,

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.fusion.fusion import Fused
+from aif_ros.fusion.fusion import Fused, blend
 from aif_ros.images import Image, to_gray
 
 # Motion is looked for on copies no larger than this on their longer side.
@@ -146,9 +146,8 @@ def _warped(fused: Fused, flow: NDArray[np.float32], size: tuple[int, int]) -> F
 
 
 def _replaced(fused: Fused, image: Image, invalid: NDArray[np.float32]) -> Fused:
-    spread = invalid if image.ndim == 2 else invalid[..., None]
     return Fused(
-        fused.image + spread * (image - fused.image),
+        blend(fused.image, image, invalid),
         fused.sharpness * (1 - invalid),
         fused.source_position,
         fused.frames,

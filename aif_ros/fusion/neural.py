@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from aif_ros.fusion.fusion import Fused
+from aif_ros.fusion.fusion import Fused, blend
 from aif_ros.fusion.laplacian import laplacian_energy
 from aif_ros.fusion.network import ENERGY_FLOOR, STRIDE, load_network
 from aif_ros.images import Image, to_gray
@@ -41,9 +41,8 @@ class NeuralFusion:
         if fused is None:
             return Fused(image, energy, np.full(energy.shape, position, np.float32), 1)
         weight, sharpness = self._weigh(image, energy, fused)
-        spread = weight if image.ndim == 2 else weight[..., None]
         return Fused(
-            fused.image + spread * (image - fused.image),
+            blend(fused.image, image, weight),
             sharpness,
             np.where(weight > 0.5, np.float32(position), fused.source_position),
             fused.frames + 1,

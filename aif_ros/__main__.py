@@ -4,6 +4,7 @@ Examples:
   aif demo                          run the whole loop on a photographed scene, write a report
   aif run --agent sweep             the closed loop on a simulated camera, without ROS
   aif stack photos/ -o sharp.png    fuse a focal stack from disk
+  aif benchmark loop                how fast all this is here
   aif COMMAND --help                what a command does and what it can be told
 """
 
@@ -20,6 +21,16 @@ from pathlib import Path
 from aif_ros import __version__
 
 _COMMANDS = "aif_ros.commands"
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the layout of the text, and names and summaries of commands on one line."""
+
+    def add_argument(self, action: argparse.Action) -> None:
+        super().add_argument(action)
+        if isinstance(action, argparse._SubParsersAction):
+            # argparse makes the column of names too narrow by the indent of the names.
+            self._action_max_length += self._indent_increment
 
 
 def _split_docstring(docstring: str) -> tuple[str, str]:
@@ -41,9 +52,7 @@ def _find_commands(package: str) -> dict[str, str]:
 
 def _build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     """Parser that knows all names, and the arguments of the one command that is asked for."""
-    parser = argparse.ArgumentParser(
-        prog="aif", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(prog="aif", description=__doc__, formatter_class=_Formatter)
     parser.add_argument("--version", action="version", version=f"aif_ros {__version__}")
     words = [word for word in arguments if not word.startswith("-")]
     _add_commands(parser, _COMMANDS, words)
@@ -58,7 +67,7 @@ def _add_commands(parser: argparse.ArgumentParser, package: str, words: Sequence
             name.replace("_", "-"),
             help=summary.rstrip("."),
             description=f"{summary}\n\n{details}".strip(),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Formatter,
         )
         if not words or words[0] != name.replace("_", "-"):
             continue

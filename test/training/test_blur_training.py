@@ -35,6 +35,7 @@ def photos(tmp_path):
 def little_work(monkeypatch):
     for kind in ("estimator", "discriminator"):
         monkeypatch.setattr(f"aif_ros.training.train_{kind}._VALIDATION_PATCHES", 6)
+    monkeypatch.setattr("aif_ros.training.train_estimator._REFIT_PATCHES", 6)
     monkeypatch.setattr("aif_ros.training.calibration._PATCHES", 6)
     threads = torch.get_num_threads()
     yield

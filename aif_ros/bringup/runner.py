@@ -18,7 +18,7 @@ from aif_ros.bringup.graph import BringupError, Graph
 from aif_ros.nodes.topics import CONTROL_STATUS
 
 # So long other participants of the domain need to make themselves known, seconds.
-_DISCOVERY = 0.8
+_DISCOVERY = 1.0
 
 
 @dataclass

@@ -88,7 +88,8 @@ class Aperture:
         size = (2 * half + 1) * samples
         axis = (np.arange(size, dtype=np.float32) + 0.5) / samples - (half + 0.5)
         inside: NDArray[np.bool_]
-        if radius < 0.5 / samples:
+        if radius < 1 / samples:
+            # The nearest samples lie 0.71 / samples from the centre: a rim must not pass within.
             inside = np.zeros((size, size), np.bool_)
             inside[size // 2 - 1 : size // 2 + 1, size // 2 - 1 : size // 2 + 1] = True
         elif self.blades:

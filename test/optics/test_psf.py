@@ -65,3 +65,9 @@ def test_impossible_apertures_are_refused() -> None:
         Aperture(blades=2)
     with pytest.raises(ValueError, match="softness"):
         Aperture(softness=-1)
+
+
+@pytest.mark.parametrize("blades", [0, 3, 5, 6])
+def test_kernels_of_tiny_radii_sum_to_one(blades):
+    for radius in np.geomspace(1e-4, 0.2, 200):
+        assert Aperture(blades=blades).kernel(float(radius)).sum() == pytest.approx(1.0)

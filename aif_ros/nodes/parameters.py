@@ -94,7 +94,7 @@ EXPOSURE_TIME = Parameter(
 )
 FRAME_RATE = Parameter(
     "frame_rate",
-    30.0,
+    60.0,
     "Pictures per second of a simulated or replayed camera, at most.",
     limits=(0.1, 1000.0),
 )

@@ -8,6 +8,7 @@ Examples:
   aif COMMAND --help                what a command does and what it can be told
 """
 
+import _thread
 import argparse
 import ast
 import importlib
@@ -15,7 +16,8 @@ import os
 import pkgutil
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from aif_ros import __version__
@@ -85,6 +87,24 @@ def _is_for_people(error: BaseException) -> bool:
     return OSError in classes or any(c.__module__.startswith("aif_ros.") for c in classes)
 
 
+@contextmanager
+def _no_interrupt_lost() -> Iterator[None]:
+    """Let an interrupt that strikes within a destructor, where Python drops it, strike again."""
+    usual = sys.unraisablehook
+
+    def strike_again(unraisable: "sys.UnraisableHookArgs") -> None:
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            _thread.interrupt_main()
+        else:
+            usual(unraisable)
+
+    sys.unraisablehook = strike_again
+    try:
+        yield
+    finally:
+        sys.unraisablehook = usual
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -102,7 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         args = _build_parser(arguments).parse_args(arguments)
         name = args.run.__module__.removeprefix(_COMMANDS + ".").replace(".", " ")
-        return int(args.run(args))
+        with _no_interrupt_lost():
+            return int(args.run(args))
     except KeyboardInterrupt:
         return 0
     except BrokenPipeError:

@@ -112,3 +112,19 @@ def test_json_goes_to_a_file_or_to_standard_output(tmp_path, capsys):
     assert capsys.readouterr().out == ""
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json({"psnr": float("nan")}, "-")
+
+
+def test_an_interrupt_within_a_destructor_is_not_lost(command, capsys):
+    class Unlucky:
+        def __del__(self):
+            raise KeyboardInterrupt
+
+    def run(args):
+        Unlucky()
+        for _ in range(1000):  # the interrupt comes with one of the next instructions
+            pass
+        return 1
+
+    command(run)
+    assert main_module.main(["try"]) == 0
+    assert "Traceback" not in capsys.readouterr().err

@@ -8,7 +8,6 @@ Examples:
   aif COMMAND --help                what a command does and what it can be told
 """
 
-import _thread
 import argparse
 import ast
 import importlib
@@ -16,6 +15,7 @@ import os
 import pkgutil
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,7 +94,8 @@ def _no_interrupt_lost() -> Iterator[None]:
 
     def strike_again(unraisable: "sys.UnraisableHookArgs") -> None:
         if issubclass(unraisable.exc_type, KeyboardInterrupt):
-            _thread.interrupt_main()
+            # A little later: at once it would strike in here, and be dropped again.
+            threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGTERM)).start()
         else:
             usual(unraisable)
 

@@ -7,7 +7,7 @@ from rclpy.exceptions import ParameterException
 from rclpy.lifecycle import TransitionCallbackReturn
 
 from aif_ros.bringup.graph import BringupError, Graph
-from aif_ros.bringup.runner import RunningGraph, check_names, listening
+from aif_ros.bringup.runner import RunningGraph, check_names, listening, uninterrupted
 from aif_ros.nodes.exchange import Exchange
 from aif_ros.nodes.pipeline_node import PipelineNode
 
@@ -26,26 +26,30 @@ def run_in_one_process(graph: Graph) -> Iterator[RunningGraph]:
         try:
             for spec in graph.nodes:
                 try:
-                    node = spec.node_type(
-                        exchange=exchange,
-                        context=running.node.context,
-                        cli_args=graph.ros_arguments(spec),
-                        use_global_arguments=False,
-                    )
+                    with uninterrupted():
+                        node = spec.node_type(
+                            exchange=exchange,
+                            context=running.node.context,
+                            cli_args=graph.ros_arguments(spec),
+                            use_global_arguments=False,
+                        )
+                        nodes.append(node)
+                        running.executor.add_node(node)
                 except ParameterException as error:
                     raise BringupError(f"{spec.name}: {error}") from error
-                nodes.append(node)
-                running.executor.add_node(node)
             for node in nodes:
-                _expect(node.trigger_configure(), node, "configured")
+                with uninterrupted():
+                    _expect(node.trigger_configure(), node, "configured")
             check_names(running, own=1)
             for node in nodes:
-                _expect(node.trigger_activate(), node, "activated")
+                with uninterrupted():
+                    _expect(node.trigger_activate(), node, "activated")
             yield running
         finally:
-            for node in reversed(nodes):
-                running.executor.remove_node(node)
-                node.destroy_node()
+            with uninterrupted():
+                for node in reversed(nodes):
+                    running.executor.remove_node(node)
+                    node.destroy_node()
 
 
 def _expect(result: TransitionCallbackReturn, node: PipelineNode, what: str) -> None:

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,7 +16,7 @@ from rclpy.task import Future
 
 import aif_ros
 from aif_ros.bringup.graph import BringupError, Graph
-from aif_ros.bringup.runner import RunningGraph, check_names, listening
+from aif_ros.bringup.runner import RunningGraph, check_names, listening, uninterrupted
 
 # Seconds that a node may take to appear, for a transition (it may load networks), and to end.
 _APPEARANCE, _TRANSITION, _END = 60.0, 120.0, 15.0
@@ -45,14 +44,14 @@ def run_in_processes(graph: Graph, *, log_directory: Path | None = None) -> Iter
     with listening(graph) as running, ExitStack() as files:
         nodes = _Processes(graph, log_directory)
         try:
-            with _uninterrupted():
+            with uninterrupted():
                 nodes.start(files)
             running.check = nodes.check
             running.pids = {name: process.pid for name, process in nodes.processes.items()}
             nodes.bring_up(running)
             yield running
         finally:
-            with _uninterrupted():
+            with uninterrupted():
                 nodes.stop()
 
 
@@ -172,26 +171,6 @@ class _Processes:
         log = self._log_directory / f"{name}.log"
         lines = log.read_text(errors="replace").splitlines()[-15:]
         return "; it said:\n" + "\n".join(lines)
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Put Ctrl-C off until the block is left: no process may be left behind."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    interrupts: list[int] = []
-    previous = {
-        each: signal.signal(each, lambda number, _: interrupts.append(number))
-        for each in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for each, handler in previous.items():
-            signal.signal(each, handler)
-    if interrupts:
-        raise KeyboardInterrupt
 
 
 def _change(client: Client, transition: int) -> Future:

@@ -1,6 +1,8 @@
 """A graph that runs: in processes of its own or in this one, started and stopped in order."""
 
 import os
+import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -19,6 +21,26 @@ from aif_ros.nodes.topics import CONTROL_STATUS
 
 # So long other participants of the domain need to make themselves known, seconds.
 _DISCOVERY = 1.0
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Put Ctrl-C off until the block is left: what is done there is done to its end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    interrupts: list[int] = []
+    previous = {
+        each: signal.signal(each, lambda number, _: interrupts.append(number))
+        for each in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for each, handler in previous.items():
+            signal.signal(each, handler)
+    if interrupts:
+        raise KeyboardInterrupt
 
 
 @dataclass
@@ -61,7 +83,8 @@ class RunningGraph:
         while not condition():
             if deadline is not None and time.monotonic() > deadline:
                 return False
-            self.executor.spin_once(0.05)
+            with uninterrupted():  # an exception in the midst of rclpy gets lost or leaves a mess
+                self.executor.spin_once(0.05)
             self.check()
         return True
 
@@ -76,37 +99,40 @@ def listening(graph: Graph) -> Iterator[RunningGraph]:
         BringupError: nodes of the same names run already.
     """
     context = Context()
-    rclpy.init(args=[], context=context, signal_handler_options=SignalHandlerOptions.NO)
     try:
-        node = Node(
-            f"bringup_{os.getpid()}",
-            namespace=graph.namespace or "/",
-            context=context,
-            use_global_arguments=False,
-        )
-        executor = SingleThreadedExecutor(context=context)
-        executor.add_node(node)
-        running = RunningGraph(graph, node, executor, check=lambda: None)
+        with uninterrupted():
+            rclpy.init(args=[], context=context, signal_handler_options=SignalHandlerOptions.NO)
+            node = Node(
+                f"bringup_{os.getpid()}",
+                namespace=graph.namespace or "/",
+                context=context,
+                use_global_arguments=False,
+            )
+            executor = SingleThreadedExecutor(context=context)
+            executor.add_node(node)
+            running = RunningGraph(graph, node, executor, check=lambda: None)
 
-        def take_status(status: DiagnosticStatus) -> None:
-            running.status = status
+            def take_status(status: DiagnosticStatus) -> None:
+                running.status = status
 
-        node.create_subscription(
-            CONTROL_STATUS.message_type,
-            CONTROL_STATUS.name,
-            take_status,
-            CONTROL_STATUS.publisher_qos,
-        )
+            node.create_subscription(
+                CONTROL_STATUS.message_type,
+                CONTROL_STATUS.name,
+                take_status,
+                CONTROL_STATUS.publisher_qos,
+            )
         try:
             running.spin_until(lambda: bool(names_in_use(running, 0)), _DISCOVERY)
             check_names(running)
             yield running
         finally:
-            executor.remove_node(node)
-            executor.shutdown()
-            node.destroy_node()
+            with uninterrupted():
+                executor.remove_node(node)
+                executor.shutdown()
+                node.destroy_node()
     finally:
-        rclpy.try_shutdown(context=context)
+        with uninterrupted():
+            rclpy.try_shutdown(context=context)
 
 
 def names_in_use(running: RunningGraph, own: int) -> list[str]:

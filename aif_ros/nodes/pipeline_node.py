@@ -10,10 +10,11 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import rclpy
 from rclpy.exceptions import InvalidHandle, ParameterException
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.signals import SignalHandlerOptions
 
 from aif_ros.devices.device import DeviceError
 from aif_ros.nodes.diagnostics import Diagnostics
@@ -32,6 +33,8 @@ _EXPECTED = (ValueError, OSError, DeviceError)
 _ROS_GONE = (InvalidHandle, rclpy_implementation.RCLError)
 # So often a fault that goes on is logged again, seconds.
 _TELL_AGAIN = 10.0
+# So long a process may take to notice Ctrl-C, seconds.
+_INTERRUPT_WAIT = 0.1
 
 
 class Outlet(Generic[T]):
@@ -353,29 +356,26 @@ def run(node_type: type[PipelineNode]) -> int:
     Returns:
         Exit code: 0 after Ctrl-C and SIGTERM, 1 where a parameter is not allowed.
     """
+    interrupts: list[int] = []
+    for each in (signal.SIGINT, signal.SIGTERM):
+        # An exception raised in the midst of rclpy gets lost or leaves a mess; a note does not.
+        # Nor must an impatient second Ctrl-C lose what is being saved.
+        signal.signal(each, lambda number, _: interrupts.append(number))
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node: PipelineNode | None = None
     try:
-        rclpy.init()
         node = node_type()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
+        while not interrupts:
+            executor.spin_once(_INTERRUPT_WAIT)
     except ParameterException as error:
         print(f"{node_type.NAME}: {error}", file=sys.stderr)
         return 1
-    except Exception:
-        # A signal shuts the context down at any moment; whatever used it just then fails.
-        if rclpy.ok():
-            raise
     finally:
-        # An impatient second Ctrl-C must not lose what is being saved.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if node is not None:
             node.destroy_node()
-        rclpy.try_shutdown()
+        rclpy.shutdown()
     return 0
 
 

@@ -29,7 +29,7 @@ def test_other_names_are_not():
 @pytest.mark.parametrize("when", ["importing", "spinning"])
 def test_ends_without_a_word(how, when):
     # What runs says when it has come to the point at which it shall be interrupted.
-    point = "import cv2" if when == "importing" else "SingleThreadedExecutor.spin"
+    point = "import cv2" if when == "importing" else "SingleThreadedExecutor.spin_once"
     code = f"""
 import sys
 from aif_ros.nodes.start import start
@@ -47,11 +47,12 @@ if {when == "importing"}:
     sys.meta_path.insert(0, Finder())
 else:
     from rclpy.executors import SingleThreadedExecutor
-    spin = SingleThreadedExecutor.spin
-    def telling_spin(self):
+    spin_once = SingleThreadedExecutor.spin_once
+    def telling_spin_once(self, timeout):
         say()
-        spin(self)
-    SingleThreadedExecutor.spin = telling_spin
+        SingleThreadedExecutor.spin_once = spin_once
+        spin_once(self, timeout)
+    SingleThreadedExecutor.spin_once = telling_spin_once
 sys.argv = ["fusion_node"]
 sys.exit(start("fusion_node"))
 """
@@ -68,3 +69,39 @@ sys.exit(start("fusion_node"))
         output, _ = process.communicate(timeout=30)
     assert process.returncode == 0
     assert output == ""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_ends_well_wherever_it_is_interrupted(how):
+    # rclpy converts a signal's exception badly, wherever in its innards that is raised.
+    code = """
+import sys
+from rclpy.executors import SingleThreadedExecutor
+from aif_ros.nodes.start import start
+
+wait = SingleThreadedExecutor._wait_for_ready_callbacks
+def interrupted_wait(self, *args, **kwargs):
+    import os
+    import signal
+    SingleThreadedExecutor._wait_for_ready_callbacks = wait
+    print("here", flush=True)
+    try:
+        os.kill(os.getpid(), signal.SIGNAL)
+        for _ in range(1000):
+            pass
+    except BaseException as error:
+        raise RuntimeError("unable to convert") from error
+    return wait(self, *args, **kwargs)
+SingleThreadedExecutor._wait_for_ready_callbacks = interrupted_wait
+sys.argv = ["fusion_node"]
+sys.exit(start("fusion_node"))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code.replace("SIGNAL", how.name)],
+        cwd=ROOT,
+        env=os.environ | {"ROS_DOMAIN_ID": str(40 + os.getpid() % 60)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "here\n", "")

@@ -6,28 +6,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aif_ros.autofocus.neural import FocusDiscriminator, NeuralBlurEstimator, PatchBlur
-from aif_ros.autofocus.posterior import FocusPosterior
 from aif_ros.autofocus.search import Decision, Look
+from aif_ros.autofocus.sharpness import tenengrad
+from aif_ros.autofocus.window_posterior import WindowPosterior
 from aif_ros.images import Image
 from aif_ros.optics.lens_model import LensModel
 
-# The discriminator's probability from which on the window counts as in focus.
-_ARRIVED = 0.5
-# Share of the estimator's distribution that is believed: now and then it is plainly wrong.
-_TRUST = 0.9
-# From this radius on, pixels, everything looks alike: a reading says only "at least so far".
-_FAR_PX = 50.0
-# Radii, pixels, up to which a textured window can be expected to tell something.
-_REACH_PX = 55.0
-# How unlikely it is that a textured window within reach tells nothing.
-_SILENT = 0.1
-# Positions nearer to a look than this, in half depths of field, would show the same again.
-_SAME = 1.0
-# Looks this near, in half depths of field, show on which side of them focus is.
-_NEXT_TO = 2.5
+# Probability within the depth of field from which on the search has arrived, ...
+_ARRIVED = 0.96
+# ... if it has looked this near, in half depths of field, ...
+_SEEN = 3.0
+# ... and from which on a position is worth going to as focus itself, not only to learn more.
+_WORTH = 0.4
+# The networks know well what they see in windows of this side, pixels. In smaller ones, and before
+# lenses that cannot reach focus exactly, arrival needs proof: such an answer of the discriminator,
+# or contrasts lower by this factor on either side, no farther than so many half depths of field.
+_WELL_SEEN = 256
+_PROOF = 0.9
+_LOWER = 1.05
+_NEXT_TO = 3.0
+# Where such proof is looked for, in half depths of field from the look of highest contrast.
+_BESIDE = 2.0
 _MOST_LOOKS = 16
-# Probability that must lie within one depth of field for a move to aim at focus itself.
-_WORTH_AIMING = 0.05
+# After so many looks that show nothing there is nothing to see.
+_MOST_BLIND_LOOKS = 6
 
 
 class PatchEstimator(Protocol):
@@ -39,10 +41,11 @@ class PatchEstimator(Protocol):
 
 
 class NeuralSearch:
-    """Goes where all looks so far agree that focus is, until the discriminator says so.
+    """Goes where all looks so far agree that focus is, until they are sure of it.
 
-    A look speaks for two positions, one on either side; limits, prior and the looks from other
-    positions decide between them (`FocusPosterior`). It ends at its sharpest look.
+    A look speaks for two positions, one on either side; limits, prior, the discriminator and the
+    looks from other positions decide between them (`WindowPosterior`). Where nothing stands out
+    yet, it looks from where it expects to learn most. The scores of its looks are blur radii.
 
     Args:
         lens_model: of the lens in use.
@@ -74,15 +77,19 @@ class NeuralSearch:
         if not low < high:
             raise ValueError(f"limits {limits} leave no lens positions to search")
         self.looks = []
-        self._blurs: list[PatchBlur] = []
+        self._contrasts: list[float] = []
+        self._in_focus: list[float] = []
         self._start = position
-        self._gain = self._lens_model.blur_gain(image_width)
-        self._depth_of_field = self._lens_model.depth_of_field(image_width)
-        self.posterior = FocusPosterior(self._lens_model, (), image_width, (low, high))
-        if self._expected is not None:
-            middle, deviation = self._expected
-            away = (self.posterior.positions - middle) / deviation
-            self.posterior.restrict(-np.log1p(away**2))
+        step, reach = self._lens_model.metres_per_step, self._lens_model.depth_of_field(image_width)
+        self._exact = step <= reach
+        # A lens of few resting places gets no nearer to focus than half the way between two.
+        self._depth_of_field = max(reach, 0.6 * step)
+        self.posterior = WindowPosterior(
+            (low, high),
+            self._lens_model.blur_gain(image_width),
+            self._depth_of_field,
+            self._expected,
+        )
 
     def look(self, patch: Image, position: float) -> Decision:
         """Take in the window as seen at `position` (metres) and decide.
@@ -91,81 +98,97 @@ class NeuralSearch:
             ImageError: the patch is unusable, or too small for the networks.
         """
         blur = self._estimator.estimate_patch(patch)
+        contrast = tenengrad(patch)
+        self._well_seen = self._exact and min(patch.shape[:2]) >= _WELL_SEEN
         self.looks.append(Look(position, blur.radius))
-        self._blurs.append(blur)
-        if blur.in_focus >= _ARRIVED:
-            return Decision(position, True, True, "the discriminator says it is in focus")
-        if np.isfinite(blur.radius):
-            self.posterior.update_by(position, blur.radii, _censored(blur), _TRUST)
-        else:
-            # Nothing to see: probably too far out of focus.
-            near = np.abs(self.posterior.positions - position) * self._gain < _REACH_PX
-            self.posterior.restrict(np.where(near, np.log(_SILENT), 0.0))
-        if self._bracketed():
-            reason = "sharper than on either side"
-            return Decision(self._best().position, True, True, reason)
-        target = self._target() if len(self.looks) < _MOST_LOOKS else None
-        if target is not None:
-            return Decision(target, False, None, "going where the looks agree that focus is")
-        return self._give_up()
+        self._contrasts.append(contrast)
+        self._in_focus.append(blur.in_focus)
+        self.posterior.look(position, blur, contrast)
+        return self._decide()
 
-    def _target(self) -> float | None:
-        """Return the most promising position not looked at yet, metres."""
-        positions = self.posterior.positions
+    def _decide(self) -> Decision:
         looked = np.array([look.position for look in self.looks])
-        distance = np.abs(positions[:, None] - looked).min(axis=1)
-        aim = np.where(
-            distance > _SAME * self._depth_of_field,
-            self.posterior.mass_within(self._depth_of_field),
-            0.0,
-        )
-        if aim.max() >= _WORTH_AIMING:
-            return float(positions[self._middle_of_best(aim)])
-        # Nothing stands out yet: look where most that is still possible comes within reach.
-        reach = _REACH_PX / self._gain
-        within = np.where(distance > reach / 2, self.posterior.mass_within(reach), 0.0)
-        silent = not any(np.isfinite(blur.radius) for blur in self._blurs)
-        if within.max() > _SILENT**2:
-            return float(positions[self._middle_of_best(within)])
-        return None if silent or not aim.any() else float(positions[self._middle_of_best(aim)])
-
-    @staticmethod
-    def _middle_of_best(values: NDArray[np.floating]) -> int:
-        """Index in the middle of the plateau of the highest values."""
-        best = int(values.argmax())
-        plateau = values >= values[best] * 0.999
-        end = best
-        while end + 1 < len(values) and plateau[end + 1]:
-            end += 1
-        return (best + end) // 2
-
-    def _best(self) -> Look:
-        """The look with the least blur."""
-        return self.looks[int(np.nanargmin([look.score for look in self.looks]))]
-
-    def _bracketed(self) -> bool:
-        """Whether the window was blurrier a little to either side of the best look."""
-        if not any(np.isfinite(look.score) for look in self.looks):
-            return False
-        best = self._best().position
-        near = [look.position - best for look in self.looks]
-        near = [offset for offset in near if 0 < abs(offset) < _NEXT_TO * self._depth_of_field]
-        # Beyond the ends there is nothing: they stand for a look.
-        at_end = _SAME * self._depth_of_field
-        low, high = self.posterior.positions[[0, -1]]
-        below = best - low < at_end or min(near, default=0.0) < 0
-        above = high - best < at_end or max(near, default=0.0) > 0
-        return below and above and bool(near)
-
-    def _give_up(self) -> Decision:
-        if not any(np.isfinite(look.score) for look in self.looks):
+        blind = not any(np.isfinite(look.score) for look in self.looks)
+        mass = self.posterior.mass_within(0.9 * self._depth_of_field)
+        focus = float(self.posterior.positions[_middle_of_best(mass)])
+        distance = float(np.abs(looked - focus).min())
+        if not blind and mass.max() >= _ARRIVED and distance <= _SEEN * self._depth_of_field:
+            unproven = self._unproven()
+            if unproven is None:
+                reason = "all looks agree that it is sharpest here"
+                return Decision(self._end(focus), True, True, reason)
+            return Decision(unproven, False, None, "making sure that it is not sharper beside")
+        if blind and len(self.looks) >= _MOST_BLIND_LOOKS:
             reason = "nothing to focus on: no look shows any texture"
             return Decision(self._start, True, False, reason)
-        reason = f"not certain after {len(self.looks)} looks: the sharpest of them"
-        return Decision(self._best().position, True, False, reason)
+        target: float | None
+        if len(self.looks) >= _MOST_LOOKS:
+            target = None
+        elif mass.max() >= _WORTH and distance > self._depth_of_field:
+            return Decision(focus, False, None, "going where the looks agree that focus is")
+        else:
+            target = self.posterior.most_informative(looked)
+        if target is None:
+            reason = f"not certain after {len(self.looks)} looks: the one of highest contrast"
+            return Decision(self._best().position, True, False, reason)
+        return Decision(target, False, None, "looking from where most can be learnt")
+
+    def _best(self) -> Look:
+        return self.looks[int(np.argmax(self._contrasts))]
+
+    def _proven(self) -> bool:
+        """Whether the networks alone may say that the look of highest contrast is near focus."""
+        return self._well_seen or self._in_focus[int(np.argmax(self._contrasts))] >= _PROOF
+
+    def _unproven(self) -> float | None:
+        """Where to look for proof that focus is at the look of highest contrast; None if it is."""
+        if self._proven():
+            return None
+        low, high = self.posterior.positions[[0, -1]]
+        below, above = self._flanks()
+        for flank, side in ((below, -_BESIDE), (above, _BESIDE)):
+            target = self._best().position + side * self._depth_of_field
+            nearest = min(abs(look.position - target) for look in self.looks)
+            if flank is None and low <= target <= high and nearest > 0.5 * self._depth_of_field:
+                return float(target)
+        return None
+
+    def _flanks(self) -> tuple[int | None, int | None]:
+        """The looks of clearly lower contrast next below and above the one of the highest."""
+        best = int(np.argmax(self._contrasts))
+        found: list[int | None] = []
+        for side in (-1, 1):
+            offsets = {
+                index: side * (look.position - self.looks[best].position) / self._depth_of_field
+                for index, look in enumerate(self.looks)
+                if self._contrasts[index] * _LOWER < self._contrasts[best]
+            }
+            near = [index for index, offset in offsets.items() if 0 < offset <= _NEXT_TO]
+            found.append(min(near, key=offsets.__getitem__, default=None))
+        return found[0], found[1]
+
+    def _end(self, focus: float) -> float:
+        """Where to stay, metres: the networks' answer, or what the contrasts prove."""
+        below, above = self._flanks()
+        if self._proven():
+            return focus
+        if below is not None and above is not None:
+            return self._peak(below, int(np.argmax(self._contrasts)), above)
+        best = self._best().position
+        return focus if abs(focus - best) <= self._depth_of_field else best
+
+    def _peak(self, below: int, best: int, above: int) -> float:
+        """Where a parabola through the logarithms of three contrasts is highest, metres."""
+        x = np.array([self.looks[index].position for index in (below, best, above)])
+        y = np.log([self._contrasts[index] for index in (below, best, above)])
+        a, b, _ = np.polyfit((x - x[1]) / self._depth_of_field, y, 2)
+        return float(x[1] - self._depth_of_field * b / (2 * a))
 
 
-def _censored(blur: PatchBlur) -> NDArray[np.floating]:
-    """The distribution over the radius, with what is far spread evenly over all that is far."""
-    far = blur.radii >= _FAR_PX
-    return np.where(far, blur.probabilities[far].mean(), blur.probabilities)
+def _middle_of_best(mass: NDArray[np.float64]) -> int:
+    """Index in the middle of the plateau that begins with the highest value."""
+    best = int(mass.argmax())
+    end = best
+    while end + 1 < len(mass) and mass[end + 1] >= 0.999 * mass[best]:
+        end += 1
+    return (best + end) // 2

@@ -62,49 +62,10 @@ class FocusPosterior:
         self._log += np.where(np.isfinite(told), told, 0.0)
         self._log -= logsumexp(self._log, axis=-1, keepdims=True)
 
-    def update_by(
-        self,
-        position: float,
-        radii: NDArray[np.floating],
-        probabilities: NDArray[np.floating],
-        trust: float,
-    ) -> None:
-        """Take in a look that tells a whole distribution over the radius.
-
-        Args:
-            position: where the lens was, metres.
-            radii: (n,) blur radii, pixels, ascending.
-            probabilities: (n,) or (*shape, n), how likely each is; sums to 1.
-            trust: between 0 and 1: how much of the distribution to believe; the rest is spread
-                evenly over all radii.
-        """
-        expected = np.abs(self.positions - position) * self._gain
-        # Place of each expected radius among the classes, for interpolation between them.
-        place = np.interp(expected, radii, np.arange(len(radii)))
-        lower = np.minimum(place.astype(int), len(radii) - 2)
-        share = place - lower
-        seen = probabilities[..., lower] * (1 - share) + probabilities[..., lower + 1] * share
-        self._log += np.log(trust * seen + (1 - trust) / len(radii))
-        self._log -= logsumexp(self._log, axis=-1, keepdims=True)
-
-    def restrict(self, log_prior: ArrayLike) -> None:
-        """Multiply in what is known otherwise: log-probability of each of `positions`."""
-        self._log += np.asarray(log_prior, dtype=np.float64)
-
     @property
     def probability(self) -> NDArray[np.float64]:
         """Probability of each of `positions`, (*shape, positions); sums to 1 over the last axis."""
         return np.exp(self._log - logsumexp(self._log, axis=-1, keepdims=True))
-
-    def mass_within(self, distance: float) -> NDArray[np.float64]:
-        """Probability that the focus lies within `distance` (metres) of each of `positions`."""
-        pitch = self.positions[1] - self.positions[0]
-        reach = int(distance / pitch)
-        total = np.cumsum(self.probability, axis=-1)
-        total = np.concatenate([np.zeros((*total.shape[:-1], 1)), total], axis=-1)
-        index = np.arange(len(self.positions))
-        upper = np.minimum(index + reach + 1, len(index))
-        return total[..., upper] - total[..., np.maximum(index - reach, 0)]
 
     def mode(self) -> NDArray[np.float64]:
         """Most probable focus position, metres, of the grid's shape."""

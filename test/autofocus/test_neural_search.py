@@ -11,7 +11,12 @@ LENS = LensModel("test", 1e-6, (0.0, 1e-3), 90000.0, 3840)
 LONG = LensModel("test", 1e-6, (0.0, 3e-3), 90000.0, 3840)
 WIDTH = 3840
 RADII = 4 * np.expm1(np.linspace(0, np.log1p(66 / 4), 64)).astype(np.float32)
-PATCH = np.zeros((64, 64), np.float32)
+TEXTURE = np.random.default_rng(3).random((256, 256)).astype(np.float32)
+
+
+def seen(radius):
+    """A window whose contrast falls with the blur radius, pixels, as that of natural pictures."""
+    return TEXTURE / np.float32(np.sqrt(1 + 0.4 * radius**1.9))
 
 
 class Reader:
@@ -27,12 +32,12 @@ class Reader:
         if self.blind:
             even = np.full(64, 1 / 64, np.float32)
             return PatchBlur(np.nan, np.nan, np.nan, RADII, even)
-        seen = min(self.radius * (1 + self.error * self.random.standard_normal()), 60.0)
-        away = (np.log1p(RADII / 4) - np.log1p(max(seen, 0) / 4)) / 0.08
+        told = min(self.radius * (1 + self.error * self.random.standard_normal()), 60.0)
+        away = (np.log1p(RADII / 4) - np.log1p(max(told, 0) / 4)) / 0.08
         probabilities = np.exp(-0.5 * away**2)
         probabilities /= probabilities.sum()
         in_focus = 1 / (1 + np.exp(min(self.radius - 1.0, 5.0) * 8))
-        return PatchBlur(seen, 0.5, in_focus, RADII, probabilities.astype(np.float32))
+        return PatchBlur(told, 0.5, in_focus, RADII, probabilities.astype(np.float32))
 
 
 def focus(reader, lens, start, peak, expected=None):
@@ -41,7 +46,7 @@ def focus(reader, lens, start, peak, expected=None):
     position = start
     for _ in range(40):
         reader.radius = abs(lens.blur_radius(position, peak, WIDTH))
-        decision = search.look(PATCH, position)
+        decision = search.look(seen(reader.radius), position)
         if decision.done:
             return decision, search.looks
         assert lens.limits[0] <= decision.position <= lens.limits[1]
@@ -62,16 +67,17 @@ def test_few_looks_suffice(lens):
     assert np.mean(images) <= (3.3 if lens is LENS else 4.6)
 
 
-def test_in_focus_from_the_start_needs_one_look():
+def test_in_focus_from_the_start_stays_within_the_depth_of_field():
     decision, looks = focus(Reader(), LENS, 0.5e-3, 0.502e-3)
     assert decision.focused
-    assert decision.position == 0.5e-3
-    assert len(looks) == 1
+    assert abs(decision.position - 0.502e-3) <= LENS.depth_of_field(WIDTH)
+    assert len(looks) <= 2
 
 
 def test_limits_tell_the_side():
     _, looks = focus(Reader(), LENS, 0.05e-3, 0.35e-3)
-    assert len(looks) == 2
+    assert len(looks) <= 3
+    assert all(look.position > 0.3e-3 for look in looks[1:])
 
 
 def test_last_known_focus_tells_the_side():
@@ -88,14 +94,13 @@ def test_nothing_to_see_returns_to_the_start():
     assert len(looks) <= 16
 
 
-def test_a_discriminator_that_never_agrees_ends_at_the_sharpest_look():
+def test_ends_in_focus_though_the_discriminator_never_agrees():
     class Doubter(Reader):
         def estimate_patch(self, image):
             blur = super().estimate_patch(image)
             return PatchBlur(blur.radius, blur.uncertainty, 0.1, RADII, blur.probabilities)
 
-    decision, looks = focus(Doubter(), LENS, 0.45e-3, 0.6e-3)
-    assert decision.position == min(looks, key=lambda look: look.score).position
+    decision, _ = focus(Doubter(), LENS, 0.45e-3, 0.6e-3)
     assert abs(decision.position - 0.6e-3) <= LENS.depth_of_field(WIDTH)
 
 

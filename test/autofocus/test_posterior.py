@@ -60,10 +60,3 @@ def test_one_wild_reading_does_not_win():
         posterior.update(position, radius(position, 0.7e-3), 0.5)
     posterior.update(0.65e-3, 40.0, 0.5)
     assert mass(posterior, 0.7e-3) > 0.8
-
-
-def test_prior_counts():
-    posterior = FocusPosterior(LENS, (), WIDTH)
-    posterior.restrict(-(((posterior.positions - 0.3e-3) / 1e-4) ** 2))
-    posterior.update(0.5e-3, radius(0.5e-3, 0.7e-3), 0.5)
-    assert mass(posterior, 0.3e-3) > 0.9

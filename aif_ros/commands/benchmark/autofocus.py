@@ -5,17 +5,26 @@ is a window of a sharp photo at a random focus position; all searches do the sam
 
   aif benchmark autofocus --photos photos/ --range-steps 1000 --near
   aif benchmark autofocus --photos photos/ --range-steps 3000 --trials 100 --json autofocus.json
+
+With --stacks the searches focus windows of recorded focal stacks instead, each calibrated from
+itself, from starts all over the sweep. A run succeeds if it ends within a slice, or within the
+depth of field, of the slice of highest contrast.
+
+  aif benchmark autofocus --stacks stacks/ --search neural fibonacci
 """
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from aif_ros.commands import CommandError, add_json_argument, write_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("--photos", metavar="DIR", required=True, help="folder of sharp photos")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--photos", metavar="DIR", help="folder of sharp photos")
+    source.add_argument("--stacks", metavar="DIR", type=Path, help="folder of focal stacks")
     parser.add_argument(
         "--range-steps", type=int, default=1000, metavar="N", help="travel (%(default)s steps)"
     )
@@ -50,6 +59,8 @@ def run(args: argparse.Namespace) -> int:
     unknown = sorted(set(names) - set(SEARCHES))
     if unknown:
         raise CommandError(f"no search {', '.join(unknown)}: choose from {', '.join(SEARCHES)}")
+    if args.stacks is not None:
+        return _on_stacks(args.stacks, names, args.json)
     lens = evaluation.paper_lens(args.range_steps)
     searches = {name: make_search(name, lens) for name in names}
     known = _trained_on() if "neural" in names else frozenset()
@@ -95,6 +106,49 @@ def run(args: argparse.Namespace) -> int:
         "camera": "disk aperture, linear-light blur, gamma 2.4, noise sigma 1.5/255, 8 bit",
     }
     write_json({"methods": table, "setup": setup}, args.json)
+    return 0
+
+
+def _on_stacks(folder: Path, names: list[str], json: str | None) -> int:
+    import numpy as np
+    from tqdm import tqdm
+
+    from aif_ros.autofocus.searches import make_search
+    from aif_ros.devices.focal_stack import FocalStack, is_focal_stack
+    from aif_ros.evaluation import stack_autofocus as evaluation
+
+    stacks = sorted(path for path in folder.glob("*") if is_focal_stack(path))
+    if not stacks:
+        raise CommandError(f"there is no focal stack (a folder of numbered pictures) in {folder}")
+    most = evaluation.WINDOWS * evaluation.STARTS * len(names) * len(stacks)
+    table: dict[str, dict[str, Any]] = {}
+    with tqdm(total=most, unit="run") as bar:
+        for path in stacks:
+            bar.set_description(path.name)
+            stack = FocalStack(path)
+            lens, determined = evaluation.calibrated(stack)
+            searches = {name: make_search(name, lens) for name in names}
+            runs = evaluation.compare_on_stack(stack, lens, searches, bar.update)
+            table[path.name] = {
+                "slices": len(stack.positions),
+                "calibrated": determined,
+                "px_per_slice": lens.blur_gain(stack.size[0]) * lens.metres_per_step,
+                "methods": evaluation.figures(runs),
+            }
+    print(f"\n{'stack':20}{'px/slice':>9}   {'search':12}{'images':>8}{'success':>9}")
+    for stack_name, row in table.items():
+        for name, figures in row["methods"].items():
+            print(
+                f"{stack_name:20}{row['px_per_slice']:9.2f}   {name:12}"
+                f"{figures['images_mean']:8.2f}{figures['success_rate']:9.1%}"
+            )
+    mean = {
+        name: float(np.mean([row["methods"][name]["success_rate"] for row in table.values()]))
+        for name in names
+    }
+    print("mean success  " + "  ".join(f"{name} {share:.1%}" for name, share in mean.items()))
+    setup = {"windows": evaluation.WINDOWS, "starts": evaluation.STARTS}
+    write_json({"stacks": table, "success_rate": mean, "setup": setup}, json)
     return 0
 
 

@@ -1,0 +1,147 @@
+"""Autofocus on recorded focal stacks: real pictures of real lenses.
+
+Each stack is calibrated from itself. Windows with texture are then focused from lens positions all
+over the sweep, and each run is judged by the slice of highest contrast in its window.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from aif_ros.autofocus.search import FocusSearch
+from aif_ros.autofocus.sharpness import tenengrad
+from aif_ros.calibration import UndeterminedError, calibrate_sweep
+from aif_ros.devices.clock import SimulatedClock
+from aif_ros.devices.focal_stack import FocalStack
+from aif_ros.devices.rig import Rig
+from aif_ros.devices.simulated_camera import SimulatedCamera
+from aif_ros.devices.simulated_lens import SimulatedLens
+from aif_ros.focusing import focus_window
+from aif_ros.frame import Window
+from aif_ros.images import Image, to_float, to_gray
+from aif_ros.optics.lens_model import LensModel
+
+WINDOWS = 8
+STARTS = 6
+# Windows are this share of the picture's shorter side, in whole cells of the networks.
+_SHARE, _CELL = 0.2, 64
+
+
+@dataclass(frozen=True)
+class StackRun:
+    """One search in one window of a stack.
+
+    Attributes:
+        window: pixels it looked at.
+        sharpest: lens position of the sharpest slice there, metres.
+        start: where the lens was at first, metres.
+        end: where it was left, metres.
+        images: pictures captured, the first one included.
+        success: whether that is within a slice, or the depth of field, of the sharpest one.
+    """
+
+    window: Window
+    sharpest: float
+    start: float
+    end: float
+    images: int
+    success: bool
+
+
+def calibrated(stack: FocalStack) -> tuple[LensModel, bool]:
+    """Return the lens model that the sweep itself gives, and whether it determines one.
+
+    Where it does not, the model is that of `FocalStack.lens_model`.
+    """
+    suggested = stack.lens_model()
+    slices = (to_float(stack.read(index)) for index in range(len(stack.positions)))
+    try:
+        calibration = calibrate_sweep(slices, list(stack.positions))
+    except UndeterminedError:
+        return suggested, False
+    steps = suggested.metres_per_step
+    return calibration.lens_model(suggested.name, suggested.limits, steps), True
+
+
+def textured_windows(slices: Sequence[Image], count: int = WINDOWS) -> list[tuple[Window, int]]:
+    """Choose windows that do not overlap, the most textured first.
+
+    Args:
+        slices: (H, W) float32, of one stack.
+        count: of windows wanted; there may be fewer.
+
+    Returns:
+        Windows and the index of the slice that is sharpest in each.
+    """
+    height, width = slices[0].shape
+    side = max(_CELL, round(_SHARE * min(height, width) / _CELL) * _CELL)
+    grid = [
+        Window(x, y, side, side)
+        for y in range((height % side) // 2, height - side + 1, side)
+        for x in range((width % side) // 2, width - side + 1, side)
+    ]
+    contrast = np.array([[tenengrad(window.crop(image)) for image in slices] for window in grid])
+    order = np.argsort(-contrast.max(axis=1))[:count]
+    return [(grid[index], int(contrast[index].argmax())) for index in order]
+
+
+def compare_on_stack(
+    stack: FocalStack,
+    lens_model: LensModel,
+    searches: Mapping[str, FocusSearch],
+    progress: Callable[[], None] = lambda: None,
+) -> dict[str, list[StackRun]]:
+    """Let every search focus every window of one stack from every start.
+
+    Args:
+        stack: the recording.
+        lens_model: that the searches were made for.
+        searches: by name.
+        progress: called after each run.
+
+    Raises:
+        DeviceError: a slice cannot be read.
+    """
+    slices = [to_gray(to_float(stack.read(index))) for index in range(len(stack.positions))]
+    windows = textured_windows(slices)
+    starts = stack.positions[np.linspace(0, len(slices) - 1, STARTS).round().astype(int)]
+    runs: dict[str, list[StackRun]] = {name: [] for name in searches}
+    for name, search in searches.items():
+        for window, sharpest in windows:
+            for start in starts:
+                runs[name].append(_run(stack, search, lens_model, window, sharpest, float(start)))
+                progress()
+    return runs
+
+
+def _run(
+    stack: FocalStack,
+    search: FocusSearch,
+    lens_model: LensModel,
+    window: Window,
+    sharpest: int,
+    start: float,
+) -> StackRun:
+    clock = SimulatedClock()
+    lens = SimulatedLens(lens_model, clock, start=start, rests=list(stack.positions))
+    camera = SimulatedCamera(stack, clock, lens)
+    result = focus_window(Rig(camera, lens, clock), search, lens_model, window)
+    end = lens.state().position
+    best = float(stack.positions[sharpest])
+    slices_away = abs(int(np.abs(stack.positions - end).argmin()) - sharpest)
+    within = abs(end - best) <= lens_model.depth_of_field(stack.size[0])
+    return StackRun(window, best, start, end, len(result.looks), slices_away <= 1 or within)
+
+
+def figures(runs: Mapping[str, Sequence[StackRun]]) -> dict[str, dict[str, Any]]:
+    """The figures of each search on one stack, ready for JSON."""
+    return {
+        name: {
+            "runs": len(done),
+            "success_rate": float(np.mean([run.success for run in done])),
+            "images_mean": float(np.mean([run.images for run in done])),
+        }
+        for name, done in runs.items()
+    }

@@ -12,21 +12,23 @@ from aif_ros.autofocus.window_posterior import WindowPosterior
 from aif_ros.images import Image
 from aif_ros.optics.lens_model import LensModel
 
-# Probability within the depth of field from which on the search has arrived, ...
-_ARRIVED = 0.96
+# Probability within the depth of field from which on the search is sure of it, ...
+_SURE = 0.93
 # ... if it has looked this near, in half depths of field, ...
-_SEEN = 3.0
+_SEEN = 1.5
 # ... and from which on a position is worth going to as focus itself, not only to learn more.
-_WORTH = 0.4
-# The networks know well what they see in windows of this side, pixels. In smaller ones, and before
-# lenses that cannot reach focus exactly, arrival needs proof: such an answer of the discriminator,
-# or contrasts lower by this factor on either side, no farther than so many half depths of field.
-_WELL_SEEN = 256
-_PROOF = 0.9
+_WORTH = 0.25
+# It has arrived if the discriminator is as sure as this at the look of highest contrast. Elsewhere,
+# as in soft pictures, contrasts must be lower by this factor on either side, no farther than so
+# many half depths of field; that proof is looked for so many of them away.
+_IN_FOCUS = 0.9
 _LOWER = 1.05
 _NEXT_TO = 3.0
-# Where such proof is looked for, in half depths of field from the look of highest contrast.
-_BESIDE = 2.0
+_BESIDE = 1.5
+# Looks nearer than this, in half depths of field, show the same; nor do motors rest between steps.
+_SAME = 0.5
+_SAME_STEPS = 0.75
+# More looks than this a search that is any good does not need.
 _MOST_LOOKS = 16
 # After so many looks that show nothing there is nothing to see.
 _MOST_BLIND_LOOKS = 6
@@ -80,10 +82,10 @@ class NeuralSearch:
         self._contrasts: list[float] = []
         self._in_focus: list[float] = []
         self._start = position
-        step, reach = self._lens_model.metres_per_step, self._lens_model.depth_of_field(image_width)
-        self._exact = step <= reach
         # A lens of few resting places gets no nearer to focus than half the way between two.
-        self._depth_of_field = max(reach, 0.6 * step)
+        self._depth_of_field = max(
+            self._lens_model.depth_of_field(image_width), 0.6 * self._lens_model.metres_per_step
+        )
         self.posterior = WindowPosterior(
             (low, high),
             self._lens_model.blur_gain(image_width),
@@ -99,7 +101,6 @@ class NeuralSearch:
         """
         blur = self._estimator.estimate_patch(patch)
         contrast = tenengrad(patch)
-        self._well_seen = self._exact and min(patch.shape[:2]) >= _WELL_SEEN
         self.looks.append(Look(position, blur.radius))
         self._contrasts.append(contrast)
         self._in_focus.append(blur.in_focus)
@@ -107,55 +108,51 @@ class NeuralSearch:
         return self._decide()
 
     def _decide(self) -> Decision:
-        looked = np.array([look.position for look in self.looks])
         blind = not any(np.isfinite(look.score) for look in self.looks)
-        mass = self.posterior.mass_within(0.9 * self._depth_of_field)
-        focus = float(self.posterior.positions[_middle_of_best(mass)])
-        distance = float(np.abs(looked - focus).min())
-        if not blind and mass.max() >= _ARRIVED and distance <= _SEEN * self._depth_of_field:
-            unproven = self._unproven()
-            if unproven is None:
-                reason = "all looks agree that it is sharpest here"
-                return Decision(self._end(focus), True, True, reason)
-            return Decision(unproven, False, None, "making sure that it is not sharper beside")
         if blind and len(self.looks) >= _MOST_BLIND_LOOKS:
             reason = "nothing to focus on: no look shows any texture"
             return Decision(self._start, True, False, reason)
+        looked = np.array([look.position for look in self.looks])
+        mass = self.posterior.mass_within(0.9 * self._depth_of_field)
+        focus = float(self.posterior.positions[_middle_of_best(mass)])
+        distance = float(np.abs(looked - focus).min())
         target: float | None
-        if len(self.looks) >= _MOST_LOOKS:
-            target = None
+        if not blind and mass.max() >= _SURE and distance <= _SEEN * self._depth_of_field:
+            target, reason = self._unproven(), "making sure that it is not sharper beside"
+            if target is None:
+                reason = "all looks agree that it is sharpest here"
+                return Decision(self._end(focus), True, True, reason)
         elif mass.max() >= _WORTH and distance > self._depth_of_field:
-            return Decision(focus, False, None, "going where the looks agree that focus is")
+            target, reason = focus, "going where the looks agree that focus is"
         else:
             target = self.posterior.most_informative(looked)
-        if target is None:
+            reason = "looking from where most can be learnt"
+        if target is None or len(self.looks) >= _MOST_LOOKS:
             reason = f"not certain after {len(self.looks)} looks: the one of highest contrast"
-            return Decision(self._best().position, True, False, reason)
-        return Decision(target, False, None, "looking from where most can be learnt")
+            return Decision(self.looks[self._best].position, True, False, reason)
+        return Decision(target, False, None, reason)
 
-    def _best(self) -> Look:
-        return self.looks[int(np.argmax(self._contrasts))]
-
-    def _proven(self) -> bool:
-        """Whether the networks alone may say that the look of highest contrast is near focus."""
-        return self._well_seen or self._in_focus[int(np.argmax(self._contrasts))] >= _PROOF
+    @property
+    def _best(self) -> int:
+        """Index of the look of highest contrast."""
+        return int(np.argmax(self._contrasts))
 
     def _unproven(self) -> float | None:
         """Where to look for proof that focus is at the look of highest contrast; None if it is."""
-        if self._proven():
+        if self._in_focus[self._best] >= _IN_FOCUS:
             return None
         low, high = self.posterior.positions[[0, -1]]
-        below, above = self._flanks()
-        for flank, side in ((below, -_BESIDE), (above, _BESIDE)):
-            target = self._best().position + side * self._depth_of_field
-            nearest = min(abs(look.position - target) for look in self.looks)
-            if flank is None and low <= target <= high and nearest > 0.5 * self._depth_of_field:
-                return float(target)
+        same = max(_SAME * self._depth_of_field, _SAME_STEPS * self._lens_model.metres_per_step)
+        for flank, side in zip(self._flanks(), (-_BESIDE, _BESIDE), strict=True):
+            beside = self.looks[self._best].position + side * self._depth_of_field
+            target = float(np.clip(beside, low, high))
+            if flank is None and min(abs(look.position - target) for look in self.looks) > same:
+                return target
         return None
 
     def _flanks(self) -> tuple[int | None, int | None]:
         """The looks of clearly lower contrast next below and above the one of the highest."""
-        best = int(np.argmax(self._contrasts))
+        best = self._best
         found: list[int | None] = []
         for side in (-1, 1):
             offsets = {
@@ -169,13 +166,12 @@ class NeuralSearch:
 
     def _end(self, focus: float) -> float:
         """Where to stay, metres: the networks' answer, or what the contrasts prove."""
-        below, above = self._flanks()
-        if self._proven():
+        if self._in_focus[self._best] >= _IN_FOCUS:
             return focus
-        if below is not None and above is not None:
-            return self._peak(below, int(np.argmax(self._contrasts)), above)
-        best = self._best().position
-        return focus if abs(focus - best) <= self._depth_of_field else best
+        below, above = self._flanks()
+        if below is None or above is None:
+            return self.looks[self._best].position
+        return self._peak(below, self._best, above)
 
     def _peak(self, below: int, best: int, above: int) -> float:
         """Where a parabola through the logarithms of three contrasts is highest, metres."""

@@ -94,14 +94,48 @@ def test_nothing_to_see_returns_to_the_start():
     assert len(looks) <= 16
 
 
-def test_ends_in_focus_though_the_discriminator_never_agrees():
-    class Doubter(Reader):
-        def estimate_patch(self, image):
-            blur = super().estimate_patch(image)
-            return PatchBlur(blur.radius, blur.uncertainty, 0.1, RADII, blur.probabilities)
+class Doubter(Reader):
+    """Its discriminator never agrees, as before soft pictures."""
 
-    decision, _ = focus(Doubter(), LENS, 0.45e-3, 0.6e-3)
+    def estimate_patch(self, image):
+        blur = super().estimate_patch(image)
+        return PatchBlur(blur.radius, blur.uncertainty, 0.1, RADII, blur.probabilities)
+
+
+def test_where_the_discriminator_never_agrees_it_looks_on_either_side():
+    decision, looks = focus(Doubter(), LENS, 0.45e-3, 0.6e-3)
+    assert decision.focused
     assert abs(decision.position - 0.6e-3) <= LENS.depth_of_field(WIDTH)
+    positions = [look.position for look in looks]
+    assert min(positions) < 0.6e-3 < max(positions)
+    assert len(looks) > len(focus(Reader(), LENS, 0.45e-3, 0.6e-3)[1])
+
+
+@pytest.mark.parametrize("peak", [0.0, 1e-3])
+def test_a_limit_is_the_end_of_what_must_be_looked_at(peak):
+    decision, looks = focus(Doubter(), LENS, 0.45e-3, peak)
+    assert decision.focused
+    assert abs(decision.position - peak) <= LENS.depth_of_field(WIDTH)
+    assert len(looks) <= 6
+
+
+@pytest.mark.parametrize("start", range(7))
+@pytest.mark.parametrize("peak", range(7))
+def test_a_lens_of_few_resting_places_comes_to_the_best(start, peak):
+    # Far more than a depth of field apart; it always rests at the nearest.
+    step = 1.5e-4
+    coarse = LensModel("coarse", step, (-0.5 * step, 6.5 * step), 35000.0, 3840)
+    search = NeuralSearch(coarse, reader := Doubter())
+    search.begin(start * step, coarse.limits, WIDTH)
+    place = start
+    for _ in range(20):
+        reader.radius = abs(coarse.blur_radius(place * step, peak * step, WIDTH))
+        decision = search.look(seen(reader.radius), place * step)
+        place = min(max(round(decision.position / step), 0), 6)
+        if decision.done:
+            break
+    assert decision.done
+    assert place == peak
 
 
 def test_never_ends_blurrier_than_it_began():

@@ -8,6 +8,7 @@ they scatter tells how sure the result is.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,7 +119,7 @@ def calibrate_pair(focused: Image, defocused: Image, travel: float) -> LensCalib
     for index, place in enumerate(_windows(first.shape)):
         if tenengrad(first[place]) < _LEAST_TEXTURE:
             continue
-        radius = blur_between(first, second, place)
+        radius = WindowBlurs(first, place).radius(second)
         if radius is not None:
             matches.append(Match(index, travel, radius))
     slopes = np.array([match.radius / abs(match.travel) for match in matches])
@@ -176,38 +177,64 @@ def calibrate_sweep(slices: Iterable[Image], positions: Sequence[float]) -> Lens
     )
 
 
-def blur_between(focused: Image, defocused: Image, place: tuple[slice, slice]) -> float | None:
-    """Blur radius, pixels, that turns the one image into the other within a window.
+class WindowBlurs:
+    """One window of a focused photograph, blurred by every radius that is tried.
 
     Args:
         focused: (H, W) float32 in [0, 1].
-        defocused: the same, registered to it.
         place: rows and columns of the window.
-
-    Returns:
-        The radius, or None where no radius makes them match.
     """
-    rows, columns = place
-    margin = int(_RADII[-1])
-    inner = (
-        slice(margin, margin + rows.stop - rows.start),
-        slice(margin, margin + columns.stop - columns.start),
-    )
-    light = np.pad(focused, margin, mode="reflect")[
-        rows.start : rows.stop + 2 * margin, columns.start : columns.stop + 2 * margin
-    ]
-    shape = tuple(fft.next_fast_len(side, real=True) for side in light.shape)
-    spectrum = fft.rfft2(np.power(light, np.float32(DISPLAY_GAMMA)), s=shape)
-    seen = np.power(defocused[place], np.float32(DISPLAY_GAMMA))
-    scores = []
-    for radius in _RADII:
-        transfer = Aperture().transfer_function(float(radius), (shape[0], shape[1]))
-        blurred = fft.irfft2(spectrum * transfer, s=shape)[inner]
-        scores.append(np.corrcoef(blurred.ravel(), seen.ravel())[0, 1])
-    best = int(np.nanargmax(scores)) if np.isfinite(scores).any() else 0
-    if not scores[best] > _LEAST_CORRELATION or best == len(_RADII) - 1:
-        return None
-    return _peak(_RADII, np.asarray(scores), best)
+
+    def __init__(self, focused: Image, place: tuple[slice, slice]) -> None:
+        rows, columns = place
+        margin = int(_RADII[-1])
+        inner = (
+            slice(margin, margin + rows.stop - rows.start),
+            slice(margin, margin + columns.stop - columns.start),
+        )
+        light = np.pad(focused, margin, mode="reflect")[
+            rows.start : rows.stop + 2 * margin, columns.start : columns.stop + 2 * margin
+        ]
+        shape = tuple(fft.next_fast_len(side, real=True) for side in light.shape)
+        spectrum = fft.rfft2(np.power(light, np.float32(DISPLAY_GAMMA)), s=shape)
+        self._place = place
+        self._blurred = np.stack(
+            [
+                _standardised(
+                    fft.irfft2(spectrum * _transfer(float(radius), shape), s=shape)[inner]
+                )
+                for radius in _RADII
+            ]
+        )
+
+    def radius(self, defocused: Image) -> float | None:
+        """Blur radius, pixels, that turns the focused photograph into another within the window.
+
+        Args:
+            defocused: (H, W) float32 in [0, 1], registered to the focused one.
+
+        Returns:
+            The radius, or None where no radius makes them match.
+        """
+        seen = np.power(defocused[self._place], np.float32(DISPLAY_GAMMA))
+        scores = np.asarray(self._blurred @ _standardised(seen), dtype=np.float64)
+        best = int(scores.argmax())
+        if not scores[best] > _LEAST_CORRELATION or best == len(_RADII) - 1:
+            return None
+        return _peak(_RADII, scores, best)
+
+
+@lru_cache(maxsize=4 * len(_RADII))
+def _transfer(radius: float, shape: tuple[int, int]) -> NDArray[np.floating]:
+    return Aperture().transfer_function(radius, shape)
+
+
+def _standardised(window: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Pixels less their mean, of unit length: dot products are correlations; 0 if all are alike."""
+    values = window.ravel().astype(np.float64)
+    values -= values.mean()
+    length = float(np.linalg.norm(values))
+    return (values / length if length > 0 else values).astype(np.float32)
 
 
 def _follow(
@@ -225,10 +252,11 @@ def _follow(
         return None
     # Signed radii lie on one line through focus, whose slope is wanted.
     signed, where = [], []
+    blurs = WindowBlurs(stack[sharpest], place)
     for index, position in enumerate(positions):
         if index == sharpest:
             continue
-        radius = blur_between(stack[sharpest], stack[index], place)
+        radius = blurs.radius(stack[index])
         if radius is not None and _LEAST_RADIUS <= radius <= _LARGEST_RADIUS:
             signed.append(radius if index > sharpest else -radius)
             where.append(position)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from aif_ros.calibration import UndeterminedError, blur_between, calibrate_pair, calibrate_sweep
+from aif_ros.calibration import UndeterminedError, WindowBlurs, calibrate_pair, calibrate_sweep
 from aif_ros.images import to_float
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.optics.render import Sensor, render
@@ -55,7 +55,7 @@ def test_blur_between(radius):
     lens = LensModel("still", 1e-6, (0.0, 1e-3), 20e3, 320)
     view = SceneView(PICTURE, np.zeros(SIZE[::-1], np.float32))
     blurred = render(view, lens, radius / 20e3)[..., 1]
-    assert blur_between(sharp, blurred, place) == pytest.approx(radius, rel=0.05)
+    assert WindowBlurs(sharp, place).radius(blurred) == pytest.approx(radius, rel=0.05)
 
 
 class TestUndetermined:

@@ -28,10 +28,15 @@ _BESIDE = 1.5
 # Looks nearer than this, in half depths of field, show the same; nor do motors rest between steps.
 _SAME = 0.5
 _SAME_STEPS = 0.75
+# A lens that rests in so few places, farther apart than its depth of field, looks from all: of two
+# things in a window, each is invisible where the other is in focus.
+_FEW_PLACES = 8
 # More looks than this a search that is any good does not need.
 _MOST_LOOKS = 16
-# After so many looks that show nothing there is nothing to see.
+# There is nothing to see if so many looks tell the networks nothing, and if their contrasts are
+# within this factor of each other, as those of noise are.
 _MOST_BLIND_LOOKS = 6
+_SAME_CONTRAST = 1.15
 
 
 class PatchEstimator(Protocol):
@@ -82,10 +87,11 @@ class NeuralSearch:
         self._contrasts: list[float] = []
         self._in_focus: list[float] = []
         self._start = position
+        step, reach = self._lens_model.metres_per_step, self._lens_model.depth_of_field(image_width)
         # A lens of few resting places gets no nearer to focus than half the way between two.
-        self._depth_of_field = max(
-            self._lens_model.depth_of_field(image_width), 0.6 * self._lens_model.metres_per_step
-        )
+        self._depth_of_field = max(reach, 0.6 * step)
+        self._few_places = reach < step and high - low <= _FEW_PLACES * step
+        self._same = max(_SAME * self._depth_of_field, _SAME_STEPS * step)
         self.posterior = WindowPosterior(
             (low, high),
             self._lens_model.blur_gain(image_width),
@@ -108,7 +114,9 @@ class NeuralSearch:
         return self._decide()
 
     def _decide(self) -> Decision:
-        blind = not any(np.isfinite(look.score) for look in self.looks)
+        blind = not any(np.isfinite(look.score) for look in self.looks) and (
+            max(self._contrasts) <= _SAME_CONTRAST * min(self._contrasts)
+        )
         if blind and len(self.looks) >= _MOST_BLIND_LOOKS:
             reason = "nothing to focus on: no look shows any texture"
             return Decision(self._start, True, False, reason)
@@ -125,7 +133,7 @@ class NeuralSearch:
         elif mass.max() >= _WORTH and distance > self._depth_of_field:
             target, reason = focus, "going where the looks agree that focus is"
         else:
-            target = self.posterior.most_informative(looked)
+            target = self.posterior.most_informative(looked, self._same)
             reason = "looking from where most can be learnt"
         if target is None or len(self.looks) >= _MOST_LOOKS:
             reason = f"not certain after {len(self.looks)} looks: the one of highest contrast"
@@ -139,14 +147,19 @@ class NeuralSearch:
 
     def _unproven(self) -> float | None:
         """Where to look for proof that focus is at the look of highest contrast; None if it is."""
+        if self._few_places:
+            looked = np.array([look.position for look in self.looks])
+            return self.posterior.most_informative(looked, self._same)
         if self._in_focus[self._best] >= _IN_FOCUS:
             return None
         low, high = self.posterior.positions[[0, -1]]
-        same = max(_SAME * self._depth_of_field, _SAME_STEPS * self._lens_model.metres_per_step)
         for flank, side in zip(self._flanks(), (-_BESIDE, _BESIDE), strict=True):
             beside = self.looks[self._best].position + side * self._depth_of_field
             target = float(np.clip(beside, low, high))
-            if flank is None and min(abs(look.position - target) for look in self.looks) > same:
+            if (
+                flank is None
+                and min(abs(look.position - target) for look in self.looks) > self._same
+            ):
                 return target
         return None
 

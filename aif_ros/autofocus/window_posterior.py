@@ -118,13 +118,14 @@ class WindowPosterior:
         upper = np.minimum(index + reach + 1, len(index))
         return np.asarray(total[upper] - total[np.maximum(index - reach, 0)])
 
-    def most_informative(self, looked: NDArray[np.float64]) -> float | None:
+    def most_informative(self, looked: NDArray[np.float64], apart: float) -> float | None:
         """Position, metres, from which the next look is expected to tell most.
 
         What it tells is the entropy of what it could show; it may also show focus itself.
 
         Args:
-            looked: positions of earlier looks, metres, which would show the same again.
+            looked: positions of earlier looks, metres.
+            apart: distance from them, metres, within which the same would show again.
 
         Returns:
             The position, or None where everything has been looked at.
@@ -132,7 +133,7 @@ class WindowPosterior:
         stride = max(4, -(-len(self.positions) // _MOST_CANDIDATES))
         near = self.mass_within(self._depth_of_field)[::stride]
         candidates = self.positions[::stride]
-        new = np.abs(candidates[:, None] - looked).min(axis=1) > 0.8 * self._depth_of_field
+        new = np.abs(candidates[:, None] - looked).min(axis=1) > apart
         if not new.any():
             return None
         candidates, near = candidates[new], near[new]

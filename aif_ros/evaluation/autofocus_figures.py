@@ -1,4 +1,4 @@
-"""The picture of an autofocus comparison."""
+"""The pictures of autofocus comparisons."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,6 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from aif_ros.evaluation.autofocus import Run
+from aif_ros.evaluation.stack_autofocus import StackRun
 
 _MOST_IMAGES = 30
 
@@ -39,7 +40,41 @@ def save_figure(runs: Mapping[str, Sequence[Run]], folder: Path) -> Path:
         axis.set_xlim(1, _MOST_IMAGES)
         axis.grid(alpha=0.3)
         axis.legend()
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "autofocus.png"
+    return _save(figure, folder / "autofocus.png")
+
+
+def save_stacks_figure(runs: Mapping[str, Mapping[str, Sequence[StackRun]]], folder: Path) -> Path:
+    """Draw how often each search succeeds on each stack, and how many pictures it captures.
+
+    Args:
+        runs: of each stack, by name, of each search, by name.
+        folder: where `autofocus_stacks.png` is written; made if missing.
+
+    Returns:
+        The file.
+    """
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    success_axis, images_axis = figure.subplots(1, 2)
+    searches = list(next(iter(runs.values())))
+    places = np.arange(len(runs))
+    width = 0.8 / len(searches)
+    for number, name in enumerate(searches):
+        at = places + (number - (len(searches) - 1) / 2) * width
+        done = [methods[name] for methods in runs.values()]
+        success = [float(np.mean([run.success for run in each])) for each in done]
+        images = [float(np.mean([run.images for run in each])) for each in done]
+        success_axis.bar(at, success, width, label=name)
+        images_axis.bar(at, images, width, label=name)
+    success_axis.set(ylabel="runs ended in focus", ylim=(0, 1.02))
+    images_axis.set(ylabel="pictures captured, mean")
+    for axis in (success_axis, images_axis):
+        axis.set_xticks(places, list(runs))
+        axis.grid(axis="y", alpha=0.3)
+    images_axis.legend()
+    return _save(figure, folder / "autofocus_stacks.png")
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
     FigureCanvasAgg(figure).print_png(str(path))
     return path

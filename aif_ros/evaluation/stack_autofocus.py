@@ -20,7 +20,7 @@ from aif_ros.devices.simulated_camera import SimulatedCamera
 from aif_ros.devices.simulated_lens import SimulatedLens
 from aif_ros.focusing import focus_window
 from aif_ros.frame import Window
-from aif_ros.images import Image, to_float, to_gray
+from aif_ros.images import Image, ImageError, to_float, to_gray
 from aif_ros.optics.lens_model import LensModel
 
 WINDOWS = 8
@@ -74,8 +74,13 @@ def textured_windows(slices: Sequence[Image], count: int = WINDOWS) -> list[tupl
 
     Returns:
         Windows and the index of the slice that is sharpest in each.
+
+    Raises:
+        ImageError: the slices are smaller than a window.
     """
     height, width = slices[0].shape
+    if min(height, width) < _CELL:
+        raise ImageError(f"slices must be at least {_CELL} px high and wide, not {width}x{height}")
     side = max(_CELL, round(_SHARE * min(height, width) / _CELL) * _CELL)
     grid = [
         Window(x, y, side, side)
@@ -103,6 +108,7 @@ def compare_on_stack(
 
     Raises:
         DeviceError: a slice cannot be read.
+        ImageError: the slices are smaller than a window.
     """
     slices = [to_gray(to_float(stack.read(index))) for index in range(len(stack.positions))]
     windows = textured_windows(slices)
@@ -135,13 +141,13 @@ def _run(
     return StackRun(window, best, start, end, len(result.looks), slices_away <= 1 or within)
 
 
-def figures(runs: Mapping[str, Sequence[StackRun]]) -> dict[str, dict[str, Any]]:
-    """The figures of each search on one stack, ready for JSON."""
+def figures(runs: Sequence[StackRun]) -> dict[str, Any]:
+    """The figures of one search, ready for JSON."""
+    images = np.array([run.images for run in runs])
     return {
-        name: {
-            "runs": len(done),
-            "success_rate": float(np.mean([run.success for run in done])),
-            "images_mean": float(np.mean([run.images for run in done])),
-        }
-        for name, done in runs.items()
+        "runs": len(runs),
+        "success_rate": float(np.mean([run.success for run in runs])),
+        "images_mean": float(images.mean()),
+        "images_median": float(np.median(images)),
+        "images_p95": float(np.percentile(images, 95)),
     }

@@ -87,11 +87,26 @@ def test_last_known_focus_tells_the_side():
 
 
 def test_nothing_to_see_returns_to_the_start():
-    decision, looks = focus(Reader(blind=True), LENS, 0.4e-3, 0.9e-3)
+    search = NeuralSearch(LENS, Reader(blind=True))
+    search.begin(0.4e-3, LENS.limits, WIDTH)
+    random = np.random.default_rng(0)
+    position = 0.4e-3
+    for _ in range(16):
+        noise = 0.5 + 0.01 * random.standard_normal((128, 128)).astype(np.float32)
+        decision = search.look(noise, position)
+        if decision.done:
+            break
+        position = decision.position
+    assert decision.done
     assert not decision.focused
     assert decision.position == 0.4e-3
     assert "nothing to focus on" in decision.reason
-    assert len(looks) <= 16
+
+
+def test_where_the_networks_see_nothing_contrast_leads():
+    decision, _ = focus(Reader(blind=True), LENS, 0.4e-3, 0.55e-3)
+    assert decision.focused
+    assert abs(decision.position - 0.55e-3) <= LENS.depth_of_field(WIDTH)
 
 
 class Doubter(Reader):
@@ -119,23 +134,37 @@ def test_a_limit_is_the_end_of_what_must_be_looked_at(peak):
     assert len(looks) <= 6
 
 
+COARSE = LensModel("coarse", 1.5e-4, (-0.75e-4, 9.75e-4), 35000.0, 3840)
+
+
+def focus_coarsely(reader, start, contrast):
+    """Where the coarse lens, which rests at 7 places only, is left; `contrast` is of each place."""
+    search = NeuralSearch(COARSE, reader)
+    search.begin(start * 1.5e-4, COARSE.limits, WIDTH)
+    place = start
+    for _ in range(20):
+        radius, factor = contrast(place)
+        reader.radius = radius
+        decision = search.look(factor * seen(radius), place * 1.5e-4)
+        place = min(max(round(decision.position / 1.5e-4), 0), 6)
+        if decision.done:
+            return place
+    raise AssertionError("the search did not end")
+
+
 @pytest.mark.parametrize("start", range(7))
 @pytest.mark.parametrize("peak", range(7))
 def test_a_lens_of_few_resting_places_comes_to_the_best(start, peak):
-    # Far more than a depth of field apart; it always rests at the nearest.
-    step = 1.5e-4
-    coarse = LensModel("coarse", step, (-0.5 * step, 6.5 * step), 35000.0, 3840)
-    search = NeuralSearch(coarse, reader := Doubter())
-    search.begin(start * step, coarse.limits, WIDTH)
-    place = start
-    for _ in range(20):
-        reader.radius = abs(coarse.blur_radius(place * step, peak * step, WIDTH))
-        decision = search.look(seen(reader.radius), place * step)
-        place = min(max(round(decision.position / step), 0), 6)
-        if decision.done:
-            break
-    assert decision.done
-    assert place == peak
+    assert focus_coarsely(Doubter(), start, lambda place: (5.25 * abs(place - peak), 1.0)) == peak
+
+
+@pytest.mark.parametrize("start", range(7))
+def test_of_two_things_it_takes_the_one_of_higher_contrast(start):
+    def contrast(place):
+        weak, strong = 5.25 * abs(place - 1), 5.25 * abs(place - 5)
+        return (weak, 0.5) if place < 3 else (strong, 1.0)
+
+    assert focus_coarsely(Reader(), start, contrast) == 5
 
 
 def test_never_ends_blurrier_than_it_began():

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     if unknown:
         raise CommandError(f"no search {', '.join(unknown)}: choose from {', '.join(SEARCHES)}")
     if args.stacks is not None:
-        return _on_stacks(args.stacks, names, args.json)
+        return _on_stacks(args, names)
     lens = evaluation.paper_lens(args.range_steps)
     searches = {name: make_search(name, lens) for name in names}
     known = _trained_on() if "neural" in names else frozenset()
@@ -109,46 +109,55 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _on_stacks(folder: Path, names: list[str], json: str | None) -> int:
-    import numpy as np
+def _on_stacks(args: argparse.Namespace, names: list[str]) -> int:
     from tqdm import tqdm
 
     from aif_ros.autofocus.searches import make_search
     from aif_ros.devices.focal_stack import FocalStack, is_focal_stack
     from aif_ros.evaluation import stack_autofocus as evaluation
+    from aif_ros.evaluation.autofocus_figures import save_stacks_figure
 
-    stacks = sorted(path for path in folder.glob("*") if is_focal_stack(path))
-    if not stacks:
+    folder: Path = args.stacks
+    paths = sorted(path for path in (folder, *folder.glob("*")) if is_focal_stack(path))
+    if not paths:
         raise CommandError(f"there is no focal stack (a folder of numbered pictures) in {folder}")
-    most = evaluation.WINDOWS * evaluation.STARTS * len(names) * len(stacks)
-    table: dict[str, dict[str, Any]] = {}
+    runs: dict[str, dict[str, list[evaluation.StackRun]]] = {}
+    stacks: dict[str, dict[str, Any]] = {}
+    most = evaluation.WINDOWS * evaluation.STARTS * len(names) * len(paths)
     with tqdm(total=most, unit="run") as bar:
-        for path in stacks:
+        for path in paths:
             bar.set_description(path.name)
             stack = FocalStack(path)
             lens, determined = evaluation.calibrated(stack)
             searches = {name: make_search(name, lens) for name in names}
-            runs = evaluation.compare_on_stack(stack, lens, searches, bar.update)
-            table[path.name] = {
+            done = evaluation.compare_on_stack(stack, lens, searches, bar.update)
+            runs[path.name] = done
+            stacks[path.name] = {
                 "slices": len(stack.positions),
                 "calibrated": determined,
                 "px_per_slice": lens.blur_gain(stack.size[0]) * lens.metres_per_step,
-                "methods": evaluation.figures(runs),
+                "methods": {name: evaluation.figures(each) for name, each in done.items()},
             }
-    print(f"\n{'stack':20}{'px/slice':>9}   {'search':12}{'images':>8}{'success':>9}")
-    for stack_name, row in table.items():
-        for name, figures in row["methods"].items():
-            print(
-                f"{stack_name:20}{row['px_per_slice']:9.2f}   {name:12}"
-                f"{figures['images_mean']:8.2f}{figures['success_rate']:9.1%}"
-            )
-    mean = {
-        name: float(np.mean([row["methods"][name]["success_rate"] for row in table.values()]))
+    together = {
+        name: evaluation.figures([run for done in runs.values() for run in done[name]])
         for name in names
     }
-    print("mean success  " + "  ".join(f"{name} {share:.1%}" for name, share in mean.items()))
-    setup = {"windows": evaluation.WINDOWS, "starts": evaluation.STARTS}
-    write_json({"stacks": table, "success_rate": mean, "setup": setup}, json)
+    print(f"\n{'stack':20}{'px/slice':>9}   {'search':12}{'runs':>6}{'images':>8}{'success':>9}")
+    rows = [(name, f"{row['px_per_slice']:.2f}", row["methods"]) for name, row in stacks.items()]
+    for stack_name, blur, methods in [*rows, ("all", "", together)]:
+        for name, row in methods.items():
+            print(
+                f"{stack_name:20}{blur:>9}   {name:12}"
+                f"{row['runs']:6}{row['images_mean']:8.2f}{row['success_rate']:9.1%}"
+            )
+    if args.save is not None:
+        print(save_stacks_figure(runs, args.save))
+    setup = {
+        "windows": evaluation.WINDOWS,
+        "starts": evaluation.STARTS,
+        "success": "ends within a slice, or the depth of field, of the sharpest slice",
+    }
+    write_json({"stacks": stacks, "methods": together, "setup": setup}, args.json)
     return 0
 
 

@@ -50,24 +50,38 @@ def focus_window(
         state = rig.move_to(min(max(target, low), high))
     frame = _still_frame(rig)
     window = window or Window.centred(frame.size, window_size)
-    tolerance = max(
-        _TOLERANCE * lens_model.depth_of_field(frame.size[0]), 0.75 * lens_model.metres_per_step
-    )
     search.begin(state.position, (low, high), frame.size[0])
     while True:
         decision = search.look(to_float(window.crop(frame.image)), frame.position)
         on_look(frame)
+        state = rig.move_to(decision.position)
+        check_arrival(lens_model, decision.position, state.position, frame.size[0])
         if decision.done:
-            rig.move_to(decision.position)
             focused = bool(decision.focused)
             return FocusRun(decision.position, focused, decision.reason, list(search.looks))
-        state = rig.move_to(decision.position)
-        if abs(state.position - decision.position) > tolerance:
-            raise DeviceError(
-                f"the lens was sent to {decision.position:.6f} m but rests at "
-                f"{state.position:.6f} m: see that nothing blocks it and that its limits are right"
-            )
         frame = _still_frame(rig)
+
+
+def check_arrival(lens_model: LensModel, target: float, position: float, image_width: int) -> None:
+    """See that a lens rests where it was sent.
+
+    Args:
+        lens_model: of the lens.
+        target: where it was sent, metres.
+        position: where it says it rests, metres.
+        image_width: of the camera's images, pixels.
+
+    Raises:
+        DeviceError: it rests elsewhere.
+    """
+    tolerance = max(
+        _TOLERANCE * lens_model.depth_of_field(image_width), 0.75 * lens_model.metres_per_step
+    )
+    if not abs(position - target) <= tolerance:
+        raise DeviceError(
+            f"the lens was sent to {target:.6f} m but rests at {position:.6f} m: see that nothing "
+            "blocks it and that its limits are right"
+        )
 
 
 def _still_frame(rig: Rig) -> Frame:

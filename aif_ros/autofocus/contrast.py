@@ -50,7 +50,7 @@ class ContrastSearch(ABC):
         if target is not None:
             return Decision(target, False, None, "looking for higher contrast")
         scores = [look.score for look in self.looks]
-        if max(scores) < _LEAST_CONTRAST * min(scores):
+        if max(scores) <= _LEAST_CONTRAST * min(scores):
             reason = "nothing to focus on: the contrast is the same everywhere"
             return Decision(self._start, True, False, reason)
         return Decision(self.best.position, True, True, "highest contrast of all looks")

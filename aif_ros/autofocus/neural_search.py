@@ -117,9 +117,6 @@ class NeuralSearch:
         blind = not any(np.isfinite(look.score) for look in self.looks) and (
             max(self._contrasts) <= _SAME_CONTRAST * min(self._contrasts)
         )
-        if blind and len(self.looks) >= _MOST_BLIND_LOOKS:
-            reason = "nothing to focus on: no look shows any texture"
-            return Decision(self._start, True, False, reason)
         looked = np.array([look.position for look in self.looks])
         mass = self.posterior.mass_within(0.9 * self._depth_of_field)
         focus = float(self.posterior.positions[_middle_of_best(mass)])
@@ -135,7 +132,10 @@ class NeuralSearch:
         else:
             target = self.posterior.most_informative(looked, self._same)
             reason = "looking from where most can be learnt"
-        if target is None or len(self.looks) >= _MOST_LOOKS:
+        if target is None or len(self.looks) >= (_MOST_BLIND_LOOKS if blind else _MOST_LOOKS):
+            if blind:
+                reason = "nothing to focus on: no look shows any texture"
+                return Decision(self._start, True, False, reason)
             reason = f"not certain after {len(self.looks)} looks: the one of highest contrast"
             return Decision(self.looks[self._best].position, True, False, reason)
         return Decision(target, False, None, reason)

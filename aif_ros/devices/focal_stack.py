@@ -78,10 +78,12 @@ class FocalStack:
         which is how a careful photographer spaces them, so that a sweep shows every slice.
         `calibrate` estimates the true figure. Breathing is unknown and taken as none.
         """
-        pitch = float(np.diff(self.positions).min())
+        gaps = np.diff(self.positions)
+        pitch = float(gaps.min())
         return LensModel(
             name=f"focal stack {self.name}",
-            metres_per_step=pitch,
+            # It may come to rest as far from where it is sent as the widest gap demands.
+            metres_per_step=float(gaps.max()),
             # Every slice serves half a pitch either side of it, the outermost ones too.
             limits=(float(self.positions[0] - pitch / 2), float(self.positions[-1] + pitch / 2)),
             blur_per_metre=2.0 / pitch,

@@ -1,5 +1,7 @@
 """A camera and the lens before it, working together."""
 
+import math
+
 from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import Camera, DeviceError, FocusLens
 from aif_ros.devices.timeline import LensTimeline
@@ -80,5 +82,7 @@ class Rig:
 
     def _look(self) -> LensState:
         state = self._lens.state()
+        if not math.isfinite(state.position):
+            raise DeviceError(f"the lens reports {state.position} as its position")
         self._timeline.add(state)
         return state

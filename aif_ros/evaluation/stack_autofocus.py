@@ -25,6 +25,8 @@ from aif_ros.optics.lens_model import LensModel
 
 WINDOWS = 8
 STARTS = 6
+# In a window that comes into focus the contrast rises by this factor.
+_RISE = 1.5
 # Windows are this share of the picture's shorter side, in whole cells of the networks.
 _SHARE, _CELL = 0.2, 64
 
@@ -76,7 +78,7 @@ def textured_windows(slices: Sequence[Image], count: int = WINDOWS) -> list[tupl
         Windows and the index of the slice that is sharpest in each.
 
     Raises:
-        ImageError: the slices are smaller than a window.
+        ImageError: the slices are smaller than a window, or nothing in them comes into focus.
     """
     height, width = slices[0].shape
     if min(height, width) < _CELL:
@@ -88,7 +90,11 @@ def textured_windows(slices: Sequence[Image], count: int = WINDOWS) -> list[tupl
         for x in range((width % side) // 2, width - side + 1, side)
     ]
     contrast = np.array([[tenengrad(window.crop(image)) for image in slices] for window in grid])
-    order = np.argsort(-contrast.max(axis=1))[:count]
+    highest = contrast.max(axis=1)
+    focusing = highest > _RISE * contrast.min(axis=1)
+    if not focusing.any():
+        raise ImageError("nothing in the slices comes into focus: the contrast is always the same")
+    order = np.argsort(-np.where(focusing, highest, -1.0))[: min(count, focusing.sum())]
     return [(grid[index], int(contrast[index].argmax())) for index in order]
 
 
@@ -108,7 +114,7 @@ def compare_on_stack(
 
     Raises:
         DeviceError: a slice cannot be read.
-        ImageError: the slices are smaller than a window.
+        ImageError: the slices cannot be used; see `textured_windows`.
     """
     slices = [to_gray(to_float(stack.read(index))) for index in range(len(stack.positions))]
     windows = textured_windows(slices)

@@ -16,7 +16,9 @@ from aif_ros.autofocus.blur import BlurMap
 from aif_ros.autofocus.estimators import ESTIMATORS, make_estimator
 from aif_ros.autofocus.search import Decision, FocusSearch
 from aif_ros.autofocus.searches import SEARCHES, make_search
+from aif_ros.devices.device import DeviceError
 from aif_ros.devices.timeline import LensTimeline
+from aif_ros.focusing import check_arrival
 from aif_ros.frame import Frame, LensState, Window
 from aif_ros.fusion.alignment import remove_breathing
 from aif_ros.images import Image, to_float
@@ -271,12 +273,15 @@ class AutofocusNode(PipelineNode):
             settled_at = self._watch.settled_at
         if settled_at is None or frame.stamp < settled_at:
             return
-        if run.decision is not None and run.decision.done:
-            self._end_run(bool(run.decision.focused), run.decision.reason)
-            return
         try:
+            if run.decision is not None:
+                sent_to = self._model.within_limits(run.decision.position)
+                check_arrival(self._model, sent_to, frame.position, frame.size[0])
+                if run.decision.done:
+                    self._end_run(bool(run.decision.focused), run.decision.reason)
+                    return
             decision = self._decide(run, frame)
-        except ValueError as error:
+        except (ValueError, DeviceError) as error:
             self._end_run(False, str(error))
             return
         run.decision = decision

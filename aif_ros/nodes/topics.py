@@ -4,6 +4,7 @@ Nodes work with what is in `Topic.decode`'s result; the messages themselves are 
 they leave the process.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -111,7 +112,7 @@ def _encode_lens_state(state: LensState) -> JointState:
 
 
 def _decode_lens_state(message: JointState) -> LensState:
-    if not message.position:
+    if not message.position or not math.isfinite(message.position[0]):
         raise ValueError("a lens state without position")
     # Drivers that tell no velocity are taken to be at rest; the timeline sees them move anyway.
     moving = bool(message.velocity) and message.velocity[0] != 0.0

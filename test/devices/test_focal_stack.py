@@ -4,12 +4,15 @@ import pytest
 from camera_contract import CameraContract
 from lens_contract import LensContract
 
+from aif_ros.autofocus.searches import make_search
 from aif_ros.control.sweep import sweep_positions
 from aif_ros.devices.clock import SimulatedClock
 from aif_ros.devices.device import DeviceError
 from aif_ros.devices.focal_stack import FocalStack, is_focal_stack
+from aif_ros.devices.rig import Rig
 from aif_ros.devices.simulated_camera import SimulatedCamera
 from aif_ros.devices.simulated_lens import SimulatedLens
+from aif_ros.focusing import focus_window
 
 
 def write_slices(folder, count=5, suffix=".png", dtype=np.uint8, shape=(6, 8, 3)):
@@ -160,3 +163,15 @@ def test_is_focal_stack(folder, tmp_path):
         cv2.imwrite(str(scene / name), np.zeros((4, 4), np.uint8))
     assert not is_focal_stack(scene)
     assert not is_focal_stack(tmp_path / "nowhere")
+
+
+def test_unevenly_spaced_slices_can_be_focused(tmp_path, clock):
+    """The lens rests at the slice nearest to where it is sent, which may be far from there."""
+    folder = write_slices(tmp_path / "uneven", count=4, shape=(64, 64, 3))
+    (folder / "info.yaml").write_text("positions: [0, 0.0001, 0.0005, 0.0015]")
+    stack = FocalStack(folder)
+    lens_model = stack.lens_model()
+    lens = SimulatedLens(lens_model, clock, rests=stack.positions)
+    rig = Rig(SimulatedCamera(stack, clock, lens), lens, clock)
+    run = focus_window(rig, make_search("fibonacci", lens_model), lens_model)
+    assert "nothing to focus on" in run.reason

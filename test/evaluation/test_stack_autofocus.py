@@ -51,6 +51,11 @@ def test_pictures_smaller_than_a_window():
         stack_autofocus.textured_windows([np.zeros((60, 200), np.float32)])
 
 
+def test_pictures_without_texture():
+    with pytest.raises(ImageError, match="nothing in the slices comes into focus"):
+        stack_autofocus.textured_windows([np.full((128, 128), 0.5, np.float32)] * 3)
+
+
 def test_runs_are_judged_by_the_sharpest_slice(folder):
     class Stays:
         """Ends where it began."""

@@ -25,6 +25,11 @@ from aif_ros.nodes.topics import (
     LENS_STATE,
     StampedImage,
 )
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.optics.render import Sensor, render
+from aif_ros.resources import default_lens_calibration
+from aif_ros.scenes import planes
+from aif_ros.scenes.scene import SceneView
 
 SIZE = (640, 480)
 FOCUS = 5e-4
@@ -63,16 +68,21 @@ def grey(level, size=SIZE):
     return np.full((size[1], size[0], 3), level, np.uint8)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def parts(monkeypatch):
+    """Stand-ins for estimator and search."""
     monkeypatch.setattr(autofocus_node, "make_estimator", lambda *_: Estimator())
     monkeypatch.setattr(autofocus_node, "make_search", lambda *_: Search())
 
 
 class LiveWorld:
-    """Camera and lens that run by themselves: the picture is darkest where it is in focus."""
+    """Camera and lens that run by themselves: the picture is darkest where it is in focus.
 
-    def __init__(self, bench):
+    The lens goes `reach` times as far as it is sent.
+    """
+
+    def __init__(self, bench, reach=1.0):
+        self.reach = reach
         self.bench = bench
         self.position = 0.0
         self.shift = 0.0
@@ -84,25 +94,80 @@ class LiveWorld:
         self._heard = bench.listen(LENS_COMMANDS)
         self._timer = bench.node.create_timer(0.01, self._tick)
 
-    @property
-    def level(self):
-        return int(abs(self.position - FOCUS - self.shift) * 1e5)
+    def picture(self):
+        return grey(int(abs(self.position - FOCUS - self.shift) * 1e5))
 
     def _tick(self):
         now = self.bench.node.get_clock().now().nanoseconds
         moving = False
         while self._heard:
-            self.position = self._heard.pop(0)
-            self.moves.append(self.position)
+            self.moves.append(self._heard.pop(0))
+            self.position = self.reach * self.moves[-1]
             moving = True
         state = LensState(now, self.position, moving)
         self._states.publish(LENS_STATE.encode(state))
         if not moving:
             # Stamped a little later, so that it lies between two states.
-            picture = StampedImage(grey(self.level), now + 1, "camera")
+            picture = StampedImage(self.picture(), now + 1, "camera")
             self._images.publish(CAMERA_IMAGE.encode(picture))
 
 
+class TexturedWorld(LiveWorld):
+    """The picture is really blurred; without texture there is nothing to see in it."""
+
+    def __init__(self, bench, textured=True):
+        super().__init__(bench)
+        flat = np.full((SIZE[1], SIZE[0], 3), 0.5, np.float32)
+        self._plane = planes.texture(SIZE, np.random.default_rng(1)) if textured else flat
+        self._lens = LensModel.load(default_lens_calibration())
+        self._seen = {}
+
+    def picture(self):
+        if self.position not in self._seen:
+            view = SceneView(self._plane, np.full(SIZE[::-1], FOCUS, np.float32))
+            image = render(view, self._lens, self.position)
+            self._seen[self.position] = Sensor().expose(image)
+        return self._seen[self.position]
+
+
+NETWORKS = {"search": "neural", "estimator": "neural"}
+
+
+class TestNetworks:
+    """With the shipped networks, chosen by parameter."""
+
+    def test_focus_a_window_and_map_distances(self, bench):
+        bench.active(AutofocusNode, **NETWORKS)
+        curve, in_focus = bench.listen(FOCUS_CURVE), bench.listen(IN_FOCUS)
+        world = TexturedWorld(bench)
+        answer = bench.call(Trigger, "autofocus/focus_once")
+        assert answer.success, answer.message
+        # Half the depth of field at 640 px is a blur radius of 1 px.
+        assert abs(world.position - FOCUS) <= 1 / 15e3
+        assert len(world.moves) <= 8
+        bench.spin_until(lambda: curve and len(curve[-1]) == len(world.moves))
+        in_focus.clear()
+        bench.spin_until(lambda: in_focus)
+        assert np.nanmedian(in_focus[-1].image) > 0.5
+
+    def test_nothing_to_focus_on(self, bench):
+        bench.active(AutofocusNode, **NETWORKS)
+        world = TexturedWorld(bench, textured=False)
+        world.position = 3e-4
+        answer = bench.call(Trigger, "autofocus/focus_once")
+        assert not answer.success
+        assert "nothing to focus on" in answer.message
+        assert world.position == pytest.approx(3e-4)
+
+    def test_a_window_too_small_for_them(self, bench):
+        bench.active(AutofocusNode, window_size=48, **NETWORKS)
+        LiveWorld(bench)
+        answer = bench.call(Trigger, "autofocus/focus_once")
+        assert not answer.success
+        assert "less than 64 x 64 px, got 48 x 48" in answer.message
+
+
+@pytest.mark.usefixtures("parts")
 def test_distance_maps_of_the_picture(bench):
     bench.active(AutofocusNode)
     maps = {topic: bench.listen(topic) for topic in (DISTANCE_MAP, DISTANCE_UNCERTAINTY, IN_FOCUS)}
@@ -118,6 +183,7 @@ def test_distance_maps_of_the_picture(bench):
     assert distance.frame_id == "camera"
 
 
+@pytest.mark.usefixtures("parts")
 def test_distance_maps_of_the_fused_picture(bench):
     bench.active(AutofocusNode)
     distances, in_focus = bench.listen(FUSED_DISTANCE_MAP), bench.listen(FUSED_IN_FOCUS)
@@ -128,6 +194,7 @@ def test_distance_maps_of_the_fused_picture(bench):
     assert in_focus[0].image[1].tolist() == [1.0] * 3
 
 
+@pytest.mark.usefixtures("parts")
 def test_a_late_listener_gets_the_last_map(bench):
     bench.active(AutofocusNode)
     early = bench.listen(DISTANCE_MAP)
@@ -138,6 +205,7 @@ def test_a_late_listener_gets_the_last_map(bench):
     assert late[0].stamp == stamp
 
 
+@pytest.mark.usefixtures("parts")
 def test_pictures_taken_in_motion_are_not_judged(bench):
     bench.active(AutofocusNode)
     maps = bench.listen(DISTANCE_MAP)
@@ -148,6 +216,7 @@ def test_pictures_taken_in_motion_are_not_judged(bench):
     assert [each.stamp for each in maps] == [stamp]
 
 
+@pytest.mark.usefixtures("parts")
 def test_a_picture_it_cannot_judge_is_told(bench, monkeypatch, diagnostics):
     def estimate(self, image):
         raise ValueError("expected at least 32x32 pixels")
@@ -158,6 +227,7 @@ def test_a_picture_it_cannot_judge_is_told(bench, monkeypatch, diagnostics):
     bench.spin_until(lambda: diagnostics.find("autofocus", "ERROR", "at least 32x32"))
 
 
+@pytest.mark.usefixtures("parts")
 class TestFocusOnce:
     def test_finds_the_focus_and_leaves_the_lens_there(self, bench):
         bench.active(AutofocusNode)
@@ -196,6 +266,13 @@ class TestFocusOnce:
         assert not answer.success
         assert "does not lie within the image of 640x480" in answer.message
 
+    def test_a_lens_that_goes_elsewhere_is_told(self, bench):
+        bench.active(AutofocusNode)
+        LiveWorld(bench, reach=0.5)
+        answer = bench.call(Trigger, "autofocus/focus_once")
+        assert not answer.success
+        assert "sent to 0.000500 m but rests at 0.000250 m" in answer.message
+
     def test_gives_up_when_no_picture_comes(self, bench):
         bench.active(AutofocusNode, search_timeout=0.3)
         answer = bench.call(Trigger, "autofocus/focus_once")
@@ -229,6 +306,7 @@ class TestFocusOnce:
         assert answer.result().message == "the node is being deactivated"
 
 
+@pytest.mark.usefixtures("parts")
 class TestContinuous:
     def test_refocuses_when_the_window_is_blurred_and_does_not_hunt(self, bench):
         bench.active(AutofocusNode)
@@ -249,6 +327,7 @@ class TestContinuous:
         assert len(world.moves) == 4
 
 
+@pytest.mark.usefixtures("parts")
 def test_threads_end_with_deactivation(bench):
     before = threading.active_count()
     node = bench.active(AutofocusNode)

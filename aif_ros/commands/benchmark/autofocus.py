@@ -110,6 +110,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _on_stacks(args: argparse.Namespace, names: list[str]) -> int:
+    import numpy as np
     from tqdm import tqdm
 
     from aif_ros.autofocus.searches import make_search
@@ -132,10 +133,11 @@ def _on_stacks(args: argparse.Namespace, names: list[str]) -> int:
             searches = {name: make_search(name, lens) for name in names}
             done = evaluation.compare_on_stack(stack, lens, searches, bar.update)
             runs[path.name] = done
+            gap = float(np.diff(stack.positions).mean())
             stacks[path.name] = {
                 "slices": len(stack.positions),
                 "calibrated": determined,
-                "px_per_slice": lens.blur_gain(stack.size[0]) * lens.metres_per_step,
+                "px_per_slice": lens.blur_gain(stack.size[0]) * gap,
                 "methods": {name: evaluation.figures(each) for name, each in done.items()},
             }
     together = {

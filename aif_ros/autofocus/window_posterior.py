@@ -76,7 +76,9 @@ class WindowPosterior:
         self.positions: NDArray[np.float64] = np.linspace(low, high, count)
         self._gain = gain
         self._depth_of_field = depth_of_field
-        self._log = np.log(_DECEPTION_PRIOR)[:, None] + np.zeros(count)
+        # Over whether the texture tells nothing early, how it deceives, and the position.
+        prior = np.outer([1 - _EARLY_SHARE, _EARLY_SHARE], _DECEPTION_PRIOR)
+        self._log = np.log(prior)[..., None] + np.zeros(count)
         if expected is not None:
             # Heavy tails: the scene may have changed altogether.
             self._log -= np.log1p(((self.positions - expected[0]) / expected[1]) ** 2)
@@ -107,7 +109,7 @@ class WindowPosterior:
     @property
     def probability(self) -> NDArray[np.float64]:
         """(n,) probability of each of `positions`; sums to 1."""
-        probability = np.exp(self._log).sum(axis=0)
+        probability = np.exp(self._log).sum(axis=(0, 1))
         return np.asarray(probability / probability.sum())
 
     def mass_within(self, distance: float) -> NDArray[np.float64]:
@@ -153,7 +155,11 @@ class WindowPosterior:
 
 
 def _of_estimator(blur: PatchBlur, apparent: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log-likelihood of the estimator's answer where the blur looks like `apparent`, pixels."""
+    """Log-likelihood of the estimator's answer where the blur looks like `apparent`, pixels.
+
+    Returns:
+        (2, *shape of `apparent`): for textures that tell all, and for those that lose it early.
+    """
     shares = blur.probabilities.astype(np.float64)
     far = blur.radii >= _FAR
     shares = np.where(far, shares[far].mean() if far.any() else 0.0, shares)
@@ -164,9 +170,8 @@ def _of_estimator(blur: PatchBlur, apparent: NDArray[np.float64]) -> NDArray[np.
     total = np.concatenate([[0.0], np.cumsum(shares)])
     last = np.clip(np.rint(place).astype(np.intp), first, len(shares) - 1)
     early = (total[last + 1] - total[first]) / np.maximum(last + 1 - first, 1)
-    blended = (1 - _EARLY_SHARE) * seen + _EARLY_SHARE * early
-    likelihood = _TRUST * np.where(apparent >= _EARLY, blended, seen) + (1 - _TRUST) / len(shares)
-    return np.asarray(np.log(likelihood))
+    answers = np.stack([seen, np.where(apparent >= _EARLY, early, seen)])
+    return np.asarray(np.log(_TRUST * answers + (1 - _TRUST) / len(shares)))
 
 
 def _of_discriminator(blur: PatchBlur, apparent: NDArray[np.float64]) -> NDArray[np.float64]:

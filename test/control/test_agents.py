@@ -59,6 +59,27 @@ class TestEveryAgent:
         assert "no texture" in world.run(make_agent(name, LENS))
         assert len(world.captured) <= 12
 
+    @pytest.mark.parametrize("start", STARTS)
+    def test_a_flat_plane_ends_in_focus(self, name, start):
+        world = World(planes(0.9e-3))
+        assert world.run(make_agent(name, LENS), start)
+        assert world.share_in_focus() == 1.0
+        assert len(world.captured) <= 1 + len(sweep_positions(LENS, SIZE[0]))
+
+    def test_maps_that_become_unknown_end_it_within_the_limits(self, name):
+        world, agent = World(slope()), make_agent(name, LENS)
+        position, actions = 0.3e-3, []
+        for turn in range(60):
+            if turn == 2:
+                world.focus = np.full((15, 20), np.nan)
+            actions.append(agent.act(world.observe(position)))
+            position = actions[-1].position
+            if position is None:
+                break
+        assert actions[-1].position is None
+        assert actions[-1].reason
+        assert all(0.0 <= action.position <= 1.5e-3 for action in actions[:-1])
+
     def test_a_lens_that_does_not_follow_ends_with_the_reason(self, name):
         world, agent = World(slope()), make_agent(name, LENS)
         for _ in range(6):
@@ -88,6 +109,27 @@ class TestEveryAgent:
             action = agent.act(world.observe(position))
             assert action.window is None or action.window.inside(SIZE)
             position = action.position
+
+
+@pytest.mark.parametrize("name", AGENTS)
+class TestEveryAgentInAMovingScene:
+    @staticmethod
+    def reasons(name, world, *, follows=True):
+        agent, position, reasons = make_agent(name, LENS, dynamic=True), 0.7e-3, []
+        for _ in range(30):
+            action = agent.act(world.observe(position))
+            assert 0.0 <= action.position <= 1.5e-3
+            position = action.position if follows else position
+            reasons.append(action.reason)
+        return reasons
+
+    def test_without_texture_it_waits_and_says_why(self, name):
+        reasons = self.reasons(name, World(np.full((15, 20), np.nan)))
+        assert any("waiting" in reason and "no texture" in reason for reason in reasons)
+
+    def test_for_a_lens_that_does_not_follow_it_waits_and_says_why(self, name):
+        reasons = self.reasons(name, World(planes(0.0, 1.5e-3)), follows=False)
+        assert any("waiting" in reason and "does not go" in reason for reason in reasons)
 
 
 @pytest.mark.parametrize("name", ADAPTIVE)

@@ -1,9 +1,14 @@
+import json
+
 import numpy as np
 import pytest
 
+from aif_ros.__main__ import main
+from aif_ros.autofocus import estimators
 from aif_ros.autofocus.blur import BlurMap
 from aif_ros.control.agents import make_agent
 from aif_ros.control.sweep import sweep_positions
+from aif_ros.evaluation import control
 from aif_ros.evaluation.control import (
     OracleAgent,
     Rig,
@@ -165,6 +170,30 @@ def test_every_scene_is_reported(still, moving):
 def test_an_episode_can_be_drawn(still, tmp_path):
     save_figure(still["oracle"], LENS, tmp_path / "new" / "episode.png")
     assert (tmp_path / "new" / "episode.png").stat().st_size > 10_000
+
+
+def test_the_command_reports_all_agents_and_draws_each_episode(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(estimators, "make_estimator", lambda *_: Contrast())
+    monkeypatch.setattr(control, "still_scenes", lambda *_: [Steps()])
+    monkeypatch.setattr(control, "moving_scenes", lambda *_: [Steps(moving=True)])
+    path = tmp_path / "control.json"
+    arguments = ["--seconds", "0.2", "--json", str(path), "--save", str(tmp_path / "figures")]
+    assert main(["benchmark", "control", *arguments]) == 0
+    result = json.loads(path.read_text())
+    agents = {"sweep", "rule_based", "planner", "learned"}
+    assert set(result["static"]) == agents | {"oracle"}
+    assert set(result["dynamic"]) == agents
+    still = {"frames_mean", "frames_over_oracle", "psnr_final", "psnr_minus_sweep", "seconds"}
+    assert all(still <= set(figures) for figures in result["static"].values())
+    moving = {"psnr_mean", "in_focus_share", "hunting_rate"}
+    assert all(moving <= set(figures) for figures in result["dynamic"].values())
+    assert result["setup"]["frame_rate"] > 0
+    drawn = {figure.name for figure in (tmp_path / "figures").iterdir()}
+    assert {"still_steps_oracle.png", "moving_steps_learned.png"} <= drawn
+    assert len(drawn) == 9
+    shown = capsys.readouterr()
+    assert "frames_over_oracle" in shown.out
+    assert "still: 100%" in shown.err
 
 
 def test_the_truth_has_the_geometry_of_the_fused_image():

@@ -1,6 +1,7 @@
 """The focus-control agents by name."""
 
 from collections.abc import Callable
+from functools import partial
 
 from aif_ros.control.agent import Agent
 from aif_ros.control.continuous import ContinuousAgent
@@ -26,6 +27,14 @@ AGENTS: dict[str, Callable[[LensModel], Agent]] = {
 }
 """What each name stands for; descriptions in the classes."""
 
+_MOVING: dict[str, Callable[[LensModel], Agent]] = {
+    # In a moving scene every capture costs: meanwhile J grows stale, and what is out of focus
+    # in the new frame may displace sharper parts of J. Rare depths are not worth that.
+    "planner": partial(PlannerAgent, price=0.1),
+    "learned": partial(_learned, dynamic=True),
+}
+"""Those that act otherwise where the scene may move."""
+
 
 def make_agent(
     name: str, lens_model: LensModel, *, dynamic: bool = False, max_captures: int = 60
@@ -46,6 +55,5 @@ def make_agent(
         raise ValueError(f"there is no agent '{name}': choose from {', '.join(AGENTS)}")
     if not dynamic:
         return GuardedAgent(AGENTS[name](lens_model), lens_model, max_captures=max_captures)
-    learned = AGENTS[name] is _learned
-    agent = _learned(lens_model, dynamic=True) if learned else AGENTS[name](lens_model)
+    agent = _MOVING.get(name, AGENTS[name])(lens_model)
     return ContinuousAgent(GuardedAgent(agent, lens_model, max_captures=None))

@@ -1,5 +1,6 @@
 from world import LENS, World, planes
 
+from aif_ros.control.agents import make_agent
 from aif_ros.control.continuous import ContinuousAgent
 from aif_ros.control.planner import PlannerAgent
 from aif_ros.control.sweep import SweepAgent, sweep_positions
@@ -31,3 +32,18 @@ def test_it_finds_what_has_moved():
         for _ in range(12):
             position = agent.act(world.observe(position)).position
         assert world.share_in_focus() == 1.0
+
+
+def test_in_a_moving_scene_the_planner_leaves_rare_depths_alone():
+    focus = planes(0.5e-3)
+    focus[:2, :6] = 1.3e-3
+    captured = {}
+    for dynamic in (False, True):
+        world, agent, position = World(focus), make_agent("planner", LENS, dynamic=dynamic), 0.4e-3
+        for _ in range(20):
+            position = agent.act(world.observe(position)).position
+            if position is None:
+                break
+        captured[dynamic] = world.captured
+    assert max(captured[False]) > 1.2e-3
+    assert max(captured[True]) < 1.2e-3

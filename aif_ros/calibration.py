@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from aif_ros.autofocus.sharpness import tenengrad
+from aif_ros.devices.focal_stack import FocalStack
 from aif_ros.fusion.registration import register, resample
-from aif_ros.images import DISPLAY_GAMMA, Image, to_gray
+from aif_ros.images import DISPLAY_GAMMA, Image, to_float, to_gray
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.optics.psf import Aperture
 
@@ -175,6 +176,26 @@ def calibrate_sweep(slices: Iterable[Image], positions: Sequence[float]) -> Lens
         matches,
         stack.shape[2],
     )
+
+
+def calibrate_stack(stack: FocalStack) -> tuple[LensModel, bool]:
+    """Calibrate the lens of a recorded focal stack for its replay.
+
+    Returns:
+        The lens model, and whether the stack determines it; where it does not, the model is that
+        of `FocalStack.lens_model`.
+
+    Raises:
+        DeviceError: a slice cannot be read.
+    """
+    suggested = stack.lens_model()
+    slices = (to_float(stack.read(index)) for index in range(len(stack.positions)))
+    try:
+        calibration = calibrate_sweep(slices, list(stack.positions))
+    except UndeterminedError:
+        return suggested, False
+    steps = suggested.metres_per_step
+    return calibration.lens_model(suggested.name, suggested.limits, steps), True
 
 
 class WindowBlurs:

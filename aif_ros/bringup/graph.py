@@ -14,6 +14,7 @@ from typing import Any
 from aif_ros.bringup.arguments import ARGUMENTS
 from aif_ros.devices.focal_stack import FocalStack, is_focal_stack
 from aif_ros.nodes.pipeline_node import PipelineNode
+from aif_ros.optics.lens_model import LensModel
 from aif_ros.resources import share_directory
 
 
@@ -99,7 +100,7 @@ def pipeline_graph(choices: Mapping[str, str]) -> Graph:
     if camera == "stack":
         for node in ("camera", "lens"):
             parameters[node] |= {f"{node}_backend": "stack", f"{node}_source": scene}
-        chosen["calibration"] = chosen["calibration"] or str(_stack_calibration(scene))
+        chosen["calibration"] = str(_stack_calibration(scene, chosen["calibration"]))
     elif scene:
         parameters["camera"]["scene"] = scene
     specs = {
@@ -147,9 +148,9 @@ def _existing(path: str, what: str) -> Path:
     return Path(path).absolute()
 
 
-def _stack_calibration(folder: str) -> Path:
-    """Write down, for all nodes, the lens model that fits a stack without calibration."""
-    stack = FocalStack(folder)
+def _stack_calibration(folder: str, calibration: str) -> Path:
+    """Write down, for all nodes, the lens model that fits the replay of a stack."""
+    calibrated = LensModel.load(_existing(calibration, "calibration")) if calibration else None
     path = Path(tempfile.mkdtemp(prefix="aif_ros_")) / "stack_lens.yaml"
-    stack.lens_model().save(path)
+    FocalStack(folder).lens_model(calibrated).save(path)
     return path

@@ -1,7 +1,9 @@
 """Bring one window of a scene or a recorded focal stack into focus, and show how.
 
 The lens is driven to where the window is sharpest; every look is printed, and with --save the
-focus curve is drawn and the sharp window written. Positions are metres of lens travel.
+focus curve is drawn and the sharp window written. Positions are metres of lens travel. The neural
+search must know how fast the blur grows: without --calibration, a stack is first calibrated from
+itself, which takes a while (`aif calibrate` does it once and for all).
 
 Examples:
   aif autofocus motorcycle
@@ -42,7 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Focus."""
     from aif_ros.autofocus.searches import SEARCHES, make_search
+    from aif_ros.calibration import calibrate_stack
     from aif_ros.devices.clock import SimulatedClock
+    from aif_ros.devices.focal_stack import FocalStack
     from aif_ros.devices.image_files import write_image
     from aif_ros.devices.open_subject import open_subject
     from aif_ros.devices.rig import Rig
@@ -57,6 +61,10 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError(f"no search '{args.search}': choose from {', '.join(SEARCHES)}")
     clock = SimulatedClock()
     subject, lens_model, rests = open_subject(args.scene, args.calibration)
+    if args.search == "neural" and isinstance(subject, FocalStack) and not args.calibration:
+        lens_model, determined = calibrate_stack(subject)
+        if not determined:
+            print("the stack does not determine its lens: its depths of field are taken to touch")
     lens = SimulatedLens(lens_model, clock, rests=rests)
     camera = SimulatedCamera(subject, clock, lens, exposure_time=_EXPOSURE)
     window = Window(*args.window) if args.window else Window.centred(subject.size, 512)

@@ -224,7 +224,7 @@ def _look_at(
     scene, calibration = choices["scene"], choices["calibration"]
     if choices["camera"] == "stack" or (scene and is_focal_stack(scene)):
         stack = FocalStack(scene)
-        lens_model = LensModel.load(calibration) if calibration else stack.lens_model()
+        lens_model = stack.lens_model(LensModel.load(calibration) if calibration else None)
         return stack, lens_model, list(stack.positions)
     lens_model = LensModel.load(calibration or default_lens_calibration())
     return (

@@ -1,6 +1,7 @@
 """A recorded focal stack: real pictures, replayed as if a camera took them now."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,24 +71,34 @@ class FocalStack:
         """Return the slice taken nearest to `position` (metres)."""
         return self.read(int(np.argmin(np.abs(self.positions - position))))
 
-    def lens_model(self) -> LensModel:
-        """Return a lens model that fits the replay, for a stack without calibration.
+    def lens_model(self, calibrated: LensModel | None = None) -> LensModel:
+        """Return a lens model that fits the replay.
 
-        A recording does not tell how fast blur grows with travel. Taken here: neighbouring
-        slices touch in their depths of field (1 px of blur radius at half the slice distance),
-        which is how a careful photographer spaces them, so that a sweep shows every slice.
-        `calibrate` estimates the true figure. Breathing is unknown and taken as none.
+        A recording does not tell how fast blur grows with travel; `calibrate` estimates it. Taken
+        without: neighbouring slices touch in their depths of field (1 px of blur radius at half
+        the slice distance), which is how a careful photographer spaces them, so that a sweep
+        shows every slice, and no breathing.
+
+        Args:
+            calibrated: what is known of the lens. The replay moves from slice to slice, whatever
+                steps and limits the lens itself has.
         """
         gaps = np.diff(self.positions)
         pitch = float(gaps.min())
-        return LensModel(
-            name=f"focal stack {self.name}",
+        if calibrated is None:
+            calibrated = LensModel(
+                name=f"focal stack {self.name}",
+                metres_per_step=pitch,
+                limits=TRAVEL,
+                blur_per_metre=2.0 / pitch,
+                calibration_width=self.size[0],
+            )
+        return replace(
+            calibrated,
             # It may come to rest as far from where it is sent as the widest gap demands.
             metres_per_step=float(gaps.max()),
             # Every slice serves half a pitch either side of it, the outermost ones too.
             limits=(float(self.positions[0] - pitch / 2), float(self.positions[-1] + pitch / 2)),
-            blur_per_metre=2.0 / pitch,
-            calibration_width=self.size[0],
         )
 
 

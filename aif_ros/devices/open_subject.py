@@ -31,7 +31,7 @@ def open_subject(
     """
     if name and is_focal_stack(name):
         stack = FocalStack(name)
-        lens_model = LensModel.load(calibration) if calibration else stack.lens_model()
+        lens_model = stack.lens_model(LensModel.load(calibration) if calibration else None)
         return stack, lens_model, list(stack.positions)
     lens_model = LensModel.load(calibration or default_lens_calibration())
     scene = open_scene(name, lens_model, width)

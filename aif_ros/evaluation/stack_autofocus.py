@@ -12,7 +12,6 @@ import numpy as np
 
 from aif_ros.autofocus.search import FocusSearch
 from aif_ros.autofocus.sharpness import tenengrad
-from aif_ros.calibration import UndeterminedError, calibrate_sweep
 from aif_ros.devices.clock import SimulatedClock
 from aif_ros.devices.focal_stack import FocalStack
 from aif_ros.devices.rig import Rig
@@ -50,21 +49,6 @@ class StackRun:
     end: float
     images: int
     success: bool
-
-
-def calibrated(stack: FocalStack) -> tuple[LensModel, bool]:
-    """Return the lens model that the sweep itself gives, and whether it determines one.
-
-    Where it does not, the model is that of `FocalStack.lens_model`.
-    """
-    suggested = stack.lens_model()
-    slices = (to_float(stack.read(index)) for index in range(len(stack.positions)))
-    try:
-        calibration = calibrate_sweep(slices, list(stack.positions))
-    except UndeterminedError:
-        return suggested, False
-    steps = suggested.metres_per_step
-    return calibration.lens_model(suggested.name, suggested.limits, steps), True
 
 
 def textured_windows(slices: Sequence[Image], count: int = WINDOWS) -> list[tuple[Window, int]]:

@@ -80,8 +80,7 @@ class LensNode(PipelineNode):
         if self.value("lens_backend") == "stack":
             stack = FocalStack(self.value("lens_source"))
             rests = stack.positions.tolist()
-            if not self.value("calibration"):
-                lens_model = stack.lens_model()
+            lens_model = stack.lens_model(lens_model if self.value("calibration") else None)
         self.diagnostics.hardware_id = lens_model.name
         return SimulatedLens(
             lens_model,

@@ -63,9 +63,19 @@ def test_a_focal_stack_replaces_camera_and_lens(stack):
     assert LensModel.load(file).name == f"focal stack {stack.name}"
 
 
-def test_a_calibration_that_is_given_is_used_for_a_stack_too(stack):
-    graph = pipeline_graph({"scene": str(stack), "calibration": "/my/lens.yaml"})
-    assert parameters(graph, "fusion")["calibration"] == "/my/lens.yaml"
+def test_a_calibration_that_is_given_is_used_for_a_stack_too(stack, tmp_path):
+    given = LensModel("mine", 1e-6, (0.0, 1e-3), 12345.0, 640)
+    given.save(tmp_path / "mine.yaml")
+    graph = pipeline_graph({"scene": str(stack), "calibration": str(tmp_path / "mine.yaml")})
+    used = LensModel.load(parameters(graph, "fusion")["calibration"])
+    assert (used.name, used.blur_per_metre) == ("mine", 12345.0)
+    # Whatever that lens can do, the replay moves from slice to slice.
+    assert used.metres_per_step > given.metres_per_step
+
+
+def test_a_calibration_that_is_not_there(stack):
+    with pytest.raises(BringupError, match=r"no calibration /my/lens\.yaml"):
+        pipeline_graph({"scene": str(stack), "calibration": "/my/lens.yaml"})
 
 
 @pytest.mark.parametrize(

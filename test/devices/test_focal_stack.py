@@ -13,6 +13,7 @@ from aif_ros.devices.rig import Rig
 from aif_ros.devices.simulated_camera import SimulatedCamera
 from aif_ros.devices.simulated_lens import SimulatedLens
 from aif_ros.focusing import focus_window
+from aif_ros.optics.lens_model import LensModel
 
 
 def write_slices(folder, count=5, suffix=".png", dtype=np.uint8, shape=(6, 8, 3)):
@@ -175,3 +176,10 @@ def test_unevenly_spaced_slices_can_be_focused(tmp_path, clock):
     rig = Rig(SimulatedCamera(stack, clock, lens), lens, clock)
     run = focus_window(rig, make_search("fibonacci", lens_model), lens_model)
     assert "nothing to focus on" in run.reason
+
+
+def test_a_calibrated_lens_keeps_its_blur_but_rests_at_the_slices(stack):
+    calibrated = LensModel("mine", 1e-6, (0.0, 1e-3), 12345.0, 640, breathing_per_metre=3.0)
+    model, plain = stack.lens_model(calibrated), stack.lens_model()
+    assert (model.name, model.blur_per_metre, model.breathing_per_metre) == ("mine", 12345.0, 3.0)
+    assert (model.metres_per_step, model.limits) == (plain.metres_per_step, plain.limits)

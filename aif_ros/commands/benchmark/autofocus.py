@@ -114,6 +114,7 @@ def _on_stacks(args: argparse.Namespace, names: list[str]) -> int:
     from tqdm import tqdm
 
     from aif_ros.autofocus.searches import make_search
+    from aif_ros.calibration import calibrate_stack
     from aif_ros.devices.focal_stack import FocalStack, is_focal_stack
     from aif_ros.evaluation import stack_autofocus as evaluation
     from aif_ros.evaluation.autofocus_figures import save_stacks_figure
@@ -129,7 +130,7 @@ def _on_stacks(args: argparse.Namespace, names: list[str]) -> int:
         for path in paths:
             bar.set_description(path.name)
             stack = FocalStack(path)
-            lens, determined = evaluation.calibrated(stack)
+            lens, determined = calibrate_stack(stack)
             searches = {name: make_search(name, lens) for name in names}
             done = evaluation.compare_on_stack(stack, lens, searches, bar.update)
             runs[path.name] = done

@@ -18,4 +18,5 @@ def tenengrad(image: Image) -> float:
     gray = to_gray(check_image(image))
     right = cv2.Sobel(gray, cv2.CV_32F, 1, 0, scale=0.125)
     below = cv2.Sobel(gray, cv2.CV_32F, 0, 1, scale=0.125)
-    return float(np.mean(right * right + below * below))
+    # Half the time of the mean of an array of squares.
+    return float((np.vdot(right, right) + np.vdot(below, below)) / gray.size)

@@ -13,7 +13,7 @@ from aif_ros.images import Image
 from aif_ros.optics.lens_model import LensModel
 
 # Probability within the depth of field from which on the search is sure of it, ...
-_SURE = 0.95
+_SURE = 0.94
 # ... if it has looked this near, in half depths of field, ...
 _SEEN = 1.5
 # ... and from which on a position is worth going to as focus itself, not only to learn more.

@@ -27,17 +27,10 @@ class FocusPosterior:
         lens_model: the lens; nothing is in focus outside its limits.
         shape: of the grid; () for a single window.
         image_width: width in pixels of the images that blur is measured in.
-        limits: range of positions that are possible, metres; default: the lens's limits.
     """
 
-    def __init__(
-        self,
-        lens_model: LensModel,
-        shape: tuple[int, ...],
-        image_width: int,
-        limits: tuple[float, float] | None = None,
-    ) -> None:
-        low, high = lens_model.limits if limits is None else limits
+    def __init__(self, lens_model: LensModel, shape: tuple[int, ...], image_width: int) -> None:
+        low, high = lens_model.limits
         pitch = _RESOLUTION * lens_model.depth_of_field(image_width)
         count = int(np.ceil((high - low) / pitch)) + 1
         self.positions: NDArray[np.float64] = np.linspace(low, high, count)
@@ -66,7 +59,3 @@ class FocusPosterior:
     def probability(self) -> NDArray[np.float64]:
         """Probability of each of `positions`, (*shape, positions); sums to 1 over the last axis."""
         return np.exp(self._log - logsumexp(self._log, axis=-1, keepdims=True))
-
-    def mode(self) -> NDArray[np.float64]:
-        """Most probable focus position, metres, of the grid's shape."""
-        return self.positions[self._log.argmax(axis=-1)]

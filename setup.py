@@ -70,6 +70,7 @@ setup(
         "scikit-image",
         "scipy",
         "tensorboard",
+        "tifffile",
         "torch",
         "tqdm",
     ],

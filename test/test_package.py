@@ -22,6 +22,8 @@ ROSDEP_KEYS = {
     "PIL": "python3-pil",
     "yaml": "python3-yaml",
     "serial": "python3-serial",
+    # It has no key of its own, but scikit-image brings it.
+    "tifffile": "python3-skimage",
 }
 # Not in rosdep: package.xml says how to get them, and the code that needs them says so too.
 WITHOUT_KEY = {"safetensors"}

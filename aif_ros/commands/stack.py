@@ -2,7 +2,8 @@
 
 The slices are given in focus order (near to far or far to near): files, or a folder whose pictures
 are taken in the order of their names (2 before 10). 8 and 16 bit, JPEG, PNG or TIFF; the result has
-16 bits where the slices have and its format can. The slices are registered first (drift, focus
+16 bits where the slices have and its format can, and the first slice's EXIF data and colour profile
+(a TIFF: the main tags). The slices are registered first (drift, focus
 breathing), except with --no-align.
 
 Examples:
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     """Fuse the stack."""
     import numpy as np
 
-    from aif_ros.devices.image_files import image_files, read_image, write_image
+    from aif_ros.devices.image_files import image_files, read_image, read_metadata, write_image
     from aif_ros.fusion.fuser import FUSION_METHODS, make_fuser
     from aif_ros.fusion.registration import register, resample
 
@@ -75,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     fused = fuser.fused
     assert fused is not None
     deep = read_image(files[0]).dtype == np.uint16
-    write_image(args.output, fused.image, deep=deep)
+    write_image(args.output, fused.image, deep=deep, metadata=read_metadata(files[0]))
     if args.focus_map:
         last = max(1, len(files) - 1)
         write_image(args.focus_map, fused.source_position / np.float32(last), deep=False)

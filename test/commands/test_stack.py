@@ -2,10 +2,13 @@ import json
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
+from PIL import ImageCms
+from PIL.ExifTags import IFD, Base
 
 from aif_ros.__main__ import main
-from aif_ros.devices.image_files import read_image
+from aif_ros.devices.image_files import Metadata, read_image, read_metadata, write_image
 from aif_ros.evaluation.metrics import psnr
 from aif_ros.images import to_float
 from aif_ros.scenes.planes import texture
@@ -94,3 +97,45 @@ class TestBadInput:
 
     def test_unknown_format(self, stack, tmp_path, capsys):
         assert ".xyz" in self.said(capsys, stack, "-o", tmp_path / "o.xyz")
+
+
+class TestMetadata:
+    """What the camera wrote stays with the picture."""
+
+    @pytest.fixture
+    def slices(self, tmp_path):
+        exif = PIL.Image.Exif()
+        exif[Base.Make] = "Maker"
+        exif[Base.Orientation] = 6
+        exif.get_ifd(IFD.Exif)[Base.FocalLength] = 50.0
+        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+        files = [tmp_path / f"{index}.jpg" for index in range(2)]
+        for file in files:
+            picture = PIL.Image.fromarray((SHARP * 255).round().astype(np.uint8))
+            picture.save(file, exif=exif, icc_profile=profile, quality=95)
+        return files
+
+    @pytest.mark.parametrize("name", ["o.jpg", "o.png", "o.tif"])
+    def test_is_kept(self, slices, tmp_path, name):
+        out = tmp_path / name
+        assert main(["stack", *map(str, slices), "-o", str(out)]) == 0
+        before, after = read_metadata(slices[0]), read_metadata(out)
+        assert after.icc_profile == before.icc_profile != b""
+        assert after.exif[Base.Make] == "Maker"
+        # The pixels have been turned, so nobody must turn them again.
+        assert read_image(out).shape == (160, 120, 3)
+        assert Base.Orientation not in after.exif
+        if not name.endswith("tif"):
+            assert after.exif.get_ifd(IFD.Exif)[Base.FocalLength] == 50.0
+
+    def test_sixteen_bits_keep_it_too(self, tmp_path):
+        write(tmp_path / "0.png", SHARP, np.uint16)
+        deep = read_image(tmp_path / "0.png")
+        exif = PIL.Image.Exif()
+        exif[Base.Model] = "Camera"
+        metadata = Metadata(exif, b"profile")
+        for name in ("deep.png", "deep.tif"):
+            write_image(tmp_path / name, to_float(deep), deep=True, metadata=metadata)
+            np.testing.assert_array_equal(read_image(tmp_path / name), deep)
+            assert read_metadata(tmp_path / name).icc_profile == b"profile"
+            assert read_metadata(tmp_path / name).exif[Base.Model] == "Camera"

@@ -1,23 +1,32 @@
-"""How good and how fast the fusion methods are, all on the same frames of scenes with known truth.
+"""How good and how fast the fusion methods are, all on the same frames.
 
-Still scenes are rendered at ten lens positions. Moving ones, a shaken camera and an object that
-crosses, are fused with and without alignment while the focus sweeps to and fro.
+Still scenes are rendered at ten lens positions. Moving ones, a shaken camera, an object that
+crosses and RGB-D videos, are fused with and without alignment while the focus sweeps to and fro.
+Their truth is known. Pictures that were really taken have none: pairs are judged by how much of
+both the result tells, stacks by time and memory, and all of them by eye.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from aif_ros.devices.image_files import image_files, read_image
 from aif_ros.devices.rendered_scene import RenderedScene
-from aif_ros.evaluation.metrics import psnr, ssim
+from aif_ros.evaluation.metrics import edge_preservation, mutual_information, psnr, ssim
+from aif_ros.evaluation.stacking_tools import other_tools, own_tools, run_tool
 from aif_ros.fusion.alignment import remove_breathing
 from aif_ros.fusion.fuser import FUSION_METHODS, Fuser, make_fuser
-from aif_ros.images import Image, to_float, to_uint8
+from aif_ros.images import Image, to_float, to_gray
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.scenes.motion import CrossingObject, MovedCamera
 from aif_ros.scenes.scene import Scene, shifted
@@ -33,6 +42,8 @@ EDGE_REACH = 12
 """Pixels around a depth edge that count as near it."""
 # An edge is a step by this share of the lens's travel.
 _STEP = 0.1
+# Contact sheets show squares of so many pixels, so many to a row.
+_CLOSE_UP, _COLUMNS = 96, 4
 
 
 @dataclass(frozen=True)
@@ -95,13 +106,29 @@ def _fuse(fuser: Fuser, taken: Sequence[Shot]) -> tuple[list[Image], float]:
     return results, seconds / len(taken)
 
 
-def measure_still(scene: Scene, lens_model: LensModel) -> tuple[dict[str, dict[str, float]], Image]:
+Figures = dict[str, dict[str, float]]
+"""By method, figures by their names."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What to look at: pictures by the method that made them, all of one size.
+
+    Attributes:
+        pictures: float32.
+        interest: (H, W) float32, where to look closely.
+    """
+
+    pictures: Mapping[str, Image]
+    interest: NDArray[np.float32]
+
+
+def measure_still(scene: Scene, lens_model: LensModel) -> tuple[Figures, Sheet]:
     """Fuse a sweep over a still scene.
 
     Returns:
         By method `psnr`, `ssim`, `edge_psnr` and `seconds` of one update; beside the methods
-        `best_frame` and `oracle`, the choice per pixel that knows the truth; and a contact sheet:
-        the results, one below the other, and the truth.
+        `best_frame` and `oracle`, the choice per pixel that knows the truth; and the pictures.
     """
     low, high = lens_model.limits
     taken = shots(scene, lens_model, list(np.linspace(low, high, STILL_FRAMES)))
@@ -122,7 +149,7 @@ def measure_still(scene: Scene, lens_model: LensModel) -> tuple[dict[str, dict[s
     }
     for name, value in seconds.items():
         figures[name]["seconds"] = value
-    return figures, np.concatenate([*images.values(), last.truth])
+    return figures, Sheet({**images, "truth": last.truth}, last.near_edge.astype(np.float32))
 
 
 def _truest(taken: Sequence[Shot]) -> Image:
@@ -136,15 +163,14 @@ def _truest(taken: Sequence[Shot]) -> Image:
     return best
 
 
-def measure_moving(
-    scene: Scene, lens_model: LensModel
-) -> tuple[dict[str, dict[str, float]], Image]:
+def measure_moving(scene: Scene, lens_model: LensModel) -> tuple[Figures, Sheet]:
     """Fuse a moving scene while the focus sweeps to and fro.
 
     Returns:
         By method, without and with alignment, means over the last frames: `psnr`, `edge_psnr`,
-        `seconds` of one update, and `worst_gain`: the least by which J was nearer to the truth
-        than the frame alone, dB; and a contact sheet as of `measure_still`.
+        `seconds` of one update, `stability`: how little J's error changes from frame to frame, dB
+        below full scale, and `worst_gain`: the least by which J was nearer to the truth than the
+        frame alone, dB; and the last pictures.
     """
     low, high = lens_model.limits
     half = MOVING_FRAMES // 2
@@ -153,7 +179,7 @@ def measure_moving(
     judged = taken[-_JUDGED:]
     alone = [psnr(shot.image, shot.truth) for shot in judged]
     figures = {"frame": {"psnr": float(np.mean(alone))}}
-    sheet = [judged[-1].image]
+    pictures = {"frame": judged[-1].image}
     for name in FUSION_METHODS:
         for label, moving in ((name, False), (f"{name}, aligned", True)):
             results, seconds = _fuse(make_fuser(name, moving=moving), taken)
@@ -164,10 +190,17 @@ def measure_moving(
                 "psnr": float(np.mean(errors)),
                 "edge_psnr": float(np.mean(edges)),
                 "worst_gain": float(np.min(np.subtract(errors, alone))),
+                "stability": _stability(last, [shot.truth for shot in judged]),
                 "seconds": seconds,
             }
-            sheet.append(last[-1])
-    return figures, np.concatenate([*sheet, judged[-1].truth])
+            pictures[label] = last[-1]
+    pictures["truth"] = judged[-1].truth
+    return figures, Sheet(pictures, judged[-1].near_edge.astype(np.float32))
+
+
+def _stability(images: Sequence[Image], truths: Sequence[Image]) -> float:
+    errors = [image - truth for image, truth in zip(images, truths, strict=True)]
+    return float(np.mean([psnr(now, before) for before, now in pairwise(errors)]))
 
 
 def moved(scene: Scene, lens_model: LensModel) -> Iterator[tuple[str, Scene]]:
@@ -178,36 +211,143 @@ def moved(scene: Scene, lens_model: LensModel) -> Iterator[tuple[str, Scene]]:
 
 def measure(
     scenes: Sequence[Scene],
+    videos: Sequence[Scene],
     lens_model: LensModel,
     save: Path | None,
     progress: Callable[[str], None],
-) -> dict[str, dict[str, dict[str, float]]]:
-    """Measure all methods on all scenes, still and moving.
+) -> dict[str, Figures]:
+    """Measure all methods on scenes with known truth, still and moving.
 
     Args:
         scenes: still ones.
+        videos: moving ones.
         lens_model: of the lens.
         save: folder for contact sheets, PNG; None: none.
         progress: told what has been done.
 
     Returns:
-        `static` and `dynamic`, each by method the means over the scenes.
+        `static`, `dynamic` and, if there are videos, `video`, each by method the means over the
+        scenes.
     """
-    collected: dict[str, list[dict[str, dict[str, float]]]] = {"static": [], "dynamic": []}
+    collected: dict[str, list[Figures]] = {"static": [], "dynamic": [], "video": []}
     for scene in scenes:
         still, sheet = measure_still(scene, lens_model)
         collected["static"].append(still)
-        _write(save, scene.name, sheet)
+        write_sheet(save, scene.name, sheet)
         progress(scene.name)
         for name, moving in moved(scene, lens_model):
             figures, sheet = measure_moving(moving, lens_model)
             collected["dynamic"].append(figures)
-            _write(save, f"{scene.name} {name}", sheet)
+            write_sheet(save, f"{scene.name} {name}", sheet)
             progress(f"{scene.name}, {name}")
-    return {kind: _means(figures) for kind, figures in collected.items()}
+    for video in videos:
+        figures, sheet = measure_moving(video, lens_model)
+        collected["video"].append(figures)
+        write_sheet(save, video.name, sheet)
+        progress(video.name)
+    return {kind: _means(figures) for kind, figures in collected.items() if figures}
 
 
-def _means(figures: Sequence[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
+def measure_pairs(
+    folders: Sequence[Path], save: Path | None, progress: Callable[[str], None]
+) -> Figures:
+    """Fuse pictures of one view each, focused differently, by all methods and installed tools.
+
+    Args:
+        folders: each with two or more pictures of one size.
+        save: folder for contact sheets, PNG; None: none.
+        progress: told what has been done.
+
+    Returns:
+        By method the means of `qabf` and `qmi` (see `edge_preservation`, `mutual_information`),
+        and `seconds` of all its fusion.
+
+    Raises:
+        DeviceError: a picture cannot be read.
+        ToolError: a tool failed.
+    """
+    collected = []
+    for folder in folders:
+        files = image_files(folder)
+        sources = [to_float(read_image(file)) for file in files]
+        # Some pairs mix grey and colour.
+        if len({source.ndim for source in sources}) > 1:
+            sources = [to_gray(source) for source in sources]
+        made: dict[str, tuple[Image, float]] = {}
+        for name in FUSION_METHODS:
+            fuser, begun = make_fuser(name), time.perf_counter()
+            for index, source in enumerate(sources):
+                fused = fuser.add(source, float(index))
+            made[name] = fused.image, time.perf_counter() - begun
+        with TemporaryDirectory() as temporary:
+            for name, command in other_tools().items():
+                output = Path(temporary) / f"{name}.tif"
+                cost = run_tool(command([str(file) for file in files], str(output)), output)
+                made[name] = _alike(to_float(read_image(output)), sources[0]), cost.seconds
+        collected.append(
+            {
+                name: {
+                    "qabf": edge_preservation(image, sources),
+                    "qmi": mutual_information(image, sources),
+                    "seconds": seconds,
+                }
+                for name, (image, seconds) in made.items()
+            }
+        )
+        results = {name: image for name, (image, _) in made.items()}
+        pictures = {f"source {index}": source for index, source in enumerate(sources)}
+        sheet = Sheet({**pictures, **results}, _disagreement(list(results.values())))
+        write_sheet(save, folder.name, sheet)
+        progress(folder.name)
+    return _means(collected)
+
+
+def measure_stacks(
+    folders: Sequence[Path], save: Path | None, progress: Callable[[str], None]
+) -> dict[str, Figures]:
+    """Fuse whole stacks from disk, each in a process of its own, aligned where the tool can.
+
+    Returns:
+        By stack and method `seconds` and `peak_mb`, megabytes.
+
+    Raises:
+        ToolError: a tool failed.
+    """
+    results: dict[str, Figures] = {}
+    for folder in folders:
+        slices = [str(file) for file in image_files(folder)]
+        figures: Figures = {}
+        pictures: dict[str, Image] = {}
+        with TemporaryDirectory() as temporary:
+            for name, command in {**own_tools(align=True), **other_tools()}.items():
+                output = Path(temporary) / f"{name}.tif"
+                cost = run_tool(command(slices, str(output)), output)
+                figures[name] = {"seconds": cost.seconds, "peak_mb": cost.peak_mb}
+                picture = to_float(read_image(output))
+                first = next(iter(pictures.values()), picture)
+                pictures[name] = _alike(picture, first)
+                progress(f"{folder.name}, {name}")
+        sheet = Sheet(pictures, _disagreement(list(pictures.values())))
+        write_sheet(save, folder.name, sheet)
+        results[folder.name] = figures
+    return results
+
+
+def _alike(picture: Image, like: Image) -> Image:
+    """Grey or colour, and of the size, as `like`: tools differ in what they write."""
+    if picture.ndim != like.ndim:
+        picture = to_gray(picture) if like.ndim == 2 else np.repeat(picture[..., None], 3, axis=2)
+    if picture.shape != like.shape:
+        picture = cv2.resize(picture, like.shape[1::-1]).astype(np.float32, copy=False)
+    return picture
+
+
+def _disagreement(pictures: Sequence[Image]) -> NDArray[np.float32]:
+    """Where pictures differ most."""
+    return np.std([to_gray(picture) for picture in pictures], axis=0)
+
+
+def _means(figures: Sequence[Figures]) -> Figures:
     return {
         method: {
             key: float(np.mean([scene[method][key] for scene in figures]))
@@ -217,12 +357,29 @@ def _means(figures: Sequence[dict[str, dict[str, float]]]) -> dict[str, dict[str
     }
 
 
-def _write(folder: Path | None, name: str, sheet: Image) -> None:
+def write_sheet(folder: Path | None, name: str, sheet: Sheet) -> None:
+    """Draw the whole picture, and a magnified part of each, as NAME.png; None: nothing."""
     if folder is None:
         return
+    total = cv2.blur(sheet.interest, (_CLOSE_UP, _CLOSE_UP))
+    height, width = total.shape
+    row, column = np.unravel_index(int(total.argmax()), total.shape)
+    top = int(np.clip(row - _CLOSE_UP // 2, 0, max(0, height - _CLOSE_UP)))
+    left = int(np.clip(column - _CLOSE_UP // 2, 0, max(0, width - _CLOSE_UP)))
+    count = len(sheet.pictures) + 1
+    rows = -(-count // _COLUMNS)
+    figure = Figure(figsize=(3.2 * _COLUMNS, 3.4 * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
+    for axis in axes:
+        axis.set_axis_off()
+    whole = list(sheet.pictures.values())[-1]
+    axes[0].imshow(np.clip(whole, 0, 1), cmap="gray", vmin=0, vmax=1)
+    axes[0].add_patch(Rectangle((left, top), _CLOSE_UP, _CLOSE_UP, fill=False, color="red"))
+    axes[0].set_title(name)
+    for axis, (title, picture) in zip(axes[1:], sheet.pictures.items(), strict=False):
+        close_up = picture[top : top + _CLOSE_UP, left : left + _CLOSE_UP]
+        axis.imshow(np.clip(close_up, 0, 1), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axis.set_title(title)
     folder.mkdir(parents=True, exist_ok=True)
-    pixels = to_uint8(sheet)
-    if pixels.ndim == 3:
-        pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
-    _, content = cv2.imencode(".png", pixels)
-    (folder / f"{name.replace(' ', '_')}.png").write_bytes(content.tobytes())
+    figure.savefig(folder / f"{name.replace(' ', '_')}.png", dpi=100)

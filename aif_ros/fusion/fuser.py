@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 
 from aif_ros.fusion.fusion import Fused, FusionMethod
 from aif_ros.fusion.laplacian import LaplacianFusion
-from aif_ros.fusion.motion import carry_over
+from aif_ros.fusion.motion import carry_over, find_motion
+from aif_ros.fusion.pyramid import PyramidFusion
 from aif_ros.images import Image, ImageError
 
 
@@ -17,6 +18,7 @@ def _neural() -> FusionMethod:
 
 FUSION_METHODS: Mapping[str, Callable[[], FusionMethod]] = {
     "laplacian": LaplacianFusion,
+    "pyramid": PyramidFusion,
     "neural": _neural,
 }
 """Fusion methods by the name that selects them."""
@@ -62,7 +64,7 @@ class Fuser:
             )
         before = self._fused
         if self._moving and before is not None:
-            before = carry_over(before, image)
+            before = carry_over(before, find_motion(before.image, image))
         self._fused = self._method.merge(image, position, before)
         return self._fused
 

@@ -19,12 +19,19 @@ class Fused:
         source_position: (H, W) float32, lens position in metres of the frame that each pixel
             comes (mostly) from.
         frames: number of frames merged so far.
+        mismatch: (h, w) float32 >= 0, of any size, where J(t-1) has been carried over to moved
+            things: mean difference from I(t) that neither motion nor blur explains, share of full
+            scale, 1 where J(t-1) does not show what I(t) shows. None where nothing can have moved.
+        memory: (ceil(H / 2), ceil(W / 2), C) float32, what else the method remembers of each
+            pixel, if anything.
     """
 
     image: Image
     sharpness: NDArray[np.float32]
     source_position: NDArray[np.float32]
     frames: int
+    mismatch: NDArray[np.float32] | None = None
+    memory: NDArray[np.float32] | None = None
 
 
 def blend(fused: Image, image: Image, weight: NDArray[np.float32]) -> Image:
@@ -44,6 +51,6 @@ class FusionMethod(Protocol):
         Args:
             image: I(t), aligned with `fused`, same shape.
             position: lens position of I(t), metres.
-            fused: J(t-1).
+            fused: J(t-1); where things have moved since, carried over.
         """
         ...

@@ -2,8 +2,11 @@
 
 The two are blurred in different places, so neither the search for motion nor the check of what was
 found may mistake blur for motion: a match is good if one of the two, blurred by some amount, is
-what the other shows. What has no good match is not carried over: there the current frame wins.
+what the other shows. How badly they match is told to the fusion method: what has no match has no
+place in J(t), there the current frame wins.
 """
+
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -27,34 +30,81 @@ _SMALLEST = 32
 # Motion of less than this, pixels of the copies, is error of measurement.
 _STILL = 0.15
 # J loses sharpness by being resampled: new frames of like energy are truer.
-_RESAMPLED = 0.85
+RESAMPLED = 0.85
 
 
-def carry_over(fused: Fused, image: Image) -> Fused:
-    """Warp J(t-1) to I(t).
+@dataclass(frozen=True)
+class Motion:
+    """How J(t-1) and I(t) belong together, found on smaller copies of them.
 
-    Args:
-        fused: J(t-1).
-        image: I(t), breathing removed, same shape.
+    Attributes:
+        flow: (h, w, 2) float32, where each pixel of I(t) lies in J(t-1), relative to it.
+        mismatch: (h, w) float32, mean difference of the two around each pixel that neither motion
+            nor blur explains, share of full scale; 1 where J(t-1) does not show it.
+    """
 
-    Returns:
-        J(t-1) where things are now. Where nothing valid could be carried over it holds I(t) itself
-        with sharpness 0.
+    flow: NDArray[np.float32]
+    mismatch: NDArray[np.float32]
+
+
+def find_motion(before: Image, image: Image, side: int = _SIDE) -> Motion:
+    """Find out where the things in I(t), `image`, lie in J(t-1), `before`, of the same shape.
+
+    It is looked for on copies of no more than `side` pixels on their longer side.
     """
     height, width = image.shape[:2]
-    scale = min(1.0, _SIDE / max(height, width))
+    scale = min(1.0, side / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    now, before = (_small(to_gray(picture), size) for picture in (image, fused.image))
+    now, earlier = (_small(to_gray(picture), size) for picture in (image, before))
     if min(size) < _SMALLEST:
-        invalid = _mismatch(now, before) > _LARGEST_MISMATCH
-        return _replaced(fused, image, _enlarged(invalid, (width, height)))
-    flow = _motion(now, before)
-    matched, inside = _follow(before, flow)
-    invalid = (_mismatch(now, matched) > _LARGEST_MISMATCH) | ~inside
+        return Motion(np.zeros((*now.shape, 2), np.float32), _mismatch(now, earlier))
+    flow = _motion(now, earlier)
+    matched, inside = _follow(earlier, flow)
+    return Motion(flow, np.where(inside, _mismatch(now, matched), np.float32(1)))
+
+
+def carry_over(fused: Fused, motion: Motion) -> Fused:
+    """Warp J(t-1) to where things are in I(t); its `mismatch` tells how far to believe it."""
+    carried = replace(fused, mismatch=motion.mismatch)
+    if not motion.flow.any():
+        return carried
+    height, width = fused.sharpness.shape
+    flow = _resized(motion.flow, (width, height))
+    flow *= np.array([width, height], np.float32) / motion.mismatch.shape[::-1]
+    grid = _grid(flow)
+
+    def fetch(plane: NDArray[np.float32], how: int = cv2.INTER_LINEAR) -> NDArray[np.float32]:
+        return cv2.remap(plane, *grid, how, borderMode=cv2.BORDER_REPLICATE)
+
+    memory = fused.memory
+    if memory is not None:
+        halved = _resized(flow, memory.shape[1::-1]) * np.float32(0.5)
+        memory = cv2.remap(
+            memory, *_grid(halved), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+    return replace(
+        carried,
+        image=np.clip(fetch(fused.image, cv2.INTER_CUBIC), 0.0, 1.0),
+        sharpness=np.where(flow.any(axis=2), np.float32(RESAMPLED), 1) * fetch(fused.sharpness),
+        source_position=fetch(fused.source_position, cv2.INTER_NEAREST),
+        memory=memory,
+    )
+
+
+def without_mismatches(fused: Fused, image: Image) -> Fused:
+    """Put I(t), with sharpness 0, in the place of what cannot have been carried over."""
+    if fused.mismatch is None:
+        return fused
     # A few pixels amid others are matches or mismatches by chance.
-    whole = cv2.medianBlur(invalid.astype(np.uint8), 7)
-    invalid = cv2.dilate(whole, np.ones((5, 5), np.uint8)) > 0
-    return _replaced(_warped(fused, flow, size), image, _enlarged(invalid, (width, height)))
+    wrong = cv2.medianBlur((fused.mismatch > _LARGEST_MISMATCH).astype(np.uint8), 7)
+    wrong = cv2.dilate(wrong, np.ones((5, 5), np.uint8))
+    invalid = _resized(wrong.astype(np.float32), fused.sharpness.shape[::-1])
+    return replace(
+        fused,
+        image=blend(fused.image, image, invalid),
+        sharpness=fused.sharpness * (1 - invalid),
+        mismatch=None,
+    )
 
 
 def _motion(now: Image, before: Image) -> NDArray[np.float32]:
@@ -125,38 +175,10 @@ def _follow(before: Image, flow: NDArray[np.float32]) -> tuple[Image, NDArray[np
     return fetched, inside
 
 
-def _warped(fused: Fused, flow: NDArray[np.float32], size: tuple[int, int]) -> Fused:
-    height, width = fused.sharpness.shape
-    flow = cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR)
-    flow = flow * np.array([width / size[0], height / size[1]], np.float32)
-    if not flow.any():
-        return fused
-    x, y = _grid(flow)
-
-    def fetch(plane: NDArray[np.float32], interpolation: int) -> NDArray[np.float32]:
-        return cv2.remap(plane, x, y, interpolation, borderMode=cv2.BORDER_REPLICATE)
-
-    return Fused(
-        np.clip(fetch(fused.image, cv2.INTER_CUBIC), 0.0, 1.0),
-        np.where(flow.any(axis=2), np.float32(_RESAMPLED), 1)
-        * fetch(fused.sharpness, cv2.INTER_LINEAR),
-        fetch(fused.source_position, cv2.INTER_NEAREST),
-        fused.frames,
-    )
-
-
-def _replaced(fused: Fused, image: Image, invalid: NDArray[np.float32]) -> Fused:
-    return Fused(
-        blend(fused.image, image, invalid),
-        fused.sharpness * (1 - invalid),
-        fused.source_position,
-        fused.frames,
-    )
-
-
-def _enlarged(invalid: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.float32]:
-    """Feathered mask of the full size, 1 where invalid."""
-    return cv2.resize(invalid.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+def _resized(plane: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:
+    if plane.shape[1::-1] == tuple(size):
+        return plane.copy()
+    return cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR).astype(np.float32, copy=False)
 
 
 def _small(gray: Image, size: tuple[int, int]) -> Image:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -25,7 +25,13 @@ STRIDE = 16
 ENERGY_FLOOR = 1e-8
 """Energies are compared as log(energy + ENERGY_FLOOR)."""
 
-_FORMAT = "aif_ros.FusionNetwork.1"
+MEMORY = 4
+"""Channels of what the network remembers beside sharpness."""
+HOPELESS = 0.15
+"""A mismatch from which on J(t-1) is no use, share of full scale."""
+
+_FORMAT = "aif_ros.FusionNetwork.2"
+_PLANES = 5
 # The classical choice enters as logits no larger than this: the network must be able to object.
 _LARGEST_LOGIT = 6.0
 _LARGEST_ADJUSTMENT = 1.0
@@ -35,6 +41,24 @@ def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, 1, 1)
 
 
+class State(NamedTuple):
+    """What is known of J(t) beside its colours.
+
+    Attributes:
+        luma: (B, 1, H, W) of J(t).
+        sharpness: (B, 1, H, W) log energy that J(t) is taken to have.
+        memory: (B, MEMORY, H / 2, W / 2) what else the network keeps in mind.
+        mismatch: (B, 1, H, W) see `Fused`; 0 where nothing moves.
+        frames: (B,) how many frames J(t) is made of.
+    """
+
+    luma: Tensor
+    sharpness: Tensor
+    memory: Tensor
+    mismatch: Tensor
+    frames: Tensor
+
+
 class FusionNetwork(nn.Module):
     """A small U-Net on pixels taken two by two.
 
@@ -42,44 +66,46 @@ class FusionNetwork(nn.Module):
         widths: channels at 1/2, 1/4, 1/8 and 1/16 of the resolution.
     """
 
-    def __init__(self, widths: tuple[int, ...] = (16, 24, 32, 32)) -> None:
+    def __init__(self, widths: tuple[int, ...] = (16, 32, 48, 48)) -> None:
         super().__init__()
         self.widths = tuple(widths)
-        inputs = (17, *widths[:-1])
+        inputs = (4 * _PLANES + MEMORY + 1, *widths[:-1])
         self.first = nn.ModuleList(map(_convolution, inputs, widths))
         self.second = nn.ModuleList(_convolution(width, width) for width in widths)
         self.lift = nn.ModuleList(nn.Conv2d(deep, width, 1) for width, deep in pairwise(widths))
         self.up = nn.ModuleList(_convolution(width, width) for width in widths[:-1])
-        self.correct = _convolution(widths[0], 8)
+        self.correct = _convolution(widths[0], 8 + MEMORY)
         # It begins as the classical choice.
         for parameter in self.correct.parameters():
             nn.init.zeros_(parameter)
         self.contrast = nn.Parameter(torch.tensor(4.0))
+        # The layout in which convolutions on CPUs are fastest.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(
-        self, image: Tensor, fused: Tensor, energy: Tensor, sharpness: Tensor, frames: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, luma: Tensor, energy: Tensor, state: State) -> tuple[Tensor, Tensor, Tensor]:
         """Weigh a frame against what has been fused.
 
         Args:
-            image: (B, 1, H, W) luma of I(t).
-            fused: (B, 1, H, W) luma of J(t-1).
+            luma: (B, 1, H, W) of I(t).
             energy: (B, 1, H, W) log energy of I(t).
-            sharpness: (B, 1, H, W) log energy that J(t-1) is taken to have.
-            frames: (B,) how many frames J(t-1) is made of.
+            state: of J(t-1).
 
         Returns:
-            (B, 1, H, W) weight of I(t), 0 to 1, and (B, 1, H, W) the new log energy.
+            (B, 1, H, W) weight of I(t), 0 to 1; the new sharpness and memory.
         """
-        planes = [8 * (image - fused), 2 * fused - 1, energy / 4 + 2, energy - sharpness]
+        gain = energy - state.sharpness
+        mismatch = (state.mismatch / HOPELESS).clamp(max=1.0)
+        planes = [8 * (luma - state.luma), 2 * state.luma - 1, energy / 4 + 2, gain, mismatch]
         x = functional.pixel_unshuffle(torch.cat(planes, 1), 2)
-        share = (1 / (frames + 1)).view(-1, 1, 1, 1).expand(-1, 1, *x.shape[2:])
-        correction = functional.pixel_shuffle(self._correction(torch.cat([x, share], 1)), 2)
-        choice = self.contrast * (energy - sharpness) / _LARGEST_LOGIT
-        weight = torch.sigmoid(_LARGEST_LOGIT * torch.tanh(choice) + correction[:, :1])
+        share = (1 / (state.frames + 1)).view(-1, 1, 1, 1).expand(-1, 1, *x.shape[2:])
+        correction = self._correction(torch.cat([x, state.memory, share], 1))
+        weighing = functional.pixel_shuffle(correction[:, :8], 2)
+        choice = self.contrast * gain / _LARGEST_LOGIT
+        weight = torch.sigmoid(_LARGEST_LOGIT * torch.tanh(choice) + weighing[:, :1])
         # Bounded, so that what is remembered cannot run away over a long sequence.
-        adjustment = _LARGEST_ADJUSTMENT * torch.tanh(correction[:, 1:])
-        return weight, sharpness + weight * (energy - sharpness) + adjustment
+        adjustment = _LARGEST_ADJUSTMENT * torch.tanh(weighing[:, 1:])
+        sharpness = state.sharpness + weight * gain + adjustment
+        return weight, sharpness, torch.tanh(correction[:, 8:])
 
     def _correction(self, x: Tensor) -> Tensor:
         levels = []

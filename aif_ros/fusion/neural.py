@@ -1,5 +1,6 @@
 """Fusion by a small network that corrects the classical choice; see `network.py`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,16 +11,23 @@ from torch import Tensor
 
 from aif_ros.fusion.fusion import Fused, blend
 from aif_ros.fusion.laplacian import laplacian_energy
-from aif_ros.fusion.network import ENERGY_FLOOR, STRIDE, load_network
+from aif_ros.fusion.network import (
+    ENERGY_FLOOR,
+    HOPELESS,
+    MEMORY,
+    STRIDE,
+    State,
+    load_network,
+)
 from aif_ros.images import Image, to_gray
 from aif_ros.resources import weights_directory
 
 ENERGY_SIGMA = 2.0
 """Standard deviation, pixels, of the window that energies are averaged over."""
 
-# Larger pictures are worked on in tiles, so that memory stays bounded; the network sees no farther
-# than the margin.
-_TILE, _MARGIN = 1536, 128
+# Pictures are worked on in tiles, so that memory stays bounded; the network sees no farther than
+# the margin.
+_TILE, _MARGIN = 1024, 128
 
 
 class NeuralFusion:
@@ -37,57 +45,108 @@ class NeuralFusion:
 
     def merge(self, image: Image, position: float, fused: Fused | None) -> Fused:
         """Return J(t); see `FusionMethod`."""
-        energy = laplacian_energy(image, ENERGY_SIGMA)
+        height, width = image.shape[:2]
+        source = np.full((height, width), position, np.float32)
         if fused is None:
-            return Fused(image, energy, np.full(energy.shape, position, np.float32), 1)
-        weight, sharpness = self._weigh(image, energy, fused)
-        return Fused(
-            blend(fused.image, image, weight),
-            sharpness,
-            np.where(weight > 0.5, np.float32(position), fused.source_position),
+            memory = np.zeros(((height + 1) // 2, (width + 1) // 2, MEMORY), np.float32)
+            return Fused(image, laplacian_energy(image, ENERGY_SIGMA), source, 1, memory=memory)
+        if fused.mismatch is not None:
+            mismatch = cv2.resize(fused.mismatch, (width, height)).astype(np.float32, copy=False)
+            fused = replace(fused, mismatch=mismatch)
+        result = Fused(
+            np.empty_like(image),
+            np.empty_like(source),
+            source,
             fused.frames + 1,
+            memory=np.empty_like(fused.memory),
         )
-
-    def _weigh(
-        self, image: Image, energy: NDArray[np.float32], fused: Fused
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the weight of `image` and the new sharpness, each (H, W)."""
-        planes = np.stack(
-            [
-                to_gray(image),
-                to_gray(fused.image),
-                np.log(energy + np.float32(ENERGY_FLOOR)),
-                np.log(fused.sharpness + np.float32(ENERGY_FLOOR)),
-            ]
-        )
-        height, width = energy.shape
-        weight, sharpness = np.empty_like(energy), np.empty_like(energy)
         for top in range(0, height, _TILE):
             for left in range(0, width, _TILE):
-                above, before = min(top, _MARGIN), min(left, _MARGIN)
-                bottom, right = min(top + _TILE, height), min(left + _TILE, width)
-                tile = planes[:, top - above : bottom + _MARGIN, left - before : right + _MARGIN]
-                inner = (
-                    slice(above, above + bottom - top),
-                    slice(before, before + right - left),
-                )
-                results = self._weigh_tile(tile, fused.frames)
-                weight[top:bottom, left:right] = results[0][inner]
-                sharpness[top:bottom, left:right] = results[1][inner]
-        return weight, np.maximum(np.exp(sharpness) - np.float32(ENERGY_FLOOR), 0)
+                self._merge_tile(image, fused, result, top, left)
+        return result
 
-    def _weigh_tile(
-        self, planes: NDArray[np.float32], frames: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        height, width = planes.shape[1:]
-        down, right = -height % STRIDE, -width % STRIDE
-        inputs: list[Tensor] = [
-            torch.from_numpy(cv2.copyMakeBorder(plane, 0, down, 0, right, cv2.BORDER_REPLICATE))[
-                None, None
-            ]
-            for plane in planes
-        ]
+    def _merge_tile(self, image: Image, fused: Fused, result: Fused, top: int, left: int) -> None:
+        """Write the tile that begins at `top`, `left` into `result`."""
+        assert fused.memory is not None
+        assert result.memory is not None
+        above, before = min(top, _MARGIN), min(left, _MARGIN)
+        seen = (
+            slice(top - above, top + _TILE + _MARGIN),
+            slice(left - before, left + _TILE + _MARGIN),
+        )
+        tile, position = image[seen], result.source_position[top, left]
+        old = Fused(
+            fused.image[seen],
+            fused.sharpness[seen],
+            fused.source_position[seen],
+            fused.frames,
+            None if fused.mismatch is None else fused.mismatch[seen],
+            fused.memory[_halved(seen)],
+        )
+        if old.mismatch is not None:
+            old = _without(old, tile, old.mismatch >= HOPELESS)
+        weight, sharpness, memory = self._weigh(tile, old)
+        inner = (slice(above, above + _TILE), slice(before, before + _TILE))
+        place = (slice(top, top + _TILE), slice(left, left + _TILE))
+        result.image[place] = blend(old.image, tile, weight)[inner]
+        result.sharpness[place] = sharpness[inner]
+        result.source_position[place] = np.where(weight > 0.5, position, old.source_position)[inner]
+        result.memory[_halved(place)] = memory[_halved(inner)]
+
+    def _weigh(
+        self, image: Image, fused: Fused
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Return the weight of `image`, the new sharpness, each (H, W), and the new memory."""
+        assert fused.memory is not None
+        height, width = image.shape[:2]
+        mismatch = np.zeros_like(fused.sharpness) if fused.mismatch is None else fused.mismatch
+        energy = _padded(_log(laplacian_energy(image, ENERGY_SIGMA)), STRIDE)
+        state = State(
+            _padded(to_gray(fused.image), STRIDE),
+            _padded(_log(fused.sharpness), STRIDE),
+            _padded(fused.memory, STRIDE // 2),
+            _padded(mismatch, STRIDE),
+            torch.tensor([float(fused.frames)]),
+        )
         with torch.inference_mode():
-            results = self._network(*inputs, torch.tensor([float(frames)]))
-        weight, sharpness = (result[0, 0, :height, :width].numpy() for result in results)
-        return weight, sharpness
+            results = self._network(_padded(to_gray(image), STRIDE), energy, state)
+        weight, sharpness, memory = (each[0].permute(1, 2, 0).numpy() for each in results)
+        log_sharpness = sharpness[:height, :width, 0]
+        return (
+            weight[:height, :width, 0],
+            np.maximum(np.exp(log_sharpness) - np.float32(ENERGY_FLOOR), 0),
+            memory[: (height + 1) // 2, : (width + 1) // 2],
+        )
+
+
+def _log(energy: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.log(energy + np.float32(ENERGY_FLOOR))
+
+
+def _padded(plane: NDArray[np.float32], stride: int) -> Tensor:
+    """(h, w) or (h, w, C) to (1, C, H, W), both sides multiples of `stride`."""
+    down, right = -plane.shape[0] % stride, -plane.shape[1] % stride
+    plane = cv2.copyMakeBorder(plane, 0, down, 0, right, cv2.BORDER_REPLICATE)
+    return torch.from_numpy(plane).reshape(1, *plane.shape[:2], -1).permute(0, 3, 1, 2)
+
+
+def _halved(place: tuple[slice, slice]) -> tuple[slice, slice]:
+    """The same place in the memory, at half the resolution; all but ends at the border are even."""
+    rows, columns = place
+    return (
+        slice(rows.start // 2, (rows.stop + 1) // 2),
+        slice(columns.start // 2, (columns.stop + 1) // 2),
+    )
+
+
+def _without(fused: Fused, image: Image, wrong: NDArray[np.bool_]) -> Fused:
+    """Put `image`, with sharpness 0 and nothing to remember, in the place of what is wrong."""
+    assert fused.memory is not None
+    kept = (~wrong).astype(np.float32)
+    half = cv2.resize(kept, fused.memory.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    return replace(
+        fused,
+        image=blend(image, fused.image, kept),
+        sharpness=fused.sharpness * kept,
+        memory=fused.memory * half[..., None],
+    )

@@ -1,24 +1,31 @@
 """Sequences of frames with known truth, rendered to train the fusion network.
 
 Photographs become scenes by being given depth: a slanted background, and before it shapes cut out
-of other photographs. Real edges of real objects come from photographs with measured depth. Both
-are rendered with occlusion, focus breathing and noise at lens positions in any order.
+of other photographs. Real edges of real objects come from photographs with measured depth, real
+motion from videos. All are rendered with occlusion, focus breathing and noise at lens positions in
+any order; in moving scenes camera and objects move from frame to frame.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from aif_ros.fusion.alignment import remove_breathing
+from aif_ros.fusion.fusion import Fused
+from aif_ros.fusion.laplacian import LaplacianFusion
+from aif_ros.fusion.motion import Motion, carry_over, find_motion
 from aif_ros.images import Image, to_float, to_uint8
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.optics.render import Renderer, Sensor, SensorNoise
 from aif_ros.scenes.photo import folder_scene
-from aif_ros.scenes.scene import SceneView
+from aif_ros.scenes.scene import SceneView, shifted
+from aif_ros.scenes.video import VideoScene
 from aif_ros.training.photos import read_photo
 
 _LIMITS = (0.0, 1.5e-3)
@@ -27,61 +34,124 @@ _SMALLEST_RADIUS, _LARGEST_RADIUS = 5.0, 20.0
 _BREATHING = 60.0
 _LARGEST_NOISE = 5.0 / 255
 _MOST_OBJECTS = 5
+# Motion from frame to frame, pixels: a steady pan, a shaking hand, an object of its own, and what
+# the nearest things move against the farthest where the camera moves sideways.
+_FASTEST_PAN, _LARGEST_SHAKE, _FASTEST_OBJECT, _LARGEST_PARALLAX = 6.0, 5.0, 8.0, 8.0
+# Parallax moves a measured scene in so many slices of depth.
+_SLICES = 8
+# Share of the moving sequences in which the scene is cut.
+_CUTS = 0.1
+# Share of each kind of scene, where there are any.
+_MEASURED, _FILMED = 1 / 3, 1 / 5
 
 
 @dataclass(frozen=True)
 class FocusSequence:
-    """Aligned frames of one still scene, and the scene all in focus.
+    """Frames of one scene, breathing removed, and the scene all in focus.
 
     Attributes:
-        frames: (T, H, W, 3) uint8, breathing removed.
+        frames: (T, H, W, 3) uint8.
         positions: (T,) lens position of each, metres.
-        truth: (H, W, 3) uint8, in the same geometry.
+        truths: (T, H, W, 3) uint8 in the same geometry; (1, H, W, 3) of a still scene.
+        motions: (T - 1) of a moving scene, as found between each J(t-1) of the classical fusion
+            and I(t) on copies of half the size; none of a still one.
     """
 
     frames: NDArray[np.uint8]
     positions: NDArray[np.float64]
-    truth: NDArray[np.uint8]
+    truths: NDArray[np.uint8]
+    motions: tuple[Motion, ...] = ()
 
 
 def render_sequence(
-    view: SceneView,
+    views: Sequence[SceneView],
     lens_model: LensModel,
     positions: Sequence[float],
     noise: SensorNoise,
     seed: int,
 ) -> FocusSequence:
-    """Render a still scene at the given lens positions (metres) and remove the breathing."""
-    renderer, sensor = Renderer(view, lens_model), Sensor(noise, seed)
+    """Render a scene at the given lens positions (metres) and remove the breathing.
+
+    Args:
+        views: of each moment, or a single one of a still scene.
+        lens_model: of the lens.
+        positions: one for each frame.
+        noise: of the sensor.
+        seed: of the noise.
+    """
+    sensor = Sensor(noise, seed)
+    renderers = [Renderer(view, lens_model) for view in views]
     frames = [
         to_uint8(
             remove_breathing(
-                to_float(sensor.expose(renderer.render(position))),
+                to_float(sensor.expose(renderers[min(t, len(views) - 1)].render(position))),
                 lens_model.breathing_scale(position),
             )
         )
-        for position in positions
+        for t, position in enumerate(positions)
     ]
-    truth = remove_breathing(view.image, lens_model.breathing_scale(0.0))
-    return FocusSequence(np.stack(frames), np.asarray(positions, np.float64), to_uint8(truth))
+    reference = lens_model.breathing_scale(0.0)
+    truths = [to_uint8(remove_breathing(view.image, reference)) for view in views]
+    return FocusSequence(
+        np.stack(frames),
+        np.asarray(positions, np.float64),
+        np.stack(truths),
+        _motions(frames, positions) if len(views) > 1 else (),
+    )
+
+
+def _motions(frames: Sequence[NDArray[np.uint8]], positions: Sequence[float]) -> tuple[Motion, ...]:
+    method, found = LaplacianFusion(), []
+    fused: Fused | None = None
+    for frame, position in zip(frames, positions, strict=True):
+        image = to_float(frame)
+        if fused is not None:
+            found.append(find_motion(fused.image, image, max(image.shape[:2]) // 2))
+            fused = carry_over(fused, found[-1])
+        fused = method.merge(image, position, fused)
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What scenes are made of.
+
+    Attributes:
+        photos: sharp photographs.
+        measured: folders with `image.*` and `depth.*`; may be empty.
+        videos: of `list_videos`; may be empty.
+    """
+
+    photos: Sequence[Path]
+    measured: Sequence[Path] = ()
+    videos: Sequence[Path] = ()
+
+
+def list_videos(folder: Path) -> list[Path]:
+    """Folders of videos in `folder`: RGB-D (rgb/, depth/) and DAVIS (JPEGImages/480p/NAME)."""
+    folders = sorted(path for path in folder.rglob("*") if path.is_dir())
+    return [
+        path
+        for path in folders
+        if _is_davis(path) or ((path / "rgb").is_dir() and (path / "depth").is_dir())
+    ]
+
+
+def _is_davis(path: Path) -> bool:
+    return "JPEGImages" in path.parts[:-2] and any(path.glob("*.jpg"))
 
 
 def random_sequence(
-    photos: Sequence[Path],
-    depth_scenes: Sequence[Path],
-    size: int,
-    count: int,
-    random: np.random.Generator,
+    sources: Sources, size: int, count: int, random: np.random.Generator, *, moving: bool
 ) -> FocusSequence:
-    """Make a scene of a random photograph, and frames of it.
+    """Make a scene and frames of it.
 
     Args:
-        photos: sharp photographs.
-        depth_scenes: folders with `image.*` and `depth.*`, one sequence in three is made of
-            these; may be empty.
+        sources: of scenes.
         size: width and height, pixels.
         count: number of frames.
         random: source of randomness.
+        moving: whether camera and objects move.
     """
     radius = random.uniform(_SMALLEST_RADIUS, _LARGEST_RADIUS)
     lens_model = LensModel(
@@ -92,14 +162,49 @@ def random_sequence(
         calibration_width=size,
         breathing_per_metre=_BREATHING * random.uniform(0.1, 1.0),
     )
-    if depth_scenes and random.random() < 1 / 3:
-        folder = depth_scenes[int(random.integers(len(depth_scenes)))]
-        view = _cut_view(folder_scene(folder, lens_model).view(0.0), size, random)
-    else:
-        view = _composed_view(photos, size, random)
+    moments = count if moving else 1
+    views = _views(sources, lens_model, size, moments, random)
+    if moving and random.random() < _CUTS:
+        cut = int(random.integers(1, count))
+        views[cut:] = _views(sources, lens_model, size, count - cut, random)
     seed = int(random.integers(2**31))
     noise = SensorNoise(_LARGEST_NOISE * float(random.random()) ** 2, 0.5 / 255)
-    return render_sequence(view, lens_model, _trajectory(count, random), noise, seed)
+    return render_sequence(views, lens_model, _trajectory(count, random), noise, seed)
+
+
+def _views(
+    sources: Sources, lens_model: LensModel, size: int, count: int, random: np.random.Generator
+) -> list[SceneView]:
+    """One view of each moment of a scene."""
+    if sources.videos and count > 1 and random.random() < _FILMED:
+        video = sources.videos[int(random.integers(len(sources.videos)))]
+        film = _davis(video, random) if _is_davis(video) else _rgbd_video(video, lens_model)
+        start = int(random.integers(1000))
+        moments = [film(start + t) for t in range(count)]
+        place = _random_place(moments[0], size, random)
+        return [_cut(view, size, place) for view in moments]
+    if sources.measured and random.random() < _MEASURED:
+        folder = sources.measured[int(random.integers(len(sources.measured)))]
+        view = folder_scene(folder, lens_model).view(0.0)
+        view = _cut(view, size, _random_place(view, size, random))
+        if count == 1:
+            return [view]
+        layers = _slices(view)
+        parallax = random.uniform(-1, 1, 2) * _LARGEST_PARALLAX * (random.random() < 0.6)
+        own = [parallax * float(layer.share[layer.mask > 0].mean()) for layer in layers]
+        if random.random() < 0.3:
+            layers.append(_object(sources.photos, size, 0.95, random))
+            own.append(random.uniform(-1, 1, 2) * _FASTEST_OBJECT)
+    else:
+        layers = _composed(sources.photos, size, random)
+        speeds = random.uniform(-1, 1, (len(layers), 2)) * _FASTEST_OBJECT
+        own = [np.zeros(2), *(speeds * (random.random((len(layers), 1)) < 0.6))[1:]]
+    camera = [np.zeros(2)]
+    shake, pan = random.uniform(0, _LARGEST_SHAKE), random.uniform(-_FASTEST_PAN, _FASTEST_PAN, 2)
+    pan, steady = pan * (random.random() < 0.5), random.random() < 0.2
+    for t in range(1, count):
+        camera.append((pan * t + shake * random.standard_normal(2)) * (not steady))
+    return [_stacked(layers, [camera[t] + t * velocity for velocity in own]) for t in range(count)]
 
 
 def _trajectory(count: int, random: np.random.Generator) -> list[float]:
@@ -114,18 +219,74 @@ def _trajectory(count: int, random: np.random.Generator) -> list[float]:
     return [float(position) for position in positions]
 
 
-def _composed_view(photos: Sequence[Path], size: int, random: np.random.Generator) -> SceneView:
+@dataclass(frozen=True)
+class _Layer:
+    """Something at its own depth.
+
+    Attributes:
+        picture: (H, W, 3) float32.
+        mask: (H, W) float32, 1 where it is.
+        share: (H, W) float32, focus position as a share of the travel.
+    """
+
+    picture: Image
+    mask: NDArray[np.float32]
+    share: NDArray[np.float32]
+
+
+def _stacked(layers: Sequence[_Layer], shifts: Sequence[NDArray[np.float64]]) -> SceneView:
+    """Lay the layers, moved by (right, down) pixels, over each other."""
     low, high = _LIMITS
-    image = _photo_patch(photos, size, random)
-    down, right = np.mgrid[-1 : 1 : 1j * size, -1 : 1 : 1j * size]
-    slant = 0.15 * (random.uniform(-1, 1) * right + random.uniform(-1, 1) * down)
-    share = np.clip(random.uniform(0.05, 0.4) + slant, 0, 1)
-    for nearness in np.sort(random.uniform(0.1, 0.95, random.integers(1, _MOST_OBJECTS + 1))):
-        shape = _shape(size, random)
-        image = np.where(shape[..., None], _photo_patch(photos, size, random), image)
-        share = np.where(shape, nearness + 0.2 * slant, share)
+    image, share = layers[0].picture, layers[0].share
+    for layer, (right, down) in zip(layers, shifts, strict=True):
+        shift = (float(right), float(down))
+        mask = shifted(layer.mask, shift, cv2.INTER_LINEAR) > 0.5
+        image = np.where(mask[..., None], np.clip(shifted(layer.picture, shift), 0, 1), image)
+        share = np.where(mask, shifted(layer.share, shift, cv2.INTER_NEAREST), share)
     focus = low + (high - low) * np.clip(share, 0.0, 1.0)
     return SceneView(image.astype(np.float32), focus.astype(np.float32))
+
+
+def _slices(view: SceneView) -> list[_Layer]:
+    """Cut a scene into slices of depth, the nearest last; behind them the farther ones go on."""
+    low, high = _LIMITS
+    share = (view.focus_position - low) / (high - low)
+    levels = np.clip((share * _SLICES).astype(int), 0, _SLICES - 1)
+    layers: list[_Layer] = []
+    for level in np.unique(levels):
+        where = ndimage.distance_transform_edt(
+            levels > level, return_distances=False, return_indices=True
+        )
+        mask = (levels == level) | (not layers)
+        layers.append(
+            _Layer(view.image[tuple(where)], mask.astype(np.float32), share[tuple(where)])
+        )
+    return layers
+
+
+def _composed(photos: Sequence[Path], size: int, random: np.random.Generator) -> list[_Layer]:
+    """A slanted background and objects before it, the nearest last."""
+    share = random.uniform(0.05, 0.4) + _slant(size, random)
+    picture = _photo_patch(photos, size, random)
+    layers = [_Layer(picture, np.ones_like(share), share)]
+    for nearness in np.sort(random.uniform(0.1, 0.95, random.integers(1, _MOST_OBJECTS + 1))):
+        layers.append(_object(photos, size, float(nearness), random))
+    return layers
+
+
+def _slant(size: int, random: np.random.Generator) -> NDArray[np.float32]:
+    down, right = np.mgrid[-1 : 1 : 1j * size, -1 : 1 : 1j * size]
+    slant = 0.15 * (random.uniform(-1, 1) * right + random.uniform(-1, 1) * down)
+    return slant.astype(np.float32)
+
+
+def _object(
+    photos: Sequence[Path], size: int, nearness: float, random: np.random.Generator
+) -> _Layer:
+    mask = _shape(size, random).astype(np.float32)
+    return _Layer(
+        _photo_patch(photos, size, random), mask, np.float32(nearness) + 0.2 * _slant(size, random)
+    )
 
 
 def _shape(size: int, random: np.random.Generator) -> NDArray[np.bool_]:
@@ -160,12 +321,45 @@ def _photo_patch(photos: Sequence[Path], size: int, random: np.random.Generator)
     return to_float(np.ascontiguousarray(small[top : top + size, left : left + size]))
 
 
-def _cut_view(view: SceneView, size: int, random: np.random.Generator) -> SceneView:
-    height, width = view.focus_position.shape
-    scale = max(random.uniform(0.5, 1.0), (size + 1) / min(height, width))
+def _random_place(
+    view: SceneView, size: int, random: np.random.Generator
+) -> tuple[float, float, float]:
+    """A scale, and where to cut a square out: shares of what is left, down and right."""
+    shortest = min(view.focus_position.shape)
+    return (max(random.uniform(0.5, 1.0), (size + 1) / shortest), random.random(), random.random())
+
+
+def _cut(view: SceneView, size: int, place: tuple[float, float, float]) -> SceneView:
+    """Cut a square out of a view at a place of `_random_place`."""
+    scale, down, right = place
     image = cv2.resize(view.image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    focus = cv2.resize(view.focus_position, (image.shape[1], image.shape[0]), interpolation=0)
-    top = random.integers(image.shape[0] - size + 1)
-    left = random.integers(image.shape[1] - size + 1)
-    place = (slice(top, top + size), slice(left, left + size))
-    return SceneView(np.ascontiguousarray(image[place]), np.ascontiguousarray(focus[place]))
+    focus = cv2.resize(view.focus_position, image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+    top, left = round(down * (image.shape[0] - size)), round(right * (image.shape[1] - size))
+    inside = (slice(top, top + size), slice(left, left + size))
+    return SceneView(np.ascontiguousarray(image[inside]), np.ascontiguousarray(focus[inside]))
+
+
+def _rgbd_video(folder: Path, lens_model: LensModel) -> Callable[[int], SceneView]:
+    scene = VideoScene(folder, lens_model, frame_rate=1.0)
+    return lambda index: scene.view(float(index))
+
+
+def _davis(folder: Path, random: np.random.Generator) -> Callable[[int], SceneView]:
+    """A video whose masks tell the objects from the background: they are given depth."""
+    frames = sorted(folder.glob("*.jpg"))
+    masks = Path(*("Annotations" if part == "JPEGImages" else part for part in folder.parts))
+    far, near = random.uniform(0.05, 0.4), random.uniform(0.5, 0.95)
+    low, high = _LIMITS
+
+    @lru_cache(maxsize=1)
+    def view(index: int) -> SceneView:
+        # Forwards and backwards in turn, so that it never jumps.
+        turn = index % max(1, 2 * len(frames) - 2)
+        frame = frames[min(turn, 2 * len(frames) - 2 - turn) if len(frames) > 1 else 0]
+        image = to_float(read_photo(frame))
+        mask = cv2.imread(str(masks / f"{frame.stem}.png"), cv2.IMREAD_GRAYSCALE)
+        known = mask is not None and mask.shape == image.shape[:2]
+        share = np.where(mask > 0, near, far) if known else np.full(image.shape[:2], far)
+        return SceneView(image, (low + (high - low) * share).astype(np.float32))
+
+    return view

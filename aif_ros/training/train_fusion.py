@@ -11,26 +11,34 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from datetime import date
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from aif_ros.fusion.laplacian import laplacian_energy
-from aif_ros.fusion.network import ENERGY_FLOOR, FusionNetwork
+from aif_ros.fusion.motion import RESAMPLED
+from aif_ros.fusion.network import ENERGY_FLOOR, HOPELESS, MEMORY, STRIDE, FusionNetwork, State
 from aif_ros.fusion.neural import ENERGY_SIGMA
 from aif_ros.images import to_float
-from aif_ros.training.fusion_sequences import FocusSequence, random_sequence
+from aif_ros.training.fusion_sequences import FocusSequence, Sources, random_sequence
 
 _LUMA = (0.299, 0.587, 0.114)
 _ERROR_FLOOR = 1e-6
 _LARGEST_GRADIENT = 1.0
+# Share of the still sequences in which a frame is black, saturated or covered.
+_FLAT = 0.15
+_CPU = torch.device("cpu")
 _HELD_OUT_SEQUENCES = 24
 
 
@@ -44,20 +52,22 @@ class Settings:
         steps: train for so many steps instead, whatever the time.
         batch: sequences per step.
         crop: side of the squares that are learned from, pixels; a multiple of 16.
-        sequences: number of sequences made to learn from.
-        size: side of these, pixels.
+        still: number of sequences of still scenes made to learn from.
+        moving: number of those of moving scenes.
+        size: side of these, pixels; even.
         frames: frames of each.
         learning_rate: at its highest.
         validate_every: seconds between validations and checkpoints.
     """
 
     seed: int = 1
-    minutes: float = 20.0
+    minutes: float = 60.0
     steps: int | None = None
     batch: int = 4
     crop: int = 128
-    sequences: int = 800
-    size: int = 192
+    still: int = 800
+    moving: int = 500
+    size: int = 224
     frames: int = 10
     learning_rate: float = 2e-3
     validate_every: float = 120.0
@@ -70,52 +80,73 @@ class Prepared:
     Attributes:
         frames: (N, T, H, W, 3) uint8.
         energies: (N, T, H, W) float16, log energy.
-        truths: (N, H, W, 3) uint8.
+        truths: (N, T, H, W, 3) uint8, (N, 1, H, W, 3) of still scenes.
+        flow: (N, T - 1, H / 2, W / 2, 2) float16, pixels of the halved picture; None of still
+            scenes.
+        mismatch: (N, T - 1, H / 2, W / 2) float16; None of still scenes.
     """
 
     frames: Tensor
     energies: Tensor
     truths: Tensor
+    flow: Tensor | None
+    mismatch: Tensor | None
+
+
+class Batch(NamedTuple):
+    """What the network learns from in one step; B squares of T frames.
+
+    Attributes:
+        frames: (B, T, 3, H, W).
+        energies: (B, T, 1, H, W), log energy.
+        truths: (B, T, 3, H, W).
+        flow: (B, T - 1, 2, H / 2, W / 2), pixels of the halved picture; None: nothing moves.
+        mismatch: (B, T - 1, 1, H / 2, W / 2); None: nothing moves.
+    """
+
+    frames: Tensor
+    energies: Tensor
+    truths: Tensor
+    flow: Tensor | None
+    mismatch: Tensor | None
 
 
 def make_sequences(
-    photos: Sequence[Path],
-    scenes: Sequence[Path],
+    sources: Sources,
     settings: Settings,
     workers: int,
     *,
+    moving: bool,
     held_out: bool = False,
 ) -> list[FocusSequence]:
     """Render sequences in processes of their own, with a progress bar.
 
     Args:
-        photos: sharp photographs.
-        scenes: folders with `image.*` and `depth.*`; may be empty.
+        sources: of scenes.
         settings: how many, how large, and the seed.
         workers: number of processes.
+        moving: make those of moving scenes.
         held_out: make the few to measure on, with other seeds.
     """
-    count = min(_HELD_OUT_SEQUENCES, settings.sequences) if held_out else settings.sequences
-    make = partial(_sequence, photos, scenes, settings, held_out)
+    count = settings.moving if moving else settings.still
+    count = min(_HELD_OUT_SEQUENCES, count) if held_out else count
+    make = partial(_sequence, sources, settings, moving, held_out)
     with ProcessPoolExecutor(workers, get_context("forkserver")) as pool:
         made = pool.map(make, range(count), chunksize=4)
-        return list(tqdm(made, total=count, desc="rendering", unit="sequence"))
+        what = "rendering moving scenes" if moving else "rendering still scenes"
+        return list(tqdm(made, total=count, desc=what, unit="sequence"))
 
 
 def _sequence(
-    photos: Sequence[Path],
-    scenes: Sequence[Path],
-    settings: Settings,
-    held_out: bool,
-    index: int,
+    sources: Sources, settings: Settings, moving: bool, held_out: bool, index: int
 ) -> FocusSequence:
     cv2.setNumThreads(1)
-    random = np.random.default_rng((settings.seed, int(held_out), index))
-    return random_sequence(photos, scenes, settings.size, settings.frames, random)
+    random = np.random.default_rng((settings.seed, int(held_out), int(moving), index))
+    return random_sequence(sources, settings.size, settings.frames, random, moving=moving)
 
 
 def prepare(sequences: Sequence[FocusSequence]) -> Prepared:
-    """Compute the energies of all frames."""
+    """Compute the energies of all frames of sequences that are all still, or all moving."""
     energies = [
         np.stack(
             [
@@ -125,11 +156,19 @@ def prepare(sequences: Sequence[FocusSequence]) -> Prepared:
         ).astype(np.float16)
         for sequence in sequences
     ]
+    moving = bool(sequences[0].motions)
     return Prepared(
         torch.from_numpy(np.stack([sequence.frames for sequence in sequences])),
         torch.from_numpy(np.stack(energies)),
-        torch.from_numpy(np.stack([sequence.truth for sequence in sequences])),
+        torch.from_numpy(np.stack([sequence.truths for sequence in sequences])),
+        _stack(sequences, "flow") if moving else None,
+        _stack(sequences, "mismatch") if moving else None,
     )
+
+
+def _stack(sequences: Sequence[FocusSequence], name: str) -> Tensor:
+    planes = [[getattr(motion, name) for motion in each.motions] for each in sequences]
+    return torch.from_numpy(np.stack([np.stack(each) for each in planes]).astype(np.float16))
 
 
 def _luma(image: Tensor) -> Tensor:
@@ -137,17 +176,57 @@ def _luma(image: Tensor) -> Tensor:
     return (image * image.new_tensor(_LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
-def fuse(network: FusionNetwork, frames: Tensor, energies: Tensor) -> list[Tensor]:
-    """Fuse sequences: frames (B, T, 3, H, W) and log energies (B, T, 1, H, W) to every J(t)."""
-    fused, sharpness = frames[:, 0], energies[:, 0]
-    results = [fused]
-    for t in range(1, frames.shape[1]):
-        count = frames.new_full((len(frames),), float(t))
-        image = frames[:, t]
-        weight, sharpness = network(_luma(image), _luma(fused), energies[:, t], sharpness, count)
-        fused = fused + weight * (image - fused)
-        results.append(fused)
+def fuse(network: FusionNetwork, batch: Batch) -> list[Tensor]:
+    """Fuse sequences to every J(t), as `NeuralFusion` does."""
+    image, sharpness = batch.frames[:, 0], batch.energies[:, 0]
+    shape = image.shape[0], MEMORY, image.shape[2] // 2, image.shape[3] // 2
+    memory = image.new_zeros(shape)
+    still = torch.zeros_like(sharpness)
+    results = [image]
+    for t in range(1, batch.frames.shape[1]):
+        frame, mismatch = batch.frames[:, t], still
+        if batch.flow is not None and batch.mismatch is not None:
+            flow, mismatch = batch.flow[:, t - 1], batch.mismatch[:, t - 1]
+            image, sharpness, memory = _carried_over(image, sharpness, memory, flow)
+            mismatch = _doubled(mismatch)
+            useful = (mismatch < HOPELESS).float()
+            image = frame + useful * (image - frame)
+            sharpness = useful * sharpness + (1 - useful) * math.log(ENERGY_FLOOR)
+            memory = memory * functional.avg_pool2d(useful, 2)
+        frames = image.new_full((len(image),), float(t))
+        state = State(_luma(image), sharpness, memory, mismatch, frames)
+        weight, sharpness, memory = network(_luma(frame), batch.energies[:, t], state)
+        image = image + weight * (frame - image)
+        results.append(image)
     return results
+
+
+def _doubled(plane: Tensor) -> Tensor:
+    return functional.interpolate(plane, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
+def _carried_over(
+    image: Tensor, sharpness: Tensor, memory: Tensor, flow: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What `carry_over` does; flow (B, 2, H / 2, W / 2) in pixels of the halved picture."""
+    double = 2 * _doubled(flow)
+    moved = (flow != 0).any(dim=1, keepdim=True).any(dim=2, keepdim=True).any(dim=3, keepdim=True)
+    energy = _fetched(sharpness.exp(), double, "bilinear")
+    energy = torch.where(moved, RESAMPLED * energy, energy)
+    return (
+        _fetched(image, double, "bicubic").clamp(0, 1),
+        (energy + ENERGY_FLOOR).log(),
+        _fetched(memory, flow, "bilinear"),
+    )
+
+
+def _fetched(plane: Tensor, flow: Tensor, how: str) -> Tensor:
+    height, width = plane.shape[2:]
+    down, right = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    x = (right.to(flow) + flow[:, 0]) * (2 / (width - 1)) - 1
+    y = (down.to(flow) + flow[:, 1]) * (2 / (height - 1)) - 1
+    grid = torch.stack([x, y], dim=3)
+    return functional.grid_sample(plane, grid, how, "border", align_corners=True)
 
 
 def _log_error(image: Tensor, truth: Tensor) -> Tensor:
@@ -155,60 +234,131 @@ def _log_error(image: Tensor, truth: Tensor) -> Tensor:
     return ((image - truth).square().mean(dim=(1, 2, 3)) + _ERROR_FLOOR).log10()
 
 
-def fusion_loss(results: Sequence[Tensor], truth: Tensor) -> Tensor:
-    """Mean over the sequences; the last J counts as much as all before it together."""
-    errors = torch.stack([_log_error(image, truth) for image in results[1:]])
-    return errors[-1].mean() + errors.mean()
+def fusion_loss(results: Sequence[Tensor], batch: Batch) -> Tensor:
+    """Mean over the sequences; the last J counts as much as all before it together.
+
+    By how much a J(t) is worse than the frame I(t) alone counts three times.
+    """
+    fused, alone = [], []
+    for t, image in enumerate(results[1:], 1):
+        fused.append(_log_error(image, batch.truths[:, t]))
+        alone.append(_log_error(batch.frames[:, t], batch.truths[:, t]))
+    errors, frames = torch.stack(fused), torch.stack(alone)
+    return errors[-1].mean() + errors.mean() + 2 * functional.relu(errors - frames).mean()
 
 
 def draw(
-    prepared: Prepared, settings: Settings, random: np.random.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Cut a batch: frames, log energies and truths; frames in a new order, mirrored and turned."""
-    size, crop = prepared.truths.shape[1], settings.crop
+    prepared: Prepared, settings: Settings, random: np.random.Generator, device: torch.device
+) -> Batch:
+    """Cut a batch out of sequences, mirrored and turned; still scenes with frames in new order."""
     total = prepared.frames.shape[1]
     count = int(random.integers(max(2, total // 2), total + 1))
-    frames, energies, truths = [], [], []
-    for index in random.integers(len(prepared.truths), size=settings.batch):
-        top, left = random.integers(size - crop + 1, size=2)
-        place = (slice(top, top + crop), slice(left, left + crop))
-        order = np.arange(total)
-        if random.random() < 0.5:
-            random.shuffle(order)
-        elif random.random() < 0.5:
-            order = order[::-1]
-        order = order[:: total // count] if random.random() < 0.3 else order
-        chosen = torch.from_numpy(np.resize(order, count).copy())
-        axes = [axis for axis in (-2, -1) if random.random() < 0.5]
-        picture = prepared.frames[index][:, *place][chosen].permute(0, 3, 1, 2).float() / 255
-        energy = prepared.energies[index][:, *place][chosen][:, None].float()
-        truth = prepared.truths[index][place].permute(2, 0, 1).float() / 255
-        if random.random() < 0.5:
-            picture, energy, truth = (x.transpose(-1, -2) for x in (picture, energy, truth))
-        frames.append(picture.flip(axes))
-        energies.append(energy.flip(axes))
-        truths.append(truth.flip(axes))
-    return torch.stack(frames), torch.stack(energies), torch.stack(truths)
+    still = prepared.flow is None
+    cuts = []
+    for index in random.integers(len(prepared.frames), size=settings.batch):
+        if still:
+            order = np.arange(total)
+            if random.random() < 0.5:
+                random.shuffle(order)
+            elif random.random() < 0.5:
+                order = order[::-1]
+            order = order[:: total // count] if random.random() < 0.3 else order
+            order = np.resize(order, count)
+        else:
+            order = np.arange(count) + random.integers(total - count + 1)
+        square = _turned(_square(prepared, int(index), order, settings.crop, random), random)
+        if still and random.random() < _FLAT:
+            _lose_frame(square, random)
+        cuts.append(square)
+    return _gathered(cuts, device)
+
+
+def _lose_frame(square: Batch, random: np.random.Generator) -> None:
+    """Make one of the later frames black, white or grey: nothing of it belongs into J."""
+    lost = int(random.integers(1, len(square.frames)))
+    square.frames[lost] = float(random.choice([0.0, 1.0, random.random()]))
+    square.energies[lost] = math.log(ENERGY_FLOOR)
+
+
+def _gathered(squares: Sequence[Batch], device: torch.device = _CPU) -> Batch:
+    """Put squares, without the axis B, into a batch."""
+
+    def stacked(name: str) -> Tensor:
+        return torch.stack([getattr(square, name) for square in squares]).to(device)
+
+    still = squares[0].flow is None
+    return Batch(
+        stacked("frames"),
+        stacked("energies"),
+        stacked("truths"),
+        None if still else stacked("flow"),
+        None if still else stacked("mismatch"),
+    )
+
+
+def _square(
+    prepared: Prepared, index: int, order: NDArray[np.intp], crop: int, random: np.random.Generator
+) -> Batch:
+    """Cut a square out of one sequence, with the frames in that order; no axis B."""
+    height, width = prepared.frames.shape[2:4]
+    top = 2 * int(random.integers((height - crop) // 2 + 1))
+    left = 2 * int(random.integers((width - crop) // 2 + 1))
+    place = (slice(top, top + crop), slice(left, left + crop))
+    chosen = torch.from_numpy(order.copy())
+    flow = mismatch = None
+    truths = prepared.truths[index][:, *place]
+    if prepared.flow is not None and prepared.mismatch is not None:
+        half = tuple(slice(each.start // 2, each.stop // 2) for each in place)
+        flow = prepared.flow[index][chosen[:-1]][:, *half].permute(0, 3, 1, 2).float()
+        mismatch = prepared.mismatch[index][chosen[:-1]][:, *half][:, None].float()
+        down, right = torch.meshgrid(*(2 * [torch.arange(crop // 2)]), indexing="ij")
+        x, y = right + flow[:, :1], down + flow[:, 1:]
+        inside = (x > -1) & (x < crop // 2) & (y > -1) & (y < crop // 2)
+        mismatch = torch.where(inside, mismatch, torch.ones_like(mismatch))
+        truths = truths[chosen]
+    truths = truths.permute(0, 3, 1, 2).float() / 255
+    return Batch(
+        prepared.frames[index][chosen][:, *place].permute(0, 3, 1, 2).float() / 255,
+        prepared.energies[index][chosen][:, *place][:, None].float(),
+        truths.expand(len(chosen), -1, -1, -1),
+        flow,
+        mismatch,
+    )
+
+
+def _turned(square: Batch, random: np.random.Generator) -> Batch:
+    """Mirror and transpose a square at random, and the flow in it alike."""
+    planes, flow = [square.frames, square.energies, square.truths], square.flow
+    mismatch = square.mismatch
+    transposed = random.random() < 0.5
+    axes = [axis for axis in (-2, -1) if random.random() < 0.5]
+    if flow is not None and mismatch is not None:
+        flow = flow.flip(1).transpose(-1, -2) if transposed else flow
+        signs = [-1.0 if -1 in axes else 1.0, -1.0 if -2 in axes else 1.0]
+        flow = flow.flip(axes) * torch.tensor(signs).view(1, 2, 1, 1)
+        planes.append(mismatch)
+    planes = [(x.transpose(-1, -2) if transposed else x).flip(axes) for x in planes]
+    return Batch(planes[0], planes[1], planes[2], flow, planes[3] if flow is not None else None)
 
 
 def validate(network: FusionNetwork, held_out: Prepared) -> float:
     """Mean PSNR, dB, of the last J over held-out sequences, which are cut to a multiple of 16."""
-    side = held_out.truths.shape[1] // 16 * 16
+    side = held_out.frames.shape[2] // STRIDE * STRIDE
+    random = np.random.default_rng(0)
     figures = []
     with torch.inference_mode():
-        for frames, energies, truth in zip(
-            held_out.frames, held_out.energies, held_out.truths, strict=True
-        ):
-            pictures = frames[None, :, :side, :side].permute(0, 1, 4, 2, 3).float() / 255
-            results = fuse(network, pictures, energies[None, :, None, :side, :side].float())
-            target = truth[None, :side, :side].permute(0, 3, 1, 2).float() / 255
-            figures.append(-10 * float(_log_error(results[-1], target)))
+        for index in range(len(held_out.frames)):
+            order = np.arange(held_out.frames.shape[1])
+            square = _square(held_out, index, order, side, random)
+            batch = _gathered([square])
+            error = _log_error(fuse(network, batch)[-1], batch.truths[:, -1])
+            figures.append(-10 * float(error))
     return float(np.mean(figures))
 
 
 def train(
-    prepared: Prepared,
-    held_out: Prepared,
+    prepared: Mapping[str, Prepared],
+    held_out: Mapping[str, Prepared],
     settings: Settings,
     folder: Path,
     *,
@@ -217,21 +367,21 @@ def train(
     """Train the network.
 
     Args:
-        prepared: sequences to learn from.
-        held_out: sequences of other photos, to measure on.
+        prepared: sequences to learn from, by their kind; each step learns from one kind, in turn.
+        held_out: sequences of other photos, to measure on, by the same kinds.
         settings: how.
         folder: for the checkpoint and TensorBoard's files.
         resume: go on from the folder's checkpoint, if there is one.
 
     Returns:
-        The network on the CPU, and mean PSNR in dB on `held_out`: `psnr` of the network,
-        `psnr_untrained` of the classical choice it began as.
+        The network on the CPU, and mean PSNR in dB on each kind of `held_out`: `psnr/KIND` of the
+        network, `psnr_untrained/KIND` of the classical choice it began as.
     """
     cv2.setNumThreads(1)
     torch.manual_seed(settings.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = FusionNetwork()
-    figures = {"psnr_untrained": validate(network, held_out)}
+    figures = {f"psnr_untrained/{kind}": validate(network, x) for kind, x in held_out.items()}
     network.to(device)
     optimiser = torch.optim.AdamW(network.parameters(), settings.learning_rate)
     folder.mkdir(parents=True, exist_ok=True)
@@ -246,6 +396,18 @@ def train(
     writer = SummaryWriter(str(folder))
     started = time.monotonic() - elapsed
     validated = time.monotonic()
+
+    def save() -> None:
+        state = {
+            "network": network.state_dict(),
+            "optimiser": optimiser.state_dict(),
+            "step": step,
+            "elapsed": time.monotonic() - started,
+        }
+        # Written aside first: an interruption must not leave half a checkpoint.
+        torch.save(state, checkpoint.with_suffix(".tmp"))
+        checkpoint.with_suffix(".tmp").replace(checkpoint)
+
     with tqdm(total=settings.steps, initial=step, unit="step", mininterval=5) as bar:
         while True:
             elapsed = time.monotonic() - started
@@ -257,31 +419,30 @@ def train(
                 group["lr"] = (
                     settings.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * progress))
                 )
-            frames, energies, truth = (x.to(device) for x in draw(prepared, settings, random))
-            loss = fusion_loss(fuse(network, frames, energies), truth)
+            kind = list(prepared)[step % len(prepared)]
+            batch = draw(prepared[kind], settings, random, device)
+            loss = fusion_loss(fuse(network, batch), batch)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), _LARGEST_GRADIENT)
             optimiser.step()
             step += 1
             bar.update()
-            writer.add_scalar("loss", float(loss.detach()), step)
+            writer.add_scalar(f"loss/{kind}", float(loss.detach()), step)
             if time.monotonic() - validated > settings.validate_every:
-                measured = validate(network.cpu(), held_out)
+                network.cpu()
+                for each, sequences in held_out.items():
+                    figures[f"psnr/{each}"] = validate(network, sequences)
+                    writer.add_scalar(f"psnr/{each}", figures[f"psnr/{each}"], step)
                 network.to(device)
-                writer.add_scalar("psnr", measured, step)
-                bar.set_postfix(psnr=f"{measured:.2f}")
-                state = {
-                    "network": network.state_dict(),
-                    "optimiser": optimiser.state_dict(),
-                    "step": step,
-                    "elapsed": time.monotonic() - started,
-                }
-                torch.save(state, checkpoint)
+                bar.write(f"step {step}: {figures}")
+                save()
                 validated = time.monotonic()
+    save()
     writer.close()
     network = network.cpu().eval()
-    figures["psnr"] = validate(network, held_out)
+    for kind, sequences in held_out.items():
+        figures[f"psnr/{kind}"] = validate(network, sequences)
     return network, figures
 
 
@@ -289,8 +450,8 @@ def write_model_card(
     path: Path,
     network: FusionNetwork,
     settings: Settings,
-    photos: int,
-    scenes: Sequence[str],
+    sources: Sources,
+    command: str,
     figures: Mapping[str, float],
 ) -> None:
     """Write the card of a network beside its weights, as Markdown.
@@ -299,24 +460,33 @@ def write_model_card(
         path: of the card.
         network: trained.
         settings: of the training.
-        photos: number of photos trained on.
-        scenes: names of the scenes with measured depth trained on.
+        sources: trained on.
+        command: that did it.
         figures: measured on others.
     """
     parameters = sum(value.numel() for value in network.parameters())
+    names, videos = (
+        ", ".join(path.name for path in paths) or "none"
+        for paths in (sources.measured, sources.videos)
+    )
+    rows = "\n".join(f"| {name} | {value:.2f} |" for name, value in figures.items())
     path.write_text(
         f"""# Fusion network
 
 `{path.stem}.safetensors` tells how much of each pixel of J(t) comes from I(t), by correcting the
 classical choice by Laplacian energy; {parameters:,} parameters (`aif_ros/fusion/network.py`).
-Written by `aif train fusion`.
+
+Written on {date.today()} by
+
+    {command}
 
 ## Trained on
 
-{photos} photos that were given depth, and {len(scenes)} with measured depth
-({", ".join(scenes) or "none"}), rendered to {settings.frames} frames of {settings.size} x
-{settings.size} px with occlusion, blur radii of up to 20 px, focus breathing and noise of up to
-sigma 5/255. Still scenes only: motion is dealt with before the network sees the images.
+{len(sources.photos)} photos that were given depth, {len(sources.measured)} with measured depth
+({names}) and {len(sources.videos)} videos ({videos}),
+rendered to {settings.frames} frames of {settings.size} px with occlusion, blur radii of up to
+20 px, focus breathing and noise of up to sigma 5/255: {settings.still} still scenes, and
+{settings.moving} in which camera and objects move.
 
 ## Settings
 
@@ -326,14 +496,18 @@ sigma 5/255. Still scenes only: motion is dealt with before the network sees the
 
 ## Figures
 
-Mean PSNR of the last J over sequences of photos and scenes that were not trained on:
-{figures["psnr"]:.2f} dB. The classical choice it began as: {figures["psnr_untrained"]:.2f} dB.
+PSNR, dB, of the last J, mean over sequences of photos and scenes that were not trained on;
+"untrained" is the classical choice the network began as.
+
+| figure | dB |
+|---|---|
+{rows}
+
 `aif benchmark fusion` measures it against the other methods.
 
 ## Limits
 
 - Where no frame is sharp, J is not: nothing is invented.
 - Blur of more than 20 px radius was not seen in training.
-- Frames must be aligned; residual misalignment of more than a pixel shows as ghosts.
 """
     )

@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 
 from aif_ros.autofocus.networks import WeightsError
 from aif_ros.fusion import neural
-from aif_ros.fusion.network import FusionNetwork, load_network, save_network
+from aif_ros.fusion.network import MEMORY, FusionNetwork, State, load_network, save_network
 from aif_ros.scenes.planes import texture
 
 SHARP = texture((150, 130), np.random.default_rng(3))
@@ -18,23 +18,30 @@ def fusion():
     return neural.NeuralFusion()
 
 
-def planes(count=4, side=64):
-    return torch.rand((count, 2, 1, side, side), generator=torch.Generator().manual_seed(0))
+def inputs(side=64):
+    """Luma and energy of two frames, and the state of what they are fused into."""
+    generator = torch.Generator().manual_seed(0)
+    luma, fused, energy, sharpness, mismatch = torch.rand(
+        (5, 2, 1, side, side), generator=generator
+    )
+    memory = torch.rand((2, MEMORY, side // 2, side // 2), generator=generator)
+    return luma, energy, State(fused, sharpness, memory, mismatch, torch.ones(2))
 
 
 class TestNetwork:
     def test_begins_as_the_classical_choice(self):
-        image, fused, energy, sharpness = planes()
-        weight, kept = FusionNetwork()(image, fused, energy, sharpness, torch.ones(2))
-        assert ((weight > 0.5) == (energy > sharpness)).all()
-        torch.testing.assert_close(kept, sharpness + weight * (energy - sharpness))
+        luma, energy, state = inputs()
+        weight, kept, memory = FusionNetwork()(luma, energy, state)
+        assert ((weight > 0.5) == (energy > state.sharpness)).all()
+        torch.testing.assert_close(kept, state.sharpness + weight * (energy - state.sharpness))
+        assert memory.shape == state.memory.shape
 
     def test_every_parameter_learns(self):
         network = FusionNetwork()
         with torch.no_grad():
             network.correct.weight.normal_()
-        weight, kept = network(*planes(), torch.ones(2))
-        (weight.square().sum() + kept.sum()).backward()
+        weight, kept, memory = network(*inputs())
+        (weight.square().sum() + kept.sum() + memory.sum()).backward()
         assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
 
     def test_is_small(self):

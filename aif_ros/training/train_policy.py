@@ -54,7 +54,8 @@ class PolicySettings:
         grids: (rows, columns) of the blur maps; each round draws one.
         learning_rate: at first; falls to zero along a cosine.
         paper_discount: discount under the paper's rule.
-        discount: discount in still and in moving scenes.
+        discount: of a frame in still scenes; of a frame period in moving ones, so that long
+            moves do not bring the future nearer.
         trace: lambda of the generalised advantage estimate.
         clip: largest change of an action's probability ratio.
         epochs: passes over the frames of a round.
@@ -75,7 +76,7 @@ class PolicySettings:
     grids: tuple[tuple[int, int], ...] = ((6, 8), (8, 10), (10, 14))
     learning_rate: float = 1e-3
     paper_discount: float = 0.9
-    discount: tuple[float, float] = (0.98, 0.8)
+    discount: tuple[float, float] = (0.98, 0.93)
     trace: float = 0.9
     clip: float = 0.2
     epochs: int = 2
@@ -272,7 +273,7 @@ class PolicyTrainer:
         shape = (settings.steps, settings.scenes)
         features, barred, actions = [], [], torch.zeros(shape, dtype=torch.long)
         log_probabilities, rewards, values = (torch.zeros(shape) for _ in range(3))
-        ends = torch.zeros(shape)
+        ends, discounts = torch.zeros(shape), torch.zeros(shape)
         for t in range(settings.steps):
             _take_in(memory, simulation)
             features.append(torch.from_numpy(memory.features()))
@@ -285,6 +286,8 @@ class PolicyTrainer:
             _, reward, done = simulation.step(actions[t].numpy())
             rewards[t] = torch.from_numpy(reward * _REWARD_SCALE)
             ends[t] = torch.from_numpy(done)
+            periods = simulation.periods if task.dynamic else np.ones(settings.scenes)
+            discounts[t] = torch.from_numpy(settings.discount[int(task.dynamic)] ** periods)
             if done.any():
                 simulation.reset(done)
                 memory.forget(done)
@@ -293,11 +296,10 @@ class PolicyTrainer:
             _, following = self.network(torch.from_numpy(memory.features()))
         advantages = torch.zeros(shape)
         running = torch.zeros(settings.scenes)
-        discount = settings.discount[int(task.dynamic)]
         for t in reversed(range(settings.steps)):
             going_on = 1 - ends[t]
-            surprise = rewards[t] + discount * following * going_on - values[t]
-            running = surprise + discount * settings.trace * going_on * running
+            surprise = rewards[t] + discounts[t] * following * going_on - values[t]
+            running = surprise + discounts[t] * settings.trace * going_on * running
             advantages[t], following = running, values[t]
         rollout = _Rollout(
             torch.stack(features),
@@ -426,7 +428,7 @@ def evaluate(
             before = moving.seconds.copy()
             ended = moving.step(action)[2]
             elapsed = np.where(done, 0, moving.seconds - before)
-            total, lasted = total + moving.quality() * elapsed, lasted + elapsed
+            total, lasted = total + moving.shown * elapsed, lasted + elapsed
             done |= ended
             count += 1
         figures[name] = float((total / lasted).mean())

@@ -70,6 +70,34 @@ class TestMovingScenes:
         # 1.5 mm at 5 mm/s and 20 ms to settle: ten frame periods.
         np.testing.assert_allclose(scenes.seconds - before, 10 / 30)
 
+    def test_a_new_frame_pays_only_after_it_was_taken(self):
+        scenes = simulation(dynamic=True)
+        before = scenes.quality()
+        _, reward, _ = scenes.step(np.full(12, 20))
+        shown = scenes.task.fair_psnr + 10 * reward / scenes.periods
+        np.testing.assert_allclose(shown, scenes.shown)
+        assert (shown <= before + 1e-9).all()
+
+    def test_what_moves_is_wrong_until_the_next_frame(self):
+        near, far = (FocusSimulation(LENS, 640, 64, Task(dynamic=True), seed=6) for _ in range(2))
+        there = np.abs(near.positions - near.readings.position[:, None])
+        near.step(there.argmin(axis=1))
+        far.step(there.argmax(axis=1))
+        assert (far.shown <= near.shown + 1e-9).all()
+        assert (near.shown - far.shown).mean() > 0.3
+
+    def test_fusion_keeps_what_is_sharp_and_guesses_where_all_is_blurred(self):
+        scenes = simulation(dynamic=True)
+        shape = scenes.focus_positions.shape
+        sharp, blurred = np.full(shape, 0.3), np.full(shape, 20.0)
+        for held, new, least, most in (
+            (sharp, blurred, 0.0, 0.05),
+            (blurred, sharp, 0.95, 1.0),
+            (blurred, blurred + 5, 0.4, 0.6),
+        ):
+            scenes._fused_blur = held
+            assert least <= scenes._sharper(new).mean() <= most
+
     def test_what_moves_gets_blurred_again(self):
         scenes = FocusSimulation(LENS, 640, 64, Task(dynamic=True), seed=6)
         for position in sweep_positions(LENS, 640):

@@ -68,7 +68,7 @@ class PolicySettings:
 
     seed: int = 1
     paper_rounds: int = 60
-    rounds: int = 320
+    rounds: int = 700
     scenes: int = 64
     steps: int = 16
     paper_steps: int = 12

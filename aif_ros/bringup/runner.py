@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import rclpy
@@ -99,16 +99,19 @@ def listening(graph: Graph) -> Iterator[RunningGraph]:
         BringupError: nodes of the same names run already.
     """
     context = Context()
-    try:
+    with ExitStack() as undo:
         with uninterrupted():
             rclpy.init(args=[], context=context, signal_handler_options=SignalHandlerOptions.NO)
+            undo.callback(rclpy.try_shutdown, context=context)
             node = Node(
                 f"bringup_{os.getpid()}",
                 namespace=graph.namespace or "/",
                 context=context,
                 use_global_arguments=False,
             )
+            undo.callback(node.destroy_node)
             executor = SingleThreadedExecutor(context=context)
+            undo.callback(executor.shutdown)
             executor.add_node(node)
             running = RunningGraph(graph, node, executor, check=lambda: None)
 
@@ -127,12 +130,7 @@ def listening(graph: Graph) -> Iterator[RunningGraph]:
             yield running
         finally:
             with uninterrupted():
-                executor.remove_node(node)
-                executor.shutdown()
-                node.destroy_node()
-    finally:
-        with uninterrupted():
-            rclpy.try_shutdown(context=context)
+                undo.close()
 
 
 def names_in_use(running: RunningGraph, own: int) -> list[str]:

@@ -362,10 +362,10 @@ def run(node_type: type[PipelineNode]) -> int:
         # Nor must an impatient second Ctrl-C lose what is being saved.
         signal.signal(each, lambda number, _: interrupts.append(number))
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    executor = SingleThreadedExecutor()
     node: PipelineNode | None = None
     try:
         node = node_type()
-        executor = SingleThreadedExecutor()
         executor.add_node(node)
         while not interrupts:
             executor.spin_once(_INTERRUPT_WAIT)
@@ -373,6 +373,8 @@ def run(node_type: type[PipelineNode]) -> int:
         print(f"{node_type.NAME}: {error}", file=sys.stderr)
         return 1
     finally:
+        # In this order: an executor that outlives its context complains of it.
+        executor.shutdown()
         if node is not None:
             node.destroy_node()
         rclpy.shutdown()

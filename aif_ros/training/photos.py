@@ -12,7 +12,7 @@ from aif_ros.images import Image
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm"}
 HELD_OUT_SHARE = 5
 """One photo in so many is never trained on."""
-SHARP = 1.4
+SHARP = 1.5
 """Gradients of a sharp edge fall by this factor when blurred by a Gaussian of 1 px."""
 TEXTURED = 0.15
 """Sobel gradient per pixel, image in [0, 1], of the strongest edges of a cell with texture."""
@@ -87,7 +87,7 @@ def read_photo(path: Path) -> NDArray[np.uint8]:
 def sharpness(luma: Image, cell: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Tell where a photo is truly sharp.
 
-    A Gaussian of 1 px lowers the gradient of a step between two pixels by a factor of 1.4 or
+    A Gaussian of 1 px lowers the gradient of a step between two pixels by a factor of 1.5 or
     more, that of an edge that is soft already by less (re-blurring, after Crete et al., "The
     blur effect", 2007). Judged by the 40 strongest gradients of each cell.
 

@@ -24,12 +24,13 @@ from aif_ros.devices.image_files import image_files, read_image
 from aif_ros.devices.rendered_scene import RenderedScene
 from aif_ros.evaluation.metrics import edge_preservation, mutual_information, psnr, ssim
 from aif_ros.evaluation.stacking_tools import other_tools, own_tools, run_tool
+from aif_ros.evaluation.truth import Truth
 from aif_ros.fusion.alignment import remove_breathing
 from aif_ros.fusion.fuser import FUSION_METHODS, Fuser, make_fuser
 from aif_ros.images import Image, to_float, to_gray
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.scenes.motion import CrossingObject, MovedCamera
-from aif_ros.scenes.scene import Scene, shifted
+from aif_ros.scenes.scene import Scene
 
 STILL_FRAMES = 10
 MOVING_FRAMES = 20
@@ -65,24 +66,16 @@ class Shot:
 
 def shots(scene: Scene, lens_model: LensModel, positions: Sequence[float]) -> list[Shot]:
     """Take pictures of a scene, one every tenth of a second, at the given positions (metres)."""
-    subject = RenderedScene(scene, lens_model)
+    subject, truths = RenderedScene(scene, lens_model), Truth(scene, lens_model)
     low, high = lens_model.limits
     taken = []
     for index, position in enumerate(positions):
         seconds = index * _INTERVAL
         scale = lens_model.breathing_scale(position)
         image = remove_breathing(to_float(subject.expose(position, seconds)), scale)
-        view = scene.view(seconds)
-        truth = remove_breathing(view.image, lens_model.breathing_scale(0.0))
+        truth, focus = truths.at(seconds)
         kernel = np.ones((3, 3), np.uint8)
-        steps = cv2.dilate(view.focus_position, kernel) - cv2.erode(view.focus_position, kernel)
-        edges = (steps > _STEP * (high - low)).astype(np.float32)
-        edges = remove_breathing(edges, lens_model.breathing_scale(0.0)) > 0.5
-        if view.shift != (0.0, 0.0):
-            # The camera's motion shifts the sensor's picture, which is then magnified.
-            shift = (view.shift[0] * scale, view.shift[1] * scale)
-            truth = np.clip(shifted(truth, shift), 0.0, 1.0)
-            edges = shifted(edges.astype(np.float32), shift) > 0.5
+        edges = cv2.dilate(focus, kernel) - cv2.erode(focus, kernel) > _STEP * (high - low)
         reach = np.ones((2 * EDGE_REACH + 1, 2 * EDGE_REACH + 1), np.uint8)
         near_edge = cv2.dilate(edges.astype(np.uint8), reach) > 0
         taken.append(Shot(image, position, truth, near_edge))

@@ -2,6 +2,7 @@
 
 import json
 import stat
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -9,7 +10,14 @@ import pytest
 
 from aif_ros.__main__ import main
 from aif_ros.evaluation import stacking_tools
-from aif_ros.evaluation.fusion import measure_moving, measure_pairs, measure_stacks, measure_still
+from aif_ros.evaluation.fusion import (
+    measure_moving,
+    measure_pairs,
+    measure_stacks,
+    measure_still,
+    shots,
+)
+from aif_ros.evaluation.metrics import psnr
 from aif_ros.evaluation.stacking_tools import ToolError, run_tool
 from aif_ros.fusion.fuser import FUSION_METHODS
 from aif_ros.optics.lens_model import LensModel
@@ -45,6 +53,22 @@ def test_still_scene():
         assert figures["best_frame"]["psnr"] < figures[method]["psnr"] < figures["oracle"]["psnr"]
         assert figures[method]["seconds"] > 0
     assert "truth" in sheet.pictures
+
+
+def test_truth_moves_as_the_picture_does():
+    high = LENS.limits[1]
+    lens = replace(LENS, breathing_per_metre=0.3 / high)
+    scene = MovedCamera(PlanesScene(lens, (96, 80)), shake=8.0, seed=1)
+    inner = (slice(24, -24), slice(24, -24))
+    for shot in shots(scene, lens, [high] * 4):
+        errors = {
+            (down, right): psnr(
+                shot.image[inner], np.roll(shot.truth, (down, right), axis=(0, 1))[inner]
+            )
+            for down in (-1, 0, 1)
+            for right in (-1, 0, 1)
+        }
+        assert max(errors, key=errors.__getitem__) == (0, 0)
 
 
 def test_alignment_helps_where_the_camera_moves():

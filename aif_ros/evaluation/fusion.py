@@ -29,6 +29,7 @@ from aif_ros.fusion.alignment import remove_breathing
 from aif_ros.fusion.fuser import FUSION_METHODS, Fuser, make_fuser
 from aif_ros.images import Image, to_float, to_gray
 from aif_ros.optics.lens_model import LensModel
+from aif_ros.scenes.depth_edges import near_depth_edges
 from aif_ros.scenes.motion import CrossingObject, MovedCamera
 from aif_ros.scenes.scene import Scene
 
@@ -39,10 +40,6 @@ _INTERVAL = 0.1
 # The last frames of a moving sequence are judged: by then all of the scene has been in focus.
 _JUDGED = 5
 _SHAKE, _SPEED = 3.0, 60.0
-EDGE_REACH = 12
-"""Pixels around a depth edge that count as near it."""
-# An edge is a step by this share of the lens's travel.
-_STEP = 0.1
 # Contact sheets show squares of so many pixels, so many to a row.
 _CLOSE_UP, _COLUMNS = 96, 4
 
@@ -67,17 +64,13 @@ class Shot:
 def shots(scene: Scene, lens_model: LensModel, positions: Sequence[float]) -> list[Shot]:
     """Take pictures of a scene, one every tenth of a second, at the given positions (metres)."""
     subject, truths = RenderedScene(scene, lens_model), Truth(scene, lens_model)
-    low, high = lens_model.limits
     taken = []
     for index, position in enumerate(positions):
         seconds = index * _INTERVAL
         scale = lens_model.breathing_scale(position)
         image = remove_breathing(to_float(subject.expose(position, seconds)), scale)
         truth, focus = truths.at(seconds)
-        kernel = np.ones((3, 3), np.uint8)
-        edges = cv2.dilate(focus, kernel) - cv2.erode(focus, kernel) > _STEP * (high - low)
-        reach = np.ones((2 * EDGE_REACH + 1, 2 * EDGE_REACH + 1), np.uint8)
-        near_edge = cv2.dilate(edges.astype(np.uint8), reach) > 0
+        near_edge = near_depth_edges(focus, lens_model.limits)
         taken.append(Shot(image, position, truth, near_edge))
     return taken
 

@@ -23,6 +23,7 @@ from aif_ros.fusion.motion import Motion, carry_over, find_motion
 from aif_ros.images import Image, to_float, to_uint8
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.optics.render import Renderer, Sensor, SensorNoise
+from aif_ros.scenes.depth_edges import near_depth_edges
 from aif_ros.scenes.photo import folder_scene
 from aif_ros.scenes.scene import SceneView, shifted
 from aif_ros.scenes.video import VideoScene
@@ -53,6 +54,7 @@ class FocusSequence:
         frames: (T, H, W, 3) uint8.
         positions: (T,) lens position of each, metres.
         truths: (T, H, W, 3) uint8 in the same geometry; (1, H, W, 3) of a still scene.
+        near_edges: (T, H, W) bool, near an edge of depth; (1, H, W) of a still scene.
         motions: (T - 1) of a moving scene, as found between each J(t-1) of the classical fusion
             and I(t) on copies of half the size; none of a still one.
     """
@@ -60,6 +62,7 @@ class FocusSequence:
     frames: NDArray[np.uint8]
     positions: NDArray[np.float64]
     truths: NDArray[np.uint8]
+    near_edges: NDArray[np.bool_]
     motions: tuple[Motion, ...] = ()
 
 
@@ -96,6 +99,7 @@ def render_sequence(
         np.stack(frames),
         np.asarray(positions, np.float64),
         np.stack(truths),
+        np.stack([near_depth_edges(view.focus_position, lens_model.limits) for view in views]),
         _motions(frames, positions) if len(views) > 1 else (),
     )
 

@@ -2,7 +2,8 @@
 
 The network fuses whole sequences frame by frame, and learns through all of its updates. The loss
 is the logarithm of the squared error of each J(t) to the scene all in focus, so that every scene
-counts by its PSNR; the last J counts as much as all before it together.
+counts by its PSNR, that near edges of depth counting once more; the last J counts as much as all
+before it together.
 """
 
 import json
@@ -81,6 +82,7 @@ class Prepared:
         frames: (N, T, H, W, 3) uint8.
         energies: (N, T, H, W) float16, log energy.
         truths: (N, T, H, W, 3) uint8, (N, 1, H, W, 3) of still scenes.
+        near_edges: (N, T, H, W) bool, (N, 1, H, W) of still scenes.
         flow: (N, T - 1, H / 2, W / 2, 2) float16, pixels of the halved picture; None of still
             scenes.
         mismatch: (N, T - 1, H / 2, W / 2) float16; None of still scenes.
@@ -89,6 +91,7 @@ class Prepared:
     frames: Tensor
     energies: Tensor
     truths: Tensor
+    near_edges: Tensor
     flow: Tensor | None
     mismatch: Tensor | None
 
@@ -100,6 +103,7 @@ class Batch(NamedTuple):
         frames: (B, T, 3, H, W).
         energies: (B, T, 1, H, W), log energy.
         truths: (B, T, 3, H, W).
+        near_edges: (B, T, 1, H, W), 1 near an edge of depth, else 0.
         flow: (B, T - 1, 2, H / 2, W / 2), pixels of the halved picture; None: nothing moves.
         mismatch: (B, T - 1, 1, H / 2, W / 2); None: nothing moves.
     """
@@ -107,6 +111,7 @@ class Batch(NamedTuple):
     frames: Tensor
     energies: Tensor
     truths: Tensor
+    near_edges: Tensor
     flow: Tensor | None
     mismatch: Tensor | None
 
@@ -161,6 +166,7 @@ def prepare(sequences: Sequence[FocusSequence]) -> Prepared:
         torch.from_numpy(np.stack([sequence.frames for sequence in sequences])),
         torch.from_numpy(np.stack(energies)),
         torch.from_numpy(np.stack([sequence.truths for sequence in sequences])),
+        torch.from_numpy(np.stack([sequence.near_edges for sequence in sequences])),
         _stack(sequences, "flow") if moving else None,
         _stack(sequences, "mismatch") if moving else None,
     )
@@ -229,22 +235,37 @@ def _fetched(plane: Tensor, flow: Tensor, how: str) -> Tensor:
     return functional.grid_sample(plane, grid, how, "border", align_corners=True)
 
 
-def _log_error(image: Tensor, truth: Tensor) -> Tensor:
-    """(B,) log10 of the mean squared error: a tenth of the PSNR, negative."""
-    return ((image - truth).square().mean(dim=(1, 2, 3)) + _ERROR_FLOOR).log10()
+def _log_error(image: Tensor, truth: Tensor, where: Tensor | None = None) -> Tensor:
+    """(B,) log10 of the mean squared error: a tenth of the PSNR, negative.
+
+    Args:
+        image: (B, 3, H, W).
+        truth: the same.
+        where: (B, 1, H, W), 1 where it counts, else 0; 0 is the result where nothing does.
+    """
+    error = (image - truth).square().mean(dim=1, keepdim=True)
+    if where is None:
+        return (error.mean(dim=(1, 2, 3)) + _ERROR_FLOOR).log10()
+    count = where.sum(dim=(1, 2, 3))
+    mean = (error * where).sum(dim=(1, 2, 3)) / count.clamp(min=1)
+    return torch.where(count > 0, (mean + _ERROR_FLOOR).log10(), torch.zeros_like(mean))
 
 
 def fusion_loss(results: Sequence[Tensor], batch: Batch) -> Tensor:
     """Mean over the sequences; the last J counts as much as all before it together.
 
-    By how much a J(t) is worse than the frame I(t) alone counts three times.
+    What is near edges of depth counts once more by itself, and by how much a J(t) is worse than
+    the frame I(t) alone counts three times.
     """
-    fused, alone = [], []
+    fused, near, alone = [], [], []
     for t, image in enumerate(results[1:], 1):
-        fused.append(_log_error(image, batch.truths[:, t]))
-        alone.append(_log_error(batch.frames[:, t], batch.truths[:, t]))
-    errors, frames = torch.stack(fused), torch.stack(alone)
-    return errors[-1].mean() + errors.mean() + 2 * functional.relu(errors - frames).mean()
+        truth = batch.truths[:, t]
+        fused.append(_log_error(image, truth))
+        near.append(_log_error(image, truth, batch.near_edges[:, t]))
+        alone.append(_log_error(batch.frames[:, t], truth))
+    errors, edges, frames = (torch.stack(each) for each in (fused, near, alone))
+    worse = functional.relu(errors - frames).mean()
+    return errors[-1].mean() + errors.mean() + edges[-1].mean() + edges.mean() + 2 * worse
 
 
 def draw(
@@ -291,6 +312,7 @@ def _gathered(squares: Sequence[Batch], device: torch.device = _CPU) -> Batch:
         stacked("frames"),
         stacked("energies"),
         stacked("truths"),
+        stacked("near_edges"),
         None if still else stacked("flow"),
         None if still else stacked("mismatch"),
     )
@@ -306,7 +328,7 @@ def _square(
     place = (slice(top, top + crop), slice(left, left + crop))
     chosen = torch.from_numpy(order.copy())
     flow = mismatch = None
-    truths = prepared.truths[index][:, *place]
+    truths, near_edges = prepared.truths[index][:, *place], prepared.near_edges[index][:, *place]
     if prepared.flow is not None and prepared.mismatch is not None:
         half = tuple(slice(each.start // 2, each.stop // 2) for each in place)
         flow = prepared.flow[index][chosen[:-1]][:, *half].permute(0, 3, 1, 2).float()
@@ -315,12 +337,13 @@ def _square(
         x, y = right + flow[:, :1], down + flow[:, 1:]
         inside = (x > -1) & (x < crop // 2) & (y > -1) & (y < crop // 2)
         mismatch = torch.where(inside, mismatch, torch.ones_like(mismatch))
-        truths = truths[chosen]
+        truths, near_edges = truths[chosen], near_edges[chosen]
     truths = truths.permute(0, 3, 1, 2).float() / 255
     return Batch(
         prepared.frames[index][chosen][:, *place].permute(0, 3, 1, 2).float() / 255,
         prepared.energies[index][chosen][:, *place][:, None].float(),
         truths.expand(len(chosen), -1, -1, -1),
+        near_edges[:, None].float().expand(len(chosen), -1, -1, -1),
         flow,
         mismatch,
     )
@@ -328,17 +351,26 @@ def _square(
 
 def _turned(square: Batch, random: np.random.Generator) -> Batch:
     """Mirror and transpose a square at random, and the flow in it alike."""
-    planes, flow = [square.frames, square.energies, square.truths], square.flow
-    mismatch = square.mismatch
     transposed = random.random() < 0.5
     axes = [axis for axis in (-2, -1) if random.random() < 0.5]
+
+    def turned(planes: Tensor) -> Tensor:
+        return (planes.transpose(-1, -2) if transposed else planes).flip(axes)
+
+    flow, mismatch = square.flow, square.mismatch
     if flow is not None and mismatch is not None:
-        flow = flow.flip(1).transpose(-1, -2) if transposed else flow
+        flow = flow.flip(1) if transposed else flow
         signs = [-1.0 if -1 in axes else 1.0, -1.0 if -2 in axes else 1.0]
-        flow = flow.flip(axes) * torch.tensor(signs).view(1, 2, 1, 1)
-        planes.append(mismatch)
-    planes = [(x.transpose(-1, -2) if transposed else x).flip(axes) for x in planes]
-    return Batch(planes[0], planes[1], planes[2], flow, planes[3] if flow is not None else None)
+        flow = turned(flow) * torch.tensor(signs).view(1, 2, 1, 1)
+        mismatch = turned(mismatch)
+    return Batch(
+        turned(square.frames),
+        turned(square.energies),
+        turned(square.truths),
+        turned(square.near_edges),
+        flow,
+        mismatch,
+    )
 
 
 def validate(network: FusionNetwork, held_out: Prepared) -> float:

@@ -48,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
     from aif_ros.evaluation.stacking_tools import other_tools, own_tools
     from aif_ros.optics.lens_model import LensModel
     from aif_ros.resources import default_lens_calibration
+    from aif_ros.scenes.depth_edges import EDGE_REACH
     from aif_ros.scenes.photo import folder_scene, motorcycle
     from aif_ros.scenes.video import VideoScene
 
@@ -92,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
         "width": args.width,
         "still_frames": evaluation.STILL_FRAMES,
         "moving_frames": evaluation.MOVING_FRAMES,
-        "edge_reach_px": evaluation.EDGE_REACH,
+        "edge_reach_px": EDGE_REACH,
     }
     write_json(result, args.json)
     return 0

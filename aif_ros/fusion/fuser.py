@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 
+from aif_ros.fusion.canvas import Canvas, begin, merged, view
 from aif_ros.fusion.fusion import Fused, FusionMethod
 from aif_ros.fusion.laplacian import LaplacianFusion
-from aif_ros.fusion.motion import carry_over, find_motion
+from aif_ros.fusion.motion import find_motion
 from aif_ros.fusion.pyramid import PyramidFusion
 from aif_ros.images import Image, ImageError
 
@@ -29,14 +30,16 @@ class Fuser:
 
     Args:
         method: merges two aligned images.
-        moving: whether camera or scene may move: then J is carried over to where things are in
-            each new frame before the two are merged.
+        moving: whether camera or scene may move: then J is kept on a canvas that each frame is
+            brought onto, and carried over to where things are in the frame before the two are
+            merged. A frame of another scene begins a new J.
     """
 
     def __init__(self, method: FusionMethod, *, moving: bool = False) -> None:
         self._method = method
         self._moving = moving
         self._fused: Fused | None = None
+        self._canvas: Canvas | None = None
 
     @property
     def fused(self) -> Fused | None:
@@ -45,7 +48,7 @@ class Fuser:
 
     def reset(self) -> None:
         """Forget J: a new scene begins."""
-        self._fused = None
+        self._fused = self._canvas = None
 
     def add(self, image: Image, position: float) -> Fused:
         """Merge a frame and return the new J.
@@ -62,11 +65,19 @@ class Fuser:
                 f"a frame of shape {image.shape} does not fit the fused image of shape "
                 f"{self._fused.image.shape}: reset the fusion to begin a new one"
             )
-        before = self._fused
-        if self._moving and before is not None:
-            before = carry_over(before, find_motion(before.image, image))
-        self._fused = self._method.merge(image, position, before)
+        if self._moving:
+            self._canvas = self._moved_canvas(image, position)
+            self._fused = view(self._canvas)
+        else:
+            self._fused = self._method.merge(image, position, self._fused)
         return self._fused
+
+    def _moved_canvas(self, image: Image, position: float) -> Canvas:
+        if self._canvas is not None:
+            motion = find_motion(self._canvas.fused.image, image, self._canvas.pose)
+            if motion.same_scene:
+                return merged(self._canvas, self._method, image, position, motion)
+        return begin(self._method.merge(image, position, None))
 
 
 def make_fuser(name: str, *, moving: bool = False) -> Fuser:

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from aif_ros.fusion.carrying import without_mismatches
 from aif_ros.fusion.fusion import Fused, blend
-from aif_ros.fusion.motion import without_mismatches
 from aif_ros.images import Image, to_gray
 
 # Far below what any sensor's noise has.

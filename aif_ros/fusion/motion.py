@@ -1,4 +1,4 @@
-"""Carrying J(t-1) over to where things are in I(t).
+"""Finding out how camera and things have moved between J(t-1) and I(t).
 
 The two are blurred in different places, so neither the search for motion nor the check of what was
 found may mistake blur for motion: a match is good if one of the two, blurred by some amount, is
@@ -6,7 +6,7 @@ what the other shows. How badly they match is told to the fusion method: what ha
 place in J(t), there the current frame wins.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import cv2
@@ -14,19 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from aif_ros.fusion.fusion import Fused, blend
 from aif_ros.images import Image, to_gray
 
 # Motion is looked for on copies no larger than this on their longer side.
 _SIDE = 320
 # Both are blurred by this, pixels of the copies, before motion is looked for.
 _SEARCH_SIGMA = 1.5
-# Blur, pixels of the copies, that may tell one from the other.
-_BLURS = (1.0, 2.0, 3.5, 6.0)
+# Blur that may tell one from the other: sides of boxes, pixels of the copies. Averaging over a box
+# comes nearer to what a lens does than a Gaussian: it ends somewhere.
+_BLURS = (1, 3, 5, 7, 9, 11, 15, 19)
 # Mean difference in a window of this many pixels, share of full scale, that is no match.
-_WINDOW, _LARGEST_MISMATCH = 7, 0.05
+_WINDOW, LARGEST_MISMATCH = 7, 0.05
 # Local motion is believed where it leaves so much less than the camera's, and that more than this.
 _BETTER, _NOISE = 0.7, 0.0167
+# J and a frame that match in less than this share of the picture show different scenes.
+_SAME_SCENE = 0.5
 # Smaller images have nothing to hold on to.
 _SMALLEST = 32
 # Motion of less than this, pixels of the copies, is error of measurement.
@@ -38,96 +40,76 @@ _WORTH_MOVING = 1.1
 _STEPS_SMALL, _STEPS, _LEAST_GAIN = 10, 2, 0.01
 # Share of the picture, that with the strongest edges, that the steps look at.
 _EDGES = 0.25
-# J loses sharpness by being resampled: new frames of like energy are truer.
-RESAMPLED = 0.85
 
 
 @dataclass(frozen=True)
 class Motion:
-    """How J(t-1) and I(t) belong together, found on smaller copies of them.
+    """How J(t-1) and I(t) belong together.
 
     Attributes:
-        flow: (h, w, 2) float32, where each pixel of I(t) lies in J(t-1), relative to it.
+        pose: (3, 3) float64, similarity from pixels of I(t) to those of J(t-1): what the camera
+            did.
+        flow: (h, w, 2) float32, what moves by itself, on a smaller copy of I(t) and in pixels of
+            it: what I(t) shows at p lies in J(t-1) at pose(p + flow(p)).
         mismatch: (h, w) float32, mean difference of the two around each pixel that neither motion
             nor blur explains, share of full scale; 1 where J(t-1) does not show it.
     """
 
+    pose: NDArray[np.float64]
     flow: NDArray[np.float32]
     mismatch: NDArray[np.float32]
 
+    @property
+    def same_scene(self) -> bool:
+        """Whether the two show the same scene at all; if not, there was a cut between them."""
+        return bool((self.mismatch <= LARGEST_MISMATCH).mean() >= _SAME_SCENE)
 
-def find_motion(before: Image, image: Image, side: int = _SIDE) -> Motion:
-    """Find out where the things in I(t), `image`, lie in J(t-1), `before`, of the same shape.
 
-    It is looked for on copies of no more than `side` pixels on their longer side.
+def find_motion(
+    before: Image, image: Image, pose: NDArray[np.float64] | None = None, side: int = _SIDE
+) -> Motion:
+    """Find out where the things in I(t), `image`, lie in J(t-1), `before`.
+
+    Args:
+        before: J(t-1), of any size.
+        image: I(t).
+        pose: where I(t) lies in J(t-1) if the camera has stood still, (3, 3); None: they coincide.
+        side: it is looked for on copies no larger than this, pixels, on I(t)'s longer side.
     """
-    height, width = image.shape[:2]
-    scale = min(1.0, side / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    now, earlier = (_small(to_gray(picture), size) for picture in (image, before))
-    if min(size) < _SMALLEST:
-        return Motion(np.zeros((*now.shape, 2), np.float32), _blurred_alike(now, earlier).mismatch)
-    flow = _motion(now, earlier)
-    matched, inside = _follow(earlier, flow)
-    return Motion(flow, np.where(inside, _blurred_alike(now, matched).mismatch, np.float32(1)))
+    pose = np.eye(3) if pose is None else pose
+    scale = min(1.0, side / max(image.shape[:2]))
+    now, earlier = (_small(to_gray(picture), scale) for picture in (image, before))
+    to_copy = rescaling(image.shape, now.shape)
+    from_copy = np.linalg.inv(rescaling(before.shape, earlier.shape))
+    standing = np.linalg.inv(from_copy) @ pose @ np.linalg.inv(to_copy)
+    matrix, flow = standing, np.zeros((*now.shape, 2), np.float32)
+    if min(now.shape) >= _SMALLEST:
+        camera = _camera_motion(now, earlier, standing)
+        matrix, flow = camera.matrix, _local_motion(now, earlier, camera)
+    matched, inside = _follow(earlier, matrix, flow)
+    mismatch = np.where(inside, _blurred_alike(now, matched).mismatch, np.float32(1))
+    if matrix is not standing:
+        pose = from_copy @ matrix @ to_copy
+    return Motion(pose, flow, mismatch)
 
 
-def carry_over(fused: Fused, motion: Motion) -> Fused:
-    """Warp J(t-1) to where things are in I(t); its `mismatch` tells how far to believe it."""
-    carried = replace(fused, mismatch=motion.mismatch)
-    if not motion.flow.any():
-        return carried
-    height, width = fused.sharpness.shape
-    flow = _resized(motion.flow, (width, height))
-    flow *= np.array([width, height], np.float32) / motion.mismatch.shape[::-1]
-    grid = _grid(flow)
-
-    def fetch(plane: NDArray[np.float32], how: int = cv2.INTER_LINEAR) -> NDArray[np.float32]:
-        return cv2.remap(plane, *grid, how, borderMode=cv2.BORDER_REPLICATE)
-
-    memory = fused.memory
-    if memory is not None:
-        halved = _resized(flow, memory.shape[1::-1]) * np.float32(0.5)
-        memory = cv2.remap(
-            memory, *_grid(halved), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
-    return replace(
-        carried,
-        image=np.clip(fetch(fused.image, cv2.INTER_CUBIC), 0.0, 1.0),
-        sharpness=np.where(flow.any(axis=2), np.float32(RESAMPLED), 1) * fetch(fused.sharpness),
-        source_position=fetch(fused.source_position, cv2.INTER_NEAREST),
-        memory=memory,
-    )
+def rescaling(shape: tuple[int, ...], other: tuple[int, ...]) -> NDArray[np.float64]:
+    """Matrix (3, 3) from pixels of a picture of one shape to those of its copy of another."""
+    x, y = other[1] / shape[1], other[0] / shape[0]
+    # The centre of the first pixel is half a pixel from the border in both.
+    return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
 
 
-def without_mismatches(fused: Fused, image: Image) -> Fused:
-    """Put I(t), with sharpness 0, in the place of what cannot have been carried over."""
-    if fused.mismatch is None:
-        return fused
-    # A few pixels amid others are matches or mismatches by chance.
-    wrong = cv2.medianBlur((fused.mismatch > _LARGEST_MISMATCH).astype(np.uint8), 7)
-    wrong = cv2.dilate(wrong, np.ones((5, 5), np.uint8))
-    invalid = _resized(wrong.astype(np.float32), fused.sharpness.shape[::-1])
-    return replace(
-        fused,
-        image=blend(fused.image, image, invalid),
-        sharpness=fused.sharpness * (1 - invalid),
-        mismatch=None,
-    )
-
-
-def _motion(now: Image, before: Image) -> NDArray[np.float32]:
-    """Flow (h, w, 2): where each pixel of `now` lies in `before`, relative to it."""
-    camera = _camera_motion(now, before)
+def _local_motion(now: Image, before: Image, camera: "_Candidate") -> NDArray[np.float32]:
+    """Flow (h, w, 2) of what moves by itself, 0 elsewhere; see `Motion`."""
     # With the camera's motion undone and both blurred alike, nothing but motion is left.
-    local = _dense_flow(camera.alike.first, camera.alike.second)
-    followed = _blurred_alike(now, _follow(before, _flow(camera.matrix, local))[0])
+    flow = _dense_flow(camera.alike.first, camera.alike.second)
+    followed = _blurred_alike(now, _follow(before, camera.matrix, flow)[0])
     moved = _moving_things(camera.alike.mismatch, followed.mismatch)
     if not moved.any():
-        return _flow(camera.matrix, np.zeros_like(local))
-    local += _dense_flow(followed.first, followed.second)
-    share = cv2.GaussianBlur(moved.astype(np.float32), (0, 0), 1.5)
-    return _flow(camera.matrix, local * share[..., None])
+        return np.zeros_like(flow)
+    flow += _dense_flow(followed.first, followed.second)
+    return flow * cv2.GaussianBlur(moved.astype(np.float32), (0, 0), 1.5)[..., None]
 
 
 def _moving_things(
@@ -141,15 +123,9 @@ def _moving_things(
     """
     better = (mismatch > _NOISE) & (followed < _BETTER * mismatch)
     better = cv2.medianBlur(better.astype(np.uint8), 5) > 0
-    certain = cv2.medianBlur((better & (mismatch > _LARGEST_MISMATCH)).astype(np.uint8), 5) > 0
+    certain = cv2.medianBlur((better & (mismatch > LARGEST_MISMATCH)).astype(np.uint8), 5) > 0
     # Things move as a whole: what is certain in a part holds for what hangs together with it.
     return ndimage.binary_propagation(certain, mask=better)
-
-
-def _flow(matrix: NDArray[np.float64], local: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Flow (h, w, 2) of following first `local`, then the similarity (2, 3)."""
-    places = np.stack(_grid(np.zeros_like(local)), axis=2)
-    return (cv2.transform(places + local, matrix) - places).astype(np.float32, copy=False)
 
 
 def _dense_flow(now: Image, before: Image) -> NDArray[np.float32]:
@@ -166,7 +142,7 @@ class _Candidate(NamedTuple):
     """A motion of the camera.
 
     Attributes:
-        matrix: (2, 3), shift, rotation and scale from I(t) to J(t-1).
+        matrix: (3, 3), shift, rotation and scale from I(t) to J(t-1).
         alike: I(t), and J(t-1) so moved.
     """
 
@@ -177,38 +153,44 @@ class _Candidate(NamedTuple):
     def mismatch(self) -> float:
         return float(self.alike.mismatch.mean())
 
-    @property
-    def still(self) -> bool:
+    def near(self, matrix: NDArray[np.float64]) -> bool:
         height, width = self.alike.first.shape
         corners = np.array([[[0, 0]], [[width, 0]], [[0, height]], [[width, height]]], np.float64)
-        return bool(np.abs(cv2.transform(corners, self.matrix) - corners).max() <= _STILL)
+        moved = [cv2.transform(corners, each[:2]) for each in (self.matrix, matrix)]
+        return bool(np.abs(moved[0] - moved[1]).max() <= _STILL)
 
 
-def _camera_motion(now: Image, before: Image) -> _Candidate:
+def _camera_motion(now: Image, before: Image, standing: NDArray[np.float64]) -> _Candidate:
     """What most of the picture does.
 
     It is looked for on copies of half the size first, from what the flow there agrees on or from
     standing still. Blur is easily mistaken for motion: what is found must explain the frame better
     than standing still does.
     """
-    small, small_before = (
-        cv2.resize(x, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for x in (now, before)
+    small, small_before = (_small(picture, 0.5) for picture in (now, before))
+    halve, halve_before = (
+        rescaling(now.shape, small.shape),
+        rescaling(before.shape, small_before.shape),
     )
-    guesses = [np.eye(2, 3), _common_motion(_dense_flow(small, small_before), small)]
-    starts = [_compared(small, small_before, guess) for guess in guesses]
-    nearest = min(starts, key=lambda start: start.mismatch)
+    start = halve_before @ standing @ np.linalg.inv(halve)
+    flow = _dense_flow(small, _moved(small_before, start, small.shape))
+    guesses = (start, start @ _common_motion(flow, small))
+    nearest = min(
+        (_compared(small, small_before, guess) for guess in guesses), key=lambda each: each.mismatch
+    )
     nearest = _refined(small, small_before, nearest, _STEPS_SMALL)
-    standing = _compared(now, before, np.eye(2, 3))
-    if nearest.still:
-        return standing
-    found = _refined(now, before, _compared(now, before, _doubled(nearest.matrix)), _STEPS)
-    if found.still or standing.mismatch < _WORTH_MOVING * found.mismatch:
-        return standing
+    still = _compared(now, before, standing)
+    if nearest.near(start):
+        return still
+    matrix = np.linalg.inv(halve_before) @ nearest.matrix @ halve
+    found = _refined(now, before, _compared(now, before, matrix), _STEPS)
+    if found.near(standing) or still.mismatch < _WORTH_MOVING * found.mismatch:
+        return still
     return found
 
 
 def _common_motion(flow: NDArray[np.float32], picture: Image) -> NDArray[np.float64]:
-    """Shift, rotation and scale (2, 3) that most of a flow agrees on where there is texture.
+    """Shift, rotation and scale (3, 3) that most of a flow agrees on where there is texture.
 
     Found by RANSAC.
     """
@@ -219,25 +201,18 @@ def _common_motion(flow: NDArray[np.float32], picture: Image) -> NDArray[np.floa
     points = np.stack([columns[chosen], rows[chosen]], 1).astype(np.float32)
     moved = points + flow[rows[chosen], columns[chosen]]
     matrix, _ = cv2.estimateAffinePartial2D(points, moved, ransacReprojThreshold=0.7)
-    return np.eye(2, 3) if matrix is None else matrix
-
-
-def _doubled(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The same motion (2, 3) on copies of twice the size."""
-    # The centre of pixel x is at 2 x + 1/2 there.
-    double = np.array([[2, 0, 0.5], [0, 2, 0.5], [0, 0, 1]])
-    return (double @ np.vstack([matrix, (0, 0, 1)]) @ np.linalg.inv(double))[:2]
+    return np.eye(3) if matrix is None else np.vstack([matrix, (0, 0, 1)])
 
 
 def _compared(now: Image, before: Image, matrix: NDArray[np.float64]) -> _Candidate:
-    return _Candidate(matrix, _blurred_alike(now, _moved(before, matrix)))
+    return _Candidate(matrix, _blurred_alike(now, _moved(before, matrix, now.shape)))
 
 
-def _moved(before: Image, matrix: NDArray[np.float64]) -> Image:
+def _moved(before: Image, matrix: NDArray[np.float64], shape: tuple[int, ...]) -> Image:
     return cv2.warpAffine(
         before,
-        matrix,
-        before.shape[::-1],
+        matrix[:2],
+        shape[1::-1],
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     ).astype(np.float32, copy=False)
@@ -249,7 +224,7 @@ def _refined(now: Image, before: Image, candidate: _Candidate, steps: int) -> _C
     After Lucas and Kanade, 1981, between pictures that are blurred alike.
     """
     for _ in range(steps):
-        step = np.vstack([_step(candidate.alike.first, candidate.alike.second), (0, 0, 1)])
+        step = _step(candidate.alike.first, candidate.alike.second)
         further = _compared(now, before, candidate.matrix @ step)
         gain = candidate.mismatch - further.mismatch
         if gain > 0:
@@ -260,14 +235,14 @@ def _refined(now: Image, before: Image, candidate: _Candidate, steps: int) -> _C
 
 
 def _step(now: Image, before: Image) -> NDArray[np.float64]:
-    """Similarity (2, 3) that brings `before` nearer to `now`, from where they have edges."""
+    """Similarity (3, 3) that brings `before` nearer to `now`, from where they have edges."""
     mean = (now + before) / 2
     across, down = (cv2.Sobel(mean, cv2.CV_32F, *axis, scale=1 / 8) for axis in ((1, 0), (0, 1)))
     strength = across * across + down * down
     # A sample tells what is strong.
     chosen = (strength > 0) & (strength >= np.quantile(strength[::3, ::3], 1 - _EDGES))
     if not chosen.any():
-        return np.eye(2, 3)
+        return np.eye(3)
     error, across, down = (now - before)[chosen], across[chosen], down[chosen]
     height, width = now.shape
     y, x = np.nonzero(chosen)
@@ -285,6 +260,7 @@ def _step(now: Image, before: Image) -> NDArray[np.float64]:
         [
             [1 + grow, -turn, right - grow * centre[0] + turn * centre[1]],
             [turn, 1 + grow, lower - turn * centre[0] - grow * centre[1]],
+            [0, 0, 1],
         ]
     )
 
@@ -313,8 +289,9 @@ def _blurred_alike(now: Image, before: Image) -> _Alike:
     ):
         # A lens blurs light, not encoded values; their square is near enough to it, and fast.
         light = sharp * sharp
-        for sigma in _BLURS:
-            blurred = cv2.sqrt(cv2.GaussianBlur(light, (0, 0), sigma))
+        for side in _BLURS:
+            # The second box takes the corners off the first.
+            blurred = cv2.sqrt(cv2.blur(cv2.blur(light, (side, side)), (3, 3)))
             difference = cv2.blur(cv2.absdiff(blurred, soft), (_WINDOW, _WINDOW))
             better = cv2.compare(difference, least, cv2.CMP_LT)
             cv2.copyTo(blurred, better, of_sharp)
@@ -329,22 +306,20 @@ def _grid(flow: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.fl
     return right + flow[..., 0], down + flow[..., 1]
 
 
-def _follow(before: Image, flow: NDArray[np.float32]) -> tuple[Image, NDArray[np.bool_]]:
-    """Fetch `before` along the flow, and where it lies inside the picture."""
-    x, y = _grid(flow)
+def _follow(
+    before: Image, matrix: NDArray[np.float64], flow: NDArray[np.float32]
+) -> tuple[Image, NDArray[np.bool_]]:
+    """Fetch `before` along the flow and the matrix, and where that lies inside the picture."""
+    places = cv2.transform(np.stack(_grid(flow), axis=2), matrix[:2])
+    x, y = places[..., 0], places[..., 1]
     height, width = before.shape
     inside = (x > -1) & (x < width) & (y > -1) & (y < height)
     fetched = cv2.remap(before, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return fetched, inside
 
 
-def _resized(plane: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:
-    if plane.shape[1::-1] == tuple(size):
-        return plane.copy()
-    return cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR).astype(np.float32, copy=False)
-
-
-def _small(gray: Image, size: tuple[int, int]) -> Image:
-    if gray.shape == size[::-1]:
+def _small(gray: Image, scale: float) -> Image:
+    if scale == 1:
         return gray
+    size = tuple(max(1, round(scale * side)) for side in gray.shape[::-1])
     return cv2.resize(gray, size, interpolation=cv2.INTER_AREA).astype(np.float32, copy=False)

@@ -7,7 +7,7 @@ any order; in moving scenes camera and objects move from frame to frame.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from aif_ros.fusion.alignment import remove_breathing
-from aif_ros.fusion.fusion import Fused
+from aif_ros.fusion.canvas import begin, bring, bring_motion, follow, merged
 from aif_ros.fusion.laplacian import LaplacianFusion
-from aif_ros.fusion.motion import Motion, carry_over, find_motion
+from aif_ros.fusion.motion import find_motion, rescaling
 from aif_ros.images import Image, to_float, to_uint8
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.optics.render import Renderer, Sensor, SensorNoise
@@ -50,20 +50,27 @@ _MEASURED, _FILMED = 1 / 3, 1 / 5
 class FocusSequence:
     """Frames of one scene, breathing removed, and the scene all in focus.
 
+    Those of a moving scene lie on the canvas that J is kept on, where the classical fusion found
+    them to belong; what moves by itself is told by the flow.
+
     Attributes:
         frames: (T, H, W, 3) uint8.
         positions: (T,) lens position of each, metres.
         truths: (T, H, W, 3) uint8 in the same geometry; (1, H, W, 3) of a still scene.
         near_edges: (T, H, W) bool, near an edge of depth; (1, H, W) of a still scene.
-        motions: (T - 1) of a moving scene, as found between each J(t-1) of the classical fusion
-            and I(t) on copies of half the size; none of a still one.
+        shown: (T, H, W) bool, where the frame is; (1, H, W) of a still scene.
+        flow: (T - 1, H / 2, W / 2, 2) float16, where what each frame but the first shows lies in
+            the last J, in pixels of the halved picture; (0, ...) of a still scene.
+        mismatch: (T - 1, H / 2, W / 2) float16 that is left; see `Fused`.
     """
 
     frames: NDArray[np.uint8]
     positions: NDArray[np.float64]
     truths: NDArray[np.uint8]
     near_edges: NDArray[np.bool_]
-    motions: tuple[Motion, ...] = ()
+    shown: NDArray[np.bool_]
+    flow: NDArray[np.float16]
+    mismatch: NDArray[np.float16]
 
 
 def render_sequence(
@@ -95,25 +102,65 @@ def render_sequence(
     ]
     reference = lens_model.breathing_scale(0.0)
     truths = [to_uint8(remove_breathing(view.image, reference)) for view in views]
-    return FocusSequence(
+    edges = [near_depth_edges(view.focus_position, lens_model.limits) for view in views]
+    half = (0, frames[0].shape[0] // 2, frames[0].shape[1] // 2)
+    sequence = FocusSequence(
         np.stack(frames),
         np.asarray(positions, np.float64),
         np.stack(truths),
-        np.stack([near_depth_edges(view.focus_position, lens_model.limits) for view in views]),
-        _motions(frames, positions) if len(views) > 1 else (),
+        np.stack(edges),
+        np.ones((1, *frames[0].shape[:2]), bool),
+        np.zeros((*half, 2), np.float16),
+        np.zeros(half, np.float16),
     )
+    return sequence if len(views) == 1 else _on_canvas(sequence)
 
 
-def _motions(frames: Sequence[NDArray[np.uint8]], positions: Sequence[float]) -> tuple[Motion, ...]:
-    method, found = LaplacianFusion(), []
-    fused: Fused | None = None
-    for frame, position in zip(frames, positions, strict=True):
-        image = to_float(frame)
-        if fused is not None:
-            found.append(find_motion(fused.image, image, max(image.shape[:2]) // 2))
-            fused = carry_over(fused, found[-1])
-        fused = method.merge(image, position, fused)
-    return tuple(found)
+def _on_canvas(sequence: FocusSequence) -> FocusSequence:
+    """Lay the frames of a moving scene where the classical fusion finds them to belong."""
+    method, frame = LaplacianFusion(), sequence.frames.shape[1:3]
+    first = to_float(sequence.frames[0])
+    canvas = begin(method.merge(first, float(sequence.positions[0]), None))
+    shape = canvas.fused.sharpness.shape
+    poses, flows, mismatches = [canvas.pose], [], []
+    for picture, position in zip(sequence.frames[1:], sequence.positions[1:], strict=True):
+        image = to_float(picture)
+        motion = find_motion(canvas.fused.image, image, canvas.pose, max(frame) // 2)
+        canvas = follow(canvas, motion)
+        poses.append(canvas.pose)
+        flow, mismatch = bring_motion(motion, canvas.pose, frame, shape)
+        # On a new canvas, all lies elsewhere than on the last one.
+        halve = rescaling(shape, mismatch.shape)
+        back = halve @ motion.pose @ np.linalg.inv(halve @ canvas.pose)
+        down, right = np.mgrid[0 : flow.shape[0], 0 : flow.shape[1]].astype(np.float32)
+        places = np.dstack([right, down])
+        flows.append(cv2.transform(places + flow, back[:2]) - places)
+        mismatches.append(mismatch)
+        canvas = merged(canvas, method, image, float(position), replace(motion, pose=canvas.pose))
+    margin = (shape[0] - frame[0]) // 2
+    inner = (slice(margin, margin + frame[0]), slice(margin, margin + frame[1]))
+    half = tuple(slice(each.start // 2, each.stop // 2) for each in inner)
+
+    def laid(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        brought = [bring(to_float(x), pose, shape) for x, pose in zip(pictures, poses, strict=True)]
+        return np.stack([to_uint8(x[inner]) for x in brought])
+
+    def marked(masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        brought = [
+            cv2.warpAffine(x.astype(np.uint8), pose[:2], shape[::-1], flags=cv2.INTER_NEAREST)
+            for x, pose in zip(masks, poses, strict=True)
+        ]
+        return np.stack([x[inner] > 0 for x in brought])
+
+    return FocusSequence(
+        laid(sequence.frames),
+        sequence.positions,
+        laid(sequence.truths),
+        marked(sequence.near_edges),
+        marked(np.ones(sequence.frames.shape[:3], bool)),
+        np.stack([flow[half] for flow in flows]).astype(np.float16),
+        np.stack([mismatch[half] for mismatch in mismatches]).astype(np.float16),
+    )
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,8 @@ from torch.nn import functional
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from aif_ros.fusion.carrying import RESAMPLED
 from aif_ros.fusion.laplacian import laplacian_energy
-from aif_ros.fusion.motion import RESAMPLED
 from aif_ros.fusion.network import ENERGY_FLOOR, HOPELESS, MEMORY, STRIDE, FusionNetwork, State
 from aif_ros.fusion.neural import ENERGY_SIGMA
 from aif_ros.images import to_float
@@ -83,6 +83,7 @@ class Prepared:
         energies: (N, T, H, W) float16, log energy.
         truths: (N, T, H, W, 3) uint8, (N, 1, H, W, 3) of still scenes.
         near_edges: (N, T, H, W) bool, (N, 1, H, W) of still scenes.
+        shown: (N, T, H, W) bool, where the frames are; (N, 1, H, W) of still scenes.
         flow: (N, T - 1, H / 2, W / 2, 2) float16, pixels of the halved picture; None of still
             scenes.
         mismatch: (N, T - 1, H / 2, W / 2) float16; None of still scenes.
@@ -92,6 +93,7 @@ class Prepared:
     energies: Tensor
     truths: Tensor
     near_edges: Tensor
+    shown: Tensor
     flow: Tensor | None
     mismatch: Tensor | None
 
@@ -104,6 +106,7 @@ class Batch(NamedTuple):
         energies: (B, T, 1, H, W), log energy.
         truths: (B, T, 3, H, W).
         near_edges: (B, T, 1, H, W), 1 near an edge of depth, else 0.
+        shown: (B, T, 1, H, W), 1 where the frame is, else 0.
         flow: (B, T - 1, 2, H / 2, W / 2), pixels of the halved picture; None: nothing moves.
         mismatch: (B, T - 1, 1, H / 2, W / 2); None: nothing moves.
     """
@@ -112,6 +115,7 @@ class Batch(NamedTuple):
     energies: Tensor
     truths: Tensor
     near_edges: Tensor
+    shown: Tensor
     flow: Tensor | None
     mismatch: Tensor | None
 
@@ -161,20 +165,20 @@ def prepare(sequences: Sequence[FocusSequence]) -> Prepared:
         ).astype(np.float16)
         for sequence in sequences
     ]
-    moving = bool(sequences[0].motions)
+
+    def stacked(name: str) -> Tensor:
+        return torch.from_numpy(np.stack([getattr(sequence, name) for sequence in sequences]))
+
+    moving = len(sequences[0].flow) > 0
     return Prepared(
-        torch.from_numpy(np.stack([sequence.frames for sequence in sequences])),
+        stacked("frames"),
         torch.from_numpy(np.stack(energies)),
-        torch.from_numpy(np.stack([sequence.truths for sequence in sequences])),
-        torch.from_numpy(np.stack([sequence.near_edges for sequence in sequences])),
-        _stack(sequences, "flow") if moving else None,
-        _stack(sequences, "mismatch") if moving else None,
+        stacked("truths"),
+        stacked("near_edges"),
+        stacked("shown"),
+        stacked("flow") if moving else None,
+        stacked("mismatch") if moving else None,
     )
-
-
-def _stack(sequences: Sequence[FocusSequence], name: str) -> Tensor:
-    planes = [[getattr(motion, name) for motion in each.motions] for each in sequences]
-    return torch.from_numpy(np.stack([np.stack(each) for each in planes]).astype(np.float16))
 
 
 def _luma(image: Tensor) -> Tensor:
@@ -190,19 +194,22 @@ def fuse(network: FusionNetwork, batch: Batch) -> list[Tensor]:
     still = torch.zeros_like(sharpness)
     results = [image]
     for t in range(1, batch.frames.shape[1]):
-        frame, mismatch = batch.frames[:, t], still
+        frame, mismatch, shown = batch.frames[:, t], still, batch.shown[:, t]
         if batch.flow is not None and batch.mismatch is not None:
             flow, mismatch = batch.flow[:, t - 1], batch.mismatch[:, t - 1]
             image, sharpness, memory = _carried_over(image, sharpness, memory, flow)
-            mismatch = _doubled(mismatch)
+            mismatch = shown * _doubled(mismatch)
             useful = (mismatch < HOPELESS).float()
             image = frame + useful * (image - frame)
             sharpness = useful * sharpness + (1 - useful) * math.log(ENERGY_FLOOR)
             memory = memory * functional.avg_pool2d(useful, 2)
         frames = image.new_full((len(image),), float(t))
         state = State(_luma(image), sharpness, memory, mismatch, frames)
-        weight, sharpness, memory = network(_luma(frame), batch.energies[:, t], state)
-        image = image + weight * (frame - image)
+        weight, *new = network(_luma(frame), batch.energies[:, t], state)
+        # What the frame does not show stays as it is.
+        image = image + shown * weight * (frame - image)
+        sharpness = sharpness + shown * (new[0] - sharpness)
+        memory = memory + functional.avg_pool2d(shown, 2) * (new[1] - memory)
         results.append(image)
     return results
 
@@ -216,7 +223,7 @@ def _carried_over(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """What `carry_over` does; flow (B, 2, H / 2, W / 2) in pixels of the halved picture."""
     double = 2 * _doubled(flow)
-    moved = (flow != 0).any(dim=1, keepdim=True).any(dim=2, keepdim=True).any(dim=3, keepdim=True)
+    moved = (double != 0).any(dim=1, keepdim=True)
     energy = _fetched(sharpness.exp(), double, "bilinear")
     energy = torch.where(moved, RESAMPLED * energy, energy)
     return (
@@ -313,6 +320,7 @@ def _gathered(squares: Sequence[Batch], device: torch.device = _CPU) -> Batch:
         stacked("energies"),
         stacked("truths"),
         stacked("near_edges"),
+        stacked("shown"),
         None if still else stacked("flow"),
         None if still else stacked("mismatch"),
     )
@@ -328,7 +336,10 @@ def _square(
     place = (slice(top, top + crop), slice(left, left + crop))
     chosen = torch.from_numpy(order.copy())
     flow = mismatch = None
-    truths, near_edges = prepared.truths[index][:, *place], prepared.near_edges[index][:, *place]
+    truths, near_edges, shown = (
+        planes[index][:, *place]
+        for planes in (prepared.truths, prepared.near_edges, prepared.shown)
+    )
     if prepared.flow is not None and prepared.mismatch is not None:
         half = tuple(slice(each.start // 2, each.stop // 2) for each in place)
         flow = prepared.flow[index][chosen[:-1]][:, *half].permute(0, 3, 1, 2).float()
@@ -337,13 +348,14 @@ def _square(
         x, y = right + flow[:, :1], down + flow[:, 1:]
         inside = (x > -1) & (x < crop // 2) & (y > -1) & (y < crop // 2)
         mismatch = torch.where(inside, mismatch, torch.ones_like(mismatch))
-        truths, near_edges = truths[chosen], near_edges[chosen]
+        truths, near_edges, shown = truths[chosen], near_edges[chosen], shown[chosen]
     truths = truths.permute(0, 3, 1, 2).float() / 255
     return Batch(
         prepared.frames[index][chosen][:, *place].permute(0, 3, 1, 2).float() / 255,
         prepared.energies[index][chosen][:, *place][:, None].float(),
         truths.expand(len(chosen), -1, -1, -1),
         near_edges[:, None].float().expand(len(chosen), -1, -1, -1),
+        shown[:, None].float().expand(len(chosen), -1, -1, -1),
         flow,
         mismatch,
     )
@@ -368,6 +380,7 @@ def _turned(square: Batch, random: np.random.Generator) -> Batch:
         turned(square.energies),
         turned(square.truths),
         turned(square.near_edges),
+        turned(square.shown),
         flow,
         mismatch,
     )

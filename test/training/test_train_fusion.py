@@ -1,12 +1,14 @@
 """Sequences to learn fusion from, and the training."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 import torch
 
 from aif_ros.__main__ import main
-from aif_ros.fusion.motion import carry_over
+from aif_ros.fusion.carrying import carry_over
 from aif_ros.fusion.network import FusionNetwork, load_network
 from aif_ros.fusion.neural import NeuralFusion
 from aif_ros.images import to_float, to_uint8
@@ -58,9 +60,11 @@ def test_moving_sequence_has_a_truth_and_a_motion_for_each_frame(photos):
     made = sequences(photos, 3, moving=True)
     for sequence in made:
         assert sequence.truths.shape == sequence.frames.shape
-        assert len(sequence.motions) == 3
-        assert sequence.motions[0].flow.shape == (32, 32, 2)
+        assert sequence.flow.shape == (3, 32, 32, 2)
+        assert sequence.mismatch.shape == (3, 32, 32)
+        assert sequence.shown[0].all()
     assert any((sequence.truths[0] != sequence.truths[-1]).any() for sequence in made)
+    assert any(not sequence.shown.all() for sequence in made)
 
 
 def test_learns_and_resumes(photos, tmp_path):
@@ -82,7 +86,7 @@ def test_learns_and_resumes(photos, tmp_path):
 
 @pytest.mark.parametrize("moving", [False, True])
 def test_training_fuses_as_the_method_does(photos, moving):
-    sequence = sequences(photos, 1, seed=3, moving=moving)[0]
+    sequence = sequences(photos, 1, seed=7, moving=moving)[0]
     torch.manual_seed(0)
     network = FusionNetwork()
     with torch.no_grad():
@@ -92,9 +96,20 @@ def test_training_fuses_as_the_method_does(photos, moving):
     method._network = network.eval()
     fused = None
     for t, frame in enumerate(sequence.frames):
-        if moving and fused is not None:
-            fused = carry_over(fused, sequence.motions[t - 1])
-        fused = method.merge(to_float(frame), 0.0, fused)
+        if not moving or fused is None:
+            fused = method.merge(to_float(frame), 0.0, fused)
+            continue
+        flow, mismatch = (x[t - 1].astype(np.float32) for x in (sequence.flow, sequence.mismatch))
+        before = carry_over(fused, flow, mismatch)
+        after = method.merge(to_float(frame), 0.0, before)
+        shown = sequence.shown[t]
+        half = cv2.resize(shown.astype(np.float32), None, fx=0.5, fy=0.5)[..., None]
+        fused = replace(
+            after,
+            image=np.where(shown[..., None], after.image, before.image),
+            sharpness=np.where(shown, after.sharpness, before.sharpness),
+            memory=before.memory + half * (after.memory - before.memory),
+        )
     prepared = prepare([sequence])
     square = _square(prepared, 0, np.arange(4), 64, np.random.default_rng(0))
     with torch.inference_mode():

@@ -68,13 +68,11 @@ def run(args: argparse.Namespace) -> int:
         else register(_slices(files, "registering"))
     )
     fuser = make_fuser(args.method)
-    for index, (image, transform) in enumerate(
-        zip(_slices(files, "fusing"), transforms, strict=True)
-    ):
-        # The place in the stack stands for the lens position, which files do not tell.
-        # The slice as it was read is let go of: of 24 megapixels, each copy takes 300 MB.
-        image = resample(image, transform)
-        fuser.add(image, float(index))
+    slices = _slices(files, "fusing")
+    for index, transform in enumerate(transforms):
+        # The place in the stack stands for the lens position, which files do not tell. No name is
+        # given to the slice: of 24 megapixels each copy takes 300 MB, and must go once it is used.
+        fuser.add(resample(next(slices), transform), float(index))
     fused = fuser.fused
     assert fused is not None
     deep = read_image(files[0]).dtype == np.uint16
@@ -105,13 +103,16 @@ def _slices(files: Sequence[Path], doing: str) -> Iterator["Image"]:
     from aif_ros.devices.image_files import read_image
     from aif_ros.images import to_float
 
-    shape = None
-    for file in tqdm(files, desc=doing, unit="slice"):
+    shapes: list[tuple[int, ...]] = []
+
+    def read(file: Path) -> "Image":
         image = read_image(file)
-        shape = shape or image.shape
-        if image.shape != shape:
+        shapes.append(image.shape)
+        if image.shape != shapes[0]:
             raise CommandError(
-                f"{file} has shape {image.shape}, but {files[0]} has {shape}: all slices of a "
+                f"{file} has shape {image.shape}, but {files[0]} has {shapes[0]}: all slices of a "
                 "stack must be alike"
             )
-        yield to_float(image)
+        return to_float(image)
+
+    yield from map(read, tqdm(files, desc=doing, unit="slice"))

@@ -63,7 +63,7 @@ def resample(image: Image, transform: Transform) -> Image:
         flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REFLECT_101,
     )
-    return np.clip(warped, 0.0, 1.0, dtype=np.float32)
+    return np.clip(warped, 0.0, 1.0, out=warped)
 
 
 def _between(earlier: Sequence[Image], later: Sequence[Image], size: tuple[int, int]) -> Transform:

@@ -48,7 +48,7 @@ class LearnedAgent:
         lens_model: LensModel,
         *,
         dynamic: bool = False,
-        frame_cost: float = 0.1,
+        frame_cost: float = 0.07,
         network: PolicyNetwork | None = None,
     ) -> None:
         self._lens_model = lens_model

@@ -27,7 +27,7 @@ ENERGY_SIGMA = 2.0
 
 # Pictures are worked on in tiles, so that memory stays bounded; the network sees no farther than
 # the margin.
-_TILE, _MARGIN = 768, 96
+_TILE, _MARGIN = 1024, 64
 
 
 class NeuralFusion:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aif_ros.fusion.fusion import Fused, blend
-from aif_ros.fusion.motion import LARGEST_MISMATCH
+from aif_ros.fusion.motion import LARGEST_MISMATCH, sampling_grid
 from aif_ros.images import Image
 
 # J loses sharpness by being resampled: new frames of like energy are truer.
@@ -29,14 +29,14 @@ def carry_over(fused: Fused, flow: NDArray[np.float32], mismatch: NDArray[np.flo
     height, width = fused.sharpness.shape
     wide = resized(flow, (width, height))
     wide *= np.array([width, height], np.float32) / flow.shape[1::-1]
-    grid = _grid(wide)
+    grid = sampling_grid(wide)
 
     def fetch(plane: NDArray[np.float32], how: int = cv2.INTER_LINEAR) -> NDArray[np.float32]:
         return cv2.remap(plane, *grid, how, borderMode=cv2.BORDER_REPLICATE)
 
     memory = fused.memory
     if memory is not None:
-        halved = _grid(resized(wide, memory.shape[1::-1]) * np.float32(0.5))
+        halved = sampling_grid(resized(wide, memory.shape[1::-1]) * np.float32(0.5))
         memory = cv2.remap(memory, *halved, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return replace(
         carried,
@@ -68,9 +68,3 @@ def resized(plane: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.flo
     if plane.shape[1::-1] == tuple(size):
         return plane.copy()
     return cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR).astype(np.float32, copy=False)
-
-
-def _grid(flow: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    height, width = flow.shape[:2]
-    down, right = np.mgrid[0:height, 0:width].astype(np.float32)
-    return right + flow[..., 0], down + flow[..., 1]

@@ -300,7 +300,10 @@ def _blurred_alike(now: Image, before: Image) -> _Alike:
     return _Alike(first, second, least)
 
 
-def _grid(flow: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def sampling_grid(
+    flow: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Columns and rows (h, w) that a flow (h, w, 2) leads to from each pixel."""
     height, width = flow.shape[:2]
     down, right = np.mgrid[0:height, 0:width].astype(np.float32)
     return right + flow[..., 0], down + flow[..., 1]
@@ -310,7 +313,7 @@ def _follow(
     before: Image, matrix: NDArray[np.float64], flow: NDArray[np.float32]
 ) -> tuple[Image, NDArray[np.bool_]]:
     """Fetch `before` along the flow and the matrix, and where that lies inside the picture."""
-    places = cv2.transform(np.stack(_grid(flow), axis=2), matrix[:2])
+    places = cv2.transform(np.stack(sampling_grid(flow), axis=2), matrix[:2])
     x, y = places[..., 0], places[..., 1]
     height, width = before.shape
     inside = (x > -1) & (x < width) & (y > -1) & (y < height)

@@ -19,7 +19,7 @@ from scipy import ndimage
 from aif_ros.fusion.alignment import remove_breathing
 from aif_ros.fusion.canvas import begin, bring, bring_motion, follow, merged
 from aif_ros.fusion.laplacian import LaplacianFusion
-from aif_ros.fusion.motion import find_motion, rescaling
+from aif_ros.fusion.motion import find_motion, rescaling, sampling_grid
 from aif_ros.images import Image, to_float, to_uint8
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.optics.render import Renderer, Sensor, SensorNoise
@@ -132,8 +132,7 @@ def _on_canvas(sequence: FocusSequence) -> FocusSequence:
         # On a new canvas, all lies elsewhere than on the last one.
         halve = rescaling(shape, mismatch.shape)
         back = halve @ motion.pose @ np.linalg.inv(halve @ canvas.pose)
-        down, right = np.mgrid[0 : flow.shape[0], 0 : flow.shape[1]].astype(np.float32)
-        places = np.dstack([right, down])
+        places = np.dstack(sampling_grid(np.zeros_like(flow)))
         flows.append(cv2.transform(places + flow, back[:2]) - places)
         mismatches.append(mismatch)
         canvas = merged(canvas, method, image, float(position), replace(motion, pose=canvas.pose))

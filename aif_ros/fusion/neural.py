@@ -25,9 +25,9 @@ from aif_ros.resources import weights_directory
 ENERGY_SIGMA = 2.0
 """Standard deviation, pixels, of the window that energies are averaged over."""
 
-# Pictures are worked on in tiles, so that memory stays bounded; the network sees no farther than
-# the margin.
-_TILE, _MARGIN = 1024, 64
+# Pictures of more pixels than this are worked on in tiles, so that memory stays bounded; what lies
+# beyond the margin has no part in a pixel that could be seen.
+_WHOLE, _TILE, _MARGIN = 2_500_000, 512, 64
 
 
 class NeuralFusion:
@@ -60,19 +60,22 @@ class NeuralFusion:
             fused.frames + 1,
             memory=np.empty_like(fused.memory),
         )
-        for top in range(0, height, _TILE):
-            for left in range(0, width, _TILE):
-                self._merge_tile(image, fused, result, top, left)
+        side = _TILE if height * width > _WHOLE else max(height, width)
+        for top in range(0, height, side):
+            for left in range(0, width, side):
+                self._merge_tile(image, fused, result, top, left, side)
         return result
 
-    def _merge_tile(self, image: Image, fused: Fused, result: Fused, top: int, left: int) -> None:
-        """Write the tile that begins at `top`, `left` into `result`."""
+    def _merge_tile(
+        self, image: Image, fused: Fused, result: Fused, top: int, left: int, side: int
+    ) -> None:
+        """Write the tile of that side that begins at `top`, `left` into `result`."""
         assert fused.memory is not None
         assert result.memory is not None
         above, before = min(top, _MARGIN), min(left, _MARGIN)
         seen = (
-            slice(top - above, top + _TILE + _MARGIN),
-            slice(left - before, left + _TILE + _MARGIN),
+            slice(top - above, top + side + _MARGIN),
+            slice(left - before, left + side + _MARGIN),
         )
         tile, position = image[seen], result.source_position[top, left]
         old = Fused(
@@ -86,8 +89,8 @@ class NeuralFusion:
         if old.mismatch is not None:
             old = _without(old, tile, old.mismatch >= HOPELESS)
         weight, sharpness, memory = self._weigh(tile, old)
-        inner = (slice(above, above + _TILE), slice(before, before + _TILE))
-        place = (slice(top, top + _TILE), slice(left, left + _TILE))
+        inner = (slice(above, above + side), slice(before, before + side))
+        place = (slice(top, top + side), slice(left, left + side))
         result.image[place] = blend(old.image, tile, weight)[inner]
         result.sharpness[place] = sharpness[inner]
         result.source_position[place] = np.where(weight > 0.5, position, old.source_position)[inner]

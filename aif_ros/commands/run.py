@@ -177,7 +177,7 @@ def _run_library(choices: Mapping[str, str]) -> dict[str, Any]:
     lens = SimulatedLens(lens_model, clock, rests=rests)
     pipeline = AllInFocusPipeline(
         lens_model,
-        make_fuser(choices["fusion"] or DEFAULTS["fusion"], moving=dynamic),
+        make_fuser(choices["fusion"] or DEFAULTS["fusion"], lens_model if dynamic else None),
         make_estimator(choices["estimator"] or DEFAULTS["estimator"], lens_model),
         make_agent(agent, lens_model, dynamic=dynamic),
         still_scene=not dynamic,

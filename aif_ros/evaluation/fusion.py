@@ -167,8 +167,8 @@ def measure_moving(scene: Scene, lens_model: LensModel) -> tuple[Figures, Sheet]
     figures = {"frame": {"psnr": float(np.mean(alone))}}
     pictures = {"frame": judged[-1].image}
     for name in FUSION_METHODS:
-        for label, moving in ((name, False), (f"{name}, aligned", True)):
-            results, seconds = _fuse(make_fuser(name, moving=moving), taken)
+        for label, lens in ((name, None), (f"{name}, aligned", lens_model)):
+            results, seconds = _fuse(make_fuser(name, lens), taken)
             last = results[-_JUDGED:]
             errors = [psnr(image, shot.truth) for image, shot in zip(last, judged, strict=True)]
             edges = [_edge_psnr(image, shot) for image, shot in zip(last, judged, strict=True)]

@@ -63,6 +63,18 @@ def without_mismatches(fused: Fused, image: Image) -> Fused:
     )
 
 
+class FollowOnly:
+    """Merges nothing of I(t) into J but what J cannot show, and takes that for blurred.
+
+    For frames that tell where things are but must not be fused. See `FusionMethod`.
+    """
+
+    def merge(self, image: Image, position: float, fused: Fused | None) -> Fused:
+        """Return J(t-1), carried over."""
+        assert fused is not None
+        return without_mismatches(fused, image)
+
+
 def resized(plane: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:
     """A copy of a plane (h, w, ...) of the size (width, height)."""
     if plane.shape[1::-1] == tuple(size):

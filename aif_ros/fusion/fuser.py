@@ -3,11 +3,13 @@
 from collections.abc import Callable, Mapping
 
 from aif_ros.fusion.canvas import Canvas, begin, merged, view
+from aif_ros.fusion.carrying import FollowOnly
 from aif_ros.fusion.fusion import Fused, FusionMethod
 from aif_ros.fusion.laplacian import LaplacianFusion
-from aif_ros.fusion.motion import find_motion
+from aif_ros.fusion.motion import Motion, expected_blur, find_motion
 from aif_ros.fusion.pyramid import PyramidFusion
 from aif_ros.images import Image, ImageError
+from aif_ros.optics.lens_model import LensModel
 
 
 def _neural() -> FusionMethod:
@@ -30,14 +32,15 @@ class Fuser:
 
     Args:
         method: merges two aligned images.
-        moving: whether camera or scene may move: then J is kept on a canvas that each frame is
-            brought onto, and carried over to where things are in the frame before the two are
-            merged. A frame of another scene begins a new J.
+        lens_model: of the lens in use, if camera or scene may move: then J is kept on a canvas
+            that each frame is brought onto, and carried over to where things are in the frame
+            before the two are merged. A frame of another scene begins a new J. None: nothing
+            moves.
     """
 
-    def __init__(self, method: FusionMethod, *, moving: bool = False) -> None:
+    def __init__(self, method: FusionMethod, lens_model: LensModel | None = None) -> None:
         self._method = method
-        self._moving = moving
+        self._lens_model = lens_model
         self._fused: Fused | None = None
         self._canvas: Canvas | None = None
 
@@ -60,36 +63,65 @@ class Fuser:
         Raises:
             ImageError: its shape differs from J's; J has not changed.
         """
+        self._check(image)
+        if self._lens_model is None:
+            self._fused = self._method.merge(image, position, self._fused)
+        else:
+            motion = self._motion(image, position, self._lens_model)
+            if self._canvas is not None and motion is not None:
+                self._canvas = merged(self._canvas, self._method, image, position, motion)
+            else:
+                self._canvas = begin(self._method.merge(image, position, None))
+            self._fused = view(self._canvas)
+        return self._fused
+
+    def follow(self, image: Image, position: float) -> Fused | None:
+        """Bring J to where things are in a frame that must not be fused, and return it.
+
+        Such are frames exposed while the lens moved. J of a still scene stays as it is.
+
+        Args:
+            image: without breathing, as `add` takes it.
+            position: its lens position, metres.
+
+        Raises:
+            ImageError: its shape differs from J's; J has not changed.
+        """
+        self._check(image)
+        if self._lens_model is not None:
+            motion = self._motion(image, position, self._lens_model)
+            if self._canvas is not None and motion is not None:
+                self._canvas = merged(self._canvas, FollowOnly(), image, position, motion)
+                self._fused = view(self._canvas)
+        return self._fused
+
+    def _check(self, image: Image) -> None:
         if self._fused is not None and image.shape != self._fused.image.shape:
             raise ImageError(
                 f"a frame of shape {image.shape} does not fit the fused image of shape "
                 f"{self._fused.image.shape}: reset the fusion to begin a new one"
             )
-        if self._moving:
-            self._canvas = self._moved_canvas(image, position)
-            self._fused = view(self._canvas)
-        else:
-            self._fused = self._method.merge(image, position, self._fused)
-        return self._fused
 
-    def _moved_canvas(self, image: Image, position: float) -> Canvas:
-        if self._canvas is not None:
-            motion = find_motion(self._canvas.fused.image, image, self._canvas.pose)
-            if motion.same_scene:
-                return merged(self._canvas, self._method, image, position, motion)
-        return begin(self._method.merge(image, position, None))
+    def _motion(self, image: Image, position: float, lens_model: LensModel) -> Motion | None:
+        """From the frame to J on its canvas; None where there is no J of the same scene."""
+        if self._canvas is None:
+            return None
+        fused = self._canvas.fused
+        blur = expected_blur(fused, position, lens_model.blur_gain(image.shape[1]))
+        motion = find_motion(fused.image, image, self._canvas.pose, blur)
+        return motion if motion.same_scene else None
 
 
-def make_fuser(name: str, *, moving: bool = False) -> Fuser:
+def make_fuser(name: str, lens_model: LensModel | None = None) -> Fuser:
     """Make a fuser by the name of its method, one of `FUSION_METHODS`.
 
     Args:
         name: of the method.
-        moving: see `Fuser`.
+        lens_model: of the lens in use, if camera or scene may move; see `Fuser`.
 
     Raises:
         ValueError: there is no such method.
     """
     if name not in FUSION_METHODS:
         raise ValueError(f"there is no fusion method '{name}': choose {', '.join(FUSION_METHODS)}")
-    return Fuser(FUSION_METHODS[name](), moving=moving)
+    return Fuser(FUSION_METHODS[name](), lens_model)

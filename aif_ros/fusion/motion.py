@@ -2,8 +2,9 @@
 
 The two are blurred in different places, so neither the search for motion nor the check of what was
 found may mistake blur for motion: a match is good if one of the two, blurred by some amount, is
-what the other shows. How badly they match is told to the fusion method: what has no match has no
-place in J(t), there the current frame wins.
+what the other shows; and how far the lens blurs the frame where J is sharp is known. How badly they
+match is told to the fusion method: what has no match has no place in J(t), there the current frame
+wins.
 """
 
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from aif_ros.fusion.fusion import Fused
 from aif_ros.images import Image, to_gray
 
 # Motion is looked for on copies no larger than this on their longer side.
@@ -23,6 +25,8 @@ _SEARCH_SIGMA = 1.5
 # Blur that may tell one from the other: sides of boxes, pixels of the copies. Averaging over a box
 # comes nearer to what a lens does than a Gaussian: it ends somewhere.
 _BLURS = (1, 3, 5, 7, 9, 11, 15, 19)
+# Radii, pixels of the copies, of the frame's own blur at which both are blurred.
+_RADII = (2, 3, 4, 6, 8, 12, 16)
 # Mean difference in a window of this many pixels, share of full scale, that is no match.
 _WINDOW, LARGEST_MISMATCH = 7, 0.05
 # Local motion is believed where it leaves so much less than the camera's, and that more than this.
@@ -40,6 +44,18 @@ _WORTH_MOVING = 1.1
 _STEPS_SMALL, _STEPS, _LEAST_GAIN = 10, 2, 0.01
 # Share of the picture, that with the strongest edges, that the steps look at.
 _EDGES = 0.25
+
+
+class _Copy(NamedTuple):
+    """A copy of J(t-1).
+
+    Attributes:
+        gray: (h, w) float32.
+        blur: (h, w) float32, radius by which I(t) may be blurred there, pixels of the copy.
+    """
+
+    gray: Image
+    blur: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -65,8 +81,23 @@ class Motion:
         return bool((self.mismatch <= LARGEST_MISMATCH).mean() >= _SAME_SCENE)
 
 
+def expected_blur(fused: Fused, position: float, blur_gain: float) -> NDArray[np.float32]:
+    """Radius (H, W), pixels, by which a frame blurs what J(t-1) shows sharp.
+
+    Args:
+        fused: J(t-1).
+        position: lens position of the frame, metres.
+        blur_gain: of the lens, see `LensModel.blur_gain`.
+    """
+    return np.abs(fused.source_position - np.float32(position)) * np.float32(blur_gain)
+
+
 def find_motion(
-    before: Image, image: Image, pose: NDArray[np.float64] | None = None, side: int = _SIDE
+    before: Image,
+    image: Image,
+    pose: NDArray[np.float64] | None = None,
+    blur: NDArray[np.float32] | None = None,
+    side: int = _SIDE,
 ) -> Motion:
     """Find out where the things in I(t), `image`, lie in J(t-1), `before`.
 
@@ -74,20 +105,29 @@ def find_motion(
         before: J(t-1), of any size.
         image: I(t).
         pose: where I(t) lies in J(t-1) if the camera has stood still, (3, 3); None: they coincide.
+        blur: radius, pixels, by which I(t) blurs what J(t-1) shows sharp, of the height and width
+            of `before`; None: nothing is known of it.
         side: it is looked for on copies no larger than this, pixels, on I(t)'s longer side.
     """
     pose = np.eye(3) if pose is None else pose
     scale = min(1.0, side / max(image.shape[:2]))
-    now, earlier = (_small(to_gray(picture), scale) for picture in (image, before))
+    now = _small(to_gray(image), scale)
+    if blur is None:
+        blur = np.zeros(before.shape[:2], np.float32)
+    earlier = _Copy(_small(to_gray(before), scale), scale * _small(blur, scale))
     to_copy = rescaling(image.shape, now.shape)
-    from_copy = np.linalg.inv(rescaling(before.shape, earlier.shape))
+    from_copy = np.linalg.inv(rescaling(before.shape, earlier.gray.shape))
     standing = np.linalg.inv(from_copy) @ pose @ np.linalg.inv(to_copy)
-    matrix, flow = standing, np.zeros((*now.shape, 2), np.float32)
-    if min(now.shape) >= _SMALLEST:
+    if min(now.shape) < _SMALLEST:
+        camera = _compared(now, earlier, standing)
+        flow = np.zeros((*now.shape, 2), np.float32)
+    else:
         camera = _camera_motion(now, earlier, standing)
-        matrix, flow = camera.matrix, _local_motion(now, earlier, camera)
+        flow = _local_motion(now, earlier, camera)
+    matrix = camera.matrix
     matched, inside = _follow(earlier, matrix, flow)
-    mismatch = np.where(inside, _blurred_alike(now, matched).mismatch, np.float32(1))
+    left = _blurred_alike(now, matched) if flow.any() else camera.alike
+    mismatch = np.where(inside, left.mismatch, np.float32(1))
     if matrix is not standing:
         pose = from_copy @ matrix @ to_copy
     return Motion(pose, flow, mismatch)
@@ -100,7 +140,7 @@ def rescaling(shape: tuple[int, ...], other: tuple[int, ...]) -> NDArray[np.floa
     return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
 
 
-def _local_motion(now: Image, before: Image, camera: "_Candidate") -> NDArray[np.float32]:
+def _local_motion(now: Image, before: "_Copy", camera: "_Candidate") -> NDArray[np.float32]:
     """Flow (h, w, 2) of what moves by itself, 0 elsewhere; see `Motion`."""
     # With the camera's motion undone and both blurred alike, nothing but motion is left.
     flow = _dense_flow(camera.alike.first, camera.alike.second)
@@ -160,20 +200,21 @@ class _Candidate(NamedTuple):
         return bool(np.abs(moved[0] - moved[1]).max() <= _STILL)
 
 
-def _camera_motion(now: Image, before: Image, standing: NDArray[np.float64]) -> _Candidate:
+def _camera_motion(now: Image, before: "_Copy", standing: NDArray[np.float64]) -> _Candidate:
     """What most of the picture does.
 
     It is looked for on copies of half the size first, from what the flow there agrees on or from
     standing still. Blur is easily mistaken for motion: what is found must explain the frame better
     than standing still does.
     """
-    small, small_before = (_small(picture, 0.5) for picture in (now, before))
+    small = _small(now, 0.5)
+    small_before = _Copy(_small(before.gray, 0.5), 0.5 * _small(before.blur, 0.5))
     halve, halve_before = (
         rescaling(now.shape, small.shape),
-        rescaling(before.shape, small_before.shape),
+        rescaling(before.gray.shape, small_before.gray.shape),
     )
     start = halve_before @ standing @ np.linalg.inv(halve)
-    flow = _dense_flow(small, _moved(small_before, start, small.shape))
+    flow = _dense_flow(small, _moved(small_before, start, small.shape).gray)
     guesses = (start, start @ _common_motion(flow, small))
     nearest = min(
         (_compared(small, small_before, guess) for guess in guesses), key=lambda each: each.mismatch
@@ -204,21 +245,22 @@ def _common_motion(flow: NDArray[np.float32], picture: Image) -> NDArray[np.floa
     return np.eye(3) if matrix is None else np.vstack([matrix, (0, 0, 1)])
 
 
-def _compared(now: Image, before: Image, matrix: NDArray[np.float64]) -> _Candidate:
+def _compared(now: Image, before: "_Copy", matrix: NDArray[np.float64]) -> _Candidate:
     return _Candidate(matrix, _blurred_alike(now, _moved(before, matrix, now.shape)))
 
 
-def _moved(before: Image, matrix: NDArray[np.float64], shape: tuple[int, ...]) -> Image:
-    return cv2.warpAffine(
-        before,
-        matrix[:2],
-        shape[1::-1],
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    ).astype(np.float32, copy=False)
+def _moved(before: "_Copy", matrix: NDArray[np.float64], shape: tuple[int, ...]) -> "_Copy":
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    gray, blur = (
+        cv2.warpAffine(
+            plane, matrix[:2], shape[1::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE
+        ).astype(np.float32, copy=False)
+        for plane in before
+    )
+    return _Copy(gray, blur)
 
 
-def _refined(now: Image, before: Image, candidate: _Candidate, steps: int) -> _Candidate:
+def _refined(now: Image, before: "_Copy", candidate: _Candidate, steps: int) -> _Candidate:
     """Move a candidate to where it fits best, by no more than so many Gauss-Newton steps.
 
     After Lucas and Kanade, 1981, between pictures that are blurred alike.
@@ -279,25 +321,51 @@ class _Alike(NamedTuple):
     mismatch: NDArray[np.float32]
 
 
-def _blurred_alike(now: Image, before: Image) -> _Alike:
-    """Blur one of the two around each pixel until they are as alike as they can be."""
-    first, second = now.copy(), before.copy()
-    least = cv2.blur(cv2.absdiff(now, before), (_WINDOW, _WINDOW))
-    for sharp, soft, of_sharp, of_soft in (
-        (now, before, first, second),
-        (before, now, second, first),
-    ):
-        # A lens blurs light, not encoded values; their square is near enough to it, and fast.
-        light = sharp * sharp
-        for side in _BLURS:
-            # The second box takes the corners off the first.
-            blurred = cv2.sqrt(cv2.blur(cv2.blur(light, (side, side)), (3, 3)))
-            difference = cv2.blur(cv2.absdiff(blurred, soft), (_WINDOW, _WINDOW))
-            better = cv2.compare(difference, least, cv2.CMP_LT)
-            cv2.copyTo(blurred, better, of_sharp)
-            cv2.copyTo(soft, better, of_soft)
-            cv2.copyTo(difference, better, least)
+def _blurred_alike(now: Image, before: "_Copy") -> _Alike:
+    """Blur one of the two around each pixel until they are as alike as they can be.
+
+    Where the lens blurs I(t), objects before others spread over them, which blurring J(t-1) does
+    not show; but it hides all detail finer than the blur, so that both may be blurred further.
+    """
+    first, second = now.copy(), before.gray.copy()
+    least = _difference(first, second)
+
+    def choose(one: Image, other: Image, where: NDArray[np.uint8] | None = None) -> None:
+        difference = _difference(one, other)
+        better = cv2.compare(difference, least, cv2.CMP_LT)
+        better = better if where is None else cv2.bitwise_and(better, where)
+        cv2.copyTo(one, better, first)
+        cv2.copyTo(other, better, second)
+        cv2.copyTo(difference, better, least)
+
+    # A lens blurs light, not encoded values; their square is near enough to it, and fast.
+    light, light_before = now * now, before.gray * before.gray
+    for side in _BLURS:
+        # The second box takes the corners off the first.
+        choose(cv2.sqrt(_boxed(light, side, 3)), before.gray)
+        choose(now, cv2.sqrt(_boxed(light_before, side, 3)))
+    for radius in _RADII:
+        blurred = 255 * (before.blur >= radius).astype(np.uint8)
+        if not blurred.any():
+            break
+        wide = 2 * radius + 1
+        choose(
+            cv2.sqrt(_boxed(light, wide, wide)),
+            # A box of this side spreads light as far as a disk of that radius.
+            cv2.sqrt(_boxed(light_before, round(np.sqrt(3) * radius) | 1, wide, wide)),
+            cv2.dilate(blurred, np.ones((wide, wide), np.uint8)),
+        )
     return _Alike(first, second, least)
+
+
+def _boxed(light: Image, *sides: int) -> Image:
+    for side in sides:
+        light = cv2.blur(light, (side, side))
+    return light
+
+
+def _difference(one: Image, other: Image) -> Image:
+    return cv2.blur(cv2.absdiff(one, other), (_WINDOW, _WINDOW))
 
 
 def sampling_grid(
@@ -310,15 +378,18 @@ def sampling_grid(
 
 
 def _follow(
-    before: Image, matrix: NDArray[np.float64], flow: NDArray[np.float32]
-) -> tuple[Image, NDArray[np.bool_]]:
+    before: "_Copy", matrix: NDArray[np.float64], flow: NDArray[np.float32]
+) -> tuple["_Copy", NDArray[np.bool_]]:
     """Fetch `before` along the flow and the matrix, and where that lies inside the picture."""
     places = cv2.transform(np.stack(sampling_grid(flow), axis=2), matrix[:2])
     x, y = places[..., 0], places[..., 1]
-    height, width = before.shape
+    height, width = before.gray.shape
     inside = (x > -1) & (x < width) & (y > -1) & (y < height)
-    fetched = cv2.remap(before, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return fetched, inside
+    gray, blur = (
+        cv2.remap(plane, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        for plane in before
+    )
+    return _Copy(gray, blur), inside
 
 
 def _small(gray: Image, scale: float) -> Image:

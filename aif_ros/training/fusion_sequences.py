@@ -19,7 +19,7 @@ from scipy import ndimage
 from aif_ros.fusion.alignment import remove_breathing
 from aif_ros.fusion.canvas import begin, bring, bring_motion, follow, merged
 from aif_ros.fusion.laplacian import LaplacianFusion
-from aif_ros.fusion.motion import find_motion, rescaling, sampling_grid
+from aif_ros.fusion.motion import expected_blur, find_motion, rescaling, sampling_grid
 from aif_ros.images import Image, to_float, to_uint8
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.optics.render import Renderer, Sensor, SensorNoise
@@ -113,10 +113,10 @@ def render_sequence(
         np.zeros((*half, 2), np.float16),
         np.zeros(half, np.float16),
     )
-    return sequence if len(views) == 1 else _on_canvas(sequence)
+    return sequence if len(views) == 1 else _on_canvas(sequence, lens_model)
 
 
-def _on_canvas(sequence: FocusSequence) -> FocusSequence:
+def _on_canvas(sequence: FocusSequence, lens_model: LensModel) -> FocusSequence:
     """Lay the frames of a moving scene where the classical fusion finds them to belong."""
     method, frame = LaplacianFusion(), sequence.frames.shape[1:3]
     first = to_float(sequence.frames[0])
@@ -125,7 +125,8 @@ def _on_canvas(sequence: FocusSequence) -> FocusSequence:
     poses, flows, mismatches = [canvas.pose], [], []
     for picture, position in zip(sequence.frames[1:], sequence.positions[1:], strict=True):
         image = to_float(picture)
-        motion = find_motion(canvas.fused.image, image, canvas.pose, max(frame) // 2)
+        blur = expected_blur(canvas.fused, float(position), lens_model.blur_gain(frame[1]))
+        motion = find_motion(canvas.fused.image, image, canvas.pose, blur, max(frame) // 2)
         canvas = follow(canvas, motion)
         poses.append(canvas.pose)
         flow, mismatch = bring_motion(motion, canvas.pose, frame, shape)
@@ -258,14 +259,18 @@ def _views(
 
 
 def _trajectory(count: int, random: np.random.Generator) -> list[float]:
-    """Lens positions, metres: a sweep either way, or in no order."""
+    """Lens positions, metres: a sweep either way, one to and fro, or in no order."""
     low, high = _LIMITS
-    edges = np.linspace(low, high, count + 1)
+    to_and_fro = random.random() < 0.3
+    edges = np.linspace(low, high, (count // 2 + 1 if to_and_fro else count) + 1)
     positions = random.uniform(edges[:-1], edges[1:])
     if random.random() < 0.5:
-        random.shuffle(positions)
-    elif random.random() < 0.5:
         positions = positions[::-1]
+    if to_and_fro:
+        # J must not lose on the way back what it has won on the way there.
+        positions = np.concatenate([positions, positions[-2::-1]])[:count]
+    elif random.random() < 0.6:
+        random.shuffle(positions)
     return [float(position) for position in positions]
 
 

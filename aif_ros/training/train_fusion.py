@@ -2,8 +2,8 @@
 
 The network fuses whole sequences frame by frame, and learns through all of its updates. The loss
 is the logarithm of the squared error of each J(t) to the scene all in focus, so that every scene
-counts by its PSNR, that near edges of depth counting once more; the last J counts as much as all
-before it together.
+counts by its PSNR, that near edges of depth counting twice more, for halos are what people see;
+the last J counts as much as all before it together.
 """
 
 import json
@@ -261,7 +261,7 @@ def _log_error(image: Tensor, truth: Tensor, where: Tensor | None = None) -> Ten
 def fusion_loss(results: Sequence[Tensor], batch: Batch) -> Tensor:
     """Mean over the sequences; the last J counts as much as all before it together.
 
-    What is near edges of depth counts once more by itself, and by how much a J(t) is worse than
+    What is near edges of depth counts twice more by itself, and by how much a J(t) is worse than
     the frame I(t) alone counts three times.
     """
     fused, near, alone = [], [], []
@@ -272,7 +272,8 @@ def fusion_loss(results: Sequence[Tensor], batch: Batch) -> Tensor:
         alone.append(_log_error(batch.frames[:, t], truth))
     errors, edges, frames = (torch.stack(each) for each in (fused, near, alone))
     worse = functional.relu(errors - frames).mean()
-    return errors[-1].mean() + errors.mean() + edges[-1].mean() + edges.mean() + 2 * worse
+    whole, close = errors[-1].mean() + errors.mean(), edges[-1].mean() + edges.mean()
+    return whole + 2 * close + 2 * worse
 
 
 def draw(

@@ -9,9 +9,12 @@ from aif_ros.fusion.canvas import begin, follow, view
 from aif_ros.fusion.fuser import make_fuser
 from aif_ros.fusion.fusion import Fused
 from aif_ros.fusion.motion import Motion
+from aif_ros.optics.lens_model import LensModel
 from aif_ros.scenes.planes import texture
 from aif_ros.scenes.scene import shifted
 
+# Blurs by 5 px radius per millimetre.
+LENS = LensModel("test", 1e-6, (0.0, 1e-2), 5e3, 320)
 WIDTH, HEIGHT = 240, 180
 WIDE = texture((2 * WIDTH, HEIGHT), np.random.default_rng(5))
 SHARP = np.ascontiguousarray(WIDE[:, :WIDTH])
@@ -62,7 +65,7 @@ def test_beyond_the_canvas_a_new_one_is_begun():
 
 @pytest.mark.parametrize("method", ["laplacian", "pyramid", "neural"])
 def test_shaking_for_long_does_not_wear_the_picture_out(method):
-    fuser, random = make_fuser(method, moving=True), np.random.default_rng(0)
+    fuser, random = make_fuser(method, LENS), np.random.default_rng(0)
     fuser.add(SHARP, 0.0)
     for _ in range(12):
         now = shifted(SHARP, random.uniform(-6, 6, 2))
@@ -74,7 +77,7 @@ def test_shaking_for_long_does_not_wear_the_picture_out(method):
 
 @pytest.mark.parametrize("method", ["laplacian", "pyramid", "neural"])
 def test_a_camera_that_pans_keeps_what_it_has_seen(method):
-    fuser = make_fuser(method, moving=True)
+    fuser = make_fuser(method, LENS)
     for t in range(20):
         now = np.ascontiguousarray(WIDE[:, 5 * t : 5 * t + WIDTH])
         frame = np.where((t % 2 == 0) == LEFT, now, blurred(now))
@@ -87,7 +90,7 @@ def test_a_camera_that_pans_keeps_what_it_has_seen(method):
 @pytest.mark.parametrize("method", ["laplacian", "pyramid", "neural"])
 @pytest.mark.parametrize("sigma", [0.3, 4.0])
 def test_scene_cut_begins_a_new_picture(method, sigma):
-    fuser = make_fuser(method, moving=True)
+    fuser = make_fuser(method, LENS)
     for t in range(3):
         fuser.add(SHARP, 1e-3 * t)
     other = blurred(texture((WIDTH, HEIGHT), np.random.default_rng(77)) ** 2, sigma)
@@ -98,7 +101,7 @@ def test_scene_cut_begins_a_new_picture(method, sigma):
 @pytest.mark.parametrize("method", ["pyramid", "neural"])
 @pytest.mark.parametrize("shape", [(1, 1), (3, 5, 3), (33, 47), (65, 51, 3)])
 def test_any_size(method, shape):
-    fuser = make_fuser(method, moving=True)
+    fuser = make_fuser(method, LENS)
     for value in (0.3, 0.5, 1.0):
         fused = fuser.add(np.full(shape, value, np.float32), 1e-3)
         assert fused.image.shape == shape

@@ -10,9 +10,14 @@ from aif_ros.fusion.carrying import without_mismatches
 from aif_ros.fusion.fuser import make_fuser
 from aif_ros.fusion.fusion import Fused
 from aif_ros.fusion.motion import find_motion
+from aif_ros.images import ImageError
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.optics.render import Renderer
 from aif_ros.scenes.planes import texture
-from aif_ros.scenes.scene import shifted
+from aif_ros.scenes.scene import SceneView, shifted
 
+# Blurs by 5 px radius per millimetre.
+LENS = LensModel("test", 1e-6, (0.0, 1e-2), 5e3, 320)
 WIDTH, HEIGHT = 320, 240
 SHARP = texture((WIDTH, HEIGHT), np.random.default_rng(5))
 INNER = (slice(24, -24), slice(24, -24))
@@ -71,7 +76,7 @@ def test_object_is_followed_before_a_still_background():
 
 @pytest.mark.parametrize("method", ["laplacian"])
 def test_sharp_parts_survive_a_shaking_camera(method):
-    fuser = make_fuser(method, moving=True)
+    fuser = make_fuser(method, LENS)
     random = np.random.default_rng(0)
     for t in range(6):
         now = shifted(SHARP, random.uniform(-6, 6, 2))
@@ -81,7 +86,7 @@ def test_sharp_parts_survive_a_shaking_camera(method):
 
 
 def test_scene_cut_leaves_nothing_behind():
-    fuser = make_fuser("laplacian", moving=True)
+    fuser = make_fuser("laplacian", LENS)
     fuser.add(SHARP, 1e-3)
     other = texture((WIDTH, HEIGHT), np.random.default_rng(77)) ** 2
     fused = fuser.add(other, 2e-3)
@@ -91,7 +96,7 @@ def test_scene_cut_leaves_nothing_behind():
 @pytest.mark.parametrize("shape", [(1, 1), (1, 1, 3), (3, 5, 3), (33, 47), (64, 50, 3)])
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
 def test_any_size_and_flat_frames(shape, level):
-    fuser = make_fuser("laplacian", moving=True)
+    fuser = make_fuser("laplacian", LENS)
     for value in (0.3, level):
         fused = fuser.add(np.full(shape, value, np.float32), 1e-3)
     assert fused.image.shape == shape
@@ -120,3 +125,43 @@ def test_motion_of_the_camera_is_found_to_a_fraction_of_a_pixel(shift):
     moved = cv2.transform(corners, motion.pose[:2]) - corners
     assert np.abs(moved + shift).max() < 0.2
     assert (motion.flow == 0).mean() > 0.95
+
+
+@pytest.mark.parametrize("method", ["laplacian"])
+def test_focus_going_away_takes_nothing_from_the_picture(method):
+    """An object before a background, each in focus once; then both are blurred by turns."""
+    focus = np.full((HEIGHT, WIDTH), 1e-3, np.float32)
+    focus[60:180, 90:230] = 4e-3
+    renderer = Renderer(SceneView(SHARP, focus), LENS)
+    fuser = make_fuser(method, LENS)
+    fused = [
+        fuser.add(renderer.render(1e-3 * position), 1e-3 * position)
+        for position in (1, 2, 3, 4, 3, 2, 1, 2, 3, 4)
+    ]
+    quality = [psnr(each.image, SHARP) for each in fused]
+    assert quality[3] > quality[0] + 3
+    assert min(quality[4:]) > quality[3] - 1
+
+
+def test_following_a_frame_merges_nothing_of_it():
+    fuser = make_fuser("laplacian", LENS)
+    assert fuser.follow(SHARP, 1e-3) is None
+    fuser.add(SHARP, 1e-3)
+    now = shifted(SHARP, (6.0, -4.0))
+    fused = fuser.follow(blurred(now), 2e-3)
+    assert psnr(fused.image[INNER], now[INNER]) > psnr(blurred(now)[INNER], now[INNER]) + 4
+    assert fused.frames == 1
+
+
+def test_a_still_picture_follows_nothing():
+    fuser = make_fuser("laplacian")
+    fused = fuser.add(SHARP, 1e-3)
+    assert fuser.follow(shifted(SHARP, (6.0, -4.0)), 2e-3) is fused
+
+
+def test_a_frame_of_another_shape_cannot_be_followed():
+    fuser = make_fuser("laplacian", LENS)
+    fused = fuser.add(SHARP, 1e-3)
+    with pytest.raises(ImageError, match="does not fit"):
+        fuser.follow(SHARP[:-2], 1e-3)
+    assert fuser.fused is fused

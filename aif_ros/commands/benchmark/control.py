@@ -52,7 +52,11 @@ def run(args: argparse.Namespace) -> int:
 
     lens_model = LensModel.load(args.calibration or default_lens_calibration())
     estimator = make_estimator(args.estimator, lens_model)
-    rig = control.Rig(lens_model, estimator, lambda moving: make_fuser(args.fusion, moving=moving))
+    rig = control.Rig(
+        lens_model,
+        estimator,
+        lambda moving: make_fuser(args.fusion, lens_model if moving else None),
+    )
     random = np.random.default_rng(args.seed)
 
     def play(scene: Scene, agents: dict[str, Agent], seconds: float | None) -> control.Episodes:

@@ -47,11 +47,13 @@ class Step:
         frame: the frame as captured.
         unused: why it was not fused; None if it was.
         result: what it has led to; None if there is nothing to learn from it.
+        fused: J as of this frame; None before the first.
     """
 
     frame: Frame
     unused: str | None
     result: Assessment | None
+    fused: Fused | None
 
 
 class AllInFocusPipeline:
@@ -63,7 +65,8 @@ class AllInFocusPipeline:
         estimator: tells blur from an image.
         agent: picks the next focus.
         still_scene: whether the scene holds still: then a further frame at the lens position of
-            the last fused one has nothing to add and is not fused.
+            the last fused one has nothing to add and is not fused. Else J follows the scene also
+            in frames that are not fused because the lens moved.
     """
 
     def __init__(
@@ -79,7 +82,7 @@ class AllInFocusPipeline:
         self._fuser = fuser
         self._estimator = estimator
         self._agent = agent
-        self._still_scene = still_scene
+        self.still_scene = still_scene
         self._last: Step | None = None
 
     @property
@@ -107,9 +110,12 @@ class AllInFocusPipeline:
         image = to_float(frame.image)
         unused = self._unusable(frame)
         if unused is not None:
-            return Step(frame, unused, None)
+            return Step(frame, unused, None, self.fused)
         scale = self._lens_model.breathing_scale(self._lens_model.within_limits(frame.position))
         image = remove_breathing(image, scale)
+        if frame.moving:
+            fused = self.fused if self.still_scene else self._fuser.follow(image, frame.position)
+            return Step(frame, "the lens moved during the exposure", None, fused)
         frame_blur = self._estimator.estimate(image)
         if self._repeats_last(frame):
             assert self._last is not None and self._last.result is not None
@@ -120,13 +126,11 @@ class AllInFocusPipeline:
             fused_blur = self._estimator.estimate(fused.image)
         # The agent is asked in either case: it must learn that the lens did not follow.
         action = self._agent.act(Observation(frame_blur, fused_blur, frame.position))
-        step = Step(frame, unused, Assessment(image, fused, frame_blur, fused_blur, action))
+        step = Step(frame, unused, Assessment(image, fused, frame_blur, fused_blur, action), fused)
         self._last = step
         return step
 
     def _unusable(self, frame: Frame) -> str | None:
-        if frame.moving:
-            return "the lens moved during the exposure"
         if self._last is None:
             return None
         if frame.image.shape != self._last.frame.image.shape:
@@ -136,7 +140,7 @@ class AllInFocusPipeline:
         return None
 
     def _repeats_last(self, frame: Frame) -> bool:
-        if self._last is None or not self._still_scene:
+        if self._last is None or not self.still_scene:
             return False
         # The reports of a resting lens jitter, and captures this close gain nothing.
         jitter = 0.25 * self._lens_model.depth_of_field(frame.size[0])
@@ -207,6 +211,13 @@ _PATIENCE = 10
 
 def _next_action(rig: Rig, pipeline: AllInFocusPipeline, on_step: Callable[[Step], None]) -> Action:
     """Capture, with the lens at rest, until a frame leads to an action."""
+    if not pipeline.still_scene:
+        for frame in rig.frames_until_rest():
+            step = pipeline.step(frame)
+            on_step(step)
+            # The lens may have come to rest while the camera was waited for.
+            if step.result is not None:
+                return step.result.action
     rig.settle()
     for _ in range(_PATIENCE):
         step = pipeline.step(rig.frame())

@@ -53,12 +53,18 @@ class SmallestBlur:
 
     def reset(self):
         self.fused = None
+        self.followed = []
 
     def add(self, image, position):
         count = 1
         if self.fused is not None:
             image, count = np.minimum(image, self.fused.image), self.fused.frames + 1
         self.fused = Fused(image, 1 - image, np.full_like(image, position), count)
+        return self.fused
+
+    def follow(self, image, position):
+        if self.fused is not None:
+            self.followed.append(position)
         return self.fused
 
 
@@ -143,6 +149,16 @@ class TestStep:
         assert loop.fused is before
         assert step.result.action.position == 0.9e-3  # the agent was asked all the same
 
+    def test_a_changing_scene_is_followed_while_the_lens_moves(self):
+        loop = pipeline(Always(0.9e-3), still_scene=False)
+        assert loop.step(frame(0.1e-3, 10, moving=True)).fused is None
+        fused = loop.step(frame(0.1e-3, 20)).fused
+        step = loop.step(frame(0.5e-3, 30, moving=True))
+        assert "moved" in step.unused
+        assert step.result is None
+        assert step.fused is fused
+        assert loop._fuser.followed == [0.5e-3]
+
     def test_a_changing_scene_is(self):
         loop = pipeline(Always(0.9e-3), still_scene=False)
         loop.step(frame(0.1e-3, 10))
@@ -179,6 +195,20 @@ class TestLoop:
         assert result.frames == len(steps) == loop.fused.frames
         assert not any(step.frame.moving for step in steps)
         assert np.quantile(loop.fused.image * 25.5, 0.99) <= 2.0
+
+    def test_a_changing_scene_is_watched_also_while_the_lens_moves(self, camera, lens, clock):
+        class ToAndFro(Always):
+            def act(self, observation):
+                return Action(0.9e-3 if observation.position < 0.5e-3 else 0.1e-3, None, "on")
+
+        loop, steps = pipeline(ToAndFro(0.0), still_scene=False), []
+        run_loop(camera, lens, loop, clock, steps.append, exposure_time=0.01, max_frames=4)
+        used = [step.result is not None for step in steps]
+        assert sum(used) == 4
+        assert 0 < len(loop._fuser.followed) == used.count(False)
+        # Every frame of the camera's schedule was taken: nothing is slower for it.
+        between = np.diff([step.frame.stamp for step in steps])
+        assert np.ptp(between) == 0
 
     def test_stops_at_the_frame_limit(self, camera, lens, clock):
         loop = pipeline("sweep")

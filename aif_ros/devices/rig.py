@@ -1,6 +1,7 @@
 """A camera and the lens before it, working together."""
 
 import math
+from collections.abc import Iterator
 
 from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import Camera, DeviceError, FocusLens
@@ -34,6 +35,9 @@ class Rig:
         self._lens = lens
         self._clock = clock
         self._timeline = LensTimeline(exposure_time)
+        self._half_exposure = round(exposure_time * 0.5e9)
+        self._newest: int | None = None
+        self._period: int | None = None
         self._settle_timeout = settle_timeout
 
     @property
@@ -57,14 +61,42 @@ class Rig:
         Raises:
             DeviceError: it does not come to rest in time, or does not answer.
         """
-        deadline = self._clock.now() + round(self._settle_timeout * 1e9)
+        deadline = self._deadline()
         while (state := self._look()).moving:
-            if self._clock.now() > deadline:
-                raise DeviceError(
-                    f"the lens still moves after {self._settle_timeout:g} s, at {state.position} m"
-                )
+            self._check(deadline, state)
             self._clock.sleep(_POLL)
         return state
+
+    def frames_until_rest(self) -> Iterator[Frame]:
+        """Capture frames while the lens moves.
+
+        Raises:
+            DeviceError: it does not come to rest in time, or does not answer; the camera fails.
+        """
+        deadline = self._deadline()
+        while (state := self._look()).moving:
+            self._check(deadline, state)
+            # While the camera is waited for, nobody looks at the lens: not earlier than needed.
+            if self._exposes_soon():
+                yield self.frame()
+            else:
+                self._clock.sleep(_POLL)
+
+    def _exposes_soon(self) -> bool:
+        """Whether a camera of regular frames begins one before the lens is looked at again."""
+        if self._newest is None or self._period is None:
+            return True
+        begun = self._newest - self._half_exposure
+        return (begun - self._clock.now()) % self._period <= _POLL * 1e9
+
+    def _deadline(self) -> int:
+        return self._clock.now() + round(self._settle_timeout * 1e9)
+
+    def _check(self, deadline: int, state: LensState) -> None:
+        if self._clock.now() > deadline:
+            raise DeviceError(
+                f"the lens still moves after {self._settle_timeout:g} s, at {state.position} m"
+            )
 
     def frame(self) -> Frame:
         """Capture the next frame.
@@ -73,6 +105,10 @@ class Rig:
             DeviceError: the camera or the lens fails.
         """
         capture = self._camera.capture()
+        if self._newest is not None:
+            between = max(1, capture.stamp - self._newest)
+            self._period = between if self._period is None else min(self._period, between)
+        self._newest = capture.stamp
         while True:
             self._look()
             frame = self._timeline.frame(capture)

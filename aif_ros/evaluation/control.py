@@ -22,7 +22,9 @@ from aif_ros.evaluation.figures import as_rgb, distance_picture
 from aif_ros.evaluation.metrics import psnr
 from aif_ros.evaluation.oracle import oracle_positions
 from aif_ros.evaluation.truth import Truth
+from aif_ros.frame import Frame
 from aif_ros.fusion.fuser import Fuser
+from aif_ros.fusion.fusion import Fused
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline import AllInFocusPipeline, Assessment, Step, run_loop
 from aif_ros.scenes.open_scene import open_scene
@@ -151,39 +153,44 @@ class _Scorer:
         self._limit = seconds
         self._compared = 0
         self._hunting = 0
+        self._newest: Fused | None = None
         self.first: int | None = None
         self.last = 0
 
     def see(self, step: Step) -> None:
         """Take in one frame."""
-        if step.unused is not None or step.result is None:
+        if step.fused is None:
             return
         now = step.frame.stamp * 1e-9
-        episode = self._episode
         if self.first is None:
             self.first = step.frame.stamp
-        else:
-            before = episode.shots[-1]
-            if self._limit is not None:
-                self._compare_until(min(now, self._limit))
-            focus = self._truth.at(now)[1]
-            sharp_now = np.abs(focus - step.frame.position) <= self._reach(focus.shape[1])
-            sharp_before = self._sharp(before, focus)
+        elif self._limit is not None:
+            self._compare_until(min(now, self._limit))
+        self._newest = step.fused
+        if step.unused is None and step.result is not None:
+            self._count(step.frame, step.result)
+        if self._limit is not None and now >= self._limit:
+            raise _TimeIsUp
+
+    def _count(self, frame: Frame, result: Assessment) -> None:
+        episode = self._episode
+        if episode.shots:
+            focus = self._truth.at(frame.stamp * 1e-9)[1]
+            sharp_now = np.abs(focus - frame.position) <= self._reach(focus.shape[1])
+            sharp_before = self._sharp(episode.shots[-1].fused, focus)
             self._hunting += (sharp_now & ~sharp_before).mean() < _NOTHING_GAINED
-        self.last = step.frame.stamp
-        episode.shots.append(step.result)
+        self.last = frame.stamp
+        episode.shots.append(result)
         episode.frames += 1
         if episode.frames > 1:
             episode.hunting_rate = self._hunting / (episode.frames - 1)
-        if self._limit is not None and now >= self._limit:
-            raise _TimeIsUp
 
     def compare(self, seconds: float) -> None:
         """Compare the newest J with the truth at that time."""
         picture, focus = self._truth.at(seconds)
-        newest = self._episode.shots[-1]
-        self._episode.psnr.append(psnr(newest.fused.image, picture))
-        self._episode.in_focus_share.append(float(self._sharp(newest, focus).mean()))
+        assert self._newest is not None
+        self._episode.psnr.append(psnr(self._newest.image, picture))
+        self._episode.in_focus_share.append(float(self._sharp(self._newest, focus).mean()))
 
     def _compare_until(self, seconds: float) -> None:
         assert self.first is not None
@@ -192,8 +199,8 @@ class _Scorer:
             self.compare(due)
             self._compared += 1
 
-    def _sharp(self, shot: Assessment, focus: NDArray[np.float32]) -> NDArray[np.bool_]:
-        return np.abs(shot.fused.source_position - focus) <= self._reach(focus.shape[1])
+    def _sharp(self, fused: Fused, focus: NDArray[np.float32]) -> NDArray[np.bool_]:
+        return np.abs(fused.source_position - focus) <= self._reach(focus.shape[1])
 
 
 def run_episode(

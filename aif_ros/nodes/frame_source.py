@@ -15,7 +15,8 @@ class FrameSource:
     Args:
         timeline: knows where the lens was; used by nobody else.
         capacity: number of pictures that may wait; beyond it the oldest is dropped.
-        newest_first: whether all pictures older than the one returned are skipped.
+        newest_first: whether all pictures older than the one returned are skipped; one exposed
+            with the lens at rest is not skipped for one with the lens on its way.
     """
 
     def __init__(self, timeline: LensTimeline, *, capacity: int, newest_first: bool) -> None:
@@ -55,7 +56,9 @@ class FrameSource:
             frame = None
             while self._ready() and (frame is None or self._newest_first):
                 picture = self._waiting.popleft()
-                frame = self._timeline.frame(Capture(picture.image, picture.stamp))
+                newer = self._timeline.frame(Capture(picture.image, picture.stamp))
+                if frame is None or frame.moving or (newer is not None and not newer.moving):
+                    frame = newer
             return frame
 
     def _ready(self) -> bool:

@@ -28,7 +28,10 @@ from aif_ros.nodes.topics import (
 
 
 class FusionNode(PipelineNode):
-    """Fuses every frame that was exposed with the lens at rest."""
+    """Fuses every frame that was exposed with the lens at rest.
+
+    In moving scenes J follows the scene also in frames exposed while the lens moves.
+    """
 
     NAME = "fusion"
     PARAMETERS = (
@@ -59,7 +62,7 @@ class FusionNode(PipelineNode):
         self._model = self.lens_model()
         self._fusing = threading.Lock()
         self._fuser = make_fuser(
-            self.value("fusion_method"), moving=self.value("mode") == "dynamic"
+            self.value("fusion_method"), self._model if self.value("mode") == "dynamic" else None
         )
         self._last: Frame | None = None
         self._not_before = 0
@@ -89,7 +92,7 @@ class FusionNode(PipelineNode):
 
     def _fuse(self) -> None:
         frame = self._frames.next(0.2)
-        if frame is None or frame.moving:
+        if frame is None or (frame.moving and self.value("mode") == "static"):
             return
         with self._fusing:
             if frame.stamp < self._not_before or self._repeats_last(frame):
@@ -101,9 +104,16 @@ class FusionNode(PipelineNode):
                     f"{self._last.image.shape} before: call fusion/reset"
                 )
             scale = self._model.breathing_scale(self._model.within_limits(frame.position))
-            fused = self._fuser.add(remove_breathing(image, scale), frame.position)
+            image = remove_breathing(image, scale)
+            if frame.moving:
+                # J goes with the scene also while the lens is on its way.
+                fused = self._fuser.follow(image, frame.position)
+                if fused is None:
+                    return
+            else:
+                fused = self._fuser.add(image, frame.position)
             self._last = frame
-        self.diagnostics.count("frames fused")
+        self.diagnostics.count("frames followed" if frame.moving else "frames fused")
         self.diagnostics.note("frames in the fused picture", fused.frames)
         self.diagnostics.note("exposure to fused s", (system_time() - frame.stamp) * 1e-9)
         frame_id = self._frames.frame_id

@@ -57,6 +57,20 @@ def test_newest_first_skips_older_ones():
     assert frames.next(0.0).stamp == 30 * MS
 
 
+def test_newest_first_prefers_a_lens_at_rest():
+    frames = source()
+    frames.add_state(LensState(0, 0.0, False))
+    frames.add_image(picture(10))
+    frames.add_state(LensState(15 * MS, 0.0, False))
+    frames.add_image(picture(20))
+    frames.add_state(LensState(25 * MS, 1e-4, True))
+    frame = frames.next(0.0)
+    assert (frame.stamp, frame.moving) == (10 * MS, False)
+    frames.add_image(picture(30))
+    frames.add_state(LensState(35 * MS, 2e-4, True))
+    assert frames.next(0.0).stamp == 30 * MS
+
+
 def test_in_order_none_is_skipped_but_the_queue_is_bounded():
     frames = source(newest_first=False)
     frames.add_state(LensState(0, 0.0, False))

@@ -7,7 +7,7 @@ invented, and how sharp J is from now on, which is all it remembers beside J its
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +32,8 @@ HOPELESS = 0.15
 
 _FORMAT = "aif_ros.FusionNetwork.2"
 _PLANES = 5
+# Row and column in a square of two by two, as `pixel_unshuffle` goes through them.
+_PIXELS = ((0, 0), (0, 1), (1, 0), (1, 1))
 # The classical choice enters as logits no larger than this: the network must be able to object.
 _LARGEST_LOGIT = 6.0
 _LARGEST_ADJUSTMENT = 1.0
@@ -39,6 +41,21 @@ _LARGEST_ADJUSTMENT = 1.0
 
 def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, 1, 1)
+
+
+def _unshuffled(planes: Sequence[Tensor], halves: Sequence[Tensor]) -> Tensor:
+    """Cat `planes` (B, 1, H, W), as by `pixel_unshuffle`, and `halves` (B, C, H / 2, W / 2).
+
+    With channels last, the layout in which convolutions on CPUs are fastest; PyTorch's own way
+    there copies three times.
+    """
+    quarters = [plane[..., row::2, column::2] for plane in planes for row, column in _PIXELS]
+    channels = [each.permute(0, 2, 3, 1) for each in (*quarters, *halves)]
+    return torch.cat(channels, 3).permute(0, 3, 1, 2)
+
+
+def _rectified(x: Tensor) -> Tensor:
+    return functional.leaky_relu(x, inplace=True)
 
 
 class State(NamedTuple):
@@ -82,7 +99,6 @@ class FusionNetwork(nn.Module):
         for parameter in self.correct.parameters():
             nn.init.zeros_(parameter)
         self.contrast = nn.Parameter(torch.tensor(4.0))
-        # The layout in which convolutions on CPUs are fastest.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, luma: Tensor, energy: Tensor, state: State) -> tuple[Tensor, Tensor, Tensor]:
@@ -99,28 +115,27 @@ class FusionNetwork(nn.Module):
         gain = energy - state.sharpness
         mismatch = (state.mismatch / HOPELESS).clamp(max=1.0)
         planes = [8 * (luma - state.luma), 2 * state.luma - 1, energy / 4 + 2, gain, mismatch]
-        x = functional.pixel_unshuffle(torch.cat(planes, 1), 2)
-        share = (1 / (state.frames + 1)).view(-1, 1, 1, 1).expand(-1, 1, *x.shape[2:])
-        correction = self._correction(torch.cat([x, state.memory, share], 1))
-        weighing = functional.pixel_shuffle(correction[:, :8], 2)
+        share = (1 / (state.frames + 1)).view(-1, 1, 1, 1).expand_as(state.memory[:, :1])
+        correction = self._correction(_unshuffled(planes, [state.memory, share]))
+        weighing = functional.pixel_shuffle(correction[:, :8].contiguous(), 2)
         choice = self.contrast * gain / _LARGEST_LOGIT
         weight = torch.sigmoid(_LARGEST_LOGIT * torch.tanh(choice) + weighing[:, :1])
         # Bounded, so that what is remembered cannot run away over a long sequence.
         adjustment = _LARGEST_ADJUSTMENT * torch.tanh(weighing[:, 1:])
         sharpness = state.sharpness + weight * gain + adjustment
-        return weight, sharpness, torch.tanh(correction[:, 8:])
+        return weight, sharpness, torch.tanh(correction[:, 8:].contiguous(memory_format=torch.channels_last))
 
     def _correction(self, x: Tensor) -> Tensor:
         levels = []
         for level, (first, second) in enumerate(zip(self.first, self.second, strict=True)):
             if level:
                 x = functional.avg_pool2d(x, 2)
-            x = functional.leaky_relu(first(x))
-            x = x + functional.leaky_relu(second(x)) if level else functional.leaky_relu(second(x))
+            x = _rectified(first(x))
+            x = x + _rectified(second(x)) if level else _rectified(second(x))
             levels.append(x)
         for level in reversed(range(len(self.up))):
             lifted = functional.interpolate(self.lift[level](x), scale_factor=2.0)
-            x = functional.leaky_relu(self.up[level](levels[level] + lifted))
+            x = _rectified(self.up[level](lifted.add_(levels[level])))
         return self.correct(x)
 
 

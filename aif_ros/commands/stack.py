@@ -14,13 +14,14 @@ Examples:
 import argparse
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aif_ros.commands import CommandError, add_json_argument, write_json
 
 if TYPE_CHECKING:
-    from aif_ros.images import Image
+    from numpy.typing import NDArray
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,9 +51,10 @@ def run(args: argparse.Namespace) -> int:
     """Fuse the stack."""
     import numpy as np
 
-    from aif_ros.devices.image_files import image_files, read_image, read_metadata, write_image
-    from aif_ros.fusion.fuser import FUSION_METHODS, make_fuser
-    from aif_ros.fusion.registration import register, resample
+    from aif_ros.devices.image_files import image_files, read_metadata, write_image
+    from aif_ros.fusion.fuser import FUSION_METHODS
+    from aif_ros.fusion.registration import register
+    from aif_ros.fusion.stack_fuser import StackFuser
 
     if args.method not in FUSION_METHODS:
         raise CommandError(f"no fusion method '{args.method}': choose {', '.join(FUSION_METHODS)}")
@@ -65,17 +67,15 @@ def run(args: argparse.Namespace) -> int:
     transforms = (
         [np.eye(3)] * len(files)
         if args.no_align or len(files) == 1
-        else register(_slices(files, "registering"))
+        else register(_slices(files, "registering", mono=True))
     )
-    fuser = make_fuser(args.method)
-    slices = _slices(files, "fusing")
-    for index, transform in enumerate(transforms):
-        # The place in the stack stands for the lens position, which files do not tell. No name is
-        # given to the slice: of 24 megapixels each copy takes 300 MB, and must go once it is used.
-        fuser.add(resample(next(slices), transform), float(index))
+    fuser, deep = StackFuser(FUSION_METHODS[args.method]()), False
+    for index, image in enumerate(_slices(files, "fusing")):
+        # The place in the stack stands for the lens position, which files do not tell.
+        fuser.add(image, transforms[index], float(index))
+        deep = deep or image.dtype == np.uint16
     fused = fuser.fused
     assert fused is not None
-    deep = read_image(files[0]).dtype == np.uint16
     write_image(args.output, fused.image, deep=deep, metadata=read_metadata(files[0]))
     if args.focus_map:
         last = max(1, len(files) - 1)
@@ -96,23 +96,28 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _slices(files: Sequence[Path], doing: str) -> Iterator["Image"]:
-    """Read one slice after the other and show the progress."""
+def _slices(files: Sequence[Path], doing: str, *, mono: bool = False) -> Iterator["NDArray[Any]"]:
+    """Read one slice after the other, each while its forerunner is worked on; show the progress."""
     from tqdm import tqdm
 
     from aif_ros.devices.image_files import read_image
-    from aif_ros.images import to_float
 
     shapes: list[tuple[int, ...]] = []
 
-    def read(file: Path) -> "Image":
-        image = read_image(file)
+    def read(file: Path) -> "NDArray[Any]":
+        image = read_image(file, mono=mono)
         shapes.append(image.shape)
         if image.shape != shapes[0]:
             raise CommandError(
                 f"{file} has shape {image.shape}, but {files[0]} has {shapes[0]}: all slices of a "
                 "stack must be alike"
             )
-        return to_float(image)
+        return image
 
-    yield from map(read, tqdm(files, desc=doing, unit="slice"))
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(read, files[0])
+        for following in tqdm([*files[1:], None], desc=doing, unit="slice"):
+            image = coming.result()
+            if following:
+                coming = reader.submit(read, following)
+            yield image

@@ -58,6 +58,11 @@ def _rectified(x: Tensor) -> Tensor:
     return functional.leaky_relu(x, inplace=True)
 
 
+def _tanh(x: Tensor) -> Tensor:
+    """As `torch.tanh`, which takes CPUs several times as long."""
+    return 2 * torch.sigmoid(2 * x) - 1
+
+
 class State(NamedTuple):
     """What is known of J(t) beside its colours.
 
@@ -119,11 +124,12 @@ class FusionNetwork(nn.Module):
         correction = self._correction(_unshuffled(planes, [state.memory, share]))
         weighing = functional.pixel_shuffle(correction[:, :8].contiguous(), 2)
         choice = self.contrast * gain / _LARGEST_LOGIT
-        weight = torch.sigmoid(_LARGEST_LOGIT * torch.tanh(choice) + weighing[:, :1])
+        weight = torch.sigmoid(_LARGEST_LOGIT * _tanh(choice) + weighing[:, :1])
         # Bounded, so that what is remembered cannot run away over a long sequence.
-        adjustment = _LARGEST_ADJUSTMENT * torch.tanh(weighing[:, 1:])
+        adjustment = _LARGEST_ADJUSTMENT * _tanh(weighing[:, 1:])
         sharpness = state.sharpness + weight * gain + adjustment
-        return weight, sharpness, torch.tanh(correction[:, 8:].contiguous(memory_format=torch.channels_last))
+        memory = correction[:, 8:].contiguous(memory_format=torch.channels_last)
+        return weight, sharpness, _tanh(memory)
 
     def _correction(self, x: Tensor) -> Tensor:
         levels = []

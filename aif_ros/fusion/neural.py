@@ -19,6 +19,7 @@ from aif_ros.fusion.network import (
     State,
     load_network,
 )
+from aif_ros.fusion.tiles import Merge, merge_tiles
 from aif_ros.images import Image, to_gray
 from aif_ros.resources import weights_directory
 
@@ -27,7 +28,11 @@ ENERGY_SIGMA = 2.0
 
 # Pictures of more pixels than this are worked on in tiles, so that memory stays bounded; what lies
 # beyond the margin has no part in a pixel that could be seen.
-_WHOLE, _TILE, _MARGIN = 2_500_000, 512, 64
+_WHOLE, _MARGIN = 2_500_000, 48
+
+# A tile in which no block, of so many pixels squared, has more than this share of J's energy would
+# change J by less than can be seen (60 dB below full scale or less, on real and rendered stacks).
+_BLOCK, _OUTDONE = 16, 0.25
 
 
 class NeuralFusion:
@@ -46,64 +51,55 @@ class NeuralFusion:
     def merge(self, image: Image, position: float, fused: Fused | None) -> Fused:
         """Return J(t); see `FusionMethod`."""
         height, width = image.shape[:2]
-        source = np.full((height, width), position, np.float32)
         if fused is None:
+            source = np.full((height, width), position, np.float32)
             memory = np.zeros(((height + 1) // 2, (width + 1) // 2, MEMORY), np.float32)
             return Fused(image, laplacian_energy(image, ENERGY_SIGMA), source, 1, memory=memory)
         if fused.mismatch is not None:
             mismatch = cv2.resize(fused.mismatch, (width, height)).astype(np.float32, copy=False)
             fused = replace(fused, mismatch=mismatch)
+        if height * width <= _WHOLE:
+            return self._merge(image, position, fused)
         result = Fused(
             np.empty_like(image),
-            np.empty_like(source),
-            source,
+            np.empty_like(fused.sharpness),
+            np.empty_like(fused.source_position),
             fused.frames + 1,
             memory=np.empty_like(fused.memory),
         )
-        side = _TILE if height * width > _WHOLE else max(height, width)
-        for top in range(0, height, side):
-            for left in range(0, width, side):
-                self._merge_tile(image, fused, result, top, left, side)
+        merge_tiles(
+            lambda seen, old: self._merge(image[seen], position, old), fused, result, _MARGIN
+        )
         return result
 
-    def _merge_tile(
-        self, image: Image, fused: Fused, result: Fused, top: int, left: int, side: int
-    ) -> None:
-        """Write the tile of that side that begins at `top`, `left` into `result`."""
-        assert fused.memory is not None
-        assert result.memory is not None
-        above, before = min(top, _MARGIN), min(left, _MARGIN)
-        seen = (
-            slice(top - above, top + side + _MARGIN),
-            slice(left - before, left + side + _MARGIN),
+    def for_tiles(self, shape: tuple[int, ...]) -> tuple[Merge, int]:
+        """Return what merges a tile, and the margin of tiles; see `TileableMethod`."""
+        # Threads within a tile would only be in the way of those that work on others.
+        torch.set_num_threads(1)
+        return self.merge, _MARGIN
+
+    def _merge(self, image: Image, position: float, fused: Fused) -> Fused:
+        if fused.mismatch is not None:
+            fused = _without(fused, image, fused.mismatch >= HOPELESS)
+        energy = laplacian_energy(image, ENERGY_SIGMA)
+        if fused.mismatch is None and _outdone(energy, fused.sharpness):
+            return replace(fused, frames=fused.frames + 1)
+        weight, sharpness, memory = self._weigh(image, energy, fused)
+        return Fused(
+            blend(fused.image, image, weight),
+            sharpness,
+            np.where(weight > 0.5, np.float32(position), fused.source_position),
+            fused.frames + 1,
+            memory=memory,
         )
-        tile, position = image[seen], result.source_position[top, left]
-        old = Fused(
-            fused.image[seen],
-            fused.sharpness[seen],
-            fused.source_position[seen],
-            fused.frames,
-            None if fused.mismatch is None else fused.mismatch[seen],
-            fused.memory[_halved(seen)],
-        )
-        if old.mismatch is not None:
-            old = _without(old, tile, old.mismatch >= HOPELESS)
-        weight, sharpness, memory = self._weigh(tile, old)
-        inner = (slice(above, above + side), slice(before, before + side))
-        place = (slice(top, top + side), slice(left, left + side))
-        result.image[place] = blend(old.image, tile, weight)[inner]
-        result.sharpness[place] = sharpness[inner]
-        result.source_position[place] = np.where(weight > 0.5, position, old.source_position)[inner]
-        result.memory[_halved(place)] = memory[_halved(inner)]
 
     def _weigh(
-        self, image: Image, fused: Fused
+        self, image: Image, energy: NDArray[np.float32], fused: Fused
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Return the weight of `image`, the new sharpness, each (H, W), and the new memory."""
         assert fused.memory is not None
         height, width = image.shape[:2]
         mismatch = np.zeros_like(fused.sharpness) if fused.mismatch is None else fused.mismatch
-        energy = _padded(_log(laplacian_energy(image, ENERGY_SIGMA)), STRIDE)
         state = State(
             _padded(to_gray(fused.image), STRIDE),
             _padded(_log(fused.sharpness), STRIDE),
@@ -112,7 +108,9 @@ class NeuralFusion:
             torch.tensor([float(fused.frames)]),
         )
         with torch.inference_mode():
-            results = self._network(_padded(to_gray(image), STRIDE), energy, state)
+            results = self._network(
+                _padded(to_gray(image), STRIDE), _padded(_log(energy), STRIDE), state
+            )
         weight, sharpness, memory = (each[0].permute(1, 2, 0).numpy() for each in results)
         log_sharpness = sharpness[:height, :width, 0]
         return (
@@ -126,20 +124,24 @@ def _log(energy: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.log(energy + np.float32(ENERGY_FLOOR))
 
 
+def _outdone(energy: NDArray[np.float32], sharpness: NDArray[np.float32]) -> bool:
+    """Whether a frame is so much less sharp than J everywhere that the network would keep J.
+
+    Everywhere is in each block of some pixels: single ones are up to chance.
+    """
+    size = tuple(max(1, side // _BLOCK) for side in energy.shape[::-1])
+    new, old = (
+        cv2.resize(plane, size, interpolation=cv2.INTER_AREA) + np.float32(ENERGY_FLOOR)
+        for plane in (energy, sharpness)
+    )
+    return bool((new < _OUTDONE * old).all())
+
+
 def _padded(plane: NDArray[np.float32], stride: int) -> Tensor:
     """(h, w) or (h, w, C) to (1, C, H, W), both sides multiples of `stride`."""
     down, right = -plane.shape[0] % stride, -plane.shape[1] % stride
     plane = cv2.copyMakeBorder(plane, 0, down, 0, right, cv2.BORDER_REPLICATE)
     return torch.from_numpy(plane).reshape(1, *plane.shape[:2], -1).permute(0, 3, 1, 2)
-
-
-def _halved(place: tuple[slice, slice]) -> tuple[slice, slice]:
-    """The same place in the memory, at half the resolution; all but ends at the border are even."""
-    rows, columns = place
-    return (
-        slice(rows.start // 2, (rows.stop + 1) // 2),
-        slice(columns.start // 2, (columns.stop + 1) // 2),
-    )
 
 
 def _without(fused: Fused, image: Image, wrong: NDArray[np.bool_]) -> Fused:

@@ -7,11 +7,14 @@ Maximization", PAMI 2008 (OpenCV's `findTransformECC`).
 """
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from aif_ros.fusion.tiles import WHOLE, Place
 from aif_ros.images import Image, to_gray
 
 Transform = NDArray[np.float64]
@@ -19,51 +22,70 @@ Transform = NDArray[np.float64]
 
 # Registration works on copies no larger than this on their longer side, coarse to fine.
 _SIDES = (160, 480, 1440)
-_CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-5)
+_CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
 # Transforms that move no corner by more than this, pixels, are not worth a resampling.
 _NEGLIGIBLE = 0.2
+# Pairs of slices that are registered at the same time.
+_AT_ONCE = 2
 # More than this share of the picture's size is no drift, but a registration gone astray.
 _LARGEST_MOVE = 0.2
 
 
-def register(slices: Iterable[Image]) -> list[Transform]:
+def register(slices: Iterable[NDArray[Any]]) -> list[Transform]:
     """Register a stack.
 
     Args:
-        slices: in focus order, (H, W) or (H, W, 3), float32 in [0, 1], all of one size; only two
-            are held at a time.
+        slices: in focus order, (H, W) or (H, W, 3), uint8, uint16 or float32, all of one size;
+            of each only small copies are kept, and not for long.
 
     Returns:
         For each slice the transform from the reference's coordinates to its own. The reference
         is the slice with the narrowest view: the others cover it.
     """
-    chained: list[Transform] = []
+    steps: list[Future[Transform]] = []
     earlier: list[Image] = []
-    for image in slices:
-        pyramid = [_shrunk(to_gray(image), side) for side in _SIDES]
-        size = (image.shape[1], image.shape[0])
-        step = _between(earlier, pyramid, size) if earlier else np.eye(3)
-        chained.append(step @ chained[-1] if chained else np.eye(3))
-        earlier = pyramid
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for image in slices:
+            pyramid = [_shrunk(to_gray(image), side) for side in _SIDES]
+            size = (image.shape[1], image.shape[0])
+            if earlier:
+                steps.append(pool.submit(_between, earlier, pyramid, size))
+            earlier = pyramid
+            # Slices may come faster than they are registered.
+            wait(steps[-2 * _AT_ONCE : -_AT_ONCE])
+    chained = [np.eye(3)]
+    for step in steps:
+        chained.append(step.result() @ chained[-1])
     # `chained` maps the first slice's coordinates: the narrowest view is the most magnified.
     scales = [float(np.sqrt(abs(np.linalg.det(transform[:2, :2])))) for transform in chained]
     reference = np.linalg.inv(chained[int(np.argmax(scales))])
     return [transform @ reference for transform in chained]
 
 
-def resample(image: Image, transform: Transform) -> Image:
-    """Bring a slice into the reference's geometry, same size; what it does not show is mirrored."""
+def resample(image: NDArray[Any], transform: Transform, place: Place = WHOLE) -> NDArray[Any]:
+    """Bring a slice into the reference's geometry; what it does not show is mirrored.
+
+    Args:
+        image: (H, W) or (H, W, 3), uint8, uint16, or float32 in [0, 1].
+        transform: from the reference's coordinates to the slice's.
+        place: the part of the reference that is wanted.
+
+    Returns:
+        That part, of the slice's type; a view where nothing has moved.
+    """
     height, width = image.shape[:2]
     if _largest_move(transform, (width, height)) < _NEGLIGIBLE:
-        return image
+        return image if place is WHOLE else image[place]
+    (top, bottom, _), (left, right, _) = place[0].indices(height), place[1].indices(width)
+    moved = transform @ np.array([[1.0, 0.0, left], [0.0, 1.0, top], [0.0, 0.0, 1.0]])
     warped = cv2.warpAffine(
         image,
-        transform[:2],
-        (width, height),
+        moved[:2],
+        (right - left, bottom - top),
         flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REFLECT_101,
     )
-    return np.clip(warped, 0.0, 1.0, out=warped)
+    return np.clip(warped, 0.0, 1.0, out=warped) if warped.dtype == np.float32 else warped
 
 
 def _between(earlier: Sequence[Image], later: Sequence[Image], size: tuple[int, int]) -> Transform:
@@ -92,9 +114,9 @@ def _largest_move(transform: Transform, size: tuple[int, int]) -> float:
     return float(np.hypot(*(moved - corners)[:, :2].T).max())
 
 
-def _shrunk(gray: Image, side: int) -> Image:
+def _shrunk(gray: NDArray[Any], side: int) -> Image:
     scale = side / max(gray.shape)
     if scale >= 1.0:
-        return gray
+        return gray.astype(np.float32, copy=False)
     size = (max(1, round(gray.shape[1] * scale)), max(1, round(gray.shape[0] * scale)))
     return cv2.resize(gray, size, interpolation=cv2.INTER_AREA).astype(np.float32, copy=False)

@@ -79,6 +79,10 @@ class TestBadInput:
         assert "11.png" in said
         assert not (tmp_path / "o.png").exists()
 
+    def test_grey_and_colour_together(self, stack, tmp_path, capsys):
+        cv2.imwrite(str(stack / "9.png"), cv2.imread(str(stack / "9.png"), cv2.IMREAD_GRAYSCALE))
+        assert "9.png has shape (120, 160)" in self.said(capsys, stack, "-o", tmp_path / "o.png")
+
     @pytest.mark.parametrize("kept", [0, 100])
     def test_truncated_slice(self, stack, tmp_path, capsys, kept):
         (stack / "9.png").write_bytes((stack / "9.png").read_bytes()[:kept])

@@ -1,12 +1,14 @@
 """The fusion network, its weights, and fusion by it."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from aif_ros.autofocus.networks import WeightsError
-from aif_ros.fusion import neural
+from aif_ros.evaluation.metrics import psnr
+from aif_ros.fusion import neural, tiles
 from aif_ros.fusion.network import MEMORY, FusionNetwork, State, load_network, save_network
 from aif_ros.scenes.planes import texture
 
@@ -87,9 +89,24 @@ def test_tiles_make_no_difference(fusion, monkeypatch):
     first = fusion.merge(SHARP, 0.0, None)
     whole = fusion.merge(noisy, 1.0, first)
     monkeypatch.setattr(neural, "_WHOLE", 0)
-    monkeypatch.setattr(neural, "_TILE", 64)
+    monkeypatch.setattr(tiles, "_SIDE", 64)
     tiled = fusion.merge(noisy, 1.0, first)
     np.testing.assert_allclose(tiled.image, whole.image, atol=2e-3)
+
+
+def test_a_frame_far_less_sharp_leaves_the_picture_as_it_is(fusion, monkeypatch):
+    first = fusion.merge(SHARP, 0.0, None)
+    blurred = cv2.GaussianBlur(SHARP, (0, 0), 4.0)
+    kept = fusion.merge(blurred, 1.0, first)
+    assert kept.image is first.image
+    assert kept.memory is first.memory
+    assert kept.frames == 2
+    # The network would have kept it too, and where anything is as sharp it is asked.
+    monkeypatch.setattr(neural, "_OUTDONE", 0.0)
+    assert psnr(fusion.merge(blurred, 1.0, first).image, first.image) > 50
+    monkeypatch.undo()
+    blurred[40:80, 40:80] = SHARP[40:80, 40:80]
+    assert fusion.merge(blurred, 1.0, first).image is not first.image
 
 
 def test_stays_sound_over_many_frames(fusion):

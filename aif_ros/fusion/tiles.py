@@ -1,0 +1,127 @@
+"""Merging large pictures tile by tile, so that what is made on the way stays small."""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from aif_ros.fusion.fusion import Fused, FusionMethod
+from aif_ros.images import Image
+
+Place = tuple[slice, slice]
+"""Rows and columns of a picture."""
+
+WHOLE: Place = (slice(None), slice(None))
+
+# Pixels; even multiples of anything that methods halve or pool.
+_SIDE = 640
+
+
+Merge = Callable[[Image, float, Fused | None], Fused]
+"""As `FusionMethod.merge`."""
+
+
+@runtime_checkable
+class TileableMethod(FusionMethod, Protocol):
+    """A fusion method that merges a place with its surroundings, without the whole picture."""
+
+    def for_tiles(self, shape: tuple[int, ...]) -> tuple[Merge, int]:
+        """Return what merges a tile of a picture of that shape, and how much it must see of it.
+
+        Returns:
+            As `merge`, for tiles and from several threads at a time; pixels around a tile that
+            have a part in it, a multiple of 16.
+        """
+        ...
+
+
+class Each(Protocol):
+    """Calls a function for each of its arguments, results in their order; such as `map`."""
+
+    def __call__(  # noqa: D102
+        self, function: Callable[["Tile"], Fused], tiles: Iterable["Tile"], /
+    ) -> Iterable[Fused]: ...
+
+
+class Tile(NamedTuple):
+    """A part of a picture.
+
+    Attributes:
+        place: what is merged.
+        seen: with its margin, as far as the picture goes.
+        inner: `place` within `seen`.
+    """
+
+    place: Place
+    seen: Place
+    inner: Place
+
+
+def merge_tiles(
+    merge: Callable[[Place, Fused], Fused],
+    before: Fused,
+    after: Fused,
+    margin: int,
+    each: Each = map,
+) -> None:
+    """Merge a frame tile by tile.
+
+    Args:
+        merge: returns J(t) in a place, given J(t-1) in that place.
+        before: J(t-1).
+        after: takes J(t); may be `before`.
+        margin: pixels around a tile that have a part in it, a multiple of 16, no more than a
+            tile's side.
+        each: applies `merge` to the tiles; `map` of a pool of threads: several at a time.
+    """
+    height, width = before.sharpness.shape
+    rows, columns = _cuts(height, margin), _cuts(width, margin)
+    tiles = [Tile(*zip(row, column, strict=True)) for row in rows for column in columns]
+    merged = each(lambda tile: merge(tile.seen, _cropped(before, tile.seen)), tiles)
+    waiting: deque[tuple[Tile, Fused]] = deque()
+    for merged_tile in zip(tiles, merged, strict=True):
+        waiting.append(merged_tile)
+        # Its neighbours, up to the one below to the right, must have seen J(t-1) there.
+        if len(waiting) > len(columns) + 1:
+            _write(after, *waiting.popleft())
+    for merged_tile in waiting:
+        _write(after, *merged_tile)
+
+
+def _cuts(length: int, margin: int) -> list[tuple[slice, slice, slice]]:
+    """Along one side of the picture: place, seen and inner of each tile."""
+    cuts = []
+    for start in range(0, length, _SIDE):
+        before, end = min(start, margin), min(start + _SIDE, length)
+        seen = slice(start - before, min(end + margin, length))
+        cuts.append((slice(start, end), seen, slice(before, before + end - start)))
+    return cuts
+
+
+def _cropped(fused: Fused, place: Place) -> Fused:
+    return replace(
+        fused,
+        image=fused.image[place],
+        sharpness=fused.sharpness[place],
+        source_position=fused.source_position[place],
+        mismatch=None if fused.mismatch is None else fused.mismatch[place],
+        memory=None if fused.memory is None else fused.memory[_halved(place)],
+    )
+
+
+def _write(after: Fused, tile: Tile, merged: Fused) -> None:
+    place, inner = tile.place, tile.inner
+    after.image[place] = merged.image[inner]
+    after.sharpness[place] = merged.sharpness[inner]
+    after.source_position[place] = merged.source_position[inner]
+    if after.memory is not None and merged.memory is not None:
+        after.memory[_halved(place)] = merged.memory[_halved(inner)]
+
+
+def _halved(place: Place) -> Place:
+    """The same place in the memory, at half the resolution; all but ends at the border are even."""
+    rows, columns = place
+    return (
+        slice(rows.start // 2, (rows.stop + 1) // 2),
+        slice(columns.start // 2, (columns.stop + 1) // 2),
+    )

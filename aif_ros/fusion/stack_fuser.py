@@ -38,7 +38,7 @@ class StackFuser:
         """Merge a slice.
 
         Args:
-            image: (H, W) or (H, W, 3), uint8, uint16 or float32 in [0, 1]; all of one shape.
+            image: (H, W) or (H, W, 3), uint8 or uint16; all of one shape.
             transform: from the coordinates of J to the slice's.
             position: its lens position, metres.
         """

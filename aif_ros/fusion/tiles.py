@@ -13,9 +13,8 @@ Place = tuple[slice, slice]
 
 WHOLE: Place = (slice(None), slice(None))
 
-# Pixels; even multiples of anything that methods halve or pool.
+# Pixels; a multiple of anything that methods shrink a picture by.
 _SIDE = 640
-
 
 Merge = Callable[[Image, float, Fused | None], Fused]
 """As `FusionMethod.merge`."""

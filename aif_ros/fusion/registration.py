@@ -23,8 +23,9 @@ Transform = NDArray[np.float64]
 # Registration works on copies no larger than this on their longer side, coarse to fine.
 _SIDES = (160, 480, 1440)
 _CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
-# Transforms that move no corner by more than this, pixels, are not worth a resampling.
-_NEGLIGIBLE = 0.2
+# Transforms that move no corner by more than this, pixels, are not worth a resampling; in large
+# pictures the registration itself is a few tenths out.
+_NEGLIGIBLE = 0.3
 # Pairs of slices that are registered at the same time.
 _AT_ONCE = 2
 # More than this share of the picture's size is no drift, but a registration gone astray.

@@ -89,7 +89,7 @@ EXPOSURE_TIME = Parameter(
     "exposure_time",
     0.008,
     "Exposure time of the camera, seconds. Frames during whose exposure the lens moved are "
-    "not used.",
+    "not fused.",
     limits=(0.0, 10.0),
 )
 FRAME_RATE = Parameter(

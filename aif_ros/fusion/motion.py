@@ -142,6 +142,8 @@ def rescaling(shape: tuple[int, ...], other: tuple[int, ...]) -> NDArray[np.floa
 
 def _local_motion(now: Image, before: "_Copy", camera: "_Candidate") -> NDArray[np.float32]:
     """Flow (h, w, 2) of what moves by itself, 0 elsewhere; see `Motion`."""
+    if not _certain(camera.alike.mismatch > LARGEST_MISMATCH).any():
+        return np.zeros((*now.shape, 2), np.float32)
     # With the camera's motion undone and both blurred alike, nothing but motion is left.
     flow = _dense_flow(camera.alike.first, camera.alike.second)
     followed = _blurred_alike(now, _follow(before, camera.matrix, flow)[0])
@@ -161,11 +163,15 @@ def _moving_things(
         mismatch: (h, w) that the camera's motion leaves.
         followed: (h, w) that the local motion leaves.
     """
-    better = (mismatch > _NOISE) & (followed < _BETTER * mismatch)
-    better = cv2.medianBlur(better.astype(np.uint8), 5) > 0
-    certain = cv2.medianBlur((better & (mismatch > LARGEST_MISMATCH)).astype(np.uint8), 5) > 0
+    better = _certain((mismatch > _NOISE) & (followed < _BETTER * mismatch))
+    certain = _certain(better & (mismatch > LARGEST_MISMATCH))
     # Things move as a whole: what is certain in a part holds for what hangs together with it.
     return ndimage.binary_propagation(certain, mask=better)
+
+
+def _certain(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Without pixels that only chance has put there."""
+    return cv2.medianBlur(mask.astype(np.uint8), 5) > 0
 
 
 def _dense_flow(now: Image, before: Image) -> NDArray[np.float32]:

@@ -38,6 +38,9 @@ _MOST_OBJECTS = 5
 # Motion from frame to frame, pixels: a steady pan, a shaking hand, an object of its own, and what
 # the nearest things move against the farthest where the camera moves sideways.
 _FASTEST_PAN, _LARGEST_SHAKE, _FASTEST_OBJECT, _LARGEST_PARALLAX = 6.0, 5.0, 8.0, 8.0
+# In half of the sequences all of that is slower, down to this share: a camera of 30 frames a second
+# sees little motion, and must not take blur for it.
+_SLOWEST = 0.03
 # Parallax moves a measured scene in so many slices of depth.
 _SLICES = 8
 # Share of the moving sequences in which the scene is cut.
@@ -255,7 +258,11 @@ def _views(
     pan, steady = pan * (random.random() < 0.5), random.random() < 0.2
     for t in range(1, count):
         camera.append((pan * t + shake * random.standard_normal(2)) * (not steady))
-    return [_stacked(layers, [camera[t] + t * velocity for velocity in own]) for t in range(count)]
+    pace = _SLOWEST ** max(0.0, random.uniform(-1, 1))
+    return [
+        _stacked(layers, [pace * (camera[t] + t * velocity) for velocity in own])
+        for t in range(count)
+    ]
 
 
 def _trajectory(count: int, random: np.random.Generator) -> list[float]:

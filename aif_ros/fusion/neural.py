@@ -30,6 +30,10 @@ ENERGY_SIGMA = 2.0
 # beyond the margin has no part in a pixel that could be seen.
 _WHOLE, _MARGIN = 2_500_000, 48
 
+# The scenes that the network was taught on move more than most: to it, mismatch is motion. Where
+# little moves most of it is blur, and half as much is believed.
+_TRUSTED = np.float32(0.5)
+
 # A tile in which no block, of so many pixels squared, has more than this share of J's energy would
 # change J by less than can be seen (60 dB below full scale or less, on real and rendered stacks).
 _BLOCK, _OUTDONE = 16, 0.25
@@ -104,7 +108,7 @@ class NeuralFusion:
             _padded(to_gray(fused.image), STRIDE),
             _padded(_log(fused.sharpness), STRIDE),
             _padded(fused.memory, STRIDE // 2),
-            _padded(mismatch, STRIDE),
+            _padded(_TRUSTED * mismatch, STRIDE),
             torch.tensor([float(fused.frames)]),
         )
         with torch.inference_mode():

@@ -127,7 +127,7 @@ def test_motion_of_the_camera_is_found_to_a_fraction_of_a_pixel(shift):
     assert (motion.flow == 0).mean() > 0.95
 
 
-@pytest.mark.parametrize("method", ["laplacian"])
+@pytest.mark.parametrize("method", ["laplacian", "neural"])
 def test_focus_going_away_takes_nothing_from_the_picture(method):
     """An object before a background, each in focus once; then both are blurred by turns."""
     focus = np.full((HEIGHT, WIDTH), 1e-3, np.float32)

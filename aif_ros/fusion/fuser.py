@@ -8,6 +8,7 @@ from aif_ros.fusion.fusion import Fused, FusionMethod
 from aif_ros.fusion.laplacian import LaplacianFusion
 from aif_ros.fusion.motion import Motion, expected_blur, find_motion
 from aif_ros.fusion.pyramid import PyramidFusion
+from aif_ros.fusion.tracking import frame_shift
 from aif_ros.images import Image, ImageError
 from aif_ros.optics.lens_model import LensModel
 
@@ -43,6 +44,7 @@ class Fuser:
         self._lens_model = lens_model
         self._fused: Fused | None = None
         self._canvas: Canvas | None = None
+        self._last: Image | None = None
 
     @property
     def fused(self) -> Fused | None:
@@ -51,7 +53,7 @@ class Fuser:
 
     def reset(self) -> None:
         """Forget J: a new scene begins."""
-        self._fused = self._canvas = None
+        self._fused = self._canvas = self._last = None
 
     def add(self, image: Image, position: float) -> Fused:
         """Merge a frame and return the new J.
@@ -104,11 +106,13 @@ class Fuser:
 
     def _motion(self, image: Image, position: float, lens_model: LensModel) -> Motion | None:
         """From the frame to J on its canvas; None where there is no J of the same scene."""
-        if self._canvas is None:
+        last, self._last = self._last, image
+        if self._canvas is None or last is None:
             return None
         fused = self._canvas.fused
+        pose = self._canvas.pose @ frame_shift(last, image)
         blur = expected_blur(fused, position, lens_model.blur_gain(image.shape[1]))
-        motion = find_motion(fused.image, image, self._canvas.pose, blur)
+        motion = find_motion(fused.image, image, pose, blur)
         return motion if motion.same_scene else None
 
 

@@ -37,7 +37,7 @@ _SAME_SCENE = 0.5
 _SMALLEST = 32
 # Motion of less than this, pixels of the copies, is error of measurement.
 _STILL = 0.15
-# Motion that leaves hardly less unexplained than standing still does is none.
+# Motion that leaves hardly less unexplained than what was known before is none.
 _WORTH_MOVING = 1.1
 # Most steps towards the camera's motion on copies of half the size and of the whole; a step that
 # gains less than this share is the last.
@@ -104,7 +104,7 @@ def find_motion(
     Args:
         before: J(t-1), of any size.
         image: I(t).
-        pose: where I(t) lies in J(t-1) if the camera has stood still, (3, 3); None: they coincide.
+        pose: where I(t) lies in J(t-1) as far as is known, (3, 3); None: they coincide.
         blur: radius, pixels, by which I(t) blurs what J(t-1) shows sharp, of the height and width
             of `before`; None: nothing is known of it.
         side: it is looked for on copies no larger than this, pixels, on I(t)'s longer side.
@@ -209,9 +209,8 @@ class _Candidate(NamedTuple):
 def _camera_motion(now: Image, before: "_Copy", standing: NDArray[np.float64]) -> _Candidate:
     """What most of the picture does.
 
-    It is looked for on copies of half the size first, from what the flow there agrees on or from
-    standing still. Blur is easily mistaken for motion: what is found must explain the frame better
-    than standing still does.
+    It is looked for from where the picture is taken to be, on copies of half the size first. Blur
+    is easily mistaken for motion: what is found must explain the frame better than that.
     """
     small = _small(now, 0.5)
     small_before = _Copy(_small(before.gray, 0.5), 0.5 * _small(before.blur, 0.5))
@@ -220,12 +219,7 @@ def _camera_motion(now: Image, before: "_Copy", standing: NDArray[np.float64]) -
         rescaling(before.gray.shape, small_before.gray.shape),
     )
     start = halve_before @ standing @ np.linalg.inv(halve)
-    flow = _dense_flow(small, _moved(small_before, start, small.shape).gray)
-    guesses = (start, start @ _common_motion(flow, small))
-    nearest = min(
-        (_compared(small, small_before, guess) for guess in guesses), key=lambda each: each.mismatch
-    )
-    nearest = _refined(small, small_before, nearest, _STEPS_SMALL)
+    nearest = _refined(small, small_before, _compared(small, small_before, start), _STEPS_SMALL)
     still = _compared(now, before, standing)
     if nearest.near(start):
         return still
@@ -234,21 +228,6 @@ def _camera_motion(now: Image, before: "_Copy", standing: NDArray[np.float64]) -
     if found.near(standing) or still.mismatch < _WORTH_MOVING * found.mismatch:
         return still
     return found
-
-
-def _common_motion(flow: NDArray[np.float32], picture: Image) -> NDArray[np.float64]:
-    """Shift, rotation and scale (3, 3) that most of a flow agrees on where there is texture.
-
-    Found by RANSAC.
-    """
-    height, width = picture.shape
-    texture = np.hypot(cv2.Sobel(picture, cv2.CV_32F, 1, 0), cv2.Sobel(picture, cv2.CV_32F, 0, 1))
-    rows, columns = np.mgrid[4 : height - 4 : 4, 4 : width - 4 : 4]
-    chosen = texture[rows, columns] >= np.median(texture[rows, columns])
-    points = np.stack([columns[chosen], rows[chosen]], 1).astype(np.float32)
-    moved = points + flow[rows[chosen], columns[chosen]]
-    matrix, _ = cv2.estimateAffinePartial2D(points, moved, ransacReprojThreshold=0.7)
-    return np.eye(3) if matrix is None else np.vstack([matrix, (0, 0, 1)])
 
 
 def _compared(now: Image, before: "_Copy", matrix: NDArray[np.float64]) -> _Candidate:

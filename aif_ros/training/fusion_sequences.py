@@ -20,6 +20,7 @@ from aif_ros.fusion.alignment import remove_breathing
 from aif_ros.fusion.canvas import begin, bring, bring_motion, follow, merged
 from aif_ros.fusion.laplacian import LaplacianFusion
 from aif_ros.fusion.motion import expected_blur, find_motion, rescaling, sampling_grid
+from aif_ros.fusion.tracking import frame_shift
 from aif_ros.images import Image, to_float, to_uint8
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.optics.render import Renderer, Sensor, SensorNoise
@@ -122,14 +123,16 @@ def render_sequence(
 def _on_canvas(sequence: FocusSequence, lens_model: LensModel) -> FocusSequence:
     """Lay the frames of a moving scene where the classical fusion finds them to belong."""
     method, frame = LaplacianFusion(), sequence.frames.shape[1:3]
-    first = to_float(sequence.frames[0])
-    canvas = begin(method.merge(first, float(sequence.positions[0]), None))
+    last = to_float(sequence.frames[0])
+    canvas = begin(method.merge(last, float(sequence.positions[0]), None))
     shape = canvas.fused.sharpness.shape
     poses, flows, mismatches = [canvas.pose], [], []
     for picture, position in zip(sequence.frames[1:], sequence.positions[1:], strict=True):
         image = to_float(picture)
         blur = expected_blur(canvas.fused, float(position), lens_model.blur_gain(frame[1]))
-        motion = find_motion(canvas.fused.image, image, canvas.pose, blur, max(frame) // 2)
+        pose = canvas.pose @ frame_shift(last, image)
+        motion = find_motion(canvas.fused.image, image, pose, blur, max(frame) // 2)
+        last = image
         canvas = follow(canvas, motion)
         poses.append(canvas.pose)
         flow, mismatch = bring_motion(motion, canvas.pose, frame, shape)

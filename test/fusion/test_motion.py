@@ -10,6 +10,7 @@ from aif_ros.fusion.carrying import without_mismatches
 from aif_ros.fusion.fuser import make_fuser
 from aif_ros.fusion.fusion import Fused
 from aif_ros.fusion.motion import find_motion
+from aif_ros.fusion.tracking import frame_shift
 from aif_ros.images import ImageError
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.optics.render import Renderer
@@ -41,7 +42,7 @@ def carried_over(image, now):
             return without_mismatches(fused, frame)
 
     canvas = begin(as_fused(image))
-    motion = find_motion(canvas.fused.image, now, canvas.pose)
+    motion = find_motion(canvas.fused.image, now, canvas.pose @ frame_shift(image, now))
     return view(merged(canvas, Keeps(), now, 0.0, motion))
 
 
@@ -120,7 +121,7 @@ def test_blur_is_not_taken_for_motion():
 def test_motion_of_the_camera_is_found_to_a_fraction_of_a_pixel(shift):
     now = np.where(LEFT, blurred(shifted(SHARP, shift)), shifted(SHARP, shift))
     before = np.where(LEFT, SHARP, blurred(SHARP, 2.0))
-    motion = find_motion(before, now)
+    motion = find_motion(before, now, frame_shift(before, now))
     corners = np.array([[[0, 0]], [[WIDTH, 0]], [[0, HEIGHT]], [[WIDTH, HEIGHT]]], float)
     moved = cv2.transform(corners, motion.pose[:2]) - corners
     assert np.abs(moved + shift).max() < 0.2

@@ -37,8 +37,9 @@ _SAME_SCENE = 0.5
 _SMALLEST = 32
 # Motion of less than this, pixels of the copies, is error of measurement.
 _STILL = 0.15
-# Motion that leaves hardly less unexplained than what was known before is none.
-_WORTH_MOVING = 1.1
+# What is found to differ from what was known must leave less unexplained by this share, twice for
+# the first pixel of the copies and once for every further one: blurred pictures match far and wide.
+_WORTH_MOVING = 0.05
 # Most steps towards the camera's motion on copies of half the size and of the whole; a step that
 # gains less than this share is the last.
 _STEPS_SMALL, _STEPS, _LEAST_GAIN = 10, 2, 0.01
@@ -199,11 +200,12 @@ class _Candidate(NamedTuple):
     def mismatch(self) -> float:
         return float(self.alike.mismatch.mean())
 
-    def near(self, matrix: NDArray[np.float64]) -> bool:
+    def distance(self, matrix: NDArray[np.float64]) -> float:
+        """How far the two motions lie apart in the picture at most, pixels."""
         height, width = self.alike.first.shape
         corners = np.array([[[0, 0]], [[width, 0]], [[0, height]], [[width, height]]], np.float64)
         moved = [cv2.transform(corners, each[:2]) for each in (self.matrix, matrix)]
-        return bool(np.abs(moved[0] - moved[1]).max() <= _STILL)
+        return float(np.abs(moved[0] - moved[1]).max())
 
 
 def _camera_motion(now: Image, before: "_Copy", standing: NDArray[np.float64]) -> _Candidate:
@@ -221,13 +223,13 @@ def _camera_motion(now: Image, before: "_Copy", standing: NDArray[np.float64]) -
     start = halve_before @ standing @ np.linalg.inv(halve)
     nearest = _refined(small, small_before, _compared(small, small_before, start), _STEPS_SMALL)
     still = _compared(now, before, standing)
-    if nearest.near(start):
+    if nearest.distance(start) <= _STILL:
         return still
     matrix = np.linalg.inv(halve_before) @ nearest.matrix @ halve
     found = _refined(now, before, _compared(now, before, matrix), _STEPS)
-    if found.near(standing) or still.mismatch < _WORTH_MOVING * found.mismatch:
-        return still
-    return found
+    distance = found.distance(standing)
+    worth = 1 + _WORTH_MOVING * (1 + max(1.0, distance))
+    return still if distance <= _STILL or still.mismatch < worth * found.mismatch else found
 
 
 def _compared(now: Image, before: "_Copy", matrix: NDArray[np.float64]) -> _Candidate:

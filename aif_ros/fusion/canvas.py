@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from aif_ros.fusion.carrying import RESAMPLED, carry_over
 from aif_ros.fusion.fusion import Fused, FusionMethod
-from aif_ros.fusion.motion import Motion, rescaling
+from aif_ros.fusion.likeness import rescaling
+from aif_ros.fusion.motion import Motion
 from aif_ros.images import Image
 
 # The canvas goes beyond the first view by this share of its longer side.

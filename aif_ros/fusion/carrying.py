@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aif_ros.fusion.fusion import Fused, blend
-from aif_ros.fusion.motion import LARGEST_MISMATCH, sampling_grid
+from aif_ros.fusion.likeness import LARGEST_MISMATCH
+from aif_ros.fusion.local_motion import sampling_grid
 from aif_ros.images import Image
 
 # J loses sharpness by being resampled: new frames of like energy are truer.

@@ -8,7 +8,7 @@ from aif_ros.fusion.fusion import Fused, FusionMethod
 from aif_ros.fusion.laplacian import LaplacianFusion
 from aif_ros.fusion.motion import Motion, expected_blur, find_motion
 from aif_ros.fusion.pyramid import PyramidFusion
-from aif_ros.fusion.tracking import frame_shift
+from aif_ros.fusion.tracking import frame_flow, frame_shift
 from aif_ros.images import Image, ImageError
 from aif_ros.optics.lens_model import LensModel
 
@@ -44,7 +44,7 @@ class Fuser:
         self._lens_model = lens_model
         self._fused: Fused | None = None
         self._canvas: Canvas | None = None
-        self._last: Image | None = None
+        self._last: tuple[Image, float] | None = None
 
     @property
     def fused(self) -> Fused | None:
@@ -106,13 +106,15 @@ class Fuser:
 
     def _motion(self, image: Image, position: float, lens_model: LensModel) -> Motion | None:
         """From the frame to J on its canvas; None where there is no J of the same scene."""
-        last, self._last = self._last, image
+        last, self._last = self._last, (image, position)
         if self._canvas is None or last is None:
             return None
-        fused = self._canvas.fused
-        pose = self._canvas.pose @ frame_shift(last, image)
-        blur = expected_blur(fused, position, lens_model.blur_gain(image.shape[1]))
-        motion = find_motion(fused.image, image, pose, blur)
+        before, position_before = last
+        fused, blur_gain = self._canvas.fused, lens_model.blur_gain(image.shape[1])
+        shift = frame_shift(before, image)
+        flow = frame_flow(before, image, shift, blur_gain * abs(position - position_before))
+        blur = expected_blur(fused, position, blur_gain)
+        motion = find_motion(fused.image, image, self._canvas.pose @ shift, blur, flow)
         return motion if motion.same_scene else None
 
 

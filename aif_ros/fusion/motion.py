@@ -13,24 +13,20 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from aif_ros.fusion.fusion import Fused
+from aif_ros.fusion.likeness import (
+    LARGEST_MISMATCH,
+    SIDE,
+    Alike,
+    Copy,
+    blurred_alike,
+    rescaling,
+    small_copy,
+)
+from aif_ros.fusion.local_motion import fetch_along, motion_from_fused
 from aif_ros.images import Image, to_gray
 
-# Motion is looked for on copies no larger than this on their longer side.
-_SIDE = 320
-# Both are blurred by this, pixels of the copies, before motion is looked for.
-_SEARCH_SIGMA = 1.5
-# Blur that may tell one from the other: sides of boxes, pixels of the copies. Averaging over a box
-# comes nearer to what a lens does than a Gaussian: it ends somewhere.
-_BLURS = (1, 3, 5, 7, 9, 11, 15, 19)
-# Radii, pixels of the copies, of the frame's own blur at which both are blurred.
-_RADII = (2, 3, 4, 6, 8, 12, 16)
-# Mean difference in a window of this many pixels, share of full scale, that is no match.
-_WINDOW, LARGEST_MISMATCH = 7, 0.05
-# Local motion is believed where it leaves so much less than the camera's, and that more than this.
-_BETTER, _NOISE = 0.7, 0.0167
 # J and a frame that match in less than this share of the picture show different scenes.
 _SAME_SCENE = 0.5
 # Smaller images have nothing to hold on to.
@@ -45,18 +41,6 @@ _WORTH_MOVING = 0.05
 _STEPS_SMALL, _STEPS, _LEAST_GAIN = 10, 2, 0.01
 # Share of the picture, that with the strongest edges, that the steps look at.
 _EDGES = 0.25
-
-
-class _Copy(NamedTuple):
-    """A copy of J(t-1).
-
-    Attributes:
-        gray: (h, w) float32.
-        blur: (h, w) float32, radius by which I(t) may be blurred there, pixels of the copy.
-    """
-
-    gray: Image
-    blur: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -98,7 +82,8 @@ def find_motion(
     image: Image,
     pose: NDArray[np.float64] | None = None,
     blur: NDArray[np.float32] | None = None,
-    side: int = _SIDE,
+    flow: NDArray[np.float32] | None = None,
+    side: int = SIDE,
 ) -> Motion:
     """Find out where the things in I(t), `image`, lie in J(t-1), `before`.
 
@@ -108,81 +93,37 @@ def find_motion(
         pose: where I(t) lies in J(t-1) as far as is known, (3, 3); None: they coincide.
         blur: radius, pixels, by which I(t) blurs what J(t-1) shows sharp, of the height and width
             of `before`; None: nothing is known of it.
+        flow: what moves by itself as far as is known, as `Motion.flow`; None: nothing does.
         side: it is looked for on copies no larger than this, pixels, on I(t)'s longer side.
     """
     pose = np.eye(3) if pose is None else pose
     scale = min(1.0, side / max(image.shape[:2]))
-    now = _small(to_gray(image), scale)
+    now = small_copy(to_gray(image), scale)
     if blur is None:
         blur = np.zeros(before.shape[:2], np.float32)
-    earlier = _Copy(_small(to_gray(before), scale), scale * _small(blur, scale))
+    earlier = Copy(small_copy(to_gray(before), scale), scale * small_copy(blur, scale))
     to_copy = rescaling(image.shape, now.shape)
     from_copy = np.linalg.inv(rescaling(before.shape, earlier.gray.shape))
     standing = np.linalg.inv(from_copy) @ pose @ np.linalg.inv(to_copy)
+    flow = np.zeros((*now.shape, 2), np.float32) if flow is None else flow
     if min(now.shape) < _SMALLEST:
         camera = _compared(now, earlier, standing)
-        flow = np.zeros((*now.shape, 2), np.float32)
     else:
         camera = _camera_motion(now, earlier, standing)
-        flow = _local_motion(now, earlier, camera)
-    matrix = camera.matrix
-    matched, inside = _follow(earlier, matrix, flow)
-    left = _blurred_alike(now, matched) if flow.any() else camera.alike
-    mismatch = np.where(inside, left.mismatch, np.float32(1))
+    matrix, alike = camera
+    matched, inside = fetch_along(earlier, matrix, flow)
+    if flow.any():
+        alike = blurred_alike(now, matched)
+    if min(now.shape) >= _SMALLEST:
+        further = motion_from_fused(now, earlier, matrix, flow, alike)
+        if further.any():
+            flow = flow + further
+            matched, inside = fetch_along(earlier, matrix, flow)
+            alike = blurred_alike(now, matched)
+    mismatch = np.where(inside, alike.mismatch, np.float32(1))
     if matrix is not standing:
         pose = from_copy @ matrix @ to_copy
     return Motion(pose, flow, mismatch)
-
-
-def rescaling(shape: tuple[int, ...], other: tuple[int, ...]) -> NDArray[np.float64]:
-    """Matrix (3, 3) from pixels of a picture of one shape to those of its copy of another."""
-    x, y = other[1] / shape[1], other[0] / shape[0]
-    # The centre of the first pixel is half a pixel from the border in both.
-    return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
-
-
-def _local_motion(now: Image, before: "_Copy", camera: "_Candidate") -> NDArray[np.float32]:
-    """Flow (h, w, 2) of what moves by itself, 0 elsewhere; see `Motion`."""
-    if not _certain(camera.alike.mismatch > LARGEST_MISMATCH).any():
-        return np.zeros((*now.shape, 2), np.float32)
-    # With the camera's motion undone and both blurred alike, nothing but motion is left.
-    flow = _dense_flow(camera.alike.first, camera.alike.second)
-    followed = _blurred_alike(now, _follow(before, camera.matrix, flow)[0])
-    moved = _moving_things(camera.alike.mismatch, followed.mismatch)
-    if not moved.any():
-        return np.zeros_like(flow)
-    flow += _dense_flow(followed.first, followed.second)
-    return flow * cv2.GaussianBlur(moved.astype(np.float32), (0, 0), 1.5)[..., None]
-
-
-def _moving_things(
-    mismatch: NDArray[np.float32], followed: NDArray[np.float32]
-) -> NDArray[np.bool_]:
-    """Where things move by themselves.
-
-    Args:
-        mismatch: (h, w) that the camera's motion leaves.
-        followed: (h, w) that the local motion leaves.
-    """
-    better = _certain((mismatch > _NOISE) & (followed < _BETTER * mismatch))
-    certain = _certain(better & (mismatch > LARGEST_MISMATCH))
-    # Things move as a whole: what is certain in a part holds for what hangs together with it.
-    return ndimage.binary_propagation(certain, mask=better)
-
-
-def _certain(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Without pixels that only chance has put there."""
-    return cv2.medianBlur(mask.astype(np.uint8), 5) > 0
-
-
-def _dense_flow(now: Image, before: Image) -> NDArray[np.float32]:
-    """Flow (h, w, 2) from one to the other, whatever moves (Kroeger et al., DIS flow, 2016)."""
-    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    first, second = (
-        np.round(255 * np.clip(cv2.GaussianBlur(picture, (0, 0), _SEARCH_SIGMA), 0, 1))
-        for picture in (now, before)
-    )
-    return search.calc(first.astype(np.uint8), second.astype(np.uint8), None)
 
 
 class _Candidate(NamedTuple):
@@ -194,7 +135,7 @@ class _Candidate(NamedTuple):
     """
 
     matrix: NDArray[np.float64]
-    alike: "_Alike"
+    alike: Alike
 
     @property
     def mismatch(self) -> float:
@@ -208,14 +149,14 @@ class _Candidate(NamedTuple):
         return float(np.abs(moved[0] - moved[1]).max())
 
 
-def _camera_motion(now: Image, before: "_Copy", standing: NDArray[np.float64]) -> _Candidate:
+def _camera_motion(now: Image, before: Copy, standing: NDArray[np.float64]) -> _Candidate:
     """What most of the picture does.
 
     It is looked for from where the picture is taken to be, on copies of half the size first. Blur
     is easily mistaken for motion: what is found must explain the frame better than that.
     """
-    small = _small(now, 0.5)
-    small_before = _Copy(_small(before.gray, 0.5), 0.5 * _small(before.blur, 0.5))
+    small = small_copy(now, 0.5)
+    small_before = Copy(small_copy(before.gray, 0.5), 0.5 * small_copy(before.blur, 0.5))
     halve, halve_before = (
         rescaling(now.shape, small.shape),
         rescaling(before.gray.shape, small_before.gray.shape),
@@ -232,11 +173,11 @@ def _camera_motion(now: Image, before: "_Copy", standing: NDArray[np.float64]) -
     return still if distance <= _STILL or still.mismatch < worth * found.mismatch else found
 
 
-def _compared(now: Image, before: "_Copy", matrix: NDArray[np.float64]) -> _Candidate:
-    return _Candidate(matrix, _blurred_alike(now, _moved(before, matrix, now.shape)))
+def _compared(now: Image, before: Copy, matrix: NDArray[np.float64]) -> _Candidate:
+    return _Candidate(matrix, blurred_alike(now, _moved(before, matrix, now.shape)))
 
 
-def _moved(before: "_Copy", matrix: NDArray[np.float64], shape: tuple[int, ...]) -> "_Copy":
+def _moved(before: Copy, matrix: NDArray[np.float64], shape: tuple[int, ...]) -> Copy:
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     gray, blur = (
         cv2.warpAffine(
@@ -244,10 +185,10 @@ def _moved(before: "_Copy", matrix: NDArray[np.float64], shape: tuple[int, ...])
         ).astype(np.float32, copy=False)
         for plane in before
     )
-    return _Copy(gray, blur)
+    return Copy(gray, blur)
 
 
-def _refined(now: Image, before: "_Copy", candidate: _Candidate, steps: int) -> _Candidate:
+def _refined(now: Image, before: Copy, candidate: _Candidate, steps: int) -> _Candidate:
     """Move a candidate to where it fits best, by no more than so many Gauss-Newton steps.
 
     After Lucas and Kanade, 1981, between pictures that are blurred alike.
@@ -292,95 +233,3 @@ def _step(now: Image, before: Image) -> NDArray[np.float64]:
             [0, 0, 1],
         ]
     )
-
-
-class _Alike(NamedTuple):
-    """Two pictures, around each pixel one of them blurred such that they are most alike.
-
-    Attributes:
-        first: (h, w) float32.
-        second: (h, w) float32.
-        mismatch: (h, w) float32, mean difference around each pixel that is left.
-    """
-
-    first: Image
-    second: Image
-    mismatch: NDArray[np.float32]
-
-
-def _blurred_alike(now: Image, before: "_Copy") -> _Alike:
-    """Blur one of the two around each pixel until they are as alike as they can be.
-
-    Where the lens blurs I(t), objects before others spread over them, which blurring J(t-1) does
-    not show; but it hides all detail finer than the blur, so that both may be blurred further.
-    """
-    first, second = now.copy(), before.gray.copy()
-    least = _difference(first, second)
-
-    def choose(one: Image, other: Image, where: NDArray[np.uint8] | None = None) -> None:
-        difference = _difference(one, other)
-        better = cv2.compare(difference, least, cv2.CMP_LT)
-        better = better if where is None else cv2.bitwise_and(better, where)
-        cv2.copyTo(one, better, first)
-        cv2.copyTo(other, better, second)
-        cv2.copyTo(difference, better, least)
-
-    # A lens blurs light, not encoded values; their square is near enough to it, and fast.
-    light, light_before = now * now, before.gray * before.gray
-    for side in _BLURS:
-        # The second box takes the corners off the first.
-        choose(cv2.sqrt(_boxed(light, side, 3)), before.gray)
-        choose(now, cv2.sqrt(_boxed(light_before, side, 3)))
-    for radius in _RADII:
-        blurred = 255 * (before.blur >= radius).astype(np.uint8)
-        if not blurred.any():
-            break
-        wide = 2 * radius + 1
-        choose(
-            cv2.sqrt(_boxed(light, wide, wide)),
-            # A box of this side spreads light as far as a disk of that radius.
-            cv2.sqrt(_boxed(light_before, round(np.sqrt(3) * radius) | 1, wide, wide)),
-            cv2.dilate(blurred, np.ones((wide, wide), np.uint8)),
-        )
-    return _Alike(first, second, least)
-
-
-def _boxed(light: Image, *sides: int) -> Image:
-    for side in sides:
-        light = cv2.blur(light, (side, side))
-    return light
-
-
-def _difference(one: Image, other: Image) -> Image:
-    return cv2.blur(cv2.absdiff(one, other), (_WINDOW, _WINDOW))
-
-
-def sampling_grid(
-    flow: NDArray[np.float32],
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Columns and rows (h, w) that a flow (h, w, 2) leads to from each pixel."""
-    height, width = flow.shape[:2]
-    down, right = np.mgrid[0:height, 0:width].astype(np.float32)
-    return right + flow[..., 0], down + flow[..., 1]
-
-
-def _follow(
-    before: "_Copy", matrix: NDArray[np.float64], flow: NDArray[np.float32]
-) -> tuple["_Copy", NDArray[np.bool_]]:
-    """Fetch `before` along the flow and the matrix, and where that lies inside the picture."""
-    places = cv2.transform(np.stack(sampling_grid(flow), axis=2), matrix[:2])
-    x, y = places[..., 0], places[..., 1]
-    height, width = before.gray.shape
-    inside = (x > -1) & (x < width) & (y > -1) & (y < height)
-    gray, blur = (
-        cv2.remap(plane, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        for plane in before
-    )
-    return _Copy(gray, blur), inside
-
-
-def _small(gray: Image, scale: float) -> Image:
-    if scale == 1:
-        return gray
-    size = tuple(max(1, round(scale * side)) for side in gray.shape[::-1])
-    return cv2.resize(gray, size, interpolation=cv2.INTER_AREA).astype(np.float32, copy=False)

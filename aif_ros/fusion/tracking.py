@@ -1,18 +1,21 @@
-"""Following the camera from one frame to the next.
+"""Following camera and things from one frame to the next.
 
 Two frames in a row are blurred nearly alike, whatever J is: how far the camera has turned between
-them is told far more surely than from J, which is sharp where the frame is not.
+them, and what has moved by itself, is told far more surely than from J, which is sharp where the
+frame is not.
 """
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from aif_ros.fusion.likeness import SIDE, rescaling, small_copy
+from aif_ros.fusion.local_motion import motion_between_frames
 from aif_ros.images import Image, to_gray
 
-# The shift is looked for on copies no larger than this on their longer side, and first on copies of
-# half that size; both are blurred by this, pixels of the copies.
-_SIDE, _SIGMA = 320, 1.5
+# The shift is looked for on copies, and first on copies of half that size; they are blurred by
+# this, pixels.
+_SIGMA = 1.5
 # Most steps on the smaller and the larger copies; a step of less than this, pixels, is the last.
 _STEPS, _LEAST_STEP = {0.5: 8, 1.0: 4}, 0.005
 # A shift of less than this, pixels of the copies, is error of measurement.
@@ -35,7 +38,7 @@ def frame_shift(before: Image, image: Image) -> NDArray[np.float64]:
         (3, 3), a shift from pixels of I(t) to those of I(t-1); the identity if it is too small to
         be told from none.
     """
-    scale = min(1.0, _SIDE / max(image.shape[:2]))
+    scale = min(1.0, SIDE / max(image.shape[:2]))
     if scale * min(image.shape[:2]) < _SMALLEST:
         return np.eye(3)
     grays = to_gray(image), to_gray(before)
@@ -47,6 +50,35 @@ def frame_shift(before: Image, image: Image) -> NDArray[np.float64]:
         return np.eye(3)
     right, down = shift / scale
     return np.array([[1.0, 0.0, right], [0.0, 1.0, down], [0.0, 0.0, 1.0]])
+
+
+def frame_flow(
+    before: Image,
+    image: Image,
+    shift: NDArray[np.float64],
+    blur_change: float,
+    side: int = SIDE,
+) -> NDArray[np.float32]:
+    """Find what moves by itself between two frames in a row.
+
+    Args:
+        before: I(t-1).
+        image: I(t), as large.
+        shift: (3, 3) of the camera, see `frame_shift`.
+        blur_change: radius by which the blur of the two differs at most, pixels.
+        side: it is looked for on copies no larger than this, pixels, on the longer side.
+
+    Returns:
+        (h, w, 2) float32, on a smaller copy of I(t) and in pixels of it: what I(t) shows at p lies
+        in I(t-1) at shift(p + flow(p)); 0 where nothing moves by itself.
+    """
+    scale = min(1.0, side / max(image.shape[:2]))
+    now, earlier = (small_copy(to_gray(each), scale) for each in (image, before))
+    if min(now.shape) < _SMALLEST:
+        return np.zeros((*now.shape, 2), np.float32)
+    to_copy = rescaling(image.shape, now.shape)
+    matrix = to_copy @ shift @ np.linalg.inv(to_copy)
+    return motion_between_frames(now, earlier, matrix, scale * blur_change)
 
 
 def _blurred_copy(gray: Image, scale: float) -> Image:

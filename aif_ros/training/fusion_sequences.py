@@ -19,8 +19,10 @@ from scipy import ndimage
 from aif_ros.fusion.alignment import remove_breathing
 from aif_ros.fusion.canvas import begin, bring, bring_motion, follow, merged
 from aif_ros.fusion.laplacian import LaplacianFusion
-from aif_ros.fusion.motion import expected_blur, find_motion, rescaling, sampling_grid
-from aif_ros.fusion.tracking import frame_shift
+from aif_ros.fusion.likeness import rescaling
+from aif_ros.fusion.local_motion import sampling_grid
+from aif_ros.fusion.motion import expected_blur, find_motion
+from aif_ros.fusion.tracking import frame_flow, frame_shift
 from aif_ros.images import Image, to_float, to_uint8
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.optics.render import Renderer, Sensor, SensorNoise
@@ -127,11 +129,17 @@ def _on_canvas(sequence: FocusSequence, lens_model: LensModel) -> FocusSequence:
     canvas = begin(method.merge(last, float(sequence.positions[0]), None))
     shape = canvas.fused.sharpness.shape
     poses, flows, mismatches = [canvas.pose], [], []
-    for picture, position in zip(sequence.frames[1:], sequence.positions[1:], strict=True):
+    blur_gain, side = lens_model.blur_gain(frame[1]), max(frame) // 2
+    changes = blur_gain * np.abs(np.diff(sequence.positions))
+    for picture, position, change in zip(
+        sequence.frames[1:], sequence.positions[1:], changes, strict=True
+    ):
         image = to_float(picture)
-        blur = expected_blur(canvas.fused, float(position), lens_model.blur_gain(frame[1]))
-        pose = canvas.pose @ frame_shift(last, image)
-        motion = find_motion(canvas.fused.image, image, pose, blur, max(frame) // 2)
+        shift = frame_shift(last, image)
+        flow = frame_flow(last, image, shift, float(change), side)
+        blur = expected_blur(canvas.fused, float(position), blur_gain)
+        pose = canvas.pose @ shift
+        motion = find_motion(canvas.fused.image, image, pose, blur, flow, side)
         last = image
         canvas = follow(canvas, motion)
         poses.append(canvas.pose)

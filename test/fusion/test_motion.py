@@ -154,6 +154,20 @@ def test_following_a_frame_merges_nothing_of_it():
     assert fused.frames == 1
 
 
+def test_a_thing_stays_sharp_on_its_way_while_the_focus_goes_away():
+    thing = texture((90, 90), np.random.default_rng(2))
+    fuser = make_fuser("laplacian", LENS)
+    for t in range(10):
+        now = SHARP.copy()
+        now[70:160, 60 + 6 * t : 150 + 6 * t] = thing
+        # A disk spreads light as far as a Gaussian of half its radius.
+        radius = 0.8 * t
+        frame = blurred(now, radius / 2) if t else now
+        fused = fuser.add(frame, 1e-3 * (1 + radius / 5))
+    inside = (slice(80, 150), slice(70 + 6 * t, 140 + 6 * t))
+    assert psnr(fused.image[inside], now[inside]) > psnr(frame[inside], now[inside]) + 6
+
+
 def test_a_still_picture_follows_nothing():
     fuser = make_fuser("laplacian")
     fused = fuser.add(SHARP, 1e-3)

@@ -26,6 +26,10 @@ _RADII = (2, 3, 4, 6, 8, 12, 16)
 _WINDOW = 7
 
 
+# Of red, green and blue: red against blue, green against both.
+_HUES = np.array([[0.5, 0.0, -0.5], [-0.25, 0.5, -0.25]], np.float32)
+
+
 class Copy(NamedTuple):
     """A copy of a picture that I(t) is compared with.
 
@@ -95,6 +99,11 @@ def blurred_alike(now: Image, before: Copy, widest: float = np.inf) -> Alike:
             cv2.dilate(blurred, np.ones((wide, wide), np.uint8)),
         )
     return Alike(first, second, least)
+
+
+def hues(image: Image) -> Image:
+    """Return the two hues (H, W, 2) of an RGB image (H, W, 3), 0.5 where it is gray."""
+    return np.asarray(cv2.transform(image, _HUES) + np.float32(0.5))
 
 
 def small_copy(gray: Image, scale: float) -> Image:

@@ -4,6 +4,8 @@ Blur is easily mistaken for motion, so motion is believed only where it explains
 better than blur does.
 """
 
+from collections.abc import Iterable
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -14,16 +16,14 @@ from aif_ros.images import Image
 
 # Both are blurred by this, pixels of the copies, before motion is looked for.
 _SEARCH_SIGMA = 1.5
-# Local motion is believed where it leaves less than this share of what the camera's leaves.
-_BETTER = 0.7
-# Between J and a frame: where that is more than this.
-_NOISE = 0.0167
-# Between two frames, which are blurred nearly alike: where that is more than this, and something is
-# certain to have moved where it is more than that.
-_FRAME_NOISE, _FRAME_MISMATCH = 0.007, 0.02
+# Local motion is believed where it leaves less than this share of what the camera's leaves, if
+# that is more than this; and something is certain to have moved where it is more than the last.
+_BETTER, _NOISE, _CERTAIN = 0.7, 0.0167, LARGEST_MISMATCH
+# The same between two frames, which are blurred nearly alike.
+_FRAME_BETTER, _FRAME_NOISE, _FRAME_CERTAIN = 0.5, 0.007, 0.02
 # There, motion is more than this, pixels, and more than this share of the change of blur, which
-# moves the borders of what is blurred.
-_LEAST, _LEAST_OF_CHANGE = 0.3, 0.5
+# moves the borders of what is blurred; and what moves takes up this share of the picture.
+_LEAST, _LEAST_OF_CHANGE, _LEAST_SHARE = 0.3, 0.5, 0.003
 # Blur that hides inside another of this radius, pixels, at most; and what resampling adds.
 _WIDEST, _RESAMPLING = 12.0, 1.0
 # Gaps in what moves are closed up to this size, pixels; motion explains them no worse than this.
@@ -43,18 +43,22 @@ def motion_between_frames(
         shift: (3, 3), of the camera, from pixels of the one to those of the other.
         blur_change: radius by which the blur differs at most, pixels.
     """
-    earlier = Copy(before, np.zeros_like(before))
     nothing = np.zeros((*now.shape, 2), np.float32)
     # Blur by r, of what is blurred by R already, becomes blur by the root of (R + r)^2 - R^2.
     widest = _RESAMPLING + np.sqrt(blur_change * (2 * _WIDEST + blur_change))
-    moved = fetch_along(earlier, shift, nothing)[0]
+
+    def fetched(flow: NDArray[np.float32]) -> Copy:
+        return Copy(fetch_along([before], shift, flow)[0][0], np.zeros_like(now))
+
+    moved = fetched(nothing)
     standing = blurred_alike(now, moved, widest).mismatch
-    if not _certain(standing > _FRAME_MISMATCH).any():
+    if not _certain(standing > _FRAME_CERTAIN).any():
         return nothing
     flow = _dense_flow(now, moved.gray)
-    followed = blurred_alike(now, fetch_along(earlier, shift, flow)[0], widest).mismatch
+    followed = blurred_alike(now, fetched(flow), widest).mismatch
     far = np.hypot(*cv2.split(flow)) > _LEAST + _LEAST_OF_CHANGE * blur_change
-    moving = _moving_things(standing, followed, _FRAME_NOISE, _FRAME_MISMATCH, far)
+    better = (standing > _FRAME_NOISE) & (followed < _FRAME_BETTER * standing) & far
+    moving = _large(_things(better, standing > _FRAME_CERTAIN))
     # What is too blurred to be seen moving moves with what surrounds it.
     moving = _closed(moving) & (followed <= standing + _NO_WORSE)
     return _faded(flow, moving)
@@ -79,12 +83,13 @@ def motion_from_fused(
         alike: I(t), and J(t-1) fetched along that.
     """
     nothing = np.zeros_like(flow)
-    if not _certain(alike.mismatch > LARGEST_MISMATCH).any():
+    if not _certain(alike.mismatch > _CERTAIN).any():
         return nothing
     # With what is known undone and both blurred alike, nothing but motion is left.
     further = _dense_flow(alike.first, alike.second)
-    followed = blurred_alike(now, fetch_along(before, matrix, flow + further)[0])
-    moving = _moving_things(alike.mismatch, followed.mismatch, _NOISE, LARGEST_MISMATCH)
+    followed = blurred_alike(now, Copy(*fetch_along(before, matrix, flow + further)[0]))
+    better = (alike.mismatch > _NOISE) & (followed.mismatch < _BETTER * alike.mismatch)
+    moving = _things(better, alike.mismatch > _CERTAIN)
     if not moving.any():
         return nothing
     further += _dense_flow(followed.first, followed.second)
@@ -92,18 +97,23 @@ def motion_from_fused(
 
 
 def fetch_along(
-    before: Copy, matrix: NDArray[np.float64], flow: NDArray[np.float32]
-) -> tuple[Copy, NDArray[np.bool_]]:
-    """Fetch a copy along the flow (h, w, 2) and the matrix, and where that lies inside it."""
+    planes: Iterable[Image], matrix: NDArray[np.float64], flow: NDArray[np.float32]
+) -> tuple[list[Image], NDArray[np.bool_]]:
+    """Fetch planes of one size along the flow (h, w, 2) and the matrix.
+
+    Returns:
+        The planes, (h, w, ...), and where what was fetched lies inside them, (h, w).
+    """
     places = cv2.transform(np.stack(sampling_grid(flow), axis=2), matrix[:2])
     x, y = places[..., 0], places[..., 1]
-    height, width = before.gray.shape
+    planes = list(planes)
+    height, width = planes[0].shape[:2]
     inside = (x > -1) & (x < width) & (y > -1) & (y < height)
-    gray, blur = (
+    fetched = [
         cv2.remap(plane, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        for plane in before
-    )
-    return Copy(gray, blur), inside
+        for plane in planes
+    ]
+    return fetched, inside
 
 
 def sampling_grid(
@@ -115,27 +125,20 @@ def sampling_grid(
     return right + flow[..., 0], down + flow[..., 1]
 
 
-def _moving_things(
-    mismatch: NDArray[np.float32],
-    followed: NDArray[np.float32],
-    noise: float,
-    least: float,
-    far: NDArray[np.bool_] | None = None,
-) -> NDArray[np.bool_]:
-    """Where things move by themselves.
+def _things(better: NDArray[np.bool_], certain: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where things move: where motion explains better, if that is certain in a part of them.
 
-    Args:
-        mismatch: (h, w) that what was known leaves.
-        followed: (h, w) that the local motion leaves.
-        noise: mismatch that means nothing.
-        least: mismatch above which something must have moved.
-        far: (h, w) where the motion is large enough; None: everywhere.
+    Things move as a whole: what is certain in a part holds for what hangs together with it.
     """
-    better = (mismatch > noise) & (followed < _BETTER * mismatch)
-    better = _certain(better if far is None else better & far)
-    certain = _certain(better & (mismatch > least))
-    # Things move as a whole: what is certain in a part holds for what hangs together with it.
-    return ndimage.binary_propagation(certain, mask=better)
+    better = _certain(better)
+    return ndimage.binary_propagation(_certain(better & certain), mask=better)
+
+
+def _large(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Without what takes up too little of the picture."""
+    _, parts, figures, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    large = figures[:, cv2.CC_STAT_AREA] >= _LEAST_SHARE * mask.size
+    return mask & large[parts]
 
 
 def _certain(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -21,6 +21,7 @@ from aif_ros.fusion.likeness import (
     Alike,
     Copy,
     blurred_alike,
+    hues,
     rescaling,
     small_copy,
 )
@@ -113,17 +114,47 @@ def find_motion(
     matrix, alike = camera
     matched, inside = fetch_along(earlier, matrix, flow)
     if flow.any():
-        alike = blurred_alike(now, matched)
+        alike = blurred_alike(now, Copy(*matched))
     if min(now.shape) >= _SMALLEST:
         further = motion_from_fused(now, earlier, matrix, flow, alike)
         if further.any():
             flow = flow + further
             matched, inside = fetch_along(earlier, matrix, flow)
-            alike = blurred_alike(now, matched)
-    mismatch = np.where(inside, alike.mismatch, np.float32(1))
+            alike = blurred_alike(now, Copy(*matched))
+    mismatch = alike.mismatch
+    if image.ndim == 3:
+        size = earlier.gray.shape[::-1]
+        colours = cv2.resize(before, size, interpolation=cv2.INTER_AREA)
+        mismatch = np.maximum(mismatch, _hue_mismatch(image, colours, matrix, flow))
+    mismatch = np.where(inside, mismatch, np.float32(1))
     if matrix is not standing:
         pose = from_copy @ matrix @ to_copy
     return Motion(pose, flow, mismatch)
+
+
+def _hue_mismatch(
+    image: Image, before: Image, matrix: NDArray[np.float64], flow: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Mismatch (h, w) of things of one brightness but different hues.
+
+    Args:
+        image: (H, W, 3), I(t).
+        before: (h', w', 3), copy of J(t-1).
+        matrix: the camera's motion between the copies.
+        flow: (h, w, 2), what moves by itself.
+    """
+    height, width = flow.shape[:2]
+    # Hues are told well enough on copies of half the size.
+    half = (max(1, width // 2), max(1, height // 2))
+    fetched = fetch_along([before], matrix, flow)[0][0]
+    now, before = (
+        hues(cv2.resize(each, half, interpolation=cv2.INTER_AREA)) for each in (image, fetched)
+    )
+    mismatch = [
+        blurred_alike(one, Copy(other, np.zeros_like(other))).mismatch
+        for one, other in zip(cv2.split(now), cv2.split(before), strict=True)
+    ]
+    return np.asarray(cv2.resize(np.maximum(*mismatch), (width, height)))
 
 
 class _Candidate(NamedTuple):

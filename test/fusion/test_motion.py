@@ -72,7 +72,7 @@ def test_object_is_followed_before_a_still_background():
     carried = carried_over(before, blurred(now, 1.5))
     inside = (slice(90, 140), slice(125, 180))
     assert psnr(carried.image[inside], now[inside]) > 26
-    assert carried.sharpness[inside].mean() > 0.8
+    assert carried.sharpness[inside].mean() > 0.75
 
 
 @pytest.mark.parametrize("method", ["laplacian"])
@@ -180,3 +180,15 @@ def test_a_frame_of_another_shape_cannot_be_followed():
     with pytest.raises(ImageError, match="does not fit"):
         fuser.follow(SHARP[:-2], 1e-3)
     assert fuser.fused is fused
+
+
+def test_a_thing_as_bright_as_what_is_behind_it_leaves_nothing_behind():
+    gray = np.full((HEIGHT, WIDTH, 3), 0.5, np.float32)
+    # As bright as the gray, by the weights of luma.
+    yellow = np.array([0.72, 0.5, -0.07], np.float32).clip(0, 1)
+    yellow[1] = (0.5 - 0.299 * yellow[0] - 0.114 * yellow[2]) / 0.587
+    before = gray + 0.05 * (SHARP - 0.5)
+    now = before.copy()
+    before[80:160, 100:200] = yellow
+    carried = carried_over(before, now)
+    assert np.abs(carried.image[INNER] - now[INNER]).max() < 0.1

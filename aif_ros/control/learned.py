@@ -9,8 +9,8 @@ from safetensors.torch import load_file
 
 from aif_ros.control.agent import Action, Observation
 from aif_ros.control.coverage import Coverage
-from aif_ros.control.focus_memory import FocusMemory
-from aif_ros.control.policy_network import PolicyNetwork
+from aif_ros.control.focus_memory import FRAME_COST, FocusMemory
+from aif_ros.control.policy_network import PolicyNetwork, best_action
 from aif_ros.control.sweep import sweep_positions
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.resources import weights_directory
@@ -48,7 +48,7 @@ class LearnedAgent:
         lens_model: LensModel,
         *,
         dynamic: bool = False,
-        frame_cost: float = 0.07,
+        frame_cost: float = FRAME_COST,
         network: PolicyNetwork | None = None,
     ) -> None:
         self._lens_model = lens_model
@@ -65,7 +65,7 @@ class LearnedAgent:
         self._coverage = Coverage()
 
     def act(self, observation: Observation) -> Action:
-        """Choose by the network's highest rating."""
+        """Choose what the network rates highest."""
         frame, fused = observation.frame, observation.fused
         if self._memory is None:
             self._memory = FocusMemory(
@@ -84,6 +84,7 @@ class LearnedAgent:
             frame.radius.reshape(1, -1),
             frame.uncertainty.reshape(1, -1),
             fused.radius.reshape(1, -1),
+            fused.uncertainty.reshape(1, -1),
             fused.in_focus.reshape(1, -1),
             np.array([observation.position]),
         )
@@ -94,11 +95,8 @@ class LearnedAgent:
             return Action(position, None, "nothing to see yet, looking elsewhere")
         with torch.inference_mode():
             logits, _ = self._network(torch.from_numpy(memory.features()))
-        rating = logits[0].numpy()
-        rating[:-1][memory.barred[0]] = -np.inf
-        if self._dynamic:
-            rating[-1] = -np.inf
-        best = int(rating.argmax())
+        barred = torch.from_numpy(np.append(memory.barred, [[self._dynamic]], axis=1))
+        best = int(best_action(logits, barred))
         lacking = float(memory.lacking.mean())
         if best == len(memory.positions):
             return Action(None, None, f"no capture is worth its time, {lacking:.1%} blurred")
@@ -106,5 +104,5 @@ class LearnedAgent:
         return Action(
             float(memory.positions[best]),
             frame.window(*divmod(int(memory.window(candidate)[0]), frame.shape[1])),
-            f"expected to sharpen {memory.gain()[0, best]:.1%} of the picture",
+            f"expected to gain {memory.gain()[0, best]:.2f} dB",
         )

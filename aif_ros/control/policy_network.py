@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from aif_ros.control.focus_memory import FEATURES
+from aif_ros.control.focus_memory import DYNAMIC, FEATURES, GAIN, WORTH
 
 
 class PolicyNetwork(nn.Module):
@@ -11,7 +11,8 @@ class PolicyNetwork(nn.Module):
 
     Convolutions along the axis of lens positions, whose unit is the depth of field: the same
     weights serve any lens, image width and grid. Ratings start from the expected gain of each
-    candidate, so an untrained network acts greedily and learns when not to.
+    candidate, and of stopping from whether any is worth a frame, so an untrained network acts
+    greedily. It learns when to stop and, for moving scenes, where else to go.
     """
 
     def __init__(self, width: int = 32) -> None:
@@ -24,9 +25,10 @@ class PolicyNetwork(nn.Module):
         )
         self.context = nn.Linear(2 * width, width)
         self.rate = _head(width, width)
-        self.stop = _head(2 * width, width, start=-3.0)
+        self.stop = _head(2 * width, width)
         self.value = _head(2 * width, width)
-        self.greed = nn.Parameter(torch.tensor(8.0))
+        self.greed = nn.Parameter(torch.tensor(12.0))
+        self.thrift = nn.Parameter(torch.tensor(4.0))
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Rate the actions.
@@ -45,17 +47,39 @@ class PolicyNetwork(nn.Module):
         x = x[:, :, 0]
         pooled = torch.cat([x.mean(dim=2), x.amax(dim=2)], dim=1)
         x = torch.relu(x + self.context(pooled)[:, :, None])
-        candidates = self.rate(x.transpose(1, 2))[..., 0] + self.greed * features[:, 3]
+        candidates = self.greed * features[:, GAIN]
+        # What training added to it in still scenes, where a simulated fusion is never mistaken, was
+        # of no use in real ones.
+        candidates = candidates + features[:, DYNAMIC] * self.rate(x.transpose(1, 2))[..., 0]
         # Where to go says nothing of whether to go: else what the rule of the paper, which knows no
         # stopping, does to the level of the ratings would decide on it.
         candidates = torch.log_softmax(candidates, dim=1)
-        logits = torch.cat([candidates, self.stop(pooled)], dim=1)
+        stop = self.stop(pooled) - self.thrift * features[:, WORTH].amax(dim=1, keepdim=True)
+        logits = torch.cat([candidates, stop], dim=1)
         return logits, self.value(pooled)[:, 0]
 
 
-def _head(inputs: int, width: int, start: float = 0.0) -> nn.Sequential:
-    """Two layers to one number, which is `start` until something has been learned."""
+def best_action(logits: Tensor, barred: Tensor) -> Tensor:
+    """Return the likeliest answer to whether to stop, and if not, to where to go.
+
+    Two questions: were stopping one candidate among many, it would win wherever several are good.
+
+    Args:
+        logits: (B, K + 1) from `PolicyNetwork`.
+        barred: (B, K + 1) bool, actions that cannot be taken.
+
+    Returns:
+        (B,) int64, K to stop.
+    """
+    logits = logits.masked_fill(barred, -torch.inf)
+    candidates = logits[:, :-1]
+    going = candidates.logsumexp(dim=1) >= logits[:, -1]
+    return torch.where(going, candidates.argmax(dim=1), candidates.shape[1])
+
+
+def _head(inputs: int, width: int) -> nn.Sequential:
+    """Two layers to one number, which is 0 until something has been learned."""
     last = nn.Linear(width, 1)
     nn.init.zeros_(last.weight)
-    nn.init.constant_(last.bias, start)
+    nn.init.zeros_(last.bias)
     return nn.Sequential(nn.Linear(inputs, width), nn.ReLU(), last)

@@ -1,6 +1,6 @@
 """Scenes for focus control: maps of focus positions, many at once, no pictures.
 
-Objects at several depths before a background, tilted, stepped or taken from real depth maps;
+Objects at several depths before a background, tilted, stepped, hilly or taken from real depth maps;
 they stand still or move sideways and in depth.
 """
 
@@ -105,19 +105,32 @@ class SceneBatch:
         random = self._random
         if self._backgrounds is not None and random.random() < 0.6:
             return self._cut_background()
-        kind = random.choice(("plane", "tilted", "steps"), p=(0.4, 0.4, 0.2))
+        kind = random.choice(("plane", "tilted", "steps", "relief"), p=(0.15, 0.3, 0.15, 0.4))
         level = random.uniform(0.05, 0.7)
         if kind == "plane":
             return np.full(self._x.shape, level, np.float32)
-        if kind == "tilted":
+        if kind in ("tilted", "relief"):
             slope_x, slope_y = random.normal(0, 0.15), random.normal(0.1, 0.4)
             ground = level + slope_x * (self._x - 0.5) + slope_y * (self._y - 0.5)
+            if kind == "relief":
+                ground = ground + self._waves()
         else:
             levels = random.uniform(0.05, 0.9, random.integers(2, 6))
             along = self._x if random.random() < 0.7 else self._y
             edges = np.sort(random.random(len(levels) - 1))
             ground = levels[np.searchsorted(edges, along)]
         return np.asarray(np.clip(ground, 0.02, 0.98), np.float32)
+
+    def _waves(self) -> Array:
+        """Hills and hollows, which fill the travel as rooms and shelves full of things do."""
+        random = self._random
+        height = random.uniform(0.02, 0.2)
+        waves = np.zeros_like(self._x)
+        for _ in range(4):
+            across, down = 2 * np.pi * random.normal(0, 2, 2)
+            phase = random.uniform(0, 2 * np.pi)
+            waves += height * np.cos(across * self._x + down * self._y + phase)
+        return waves
 
     def _cut_background(self) -> Array:
         assert self._backgrounds is not None

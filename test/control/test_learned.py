@@ -4,9 +4,16 @@ import torch
 from safetensors.torch import save_file
 from world import LENS, REACH, World, planes, slope
 
-from aif_ros.control.focus_memory import FEATURES, FocusMemory, candidate_positions
+from aif_ros.control.expected_error import decibels, expected_error
+from aif_ros.control.focus_memory import (
+    FEATURES,
+    GAIN,
+    WORTH,
+    FocusMemory,
+    candidate_positions,
+)
 from aif_ros.control.learned import LearnedAgent, load_policy
-from aif_ros.control.policy_network import PolicyNetwork
+from aif_ros.control.policy_network import PolicyNetwork, best_action
 from aif_ros.control.sweep import sweep_positions
 
 
@@ -20,6 +27,7 @@ def memory_of(focus, looks, *, dynamic=False):
             seen.frame.radius.reshape(1, -1),
             seen.frame.uncertainty.reshape(1, -1),
             seen.fused.radius.reshape(1, -1),
+            seen.fused.uncertainty.reshape(1, -1),
             seen.fused.in_focus.reshape(1, -1),
             np.array([position]),
         )
@@ -43,16 +51,32 @@ class TestFocusMemory:
         found = memory.positions[memory.belief[0].argmax(axis=1)]
         np.testing.assert_allclose(found, 0.9e-3, atol=REACH)
 
-    def test_most_is_gained_where_the_scene_is(self):
-        memory = memory_of(planes(0.9e-3), [0.6e-3, 0.7e-3])
+    @pytest.mark.parametrize("dynamic", [False, True])
+    def test_most_is_gained_where_the_scene_is(self, dynamic):
+        memory = memory_of(planes(0.9e-3), [0.6e-3, 0.7e-3], dynamic=dynamic)
         best = memory.positions[memory.gain()[0].argmax()]
         assert best == pytest.approx(0.9e-3, abs=REACH)
-        assert memory.gain().max() > 0.6
+        # All that blur costs, less some doubt.
+        blur = LENS.blur_gain(640) * 0.2e-3
+        cost = float(decibels(expected_error(0)) - decibels(expected_error(blur)))
+        assert 0.2 * cost < memory.gain().max() < cost
+
+    def test_where_j_is_blurred_focus_lies_elsewhere(self):
+        # What the frame shows as sharp, J shows as sharp or as blurred.
+        share = []
+        for fused in (0.5, 14.0):
+            memory = FocusMemory(LENS, 640, 1, 4)
+            cells = np.ones((1, 4))
+            memory.update(cells, cells, fused * cells, cells, cells, np.array([0.7e-3]))
+            near = np.abs(memory.positions - 0.7e-3) < 2 * REACH
+            share.append(memory.belief[0, 0, near].sum())
+        assert share[0] > 0.7
+        assert share[1] < share[0] - 0.2
 
     def test_nothing_is_gained_where_a_frame_was_taken(self):
         memory = memory_of(planes(0.9e-3), [0.6e-3, 0.7e-3, 0.9e-3])
         there = np.abs(memory.positions - 0.9e-3) < REACH / 3
-        assert memory.gain()[0, there].max() < 0.02
+        assert memory.gain()[0, there].max() < 0.1
         assert memory.barred[0, there].all()
 
     def test_in_a_moving_scene_one_may_look_again(self):
@@ -75,7 +99,7 @@ class TestFocusMemory:
         sure = memory.belief.max()
         unknown = np.full((1, 300), np.nan)
         for _ in range(30):
-            memory.update(unknown, unknown, unknown, unknown, np.array([0.7e-3]))
+            memory.update(unknown, unknown, unknown, unknown, unknown, np.array([0.7e-3]))
         assert memory.belief.max() < 0.3 * sure
 
     def test_the_scenes_of_a_batch_do_not_mix(self):
@@ -87,6 +111,7 @@ class TestFocusMemory:
             np.stack([look.frame.radius.ravel() for look in seen]),
             np.stack([look.frame.uncertainty.ravel() for look in seen]),
             np.stack([look.fused.radius.ravel() for look in seen]),
+            np.stack([look.fused.uncertainty.ravel() for look in seen]),
             np.stack([look.fused.in_focus.ravel() for look in seen]),
             np.array([0.6e-3, 0.2e-3]),
         )
@@ -103,9 +128,27 @@ class TestPolicyNetwork:
 
     def test_untrained_it_goes_where_most_is_gained(self):
         features = torch.zeros(1, FEATURES, 46)
-        features[0, 3, 17] = 1.0
+        features[0, GAIN, 17] = features[0, WORTH, 17] = 1.0
         logits, _ = PolicyNetwork()(features)
         assert int(logits.argmax()) == 17
+
+    def test_untrained_it_stops_where_no_gain_is_worth_a_frame(self):
+        features = torch.zeros(1, FEATURES, 46)
+        features[0, WORTH] = -1.0
+        logits, _ = PolicyNetwork()(features)
+        assert int(logits.argmax()) == 46
+
+
+class TestBestAction:
+    def test_several_good_candidates_outweigh_stopping(self):
+        logits = torch.tensor([[0.0, 0.5, 0.3, 1.0], [-1.0, -1.0, -1.0, 1.0]])
+        nothing = torch.zeros(2, 4, dtype=torch.bool)
+        assert best_action(logits, nothing).tolist() == [1, 3]
+
+    def test_what_is_barred_is_not_done(self):
+        logits = torch.tensor([[0.0, 0.5, 0.3, 9.0]])
+        assert best_action(logits, torch.tensor([[False, True, False, True]])).tolist() == [2]
+        assert best_action(logits, torch.tensor([[True, True, True, False]])).tolist() == [3]
 
 
 class TestLearnedAgent:

@@ -67,6 +67,14 @@ def test_an_interrupted_training_goes_on_where_it_was(tmp_path):
     assert torch.equal(trained(tmp_path / "parts", resume=True), whole)
 
 
+def test_the_time_of_earlier_sittings_counts(tmp_path):
+    trained(tmp_path)
+    trainer = PolicyTrainer(LENS, SMALL, assumed(), None, tmp_path)
+    assert trainer.seconds == 0
+    assert trainer.resume()
+    assert trainer.seconds > 0
+
+
 def test_without_a_checkpoint_there_is_nothing_to_resume(tmp_path):
     assert not PolicyTrainer(LENS, SMALL, assumed(), None, tmp_path).resume()
 

@@ -30,13 +30,19 @@ class Frame:
         image: (H, W) or (H, W, 3) RGB; uint8, uint16 or float32 in [0, 1].
         stamp: time of exposure, nanoseconds.
         position: reported lens position at that time, metres of travel.
-        moving: whether the lens moved during the exposure; such a frame must not be fused.
+        travel: metres that the lens went during the exposure; inf where it did not go steadily,
+            or nobody knows how far it went.
     """
 
     image: NDArray[Any]
     stamp: int
     position: float
-    moving: bool = False
+    travel: float = 0.0
+
+    @property
+    def moving(self) -> bool:
+        """Whether the lens moved during the exposure."""
+        return self.travel > 0
 
     @property
     def size(self) -> tuple[int, int]:

@@ -46,7 +46,7 @@ class Step:
     Attributes:
         frame: the frame as captured.
         unused: why it was not fused; None if it was.
-        result: what it has led to; None if there is nothing to learn from it.
+        result: what it has led to; None if nothing is decided on it.
         fused: J as of this frame; None before the first.
     """
 
@@ -54,6 +54,11 @@ class Step:
     unused: str | None
     result: Assessment | None
     fused: Fused | None
+
+
+def usable_on_the_way(frame: Frame, lens_model: LensModel) -> bool:
+    """Whether a frame shows hardly that the lens moved: by no more than the depth of field."""
+    return frame.travel <= lens_model.depth_of_field(frame.size[0])
 
 
 class AllInFocusPipeline:
@@ -83,7 +88,9 @@ class AllInFocusPipeline:
         self._estimator = estimator
         self._agent = agent
         self.still_scene = still_scene
+        self._newest: Frame | None = None
         self._last: Step | None = None
+        self._passed: list[Observation] = []
 
     @property
     def lens_model(self) -> LensModel:
@@ -99,7 +106,8 @@ class AllInFocusPipeline:
         """Forget everything: a new scene begins."""
         self._fuser.reset()
         self._agent.reset()
-        self._last = None
+        self._newest = self._last = None
+        self._passed.clear()
 
     def step(self, frame: Frame) -> Step:
         """Take in one captured frame.
@@ -114,8 +122,7 @@ class AllInFocusPipeline:
         scale = self._lens_model.breathing_scale(self._lens_model.within_limits(frame.position))
         image = remove_breathing(image, scale)
         if frame.moving:
-            fused = self.fused if self.still_scene else self._fuser.follow(image, frame.position)
-            return Step(frame, "the lens moved during the exposure", None, fused)
+            return self._on_the_way(frame, image)
         frame_blur = self._estimator.estimate(image)
         if self._repeats_last(frame):
             assert self._last is not None and self._last.result is not None
@@ -124,18 +131,35 @@ class AllInFocusPipeline:
         else:
             fused = self._fuser.add(image, frame.position)
             fused_blur = self._estimator.estimate(fused.image)
+        passed, self._passed = tuple(self._passed), []
         # The agent is asked in either case: it must learn that the lens did not follow.
-        action = self._agent.act(Observation(frame_blur, fused_blur, frame.position))
+        action = self._agent.act(
+            Observation(frame_blur, fused_blur, frame.position, frame.stamp, passed)
+        )
         step = Step(frame, unused, Assessment(image, fused, frame_blur, fused_blur, action), fused)
-        self._last = step
+        self._newest, self._last = frame, step
+        return step
+
+    def _on_the_way(self, frame: Frame, image: Image) -> Step:
+        """Take in a frame during whose exposure the lens moved; nothing is decided on it."""
+        if self.still_scene or not usable_on_the_way(frame, self._lens_model):
+            fused = self.fused if self.still_scene else self._fuser.follow(image, frame.position)
+            step = Step(frame, "the lens moved during the exposure", None, fused)
+        else:
+            blur = self._estimator.estimate(image)
+            fused = self._fuser.add(image, frame.position)
+            fused_blur = self._estimator.estimate(fused.image)
+            self._passed.append(Observation(blur, fused_blur, frame.position, frame.stamp))
+            step = Step(frame, None, None, fused)
+        self._newest = frame
         return step
 
     def _unusable(self, frame: Frame) -> str | None:
-        if self._last is None:
+        if self._newest is None:
             return None
-        if frame.image.shape != self._last.frame.image.shape:
+        if frame.image.shape != self._newest.image.shape:
             return f"shape {frame.image.shape} differs from the frames before"
-        if frame.stamp <= self._last.frame.stamp:
+        if frame.stamp <= self._newest.stamp:
             return "not newer than the frame before"
         return None
 

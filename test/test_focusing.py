@@ -33,7 +33,7 @@ class TwoPlanes:
     def __init__(self):
         self.sensor = Sensor()
 
-    def expose(self, position, seconds):
+    def expose(self, position, seconds, travel=0.0):
         return self.sensor.expose(render(VIEW, LENS, position))
 
 
@@ -150,7 +150,7 @@ def test_nothing_to_focus_on(clock, lens, name, level):
     class Flat:
         size = (160, 120)
 
-        def expose(self, position, seconds):
+        def expose(self, position, seconds, travel=0.0):
             return np.full((120, 160, 3), level, np.uint8)
 
     rig = Rig(SimulatedCamera(Flat(), clock, lens), lens, clock)
@@ -164,7 +164,7 @@ def test_picture_with_nan(clock, lens):
     class Broken:
         size = (160, 120)
 
-        def expose(self, position, seconds):
+        def expose(self, position, seconds, travel=0.0):
             return np.full((120, 160), np.nan, np.float32)
 
     rig = Rig(SimulatedCamera(Broken(), clock, lens), lens, clock)

@@ -30,7 +30,7 @@ class Ramp:
 
     size = (WIDTH, HEIGHT)
 
-    def expose(self, position, seconds):
+    def expose(self, position, seconds, travel=0.0):
         return (10 * np.abs(LENS.blur_radius(position, FOCUS, WIDTH))).clip(0, 255).astype(np.uint8)
 
 
@@ -73,11 +73,13 @@ class Always:
 
     def __init__(self, position):
         self.position = position
+        self.shown = []
 
     def reset(self):
         pass
 
     def act(self, observation):
+        self.shown.append(observation)
         return Action(self.position, None, "always")
 
 
@@ -101,8 +103,8 @@ def pipeline(agent, **options):
     return AllInFocusPipeline(LENS, SmallestBlur(), ReadOff(), agent, **options)
 
 
-def frame(position, stamp, moving=False):
-    return Frame(Ramp().expose(position, 0.0), stamp, position, moving)
+def frame(position, stamp, travel=0.0):
+    return Frame(Ramp().expose(position, 0.0), stamp, position, travel)
 
 
 class TestStep:
@@ -123,7 +125,7 @@ class TestStep:
     @pytest.mark.parametrize(
         "useless, reason",
         [
-            (frame(0.5e-3, 20, moving=True), "moved"),
+            (frame(0.5e-3, 20, travel=10e-6), "moved"),
             (frame(0.5e-3, 10), "not newer"),
             (frame(0.5e-3, 9), "not newer"),
             (Frame(np.zeros((48, 32), np.uint8), 20, 0.5e-3), "differs"),
@@ -138,7 +140,7 @@ class TestStep:
         assert loop.fused is before
 
     def test_a_frame_of_a_moving_lens_is_not_used_as_the_first_either(self, loop):
-        assert loop.step(frame(0.1e-3, 10, moving=True)).result is None
+        assert loop.step(frame(0.1e-3, 10, travel=10e-6)).result is None
         assert loop.fused is None
 
     def test_a_still_scene_is_not_fused_twice_from_one_position(self, loop):
@@ -151,13 +153,37 @@ class TestStep:
 
     def test_a_changing_scene_is_followed_while_the_lens_moves(self):
         loop = pipeline(Always(0.9e-3), still_scene=False)
-        assert loop.step(frame(0.1e-3, 10, moving=True)).fused is None
+        assert loop.step(frame(0.1e-3, 10, travel=np.inf)).fused is None
         fused = loop.step(frame(0.1e-3, 20)).fused
-        step = loop.step(frame(0.5e-3, 30, moving=True))
+        step = loop.step(frame(0.5e-3, 30, travel=np.inf))
         assert "moved" in step.unused
         assert step.result is None
         assert step.fused is fused
         assert loop._fuser.followed == [0.5e-3]
+
+    def test_in_a_changing_scene_what_a_slow_lens_passes_is_fused_and_shown(self):
+        agent = Always(0.9e-3)
+        loop = pipeline(agent, still_scene=False)
+        loop.step(frame(0.1e-3, 10))
+        slow = LENS.depth_of_field(WIDTH)
+        step = loop.step(frame(0.5e-3, 20, travel=slow))
+        assert (step.unused, step.result) == (None, None)
+        assert step.fused.frames == 2
+        loop.step(frame(0.7e-3, 30, travel=1.01 * slow))
+        assert loop.fused.frames == 2
+        assert len(agent.shown) == 1
+        for stamp in (40, 50):
+            loop.step(frame(0.9e-3, stamp))
+        _, then, later = agent.shown
+        assert [(look.position, look.stamp) for look in then.looks] == [(0.5e-3, 20), (0.9e-3, 40)]
+        assert later.passed == ()
+
+    @pytest.mark.parametrize("stamp", [20, 15])
+    def test_what_is_passed_is_not_fused_twice(self, stamp):
+        loop = pipeline(Always(0.9e-3), still_scene=False)
+        loop.step(frame(0.1e-3, 10))
+        loop.step(frame(0.5e-3, 20, travel=1e-6))
+        assert "not newer" in loop.step(frame(0.5e-3, stamp, travel=1e-6)).unused
 
     def test_a_changing_scene_is(self):
         loop = pipeline(Always(0.9e-3), still_scene=False)
@@ -203,9 +229,10 @@ class TestLoop:
 
         loop, steps = pipeline(ToAndFro(0.0), still_scene=False), []
         run_loop(camera, lens, loop, clock, steps.append, exposure_time=0.01, max_frames=4)
-        used = [step.result is not None for step in steps]
-        assert sum(used) == 4
-        assert 0 < len(loop._fuser.followed) == used.count(False)
+        assert sum(step.result is not None for step in steps) == 4
+        # Starting and settling are followed, what lies between is fused.
+        assert 0 < len(loop._fuser.followed) == sum(step.unused is not None for step in steps)
+        assert loop.fused.frames == sum(step.unused is None for step in steps) > 4
         # Every frame of the camera's schedule was taken: nothing is slower for it.
         between = np.diff([step.frame.stamp for step in steps])
         assert np.ptp(between) == 0

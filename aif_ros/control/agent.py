@@ -15,11 +15,20 @@ class Observation:
         frame: blur over I(t).
         fused: blur over J(t).
         position: lens position of I(t), metres.
+        stamp: time of I(t), nanoseconds.
+        passed: what was seen since the last decision, while the lens was on its way.
     """
 
     frame: BlurMap
     fused: BlurMap
     position: float
+    stamp: int = 0
+    passed: tuple["Observation", ...] = ()
+
+    @property
+    def looks(self) -> tuple["Observation", ...]:
+        """All that is new, in its order: what was passed, then this."""
+        return (*self.passed, self)
 
 
 @dataclass(frozen=True)

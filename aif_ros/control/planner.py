@@ -43,10 +43,11 @@ class PlannerAgent:
     def act(self, observation: Observation) -> Action:
         """Go to the nearest rewarding capture of the plan."""
         frame, fused, position = observation.frame, observation.fused, observation.position
-        self._coverage.add(position)
         if self._posterior is None:
             self._posterior = FocusPosterior(self._lens_model, frame.shape, frame.image_size[0])
-        self._posterior.update(position, frame.radius, frame.uncertainty)
+        for look in observation.looks:
+            self._coverage.add(look.position)
+            self._posterior.update(look.position, look.frame.radius, look.frame.uncertainty)
         known = np.isfinite(fused.radius)
         if not known.any():
             elsewhere = self._coverage.farthest(self._lens_model.limits)

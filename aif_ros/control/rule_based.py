@@ -36,8 +36,9 @@ class RuleBasedAgent:
 
     def act(self, observation: Observation) -> Action:
         """Choose the window with the most blur that another capture could remove."""
-        self._coverage.add(observation.position)
-        self._radii.append(observation.frame.radius)
+        for look in observation.looks:
+            self._coverage.add(look.position)
+            self._radii.append(look.frame.radius)
         known = np.isfinite(observation.fused.radius)
         if not known.any():
             position = self._coverage.farthest(self._lens_model.limits)

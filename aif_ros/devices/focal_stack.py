@@ -67,8 +67,8 @@ class FocalStack:
             self._latest = (index, image)
         return self._latest[1]
 
-    def expose(self, position: float, seconds: float) -> NDArray[Any]:
-        """Return the slice taken nearest to `position` (metres)."""
+    def expose(self, position: float, seconds: float, travel: float = 0.0) -> NDArray[Any]:
+        """Return the slice taken nearest to `position` (metres), as sharp as it is."""
         return self.read(int(np.argmin(np.abs(self.positions - position))))
 
     def lens_model(self, calibrated: LensModel | None = None) -> LensModel:

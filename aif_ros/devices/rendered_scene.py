@@ -1,5 +1,7 @@
 """A scene with known truth, rendered as the sensor behind the lens sees it."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,19 +34,23 @@ class RenderedScene:
         self._sensor = Sensor(noise, seed)
         self._view: SceneView | None = None
         self._renderer: Renderer | None = None
-        # Position and noise-free image of the last exposure, while the picture stays the same.
-        self._latest: tuple[float, Image] | None = None
+        # Position, travel and noise-free image of the last exposure, while the picture stays the
+        # same.
+        self._latest: tuple[tuple[float, float], Image] | None = None
 
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) of the images, pixels."""
         return self._scene.size
 
-    def expose(self, position: float, seconds: float) -> NDArray[np.uint8]:
-        """Return the scene as it is `seconds` after its start, seen with the lens at `position`."""
+    def expose(self, position: float, seconds: float, travel: float = 0.0) -> NDArray[np.uint8]:
+        """Return the scene as it is `seconds` after its start, seen with the lens at `position`.
+
+        Of a lens that goes on by `travel` meanwhile, the mean over its way.
+        """
         view, renderer = self._look(seconds)
-        if self._latest is None or self._latest[0] != position:
-            self._latest = (position, renderer.render(position))
+        if self._latest is None or self._latest[0] != (position, travel):
+            self._latest = (position, travel), _mean_over(renderer, position, travel)
         image = self._latest[1]
         if view.shift != (0.0, 0.0):
             # Turning the camera moves the image the farther, the more it is magnified.
@@ -63,3 +69,12 @@ class RenderedScene:
             self._latest = None
         self._view = view
         return view, self._renderer
+
+
+def _mean_over(renderer: Renderer, position: float, travel: float) -> Image:
+    """Mean image of a lens that goes by `travel` about `position` (Gauss-Legendre, two nodes)."""
+    if travel == 0:
+        return renderer.render(position)
+    aside = travel / (2 * math.sqrt(3))
+    first, second = (renderer.render(position + step) for step in (-aside, aside))
+    return (first + second) / np.float32(2)

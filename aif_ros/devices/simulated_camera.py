@@ -20,12 +20,13 @@ class Subject(Protocol):
         """(width, height) of the images, pixels."""
         ...
 
-    def expose(self, position: float, seconds: float) -> NDArray[Any]:
+    def expose(self, position: float, seconds: float, travel: float = 0.0) -> NDArray[Any]:
         """Return the image (H, W) or (H, W, 3) RGB, uint8 or uint16.
 
         Args:
-            position: true (optical) lens position, metres.
+            position: true (optical) lens position in the middle of the exposure, metres.
             seconds: time since the camera was opened.
+            travel: metres that the lens goes during the exposure.
 
         Raises:
             DeviceError: a recorded image cannot be read.
@@ -126,9 +127,9 @@ class SimulatedCamera:
             self._pass_time(half)
             if self._closed:
                 raise DeviceError("the camera is closed: open it again")
-            position, moving = self._optical_state(stamp, end=stamp + half)
+            position, travel, moving = self._optical_state(stamp, half)
             if not (moving and self._skip_moving):
-                image = self._subject.expose(position, (stamp - self._opened) * 1e-9)
+                image = self._subject.expose(position, (stamp - self._opened) * 1e-9, travel)
                 return Capture(image, stamp)
 
     def close(self) -> None:
@@ -151,8 +152,12 @@ class SimulatedCamera:
         if self._lens is not None:
             self.observe(self._lens.state())
 
-    def _optical_state(self, stamp: int, end: int) -> tuple[float, bool]:
-        """Return the optical position at `stamp`, metres, and whether the lens moved."""
+    def _optical_state(self, stamp: int, half: int) -> tuple[float, float, bool]:
+        """Return optical position and travel, metres, and whether the lens moved or settled.
+
+        Of an exposure about `stamp`, `half` of it before and after, nanoseconds.
+        """
+        begin, end = stamp - half, stamp + half
         with self._changed:
 
             def known() -> bool:
@@ -167,4 +172,5 @@ class SimulatedCamera:
                 )
             if self._closed:
                 raise DeviceError("the camera is closed: open it again")
-            return self._optics.position(stamp), self._optics.moved(stamp)
+            travel = abs(self._optics.position(end) - self._optics.position(begin))
+            return self._optics.position(stamp), travel, self._optics.travel(stamp) > 0

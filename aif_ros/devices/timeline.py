@@ -1,6 +1,8 @@
 """Where was the lens when a frame was exposed: frames and lens states meet by stamp."""
 
+import math
 from bisect import bisect_left, bisect_right
+from itertools import pairwise
 from operator import attrgetter
 
 import numpy as np
@@ -9,6 +11,9 @@ from aif_ros.devices.device import Capture
 from aif_ros.frame import Frame, LensState
 
 _stamp = attrgetter("stamp")
+
+# A lens on its way goes steadily if it is never slower than this share of its fastest.
+_STEADY = 0.6
 
 
 class LensTimeline:
@@ -70,17 +75,32 @@ class LensTimeline:
         """
         if not self.covers(capture):
             return None
-        position, moving = self.position(capture.stamp), self.moved(capture.stamp)
-        return Frame(capture.image, capture.stamp, position, moving)
+        position, travel = self.position(capture.stamp), self.travel(capture.stamp)
+        return Frame(capture.image, capture.stamp, position, travel)
 
-    def moved(self, stamp: int) -> bool:
-        """Whether the lens may have moved during an exposure about `stamp`."""
-        first = bisect_right(self._states, stamp - self._half_exposure, key=_stamp) - 1
-        last = bisect_left(self._states, stamp + self._half_exposure, key=_stamp)
+    def travel(self, stamp: int) -> float:
+        """Return how far the lens went during an exposure about `stamp`, metres.
+
+        0 where it was at rest. inf where it is not known to have gone steadily: while it starts
+        or settles, or before the first state.
+        """
+        begin, end = stamp - self._half_exposure, stamp + self._half_exposure
+        first = bisect_right(self._states, begin, key=_stamp) - 1
+        last = bisect_left(self._states, end, key=_stamp)
         around = self._states[max(0, first) : last + 1]
-        positions = [state.position for state in around]
-        return (
-            first < 0
-            or any(state.moving for state in around)
-            or max(positions) - min(positions) > self._resolution
-        )
+        if first < 0:
+            return math.inf
+        if not any(state.moving for state in around):
+            positions = [state.position for state in around]
+            return 0.0 if max(positions) - min(positions) <= self._resolution else math.inf
+        # With the report before: a lens that arrives meanwhile goes less far than it did then.
+        around = self._states[max(0, first - 1) : last + 1]
+        speeds = [
+            (after.position - before.position) / (after.stamp - before.stamp)
+            for before, after in pairwise(around)
+        ]
+        slowest, fastest = sorted((min(speeds), max(speeds)), key=abs) if speeds else (0.0, 0.0)
+        steady = slowest * fastest > 0 and abs(slowest) > _STEADY * abs(fastest)
+        if not (steady and all(state.moving for state in around)):
+            return math.inf
+        return abs(self.position(end) - self.position(begin))

@@ -97,7 +97,7 @@ class Episode:
     Attributes:
         scene: name of the scene.
         agent: name of the agent.
-        frames: captures that were fused.
+        frames: captures that it decided on, with the lens at rest.
         stopped: whether the agent stopped by itself.
         reason: why it ended.
         seconds: from the first exposure to the last.

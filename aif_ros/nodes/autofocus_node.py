@@ -42,6 +42,7 @@ from aif_ros.nodes.topics import (
     LENS_STATE,
     StampedImage,
 )
+from aif_ros.pipeline import usable_on_the_way
 
 # A still picture at rest is looked at again this often, for those who have missed the last map.
 _REPEAT = 0.5
@@ -210,10 +211,11 @@ class AutofocusNode(PipelineNode):
         run = self._run
         if run is not None and time.monotonic() > run.deadline:
             self._end_run(False, f"given up after {self.value('search_timeout'):g} s")
-        if frame is None or frame.moving:
+        if frame is None or (frame.moving and not self._usable_on_the_way(frame)):
             return
         if run is not None:
-            self._search(run, frame)
+            if not frame.moving:
+                self._search(run, frame)
             return
         now = time.monotonic()
         if not self._continuous and self._seen_before(frame, now):
@@ -234,6 +236,9 @@ class AutofocusNode(PipelineNode):
         assert fused is not None
         blur = self._estimator.estimate(to_float(fused.image))
         self._publish(self._fused_maps, blur, fused.stamp, fused.frame_id)
+
+    def _usable_on_the_way(self, frame: Frame) -> bool:
+        return self.value("mode") == "dynamic" and usable_on_the_way(frame, self._model)
 
     def _seen_before(self, frame: Frame, now: float) -> bool:
         if self._last_map is None or self.value("mode") == "dynamic":

@@ -3,8 +3,9 @@
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import cv2
@@ -44,6 +45,9 @@ from aif_ros.nodes.topics import (
 RUNNING, WAITING, STOPPED, IDLE = "running", "waiting", "stopped", "idle"
 """States of the loop: at work; waiting for something that is late; ended by the agent; switched
 off by a user."""
+
+# Frames on one way of the lens that are remembered at most.
+_MOST_PASSED = 30
 
 _FRAME_MAPS = (DISTANCE_MAP, DISTANCE_UNCERTAINTY, IN_FOCUS)
 _FUSED_MAPS = (FUSED_DISTANCE_MAP, FUSED_DISTANCE_UNCERTAINTY, FUSED_IN_FOCUS)
@@ -136,6 +140,7 @@ class FocusControllerNode(PipelineNode):
             max_captures=self.value("max_captures"),
         )
         self._seen: _Seen | None = None
+        self._passed: deque[Observation] = deque(maxlen=_MOST_PASSED)
         self._frames_captured = 0
         self._not_before = 0
         self._window: Window | None = None
@@ -234,6 +239,7 @@ class FocusControllerNode(PipelineNode):
             return
         observation = self._observation()
         if observation is None:
+            self._note_passed()
             return
         self._progress = time.monotonic()
         action = self._agent.act(observation)
@@ -260,16 +266,36 @@ class FocusControllerNode(PipelineNode):
             return None
         if self._seen is not None and stamp <= self._seen.stamp:
             return None
-        size = (info.width, info.height)
-        gain = self._model.blur_gain(info.width)
-        observation = Observation(
-            self._frame_maps.blur(gain, size),
-            self._fused_maps.blur(gain, size),
-            self._timeline.position(stamp),
-        )
+        passed = tuple(look for look in self._passed if look.stamp < stamp)
+        observation = replace(self._look(stamp, info), passed=passed)
+        self._passed.clear()
         self._seen = _Seen(observation, stamp)
         self._frames_captured += 1
         return observation
+
+    def _look(self, stamp: int, info: CameraInfo) -> Observation:
+        """What the newest maps, whose frame has that stamp, tell."""
+        size = (info.width, info.height)
+        gain = self._model.blur_gain(info.width)
+        return Observation(
+            self._frame_maps.blur(gain, size),
+            self._fused_maps.blur(gain, size),
+            self._timeline.position(stamp),
+            stamp,
+        )
+
+    def _note_passed(self) -> None:
+        """Keep what is seen while the lens is on its way, for the next decision."""
+        stamp, fused_stamp = self._frame_maps.stamp, self._fused_maps.stamp
+        if stamp is None or fused_stamp is None or self._info is None or self._seen is None:
+            return
+        settled = self._watch.settled_at is not None
+        state = self._timeline.newest
+        if settled or self.value("mode") == "static" or state is None or state.stamp < stamp:
+            return
+        newest = self._passed[-1].stamp if self._passed else self._seen.stamp
+        if min(stamp, fused_stamp) > newest:
+            self._passed.append(self._look(stamp, self._info))
 
     def _stays_put(self) -> bool:
         """Whether the last command has not moved the lens: then there is nothing new to see.

@@ -25,12 +25,14 @@ from aif_ros.nodes.topics import (
     SOURCE_POSITION,
     StampedImage,
 )
+from aif_ros.pipeline import usable_on_the_way
 
 
 class FusionNode(PipelineNode):
     """Fuses every frame that was exposed with the lens at rest.
 
-    In moving scenes J follows the scene also in frames exposed while the lens moves.
+    In moving scenes also those exposed on the way, if the lens went no farther meanwhile than the
+    depth of field; in others J follows the scene.
     """
 
     NAME = "fusion"
@@ -105,7 +107,8 @@ class FusionNode(PipelineNode):
                 )
             scale = self._model.breathing_scale(self._model.within_limits(frame.position))
             image = remove_breathing(image, scale)
-            if frame.moving:
+            followed = frame.moving and not usable_on_the_way(frame, self._model)
+            if followed:
                 # J goes with the scene also while the lens is on its way.
                 fused = self._fuser.follow(image, frame.position)
                 if fused is None:
@@ -113,7 +116,7 @@ class FusionNode(PipelineNode):
             else:
                 fused = self._fuser.add(image, frame.position)
             self._last = frame
-        self.diagnostics.count("frames followed" if frame.moving else "frames fused")
+        self.diagnostics.count("frames followed" if followed else "frames fused")
         self.diagnostics.note("frames in the fused picture", fused.frames)
         self.diagnostics.note("exposure to fused s", (system_time() - frame.stamp) * 1e-9)
         frame_id = self._frames.frame_id

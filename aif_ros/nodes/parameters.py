@@ -88,8 +88,7 @@ CALIBRATION = Parameter(
 EXPOSURE_TIME = Parameter(
     "exposure_time",
     0.008,
-    "Exposure time of the camera, seconds. Frames during whose exposure the lens moved are "
-    "not fused.",
+    "Exposure time of the camera, seconds. Frames that show the lens in motion are known by it.",
     limits=(0.0, 10.0),
 )
 FRAME_RATE = Parameter(

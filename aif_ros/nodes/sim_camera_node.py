@@ -61,7 +61,8 @@ class SimCameraNode(CapturingNode):
             exposure_time=self.value("exposure_time"),
             frame_rate=self.value("frame_rate"),
             lens_timeout=LENS_TIMEOUT,
-            skip_moving=True,
+            # Where things move, J follows them also in pictures taken on the lens's way.
+            skip_moving=not scene.moving,
         )
 
 

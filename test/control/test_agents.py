@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -267,3 +268,11 @@ class TestOracle:
     def test_no_truth_is_an_error(self):
         with pytest.raises(ValueError, match="no finite"):
             oracle_positions(np.full((2, 2), np.nan), REACH)
+
+
+@pytest.mark.parametrize("name", ["rule_based", "planner"])
+def test_what_was_passed_on_the_way_needs_no_capture(name):
+    world = World(planes(0.3e-3, 1.2e-3))
+    passed, seen = world.observe(1.2e-3), world.observe(0.3e-3)
+    assert make_agent(name, LENS).act(replace(seen, passed=(passed,))).position is None
+    assert make_agent(name, LENS).act(World(world.focus).observe(0.3e-3)).position is not None

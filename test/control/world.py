@@ -12,6 +12,8 @@ LENS = LensModel("test", 1e-6, (0.0, 1.5e-3), 90000.0, 3840)
 SIZE = (640, 480)
 REACH = LENS.depth_of_field(SIZE[0])
 GAIN = LENS.blur_gain(SIZE[0])
+PERIOD = 50_000_000
+"""Nanoseconds between two frames."""
 
 
 @dataclass
@@ -25,7 +27,8 @@ class World:
     def observe(self, position: float) -> Observation:
         self.captured.append(position)
         distances = np.abs(np.asarray(self.captured)[:, None, None] - self.focus)
-        return Observation(self.blur(distances[-1]), self.blur(distances.min(axis=0)), position)
+        maps = self.blur(distances[-1]), self.blur(distances.min(axis=0))
+        return Observation(*maps, position, PERIOD * len(self.captured))
 
     def blur(self, distance) -> BlurMap:
         radius = self.response(distance * GAIN).astype(np.float32)

@@ -81,3 +81,12 @@ def test_noise_repeats_with_its_seed():
     images = [RenderedScene(Stripes(), LENS, seed=seed).expose(0.5e-3, 0.0) for seed in (3, 3, 4)]
     np.testing.assert_array_equal(images[0], images[1])
     assert (images[0] != images[2]).any()
+
+
+def test_a_lens_that_moves_meanwhile_shows_the_mean_over_its_way():
+    subject = RenderedScene(Stripes(), LENS, noise=QUIET)
+    ways = np.linspace(0.54e-3, 0.56e-3, 21)
+    mean = np.mean([subject.expose(z, 0.0).astype(float) for z in ways], axis=0)
+    moved = subject.expose(0.55e-3, 0.0, 0.02e-3)
+    resting = subject.expose(0.55e-3, 0.0)
+    assert np.abs(moved - mean).mean() < 0.4 * np.abs(resting - mean).mean()

@@ -20,10 +20,11 @@ class Recorder:
     size = (4, 3)
 
     def __init__(self):
-        self.exposures = []
+        self.exposures, self.travels = [], []
 
-    def expose(self, position, seconds):
+    def expose(self, position, seconds, travel=0.0):
         self.exposures.append((position, seconds))
+        self.travels.append(travel)
         return np.full((3, 4, 3), len(self.exposures), np.uint8)
 
     @property
@@ -180,3 +181,11 @@ class TestSkippingMotion:
         lens.move_to(8e-4)
         camera.capture()
         assert 0.0 < subject.positions[1] < 8e-4
+
+
+def test_the_subject_is_told_how_far_the_lens_goes_meanwhile(camera, subject, lens):
+    camera.capture()
+    lens.move_to(1e-3)
+    camera.capture()
+    # 1 mm/s for 10 ms.
+    assert subject.travels == pytest.approx([0.0, 1e-5])

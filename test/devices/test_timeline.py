@@ -108,3 +108,38 @@ def test_history_is_bounded():
     history = timeline(*(state(i, 0.0) for i in range(50)), capacity=10)
     assert history.frame(capture(39)).moving  # forgotten
     assert not history.frame(capture(41)).moving
+
+
+def on_the_way(*places):
+    """States 10 ms apart."""
+    return [state(10 * index, place, moving=True) for index, place in enumerate(places)]
+
+
+def test_a_lens_on_its_way_goes_so_far_during_the_exposure():
+    history = timeline(*on_the_way(0.0, 0.1, 0.2, 0.3), exposure_time=0.008)
+    for ms in (5, 15, 20):
+        frame = history.frame(capture(ms))
+        assert frame.position == pytest.approx(0.01 * ms)
+        assert frame.travel == pytest.approx(0.08)
+        assert frame.moving
+    assert timeline(*on_the_way(0.3, 0.2, 0.1), exposure_time=0.008).frame(
+        capture(12)
+    ).travel == pytest.approx(0.08)
+
+
+@pytest.mark.parametrize(
+    "states",
+    [
+        pytest.param(on_the_way(0.0, 0.1, 0.1, 0.1), id="settles"),
+        pytest.param(on_the_way(0.0, 0.1, 0.14, 0.14), id="arrives meanwhile"),
+        pytest.param(on_the_way(0.0, 0.1, 0.05, 0.0), id="turns"),
+        pytest.param([state(0, 0.0), *on_the_way(0.0, 0.1, 0.2)[1:]], id="starts"),
+        pytest.param([state(10, 0.1), state(20, 0.2), state(30, 0.3)], id="does not say it moves"),
+    ],
+)
+def test_a_lens_that_does_not_go_steadily_goes_nobody_knows_how_far(states):
+    assert timeline(*states, exposure_time=0.008).frame(capture(15)).travel == np.inf
+
+
+def test_a_lens_at_rest_goes_nowhere():
+    assert timeline(state(0, 0.3), state(20, 0.3)).frame(capture(10)).travel == 0

@@ -137,14 +137,17 @@ class World:
         self.now = max(self.now + 10 * MILLISECOND, time.time_ns())
         self.states(LensState(self.now, position, moving))
 
-    def frame(self, image, position, moving=False):
-        """Report a lens state, an image exposed later, and another state; returns the stamp."""
-        self.lens(position, moving)
+    def frame(self, image, position, moving=False, pace=0.0):
+        """Report lens states before and after an image; returns the image's stamp.
+
+        A lens on its way goes by `pace` metres in 10 ms.
+        """
+        for step in (-2, -1):
+            self.lens(position + step * pace, moving)
         self.now += 10 * MILLISECOND
         stamp = self.now
         self.images(StampedImage(image, stamp, "camera"))
-        self.now += 10 * MILLISECOND
-        self.lens(position, moving)
+        self.lens(position + pace, moving)
         return stamp
 
     def info(self):

@@ -334,3 +334,14 @@ def test_threads_end_with_deactivation(bench):
     assert threading.active_count() > before
     node.trigger_deactivate()
     assert threading.active_count() == before
+
+
+@pytest.mark.usefixtures("parts")
+def test_in_dynamic_mode_what_a_slow_lens_passes_is_judged(bench):
+    bench.active(AutofocusNode, mode="dynamic")
+    maps = bench.listen(DISTANCE_MAP)
+    world = World(bench)
+    world.frame(grey(15), 5e-4, moving=True, pace=1e-2)
+    stamp = world.frame(grey(15), 5e-4, moving=True, pace=1e-5)
+    bench.spin_until(lambda: maps)
+    assert [each.stamp for each in maps] == [stamp]

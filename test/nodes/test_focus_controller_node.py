@@ -399,3 +399,25 @@ def test_an_agent_that_breaks_is_told_with_its_traceback(bench, act, logged, dia
     bench.spin_until(lambda: logged.find("ERROR", "Traceback.*\n(.*\n)*.*pop from empty list"))
     bench.spin_until(lambda: diagnostics.find("focus_controller", "ERROR", "pop from empty list"))
     assert loop.commands == []
+
+
+@pytest.mark.parametrize("mode", ["dynamic", "static"])
+def test_in_dynamic_mode_the_agent_is_shown_what_was_passed(bench, act, mode):
+    script = act(*ENDLESS)
+    bench.active(FocusControllerNode, mode=mode)
+    loop = Loop(bench)
+    loop.info()
+    loop.assessed_frame(0.0)
+    bench.spin_until(lambda: len(loop.commands) == 1)
+    loop.lens(4e-5, moving=True)
+    loop.now += 10_000_000
+    stamp = loop.now
+    loop.lens(6e-5, moving=True)
+    loop.send_maps(FRAME_MAPS, stamp)
+    loop.send_maps(FUSED_MAPS, stamp)
+    bench.spin_for(0.2)
+    assert len(script.seen) == 1
+    loop.assessed_frame(1e-4)
+    bench.spin_until(lambda: len(script.seen) == 2)
+    passed = [(look.position, look.stamp) for look in script.seen[1].passed]
+    assert passed == ([] if mode == "static" else [(pytest.approx(5e-5), stamp)])

@@ -181,3 +181,15 @@ class TestSaving:
         bench.spin_until(lambda: fused)
         bench.remove(node)
         assert path.exists()
+
+
+def test_in_dynamic_mode_what_a_slow_lens_passes_is_fused(bench, diagnostics):
+    node = bench.active(FusionNode, mode="dynamic")
+    fused = bench.listen(FUSED_IMAGE)
+    world = World(bench)
+    world.frame(texture(SIZE), HERE)
+    bench.spin_until(lambda: fused)
+    for pace, count in ((1e-5, 2), (1e-2, 2), (1e-5, 3)):
+        stamp = world.frame(texture(SIZE), HERE, moving=True, pace=pace)
+        bench.spin_until(lambda stamp=stamp: fused[-1].stamp == stamp)
+        assert node._fuser.fused.frames == count

@@ -6,6 +6,8 @@ its sign; maps seen from several positions agree at one place only. All arrays c
 batch axis, so that the trainer runs many scenes at once and the agent exactly one.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +16,7 @@ from aif_ros.optics.lens_model import LensModel
 
 Array = NDArray[np.floating]
 
-FEATURES = 19
+FEATURES = 22
 """Rows of `FocusMemory.features`."""
 
 GAIN, WORTH, DYNAMIC = 0, 1, 2
@@ -26,7 +28,8 @@ FRAME_COST = 0.2
 ratio to it."""
 
 _CANDIDATES_PER_DEPTH_OF_FIELD = 4
-_FORGETTING = 0.08
+# In a moving scene: share of what is known that is forgotten in a second, as a rate.
+_FORGETTING = 1.0
 
 # What a reading tells: Student's t of three degrees of freedom, wider than the estimator says by
 # what it cannot know, among outliers; and since one cell is misread alike from look to look, each
@@ -37,10 +40,37 @@ _LEAST_ERROR_PX = 0.5
 _LEAST_ERROR = 0.1
 _WORTH_OF_A_LOOK = 0.7
 
-# In a moving scene: frames for which what was captured counts as being sharp in J.
-_FRESH = 4.0
+# In a moving scene: seconds for which what was captured counts as being sharp in J, and in which
+# the age of a capture loses its meaning.
+_FRESH, _OLD = 0.35, 0.7
 # Blur radii, pixels, between which J's error is interpolated.
 _BLUR_LEVELS = (0.0, 1.0, 2.0, 3.0, 4.5, 7.0, 11.0, 20.0, 1e3)
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What is told of a batch of B scenes with C cells each, by one frame of every scene.
+
+    Attributes:
+        radius: (B, C) blur radius of I(t), pixels; NaN where unknown.
+        uncertainty: (B, C) its standard deviation, pixels.
+        fused_radius, fused_uncertainty: (B, C) the same of J(t).
+        fused_in_focus: (B, C) probability that J(t) is in focus; NaN where unknown.
+        position: (B,) lens position of I(t), metres.
+        seconds: (B,) time of its exposure.
+    """
+
+    radius: Array
+    uncertainty: Array
+    fused_radius: Array
+    fused_uncertainty: Array
+    fused_in_focus: Array
+    position: Array
+    seconds: Array
+
+    def of(self, which: NDArray[np.intp]) -> "Readings":
+        """Return those of the scenes `which` alone."""
+        return Readings(*(values[which] for values in self.__dict__.values()))
 
 
 def candidate_positions(lens_model: LensModel, image_width: int) -> NDArray[np.float64]:
@@ -95,6 +125,8 @@ class FocusMemory:
         self._blur = np.zeros((scenes, cells), np.float32)
         self._unsharp = np.zeros((scenes, cells), np.float32)
         self._position = np.zeros(scenes, np.float32)
+        self._seconds = np.zeros(scenes)
+        self._passing = np.zeros(scenes, bool)
         self.frames = np.zeros(scenes, np.int64)
         self.forget(np.ones(scenes, bool))
 
@@ -108,53 +140,57 @@ class FocusMemory:
         self._known[which] = False
         self._blur[which] = np.inf
         self._unsharp[which] = 1.0
+        self._seconds[which] = 0
+        self._passing[which] = False
         self.frames[which] = 0
 
     def update(
-        self,
-        radius: Array,
-        uncertainty: Array,
-        fused_radius: Array,
-        fused_uncertainty: Array,
-        fused_in_focus: Array,
-        position: Array,
+        self, seen: Readings, which: NDArray[np.bool_] | None = None, *, passing: bool = False
     ) -> None:
-        """Take in one frame of every scene.
+        """Take in one frame of every scene, or of some.
 
         Args:
-            radius: (scenes, cells) blur radius of I(t), pixels; NaN where unknown.
-            uncertainty: (scenes, cells) its standard deviation, pixels.
-            fused_radius: (scenes, cells) blur radius of J(t), pixels; NaN where unknown.
-            fused_uncertainty: (scenes, cells) its standard deviation, pixels.
-            fused_in_focus: (scenes, cells) probability that J(t) is in focus; NaN where unknown.
-            position: (scenes,) lens position of I(t), metres.
+            seen: what it tells.
+            which: (scenes,) those that a frame was taken of; None: all.
+            passing: whether the lens was on its way.
         """
-        position = np.asarray(position, np.float32)
+        scenes = np.arange(len(self.frames))
+        if which is not None:
+            scenes = np.flatnonzero(which)
+            seen = seen.of(scenes)
+        belief = self._belief[scenes]
         if self.dynamic:
-            self._belief *= 1 - _FORGETTING
-            self._belief += _FORGETTING / len(self.positions)
-            self._age += 1
+            elapsed = np.maximum(seen.seconds - self._seconds[scenes], 0)
+            kept = np.exp(-_FORGETTING * elapsed).astype(np.float32)[:, None, None]
+            belief = kept * belief + (1 - kept) / len(self.positions)
+            self._age[scenes] += elapsed[:, None].astype(np.float32)
+        position = np.asarray(seen.position, np.float32)
         away = np.abs(self.positions - position[:, None])
-        self._belief *= self._likelihood(radius, uncertainty, self._gain * away)
-        self._belief /= self._belief.sum(axis=-1, keepdims=True)
-        self._known |= np.isfinite(radius) & np.isfinite(uncertainty)
+        belief *= self._likelihood(seen.radius, seen.uncertainty, self._gain * away)
+        belief /= belief.sum(axis=-1, keepdims=True)
+        self._belief[scenes] = belief
+        self._known[scenes] |= np.isfinite(seen.radius) & np.isfinite(seen.uncertainty)
         # A cell of J that cannot be told is taken as it was.
-        told = np.isfinite(fused_radius) & np.isfinite(fused_in_focus)
-        self._blur[told] = fused_radius[told]
-        self._unsharp[told] = 1 - fused_in_focus[told]
-        self._age[away <= self.depth_of_field] = 0
-        self.belief = self._belief
+        told = np.isfinite(seen.fused_radius) & np.isfinite(seen.fused_in_focus)
+        self._blur[scenes] = np.where(told, seen.fused_radius, self._blur[scenes])
+        unsharp = np.where(told, 1 - seen.fused_in_focus, self._unsharp[scenes])
+        self._unsharp[scenes] = unsharp
+        self._age[scenes] = np.where(away <= self.depth_of_field, 0, self._age[scenes])
         if not self.dynamic:
-            self._captured |= away < 0.75 * self.depth_of_field
-            self._nearest = np.minimum(self._nearest, away)
+            self._captured[scenes] |= away < 0.75 * self.depth_of_field
+            nearest = np.minimum(self._nearest[scenes], away)
+            self._nearest[scenes] = nearest
             # J is as sharp as the nearest capture makes it: that, too, tells where focus is. Not
             # kept: the next J is no new look but much the same one.
-            self.belief = self._belief * self._likelihood(
-                fused_radius, fused_uncertainty, self._gain * self._nearest
+            belief = belief * self._likelihood(
+                seen.fused_radius, seen.fused_uncertainty, self._gain * nearest
             )
-            self.belief /= self.belief.sum(axis=-1, keepdims=True)
-        self._position = position
-        self.frames += 1
+            belief /= belief.sum(axis=-1, keepdims=True)
+        self.belief[scenes] = belief
+        self._position[scenes] = position
+        self._seconds[scenes] = seen.seconds
+        self._passing[scenes] |= passing
+        self.frames[scenes] += 1
 
     def _likelihood(self, radius: Array, uncertainty: Array, expected: Array) -> Array:
         """(scenes, cells, candidates) float32: how well readings fit, up to a factor per cell.
@@ -234,10 +270,15 @@ class FocusMemory:
         share = np.maximum(1 - np.abs(rank[:, None, :] - np.arange(len(levels))[:, None]), 0)
         share = (share * known[:, None, :]).astype(np.float32)
         profile = np.matmul(share, self.belief)
-        profile *= (1 - np.exp(-self._age / _FRESH))[:, None, :]
+        profile *= self._stale[:, None, :]
         table = np.maximum(levels[:, None, None] - self._error_after, 0)
         less = np.tensordot(profile, table, axes=((1, 2), (0, 1)))
         return np.asarray((error * known).sum(axis=1)), np.asarray(less)
+
+    @property
+    def _stale(self) -> Array:
+        """(scenes, candidates) how far what was captured there counts as blurred again, 0 to 1."""
+        return np.asarray(1 - np.exp(-self._age / _FRESH))
 
     def features(self) -> Array:
         """(scenes, FEATURES, candidates) float32: what the policy network sees."""
@@ -254,6 +295,7 @@ class FocusMemory:
             self._reach(self._profile(self._unsharp * known) * new),
         ]
         offset = (self.positions - self._position[:, None]) / self.depth_of_field
+        here = np.abs(offset).argmin(axis=1)
         gain = self.gain()
         worth = np.log(np.maximum(gain, 1e-3) / self._frame_cost)
         per_candidate = [
@@ -261,8 +303,10 @@ class FocusMemory:
             np.clip(worth, -3, 3),
             np.full((len(gain), 1), float(self.dynamic)),
             *(np.log1p(100 * share) / np.log(101) for share in shares),
+            np.log1p(100 * _passed(missing * self._stale, here)) / np.log(101),
+            _passed(gain, here) / 32,
             new,
-            np.exp(-np.minimum(self._age, 1e3) / 8),
+            np.exp(-self._age / _OLD),
             np.exp(-np.abs(offset) / 2),
             np.abs(offset) / len(self.positions),
         ]
@@ -272,6 +316,7 @@ class FocusMemory:
             (sure * known).sum(axis=1) / np.maximum(known.sum(axis=1), 1),
             worth.max(axis=1).clip(-3, 3),
             np.minimum(self.frames / 16, 2),
+            self._passing.astype(float),
             np.full(len(self.frames), np.log(self._frame_cost / FRAME_COST)),
         ]
         features = np.empty((len(self.frames), FEATURES, len(self.positions)), np.float32)
@@ -298,3 +343,9 @@ class FocusMemory:
         padded = np.pad(profile, ((0, 0), (half + 1, half)))
         total = np.cumsum(padded, axis=1)
         return np.maximum(total[:, 2 * half + 1 :] - total[:, : -2 * half - 1], 0)
+
+
+def _passed(profile: Array, here: NDArray[np.intp]) -> Array:
+    """(scenes, candidates) sum of `profile` between the candidate `here` (scenes,) and each."""
+    total = np.cumsum(profile, axis=1)
+    return np.abs(total - np.take_along_axis(total, here[:, None], axis=1))

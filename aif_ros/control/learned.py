@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from aif_ros.control.agent import Action, Observation
 from aif_ros.control.coverage import Coverage
-from aif_ros.control.focus_memory import FRAME_COST, FocusMemory
+from aif_ros.control.focus_memory import FRAME_COST, FocusMemory, Readings
 from aif_ros.control.policy_network import PolicyNetwork, best_action
 from aif_ros.control.sweep import sweep_positions
 from aif_ros.optics.lens_model import LensModel
@@ -66,7 +66,7 @@ class LearnedAgent:
 
     def act(self, observation: Observation) -> Action:
         """Choose what the network rates highest."""
-        frame, fused = observation.frame, observation.fused
+        frame = observation.frame
         if self._memory is None:
             self._memory = FocusMemory(
                 self._lens_model,
@@ -80,14 +80,8 @@ class LearnedAgent:
             self._enough = 1 + len(sweep_positions(self._lens_model, frame.image_size[0]))
         memory = self._memory
         self._coverage.add(observation.position)
-        memory.update(
-            frame.radius.reshape(1, -1),
-            frame.uncertainty.reshape(1, -1),
-            fused.radius.reshape(1, -1),
-            fused.uncertainty.reshape(1, -1),
-            fused.in_focus.reshape(1, -1),
-            np.array([observation.position]),
-        )
+        for look in observation.looks:
+            memory.update(_readings(look), passing=look is not observation)
         if not self._dynamic and memory.frames[0] >= self._enough:
             return Action(None, None, "as many captures as a full sweep takes")
         if memory.known_share[0] == 0:
@@ -106,3 +100,17 @@ class LearnedAgent:
             frame.window(*divmod(int(memory.window(candidate)[0]), frame.shape[1])),
             f"expected to gain {memory.gain()[0, best]:.2f} dB",
         )
+
+
+def _readings(look: Observation) -> Readings:
+    """What one look tells, as a batch of one scene."""
+    frame, fused = look.frame, look.fused
+    return Readings(
+        frame.radius.reshape(1, -1),
+        frame.uncertainty.reshape(1, -1),
+        fused.radius.reshape(1, -1),
+        fused.uncertainty.reshape(1, -1),
+        fused.in_focus.reshape(1, -1),
+        np.array([look.position]),
+        np.array([look.stamp * 1e-9]),
+    )

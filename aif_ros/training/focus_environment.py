@@ -7,8 +7,9 @@ A scene is a map of focus positions; a frame blurs each point by its distance to
 for each point the sharpest frame since something else came to be seen there. In moving scenes
 fusion must tell the sharper of two that do not match exactly, and errs the more the more both are
 blurred. J follows what moves, also while the lens does, but loses some of it on the way, and what
-comes into view it can only show as blurred as the lens does just then. The agent is shown
-readings of both with the errors of the blur estimator, never the truth.
+comes into view it can only show as blurred as the lens does just then. Frames taken on the way are
+fused, too, unless the lens goes too fast. The agent is shown readings of both with the errors of
+the blur estimator, never the truth.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aif_ros.control.expected_error import decibels, expected_error
-from aif_ros.control.focus_memory import FRAME_COST, candidate_positions
+from aif_ros.control.focus_memory import FRAME_COST, Readings, candidate_positions
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.training.blur_stand_in import BlurStandIn, assumed
 from aif_ros.training.focus_scenes import SceneBatch, SceneContent
@@ -38,6 +39,7 @@ class Task:
         frame_limit: frames of a still episode at most.
         horizon: length of a moving episode, seconds.
         frame_rate: frames per second.
+        exposure_time: seconds.
         lens_speed: metres of travel per second.
         settling_time: seconds after a move.
         fair_psnr: PSNR of J in moving scenes that is worth nothing either way, dB; it keeps
@@ -54,31 +56,13 @@ class Task:
     frame_limit: int = 40
     horizon: float = 3.0
     frame_rate: float = 30.0
+    exposure_time: float = 0.008
     lens_speed: float = 5e-3
     settling_time: float = 0.02
     fair_psnr: float = 28.0
     decision: float = 6.0
     decision_scale: float = 2.0
     lost: float = 6.0
-
-
-@dataclass(frozen=True)
-class Readings:
-    """What the agent is shown of a batch of B scenes with C cells each.
-
-    Attributes:
-        radius, uncertainty, in_focus: (B, C) of I(t) as in `BlurMap`; NaN where unknown.
-        fused_radius, fused_uncertainty, fused_in_focus: (B, C) of J(t).
-        position: (B,) lens position of I(t), metres.
-    """
-
-    radius: Array
-    uncertainty: Array
-    in_focus: Array
-    fused_radius: Array
-    fused_uncertainty: Array
-    fused_in_focus: Array
-    position: Array
 
 
 class FocusSimulation:
@@ -139,6 +123,8 @@ class FocusSimulation:
         self._content = np.full((scenes, cells, 4), -1)
         self._fused_blur = np.full((scenes, cells, 4), np.inf)
         self.frames = np.zeros(scenes, np.int64)
+        self.passed: list[tuple[Readings, NDArray[np.bool_]]] = []
+        """What was seen on the way to where the lens now is, and in which of the scenes."""
         self.readings = self.reset(np.ones(scenes, bool))
 
     @property
@@ -182,7 +168,8 @@ class FocusSimulation:
         self.seconds[which] = 0
         self._content[which] = -1
         self.frames[which] = 0
-        self._expose(which, np.zeros(len(which)))
+        self.passed = [(seen, passing & ~which) for seen, passing in self.passed]
+        self._expose(which, 0.0)
         self.readings = self._read()
         return self.readings
 
@@ -193,51 +180,59 @@ class FocusSimulation:
             action: (B,) index into `positions`, or their number to stop.
 
         Returns:
-            What is seen then; the reward (B,): still scenes, gain of J in dB less `frame_cost`;
-            moving scenes, PSNR above `fair_psnr`, in tens of dB, of the J so far against what was
-            there to be seen meanwhile, summed over the frame periods until the new frame; and
-            which episodes have ended (B,) (call `reset` for them).
+            What is seen then (what is seen on the way is in `passed`); the reward (B,): still
+            scenes, gain of J in dB less `frame_cost`; moving scenes, PSNR of J above `fair_psnr`,
+            in tens of dB, summed over the frame periods until then; and which episodes have ended
+            (B,) (call `reset` for them).
         """
         task = self.task
         stop = action >= len(self.positions)
         target = self.positions[np.minimum(action, len(self.positions) - 1)]
         target = np.where(stop, self._position, target)
-        before = self.quality()
-        start = self._position
-        duration = np.abs(target - start) / task.lens_speed + task.settling_time
+        duration = np.abs(target - self._position) / task.lens_speed + task.settling_time
         self.periods = np.maximum(1, np.ceil(duration * task.frame_rate))
-        captured = np.ones(len(stop), bool) if task.dynamic else ~stop
-        self._position = target
-        elapsed = self.periods / task.frame_rate
+        self.passed = []
         if task.dynamic:
-            # The new J serves from its own exposure on; what it is worth, later steps tell.
-            self.shown = self._shown(elapsed, start)
+            self.shown = self._move(target)
             reward = (self.shown - task.fair_psnr) / 10 * self.periods
-        self._expose(captured, elapsed)
-        if task.dynamic:
             done = self.seconds >= task.horizon
         else:
+            before = self.quality()
+            self._position = target
+            self._expose(~stop, 0.0)
             reward = np.where(stop, 0.0, self.quality() - before - task.frame_cost)
             done = stop | (self.frames >= task.frame_limit)
         self.readings = self._read()
         return self.readings, reward, done
 
-    def _shown(self, elapsed: Array, start: Array) -> Array:
-        """(B,) mean PSNR in dB of J over the next `elapsed` (B,) seconds.
+    def _move(self, target: Array) -> Array:
+        """Let the lens go to `target` (B,), metres, and the scenes move meanwhile.
 
-        Meanwhile the lens leaves `start` (B,), metres, for where it will be.
+        Returns:
+            (B,) mean PSNR of J in dB over the frame periods.
         """
-        qualities = []
-        for share in (0.25, 0.75):
-            position = start + share * (self._position - start)
-            view = self._scenes.at(self.seconds + share * elapsed)
-            qualities.append(self._psnr(self._followed(view, position, share * elapsed)[0]))
-        return np.asarray(np.mean(qualities, axis=0))
+        task, start = self.task, self._position
+        period = 1 / task.frame_rate
+        way = np.abs(target - start)
+        exposed = task.lens_speed * task.exposure_time
+        slow = exposed <= self.depth_of_field
+        total = np.zeros(len(way))
+        for count in range(1, int(self.periods.max()) + 1):
+            going = count <= self.periods
+            gone = count * period * task.lens_speed
+            here = start + np.sign(target - start) * np.minimum(gone, way)
+            self._position = np.where(going, here, self._position)
+            passing = going & (gone + exposed / 2 <= way) & slow
+            self._expose(going, period, fused=passing | (count == self.periods))
+            total += np.where(going, self.quality(), 0)
+            if passing.any():
+                self.passed.append((self._read(), passing))
+        return total / self.periods
 
     def _followed(
-        self, view: SceneContent, position: Array, elapsed: Array
+        self, view: SceneContent, position: Array, elapsed: float
     ) -> tuple[Array, Array, NDArray[np.integer]]:
-        """J once it has followed the scene for `elapsed` (B,) seconds.
+        """J once it has followed the scene for `elapsed` seconds.
 
         Args:
             view: the scene as it is then.
@@ -256,7 +251,7 @@ class FocusSimulation:
         brought = self._mean_blur(content)
         moved = ~known & (speed > 0) & np.isfinite(brought)
         fused = np.where(known, self._fused_blur, np.where(moved, brought, blur))
-        lost = self._random.random(speed.shape) < self.task.lost * speed * elapsed[:, None, None]
+        lost = self._random.random(speed.shape) < self.task.lost * speed * elapsed
         return np.where(lost, blur, fused), blur, content
 
     def _mean_blur(self, content: NDArray[np.integer]) -> Array:
@@ -271,18 +266,25 @@ class FocusSimulation:
         mean = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
         return np.asarray(mean[first + content])
 
-    def _expose(self, which: NDArray[np.bool_], elapsed: Array) -> None:
-        """Let `elapsed` (B,) seconds pass in the scenes of `which`, capture and fuse."""
+    def _expose(
+        self, which: NDArray[np.bool_], elapsed: float, fused: NDArray[np.bool_] | None = None
+    ) -> None:
+        """Let `elapsed` seconds pass in the scenes of `which` (B,) and take a frame.
+
+        It is fused in the scenes of `fused` (B,); in the others J follows it. None: in all.
+        """
         self.seconds = np.where(which, self.seconds + elapsed, self.seconds)
         view = self._scenes.at(self.seconds)
         rows, columns = self.task.grid
         self._focus = np.interp(_cells(view.focus, rows, columns), (0, 1), self._limits)
         followed, blur, content = self._followed(view, self._position, elapsed)
-        fused = np.where(self._sharper(blur, followed), blur, followed)
+        sharper = self._sharper(blur, followed)
+        if fused is not None:
+            sharper &= fused[:, None, None]
         chosen = which[:, None, None]
-        self._fused_blur = np.where(chosen, fused, self._fused_blur)
+        self._fused_blur = np.where(chosen, np.where(sharper, blur, followed), self._fused_blur)
         self._content = np.where(chosen, content, self._content)
-        self.frames += which
+        self.frames += which if fused is None else which & fused
 
     def _sharper(self, blur: Array, fused: Array) -> NDArray[np.bool_]:
         """Which points (B, C, 4) fusion takes from a frame; both are blur radii, pixels."""
@@ -333,7 +335,9 @@ class FocusSimulation:
             )
             return radius, uncertainty, in_focus
 
-        return Readings(*maps(blur), *maps(self._fused_blur), self._position.copy())
+        radius, uncertainty, _ = maps(blur)
+        fused = maps(self._fused_blur)
+        return Readings(radius, uncertainty, *fused, self._position.copy(), self.seconds.copy())
 
 
 def _cells(fine: NDArray[Any], rows: int, columns: int) -> NDArray[Any]:
@@ -366,7 +370,6 @@ class FocusEnvironment(gymnasium.Env[Any, np.int64]):
     _MAPS = (
         "radius",
         "uncertainty",
-        "in_focus",
         "fused_radius",
         "fused_uncertainty",
         "fused_in_focus",

@@ -62,6 +62,8 @@ class PolicySettings:
         epochs: passes over the frames of a round.
         minibatches: parts they are split into.
         entropy: weight of the entropy bonus at first; falls with the learning rate.
+        lens_speeds: metres per second; each round draws one. With the fast ones, no frame on the
+            way can be used.
         frame_costs: least and most that a frame must gain in still scenes, dB; each round draws
             one and tells the network, so that users choose without training.
         checkpoint_every: rounds between checkpoints.
@@ -83,6 +85,7 @@ class PolicySettings:
     epochs: int = 2
     minibatches: int = 4
     entropy: float = 0.001
+    lens_speeds: tuple[float, ...] = (5e-3, 5e-3, 5e-3, 20e-3)
     frame_costs: tuple[float, float] = (0.05, 1.0)
     checkpoint_every: int = 100
 
@@ -193,7 +196,8 @@ class PolicyTrainer:
         width = settings.widths[random.integers(len(settings.widths))]
         grid = settings.grids[random.integers(len(settings.grids))]
         cost = float(np.exp(random.uniform(*np.log(settings.frame_costs))))
-        return Task(grid=grid, frame_cost=cost), width
+        speed = settings.lens_speeds[random.integers(len(settings.lens_speeds))]
+        return Task(grid=grid, frame_cost=cost, lens_speed=speed), width
 
     # --- by the paper's rule ------------------------------------------------------------------
 
@@ -346,15 +350,9 @@ class PolicyTrainer:
 
 
 def _take_in(memory: FocusMemory, simulation: FocusSimulation) -> None:
-    seen = simulation.readings
-    memory.update(
-        seen.radius,
-        seen.uncertainty,
-        seen.fused_radius,
-        seen.fused_uncertainty,
-        seen.fused_in_focus,
-        seen.position,
-    )
+    for seen, which in simulation.passed:
+        memory.update(seen, which, passing=True)
+    memory.update(simulation.readings)
 
 
 def _barred(memory: FocusMemory, *, no_stop: bool) -> Tensor:

@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from world import LENS, REACH, World, planes, slope
+from world import LENS, PERIOD, REACH, World, planes, slope
 
 from aif_ros.control.expected_error import decibels, expected_error
 from aif_ros.control.focus_memory import (
@@ -10,6 +12,7 @@ from aif_ros.control.focus_memory import (
     GAIN,
     WORTH,
     FocusMemory,
+    Readings,
     candidate_positions,
 )
 from aif_ros.control.learned import LearnedAgent, load_policy
@@ -17,21 +20,44 @@ from aif_ros.control.policy_network import PolicyNetwork, best_action
 from aif_ros.control.sweep import sweep_positions
 
 
+def readings(*looks):
+    """What one look at each scene tells."""
+
+    def rows(values):
+        return np.stack([each.ravel() for each in values])
+
+    return Readings(
+        rows(look.frame.radius for look in looks),
+        rows(look.frame.uncertainty for look in looks),
+        rows(look.fused.radius for look in looks),
+        rows(look.fused.uncertainty for look in looks),
+        rows(look.fused.in_focus for look in looks),
+        np.array([look.position for look in looks]),
+        np.array([look.stamp * 1e-9 for look in looks]),
+    )
+
+
 def memory_of(focus, looks, *, dynamic=False):
     """Memory of a world of cells, seen from the positions `looks`."""
     world = World(focus)
     memory = FocusMemory(LENS, 640, 1, focus.size, dynamic)
     for position in looks:
-        seen = world.observe(position)
-        memory.update(
-            seen.frame.radius.reshape(1, -1),
-            seen.frame.uncertainty.reshape(1, -1),
-            seen.fused.radius.reshape(1, -1),
-            seen.fused.uncertainty.reshape(1, -1),
-            seen.fused.in_focus.reshape(1, -1),
-            np.array([position]),
-        )
+        memory.update(readings(world.observe(position)))
     return memory
+
+
+def uniform(cells, position, seconds, radius=1.0, fused=1.0):
+    """All of a scene looks the same."""
+    values = np.ones((1, cells))
+    return Readings(
+        radius * values,
+        values,
+        fused * values,
+        values,
+        values,
+        np.array([position]),
+        np.array([seconds]),
+    )
 
 
 class TestFocusMemory:
@@ -66,8 +92,7 @@ class TestFocusMemory:
         share = []
         for fused in (0.5, 14.0):
             memory = FocusMemory(LENS, 640, 1, 4)
-            cells = np.ones((1, 4))
-            memory.update(cells, cells, fused * cells, cells, cells, np.array([0.7e-3]))
+            memory.update(uniform(4, 0.7e-3, 0.0, fused=fused))
             near = np.abs(memory.positions - 0.7e-3) < 2 * REACH
             share.append(memory.belief[0, 0, near].sum())
         assert share[0] > 0.7
@@ -94,27 +119,33 @@ class TestFocusMemory:
             assert features.shape == (1, FEATURES, len(candidate_positions(LENS, 640)))
             assert np.isfinite(features).all()
 
-    def test_a_moving_scene_is_forgotten_by_and_by(self):
+    @pytest.mark.parametrize("frames", [1, 30])
+    def test_a_moving_scene_is_forgotten_as_time_goes_by(self, frames):
         memory = memory_of(planes(0.9e-3), [0.6e-3, 0.7e-3], dynamic=True)
         sure = memory.belief.max()
-        unknown = np.full((1, 300), np.nan)
-        for _ in range(30):
-            memory.update(unknown, unknown, unknown, unknown, unknown, np.array([0.7e-3]))
-        assert memory.belief.max() < 0.3 * sure
+        last = 2 * PERIOD * 1e-9
+        for seconds in np.linspace(last, last + 2, frames + 1)[1:]:
+            memory.update(uniform(300, 0.7e-3, seconds, radius=np.nan, fused=np.nan))
+        kept = np.exp(-2)
+        left = kept * sure + (1 - kept) / len(memory.positions)
+        assert memory.belief.max() == pytest.approx(left, rel=1e-3)
+
+    def test_a_frame_of_some_scenes_tells_nothing_of_the_others(self):
+        memory = FocusMemory(LENS, 640, 2, 300, dynamic=True)
+        look = World(planes(0.9e-3)).observe(0.6e-3)
+        memory.update(readings(look, look))
+        before = memory.features()
+        memory.update(readings(*2 * [World(slope()).observe(0.2e-3)]), np.array([True, False]))
+        assert (memory.features()[0] != before[0]).any()
+        np.testing.assert_array_equal(memory.features()[1], before[1])
+        assert memory.frames.tolist() == [2, 1]
 
     def test_the_scenes_of_a_batch_do_not_mix(self):
         one = memory_of(planes(0.9e-3), [0.6e-3])
         other = memory_of(slope(), [0.2e-3])
         both = FocusMemory(LENS, 640, 2, 300)
         seen = [World(planes(0.9e-3)).observe(0.6e-3), World(slope()).observe(0.2e-3)]
-        both.update(
-            np.stack([look.frame.radius.ravel() for look in seen]),
-            np.stack([look.frame.uncertainty.ravel() for look in seen]),
-            np.stack([look.fused.radius.ravel() for look in seen]),
-            np.stack([look.fused.uncertainty.ravel() for look in seen]),
-            np.stack([look.fused.in_focus.ravel() for look in seen]),
-            np.array([0.6e-3, 0.2e-3]),
-        )
+        both.update(readings(*seen))
         np.testing.assert_allclose(both.features()[0], one.features()[0], rtol=1e-5)
         np.testing.assert_allclose(both.features()[1], other.features()[0], rtol=1e-5)
 
@@ -164,7 +195,8 @@ class TestLearnedAgent:
         position, distances = 0.2e-3, []
         for step in range(40):
             world = World(planes(0.4e-3 + 0.01e-3 * step))
-            action = agent.act(world.observe(position))
+            seen = replace(world.observe(position), stamp=PERIOD * step)
+            action = agent.act(seen)
             distances.append(abs(position - world.focus[0, 0]))
             position = action.position
         assert np.median(distances[10:]) < 3 * REACH

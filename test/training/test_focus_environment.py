@@ -81,15 +81,37 @@ class TestMovingScenes:
         # 1.5 mm at 5 mm/s and 20 ms to settle: ten frame periods.
         np.testing.assert_allclose(scenes.seconds - before, 10 / 30)
 
-    def test_a_new_frame_pays_only_after_it_was_taken(self):
-        scenes = simulation(dynamic=True)
-        before = scenes.quality()
-        _, reward, _ = scenes.step(np.full(12, 20))
+    def test_j_counts_at_every_frame_period(self):
+        scenes = simulation(dynamic=True, lens_speed=20e-3)
+        _, reward, _ = scenes.step(np.full(12, len(scenes.positions)))
+        assert (scenes.periods == 1).all()
+        np.testing.assert_allclose(scenes.task.fair_psnr + 10 * reward, scenes.quality())
+        there = np.abs(scenes.positions - scenes.readings.position[:, None]).argmax(axis=1)
+        _, reward, _ = scenes.step(there)
+        assert (scenes.periods > 1).all()
         shown = scenes.task.fair_psnr + 10 * reward / scenes.periods
         np.testing.assert_allclose(shown, scenes.shown)
-        gained = scenes.quality() - before
-        assert gained.mean() > 0.5
-        assert (shown - before).mean() < 0.1 * gained.mean()
+        # The new frame counts in the last of the periods alone.
+        assert (np.abs(shown - scenes.quality()) > 0.1).mean() > 0.5
+
+    def test_what_a_slow_lens_passes_is_fused_and_shown(self):
+        scenes = simulation(dynamic=True)
+        start = scenes.readings.position.copy()
+        _, _, _ = scenes.step(np.where(start < 0.75e-3, len(scenes.positions) - 1, 0))
+        assert len(scenes.passed) >= 3
+        seconds = 0.0
+        for seen, which in scenes.passed:
+            gone = np.abs(seen.position - start)
+            np.testing.assert_allclose(gone[which], 5e-3 * seen.seconds[which], rtol=1e-6)
+            assert (seen.seconds[which] > seconds).all()
+            seconds = seen.seconds[which].min()
+        assert (scenes.frames == 2 + sum(which for _, which in scenes.passed)).all()
+
+    def test_what_a_fast_lens_passes_is_not(self):
+        scenes = simulation(dynamic=True, lens_speed=20e-3)
+        scenes.step(np.zeros(12, int))
+        assert scenes.passed == []
+        assert (scenes.frames == 2).all()
 
     def test_what_moves_is_followed_but_some_of_it_is_lost(self):
         scenes = FocusSimulation(LENS, 640, 64, Task(dynamic=True), seed=6)
@@ -99,7 +121,7 @@ class TestMovingScenes:
         for elapsed in (0.05, 0.3):
             scenes._fused_blur = fused
             view = scenes._scenes.at(seconds + elapsed)
-            followed, blur, _ = scenes._followed(view, start, np.full(64, elapsed))
+            followed, blur, _ = scenes._followed(view, start, elapsed)
             moving = (view.shift > 0.1).reshape(64, -1).any(axis=1)
             kept.append((followed == fused)[moving & (blur > 5).any(axis=(1, 2))].mean())
             assert np.logical_or(followed == blur, np.isclose(followed, 0.5)).all()

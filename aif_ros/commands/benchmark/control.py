@@ -24,8 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--video", type=Path, metavar="DIR", help="folder of RGB-D videos (default: built-in ones)"
     )
     parser.add_argument("--estimator", default="neural", help="blur estimator")
-    parser.add_argument("--fusion", default="laplacian", help="fusion method")
+    parser.add_argument("--fusion", default="neural", help="fusion method")
     parser.add_argument("--calibration", help="lens calibration (default: the shipped one)")
+    parser.add_argument(
+        "--frame-rate", type=float, default=30.0, help="frames per second, all of them processed"
+    )
+    parser.add_argument(
+        "--lens-speed", type=float, default=5e-3, help="metres of travel per second"
+    )
     parser.add_argument("--seconds", type=float, default=3.0, help="to watch each moving scene")
     parser.add_argument("--seed", type=int, default=0, help="of the lens positions at first")
     parser.add_argument(
@@ -56,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
         lens_model,
         estimator,
         lambda moving: make_fuser(args.fusion, lens_model if moving else None),
+        frame_rate=args.frame_rate,
+        lens_speed=args.lens_speed,
     )
     random = np.random.default_rng(args.seed)
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from aif_ros.__main__ import main
+from aif_ros.fusion import neural
 from aif_ros.fusion.carrying import carry_over
 from aif_ros.fusion.network import FusionNetwork, load_network
 from aif_ros.fusion.neural import NeuralFusion
@@ -88,7 +89,8 @@ def test_learns_and_resumes(photos, tmp_path):
 
 
 @pytest.mark.parametrize("moving", [False, True])
-def test_training_fuses_as_the_method_does(photos, moving):
+def test_training_fuses_as_the_method_does(photos, moving, monkeypatch):
+    monkeypatch.setattr(neural, "_DECIDED", 1.0)
     sequence = sequences(photos, 1, seed=7, moving=moving)[0]
     torch.manual_seed(0)
     network = FusionNetwork()

@@ -121,7 +121,8 @@ class FusionNetwork(nn.Module):
         mismatch = (state.mismatch / HOPELESS).clamp(max=1.0)
         planes = [8 * (luma - state.luma), 2 * state.luma - 1, energy / 4 + 2, gain, mismatch]
         share = (1 / (state.frames + 1)).view(-1, 1, 1, 1).expand_as(state.memory[:, :1])
-        correction = self._correction(_unshuffled(planes, [state.memory, share]))
+        # Trained with narrower numbers, the choice itself must not be rounded.
+        correction = self._correction(_unshuffled(planes, [state.memory, share])).float()
         weighing = functional.pixel_shuffle(correction[:, :8].contiguous(), 2)
         choice = self.contrast * gain / _LARGEST_LOGIT
         weight = torch.sigmoid(_LARGEST_LOGIT * _tanh(choice) + weighing[:, :1])

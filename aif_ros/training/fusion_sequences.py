@@ -3,7 +3,8 @@
 Photographs become scenes by being given depth: a slanted background, and before it shapes cut out
 of other photographs. Real edges of real objects come from photographs with measured depth, real
 motion from videos. All are rendered with occlusion, focus breathing and noise at lens positions in
-any order; in moving scenes camera and objects move from frame to frame.
+any order; in moving scenes camera and objects move from frame to frame. In pairs of frames,
+each part of the scene is sharp in one of the two, as in most pictures that are taken to be fused.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,7 +35,7 @@ from aif_ros.training.photos import read_photo
 
 _LIMITS = (0.0, 1.5e-3)
 # Blur radius, pixels, over the whole depth of a scene.
-_SMALLEST_RADIUS, _LARGEST_RADIUS = 5.0, 20.0
+_SMALLEST_RADIUS, _LARGEST_RADIUS = 5.0, 25.0
 _BREATHING = 60.0
 _LARGEST_NOISE = 5.0 / 255
 _MOST_OBJECTS = 5
@@ -48,6 +49,10 @@ _SLOWEST = 0.03
 _SLICES = 8
 # Share of the moving sequences in which the scene is cut.
 _CUTS = 0.1
+# Share of the pairs without noise: real ones have been cleaned of most.
+_NOISELESS = 0.5
+# A part of a pair is out of focus by up to this share of the travel where it is taken for sharp.
+_MISSED = 0.02
 # Share of each kind of scene, where there are any.
 _MEASURED, _FILMED = 1 / 3, 1 / 5
 
@@ -218,8 +223,44 @@ def random_sequence(
         random: source of randomness.
         moving: whether camera and objects move.
     """
+    lens_model = _lens(size, random)
+    moments = count if moving else 1
+    views = _views(sources, lens_model, size, moments, random)
+    if moving and random.random() < _CUTS:
+        cut = int(random.integers(1, count))
+        views[cut:] = _views(sources, lens_model, size, count - cut, random)
+    seed = int(random.integers(2**31))
+    noise = _noise(random)
+    return render_sequence(views, lens_model, _trajectory(count, random), noise, seed)
+
+
+def random_pair(sources: Sources, size: int, random: np.random.Generator) -> FocusSequence:
+    """Make a still scene of two depths, and two frames, each with one of the two in focus.
+
+    Args:
+        sources: of scenes.
+        size: width and height, pixels.
+        random: source of randomness.
+    """
+    lens_model = _lens(size, random)
+    view = _views(sources, lens_model, size, 1, random)[0]
+    focus = view.focus_position
+    near = focus > np.quantile(focus, random.uniform(0.2, 0.8))
+    # A scene of one depth is all near, or all far.
+    depths = [float(np.median(focus[part] if part.any() else focus)) for part in (~near, near)]
+    view = SceneView(view.image, np.where(near, depths[1], depths[0]).astype(np.float32))
+    missed = _MISSED * (_LIMITS[1] - _LIMITS[0]) * random.uniform(-1, 1, 2)
+    positions = np.clip(np.array(depths) + missed, *_LIMITS)
+    random.shuffle(positions)
+    clean = random.random() < _NOISELESS
+    noise = SensorNoise(0.0, 0.0) if clean else _noise(random)
+    seed = int(random.integers(2**31))
+    return render_sequence([view], lens_model, [float(x) for x in positions], noise, seed)
+
+
+def _lens(size: int, random: np.random.Generator) -> LensModel:
     radius = random.uniform(_SMALLEST_RADIUS, _LARGEST_RADIUS)
-    lens_model = LensModel(
+    return LensModel(
         name="training",
         metres_per_step=1e-6,
         limits=_LIMITS,
@@ -227,14 +268,10 @@ def random_sequence(
         calibration_width=size,
         breathing_per_metre=_BREATHING * random.uniform(0.1, 1.0),
     )
-    moments = count if moving else 1
-    views = _views(sources, lens_model, size, moments, random)
-    if moving and random.random() < _CUTS:
-        cut = int(random.integers(1, count))
-        views[cut:] = _views(sources, lens_model, size, count - cut, random)
-    seed = int(random.integers(2**31))
-    noise = SensorNoise(_LARGEST_NOISE * float(random.random()) ** 2, 0.5 / 255)
-    return render_sequence(views, lens_model, _trajectory(count, random), noise, seed)
+
+
+def _noise(random: np.random.Generator) -> SensorNoise:
+    return SensorNoise(_LARGEST_NOISE * float(random.random()) ** 2, 0.5 / 255)
 
 
 def _views(

@@ -2,7 +2,8 @@
 
 The network fuses whole sequences frame by frame, and learns through all of its updates. The loss
 is the logarithm of the squared error of each J(t) to the scene all in focus, so that every scene
-counts by its PSNR, that near edges of depth counting twice more, for halos are what people see;
+counts by its PSNR, that near edges of depth counting four times more, for halos are what people
+see, and the mean error of the slopes of brightness once more, for faint edges make a picture, too;
 the last J counts as much as all before it together.
 """
 
@@ -32,7 +33,15 @@ from aif_ros.fusion.laplacian import laplacian_energy
 from aif_ros.fusion.network import ENERGY_FLOOR, HOPELESS, MEMORY, STRIDE, FusionNetwork, State
 from aif_ros.fusion.neural import ENERGY_SIGMA
 from aif_ros.images import to_float
-from aif_ros.training.fusion_sequences import FocusSequence, Sources, random_sequence
+from aif_ros.training.fusion_sequences import (
+    FocusSequence,
+    Sources,
+    random_pair,
+    random_sequence,
+)
+
+KINDS = ("still", "moving", "pairs")
+"""Kinds of sequences; `Settings` has the number of each by its name."""
 
 _LUMA = (0.299, 0.587, 0.114)
 _ERROR_FLOOR = 1e-6
@@ -55,10 +64,12 @@ class Settings:
         crop: side of the squares that are learned from, pixels; a multiple of 16.
         still: number of sequences of still scenes made to learn from.
         moving: number of those of moving scenes.
+        pairs: number of pairs of frames of still scenes.
         size: side of these, pixels; even.
-        frames: frames of each.
+        frames: frames of each that is no pair.
         learning_rate: at its highest.
         validate_every: seconds between validations and checkpoints.
+        bfloat16: convolve in this format, which some processors are faster in.
     """
 
     seed: int = 1
@@ -68,10 +79,12 @@ class Settings:
     crop: int = 128
     still: int = 800
     moving: int = 500
+    pairs: int = 800
     size: int = 224
     frames: int = 10
     learning_rate: float = 2e-3
     validate_every: float = 120.0
+    bfloat16: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,7 +138,7 @@ def make_sequences(
     settings: Settings,
     workers: int,
     *,
-    moving: bool,
+    kind: str,
     held_out: bool = False,
 ) -> list[FocusSequence]:
     """Render sequences in processes of their own, with a progress bar.
@@ -134,23 +147,25 @@ def make_sequences(
         sources: of scenes.
         settings: how many, how large, and the seed.
         workers: number of processes.
-        moving: make those of moving scenes.
+        kind: which, one of `KINDS`.
         held_out: make the few to measure on, with other seeds.
     """
-    count = settings.moving if moving else settings.still
+    count: int = getattr(settings, kind)
     count = min(_HELD_OUT_SEQUENCES, count) if held_out else count
-    make = partial(_sequence, sources, settings, moving, held_out)
+    make = partial(_sequence, sources, settings, kind, held_out)
     with ProcessPoolExecutor(workers, get_context("forkserver")) as pool:
         made = pool.map(make, range(count), chunksize=4)
-        what = "rendering moving scenes" if moving else "rendering still scenes"
-        return list(tqdm(made, total=count, desc=what, unit="sequence"))
+        return list(tqdm(made, total=count, desc=f"rendering {kind}", unit="sequence"))
 
 
 def _sequence(
-    sources: Sources, settings: Settings, moving: bool, held_out: bool, index: int
+    sources: Sources, settings: Settings, kind: str, held_out: bool, index: int
 ) -> FocusSequence:
     cv2.setNumThreads(1)
-    random = np.random.default_rng((settings.seed, int(held_out), int(moving), index))
+    random = np.random.default_rng((settings.seed, int(held_out), KINDS.index(kind), index))
+    if kind == "pairs":
+        return random_pair(sources, settings.size, random)
+    moving = kind == "moving"
     return random_sequence(sources, settings.size, settings.frames, random, moving=moving)
 
 
@@ -258,22 +273,32 @@ def _log_error(image: Tensor, truth: Tensor, where: Tensor | None = None) -> Ten
     return torch.where(count > 0, (mean + _ERROR_FLOOR).log10(), torch.zeros_like(mean))
 
 
+def _slope_error(image: Tensor, truth: Tensor) -> Tensor:
+    """(B,) log10 of the squared mean absolute error of the slopes, right and down, of images."""
+    error = image - truth
+    here = error[..., :-1, :-1]
+    right, down = error[..., :-1, 1:] - here, error[..., 1:, :-1] - here
+    mean = (right.abs() + down.abs()).mean(dim=(1, 2, 3)) / 2
+    return 2 * (mean + math.sqrt(_ERROR_FLOOR)).log10()
+
+
 def fusion_loss(results: Sequence[Tensor], batch: Batch) -> Tensor:
     """Mean over the sequences; the last J counts as much as all before it together.
 
-    What is near edges of depth counts twice more by itself, and by how much a J(t) is worse than
-    the frame I(t) alone counts three times.
+    What is near edges of depth counts four times more by itself, the slopes of brightness count
+    once more, and by how much a J(t) is worse than the frame I(t) alone counts three times.
     """
-    fused, near, alone = [], [], []
+    fused, near, steep, alone = [], [], [], []
     for t, image in enumerate(results[1:], 1):
         truth = batch.truths[:, t]
         fused.append(_log_error(image, truth))
         near.append(_log_error(image, truth, batch.near_edges[:, t]))
+        steep.append(_slope_error(image, truth))
         alone.append(_log_error(batch.frames[:, t], truth))
-    errors, edges, frames = (torch.stack(each) for each in (fused, near, alone))
+    errors, edges, slopes, frames = (torch.stack(each) for each in (fused, near, steep, alone))
     worse = functional.relu(errors - frames).mean()
-    whole, close = errors[-1].mean() + errors.mean(), edges[-1].mean() + edges.mean()
-    return whole + 2 * close + 2 * worse
+    whole, close, sharp = (each[-1].mean() + each.mean() for each in (errors, edges, slopes))
+    return whole + 4 * close + sharp + 2 * worse
 
 
 def draw(
@@ -467,7 +492,9 @@ def train(
                 )
             kind = list(prepared)[step % len(prepared)]
             batch = draw(prepared[kind], settings, random, device)
-            loss = fusion_loss(fuse(network, batch), batch)
+            with torch.autocast(device.type, torch.bfloat16, enabled=settings.bfloat16):
+                results = fuse(network, batch)
+            loss = fusion_loss(results, batch)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), _LARGEST_GRADIENT)
@@ -531,8 +558,9 @@ Written on {date.today()} by
 {len(sources.photos)} photos that were given depth, {len(sources.measured)} with measured depth
 ({names}) and {len(sources.videos)} videos ({videos}),
 rendered to {settings.frames} frames of {settings.size} px with occlusion, blur radii of up to
-20 px, focus breathing and noise of up to sigma 5/255: {settings.still} still scenes, and
-{settings.moving} in which camera and objects move.
+25 px, focus breathing and noise of up to sigma 5/255: {settings.still} still scenes, and
+{settings.moving} in which camera and objects move; and {settings.pairs} pairs of frames, each part
+of which is sharp in one of the two, half without noise.
 
 ## Settings
 
@@ -554,6 +582,6 @@ PSNR, dB, of the last J, mean over sequences of photos and scenes that were not 
 ## Limits
 
 - Where no frame is sharp, J is not: nothing is invented.
-- Blur of more than 20 px radius was not seen in training.
+- Blur of more than 25 px radius was not seen in training.
 """
     )

@@ -94,6 +94,26 @@ def test_tiles_make_no_difference(fusion, monkeypatch):
     np.testing.assert_allclose(tiled.image, whole.image, atol=2e-3)
 
 
+def test_the_second_frame_is_decided_upon_and_later_ones_are_hedged(fusion, monkeypatch):
+    random = np.random.default_rng(4)
+    frames = [
+        np.clip(SHARP + 0.02 * random.standard_normal(SHARP.shape, np.float32), 0, 1)
+        for _ in range(3)
+    ]
+    first = fusion.merge(frames[0], 0.0, None)
+    second = fusion.merge(frames[1], 1.0, first)
+    third = fusion.merge(frames[2], 2.0, second)
+    monkeypatch.setattr(neural, "_DECIDED", 1.0)
+    hedged = fusion.merge(frames[1], 1.0, first)
+
+    def distance(image):
+        """From the nearer of the two frames."""
+        return np.minimum(np.abs(image - frames[0]), np.abs(image - frames[1])).mean()
+
+    assert distance(second.image) < 0.9 * distance(hedged.image)
+    np.testing.assert_array_equal(fusion.merge(frames[2], 2.0, second).image, third.image)
+
+
 def test_a_frame_far_less_sharp_leaves_the_picture_as_it_is(fusion, monkeypatch):
     first = fusion.merge(SHARP, 0.0, None)
     blurred = cv2.GaussianBlur(SHARP, (0, 0), 4.0)

@@ -8,18 +8,25 @@ import pytest
 import torch
 
 from aif_ros.__main__ import main
+from aif_ros.fusion import neural
 from aif_ros.fusion.carrying import carry_over
 from aif_ros.fusion.network import FusionNetwork, load_network
 from aif_ros.fusion.neural import NeuralFusion
 from aif_ros.images import to_float, to_uint8
 from aif_ros.scenes.planes import texture
-from aif_ros.training.fusion_sequences import Sources, list_videos, random_sequence
+from aif_ros.training.fusion_sequences import (
+    Sources,
+    list_videos,
+    random_pair,
+    random_sequence,
+)
 from aif_ros.training.train_fusion import (
     Settings,
     _gathered,
     _square,
     _turned,
     fuse,
+    fusion_loss,
     prepare,
     train,
 )
@@ -50,6 +57,22 @@ def test_sequences_hold_their_parts_sharp_somewhere(photos):
     assert np.mean(shares) < 0.8
 
 
+def pairs(photos, count, seed=0):
+    random = np.random.default_rng(seed)
+    return [random_pair(Sources(photos), 64, random) for _ in range(count)]
+
+
+def test_each_part_of_a_pair_is_sharp_in_one_of_the_two(photos):
+    errors, least = [], []
+    for pair in pairs(photos, 8):
+        assert pair.frames.shape == (2, 64, 64, 3)
+        assert pair.truths.shape == (1, 64, 64, 3)
+        error = np.abs(pair.frames.astype(float) - pair.truths).mean(axis=3)
+        errors.append(error.mean())
+        least.append(error.min(axis=0).mean())
+    assert np.mean(least) < 0.5 * np.mean(errors)
+
+
 def test_sequences_differ_by_seed_only(photos):
     first, again, other = (sequences(photos, 1, seed)[0] for seed in (1, 1, 2))
     np.testing.assert_array_equal(first.frames, again.frames)
@@ -71,6 +94,7 @@ def test_learns_and_resumes(photos, tmp_path):
     kinds = {
         "still": prepare(sequences(photos, 4)),
         "moving": prepare(sequences(photos, 4, moving=True)),
+        "pairs": prepare(pairs(photos, 4)),
     }
     settings = Settings(steps=40, batch=2, crop=48, frames=4)
     network, figures = train(kinds, kinds, settings, tmp_path)
@@ -87,8 +111,35 @@ def test_learns_and_resumes(photos, tmp_path):
     assert 0 < change < 0.01
 
 
+def test_narrow_numbers_teach_alike(photos, tmp_path):
+    kinds = {"pairs": prepare(pairs(photos, 4))}
+    figures = [
+        train(
+            kinds,
+            kinds,
+            Settings(steps=10, batch=2, crop=48, bfloat16=narrow),
+            tmp_path / f"{narrow}",
+        )[1]
+        for narrow in (False, True)
+    ]
+    wide, narrow = (each["psnr/pairs"] for each in figures)
+    assert narrow == pytest.approx(wide, abs=0.2)
+
+
+def test_lost_edges_cost_more_than_as_much_error_without_any(photos):
+    square = _square(prepare(pairs(photos, 1)), 0, np.arange(2), 64, np.random.default_rng(0))
+    batch = _gathered([square])
+    truth = batch.truths[:, -1]
+    even = torch.full_like(truth, 0.02)
+    # As large an error, of alternating sign.
+    rough = even * (1 - 2 * (torch.arange(64) % 2))
+    losses = [float(fusion_loss([truth, truth + error], batch)) for error in (even, rough)]
+    assert losses[0] < losses[1]
+
+
 @pytest.mark.parametrize("moving", [False, True])
-def test_training_fuses_as_the_method_does(photos, moving):
+def test_training_fuses_as_the_method_does(photos, moving, monkeypatch):
+    monkeypatch.setattr(neural, "_DECIDED", 1.0)
     sequence = sequences(photos, 1, seed=7, moving=moving)[0]
     torch.manual_seed(0)
     network = FusionNetwork()

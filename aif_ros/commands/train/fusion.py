@@ -1,9 +1,9 @@
 """Train the network that fuses a frame and the last fused picture.
 
 Makes scenes of photos by giving them depth, takes photos with measured depth as they are, and
-videos, RGB-D (rgb/, depth/) or in DAVIS's layout; renders still and moving sequences of frames with
-defocus, occlusion, focus breathing and noise; learns to fuse them, and measures on photos it never
-saw. TensorBoard's files and the checkpoint go to --folder.
+videos, RGB-D (rgb/, depth/) or in DAVIS's layout; renders still and moving sequences of frames, and
+pairs of them, with defocus, occlusion, focus breathing and noise; learns to fuse them, and measures
+on photos it never saw. TensorBoard's files and the checkpoint go to --folder.
 
   aif train fusion --photos photos/ --rgbd rgbd/ --output my/fusion.safetensors
   aif train fusion --photos photos/ --minutes 60 --resume
@@ -38,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--moving", type=int, default=500, help="moving scenes to make (%(default)s)"
     )
+    parser.add_argument(
+        "--pairs", type=int, default=800, help="pairs of frames to make (%(default)s)"
+    )
+    parser.add_argument(
+        "--bfloat16", action="store_true", help="for processors that are faster in this format"
+    )
     parser.add_argument("--workers", type=int, default=2, help="processes that make them")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of the training itself")
 
@@ -50,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     from aif_ros.fusion.network import save_network
     from aif_ros.training import train_fusion as training
 
-    for name in ("still", "moving"):
+    for name in training.KINDS:
         if getattr(args, name) < 2:
             raise CommandError(f"--{name} must be at least 2, got {getattr(args, name)}")
     torch.set_num_threads(args.threads)
@@ -61,18 +67,21 @@ def run(args: argparse.Namespace) -> int:
         batch=args.batch,
         still=args.still,
         moving=args.moving,
+        pairs=args.pairs,
+        bfloat16=args.bfloat16,
     )
     sources, to_measure = _sources(args)
-    prepared: dict[str, dict[bool, training.Prepared]] = {}
-    for kind, moving in (("still", False), ("moving", True)):
-        prepared[kind] = {
+    prepared = {
+        kind: {
             held_out: training.prepare(
                 training.make_sequences(
-                    scenes, settings, args.workers, moving=moving, held_out=held_out
+                    scenes, settings, args.workers, kind=kind, held_out=held_out
                 )
             )
             for held_out, scenes in ((False, sources), (True, to_measure))
         }
+        for kind in training.KINDS
+    }
     network, figures = training.train(
         {kind: made[False] for kind, made in prepared.items()},
         {kind: made[True] for kind, made in prepared.items()},
@@ -125,7 +134,9 @@ def _command(args: argparse.Namespace) -> str:
     parts += [f"--leave-out {' '.join(args.leave_out)}"] if args.leave_out else []
     parts += [f"--seed {args.seed}"]
     parts += [f"--steps {args.steps}" if args.steps is not None else f"--minutes {args.minutes:g}"]
-    parts += [f"--batch {args.batch} --still {args.still} --moving {args.moving}"]
+    parts += [f"--batch {args.batch}"]
+    parts += [f"--still {args.still} --moving {args.moving} --pairs {args.pairs}"]
+    parts += ["--bfloat16"] if args.bfloat16 else []
     return " ".join(parts)
 
 

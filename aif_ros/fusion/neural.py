@@ -36,7 +36,7 @@ _TRUSTED = np.float32(0.5)
 
 # The network hedges: it was mostly taught on many frames, of which later ones put right what the
 # first ones did not. Where one merge is all there may be, the odds are raised to this power: faint
-# edges stay as they are; a little noise, too (0.1 dB on pairs of frames, nothing after ten).
+# edges stay as they are; noise, too (0.25 dB on noisy pairs of frames, nothing after ten).
 _DECIDED = 3.0
 
 # A tile in which no block, of so many pixels squared, has more than this share of J's energy would

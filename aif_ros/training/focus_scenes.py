@@ -1,7 +1,7 @@
 """Scenes for focus control: maps of focus positions, many at once, no pictures.
 
 Objects at several depths before a background, tilted, stepped, hilly or taken from real depth maps;
-they stand still or move sideways and in depth, and the camera may pan.
+they stand still or move sideways and in depth.
 """
 
 from dataclasses import dataclass
@@ -60,8 +60,6 @@ class SceneBatch:
         self._objects = np.zeros((scenes, _OBJECTS, 10), np.float32)
         self._round = np.zeros((scenes, _OBJECTS), bool)
         self._sway = np.zeros((scenes, 3), np.float32)
-        # Of the camera, picture widths per second.
-        self._pan = np.zeros(scenes, np.float32)
         self.draw(np.ones(scenes, bool))
 
     def draw(self, which: NDArray[np.bool_]) -> None:
@@ -76,23 +74,18 @@ class SceneBatch:
                 if sway
                 else 0
             )
-            panned = self._moving and self._random.random() < 0.5
-            self._pan[index] = self._random.normal(0, 0.12) if panned else 0
 
     def at(self, seconds: Array) -> SceneContent:
         """Return every scene at its own time, `seconds` (B,) after it began."""
         t = seconds[:, None, None].astype(np.float32)
-        pan = self._pan[:, None, None]
-        columns = (_bounce(self._x + pan * t) * self._x.shape[1]).astype(np.intp)
-        columns = np.minimum(columns, self._x.shape[1] - 1)
-        focus = np.take_along_axis(self._ground, columns, axis=2)
+        focus = self._ground.copy()
         content = np.zeros(focus.shape, np.int64)
-        shift = np.broadcast_to(np.abs(pan), focus.shape)
+        shift = np.zeros(focus.shape, np.float32)
         for index in range(_OBJECTS):
             x, y, p, w, h, slope, vx, vy, vp, since = (
                 self._objects[:, index, column, None, None] for column in range(10)
             )
-            dx = self._x - _bounce(x + (vx - pan) * t)
+            dx = self._x - _bounce(x + vx * t)
             dy = self._y - _bounce(y + vy * t)
             u, v = dx / np.maximum(w, 1e-6), dy / np.maximum(h, 1e-6)
             inside = np.where(
@@ -103,7 +96,7 @@ class SceneBatch:
             inside &= (w > 0) & (t >= since) & (own > focus)
             focus = np.where(inside, own, focus)
             content = np.where(inside, index + 1, content)
-            shift = np.where(inside, np.hypot(vx - pan, vy), shift)
+            shift = np.where(inside, np.hypot(vx, vy), shift)
         amplitude, rate, phase = (self._sway[:, column, None, None] for column in range(3))
         focus += amplitude * np.sin(rate * t + phase)
         return SceneContent(np.clip(focus, 0, 1), content, shift)

@@ -55,9 +55,9 @@ class LaplacianFusion:
         """Return J(t); see `FusionMethod`."""
         return self._merge(self._sigma(image.shape), image, position, fused)
 
-    def for_tiles(self, shape: tuple[int, ...]) -> tuple[Merge, int]:
+    def for_tiles(self, fused: Fused) -> tuple[Merge, int]:
         """Return what merges a tile, and the margin of tiles; see `TileableMethod`."""
-        sigma = self._sigma(shape)
+        sigma = self._sigma(fused.image.shape)
         return partial(self._merge, sigma), 16 * math.ceil(3 * sigma / 16)
 
     def _sigma(self, shape: tuple[int, ...]) -> float:

@@ -27,8 +27,8 @@ ENERGY_SIGMA = 2.0
 """Standard deviation, pixels, of the window that energies are averaged over."""
 
 # Pictures of more pixels than this are worked on in tiles, so that memory stays bounded; what lies
-# beyond the margin has no part in a pixel that could be seen.
-_WHOLE, _MARGIN = 2_500_000, 64
+# beyond the margin has no part in a pixel that could be seen: of the second frame, and of others.
+_WHOLE, _FIRST_MARGIN, _MARGIN = 2_500_000, 64, 48
 
 # The scenes that the network was taught on move more than most: to it, mismatch is motion. Where
 # little moves most of it is blur, and half as much is believed.
@@ -77,15 +77,18 @@ class NeuralFusion:
             memory=np.empty_like(fused.memory),
         )
         merge_tiles(
-            lambda seen, old: self._merge(image[seen], position, old), fused, result, _MARGIN
+            lambda seen, old: self._merge(image[seen], position, old),
+            fused,
+            result,
+            _margin(fused),
         )
         return result
 
-    def for_tiles(self, shape: tuple[int, ...]) -> tuple[Merge, int]:
+    def for_tiles(self, fused: Fused) -> tuple[Merge, int]:
         """Return what merges a tile, and the margin of tiles; see `TileableMethod`."""
         # Threads within a tile would only be in the way of those that work on others.
         torch.set_num_threads(1)
-        return self.merge, _MARGIN
+        return self.merge, _margin(fused)
 
     def _merge(self, image: Image, position: float, fused: Fused) -> Fused:
         if fused.mismatch is not None:
@@ -132,6 +135,10 @@ class NeuralFusion:
 
 def _log(energy: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.log(energy + np.float32(ENERGY_FLOOR))
+
+
+def _margin(fused: Fused) -> int:
+    return _FIRST_MARGIN if fused.frames == 1 else _MARGIN
 
 
 def _decided(weight: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -46,7 +46,7 @@ class StackFuser:
             whole = to_float(resample(image, transform))
             self._fused = self._method.merge(whole, position, self._fused)
             return
-        merge, margin = self._method.for_tiles(image.shape)
+        merge, margin = self._method.for_tiles(self._fused)
 
         def merged(place: Place, fused: Fused) -> Fused:
             return merge(to_float(resample(image, transform, place)), position, fused)

@@ -24,8 +24,8 @@ Merge = Callable[[Image, float, Fused | None], Fused]
 class TileableMethod(FusionMethod, Protocol):
     """A fusion method that merges a place with its surroundings, without the whole picture."""
 
-    def for_tiles(self, shape: tuple[int, ...]) -> tuple[Merge, int]:
-        """Return what merges a tile of a picture of that shape, and how much it must see of it.
+    def for_tiles(self, fused: Fused) -> tuple[Merge, int]:
+        """Return what merges a tile of a frame into `fused`, and how much it must see of it.
 
         Returns:
             As `merge`, for tiles and from several threads at a time; pixels around a tile that

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--video", type=Path, metavar="DIR", help="folder of RGB-D videos (default: built-in ones)"
     )
     parser.add_argument("--estimator", default="neural", help="blur estimator")
-    parser.add_argument("--fusion", default="laplacian", help="fusion method")
+    parser.add_argument("--fusion", default="neural", help="fusion method")
     parser.add_argument("--calibration", help="lens calibration (default: the shipped one)")
     parser.add_argument(
         "--frame-rate", type=float, default=30.0, help="frames per second, all of them processed"

@@ -208,8 +208,8 @@ class PipelineNode(LifecycleNode):
                 try:
                     body()
                 except Exception as error:
-                    if not self.context.ok():
-                        return  # Ctrl-C: publishing fails, and nobody else publishes any more
+                    if self.stopping or not self.context.ok():
+                        return  # others have stopped, too, and publishing fails after Ctrl-C
                     self._tell_now_and_then(error)
                     self._stopping.wait(0.2)
 

@@ -112,6 +112,35 @@ def test_a_callback_that_breaks_does_not_end_the_node(bench, logged):
     bench.spin_until(lambda: len(heard) > seen + 3)
 
 
+class Looping(PipelineNode):
+    """A loop that fails, at once or when the node is being stopped."""
+
+    NAME = "looping"
+    PARAMETERS = ()
+    late = False
+
+    def start(self):
+        self.loop(self._fail)
+
+    def _fail(self):
+        if self.late:
+            self._stopping.wait()
+        raise ValueError("broken in the loop")
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_what_fails_once_a_node_is_being_stopped_is_nobodys_concern(bench, logged, late):
+    node = bench.make(Looping)
+    node.late = late
+    assert node.trigger_configure().name == "SUCCESS"
+    assert node.trigger_activate().name == "SUCCESS"
+    if not late:
+        bench.spin_until(lambda: logged.find("ERROR", "broken in the loop"))
+    assert node.trigger_deactivate().name == "SUCCESS"
+    bench.spin_for(0.2)
+    assert logged.find("ERROR", "broken in the loop") is not late
+
+
 def test_no_attribute_hides_one_of_rclpy(bench):
     plain = LifecycleNode("plain", context=bench.context, namespace=bench.namespace)
     bench.executor.add_node(plain)

@@ -114,6 +114,19 @@ def test_the_second_frame_is_decided_upon_and_later_ones_are_hedged(fusion, monk
     np.testing.assert_array_equal(fusion.merge(frames[2], 2.0, second).image, third.image)
 
 
+def test_narrow_numbers_make_no_difference_that_could_be_seen(fusion, monkeypatch):
+    blurred = cv2.GaussianBlur(SHARP, (0, 0), 2.0)
+    halves = np.hstack([SHARP[:, :40], blurred[:, 40:]])
+    results = []
+    for narrow in (False, True):
+        monkeypatch.setattr(neural, "_fast_in_bfloat16", lambda narrow=narrow: narrow)
+        fused = fusion.merge(blurred, 0.0, None)
+        for position, frame in enumerate((halves, SHARP), 1):
+            fused = fusion.merge(frame, float(position), fused)
+        results.append(fused.image)
+    np.testing.assert_allclose(*results, atol=1 / 255)
+
+
 def test_a_frame_far_less_sharp_leaves_the_picture_as_it_is(fusion, monkeypatch):
     first = fusion.merge(SHARP, 0.0, None)
     blurred = cv2.GaussianBlur(SHARP, (0, 0), 4.0)

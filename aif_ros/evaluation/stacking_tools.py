@@ -17,6 +17,15 @@ Command = Callable[[Sequence[str], str], list[str]]
 # Seconds between two looks at a tool's memory.
 _GLANCE = 0.01
 
+
+def _shinestacker(slices: Sequence[str], output: str) -> list[str]:
+    program = shutil.which("shinestacker")
+    assert program is not None
+    # The first line of an installed Python program names its Python.
+    interpreter = Path(program).read_text().splitlines()[0].removeprefix("#!").strip()
+    return [interpreter, str(Path(__file__).with_name("run_shinestacker.py")), output, *slices]
+
+
 _OTHERS: Mapping[str, Command] = {
     # The settings its manual gives for focus stacks.
     "enfuse": lambda slices, output: [
@@ -24,6 +33,7 @@ _OTHERS: Mapping[str, Command] = {
         *("--hard-mask", "-o", output, *slices),
     ],
     "focus-stack": lambda slices, output: ["focus-stack", f"--output={output}", *slices],
+    "shinestacker": _shinestacker,
 }
 
 

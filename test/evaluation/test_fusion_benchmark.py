@@ -1,6 +1,7 @@
 """The comparison of fusion methods, on small things."""
 
 import json
+import os
 import stat
 from dataclasses import replace
 
@@ -99,6 +100,19 @@ def test_stacks_are_fused_by_the_command_and_by_installed_tools(folder, tmp_path
     figures = measure_stacks([folder / "pair"], None, lambda name: None)["pair"]
     assert {"laplacian", "enfuse"} <= set(figures)
     assert figures["laplacian"]["peak_mb"] > 30 > figures["enfuse"]["peak_mb"]
+
+
+def test_shinestacker_runs_in_the_python_it_is_installed_in(tmp_path, monkeypatch):
+    python, program = tmp_path / "python", tmp_path / "shinestacker"
+    # Writes what it has been asked to.
+    python.write_text('#!/bin/sh\ntest -f "$1" && echo "$3" > "$2"\n')
+    program.write_text(f"#!{python}\nimport sys\n")
+    for file in (python, program):
+        file.chmod(file.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    output = tmp_path / "out.tif"
+    run_tool(stacking_tools.other_tools()["shinestacker"](["a.jpg", "b.jpg"], str(output)), output)
+    assert output.read_text() == "a.jpg\n"
 
 
 def test_a_tool_that_fails_is_quoted(tmp_path):

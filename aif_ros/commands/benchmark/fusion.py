@@ -6,8 +6,8 @@ the picture and near edges of depth, where halos are; beside the methods the bes
 the choice per pixel that knows the truth.
 
 RGB-D videos are fused as moving scenes. Pairs of pictures (and sets of more) that were really taken
-are judged by Qabf and Q_MI, focal stacks by time and memory; there enfuse and focus-stack are
-compared too, if they are installed.
+are judged by Qabf and Q_MI, focal stacks by time and memory; there enfuse, focus-stack and
+shinestacker are compared too, if they are installed.
 
   aif benchmark fusion
   aif benchmark fusion --rgbd rgbd/ --json fusion.json --save sheets/

@@ -1,6 +1,7 @@
 """The stateful fuser: J(t) = f(I(t), J(t-1))."""
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 from aif_ros.fusion.canvas import Canvas, begin, merged, view
 from aif_ros.fusion.carrying import FollowOnly
@@ -112,9 +113,13 @@ class Fuser:
         before, position_before = last
         fused, blur_gain = self._canvas.fused, lens_model.blur_gain(image.shape[1])
         shift = frame_shift(before, image)
-        flow = frame_flow(before, image, shift, blur_gain * abs(position - position_before))
-        blur = expected_blur(fused, position, blur_gain)
-        motion = find_motion(fused.image, image, self._canvas.pose @ shift, blur, flow)
+        change = blur_gain * abs(position - position_before)
+        # What moves by itself is looked for while the camera's motion is.
+        with ThreadPoolExecutor(1) as other:
+            flow = other.submit(frame_flow, before, image, shift, change)
+            blur = expected_blur(fused, position, blur_gain)
+            pose = self._canvas.pose @ shift
+            motion = find_motion(fused.image, image, pose, blur, flow.result)
         return motion if motion.same_scene else None
 
 

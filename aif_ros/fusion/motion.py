@@ -7,6 +7,7 @@ match is told to the fusion method: what has no match has no place in J(t), ther
 wins.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -83,7 +84,7 @@ def find_motion(
     image: Image,
     pose: NDArray[np.float64] | None = None,
     blur: NDArray[np.float32] | None = None,
-    flow: NDArray[np.float32] | None = None,
+    flow: Callable[[], NDArray[np.float32]] | None = None,
     side: int = SIDE,
 ) -> Motion:
     """Find out where the things in I(t), `image`, lie in J(t-1), `before`.
@@ -94,7 +95,8 @@ def find_motion(
         pose: where I(t) lies in J(t-1) as far as is known, (3, 3); None: they coincide.
         blur: radius, pixels, by which I(t) blurs what J(t-1) shows sharp, of the height and width
             of `before`; None: nothing is known of it.
-        flow: what moves by itself as far as is known, as `Motion.flow`; None: nothing does.
+        flow: tells what moves by itself as far as is known, as `Motion.flow`; not asked before the
+            camera's motion has been found. None: nothing does.
         side: it is looked for on copies no larger than this, pixels, on I(t)'s longer side.
     """
     pose = np.eye(3) if pose is None else pose
@@ -106,30 +108,30 @@ def find_motion(
     to_copy = rescaling(image.shape, now.shape)
     from_copy = np.linalg.inv(rescaling(before.shape, earlier.gray.shape))
     standing = np.linalg.inv(from_copy) @ pose @ np.linalg.inv(to_copy)
-    flow = np.zeros((*now.shape, 2), np.float32) if flow is None else flow
     if min(now.shape) < _SMALLEST:
         camera = _compared(now, earlier, standing)
     else:
         camera = _camera_motion(now, earlier, standing)
     matrix, alike = camera
-    matched, inside = fetch_along(earlier, matrix, flow)
-    if flow.any():
+    local = np.zeros((*now.shape, 2), np.float32) if flow is None else flow()
+    matched, inside = fetch_along(earlier, matrix, local)
+    if local.any():
         alike = blurred_alike(now, Copy(*matched))
     if min(now.shape) >= _SMALLEST:
-        further = motion_from_fused(now, earlier, matrix, flow, alike)
+        further = motion_from_fused(now, earlier, matrix, local, alike)
         if further.any():
-            flow = flow + further
-            matched, inside = fetch_along(earlier, matrix, flow)
+            local = local + further
+            matched, inside = fetch_along(earlier, matrix, local)
             alike = blurred_alike(now, Copy(*matched))
     mismatch = alike.mismatch
     if image.ndim == 3:
         size = earlier.gray.shape[::-1]
         colours = cv2.resize(before, size, interpolation=cv2.INTER_AREA)
-        mismatch = np.maximum(mismatch, _hue_mismatch(image, colours, matrix, flow))
+        mismatch = np.maximum(mismatch, _hue_mismatch(image, colours, matrix, local))
     mismatch = np.where(inside, mismatch, np.float32(1))
     if matrix is not standing:
         pose = from_copy @ matrix @ to_copy
-    return Motion(pose, flow, mismatch)
+    return Motion(pose, local, mismatch)
 
 
 def _hue_mismatch(

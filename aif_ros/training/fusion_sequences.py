@@ -9,7 +9,7 @@ each part of the scene is sharp in one of the two, as in most pictures that are 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import cv2
@@ -141,10 +141,10 @@ def _on_canvas(sequence: FocusSequence, lens_model: LensModel) -> FocusSequence:
     ):
         image = to_float(picture)
         shift = frame_shift(last, image)
-        flow = frame_flow(last, image, shift, float(change), side)
+        by_itself = partial(frame_flow, last, image, shift, float(change), side)
         blur = expected_blur(canvas.fused, float(position), blur_gain)
         pose = canvas.pose @ shift
-        motion = find_motion(canvas.fused.image, image, pose, blur, flow, side)
+        motion = find_motion(canvas.fused.image, image, pose, blur, by_itself, side)
         last = image
         canvas = follow(canvas, motion)
         poses.append(canvas.pose)

@@ -81,8 +81,8 @@ class LensTimeline:
     def travel(self, stamp: int) -> float:
         """Return how far the lens went during an exposure about `stamp`, metres.
 
-        0 where it was at rest. inf where it is not known to have gone steadily: while it starts
-        or settles, or before the first state.
+        0 where it was at rest. inf where it is not known to have gone steadily, or how far: while
+        it starts or settles, before the first state, or if the exposure time was not told.
         """
         begin, end = stamp - self._half_exposure, stamp + self._half_exposure
         first = bisect_right(self._states, begin, key=_stamp) - 1
@@ -101,6 +101,7 @@ class LensTimeline:
         ]
         slowest, fastest = sorted((min(speeds), max(speeds)), key=abs) if speeds else (0.0, 0.0)
         steady = slowest * fastest > 0 and abs(slowest) > _STEADY * abs(fastest)
-        if not (steady and all(state.moving for state in around)):
+        steady &= all(state.moving for state in around)
+        if not steady or end == begin:
             return math.inf
         return abs(self.position(end) - self.position(begin))

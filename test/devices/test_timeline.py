@@ -141,5 +141,11 @@ def test_a_lens_that_does_not_go_steadily_goes_nobody_knows_how_far(states):
     assert timeline(*states, exposure_time=0.008).frame(capture(15)).travel == np.inf
 
 
+def test_where_the_exposure_time_is_not_told_nobody_knows_how_far_either():
+    frame = timeline(*on_the_way(0.0, 0.1, 0.2, 0.3)).frame(capture(15))
+    assert frame.travel == np.inf
+    assert frame.moving
+
+
 def test_a_lens_at_rest_goes_nowhere():
     assert timeline(state(0, 0.3), state(20, 0.3)).frame(capture(10)).travel == 0

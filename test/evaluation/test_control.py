@@ -199,6 +199,15 @@ def test_the_command_reports_all_agents_and_draws_each_episode(tmp_path, monkeyp
     assert "still: 100%" in shown.err
 
 
+@pytest.mark.parametrize(
+    "option", ["--frame-rate=0", "--frame-rate=500", "--frame-rate=nan", "--lens-speed=-1"]
+)
+def test_rates_and_speeds_that_cannot_be_are_refused(option, monkeypatch, capsys):
+    monkeypatch.setattr(estimators, "make_estimator", lambda *_: Contrast())
+    assert main(["benchmark", "control", option]) != 0
+    assert f"{option.split('=')[0]} must be" in capsys.readouterr().err
+
+
 def test_the_truth_has_the_geometry_of_the_fused_image():
     lens = LensModel("breathing", 1e-6, (0.0, 1.5e-3), 90000.0, 640, breathing_per_metre=100.0)
     picture, focus = Truth(Steps(), lens).at(0.0)

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from aif_ros.autofocus.estimators import make_estimator
-    from aif_ros.commands import write_json
+    from aif_ros.commands import CommandError, write_json
     from aif_ros.control.agent import Agent
     from aif_ros.control.agents import AGENTS, make_agent
     from aif_ros.evaluation import control
@@ -65,6 +65,16 @@ def run(args: argparse.Namespace) -> int:
         frame_rate=args.frame_rate,
         lens_speed=args.lens_speed,
     )
+    fastest = 1 / rig.exposure_time
+    if not 0 < rig.frame_rate <= fastest:
+        raise CommandError(
+            f"--frame-rate must be above 0 and at most {fastest:g} frames per second, "
+            f"got {rig.frame_rate:g}"
+        )
+    if not 0 < rig.lens_speed < np.inf:
+        raise CommandError(
+            f"--lens-speed must be a positive number of metres per second, got {rig.lens_speed:g}"
+        )
     random = np.random.default_rng(args.seed)
 
     def play(scene: Scene, agents: dict[str, Agent], seconds: float | None) -> control.Episodes:

@@ -4,6 +4,7 @@ Importing a node takes a second or two, in which Python would answer Ctrl-C with
 """
 
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -26,7 +27,9 @@ def start(executable: str) -> int:
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    sys.exit(0)
+    # Nothing has been opened yet; and an exception would be caught by modules that explain at
+    # length why they cannot be imported, as OpenCV and NumPy do.
+    os._exit(0)
 
 
 def __getattr__(name: str) -> Callable[[], int]:

@@ -43,7 +43,12 @@ if {when == "importing"}:
             if name == "cv2":
                 say()
                 import time
-                time.sleep(30)
+                try:
+                    time.sleep(30)
+                except BaseException as error:
+                    # As OpenCV does.
+                    print("cannot import it")
+                    raise ImportError from error
     sys.meta_path.insert(0, Finder())
 else:
     from rclpy.executors import SingleThreadedExecutor

@@ -134,7 +134,9 @@ class AllInFocusPipeline:
         passed, self._passed = tuple(self._passed), []
         # The agent is asked in either case: it must learn that the lens did not follow.
         action = self._agent.act(
-            Observation(frame_blur, fused_blur, frame.position, frame.stamp, passed)
+            Observation(
+                frame_blur, fused_blur, fused.source_position, frame.position, frame.stamp, passed
+            )
         )
         step = Step(frame, unused, Assessment(image, fused, frame_blur, fused_blur, action), fused)
         self._newest, self._last = frame, step
@@ -149,7 +151,9 @@ class AllInFocusPipeline:
             blur = self._estimator.estimate(image)
             fused = self._fuser.add(image, frame.position)
             fused_blur = self._estimator.estimate(fused.image)
-            self._passed.append(Observation(blur, fused_blur, frame.position, frame.stamp))
+            self._passed.append(
+                Observation(blur, fused_blur, fused.source_position, frame.position, frame.stamp)
+            )
             step = Step(frame, None, None, fused)
         self._newest = frame
         return step

@@ -42,7 +42,7 @@ class ReadOff:
             raise ImageError("too small")
         radius = image.reshape(3, HEIGHT // 3, 40, WIDTH // 40).mean(axis=(1, 3)) * 25.5
         in_focus = (radius <= 1.3).astype(np.float32)
-        return BlurMap(radius, np.full_like(radius, 0.3), in_focus, (WIDTH, HEIGHT))
+        return BlurMap(radius, np.full_like(radius, 0.3), in_focus, 0 * radius, (WIDTH, HEIGHT))
 
 
 class SmallestBlur:

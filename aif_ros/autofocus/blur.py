@@ -20,12 +20,14 @@ class BlurMap:
         uncertainty: (rows, columns) float32, standard deviation of `radius`, pixels; NaN likewise.
         in_focus: (rows, columns) float32, probability that the blur is within the depth of
             field; NaN likewise.
+        contrast: (rows, columns) float32, see `sharpness.contrast`; never NaN.
         image_size: (width, height) of the image, pixels.
     """
 
     radius: NDArray[np.float32]
     uncertainty: NDArray[np.float32]
     in_focus: NDArray[np.float32]
+    contrast: NDArray[np.float32]
     image_size: tuple[int, int]
 
     @property

@@ -21,6 +21,7 @@ from scipy import fft
 from scipy.special import logsumexp
 
 from aif_ros.autofocus.blur import BlurMap
+from aif_ros.autofocus.sharpness import contrast
 from aif_ros.images import DISPLAY_GAMMA, Image, ImageError, check_image, to_gray
 from aif_ros.optics.psf import Aperture
 
@@ -90,7 +91,7 @@ class GradientRatioEstimator:
             np.where(told, values, np.nan).astype(np.float32)
             for values in (radius, spread, in_focus)
         )
-        return BlurMap(radius, spread, in_focus, (width, height))
+        return BlurMap(radius, spread, in_focus, contrast(gray, cells), (width, height))
 
     def _log_likelihood(self, ratios: "_Ratios") -> NDArray[np.float64]:
         """(rows, columns, radii) log-likelihood of each radius, up to a constant."""

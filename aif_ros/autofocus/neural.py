@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from aif_ros.autofocus.blur import BlurMap
 from aif_ros.autofocus.networks import (
@@ -27,14 +26,18 @@ from aif_ros.autofocus.networks import (
     log_radius,
     pool_votes,
 )
+from aif_ros.autofocus.sharpness import contrast
 from aif_ros.images import ImageError, check_image, to_float, to_gray
 from aif_ros.resources import weights_directory
 
 UNKNOWN_SPREAD = 0.4
-"""Standard deviation of log(1 + radius / 4) from which on a radius counts as unknown.
+"""Standard deviation of log(1 + radius / 4) from which on a patch's radius counts as unknown.
 
 Without any look it is 0.85; at 0.4 the radius is known to within a factor of about 1.5.
 """
+
+UNKNOWN_CELL_SPREAD = 0.25
+"""The same for a single cell, whose looks, much alike, often mislead all of them where not sure."""
 
 LEAST_CONTRAST = 2 / 255
 """Differences of brightness, between blocks of 8 px, below which there is nothing to see.
@@ -95,17 +98,19 @@ class RadiusEstimator:
         return (pool_votes(self._network(luma)) / self._temperature).softmax(1)
 
     def cells(self, luma: Tensor) -> Tensor:
-        """Luma (B, 1, H, W) to probabilities (B, classes, H / 64, W / 64) of each cell."""
-        return (_per_cell(self._network(luma)) / self._cell_temperature).softmax(1)
+        """Luma (B, 1, H, W) to probabilities (B, classes, H / 32, W / 32) of each cell."""
+        return (self._network(luma) / self._cell_temperature).softmax(1)
 
-    def summarise(self, probabilities: Tensor) -> tuple[Tensor, Tensor]:
+    def summarise(
+        self, probabilities: Tensor, unknown_spread: float = UNKNOWN_SPREAD
+    ) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation, pixels, of (B, classes, ...); NaN where unknown."""
         shape = (1, -1, *(1,) * (probabilities.ndim - 2))
         positions = self._positions.view(shape)
         mean = (probabilities * positions).sum(1)
         spread = (probabilities * (positions - mean.unsqueeze(1)).square()).sum(1).sqrt()
         radius = 4 * torch.expm1(mean)
-        unknown = spread > UNKNOWN_SPREAD
+        unknown = spread > unknown_spread
         return (
             radius.masked_fill(unknown, torch.nan),
             (spread * (radius + 4)).masked_fill(unknown, torch.nan),
@@ -150,13 +155,13 @@ class FocusDiscriminator:
         return (pool_votes(self._network(luma)) @ self._vote / self._temperature).sigmoid()
 
     def cells(self, luma: Tensor) -> Tensor:
-        """Luma (B, 1, H, W) to the probability (B, H / 64, W / 64) of each cell."""
-        votes = torch.einsum("bchw,c->bhw", _per_cell(self._network(luma)), self._vote)
+        """Luma (B, 1, H, W) to the probability (B, H / 32, W / 32) of each cell."""
+        votes = torch.einsum("bchw,c->bhw", self._network(luma), self._vote)
         return (votes / self._cell_temperature).sigmoid()
 
 
 class NeuralBlurEstimator:
-    """Tells blur by the networks: of a whole patch, or on a grid of cells about 64 px wide."""
+    """Tells blur by the networks: of a whole patch, or on a grid of cells about 32 px wide."""
 
     def __init__(
         self,
@@ -170,7 +175,7 @@ class NeuralBlurEstimator:
     def estimate(self, image: NDArray[Any]) -> BlurMap:
         """Return the blur over `image`, (H, W) or (H, W, 3), float32 in [0, 1], or 8 or 16 bit.
 
-        The grid has one cell for each 64 px or part of them.
+        The grid has two cells for each 64 px or part of them.
 
         Raises:
             ImageError: the image is unusable, or smaller than 64 px.
@@ -180,14 +185,14 @@ class NeuralBlurEstimator:
         with torch.inference_mode():
             padded = _pad(luma)
             tensor = torch.from_numpy(padded)[None, None]
-            radius, uncertainty = self.estimator.summarise(self.estimator.cells(tensor))
-            in_focus = self.discriminator.cells(tensor)
-            unknown = radius.isnan() | torch.from_numpy(_contrast(padded) < LEAST_CONTRAST)
-            answers = [
+            told = self.estimator.summarise(self.estimator.cells(tensor), UNKNOWN_CELL_SPREAD)
+            unknown = told[0].isnan() | torch.from_numpy(_range(padded) < LEAST_CONTRAST)
+            radius, uncertainty, in_focus = (
                 answer[0].masked_fill(unknown[0], torch.nan).numpy()
-                for answer in (radius, uncertainty, in_focus)
-            ]
-        return BlurMap(answers[0], answers[1], answers[2], (width, height))
+                for answer in (*told, self.discriminator.cells(tensor))
+            )
+        seen = contrast(luma, (radius.shape[0], radius.shape[1]))
+        return BlurMap(radius, uncertainty, in_focus, seen, (width, height))
 
     def estimate_patch(self, image: NDArray[Any]) -> PatchBlur:
         """Return the one blur of a patch, (H, W) or (H, W, 3), float32 in [0, 1], or 8 or 16 bit.
@@ -203,7 +208,7 @@ class NeuralBlurEstimator:
             in_focus = self.discriminator.patch(tensor)
         shares = probabilities[0].numpy()
         known = not bool(radius.isnan())
-        if _contrast(padded).max() < LEAST_CONTRAST:
+        if _range(padded).max() < LEAST_CONTRAST:
             known = False
             # Nothing seen, nothing learnt: the posterior of a search must not change by it.
             shares = np.full_like(shares, 1 / len(shares))
@@ -223,12 +228,6 @@ def _note(notes: dict[str, Any], name: str, path: str | Path) -> float:
     return float(value)
 
 
-def _per_cell(votes: Tensor) -> Tensor:
-    """Votes of 32-px cells added up for 64-px cells, as `pool_votes` does."""
-    side = STRIDE // CELL
-    return side * functional.avg_pool2d(votes, side)
-
-
 def _luma(image: NDArray[Any]) -> NDArray[np.float32]:
     check_image(image)
     if min(image.shape[:2]) < STRIDE:
@@ -242,12 +241,12 @@ def _luma(image: NDArray[Any]) -> NDArray[np.float32]:
     return to_gray(to_float(image))
 
 
-def _contrast(luma: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(H / 64, W / 64) range of brightness in each cell, of means that hold hardly any noise."""
+def _range(luma: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(H / 32, W / 32) range of brightness in each cell, of means that hold hardly any noise."""
     height, width = luma.shape
     blocks = cv2.resize(luma, (width // _BLOCK, height // _BLOCK), interpolation=cv2.INTER_AREA)
-    side = STRIDE // _BLOCK
-    cells = blocks.reshape(height // STRIDE, side, width // STRIDE, side)
+    side = CELL // _BLOCK
+    cells = blocks.reshape(height // CELL, side, width // CELL, side)
     return np.asarray(cells.max(axis=(1, 3)) - cells.min(axis=(1, 3)))
 
 

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from aif_ros.autofocus.blur import BlurMap
 from aif_ros.frame import Window
 
@@ -14,6 +17,7 @@ class Observation:
     Attributes:
         frame: blur over I(t).
         fused: blur over J(t).
+        source_position: (H, W) float32, lens position that each pixel of J(t) comes from, metres.
         position: lens position of I(t), metres.
         stamp: time of I(t), nanoseconds.
         passed: what was seen since the last decision, while the lens was on its way.
@@ -21,6 +25,7 @@ class Observation:
 
     frame: BlurMap
     fused: BlurMap
+    source_position: NDArray[np.float32]
     position: float
     stamp: int = 0
     passed: tuple["Observation", ...] = ()

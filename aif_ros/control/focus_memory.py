@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.control.expected_error import SMALLEST_ERROR, decibels, expected_error
+from aif_ros.control.expected_error import blur_loss, decibels, detail, error
 from aif_ros.optics.lens_model import LensModel
 
 Array = NDArray[np.floating]
@@ -39,6 +39,11 @@ _OUTLIERS = 0.15
 _LEAST_ERROR_PX = 0.5
 _LEAST_ERROR = 0.1
 _WORTH_OF_A_LOOK = 0.7
+# What J's sources tell of the focus: the nearest capture, with a border so wide, in depths of
+# field; where they err, what the readings say stands.
+_BORDER = 0.5
+_SOURCE_ERRS = 0.1
+_LEAST_BELIEF = 1e-3
 
 # In a moving scene: seconds for which what was captured counts as being sharp in J, and in which
 # the age of a capture loses its meaning.
@@ -56,6 +61,9 @@ class Readings:
         uncertainty: (B, C) its standard deviation, pixels.
         fused_radius, fused_uncertainty: (B, C) the same of J(t).
         fused_in_focus: (B, C) probability that J(t) is in focus; NaN where unknown.
+        fused_contrast: (B, C) contrast of J(t).
+        source: (B, C, P) lens positions of the frames that P points of each cell of J(t) come from,
+            metres.
         position: (B,) lens position of I(t), metres.
         seconds: (B,) time of its exposure.
     """
@@ -65,6 +73,8 @@ class Readings:
     fused_radius: Array
     fused_uncertainty: Array
     fused_in_focus: Array
+    fused_contrast: Array
+    source: Array
     position: Array
     seconds: Array
 
@@ -112,8 +122,8 @@ class FocusMemory:
         self._half_lost = 2 * self._gain * self.depth_of_field
         self._largest_blur = self._gain * (self.positions[-1] - self.positions[0])
         candidates = len(self.positions)
-        # [k, c]: error, where focus is at k, of a frame captured at c.
-        self._error_after = expected_error(
+        # [k, c]: what a frame captured at c loses of the detail in focus at k.
+        self._loss_after = blur_loss(
             self._gain * np.abs(self.positions[:, None] - self.positions)
         ).astype(np.float32)
         self._belief: Array = np.zeros((scenes, cells, candidates), np.float32)
@@ -121,7 +131,9 @@ class FocusMemory:
         self._nearest = np.zeros((scenes, candidates), np.float32)
         self._age = np.zeros((scenes, candidates), np.float32)
         self._captured = np.zeros((scenes, candidates), bool)
+        self._taken = np.zeros((scenes, candidates), bool)
         self._known = np.zeros((scenes, cells), bool)
+        self._detail = np.zeros((scenes, cells), np.float32)
         self._blur = np.zeros((scenes, cells), np.float32)
         self._unsharp = np.zeros((scenes, cells), np.float32)
         self._position = np.zeros(scenes, np.float32)
@@ -137,7 +149,9 @@ class FocusMemory:
         self._nearest[which] = np.inf
         self._age[which] = np.inf
         self._captured[which] = False
+        self._taken[which] = False
         self._known[which] = False
+        self._detail[which] = 0
         self._blur[which] = np.inf
         self._unsharp[which] = 1.0
         self._seconds[which] = 0
@@ -164,6 +178,7 @@ class FocusMemory:
             kept = np.exp(-_FORGETTING * elapsed).astype(np.float32)[:, None, None]
             belief = kept * belief + (1 - kept) / len(self.positions)
             self._age[scenes] += elapsed[:, None].astype(np.float32)
+            self._detail[scenes] *= kept[:, 0]
         position = np.asarray(seen.position, np.float32)
         away = np.abs(self.positions - position[:, None])
         belief *= self._likelihood(seen.radius, seen.uncertainty, self._gain * away)
@@ -173,6 +188,9 @@ class FocusMemory:
         # A cell of J that cannot be told is taken as it was.
         told = np.isfinite(seen.fused_radius) & np.isfinite(seen.fused_in_focus)
         self._blur[scenes] = np.where(told, seen.fused_radius, self._blur[scenes])
+        # The sharper J is, the more detail it shows.
+        found = detail(seen.fused_contrast, np.where(told, seen.fused_radius, 0))
+        self._detail[scenes] = np.maximum(self._detail[scenes], found)
         unsharp = np.where(told, 1 - seen.fused_in_focus, self._unsharp[scenes])
         self._unsharp[scenes] = unsharp
         self._age[scenes] = np.where(away <= self.depth_of_field, 0, self._age[scenes])
@@ -186,6 +204,8 @@ class FocusMemory:
                 seen.fused_radius, seen.fused_uncertainty, self._gain * nearest
             )
             belief /= belief.sum(axis=-1, keepdims=True)
+            self._taken[scenes, away.argmin(axis=1)] = True
+            belief = self._by_sources(belief, seen.source, self._taken[scenes])
         self.belief[scenes] = belief
         self._position[scenes] = position
         self._seconds[scenes] = seen.seconds
@@ -211,6 +231,38 @@ class FocusMemory:
         density += _OUTLIERS / self._largest_blur
         density **= _WORTH_OF_A_LOOK
         return np.where(known, density, 1).astype(np.float32)
+
+    def _by_sources(self, belief: Array, source: Array, taken: NDArray[np.bool_]) -> Array:
+        """Beliefs once it is known which capture each part of a cell is sharpest in.
+
+        Of each part that is the capture nearest to its focus. A cell that comes from two captures
+        holds two depths, of which the readings show one.
+
+        Args:
+            belief: (scenes, cells, candidates) by the readings.
+            source: (scenes, cells, points) lens positions, metres.
+            taken: (scenes, candidates) captures so far.
+        """
+        scenes, cells, candidates = belief.shape
+        away = np.abs(self.positions[:, None] - self.positions) / (_BORDER * self.depth_of_field)
+        away = np.where(taken[:, :, None], away, np.float32(np.inf))
+        # Those who tell the sources may know the lens a little differently: any is a capture.
+        step = self.positions[1] - self.positions[0]
+        index = np.rint((source - self.positions[0]) / step).astype(np.intp)
+        index = away.argmin(axis=1)[np.arange(scenes)[:, None, None], index.clip(0, candidates - 1)]
+        index += candidates * np.arange(scenes * cells).reshape(scenes, cells, 1)
+        count = np.bincount(index.ravel(), minlength=belief.size)
+        share = (count / source.shape[2]).astype(np.float32).reshape(belief.shape)
+        # [s, i, k]: probability that what is in focus at k is sharpest in the capture at i.
+        nearest = np.exp(away.min(axis=1, keepdims=True) - away)
+        nearest /= nearest.sum(axis=1, keepdims=True)
+        # One step of expectation maximisation for the mixture of depths in each cell.
+        prior = (1 - _LEAST_BELIEF) * belief + np.float32(_LEAST_BELIEF / candidates)
+        expected = np.matmul(prior, nearest.transpose(0, 2, 1))
+        ratio = np.divide(share, expected, out=np.zeros_like(share), where=expected > 1e-12)
+        told = prior * np.matmul(ratio, nearest)
+        told /= np.maximum(told.sum(axis=-1, keepdims=True), 1e-12)
+        return np.asarray(_SOURCE_ERRS * prior + (1 - _SOURCE_ERRS) * told)
 
     @property
     def barred(self) -> NDArray[np.bool_]:
@@ -239,41 +291,40 @@ class FocusMemory:
 
         Zero while nothing is known.
         """
-        known = self._known.astype(np.float32)
-        count = np.maximum(known.sum(axis=1), 1)[:, None]
-        now, less = self._fading_errors(known) if self.dynamic else self._lasting_errors(known)
-        now, less = now[:, None] / count, less / count
-        now = np.maximum(now, SMALLEST_ERROR)
-        gained = decibels(np.maximum(now - less, SMALLEST_ERROR / 2)) - decibels(now)
-        return np.asarray(np.where(self._known.any(axis=1, keepdims=True), gained, 0), np.float32)
+        weight = self._detail * self._known
+        lost, less = self._fading_losses(weight) if self.dynamic else self._lasting_losses(weight)
+        count = np.maximum(self._known.sum(axis=1), 1)
+        whole, lost, less = weight.sum(axis=1) / count, lost / count, less / count[:, None]
+        # Rounding must not leave less than nothing.
+        after = error(whole[:, None], np.maximum(lost[:, None] - less, 0))
+        return np.asarray(decibels(after) - decibels(error(whole, lost))[:, None], np.float32)
 
-    def _lasting_errors(self, known: Array) -> tuple[Array, Array]:
-        """Return J's error (scenes,), and what a frame would take of it (scenes, candidates).
+    def _lasting_losses(self, weight: Array) -> tuple[Array, Array]:
+        """Return J's loss (scenes,), and what a frame would take of it (scenes, candidates).
 
         Sums over the cells. In a still scene J is as sharp as the nearest capture makes it.
         """
-        profile = np.matmul(known[:, None, :], self.belief)[:, 0]
-        error = expected_error(self._gain * self._nearest).astype(np.float32)
-        less = np.maximum(error[:, :, None] - self._error_after, 0)
-        return (profile * error).sum(axis=1), np.matmul(profile[:, None, :], less)[:, 0]
+        profile = np.matmul(weight[:, None, :], self.belief)[:, 0]
+        loss = blur_loss(self._gain * self._nearest).astype(np.float32)
+        less = np.maximum(loss[:, :, None] - self._loss_after, 0)
+        return (profile * loss).sum(axis=1), np.matmul(profile[:, None, :], less)[:, 0]
 
-    def _fading_errors(self, known: Array) -> tuple[Array, Array]:
+    def _fading_losses(self, weight: Array) -> tuple[Array, Array]:
         """Return the same for a scene that moves: there J is as sharp as it looks.
 
         What was captured a moment ago is sharp in J, whatever is read of it.
         """
-        levels = expected_error(np.array(_BLUR_LEVELS)).astype(np.float32)
-        look = expected_error(self._blur)
-        error = self._unsharp * look + (1 - self._unsharp) * SMALLEST_ERROR
-        # Between which levels an error lies, and how near to each: so that one table serves all.
-        rank = np.interp(error, levels, np.arange(len(levels)))
+        levels = blur_loss(np.array(_BLUR_LEVELS)).astype(np.float32)
+        loss = self._unsharp * blur_loss(self._blur)
+        # Between which levels a loss lies, and how near to each: so that one table serves all.
+        rank = np.interp(loss, levels, np.arange(len(levels)))
         share = np.maximum(1 - np.abs(rank[:, None, :] - np.arange(len(levels))[:, None]), 0)
-        share = (share * known[:, None, :]).astype(np.float32)
+        share = (share * weight[:, None, :]).astype(np.float32)
         profile = np.matmul(share, self.belief)
         profile *= self._stale[:, None, :]
-        table = np.maximum(levels[:, None, None] - self._error_after, 0)
+        table = np.maximum(levels[:, None, None] - self._loss_after, 0)
         less = np.tensordot(profile, table, axes=((1, 2), (0, 1)))
-        return np.asarray((error * known).sum(axis=1)), np.asarray(less)
+        return np.asarray((loss * weight).sum(axis=1)), np.asarray(less)
 
     @property
     def _stale(self) -> Array:

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
@@ -14,6 +16,9 @@ from aif_ros.control.policy_network import PolicyNetwork, best_action
 from aif_ros.control.sweep import sweep_positions
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.resources import weights_directory
+
+# Points of J, along either side of a cell, whose sources are looked at.
+_POINTS = 6
 
 
 def load_policy(path: Path | None = None) -> PolicyNetwork:
@@ -102,6 +107,14 @@ class LearnedAgent:
         )
 
 
+def _points_of_cells(values: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """(H, W) -> (rows * columns, points) of each cell of a grid of that shape, evenly spread."""
+    rows, columns = (size * _POINTS for size in shape)
+    points = cv2.resize(values, (columns, rows), interpolation=cv2.INTER_NEAREST)
+    cells = points.reshape(shape[0], _POINTS, shape[1], _POINTS).swapaxes(1, 2)
+    return np.asarray(cells.reshape(shape[0] * shape[1], _POINTS**2))
+
+
 def _readings(look: Observation) -> Readings:
     """What one look tells, as a batch of one scene."""
     frame, fused = look.frame, look.fused
@@ -111,6 +124,8 @@ def _readings(look: Observation) -> Readings:
         fused.radius.reshape(1, -1),
         fused.uncertainty.reshape(1, -1),
         fused.in_focus.reshape(1, -1),
+        fused.contrast.reshape(1, -1),
+        _points_of_cells(look.source_position, fused.shape)[None],
         np.array([look.position]),
         np.array([look.stamp * 1e-9]),
     )

@@ -28,16 +28,12 @@ from aif_ros.nodes.parameters import CALIBRATION, EXPOSURE_TIME, MODE, Parameter
 from aif_ros.nodes.pipeline_node import Outlet, PipelineNode, run, system_time
 from aif_ros.nodes.topics import (
     AUTOFOCUS_BUSY,
+    BLUR_MAPS,
     CAMERA_IMAGE,
-    DISTANCE_MAP,
-    DISTANCE_UNCERTAINTY,
     FOCUS_CURVE,
     FOCUS_WINDOW,
-    FUSED_DISTANCE_MAP,
-    FUSED_DISTANCE_UNCERTAINTY,
+    FUSED_BLUR_MAPS,
     FUSED_IMAGE,
-    FUSED_IN_FOCUS,
-    IN_FOCUS,
     LENS_COMMANDS,
     LENS_STATE,
     StampedImage,
@@ -101,13 +97,8 @@ class AutofocusNode(PipelineNode):
 
     def open(self) -> None:
         """Load the estimator."""
-        self._maps = tuple(
-            self.outlet(topic) for topic in (DISTANCE_MAP, DISTANCE_UNCERTAINTY, IN_FOCUS)
-        )
-        self._fused_maps = tuple(
-            self.outlet(topic)
-            for topic in (FUSED_DISTANCE_MAP, FUSED_DISTANCE_UNCERTAINTY, FUSED_IN_FOCUS)
-        )
+        self._maps = tuple(self.outlet(topic) for topic in BLUR_MAPS)
+        self._fused_maps = tuple(self.outlet(topic) for topic in FUSED_BLUR_MAPS)
         self._commands = self.outlet(LENS_COMMANDS)
         self._busy = self.outlet(AUTOFOCUS_BUSY)
         self._curve = self.outlet(FOCUS_CURVE)
@@ -255,7 +246,7 @@ class AutofocusNode(PipelineNode):
         self, outlets: Sequence[Outlet[StampedImage]], blur: BlurMap, stamp: int, frame_id: str
     ) -> None:
         travel = 1.0 / self._model.blur_gain(blur.image_size[0])
-        maps = blur.radius * travel, blur.uncertainty * travel, blur.in_focus
+        maps = blur.radius * travel, blur.uncertainty * travel, blur.in_focus, blur.contrast
         for outlet, values in zip(outlets, maps, strict=True):
             outlet.publish(StampedImage(values.astype(np.float32), stamp, frame_id))
 

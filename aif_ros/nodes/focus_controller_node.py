@@ -4,13 +4,15 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import cv2
 import numpy as np
 from geometry_msgs.msg import Point32, PolygonStamped
+from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo
 from std_srvs.srv import Trigger
 
@@ -25,55 +27,66 @@ from aif_ros.nodes.parameters import CALIBRATION, MODE, Parameter
 from aif_ros.nodes.pipeline_node import PipelineNode, run, system_time
 from aif_ros.nodes.topics import (
     AUTOFOCUS_BUSY,
+    BLUR_MAPS,
     CAMERA_INFO,
     CONTROL_STATUS,
     CONTROL_WINDOW,
-    DISTANCE_MAP,
-    DISTANCE_UNCERTAINTY,
-    FUSED_DISTANCE_MAP,
-    FUSED_DISTANCE_UNCERTAINTY,
+    FUSED_BLUR_MAPS,
     FUSED_IMAGE,
-    FUSED_IN_FOCUS,
-    IN_FOCUS,
     LENS_COMMANDS,
     LENS_STATE,
     OVERLAY,
     REMAINING_DEFOCUS,
+    SOURCE_POSITION,
     StampedImage,
+    Topic,
 )
 
 RUNNING, WAITING, STOPPED, IDLE = "running", "waiting", "stopped", "idle"
 """States of the loop: at work; waiting for something that is late; ended by the agent; switched
 off by a user."""
 
+# What tells of J comes from the fusion and, later, from the autofocus: the one may be so many
+# frames ahead of the other.
+_MOST_AHEAD = 8
+
 # Frames on one way of the lens that are remembered at most.
 _MOST_PASSED = 30
 
-_FRAME_MAPS = (DISTANCE_MAP, DISTANCE_UNCERTAINTY, IN_FOCUS)
-_FUSED_MAPS = (FUSED_DISTANCE_MAP, FUSED_DISTANCE_UNCERTAINTY, FUSED_IN_FOCUS)
 
+class _Maps:
+    """Joins the maps of one kind that belong to the same frame."""
 
-class _MapTriple:
-    """Collects the three maps of one kind until they belong to the same frame."""
-
-    def __init__(self) -> None:
-        self._maps: list[StampedImage | None] = [None, None, None]
+    def __init__(self, topics: Sequence[Topic[Any]]) -> None:
+        self.topics = topics
+        self._newest: list[deque[StampedImage]] = [deque(maxlen=_MOST_AHEAD) for _ in topics]
 
     def add(self, index: int, picture: StampedImage) -> None:
-        self._maps[index] = picture
+        self._newest[index].append(picture)
 
     @property
     def stamp(self) -> int | None:
-        """Stamp that all three share; None while they do not."""
-        stamps = {None if picture is None else picture.stamp for picture in self._maps}
-        return stamps.pop() if len(stamps) == 1 else None
+        """Newest stamp that maps of all topics have; None: none such."""
+        stamps = [{picture.stamp for picture in pictures} for pictures in self._newest]
+        return max(set.intersection(*stamps), default=None)
 
-    def blur(self, travel_to_radius: float, image_size: tuple[int, int]) -> BlurMap:
-        distance, uncertainty, in_focus = (
-            picture.image for picture in self._maps if picture is not None
-        )
-        gain = np.float32(travel_to_radius)
-        return BlurMap(distance * gain, uncertainty * gain, in_focus, image_size)
+    @property
+    def images(self) -> list[NDArray[Any]]:
+        """The maps of that stamp, in the order of their topics; empty where there is none."""
+        stamp = self.stamp
+        return [
+            next(picture.image for picture in reversed(pictures) if picture.stamp == stamp)
+            for pictures in self._newest
+            if stamp is not None
+        ]
+
+
+def _blur(
+    maps: Sequence[NDArray[Any]], travel_to_radius: float, image_size: tuple[int, int]
+) -> BlurMap:
+    distance, uncertainty, in_focus, contrast = maps
+    gain = np.float32(travel_to_radius)
+    return BlurMap(distance * gain, uncertainty * gain, in_focus, contrast, image_size)
 
 
 @dataclass(frozen=True)
@@ -151,15 +164,16 @@ class FocusControllerNode(PipelineNode):
         """Begin to listen, and to act."""
         self._timeline = LensTimeline()
         self._watch = LensWatch(HALF_STEP * self._model.metres_per_step)
-        self._frame_maps, self._fused_maps = _MapTriple(), _MapTriple()
+        self._frame_maps = _Maps(BLUR_MAPS)
+        self._fused_maps = _Maps((*FUSED_BLUR_MAPS, SOURCE_POSITION))
         self._info: CameraInfo | None = None
         self._lens_busy = False
         self._state_came = self._progress = time.monotonic()
         self._leave_image: Callable[[], object] | None = None
         self._fused: StampedImage | None = None
         self._tell_status()
-        for topics, maps in ((_FRAME_MAPS, self._frame_maps), (_FUSED_MAPS, self._fused_maps)):
-            for index, topic in enumerate(topics):
+        for maps in (self._frame_maps, self._fused_maps):
+            for index, topic in enumerate(maps.topics):
                 self.inlet(topic, partial(self._take_map, maps, index))
         self.inlet(CAMERA_INFO, self._take_info, depth=1)
         self.inlet(LENS_STATE, self._take_state)
@@ -178,7 +192,7 @@ class FocusControllerNode(PipelineNode):
 
     # Callbacks.
 
-    def _take_map(self, maps: _MapTriple, index: int, picture: StampedImage) -> None:
+    def _take_map(self, maps: _Maps, index: int, picture: StampedImage) -> None:
         with self._lock:
             maps.add(index, picture)
             self._act()
@@ -277,9 +291,11 @@ class FocusControllerNode(PipelineNode):
         """What the newest maps, whose frame has that stamp, tell."""
         size = (info.width, info.height)
         gain = self._model.blur_gain(info.width)
+        *fused, source_position = self._fused_maps.images
         return Observation(
-            self._frame_maps.blur(gain, size),
-            self._fused_maps.blur(gain, size),
+            _blur(self._frame_maps.images, gain, size),
+            _blur(fused, gain, size),
+            source_position,
             self._timeline.position(stamp),
             stamp,
         )

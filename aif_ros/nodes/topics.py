@@ -183,7 +183,7 @@ SHARPNESS = _image_topic(
     "fusion/sharpness", "How sharp each pixel of J is, by the fusion method's own measure."
 )
 SOURCE_POSITION = _image_topic(
-    "fusion/source_position", "Lens position that each pixel of J comes from, metres."
+    "fusion/source_position", "Lens position that each pixel of J comes from, metres.", latched=True
 )
 DISTANCE_MAP = _image_topic(
     "autofocus/distance_map",
@@ -199,6 +199,11 @@ DISTANCE_UNCERTAINTY = _image_topic(
 IN_FOCUS = _image_topic(
     "autofocus/in_focus", "Probability that each cell is in focus, 0 to 1.", latched=True
 )
+CONTRAST = _image_topic(
+    "autofocus/contrast",
+    "Standard deviation of the grey levels about their mean nearby, of each cell, 0 to 0.5.",
+    latched=True,
+)
 FUSED_DISTANCE_MAP = _image_topic(
     "autofocus/fused_distance_map", "As distance_map, of the fused picture.", latched=True
 )
@@ -211,6 +216,9 @@ FUSED_IN_FOCUS = _image_topic(
     "autofocus/fused_in_focus",
     "Probability that each cell of the fused picture is in focus, 0 to 1.",
     latched=True,
+)
+FUSED_CONTRAST = _image_topic(
+    "autofocus/fused_contrast", "As contrast, of the fused picture.", latched=True
 )
 FOCUS_WINDOW: Topic[Window] = Topic(
     "autofocus/window",
@@ -263,6 +271,15 @@ CONTROL_STATUS: Topic[DiagnosticStatus] = Topic(
     _as_it_is,
     latched=True,
 )
+
+BLUR_MAPS = (DISTANCE_MAP, DISTANCE_UNCERTAINTY, IN_FOCUS, CONTRAST)
+FUSED_BLUR_MAPS = (
+    FUSED_DISTANCE_MAP,
+    FUSED_DISTANCE_UNCERTAINTY,
+    FUSED_IN_FOCUS,
+    FUSED_CONTRAST,
+)
+"""The fields of a `BlurMap` of I and of J in their order, as distances."""
 
 TOPICS: tuple[Topic[Any], ...] = tuple(
     value for value in dict(globals()).values() if isinstance(value, Topic)

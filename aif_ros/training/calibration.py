@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
-from aif_ros.autofocus.networks import BlurNetwork, pool_votes
+from aif_ros.autofocus.networks import CELL, BlurNetwork, pool_votes
 from aif_ros.training.augment import Camera
+from aif_ros.training.patches import CELL as LABELLED_CELL
 from aif_ros.training.patches import Patch, draw_planes, draw_radius
 
 _TEMPERATURES = np.geomspace(0.1, 10, 93)
@@ -60,9 +60,9 @@ def calibrate(
     luma = stack_luma(patches)
     with torch.inference_mode():
         votes = torch.cat([network(part.float() / 255) for part in luma.split(_BATCH)])
-    radius = torch.tensor(np.stack([patch.radius for patch in patches]))
-    trusted = torch.tensor(np.stack([patch.weight for patch in patches])) == 1
-    cells = 2 * functional.avg_pool2d(votes, 2).permute(0, 2, 3, 1)
+    radius = _per_vote(np.stack([patch.radius for patch in patches]))
+    trusted = _per_vote(np.stack([patch.weight for patch in patches])) == 1
+    cells = votes.permute(0, 2, 3, 1)
     return {
         "patch_temperature": fit_temperature(
             pool_votes(votes), lambda logits: cross_entropy(logits, radius[:, 0, 0])
@@ -71,3 +71,9 @@ def calibrate(
             cells[trusted], lambda logits: cross_entropy(logits, radius[trusted])
         ),
     }
+
+
+def _per_vote(values: NDArray[np.float32]) -> Tensor:
+    """(N, h, w) of labelled cells -> of the smaller cells that vote."""
+    side = LABELLED_CELL // CELL
+    return torch.tensor(values.repeat(side, axis=1).repeat(side, axis=2))

@@ -3,8 +3,9 @@
 `FocusSimulation` runs a batch of scenes at once and is what `train policy` uses.
 `FocusEnvironment` shows one of them through Gymnasium's interface, for any learner.
 
-A scene is a map of focus positions; a frame blurs each point by its distance to focus; J keeps
-for each point the sharpest frame since something else came to be seen there. In moving scenes
+A scene is a map of focus positions and of how much detail there is; a frame blurs each point by its
+distance to focus, which loses detail; J keeps for each point the sharpest frame since something
+else came to be seen there. In moving scenes
 fusion must tell the sharper of two that do not match exactly, and errs the more the more both are
 blurred. J follows what moves, also while the lens does, but loses some of it on the way, and what
 comes into view it can only show as blurred as the lens does just then. Frames taken on the way are
@@ -19,7 +20,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.control.expected_error import decibels, expected_error
+from aif_ros.control.expected_error import blur_loss, contrast_of, decibels, error
 from aif_ros.control.focus_memory import FRAME_COST, Readings, candidate_positions
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.training.blur_stand_in import BlurStandIn, assumed
@@ -42,16 +43,18 @@ class Task:
         exposure_time: seconds.
         lens_speed: metres of travel per second.
         settling_time: seconds after a move.
-        fair_psnr: PSNR of J in moving scenes that is worth nothing either way, dB; it keeps
-            returns small and changes no decision.
+        fair_loss: share of its detail by which J of a moving scene is worth nothing either way; it
+            keeps returns small and changes no decision.
         decision, decision_scale: how surely fusion takes the sharper of J and a new frame in moving
             scenes: log odds of `decision` times the difference of 1 - exp(-radius / scale).
             Fitted, as the next, to both fusion methods in four moving scenes.
+        still_decision: the same of what it tells of its sources in still scenes; where two frames
+            are alike blurred, it takes either.
         lost: share of what moves by a picture's width that J has lost of it then.
     """
 
     dynamic: bool = False
-    grid: tuple[int, int] = (8, 10)
+    grid: tuple[int, int] = (16, 20)
     frame_cost: float = FRAME_COST
     frame_limit: int = 40
     horizon: float = 3.0
@@ -59,9 +62,10 @@ class Task:
     exposure_time: float = 0.008
     lens_speed: float = 5e-3
     settling_time: float = 0.02
-    fair_psnr: float = 28.0
+    fair_loss: float = 0.1
     decision: float = 6.0
     decision_scale: float = 2.0
+    still_decision: float = 18.0
     lost: float = 6.0
 
 
@@ -109,6 +113,10 @@ class FocusSimulation:
         cells = rows * columns
         self._habit = np.zeros((scenes, cells), np.float32)
         self._blank = np.zeros((scenes, cells), bool)
+        # Per cell: the error of a picture that has lost all detail there, and the factor by which
+        # the contrast misleads of it.
+        self._detail = np.zeros((scenes, cells))
+        self._detail_told = np.ones((scenes, cells))
         # What fusion is mistaken in it stays mistaken in: it lies in what is seen there.
         self._doubt = np.zeros((scenes, cells, 4))
         # Per scene: factor of the readings, largest reading, largest blur that can be read.
@@ -122,6 +130,7 @@ class FocusSimulation:
         self._focus = np.zeros((scenes, cells, 4))
         self._content = np.full((scenes, cells, 4), -1)
         self._fused_blur = np.full((scenes, cells, 4), np.inf)
+        self._source = np.zeros((scenes, cells, 4))
         self.frames = np.zeros(scenes, np.int64)
         self.passed: list[tuple[Readings, NDArray[np.bool_]]] = []
         """What was seen on the way to where the lens now is, and in which of the scenes."""
@@ -148,9 +157,8 @@ class FocusSimulation:
 
     def _psnr(self, blur: Array) -> Array:
         """(B,) PSNR in dB of pictures with points of that blur (B, C, 4), pixels."""
-        weight = self.visible[..., None] + 1e-3
-        error = (expected_error(blur) * weight).sum(axis=(1, 2)) / (4 * weight.sum(axis=(1, 2)))
-        return decibels(error)
+        lost = (self._detail * blur_loss(blur).mean(axis=2)).mean(axis=1)
+        return decibels(error(self._detail.mean(axis=1), lost))
 
     def reset(self, which: NDArray[np.bool_]) -> Readings:
         """Begin new episodes where `which` (B,) says so: one frame from a random position."""
@@ -161,6 +169,10 @@ class FocusSimulation:
         # Scenes differ in how much of them is blank.
         share = self._stand_in.blank * self._random.gamma(1.0, 1.0, (number, 1))
         self._blank[which] = self._random.random((number, cells)) < share
+        self._detail[which] = self._draw_detail(number, cells) * np.where(
+            self._blank[which], 0.2, 1
+        )
+        self._detail_told[which] = np.exp(self._random.normal(0, 0.5, (number, cells)))
         self._doubt[which] = self._random.logistic(size=(number, cells, 4))
         self._odd[which] = self._draw_oddities(number)
         self._misread[which] = self._draw_misread(number, cells)
@@ -181,9 +193,9 @@ class FocusSimulation:
 
         Returns:
             What is seen then (what is seen on the way is in `passed`); the reward (B,): still
-            scenes, gain of J in dB less `frame_cost`; moving scenes, PSNR of J above `fair_psnr`,
-            in tens of dB, summed over the frame periods until then; and which episodes have ended
-            (B,) (call `reset` for them).
+            scenes, gain of J in dB less `frame_cost`; moving scenes, PSNR of J above that of
+            `fair_loss`, in tens of dB, summed over the frame periods until then; and which
+            episodes have ended (B,) (call `reset` for them).
         """
         task = self.task
         stop = action >= len(self.positions)
@@ -194,7 +206,9 @@ class FocusSimulation:
         self.passed = []
         if task.dynamic:
             self.shown = self._move(target)
-            reward = (self.shown - task.fair_psnr) / 10 * self.periods
+            whole = self._detail.mean(axis=1)
+            fair = decibels(error(whole, task.fair_loss * whole))
+            reward = (self.shown - fair) / 10 * self.periods
             done = self.seconds >= task.horizon
         else:
             before = self.quality()
@@ -278,21 +292,40 @@ class FocusSimulation:
         rows, columns = self.task.grid
         self._focus = np.interp(_cells(view.focus, rows, columns), (0, 1), self._limits)
         followed, blur, content = self._followed(view, self._position, elapsed)
-        sharper = self._sharper(blur, followed)
+        sharper, source = self._sharper(blur, followed)
+        chosen = which[:, None, None]
         if fused is not None:
             sharper &= fused[:, None, None]
-        chosen = which[:, None, None]
+            source &= fused[:, None, None]
+        source |= content != self._content
+        self._source = np.where(chosen & source, self._position[:, None, None], self._source)
         self._fused_blur = np.where(chosen, np.where(sharper, blur, followed), self._fused_blur)
         self._content = np.where(chosen, content, self._content)
         self.frames += which if fused is None else which & fused
 
-    def _sharper(self, blur: Array, fused: Array) -> NDArray[np.bool_]:
-        """Which points (B, C, 4) fusion takes from a frame; both are blur radii, pixels."""
+    def _sharper(self, blur: Array, fused: Array) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which points fusion takes from a frame, and which it tells to be from there.
+
+        Args:
+            blur: (B, C, 4) blur radius of the frame, pixels.
+            fused: the same of J.
+        """
         task = self.task
-        if not task.dynamic:
-            return np.asarray(blur < fused)
         lost, kept = (np.exp(-radius / task.decision_scale) for radius in (blur, fused))
-        return np.asarray(task.decision * (lost - kept) > self._doubt)
+        if task.dynamic:
+            taken = np.asarray(task.decision * (lost - kept) > self._doubt)
+            return taken, taken.copy()
+        # In a still scene it errs only where it makes no difference.
+        told = task.still_decision * (lost - kept) > self._doubt
+        return np.asarray(blur < fused), np.asarray(told)
+
+    def _draw_detail(self, number: int, cells: int) -> Array:
+        """(number, cells) detail, as unevenly spread as in photographs and rendered rooms."""
+        random = self._random
+        mean = 0.012 * np.exp(random.normal(0, 0.9, (number, 1)))
+        spread = random.uniform(0.5, 2.0, (number, 1))
+        detail = np.exp(spread * random.standard_normal((number, cells)))
+        return np.asarray(mean * detail / detail.mean(axis=1, keepdims=True))
 
     def _draw_oddities(self, number: int) -> Array:
         """(number, 3) how scenes and lenses unlike those measured distort the readings.
@@ -337,7 +370,16 @@ class FocusSimulation:
 
         radius, uncertainty, _ = maps(blur)
         fused = maps(self._fused_blur)
-        return Readings(radius, uncertainty, *fused, self._position.copy(), self.seconds.copy())
+        contrast = contrast_of(self._detail * self._detail_told, self.fused_radius)
+        return Readings(
+            radius,
+            uncertainty,
+            *fused,
+            contrast.astype(np.float32),
+            self._source.copy(),
+            self._position.copy(),
+            self.seconds.copy(),
+        )
 
 
 def _cells(fine: NDArray[Any], rows: int, columns: int) -> NDArray[Any]:
@@ -355,7 +397,8 @@ class FocusEnvironment(gymnasium.Env[Any, np.int64]):
     """One episode at a time, for learners that speak Gymnasium.
 
     Observation: the blur maps of I and J, (rows, columns) each, -1 where unknown (Gymnasium's
-    spaces hold no NaN), and the lens position. Action: index of the next lens position in
+    spaces hold no NaN), the lens positions that four points of each cell of J come from, (rows,
+    columns, 4), and the lens position. Action: index of the next lens position in
     `positions`, or one more to stop (in moving scenes: to stay). Reward as in
     `FocusSimulation.step`.
 
@@ -373,6 +416,7 @@ class FocusEnvironment(gymnasium.Env[Any, np.int64]):
         "fused_radius",
         "fused_uncertainty",
         "fused_in_focus",
+        "fused_contrast",
     )
 
     def __init__(
@@ -395,6 +439,7 @@ class FocusEnvironment(gymnasium.Env[Any, np.int64]):
             name: gymnasium.spaces.Box(-1, np.inf, grid, np.float32) for name in self._MAPS
         }
         low, high = lens_model.limits
+        spaces["source"] = gymnasium.spaces.Box(low, high, (*grid, 4), np.float64)
         spaces["position"] = gymnasium.spaces.Box(low, high, (1,), np.float64)
         self.observation_space = gymnasium.spaces.Dict(spaces)
         self.action_space = gymnasium.spaces.Discrete(len(self.positions) + 1)
@@ -428,7 +473,8 @@ class FocusEnvironment(gymnasium.Env[Any, np.int64]):
         observation = {
             name: np.nan_to_num(values, nan=-1).astype(np.float32) for name, values in maps.items()
         }
-        return observation | {"position": readings.position.copy()}
+        source = readings.source[0].reshape(*grid, 4)
+        return observation | {"source": source, "position": readings.position.copy()}
 
     def _info(self) -> dict[str, Any]:
         simulation = self._simulation

@@ -76,7 +76,7 @@ class PolicySettings:
     steps: int = 16
     paper_steps: int = 12
     widths: tuple[int, ...] = (480, 640, 752, 960)
-    grids: tuple[tuple[int, int], ...] = ((6, 8), (8, 10), (10, 14))
+    grids: tuple[tuple[int, int], ...] = ((8, 10), (12, 16), (16, 20))
     learning_rate: float = 3e-4
     paper_discount: float = 0.9
     discount: tuple[float, float] = (0.98, 0.96)

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 from world import LENS, PERIOD, REACH, World, planes, slope
 
-from aif_ros.control.expected_error import decibels, expected_error
+from aif_ros.control.expected_error import blur_loss, decibels, detail, error
 from aif_ros.control.focus_memory import (
     FEATURES,
     GAIN,
@@ -32,6 +32,8 @@ def readings(*looks):
         rows(look.fused.radius for look in looks),
         rows(look.fused.uncertainty for look in looks),
         rows(look.fused.in_focus for look in looks),
+        rows(look.fused.contrast for look in looks),
+        np.stack([look.source_position[16::32, 16::32].reshape(-1, 1) for look in looks]),
         np.array([look.position for look in looks]),
         np.array([look.stamp * 1e-9 for look in looks]),
     )
@@ -55,6 +57,8 @@ def uniform(cells, position, seconds, radius=1.0, fused=1.0):
         fused * values,
         values,
         values,
+        0.07 * values,
+        position * values[..., None],
         np.array([position]),
         np.array([seconds]),
     )
@@ -84,7 +88,8 @@ class TestFocusMemory:
         assert best == pytest.approx(0.9e-3, abs=REACH)
         # All that blur costs, less some doubt.
         blur = LENS.blur_gain(640) * 0.2e-3
-        cost = float(decibels(expected_error(0)) - decibels(expected_error(blur)))
+        whole = detail(0.07, 0.0)
+        cost = float(decibels(error(whole, 0)) - decibels(error(whole, whole * blur_loss(blur))))
         assert 0.2 * cost < memory.gain().max() < cost
 
     def test_where_j_is_blurred_focus_lies_elsewhere(self):
@@ -106,6 +111,40 @@ class TestFocusMemory:
 
     def test_in_a_moving_scene_one_may_look_again(self):
         assert not memory_of(planes(0.9e-3), [0.6e-3, 0.9e-3], dynamic=True).barred.any()
+
+    def test_most_is_gained_where_there_is_most_to_see(self):
+        contrast = np.full((15, 20), 0.02)
+        contrast[:, 10:] = 0.1
+        found = []
+        for seen in (contrast, contrast[:, ::-1]):
+            world = World(planes(0.2e-3, 1.2e-3), contrast=seen)
+            memory = FocusMemory(LENS, 640, 1, 300)
+            for position in (0.6e-3, 0.7e-3):
+                memory.update(readings(world.observe(position)))
+            found.append(memory.positions[memory.gain()[0].argmax()])
+        assert found == pytest.approx([1.2e-3, 0.2e-3], abs=REACH)
+
+    def test_what_comes_from_two_captures_holds_two_depths(self):
+        # Both looks show what is near 0.3 mm; half of the cell is sharper in the far one.
+        memory = FocusMemory(LENS, 640, 1, 4)
+        for position, sources in ((0.3e-3, [0.3e-3]), (1.0e-3, [0.3e-3, 1.0e-3])):
+            radius = LENS.blur_gain(640) * abs(position - 0.3e-3)
+            look = uniform(4, position, 0.0, radius=radius, fused=0.5)
+            memory.update(replace(look, source=np.tile(sources, (1, 4, 1))))
+        far = memory.belief[0, 0, memory.positions > 0.65e-3].sum()
+        assert far == pytest.approx(0.5, abs=0.1)
+
+    def test_sources_may_be_told_a_little_differently(self):
+        beliefs = []
+        for deviation in (0.0, 1e-6, -1e-6):
+            world, memory = World(planes(0.3e-3, 1.2e-3)), FocusMemory(LENS, 640, 1, 300)
+            for position in (0.21e-3, 0.98e-3):
+                look = readings(world.observe(position))
+                memory.update(replace(look, source=look.source + deviation))
+            beliefs.append(memory.belief)
+        np.testing.assert_allclose(beliefs[0].sum(axis=-1), 1, rtol=1e-5)
+        np.testing.assert_array_equal(beliefs[1], beliefs[0])
+        np.testing.assert_array_equal(beliefs[2], beliefs[0])
 
     def test_unknown_cells_teach_nothing(self):
         memory = memory_of(np.full((15, 20), np.nan), [0.6e-3])

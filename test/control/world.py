@@ -22,18 +22,23 @@ class World:
 
     focus: np.ndarray
     response: object = staticmethod(lambda radius: radius)
+    contrast: float | np.ndarray = 0.07
     captured: list[float] = field(default_factory=list)
 
     def observe(self, position: float) -> Observation:
         self.captured.append(position)
         distances = np.abs(np.asarray(self.captured)[:, None, None] - self.focus)
         maps = self.blur(distances[-1]), self.blur(distances.min(axis=0))
-        return Observation(*maps, position, PERIOD * len(self.captured))
+        nearest = np.asarray(self.captured)[distances.argmin(axis=0)]
+        source = nearest.repeat(SIZE[1] // len(nearest), axis=0).repeat(32, axis=1)
+        source = source.astype(np.float32)
+        return Observation(*maps, source, position, PERIOD * len(self.captured))
 
     def blur(self, distance) -> BlurMap:
         radius = self.response(distance * GAIN).astype(np.float32)
         in_focus = np.where(np.isfinite(radius), 0.5 - 0.5 * np.tanh(2 * (radius - 1.2)), np.nan)
-        return BlurMap(radius, 0.2 + 0.2 * radius, in_focus.astype(np.float32), SIZE)
+        contrast = np.broadcast_to(np.float32(self.contrast), radius.shape)
+        return BlurMap(radius, 0.2 + 0.2 * radius, in_focus.astype(np.float32), contrast, SIZE)
 
     def run(self, agent: Agent, start: float = 0.0, limit: int = 100) -> str:
         """Drive the agent until it stops; return its reason."""

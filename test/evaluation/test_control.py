@@ -78,7 +78,7 @@ class Contrast:
         cells = image.mean(axis=2).reshape(8, 8, COLUMNS, 8).std(axis=(1, 3))
         radius = np.clip(0.16 / np.maximum(cells, 0.01) - 0.5, 0, 20).astype(np.float32)
         in_focus = (radius < 1.3).astype(np.float32)
-        return BlurMap(radius, 0.3 + 0.3 * radius, in_focus, (WIDTH, HEIGHT))
+        return BlurMap(radius, 0.3 + 0.3 * radius, in_focus, 0 * radius + 0.07, (WIDTH, HEIGHT))
 
 
 def rig(scene):

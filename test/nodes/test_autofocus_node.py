@@ -43,7 +43,7 @@ class Estimator:
         radius = np.full((2, 3), 255.0 * image.mean(), np.float32)
         radius[0, 0] = np.nan
         in_focus = np.where(np.isnan(radius), np.nan, radius < 2.0).astype(np.float32)
-        return BlurMap(radius, radius / 10, in_focus, (image.shape[1], image.shape[0]))
+        return BlurMap(radius, radius / 10, in_focus, 0 * radius, (image.shape[1], image.shape[0]))
 
 
 class Search:

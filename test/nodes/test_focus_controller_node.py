@@ -11,23 +11,20 @@ from aif_ros.nodes.focus_controller_node import FocusControllerNode
 from aif_ros.nodes.fusion_node import FusionNode
 from aif_ros.nodes.topics import (
     AUTOFOCUS_BUSY,
+    BLUR_MAPS,
     CONTROL_STATUS,
     CONTROL_WINDOW,
-    DISTANCE_MAP,
-    DISTANCE_UNCERTAINTY,
-    FUSED_DISTANCE_MAP,
-    FUSED_DISTANCE_UNCERTAINTY,
+    FUSED_BLUR_MAPS,
     FUSED_IMAGE,
-    FUSED_IN_FOCUS,
-    IN_FOCUS,
     LENS_COMMANDS,
     OVERLAY,
     REMAINING_DEFOCUS,
+    SOURCE_POSITION,
     StampedImage,
 )
 
-FRAME_MAPS = (DISTANCE_MAP, DISTANCE_UNCERTAINTY, IN_FOCUS)
-FUSED_MAPS = (FUSED_DISTANCE_MAP, FUSED_DISTANCE_UNCERTAINTY, FUSED_IN_FOCUS)
+FRAME_MAPS = BLUR_MAPS
+FUSED_MAPS = (*FUSED_BLUR_MAPS, SOURCE_POSITION)
 ENDLESS = [Action(n * 1e-4, None, f"move {n}") for n in range(1, 12)]
 
 
@@ -56,7 +53,7 @@ class Loop(World):
         self.statuses = bench.listen(CONTROL_STATUS)
 
     def send_maps(self, topics, stamp, distance=1e-4):
-        for topic, value in zip(topics, (distance, 1e-5, 0.1), strict=True):
+        for topic, value in zip(topics, (distance, 1e-5, 0.1, 0.07, 2e-4), strict=False):
             values = np.full((3, 4), value, np.float32)
             self.maps[topic.name](StampedImage(values, stamp, "camera"))
 
@@ -106,6 +103,8 @@ def test_acts_on_the_maps_and_stops_when_the_agent_does(bench, act):
     assert seen.frame.image_size == (640, 480)
     # 90 px per millimetre at 3840 px, so 15 at 640.
     assert seen.frame.radius == pytest.approx(np.full((3, 4), 1.5))
+    assert seen.fused.contrast == pytest.approx(np.full((3, 4), 0.07))
+    assert seen.source_position == pytest.approx(np.full((3, 4), 2e-4))
     assert seen.fused.uncertainty == pytest.approx(np.full((3, 4), 0.15))
     bench.spin_until(lambda: shares == [1.0] and windows)
     points = [(point.x, point.y, point.z) for point in windows[-1].polygon.points]
@@ -161,11 +160,31 @@ def test_maps_of_different_frames_are_not_mixed(bench, act):
     loop.lens(0.0)
     loop.lens(0.0)
     loop.send_maps(FUSED_MAPS, loop.now)
-    for topic, offset in zip(FRAME_MAPS, (0, 1, 2), strict=True):
+    for topic, offset in zip(FRAME_MAPS, (0, 1, 2, 0), strict=True):
         values = np.ones((3, 4), np.float32)
         loop.maps[topic.name](StampedImage(values, loop.now + offset, "camera"))
     bench.spin_for(0.2)
     assert script.seen == []
+
+
+def test_sources_that_are_ahead_of_the_maps_are_kept(bench, act):
+    script = act(*ENDLESS)
+    bench.active(FocusControllerNode)
+    loop = Loop(bench)
+    loop.info()
+    loop.lens(0.0)
+    loop.now += 10_000_000
+    assessed = loop.now
+    loop.lens(0.0)
+    # The fusion is three frames on when the autofocus has assessed the first of them.
+    for ahead in range(4):
+        values = np.full((3, 4), ahead * 1e-4, np.float32)
+        loop.maps[SOURCE_POSITION.name](StampedImage(values, assessed + ahead, "camera"))
+        bench.spin_for(0.05)
+    loop.send_maps(FRAME_MAPS, assessed)
+    loop.send_maps(FUSED_BLUR_MAPS, assessed)
+    bench.spin_until(lambda: script.seen)
+    assert script.seen[0].source_position == pytest.approx(np.zeros((3, 4)))
 
 
 def test_asks_again_where_the_command_moves_nothing(bench, act):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
+from aif_ros.control.expected_error import detail
 from aif_ros.control.sweep import sweep_positions
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.training.focus_environment import FocusEnvironment, FocusSimulation, Task
@@ -52,6 +53,24 @@ class TestStillScenes:
         assert np.nanmedian(np.abs(error)) < 1.5
         assert np.isnan(scenes.readings.radius[~scenes.visible]).all()
 
+    def test_sources_tell_mostly_the_nearest_frame(self):
+        scenes = FocusSimulation(LENS, 640, 50, seed=4)
+        taken = [scenes.readings.position]
+        for index in (0, 14, 28, 42):
+            scenes.step(np.full(50, index))
+            taken.append(scenes.readings.position)
+        away = np.abs(scenes.focus_positions[None] - np.array(taken)[:, :, None, None])
+        excess = np.abs(scenes.focus_positions - scenes.readings.source) - away.min(axis=0)
+        assert (excess < 0.5 * scenes.depth_of_field).mean() > 0.85
+        assert (excess > scenes.depth_of_field).mean() > 0.005
+
+    def test_the_contrast_of_j_tells_its_detail(self):
+        scenes = FocusSimulation(LENS, 640, 50, seed=4)
+        told = detail(scenes.readings.fused_contrast, scenes.fused_radius)
+        right = np.log(told) - np.log(scenes._detail)
+        assert 0.3 < right.std() < 0.7
+        assert np.log(scenes._detail).std() > 1
+
     def test_some_cells_are_always_misread(self):
         scenes = FocusSimulation(LENS, 640, 200, seed=4)
         looks = []
@@ -85,11 +104,14 @@ class TestMovingScenes:
         scenes = simulation(dynamic=True, lens_speed=20e-3)
         _, reward, _ = scenes.step(np.full(12, len(scenes.positions)))
         assert (scenes.periods == 1).all()
-        np.testing.assert_allclose(scenes.task.fair_psnr + 10 * reward, scenes.quality())
+        fair = scenes.quality() - 10 * reward
+        # Differences of scenes, not of what is done.
+        _, reward, _ = scenes.step(np.full(12, len(scenes.positions)))
+        np.testing.assert_allclose(fair + 10 * reward, scenes.quality())
         there = np.abs(scenes.positions - scenes.readings.position[:, None]).argmax(axis=1)
         _, reward, _ = scenes.step(there)
         assert (scenes.periods > 1).all()
-        shown = scenes.task.fair_psnr + 10 * reward / scenes.periods
+        shown = fair + 10 * reward / scenes.periods
         np.testing.assert_allclose(shown, scenes.shown)
         # The new frame counts in the last of the periods alone.
         assert (np.abs(shown - scenes.quality()) > 0.1).mean() > 0.5
@@ -137,7 +159,7 @@ class TestMovingScenes:
             (blurred, sharp, 0.95, 1.0),
             (blurred, blurred + 5, 0.4, 0.6),
         ):
-            assert least <= scenes._sharper(new, held).mean() <= most
+            assert least <= scenes._sharper(new, held)[0].mean() <= most
 
     def test_what_moves_gets_blurred_again(self):
         scenes = FocusSimulation(LENS, 640, 64, Task(dynamic=True), seed=6)

@@ -37,7 +37,7 @@ Without any look it is 0.85; at 0.4 the radius is known to within a factor of ab
 """
 
 UNKNOWN_CELL_SPREAD = 0.25
-"""The same for a single cell, whose looks, much alike, often mislead all of them where not sure."""
+"""The same for a single cell: all looks at it err alike, so what is known less well misleads."""
 
 LEAST_CONTRAST = 2 / 255
 """Differences of brightness, between blocks of 8 px, below which there is nothing to see.

@@ -152,6 +152,13 @@ class TestFocusMemory:
         assert memory.known_share[0] == 0
         assert (memory.gain() == 0).all()
 
+    def test_a_contrast_that_is_not_told_spoils_nothing(self):
+        memory = memory_of(planes(0.9e-3), [0.6e-3])
+        world = World(planes(0.9e-3), contrast=np.nan)
+        memory.update(readings(world.observe(0.7e-3)))
+        assert np.isfinite(memory.features()).all()
+        assert memory.gain().max() > 0
+
     def test_features_are_finite_from_the_first_look_on(self):
         for focus in (slope(), np.full((15, 20), np.nan)):
             features = memory_of(focus, [0.0]).features()

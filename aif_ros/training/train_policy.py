@@ -502,7 +502,8 @@ def write_model_card(
         f"""# Policy of the learned focus-control agent
 
 **What it does.** Rates the next lens position, and stopping, from what the distance maps of I(t)
-and J(t) have told so far (`aif_ros/control/focus_memory.py`). It sees no picture.
+and J(t), the contrast of J's cells and the lens positions that J's pixels come from have told so
+far (`aif_ros/control/focus_memory.py`). It sees no picture.
 
 **Network.** One-dimensional convolutions along the lens's travel, in units of the depth of field
 (`aif_ros/control/policy_network.py`): the same weights for any lens, image size and grid of cells.
@@ -513,7 +514,7 @@ moving scenes (reward 1 where the chosen window was still out of focus), then PP
 in dB less the cost of a frame, in still and in moving scenes: the paper's reward is blind to what
 a frame costs, and to stopping.
 
-**Limits.** What the distance maps do not show it cannot know: textureless parts count as focused.
+**Limits.** What the maps do not show it cannot know: textureless parts count as focused.
 In moving scenes it knows no velocities; it forgets by and by and looks again.
 
 | measured in the simulation, on scenes not trained on | |

@@ -17,7 +17,8 @@ class Observation:
     Attributes:
         frame: blur over I(t).
         fused: blur over J(t).
-        source_position: (H, W) float32, lens position that each pixel of J(t) comes from, metres.
+        source_position: (h, w) float32, lens positions that points of J(t) come from, metres: every
+            pixel, or as many as are evenly spread over it.
         position: lens position of I(t), metres.
         stamp: time of I(t), nanoseconds.
         passed: what was seen since the last decision, while the lens was on its way.

@@ -108,7 +108,7 @@ class LearnedAgent:
 
 
 def _points_of_cells(values: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """(H, W) -> (rows * columns, points) of each cell of a grid of that shape, evenly spread."""
+    """(h, w) -> (rows * columns, points) of each cell of a grid of that shape, evenly spread."""
     rows, columns = (size * _POINTS for size in shape)
     points = cv2.resize(values, (columns, rows), interpolation=cv2.INTER_NEAREST)
     cells = points.reshape(shape[0], _POINTS, shape[1], _POINTS).swapaxes(1, 2)

@@ -37,7 +37,7 @@ from aif_ros.nodes.topics import (
     LENS_STATE,
     OVERLAY,
     REMAINING_DEFOCUS,
-    SOURCE_POSITION,
+    SOURCE_SAMPLES,
     StampedImage,
     Topic,
 )
@@ -165,7 +165,7 @@ class FocusControllerNode(PipelineNode):
         self._timeline = LensTimeline()
         self._watch = LensWatch(HALF_STEP * self._model.metres_per_step)
         self._frame_maps = _Maps(BLUR_MAPS)
-        self._fused_maps = _Maps((*FUSED_BLUR_MAPS, SOURCE_POSITION))
+        self._fused_maps = _Maps((*FUSED_BLUR_MAPS, SOURCE_SAMPLES))
         self._info: CameraInfo | None = None
         self._lens_busy = False
         self._state_came = self._progress = time.monotonic()

@@ -4,6 +4,7 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 from std_srvs.srv import Trigger
 
 from aif_ros.devices.device import DeviceError
@@ -23,9 +24,12 @@ from aif_ros.nodes.topics import (
     LENS_STATE,
     SHARPNESS,
     SOURCE_POSITION,
+    SOURCE_SAMPLES,
     StampedImage,
 )
 from aif_ros.pipeline import usable_on_the_way
+
+_SAMPLES = slice(2, None, 5)
 
 
 class FusionNode(PipelineNode):
@@ -61,6 +65,7 @@ class FusionNode(PipelineNode):
         self._images = self.outlet(FUSED_IMAGE)
         self._sharpness = self.outlet(SHARPNESS)
         self._sources = self.outlet(SOURCE_POSITION)
+        self._samples = self.outlet(SOURCE_SAMPLES)
         self._model = self.lens_model()
         self._fusing = threading.Lock()
         self._fuser = make_fuser(
@@ -122,6 +127,7 @@ class FusionNode(PipelineNode):
         frame_id = self._frames.frame_id
         self._images.publish(StampedImage(to_uint8(fused.image), frame.stamp, frame_id))
         for outlet, array in (
+            (self._samples, np.ascontiguousarray(fused.source_position[_SAMPLES, _SAMPLES])),
             (self._sharpness, fused.sharpness),
             (self._sources, fused.source_position),
         ):

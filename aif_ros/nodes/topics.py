@@ -183,7 +183,12 @@ SHARPNESS = _image_topic(
     "fusion/sharpness", "How sharp each pixel of J is, by the fusion method's own measure."
 )
 SOURCE_POSITION = _image_topic(
-    "fusion/source_position", "Lens position that each pixel of J comes from, metres.", latched=True
+    "fusion/source_position", "Lens position that each pixel of J comes from, metres."
+)
+SOURCE_SAMPLES = _image_topic(
+    "fusion/source_samples",
+    "Every fifth pixel of source_position, along rows and columns: what focus control needs of it.",
+    latched=True,
 )
 DISTANCE_MAP = _image_topic(
     "autofocus/distance_map",

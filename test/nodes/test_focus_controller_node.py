@@ -19,12 +19,12 @@ from aif_ros.nodes.topics import (
     LENS_COMMANDS,
     OVERLAY,
     REMAINING_DEFOCUS,
-    SOURCE_POSITION,
+    SOURCE_SAMPLES,
     StampedImage,
 )
 
 FRAME_MAPS = BLUR_MAPS
-FUSED_MAPS = (*FUSED_BLUR_MAPS, SOURCE_POSITION)
+FUSED_MAPS = (*FUSED_BLUR_MAPS, SOURCE_SAMPLES)
 ENDLESS = [Action(n * 1e-4, None, f"move {n}") for n in range(1, 12)]
 
 
@@ -179,7 +179,7 @@ def test_sources_that_are_ahead_of_the_maps_are_kept(bench, act):
     # The fusion is three frames on when the autofocus has assessed the first of them.
     for ahead in range(4):
         values = np.full((3, 4), ahead * 1e-4, np.float32)
-        loop.maps[SOURCE_POSITION.name](StampedImage(values, assessed + ahead, "camera"))
+        loop.maps[SOURCE_SAMPLES.name](StampedImage(values, assessed + ahead, "camera"))
         bench.spin_for(0.05)
     loop.send_maps(FRAME_MAPS, assessed)
     loop.send_maps(FUSED_BLUR_MAPS, assessed)

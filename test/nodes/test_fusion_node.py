@@ -7,7 +7,13 @@ from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
 from aif_ros.nodes.fusion_node import FusionNode
-from aif_ros.nodes.topics import CAMERA_IMAGE, FUSED_IMAGE, SHARPNESS, SOURCE_POSITION
+from aif_ros.nodes.topics import (
+    CAMERA_IMAGE,
+    FUSED_IMAGE,
+    SHARPNESS,
+    SOURCE_POSITION,
+    SOURCE_SAMPLES,
+)
 
 SIZE = (64, 48)
 HERE, THERE = 0.0, 1.5e-3
@@ -37,6 +43,7 @@ def test_fuses_the_sharp_halves(bench, flat_lens):
     bench.active(FusionNode, **flat_lens)
     fused = bench.listen(FUSED_IMAGE)
     sharpness, sources = bench.listen(SHARPNESS), bench.listen(SOURCE_POSITION)
+    samples = bench.listen(SOURCE_SAMPLES)
     world = World(bench)
     sharp, left, right = halves()
     world.frame(left, HERE)
@@ -50,6 +57,8 @@ def test_fuses_the_sharp_halves(bench, flat_lens):
         assert difference.mean() < 3
     assert (sources[-1].image[:, 8:24] == HERE).all()
     assert sources[-1].image[:, 40:56] == pytest.approx(THERE)
+    bench.spin_until(lambda: samples and samples[-1].stamp == stamp)
+    assert (samples[-1].image == sources[-1].image[2::5, 2::5]).all()
     assert sharpness[-1].image.shape == SIZE[::-1]
     assert sources[-1].stamp == sharpness[-1].stamp == stamp
 

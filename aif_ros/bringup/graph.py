@@ -3,8 +3,10 @@
 The launch file, the many-process runner and the one-process runner all read it from here.
 """
 
+import atexit
 import importlib
 import json
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -151,6 +153,9 @@ def _existing(path: str, what: str) -> Path:
 def _stack_calibration(folder: str, calibration: str) -> Path:
     """Write down, for all nodes, the lens model that fits the replay of a stack."""
     calibrated = LensModel.load(_existing(calibration, "calibration")) if calibration else None
-    path = Path(tempfile.mkdtemp(prefix="aif_ros_")) / "stack_lens.yaml"
+    folder_of_file = tempfile.mkdtemp(prefix="aif_ros_")
+    # Whoever starts the nodes outlives them; a node that is started again reads it again.
+    atexit.register(shutil.rmtree, folder_of_file, ignore_errors=True)
+    path = Path(folder_of_file) / "stack_lens.yaml"
     FocalStack(folder).lens_model(calibrated).save(path)
     return path

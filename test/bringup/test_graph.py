@@ -1,5 +1,7 @@
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -61,6 +63,20 @@ def test_a_focal_stack_replaces_camera_and_lens(stack):
     }
     (file,) = files
     assert LensModel.load(file).name == f"focal stack {stack.name}"
+
+
+def test_what_is_made_for_a_stack_is_gone_afterwards(stack):
+    code = """
+import sys
+from aif_ros.bringup.graph import pipeline_graph
+
+graph = pipeline_graph({"scene": sys.argv[1]})
+print(dict(graph.nodes[-1].parameters)["calibration"])
+"""
+    command = [sys.executable, "-c", code, str(stack)]
+    file = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    assert file.endswith("stack_lens.yaml")
+    assert not Path(file).parent.exists()
 
 
 def test_a_calibration_that_is_given_is_used_for_a_stack_too(stack, tmp_path):

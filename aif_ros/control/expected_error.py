@@ -26,14 +26,13 @@ def detail(contrast: ArrayLike, blur_radius: ArrayLike) -> NDArray[np.floating]:
     Returns:
         Mean squared error of grey levels from 0 to 1.
     """
-    shown = 1 + np.square(np.asarray(blur_radius) / _CONTRAST_HALVED_PX)
-    return np.asarray(_DETAIL * np.power(contrast, _STEEPNESS) * shown)
+    return np.asarray(_DETAIL * np.power(contrast, _STEEPNESS) * _hidden(blur_radius))
 
 
 def contrast_of(detail: ArrayLike, blur_radius: ArrayLike) -> NDArray[np.floating]:
     """Return the contrast that so much detail is seen with: the inverse of `detail`."""
-    shown = 1 + np.square(np.asarray(blur_radius) / _CONTRAST_HALVED_PX)
-    return np.asarray(np.power(np.asarray(detail) / shown / _DETAIL, 1 / _STEEPNESS))
+    share = np.asarray(detail) / (_DETAIL * _hidden(blur_radius))
+    return np.asarray(np.power(share, 1 / _STEEPNESS))
 
 
 def blur_loss(blur_radius: ArrayLike) -> NDArray[np.floating]:
@@ -42,7 +41,7 @@ def blur_loss(blur_radius: ArrayLike) -> NDArray[np.floating]:
     return np.asarray(square / (square + _HALF_LOST_PX**2))
 
 
-def error(detail: ArrayLike, lost: ArrayLike) -> NDArray[np.floating]:
+def fused_error(detail: ArrayLike, lost: ArrayLike) -> NDArray[np.floating]:
     """Return the mean squared error of a fused picture of which that much detail is lost.
 
     Args:
@@ -55,3 +54,8 @@ def error(detail: ArrayLike, lost: ArrayLike) -> NDArray[np.floating]:
 def decibels(error: ArrayLike) -> NDArray[np.floating]:
     """Return the PSNR, dB, of pictures of that mean squared error."""
     return np.asarray(-10 * np.log10(error))
+
+
+def _hidden(blur_radius: ArrayLike) -> NDArray[np.floating]:
+    """How many times as much detail there is as what blur of that radius, pixels, lets one see."""
+    return np.asarray(1 + np.square(np.asarray(blur_radius) / _CONTRAST_HALVED_PX))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.control.expected_error import blur_loss, decibels, detail, error
+from aif_ros.control.expected_error import blur_loss, decibels, detail, fused_error
 from aif_ros.optics.lens_model import LensModel
 
 Array = NDArray[np.floating]
@@ -298,8 +298,8 @@ class FocusMemory:
         count = np.maximum(self._known.sum(axis=1), 1)
         whole, lost, less = weight.sum(axis=1) / count, lost / count, less / count[:, None]
         # Rounding must not leave less than nothing.
-        after = error(whole[:, None], np.maximum(lost[:, None] - less, 0))
-        return np.asarray(decibels(after) - decibels(error(whole, lost))[:, None], np.float32)
+        after = fused_error(whole[:, None], np.maximum(lost[:, None] - less, 0))
+        return np.asarray(decibels(after) - decibels(fused_error(whole, lost))[:, None], np.float32)
 
     def _lasting_losses(self, weight: Array) -> tuple[Array, Array]:
         """Return J's loss (scenes,), and what a frame would take of it (scenes, candidates).

@@ -20,7 +20,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.control.expected_error import blur_loss, contrast_of, decibels, error
+from aif_ros.control.expected_error import blur_loss, contrast_of, decibels, fused_error
 from aif_ros.control.focus_memory import FRAME_COST, Readings, candidate_positions
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.training.blur_stand_in import BlurStandIn, assumed
@@ -158,7 +158,7 @@ class FocusSimulation:
     def _psnr(self, blur: Array) -> Array:
         """(B,) PSNR in dB of pictures with points of that blur (B, C, 4), pixels."""
         lost = (self._detail * blur_loss(blur).mean(axis=2)).mean(axis=1)
-        return decibels(error(self._detail.mean(axis=1), lost))
+        return decibels(fused_error(self._detail.mean(axis=1), lost))
 
     def reset(self, which: NDArray[np.bool_]) -> Readings:
         """Begin new episodes where `which` (B,) says so: one frame from a random position."""
@@ -207,7 +207,7 @@ class FocusSimulation:
         if task.dynamic:
             self.shown = self._move(target)
             whole = self._detail.mean(axis=1)
-            fair = decibels(error(whole, task.fair_loss * whole))
+            fair = decibels(fused_error(whole, task.fair_loss * whole))
             reward = (self.shown - fair) / 10 * self.periods
             done = self.seconds >= task.horizon
         else:
@@ -309,6 +309,9 @@ class FocusSimulation:
         Args:
             blur: (B, C, 4) blur radius of the frame, pixels.
             fused: the same of J.
+
+        Returns:
+            (B, C, 4) bool each.
         """
         task = self.task
         lost, kept = (np.exp(-radius / task.decision_scale) for radius in (blur, fused))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from aif_ros.control.expected_error import blur_loss, contrast_of, decibels, detail, error
+from aif_ros.control.expected_error import blur_loss, contrast_of, decibels, detail, fused_error
 
 
 def test_blur_costs_more_and_more_until_all_detail_is_lost():
@@ -28,7 +28,7 @@ def test_blur_hides_some_of_the_contrast():
 
 def test_where_there_is_nothing_to_see_nothing_is_lost():
     assert detail(0.0, 3.0) == 0
-    assert error(0.0, 0.0) > 0
+    assert fused_error(0.0, 0.0) > 0
 
 
 def test_decibels_are_those_of_a_signal_from_0_to_1():

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 from world import LENS, PERIOD, REACH, World, planes, slope
 
-from aif_ros.control.expected_error import blur_loss, decibels, detail, error
+from aif_ros.control.expected_error import blur_loss, decibels, detail, fused_error
 from aif_ros.control.focus_memory import (
     FEATURES,
     GAIN,
@@ -89,7 +89,9 @@ class TestFocusMemory:
         # All that blur costs, less some doubt.
         blur = LENS.blur_gain(640) * 0.2e-3
         whole = detail(0.07, 0.0)
-        cost = float(decibels(error(whole, 0)) - decibels(error(whole, whole * blur_loss(blur))))
+        cost = float(
+            decibels(fused_error(whole, 0)) - decibels(fused_error(whole, whole * blur_loss(blur)))
+        )
         assert 0.2 * cost < memory.gain().max() < cost
 
     def test_where_j_is_blurred_focus_lies_elsewhere(self):

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from aif_ros import __version__
 
-_COMMANDS = "aif_ros.commands"
+_COMMANDS = "aif_ros.cli"
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):

@@ -28,7 +28,7 @@ from lifecycle_msgs.msg import Transition
 from aif_ros.bringup.arguments import ARGUMENTS, Argument
 from aif_ros.bringup.graph import BringupError, Graph, NodeSpec, pipeline_graph
 from aif_ros.bringup.runner import listening
-from aif_ros.resources import share_directory
+from aif_ros.bringup.share import share_directory
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 
 SWITCHES = (

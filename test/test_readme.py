@@ -16,7 +16,7 @@ def test_table_agrees_with_the_code(name):
     match = readme_tables.section(name).search(README)
     assert match, f"the README has no table '{name}'"
     assert match[2] == readme_tables.TABLES[name](), (
-        "run: PYTHONPATH=. python test/readme_tables.py"
+        "run: PYTHONPATH=. python test/helpers/readme_tables.py"
     )
 
 

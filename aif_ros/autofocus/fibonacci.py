@@ -1,6 +1,6 @@
 """Autofocus by Fibonacci search: the fewest looks that narrow down a single peak."""
 
-from aif_ros.autofocus.contrast import ContrastSearch
+from aif_ros.autofocus.contrast_search import ContrastSearch
 
 _GOLDEN = 0.381966
 

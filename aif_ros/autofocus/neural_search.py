@@ -5,12 +5,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.autofocus.neural import FocusDiscriminator, NeuralBlurEstimator, PatchBlur
 from aif_ros.autofocus.search import Decision, Look
-from aif_ros.autofocus.sharpness import tenengrad
 from aif_ros.autofocus.window_posterior import WindowPosterior
-from aif_ros.images import Image
+from aif_ros.defocus.neural import FocusDiscriminator, NeuralBlurEstimator, PatchBlur
+from aif_ros.defocus.sharpness import tenengrad
 from aif_ros.optics.lens_model import LensModel
+from aif_ros.types.image import Image
 
 # Probability within the depth of field from which on the search is sure of it, ...
 _SURE = 0.94
@@ -87,7 +87,10 @@ class NeuralSearch:
         self._contrasts: list[float] = []
         self._in_focus: list[float] = []
         self._start = position
-        step, reach = self._lens_model.metres_per_step, self._lens_model.depth_of_field(image_width)
+        step, reach = (
+            self._lens_model.metres_per_step,
+            self._lens_model.half_depth_of_focus(image_width),
+        )
         # A lens of few resting places gets no nearer to focus than half the way between two.
         self._depth_of_field = max(reach, 0.6 * step)
         self._few_places = reach < step and high - low <= _FEW_PLACES * step

@@ -31,7 +31,7 @@ class FocusPosterior:
 
     def __init__(self, lens_model: LensModel, shape: tuple[int, ...], image_width: int) -> None:
         low, high = lens_model.limits
-        pitch = _RESOLUTION * lens_model.depth_of_field(image_width)
+        pitch = _RESOLUTION * lens_model.half_depth_of_focus(image_width)
         count = int(np.ceil((high - low) / pitch)) + 1
         self.positions: NDArray[np.float64] = np.linspace(low, high, count)
         self._gain = lens_model.blur_gain(image_width)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from aif_ros.autofocus.contrast import ContrastSearch
+from aif_ros.autofocus.contrast_search import ContrastSearch
 from aif_ros.optics.lens_model import LensModel
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from aif_ros.images import Image
+from aif_ros.types.image import Image
 
 
 @dataclass(frozen=True)

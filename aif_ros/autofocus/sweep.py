@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from aif_ros.autofocus.contrast import ContrastSearch
+from aif_ros.autofocus.contrast_search import ContrastSearch
 
 
 class SweepSearch(ContrastSearch):

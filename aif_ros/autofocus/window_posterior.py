@@ -11,7 +11,7 @@ and tells on which side of their middle focus lies.
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.autofocus.neural import PatchBlur
+from aif_ros.defocus.neural import PatchBlur
 
 _RESOLUTION = 0.25
 """Spacing of the positions, in half depths of field."""

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from aif_ros.bringup.arguments import ARGUMENTS
+from aif_ros.bringup.share import share_directory
 from aif_ros.devices.focal_stack import FocalStack, is_focal_stack
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.resources import share_directory
 
 
 class BringupError(RuntimeError):

@@ -17,8 +17,6 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from aif_ros.bringup.graph import BringupError
-from aif_ros.devices.timeline import LensTimeline
-from aif_ros.frame import LensState, Window
 from aif_ros.nodes.topics import (
     CAMERA_IMAGE,
     CONTROL_STATUS,
@@ -32,7 +30,9 @@ from aif_ros.nodes.topics import (
     Topic,
 )
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.recording import Recording, Shot
+from aif_ros.pipeline.lens_state_buffer import LensStateBuffer
+from aif_ros.pipeline.recording import LoopRecording, RecordedFrame
+from aif_ros.types.frame import LensState, Window
 
 T = TypeVar("T")
 
@@ -111,7 +111,7 @@ class Recorder:
         if values["state"] == "stopped":
             self.stopped.set()
 
-    def recording(self, scene: str, lens_model: LensModel) -> Recording:
+    def recording(self, scene: str, lens_model: LensModel) -> LoopRecording:
         """Put together what was seen.
 
         Args:
@@ -124,7 +124,7 @@ class Recorder:
         if not self.anything:
             raise BringupError(f"no frame has been fused: {self._reason}")
         stamps = sorted(self._fused.keys() & self._frames.keys())
-        timeline = LensTimeline(capacity=len(self._states))
+        timeline = LensStateBuffer(capacity=len(self._states))
         for state in self._states:
             timeline.add(state)
         shots = []
@@ -133,7 +133,7 @@ class Recorder:
             maps = {name: _first(seen, stamp, end) for name, seen in self._maps.items()}
             decisions = [self.decisions[s] for s in sorted(self.decisions) if stamp <= s < end]
             shots.append(
-                Shot(
+                RecordedFrame(
                     stamp=stamp,
                     position=timeline.position(stamp),
                     image=self._frames[stamp].image,
@@ -146,7 +146,7 @@ class Recorder:
                     reason=decisions[-1]["reason"] if decisions else "",
                 )
             )
-        return Recording(scene, self._agent, lens_model, shots, self._states, self._reason)
+        return LoopRecording(scene, self._agent, lens_model, shots, self._states, self._reason)
 
 
 def _first(seen: dict[int, StampedImage], begin: int, end: float) -> NDArray[np.float32]:

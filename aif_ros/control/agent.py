@@ -6,8 +6,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.autofocus.blur import BlurMap
-from aif_ros.frame import Window
+from aif_ros.defocus.defocus_map import DefocusMap
+from aif_ros.types.frame import Window
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Observation:
         passed: what was seen since the last decision, while the lens was on its way.
     """
 
-    frame: BlurMap
-    fused: BlurMap
+    frame: DefocusMap
+    fused: DefocusMap
     source_position: NDArray[np.float32]
     position: float
     stamp: int = 0

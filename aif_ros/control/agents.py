@@ -5,9 +5,9 @@ from functools import partial
 
 from aif_ros.control.agent import Agent
 from aif_ros.control.continuous import ContinuousAgent
-from aif_ros.control.guard import GuardedAgent
 from aif_ros.control.planner import PlannerAgent
 from aif_ros.control.rule_based import RuleBasedAgent
+from aif_ros.control.safety_limits import SafetyLimitedAgent
 from aif_ros.control.sweep import SweepAgent
 from aif_ros.optics.lens_model import LensModel
 
@@ -54,6 +54,6 @@ def make_agent(
     if name not in AGENTS:
         raise ValueError(f"there is no agent '{name}': choose from {', '.join(AGENTS)}")
     if not dynamic:
-        return GuardedAgent(AGENTS[name](lens_model), lens_model, max_captures=max_captures)
+        return SafetyLimitedAgent(AGENTS[name](lens_model), lens_model, max_captures=max_captures)
     agent = _MOVING.get(name, AGENTS[name])(lens_model)
-    return ContinuousAgent(GuardedAgent(agent, lens_model, max_captures=None))
+    return ContinuousAgent(SafetyLimitedAgent(agent, lens_model, max_captures=None))

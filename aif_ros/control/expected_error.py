@@ -20,7 +20,7 @@ def detail(contrast: ArrayLike, blur_radius: ArrayLike) -> NDArray[np.floating]:
     """Return how wrong parts of a picture were, if blurred beyond all detail.
 
     Args:
-        contrast: as `BlurMap` tells it.
+        contrast: as `DefocusMap` tells it.
         blur_radius: with which that contrast is seen, pixels.
 
     Returns:

@@ -11,11 +11,11 @@ from safetensors.torch import load_file
 
 from aif_ros.control.agent import Action, Observation
 from aif_ros.control.coverage import Coverage
-from aif_ros.control.focus_memory import FRAME_COST, FocusMemory, Readings
+from aif_ros.control.focus_belief import FRAME_COST, FocusBelief, Readings
 from aif_ros.control.policy_network import PolicyNetwork, best_action
 from aif_ros.control.sweep import sweep_positions
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.resources import weights_directory
+from aif_ros.weights import WEIGHTS
 
 # Points of J, along either side of a cell, whose sources are looked at.
 _POINTS = 6
@@ -28,7 +28,7 @@ def load_policy(path: Path | None = None) -> PolicyNetwork:
         OSError: the file cannot be read.
         ValueError: it holds something else.
     """
-    path = weights_directory() / "policy.safetensors" if path is None else path
+    path = WEIGHTS / "policy.safetensors" if path is None else path
     network = PolicyNetwork()
     try:
         network.load_state_dict(load_file(path))
@@ -66,14 +66,14 @@ class LearnedAgent:
 
     def reset(self) -> None:
         """Forget all looks."""
-        self._memory: FocusMemory | None = None
+        self._memory: FocusBelief | None = None
         self._coverage = Coverage()
 
     def act(self, observation: Observation) -> Action:
         """Choose what the network rates highest."""
         frame = observation.frame
         if self._memory is None:
-            self._memory = FocusMemory(
+            self._memory = FocusBelief(
                 self._lens_model,
                 frame.image_size[0],
                 1,

@@ -53,7 +53,7 @@ class PlannerAgent:
             elsewhere = self._coverage.farthest(self._lens_model.limits)
             return Action(elsewhere, None, "nothing to see yet, looking elsewhere")
         positions = self._posterior.positions
-        reach = self._lens_model.depth_of_field(frame.image_size[0])
+        reach = self._lens_model.half_depth_of_focus(frame.image_size[0])
         # Each position stands for all as near to it as to its neighbours.
         share = np.linspace(-0.4, 0.4, 5)[:, None, None]
         represented = positions + share * (positions[1] - positions[0])

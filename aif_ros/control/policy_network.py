@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from aif_ros.control.focus_memory import DYNAMIC, FEATURES, GAIN, WORTH
+from aif_ros.control.focus_belief import DYNAMIC, FEATURES, GAIN, WORTH
 
 
 class PolicyNetwork(nn.Module):
@@ -34,7 +34,7 @@ class PolicyNetwork(nn.Module):
         """Rate the actions.
 
         Args:
-            features: (B, FEATURES, K) from `FocusMemory.features`.
+            features: (B, FEATURES, K) from `FocusBelief.features`.
 
         Returns:
             Logits (B, K + 1) of the K candidate positions and, last, of stopping; and the

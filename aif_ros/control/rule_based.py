@@ -43,7 +43,7 @@ class RuleBasedAgent:
         if not known.any():
             position = self._coverage.farthest(self._lens_model.limits)
             return Action(position, None, "nothing to see yet, looking elsewhere")
-        reach = self._lens_model.depth_of_field(observation.frame.image_size[0])
+        reach = self._lens_model.half_depth_of_focus(observation.frame.image_size[0])
         focus = self._focus_positions(observation.frame.image_size[0])
         gainful = (
             (observation.fused.in_focus < 0.5)
@@ -78,7 +78,7 @@ class RuleBasedAgent:
         """Most likely focus position of each cell (rows, columns), metres; NaN where unknown."""
         gain = self._lens_model.blur_gain(image_width)
         low, high = self._lens_model.limits
-        reach = self._lens_model.depth_of_field(image_width)
+        reach = self._lens_model.half_depth_of_focus(image_width)
         radii = np.stack(self._radii).astype(np.float64)
         positions = np.asarray(self._coverage.positions)[:, None, None]
         # Each cell starts from the look with its smallest blur: that one tells the focus best.

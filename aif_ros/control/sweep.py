@@ -30,7 +30,7 @@ class SweepAgent:
         """Go on to the next position; stop after the last."""
         if self._ahead is None:
             width = observation.frame.image_size[0]
-            captured = 0.25 * self._lens_model.depth_of_field(width)
+            captured = 0.25 * self._lens_model.half_depth_of_focus(width)
             self._ahead = [
                 position
                 for position in sweep_positions(self._lens_model, width)
@@ -50,6 +50,6 @@ def sweep_positions(lens_model: LensModel, image_width: int) -> list[float]:
     """Return the fewest equally spaced positions that cover the travel, ascending, metres."""
     low, high = lens_model.limits
     # A little less than the whole: rounding must not add a position.
-    intervals = (high - low) / (2 * lens_model.depth_of_field(image_width)) - 1e-6
+    intervals = (high - low) / (2 * lens_model.half_depth_of_focus(image_width)) - 1e-6
     edges = np.linspace(low, high, max(1, math.ceil(intervals)) + 1)
     return [float(position) for position in (edges[:-1] + edges[1:]) / 2]

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.autofocus.blur import BlurMap
-from aif_ros.frame import Window
+from aif_ros.defocus.defocus_map import DefocusMap
+from aif_ros.types.frame import Window
 
 Block = tuple[slice, slice]
 """Rows and columns of a grid of cells."""
@@ -22,7 +22,7 @@ def heaviest_block(weight: NDArray[np.floating], share: float) -> Block:
     return slice(int(row), int(row) + height), slice(int(column), int(column) + width)
 
 
-def pixels(blur: BlurMap, block: Block) -> Window:
+def pixels(blur: DefocusMap, block: Block) -> Window:
     """Return the pixels under a block of cells."""
     first = blur.window(block[0].start, block[1].start)
     last = blur.window(block[0].stop - 1, block[1].stop - 1)

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from aif_ros.frame import LensState
+from aif_ros.types.frame import LensState
 
 
 class DeviceError(RuntimeError):

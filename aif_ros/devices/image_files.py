@@ -15,7 +15,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from aif_ros.devices.device import DeviceError
-from aif_ros.images import Image
+from aif_ros.types.image import Image
 
 SUFFIXES = frozenset(
     (".png", ".jpg", ".jpeg", ".jp2", ".tif", ".tiff", ".bmp", ".webp", ".ppm", ".pgm", ".pnm")

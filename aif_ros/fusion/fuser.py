@@ -3,15 +3,15 @@
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from aif_ros.fusion.canvas import Canvas, begin, merged, view
-from aif_ros.fusion.carrying import FollowOnly
 from aif_ros.fusion.fusion import Fused, FusionMethod
 from aif_ros.fusion.laplacian import LaplacianFusion
-from aif_ros.fusion.motion import Motion, expected_blur, find_motion
+from aif_ros.fusion.motion.camera_motion import Motion, expected_blur, find_motion
+from aif_ros.fusion.motion.mosaic import Mosaic, begin, merged, view
+from aif_ros.fusion.motion.tracking import frame_flow, frame_shift
+from aif_ros.fusion.motion.warping import FollowOnly
 from aif_ros.fusion.pyramid import PyramidFusion
-from aif_ros.fusion.tracking import frame_flow, frame_shift
-from aif_ros.images import Image, ImageError
 from aif_ros.optics.lens_model import LensModel
+from aif_ros.types.image import Image, ImageError
 
 
 def _neural() -> FusionMethod:
@@ -44,7 +44,7 @@ class Fuser:
         self._method = method
         self._lens_model = lens_model
         self._fused: Fused | None = None
-        self._canvas: Canvas | None = None
+        self._canvas: Mosaic | None = None
         self._last: tuple[Image, float] | None = None
 
     @property

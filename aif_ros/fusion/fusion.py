@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.images import Image
+from aif_ros.types.image import Image
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.fusion.carrying import without_mismatches
 from aif_ros.fusion.fusion import Fused, blend
+from aif_ros.fusion.motion.warping import without_mismatches
 from aif_ros.fusion.tiles import Merge
-from aif_ros.images import Image, to_gray
+from aif_ros.types.image import Image, to_gray
 
 # Far below what any sensor's noise has.
 _LEAST_ENERGY = np.float32(1e-12)

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from aif_ros.autofocus.networks import WeightsError
+from aif_ros.defocus.networks import WeightsError
 
 STRIDE = 16
 """Height and width of the network's inputs must be multiples of this."""

@@ -22,8 +22,8 @@ from aif_ros.fusion.network import (
     load_network,
 )
 from aif_ros.fusion.tiles import Merge, merge_tiles
-from aif_ros.images import Image, to_gray
-from aif_ros.resources import weights_directory
+from aif_ros.types.image import Image, to_gray
+from aif_ros.weights import WEIGHTS
 
 ENERGY_SIGMA = 2.0
 """Standard deviation, pixels, of the window that energies are averaged over."""
@@ -57,7 +57,7 @@ class NeuralFusion:
     """
 
     def __init__(self, path: str | Path | None = None) -> None:
-        self._network = load_network(path or weights_directory() / "fusion.safetensors")
+        self._network = load_network(path or WEIGHTS / "fusion.safetensors")
 
     def merge(self, image: Image, position: float, fused: Fused | None) -> Fused:
         """Return J(t); see `FusionMethod`."""

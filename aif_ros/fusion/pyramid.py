@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.fusion.carrying import without_mismatches
 from aif_ros.fusion.fusion import Fused, blend
-from aif_ros.images import Image, to_gray
+from aif_ros.fusion.motion.warping import without_mismatches
+from aif_ros.types.image import Image, to_gray
 
 # Standard deviation, pixels of each band, of the window that energies are averaged over.
 _SIGMA = 1.5

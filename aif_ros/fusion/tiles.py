@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from aif_ros.fusion.fusion import Fused, FusionMethod
-from aif_ros.images import Image
+from aif_ros.types.image import Image
 
 Place = tuple[slice, slice]
 """Rows and columns of a picture."""

@@ -12,24 +12,18 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.task import Future
 from std_srvs.srv import SetBool, Trigger
 
-from aif_ros.autofocus.blur import BlurMap
-from aif_ros.autofocus.estimators import ESTIMATORS, make_estimator
 from aif_ros.autofocus.search import Decision, FocusSearch
 from aif_ros.autofocus.searches import SEARCHES, make_search
+from aif_ros.defocus.defocus_map import DefocusMap
+from aif_ros.defocus.estimators import ESTIMATORS, make_estimator
 from aif_ros.devices.device import DeviceError
-from aif_ros.devices.timeline import LensTimeline
-from aif_ros.focusing import check_arrival
-from aif_ros.frame import Frame, LensState, Window
-from aif_ros.fusion.alignment import remove_breathing
-from aif_ros.images import Image, to_float
 from aif_ros.nodes.frame_source import FrameSource
-from aif_ros.nodes.lens_watch import HALF_STEP, LensWatch
 from aif_ros.nodes.parameters import CALIBRATION, EXPOSURE_TIME, MODE, Parameter
 from aif_ros.nodes.pipeline_node import Outlet, PipelineNode, run, system_time
 from aif_ros.nodes.topics import (
     AUTOFOCUS_BUSY,
-    BLUR_MAPS,
     CAMERA_IMAGE,
+    DEFOCUS_MAPS,
     FOCUS_CURVE,
     FOCUS_WINDOW,
     FUSED_BLUR_MAPS,
@@ -38,7 +32,13 @@ from aif_ros.nodes.topics import (
     LENS_STATE,
     StampedImage,
 )
-from aif_ros.pipeline import usable_on_the_way
+from aif_ros.optics.breathing import remove_breathing
+from aif_ros.pipeline.focus_step import check_arrival
+from aif_ros.pipeline.lens_state_buffer import LensStateBuffer
+from aif_ros.pipeline.loop import usable_on_the_way
+from aif_ros.pipeline.settling import HALF_STEP, SettleDetector
+from aif_ros.types.frame import Frame, LensState, Window
+from aif_ros.types.image import Image, to_float
 
 # A still picture at rest is looked at again this often, for those who have missed the last map.
 _REPEAT = 0.5
@@ -97,7 +97,7 @@ class AutofocusNode(PipelineNode):
 
     def open(self) -> None:
         """Load the estimator."""
-        self._maps = tuple(self.outlet(topic) for topic in BLUR_MAPS)
+        self._maps = tuple(self.outlet(topic) for topic in DEFOCUS_MAPS)
         self._fused_maps = tuple(self.outlet(topic) for topic in FUSED_BLUR_MAPS)
         self._commands = self.outlet(LENS_COMMANDS)
         self._busy = self.outlet(AUTOFOCUS_BUSY)
@@ -127,13 +127,13 @@ class AutofocusNode(PipelineNode):
     def start(self) -> None:
         """Begin to look."""
         self._frames = FrameSource(
-            LensTimeline(self.value("exposure_time"), HALF_STEP * self._model.metres_per_step),
+            LensStateBuffer(self.value("exposure_time"), HALF_STEP * self._model.metres_per_step),
             capacity=4,
             newest_first=True,
         )
         self._fused: StampedImage | None = None
         self._fused_came = threading.Event()
-        self._watch = LensWatch(HALF_STEP * self._model.metres_per_step)
+        self._watch = SettleDetector(HALF_STEP * self._model.metres_per_step)
         self._last_map: tuple[float, float] | None = None
         self._blurred_looks = 0
         self._pause = _PAUSES[0]
@@ -235,7 +235,7 @@ class AutofocusNode(PipelineNode):
         if self._last_map is None or self.value("mode") == "dynamic":
             return False
         position, seen = self._last_map
-        jitter = 0.25 * self._model.depth_of_field(frame.size[0])
+        jitter = 0.25 * self._model.half_depth_of_focus(frame.size[0])
         return abs(frame.position - position) <= jitter and now - seen < _REPEAT
 
     def _reference(self, frame: Frame) -> Image:
@@ -243,7 +243,7 @@ class AutofocusNode(PipelineNode):
         return remove_breathing(to_float(frame.image), scale)
 
     def _publish(
-        self, outlets: Sequence[Outlet[StampedImage]], blur: BlurMap, stamp: int, frame_id: str
+        self, outlets: Sequence[Outlet[StampedImage]], blur: DefocusMap, stamp: int, frame_id: str
     ) -> None:
         travel = 1.0 / self._model.blur_gain(blur.image_size[0])
         maps = blur.radius * travel, blur.uncertainty * travel, blur.in_focus, blur.contrast
@@ -313,7 +313,7 @@ class AutofocusNode(PipelineNode):
         if self.executor is not None:
             self.executor.create_task(lambda: None)
 
-    def _watch_focus(self, blur: BlurMap, now: float) -> None:
+    def _watch_focus(self, blur: DefocusMap, now: float) -> None:
         window = self._window
         if window.width == 0 or window.height == 0:
             window = Window.centred(blur.image_size, self.value("window_size"))

@@ -6,10 +6,10 @@ from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import Camera
 from aif_ros.devices.focal_stack import FocalStack
 from aif_ros.devices.opencv_camera import open_camera
-from aif_ros.devices.simulated_camera import SimulatedCamera
 from aif_ros.nodes.capturing_node import CAMERA_PARAMETERS, LENS_TIMEOUT, CapturingNode
 from aif_ros.nodes.parameters import EXPOSURE_TIME, FRAME_RATE, Parameter
 from aif_ros.nodes.pipeline_node import run
+from aif_ros.simulation.simulated_camera import SimulatedCamera
 
 
 class CameraNode(CapturingNode):

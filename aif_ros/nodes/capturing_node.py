@@ -7,11 +7,11 @@ from std_msgs.msg import Header
 
 from aif_ros.devices.clock import Clock, SystemClock
 from aif_ros.devices.device import Camera, EndOfRecording
-from aif_ros.devices.simulated_camera import SimulatedCamera
 from aif_ros.nodes.image_messages import to_time
 from aif_ros.nodes.parameters import Parameter
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.topics import CAMERA_IMAGE, CAMERA_INFO, LENS_STATE, StampedImage
+from aif_ros.simulation.simulated_camera import SimulatedCamera
 
 LENS_TIMEOUT = 1.0
 """Seconds that a simulated camera waits for the lens; as long may its deactivation take."""

@@ -16,21 +16,18 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo
 from std_srvs.srv import Trigger
 
-from aif_ros.autofocus.blur import BlurMap
 from aif_ros.control.agent import Action, Observation
 from aif_ros.control.agents import AGENTS, make_agent
-from aif_ros.devices.timeline import LensTimeline
-from aif_ros.frame import LensState, Window
+from aif_ros.defocus.defocus_map import DefocusMap
 from aif_ros.nodes.diagnostics import OK, WARN, make_status
-from aif_ros.nodes.lens_watch import HALF_STEP, LensWatch
 from aif_ros.nodes.parameters import CALIBRATION, MODE, Parameter
 from aif_ros.nodes.pipeline_node import PipelineNode, run, system_time
 from aif_ros.nodes.topics import (
     AUTOFOCUS_BUSY,
-    BLUR_MAPS,
     CAMERA_INFO,
     CONTROL_STATUS,
     CONTROL_WINDOW,
+    DEFOCUS_MAPS,
     FUSED_BLUR_MAPS,
     FUSED_IMAGE,
     LENS_COMMANDS,
@@ -41,6 +38,9 @@ from aif_ros.nodes.topics import (
     StampedImage,
     Topic,
 )
+from aif_ros.pipeline.lens_state_buffer import LensStateBuffer
+from aif_ros.pipeline.settling import HALF_STEP, SettleDetector
+from aif_ros.types.frame import LensState, Window
 
 RUNNING, WAITING, STOPPED, IDLE = "running", "waiting", "stopped", "idle"
 """States of the loop: at work; waiting for something that is late; ended by the agent; switched
@@ -83,10 +83,10 @@ class _Maps:
 
 def _blur(
     maps: Sequence[NDArray[Any]], travel_to_radius: float, image_size: tuple[int, int]
-) -> BlurMap:
+) -> DefocusMap:
     distance, uncertainty, in_focus, contrast = maps
     gain = np.float32(travel_to_radius)
-    return BlurMap(distance * gain, uncertainty * gain, in_focus, contrast, image_size)
+    return DefocusMap(distance * gain, uncertainty * gain, in_focus, contrast, image_size)
 
 
 @dataclass(frozen=True)
@@ -162,9 +162,9 @@ class FocusControllerNode(PipelineNode):
 
     def start(self) -> None:
         """Begin to listen, and to act."""
-        self._timeline = LensTimeline()
-        self._watch = LensWatch(HALF_STEP * self._model.metres_per_step)
-        self._frame_maps = _Maps(BLUR_MAPS)
+        self._timeline = LensStateBuffer()
+        self._watch = SettleDetector(HALF_STEP * self._model.metres_per_step)
+        self._frame_maps = _Maps(DEFOCUS_MAPS)
         self._fused_maps = _Maps((*FUSED_BLUR_MAPS, SOURCE_SAMPLES))
         self._info: CameraInfo | None = None
         self._lens_busy = False
@@ -324,7 +324,7 @@ class FocusControllerNode(PipelineNode):
         if self._seen is None or self._watch.state is None:
             return False
         observation = self._seen.observation
-        jitter = 0.25 * self._model.depth_of_field(observation.frame.image_size[0])
+        jitter = 0.25 * self._model.half_depth_of_focus(observation.frame.image_size[0])
         return abs(self._watch.state.position - observation.position) <= jitter
 
     def _show(self, observation: Observation, action: Action) -> None:

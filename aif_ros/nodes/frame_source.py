@@ -4,9 +4,9 @@ import threading
 from collections import deque
 
 from aif_ros.devices.device import Capture
-from aif_ros.devices.timeline import LensTimeline
-from aif_ros.frame import Frame, LensState
 from aif_ros.nodes.topics import StampedImage
+from aif_ros.pipeline.lens_state_buffer import LensStateBuffer
+from aif_ros.types.frame import Frame, LensState
 
 
 class FrameSource:
@@ -19,7 +19,7 @@ class FrameSource:
             with the lens at rest is not skipped for one with the lens on its way.
     """
 
-    def __init__(self, timeline: LensTimeline, *, capacity: int, newest_first: bool) -> None:
+    def __init__(self, timeline: LensStateBuffer, *, capacity: int, newest_first: bool) -> None:
         self._timeline = timeline
         self._waiting: deque[StampedImage] = deque()
         self._capacity = capacity

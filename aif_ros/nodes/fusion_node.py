@@ -9,13 +9,8 @@ from std_srvs.srv import Trigger
 
 from aif_ros.devices.device import DeviceError
 from aif_ros.devices.image_files import write_image
-from aif_ros.devices.timeline import LensTimeline
-from aif_ros.frame import Frame
-from aif_ros.fusion.alignment import remove_breathing
 from aif_ros.fusion.fuser import FUSION_METHODS, make_fuser
-from aif_ros.images import to_float, to_uint8
 from aif_ros.nodes.frame_source import FrameSource
-from aif_ros.nodes.lens_watch import HALF_STEP
 from aif_ros.nodes.parameters import CALIBRATION, EXPOSURE_TIME, MODE, Parameter
 from aif_ros.nodes.pipeline_node import PipelineNode, run, system_time
 from aif_ros.nodes.topics import (
@@ -27,7 +22,12 @@ from aif_ros.nodes.topics import (
     SOURCE_SAMPLES,
     StampedImage,
 )
-from aif_ros.pipeline import usable_on_the_way
+from aif_ros.optics.breathing import remove_breathing
+from aif_ros.pipeline.lens_state_buffer import LensStateBuffer
+from aif_ros.pipeline.loop import usable_on_the_way
+from aif_ros.pipeline.settling import HALF_STEP
+from aif_ros.types.frame import Frame
+from aif_ros.types.image import to_float, to_uint8
 
 _SAMPLES = slice(2, None, 5)
 
@@ -77,7 +77,7 @@ class FusionNode(PipelineNode):
     def start(self) -> None:
         """Begin to fuse."""
         self._frames = FrameSource(
-            LensTimeline(self.value("exposure_time"), HALF_STEP * self._model.metres_per_step),
+            LensStateBuffer(self.value("exposure_time"), HALF_STEP * self._model.metres_per_step),
             capacity=self.value("queue_size"),
             newest_first=self.value("mode") == "dynamic",
         )
@@ -139,7 +139,7 @@ class FusionNode(PipelineNode):
         if frame.stamp <= self._last.stamp:
             return True
         # As close together as this, two pictures show the same (see AllInFocusPipeline).
-        jitter = 0.25 * self._model.depth_of_field(frame.size[0])
+        jitter = 0.25 * self._model.half_depth_of_focus(frame.size[0])
         still = self.value("mode") == "static"
         return still and abs(frame.position - self._last.position) <= jitter
 

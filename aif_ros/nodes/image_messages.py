@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from aif_ros.images import ImageError
+from aif_ros.types.image import ImageError
 
 _SECOND = 1_000_000_000
 

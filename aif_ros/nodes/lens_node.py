@@ -13,11 +13,11 @@ from std_srvs.srv import SetBool
 from aif_ros.devices.clock import SystemClock
 from aif_ros.devices.device import DeviceError, FocusLens
 from aif_ros.devices.focal_stack import FocalStack
-from aif_ros.devices.simulated_lens import SimulatedLens
-from aif_ros.frame import LensState
 from aif_ros.nodes.parameters import CALIBRATION, Parameter
 from aif_ros.nodes.pipeline_node import PipelineNode, run, system_time
 from aif_ros.nodes.topics import LENS_COMMANDS, LENS_STATE
+from aif_ros.simulation.simulated_lens import SimulatedLens
+from aif_ros.types.frame import LensState
 
 
 class LensNode(PipelineNode):

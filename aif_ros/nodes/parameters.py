@@ -83,7 +83,7 @@ def declare_parameters(node: Node, table: Sequence[Parameter]) -> None:
 CALIBRATION = Parameter(
     "calibration",
     "",
-    "Path of the lens calibration (YAML, see config/lenses/). Empty: the default lens.",
+    "Path of the lens calibration (YAML, see aif_ros/optics/lenses/). Empty: the default lens.",
 )
 EXPOSURE_TIME = Parameter(
     "exposure_time",

@@ -21,8 +21,7 @@ from aif_ros.nodes.diagnostics import Diagnostics
 from aif_ros.nodes.exchange import Exchange
 from aif_ros.nodes.parameters import CALIBRATION, Parameter, declare_parameters
 from aif_ros.nodes.topics import Topic
-from aif_ros.optics.lens_model import LensModel
-from aif_ros.resources import default_lens_calibration
+from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
 
 T = TypeVar("T")
 
@@ -136,7 +135,7 @@ class PipelineNode(LifecycleNode):
 
     def lens_model(self) -> LensModel:
         """Read the lens calibration that the parameter names."""
-        return LensModel.load(self.value(CALIBRATION.name) or default_lens_calibration())
+        return LensModel.load(self.value(CALIBRATION.name) or DEFAULT_CALIBRATION)
 
     def outlet(self, topic: Topic[T]) -> Outlet[T]:
         """Make a publisher; to be called in `open`."""

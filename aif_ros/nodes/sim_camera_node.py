@@ -4,12 +4,12 @@ import sys
 
 from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import Camera
-from aif_ros.devices.rendered_scene import RenderedScene
-from aif_ros.devices.simulated_camera import SimulatedCamera
 from aif_ros.nodes.capturing_node import CAMERA_PARAMETERS, LENS_TIMEOUT, CapturingNode
 from aif_ros.nodes.parameters import CALIBRATION, EXPOSURE_TIME, FRAME_RATE, Parameter
 from aif_ros.nodes.pipeline_node import run
-from aif_ros.scenes.open_scene import SCENES, open_scene
+from aif_ros.simulation.rendered_scene import RenderedScene
+from aif_ros.simulation.scenes.open_scene import SCENES, open_scene
+from aif_ros.simulation.simulated_camera import SimulatedCamera
 
 
 class SimCameraNode(CapturingNode):

@@ -17,8 +17,8 @@ from sensor_msgs.msg import CameraInfo, Image, JointState, RegionOfInterest
 from std_msgs.msg import Bool, Float32, Float64MultiArray, Header, MultiArrayDimension
 
 from aif_ros.autofocus.search import Look
-from aif_ros.frame import LensState, Window
 from aif_ros.nodes.image_messages import to_array, to_message, to_stamp, to_time
+from aif_ros.types.frame import LensState, Window
 
 T = TypeVar("T")
 
@@ -277,14 +277,14 @@ CONTROL_STATUS: Topic[DiagnosticStatus] = Topic(
     latched=True,
 )
 
-BLUR_MAPS = (DISTANCE_MAP, DISTANCE_UNCERTAINTY, IN_FOCUS, CONTRAST)
+DEFOCUS_MAPS = (DISTANCE_MAP, DISTANCE_UNCERTAINTY, IN_FOCUS, CONTRAST)
 FUSED_BLUR_MAPS = (
     FUSED_DISTANCE_MAP,
     FUSED_DISTANCE_UNCERTAINTY,
     FUSED_IN_FOCUS,
     FUSED_CONTRAST,
 )
-"""The fields of a `BlurMap` of I and of J in their order, as distances."""
+"""The fields of a `DefocusMap` of I and of J in their order, as distances."""
 
 TOPICS: tuple[Topic[Any], ...] = tuple(
     value for value in dict(globals()).values() if isinstance(value, Topic)

@@ -15,6 +15,9 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+DEFAULT_CALIBRATION = Path(__file__).resolve().parent / "lenses" / "default.yaml"
+"""Lens calibration that is used where none is named."""
+
 
 class CalibrationError(ValueError):
     """A lens calibration that cannot be used; the message names the file and the key."""
@@ -67,7 +70,7 @@ class LensModel:
 
     @classmethod
     def load(cls, path: str | Path) -> "LensModel":
-        """Read a YAML calibration file (see `config/lenses/` for the documented default).
+        """Read a YAML calibration file (see `aif_ros/optics/lenses/` for the documented default).
 
         Raises:
             CalibrationError: the file is missing, is no YAML mapping, or a key is missing,
@@ -148,7 +151,7 @@ class LensModel:
         """Lens travel, metres, that brings an object blurred by `radius` pixels into focus."""
         return radius / self.blur_gain(image_width)
 
-    def depth_of_field(self, image_width: int) -> float:
+    def half_depth_of_focus(self, image_width: int) -> float:
         """Half the depth of field in metres of travel: this far either way still is in focus."""
         return self.travel(self.depth_of_field_px, image_width)
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from aif_ros.autofocus.blur import BlurMap
+from aif_ros.defocus.defocus_map import DefocusMap
 
 Array = NDArray[np.floating]
 
@@ -32,7 +32,7 @@ class Sample:
         scene: which scene was looked at; readings of one cell of one scene share errors.
     """
 
-    blur: BlurMap
+    blur: DefocusMap
     true_radius: Array
     scene: int
 

@@ -23,9 +23,9 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from aif_ros.autofocus.networks import Architecture, BlurNetwork
-from aif_ros.training.patches import training_patches
-from aif_ros.training.photos import read_photo
+from aif_ros.defocus.networks import Architecture, BlurNetwork
+from aif_ros.simulation.patches import training_patches
+from aif_ros.simulation.photos import read_photo
 
 _LOGGER = logging.getLogger(__name__)
 

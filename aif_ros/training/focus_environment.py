@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aif_ros.control.expected_error import blur_loss, contrast_of, decibels, fused_error
-from aif_ros.control.focus_memory import FRAME_COST, Readings, candidate_positions
+from aif_ros.control.focus_belief import FRAME_COST, Readings, candidate_positions
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.training.blur_stand_in import BlurStandIn, assumed
 from aif_ros.training.focus_scenes import SceneBatch, SceneContent
@@ -95,7 +95,7 @@ class FocusSimulation:
     ) -> None:
         self.task = task or Task()
         self.positions = candidate_positions(lens_model, image_width)
-        self.depth_of_field = lens_model.depth_of_field(image_width)
+        self.depth_of_field = lens_model.half_depth_of_focus(image_width)
         self._limits = lens_model.limits
         self._image_width = image_width
         self._gain = lens_model.blur_gain(image_width)

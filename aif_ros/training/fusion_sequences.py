@@ -17,21 +17,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from aif_ros.fusion.alignment import remove_breathing
-from aif_ros.fusion.canvas import begin, bring, bring_motion, follow, merged
 from aif_ros.fusion.laplacian import LaplacianFusion
-from aif_ros.fusion.likeness import rescaling
-from aif_ros.fusion.local_motion import sampling_grid
-from aif_ros.fusion.motion import expected_blur, find_motion
-from aif_ros.fusion.tracking import frame_flow, frame_shift
-from aif_ros.images import Image, to_float, to_uint8
+from aif_ros.fusion.motion.camera_motion import expected_blur, find_motion
+from aif_ros.fusion.motion.mosaic import begin, bring, bring_motion, follow, merged
+from aif_ros.fusion.motion.optical_flow import sampling_grid
+from aif_ros.fusion.motion.photometric_error import rescaling
+from aif_ros.fusion.motion.tracking import frame_flow, frame_shift
+from aif_ros.optics.breathing import remove_breathing
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.optics.render import Renderer, Sensor, SensorNoise
-from aif_ros.scenes.depth_edges import near_depth_edges
-from aif_ros.scenes.photo import folder_scene
-from aif_ros.scenes.scene import SceneView, shifted
-from aif_ros.scenes.video import VideoScene
-from aif_ros.training.photos import read_photo
+from aif_ros.simulation.photos import read_photo
+from aif_ros.simulation.renderer import Renderer, Sensor, SensorNoise
+from aif_ros.simulation.scenes.depth_edges import near_depth_edges
+from aif_ros.simulation.scenes.photo import folder_scene
+from aif_ros.simulation.scenes.scene import SceneView, shifted
+from aif_ros.simulation.scenes.video import VideoScene
+from aif_ros.types.image import Image, to_float, to_uint8
 
 _LIMITS = (0.0, 1.5e-3)
 # Blur radius, pixels, over the whole depth of a scene.

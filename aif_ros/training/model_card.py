@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
-from aif_ros.autofocus.networks import BlurNetwork
+from aif_ros.defocus.networks import BlurNetwork
 from aif_ros.training.blur_training import Settings
 
 _PURPOSES = {
@@ -52,7 +52,7 @@ def write_model_card(
         f"# Blur {kind}",
         "",
         f"`{path.stem}.safetensors` {_PURPOSES[kind]}. Luma in, votes for each 32-px cell out; "
-        f"{parameters:,} parameters (`aif_ros/autofocus/networks.py`).",
+        f"{parameters:,} parameters (`aif_ros/defocus/networks.py`).",
         "",
         f"Written on {date.today().isoformat()} by",
         "",

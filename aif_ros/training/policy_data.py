@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 from skimage import data
 from tqdm import tqdm
 
-from aif_ros.autofocus.blur import BlurEstimator
-from aif_ros.devices.rendered_scene import RenderedScene
-from aif_ros.evaluation.score import into_reference
-from aif_ros.evaluation.truth import Truth
+from aif_ros.defocus.defocus_map import BlurEstimator
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.scenes.photo import PhotoScene
-from aif_ros.scenes.scene import Scene
+from aif_ros.simulation.rendered_scene import RenderedScene
+from aif_ros.simulation.scenes.photo import PhotoScene
+from aif_ros.simulation.scenes.scene import Scene
+from aif_ros.simulation.truth import Truth, to_reference_geometry
 from aif_ros.training.blur_stand_in import BlurStandIn, Sample, measure
 
 _MAP_SHAPE = (60, 80)
@@ -87,7 +86,7 @@ def measure_estimator(
         focus = Truth(scene, lens).at(0.0)[1]
         shares = (np.arange(looks) + random.random(looks)) / looks
         for position in np.interp(shares, (0, 1), lens.limits):
-            image = into_reference(rendered.expose(position, 0.0), position, lens)
+            image = to_reference_geometry(rendered.expose(position, 0.0), position, lens)
             blur = estimator.estimate(image)
             radius = np.abs(focus - position) * lens.blur_gain(image.shape[1])
             samples.append(Sample(blur, _median_per_cell(radius, blur.shape), number))

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from aif_ros.autofocus.networks import DISCRIMINATOR, BlurNetwork, pool_votes, save_network
-from aif_ros.evaluation.metrics import area_under_curve
-from aif_ros.training.augment import Camera
+from aif_ros.defocus.networks import DISCRIMINATOR, BlurNetwork, pool_votes, save_network
+from aif_ros.simulation.metrics import area_under_curve
+from aif_ros.simulation.patches import LARGEST_RADIUS, draw_planes
+from aif_ros.simulation.photos import fingerprint, list_photos, read_photo, split_photos
+from aif_ros.simulation.sensor_model import SensorModel
 from aif_ros.training.blur_training import Batch, Settings, is_first_process, train
-from aif_ros.training.calibration import calibrate, stack_luma
 from aif_ros.training.model_card import write_model_card
-from aif_ros.training.patches import LARGEST_RADIUS, draw_planes
-from aif_ros.training.photos import fingerprint, list_photos, read_photo, split_photos
+from aif_ros.training.temperature import calibrate, stack_luma
 
 _VALIDATION_PATCHES = 300
 _DEFAULT_CLASS = DISCRIMINATOR.radii.index(1.0)
@@ -107,7 +107,7 @@ def train_and_save(
     sharp = np.arange(_VALIDATION_PATCHES) % 2 == 0
     radii = [draw_clear_radius(bool(in_focus), random) for in_focus in sharp]
     planes = draw_planes([read_photo(path) for path in held_out], radii, 512, random)
-    luma = stack_luma([plane.photograph(Camera(), random) for plane in planes])
+    luma = stack_luma([plane.photograph(SensorModel(), random) for plane in planes])
 
     def validate(network: BlurNetwork) -> dict[str, float]:
         score = in_focus_logit(network, luma)

@@ -15,19 +15,19 @@ from scipy.optimize import lsq_linear
 from torch import Tensor
 from torch.nn import functional
 
-from aif_ros.autofocus.networks import (
+from aif_ros.defocus.networks import (
     ESTIMATOR,
     BlurNetwork,
     log_radius,
     pool_votes,
     save_network,
 )
-from aif_ros.training.augment import Camera
+from aif_ros.simulation.patches import draw_planes
+from aif_ros.simulation.photos import fingerprint, list_photos, read_photo, split_photos
+from aif_ros.simulation.sensor_model import SensorModel
 from aif_ros.training.blur_training import Batch, Settings, is_first_process, train
-from aif_ros.training.calibration import calibrate, stack_luma
 from aif_ros.training.model_card import write_model_card
-from aif_ros.training.patches import draw_planes
-from aif_ros.training.photos import fingerprint, list_photos, read_photo, split_photos
+from aif_ros.training.temperature import calibrate, stack_luma
 
 _MEAN_WEIGHT = 4.0
 _VALIDATION_PATCHES = 256
@@ -98,7 +98,7 @@ def refit_radii(
     radii = random.uniform(0, _REFIT_UP_TO + 1, _REFIT_PATCHES)
     radii[::3] = 0
     planes = draw_planes(photos, radii, 512, random)
-    luma = stack_luma([plane.photograph(Camera(), random) for plane in planes])
+    luma = stack_luma([plane.photograph(SensorModel(), random) for plane in planes])
     with torch.inference_mode():
         votes = torch.cat([pool_votes(network(part.float() / 255)) for part in luma.split(16)])
     probabilities = (votes / temperature).softmax(1).double().numpy()
@@ -176,7 +176,7 @@ def train_and_save(
     random = np.random.default_rng(settings.seed + 1)
     radii = 0.95 * settings.largest * np.linspace(0, 1, _VALIDATION_PATCHES) ** 1.5
     planes = draw_planes([read_photo(path) for path in held_out], radii, 512, random)
-    luma = stack_luma([plane.photograph(Camera(), random) for plane in planes])
+    luma = stack_luma([plane.photograph(SensorModel(), random) for plane in planes])
 
     def validate(network: BlurNetwork) -> dict[str, float]:
         return mean_errors(*patch_radius(network, luma), radii)

@@ -28,17 +28,17 @@ from torch.nn import functional
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from aif_ros.fusion.carrying import RESAMPLED
 from aif_ros.fusion.laplacian import laplacian_energy
+from aif_ros.fusion.motion.warping import RESAMPLED
 from aif_ros.fusion.network import ENERGY_FLOOR, HOPELESS, MEMORY, STRIDE, FusionNetwork, State
 from aif_ros.fusion.neural import ENERGY_SIGMA
-from aif_ros.images import to_float
 from aif_ros.training.fusion_sequences import (
     FocusSequence,
     Sources,
     random_pair,
     random_sequence,
 )
+from aif_ros.types.image import to_float
 
 KINDS = ("still", "moving", "pairs")
 """Kinds of sequences; `Settings` has the number of each by its name."""

@@ -24,11 +24,11 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from aif_ros.control.focus_memory import FocusMemory
+from aif_ros.control.focus_belief import FocusBelief
 from aif_ros.control.policy_network import PolicyNetwork, best_action
 from aif_ros.control.sweep import sweep_positions
-from aif_ros.evaluation.oracle import oracle_positions
 from aif_ros.optics.lens_model import LensModel
+from aif_ros.simulation.oracle import oracle_positions
 from aif_ros.training.blur_stand_in import BlurStandIn
 from aif_ros.training.focus_environment import FocusSimulation, Task
 
@@ -324,9 +324,9 @@ class PolicyTrainer:
         )
         return rollout, float(rewards.mean()) / _REWARD_SCALE
 
-    def _memory(self, simulation: FocusSimulation, width: int) -> FocusMemory:
+    def _memory(self, simulation: FocusSimulation, width: int) -> FocusBelief:
         task, (scenes, cells) = simulation.task, simulation.visible.shape
-        return FocusMemory(self._lens_model, width, scenes, cells, task.dynamic, task.frame_cost)
+        return FocusBelief(self._lens_model, width, scenes, cells, task.dynamic, task.frame_cost)
 
     def _descend(self, loss: Tensor) -> None:
         self._optimiser.zero_grad()
@@ -349,13 +349,13 @@ class PolicyTrainer:
         aside.replace(self._checkpoint)
 
 
-def _take_in(memory: FocusMemory, simulation: FocusSimulation) -> None:
+def _take_in(memory: FocusBelief, simulation: FocusSimulation) -> None:
     for seen, which in simulation.passed:
         memory.update(seen, which, passing=True)
     memory.update(simulation.readings)
 
 
-def _barred(memory: FocusMemory, *, no_stop: bool) -> Tensor:
+def _barred(memory: FocusBelief, *, no_stop: bool) -> Tensor:
     """(B, K + 1) bool: actions without use; stopping where that is not to be had."""
     stop = np.full((len(memory.barred), 1), no_stop)
     return torch.from_numpy(np.concatenate([memory.barred, stop], axis=1))
@@ -408,7 +408,7 @@ def evaluate(
         ]
     )
     stopped = np.zeros(scenes, bool)
-    memory = FocusMemory(lens_model, image_width, scenes, still.visible.shape[1])
+    memory = FocusBelief(lens_model, image_width, scenes, still.visible.shape[1])
     done = np.zeros(scenes, bool)
     while not done.all():
         action = _best(network, memory, still, dynamic=False)
@@ -428,7 +428,7 @@ def evaluate(
     }
     for name in ("moving_psnr", "moving_psnr_sweep"):
         moving = simulation(dynamic=True)
-        memory = FocusMemory(lens_model, image_width, scenes, moving.visible.shape[1], True)
+        memory = FocusBelief(lens_model, image_width, scenes, moving.visible.shape[1], True)
         total, lasted = np.zeros(scenes), np.zeros(scenes)
         there_and_back = sweep + sweep[-2:0:-1]
         count, done = 0, np.zeros(scenes, bool)
@@ -449,7 +449,7 @@ def evaluate(
 
 
 def _best(
-    network: PolicyNetwork, memory: FocusMemory, simulation: FocusSimulation, dynamic: bool
+    network: PolicyNetwork, memory: FocusBelief, simulation: FocusSimulation, dynamic: bool
 ) -> NDArray[np.intp]:
     _take_in(memory, simulation)
     with torch.no_grad():
@@ -503,7 +503,7 @@ def write_model_card(
 
 **What it does.** Rates the next lens position, and stopping, from what the distance maps of I(t)
 and J(t), the contrast of J's cells and the lens positions that J's pixels come from have told so
-far (`aif_ros/control/focus_memory.py`). It sees no picture.
+far (`aif_ros/control/focus_belief.py`). It sees no picture.
 
 **Network.** One-dimensional convolutions along the lens's travel, in units of the depth of field
 (`aif_ros/control/policy_network.py`): the same weights for any lens, image size and grid of cells.

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from aif_ros.autofocus.neural import PatchBlur
 from aif_ros.autofocus.neural_search import NeuralSearch
+from aif_ros.defocus.neural import PatchBlur
 from aif_ros.optics.lens_model import LensModel
 
 LENS = LensModel("test", 1e-6, (0.0, 1e-3), 90000.0, 3840)
@@ -63,14 +63,14 @@ def test_few_looks_suffice(lens):
         decision, looks = focus(Reader(error=0.03), lens, start, peak)
         images.append(len(looks))
         assert decision.focused
-        assert abs(decision.position - peak) <= 1.3 * lens.depth_of_field(WIDTH)
+        assert abs(decision.position - peak) <= 1.3 * lens.half_depth_of_focus(WIDTH)
     assert np.mean(images) <= (3.3 if lens is LENS else 4.6)
 
 
 def test_in_focus_from_the_start_stays_within_the_depth_of_field():
     decision, looks = focus(Reader(), LENS, 0.5e-3, 0.502e-3)
     assert decision.focused
-    assert abs(decision.position - 0.502e-3) <= LENS.depth_of_field(WIDTH)
+    assert abs(decision.position - 0.502e-3) <= LENS.half_depth_of_focus(WIDTH)
     assert len(looks) <= 2
 
 
@@ -106,7 +106,7 @@ def test_nothing_to_see_returns_to_the_start():
 def test_where_the_networks_see_nothing_contrast_leads():
     decision, _ = focus(Reader(blind=True), LENS, 0.4e-3, 0.55e-3)
     assert decision.focused
-    assert abs(decision.position - 0.55e-3) <= LENS.depth_of_field(WIDTH)
+    assert abs(decision.position - 0.55e-3) <= LENS.half_depth_of_focus(WIDTH)
 
 
 class Doubter(Reader):
@@ -120,7 +120,7 @@ class Doubter(Reader):
 def test_where_the_discriminator_never_agrees_it_looks_on_either_side():
     decision, looks = focus(Doubter(), LENS, 0.45e-3, 0.6e-3)
     assert decision.focused
-    assert abs(decision.position - 0.6e-3) <= LENS.depth_of_field(WIDTH)
+    assert abs(decision.position - 0.6e-3) <= LENS.half_depth_of_focus(WIDTH)
     positions = [look.position for look in looks]
     assert min(positions) < 0.6e-3 < max(positions)
     assert len(looks) > len(focus(Reader(), LENS, 0.45e-3, 0.6e-3)[1])
@@ -130,7 +130,7 @@ def test_where_the_discriminator_never_agrees_it_looks_on_either_side():
 def test_a_limit_is_the_end_of_what_must_be_looked_at(peak):
     decision, looks = focus(Doubter(), LENS, 0.45e-3, peak)
     assert decision.focused
-    assert abs(decision.position - peak) <= LENS.depth_of_field(WIDTH)
+    assert abs(decision.position - peak) <= LENS.half_depth_of_focus(WIDTH)
     assert len(looks) <= 6
 
 

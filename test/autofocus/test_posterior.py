@@ -13,7 +13,7 @@ def radius(position, peak):
 
 
 def mass(posterior, position):
-    near = np.abs(posterior.positions - position) <= 3 * LENS.depth_of_field(WIDTH)
+    near = np.abs(posterior.positions - position) <= 3 * LENS.half_depth_of_focus(WIDTH)
     return posterior.probability[..., near].sum(axis=-1)
 
 
@@ -40,7 +40,7 @@ def test_a_second_look_tells_the_side():
     for position in (0.5e-3, 0.4e-3):
         posterior.update(position, radius(position, 0.7e-3), 0.5)
     assert mass(posterior, 0.7e-3) > 0.9
-    assert mode(posterior) == pytest.approx(0.7e-3, abs=LENS.depth_of_field(WIDTH))
+    assert mode(posterior) == pytest.approx(0.7e-3, abs=LENS.half_depth_of_focus(WIDTH))
 
 
 def test_limits_tell_the_side_too():

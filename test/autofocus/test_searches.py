@@ -7,8 +7,8 @@ import pytest
 from pictures import defocused, texture
 
 from aif_ros.autofocus.searches import SEARCHES, make_search
-from aif_ros.images import ImageError
 from aif_ros.optics.lens_model import LensModel
+from aif_ros.types.image import ImageError
 
 # 0.09 px of blur radius per step of 1 um, as the lens of the paper; half a depth of field: 11.1 um.
 LENS = LensModel("test", 1e-6, (0.0, 1e-3), 90000.0, 3840)
@@ -39,16 +39,16 @@ def search(request):
 def test_ends_in_focus(search, start, peak):
     decision = focus(search, start, peak)
     assert decision.focused
-    assert abs(decision.position - peak) <= LENS.depth_of_field(WIDTH)
+    assert abs(decision.position - peak) <= LENS.half_depth_of_focus(WIDTH)
     assert len(search.looks) <= 16
 
 
 def test_sweep_ends_in_focus_and_looks_everywhere():
     sweep = make_search("sweep", LENS)
     decision = focus(sweep, 0.5e-3, 0.61e-3)
-    assert abs(decision.position - 0.61e-3) <= LENS.depth_of_field(WIDTH)
+    assert abs(decision.position - 0.61e-3) <= LENS.half_depth_of_focus(WIDTH)
     positions = sorted(look.position for look in sweep.looks)
-    assert np.diff(positions).max() <= 2.001 * LENS.depth_of_field(WIDTH)
+    assert np.diff(positions).max() <= 2.001 * LENS.half_depth_of_focus(WIDTH)
 
 
 @pytest.mark.parametrize("name", SEARCHES)
@@ -67,13 +67,13 @@ def test_first_look_is_where_it_starts(search):
 def test_stays_within_the_given_range(search):
     """The peak is outside: the search ends at the nearer end of its range."""
     decision = focus(search, 0.5e-3, 0.9e-3, (0.4e-3, 0.6e-3))
-    assert decision.position == pytest.approx(0.6e-3, abs=2 * LENS.depth_of_field(WIDTH))
+    assert decision.position == pytest.approx(0.6e-3, abs=2 * LENS.half_depth_of_focus(WIDTH))
 
 
 def test_ends_no_blurrier_than_it_began(search):
     start = 0.6e-3
     decision = focus(search, start, start)
-    assert abs(decision.position - start) <= LENS.depth_of_field(WIDTH)
+    assert abs(decision.position - start) <= LENS.half_depth_of_focus(WIDTH)
 
 
 @pytest.mark.parametrize("name", SEARCHES)

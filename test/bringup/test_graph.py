@@ -11,10 +11,10 @@ import yaml
 
 from aif_ros.bringup.arguments import ARGUMENTS
 from aif_ros.bringup.graph import BringupError, pipeline_graph
-from aif_ros.commands import run
+from aif_ros.bringup.share import share_directory
+from aif_ros.cli import run
 from aif_ros.nodes import topics
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.resources import share_directory
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import pytest
 
 from aif_ros.bringup.graph import BringupError
 from aif_ros.bringup.recorder import Recorder, recording
-from aif_ros.frame import LensState, Window
 from aif_ros.nodes.diagnostics import OK, make_status
 from aif_ros.nodes.topics import (
     CAMERA_IMAGE,
@@ -19,6 +18,7 @@ from aif_ros.nodes.topics import (
     StampedImage,
 )
 from aif_ros.optics.lens_model import LensModel
+from aif_ros.types.frame import LensState, Window
 
 LENS = LensModel("test lens", 1e-6, (0.0, 1e-3), 9e4, 3840)
 MS = 1_000_000

@@ -7,11 +7,11 @@ from world import LENS, REACH, SIZE, World, planes, slope
 
 from aif_ros.control.agent import Action
 from aif_ros.control.agents import AGENTS, make_agent
-from aif_ros.control.guard import GuardedAgent
 from aif_ros.control.planner import loss, plan_captures
+from aif_ros.control.safety_limits import SafetyLimitedAgent
 from aif_ros.control.sweep import SweepAgent, sweep_positions
-from aif_ros.evaluation.oracle import oracle_positions
 from aif_ros.optics.lens_model import LensModel
+from aif_ros.simulation.oracle import oracle_positions
 
 ADAPTIVE = ["rule_based", "planner"]
 STARTS = [0.0, 0.4e-3, 1.5e-3]
@@ -228,11 +228,11 @@ class TestGuard:
 
     @pytest.mark.parametrize("wild, tame", [(-1.0, 0.0), (1.0, 1.5e-3)])
     def test_keeps_the_lens_within_its_limits(self, wild, tame):
-        agent = GuardedAgent(self.Wild(wild), LENS)
+        agent = SafetyLimitedAgent(self.Wild(wild), LENS)
         assert agent.act(World(slope()).observe(0.1e-3)).position == tame
 
     def test_a_position_that_is_no_number_is_an_error(self):
-        agent = GuardedAgent(self.Wild(float("nan")), LENS)
+        agent = SafetyLimitedAgent(self.Wild(float("nan")), LENS)
         with pytest.raises(ValueError, match="finite"):
             agent.act(World(slope()).observe(0.1e-3))
 

@@ -7,11 +7,11 @@ from safetensors.torch import save_file
 from world import LENS, PERIOD, REACH, World, planes, slope
 
 from aif_ros.control.expected_error import blur_loss, decibels, detail, fused_error
-from aif_ros.control.focus_memory import (
+from aif_ros.control.focus_belief import (
     FEATURES,
     GAIN,
     WORTH,
-    FocusMemory,
+    FocusBelief,
     Readings,
     candidate_positions,
 )
@@ -42,7 +42,7 @@ def readings(*looks):
 def memory_of(focus, looks, *, dynamic=False):
     """Memory of a world of cells, seen from the positions `looks`."""
     world = World(focus)
-    memory = FocusMemory(LENS, 640, 1, focus.size, dynamic)
+    memory = FocusBelief(LENS, 640, 1, focus.size, dynamic)
     for position in looks:
         memory.update(readings(world.observe(position)))
     return memory
@@ -98,7 +98,7 @@ class TestFocusMemory:
         # What the frame shows as sharp, J shows as sharp or as blurred.
         share = []
         for fused in (0.5, 14.0):
-            memory = FocusMemory(LENS, 640, 1, 4)
+            memory = FocusBelief(LENS, 640, 1, 4)
             memory.update(uniform(4, 0.7e-3, 0.0, fused=fused))
             near = np.abs(memory.positions - 0.7e-3) < 2 * REACH
             share.append(memory.belief[0, 0, near].sum())
@@ -120,7 +120,7 @@ class TestFocusMemory:
         found = []
         for seen in (contrast, contrast[:, ::-1]):
             world = World(planes(0.2e-3, 1.2e-3), contrast=seen)
-            memory = FocusMemory(LENS, 640, 1, 300)
+            memory = FocusBelief(LENS, 640, 1, 300)
             for position in (0.6e-3, 0.7e-3):
                 memory.update(readings(world.observe(position)))
             found.append(memory.positions[memory.gain()[0].argmax()])
@@ -128,7 +128,7 @@ class TestFocusMemory:
 
     def test_what_comes_from_two_captures_holds_two_depths(self):
         # Both looks show what is near 0.3 mm; half of the cell is sharper in the far one.
-        memory = FocusMemory(LENS, 640, 1, 4)
+        memory = FocusBelief(LENS, 640, 1, 4)
         for position, sources in ((0.3e-3, [0.3e-3]), (1.0e-3, [0.3e-3, 1.0e-3])):
             radius = LENS.blur_gain(640) * abs(position - 0.3e-3)
             look = uniform(4, position, 0.0, radius=radius, fused=0.5)
@@ -139,7 +139,7 @@ class TestFocusMemory:
     def test_sources_may_be_told_a_little_differently(self):
         beliefs = []
         for deviation in (0.0, 1e-6, -1e-6):
-            world, memory = World(planes(0.3e-3, 1.2e-3)), FocusMemory(LENS, 640, 1, 300)
+            world, memory = World(planes(0.3e-3, 1.2e-3)), FocusBelief(LENS, 640, 1, 300)
             for position in (0.21e-3, 0.98e-3):
                 look = readings(world.observe(position))
                 memory.update(replace(look, source=look.source + deviation))
@@ -179,7 +179,7 @@ class TestFocusMemory:
         assert memory.belief.max() == pytest.approx(left, rel=1e-3)
 
     def test_a_frame_of_some_scenes_tells_nothing_of_the_others(self):
-        memory = FocusMemory(LENS, 640, 2, 300, dynamic=True)
+        memory = FocusBelief(LENS, 640, 2, 300, dynamic=True)
         look = World(planes(0.9e-3)).observe(0.6e-3)
         memory.update(readings(look, look))
         before = memory.features()
@@ -191,7 +191,7 @@ class TestFocusMemory:
     def test_the_scenes_of_a_batch_do_not_mix(self):
         one = memory_of(planes(0.9e-3), [0.6e-3])
         other = memory_of(slope(), [0.2e-3])
-        both = FocusMemory(LENS, 640, 2, 300)
+        both = FocusBelief(LENS, 640, 2, 300)
         seen = [World(planes(0.9e-3)).observe(0.6e-3), World(slope()).observe(0.2e-3)]
         both.update(readings(*seen))
         np.testing.assert_allclose(both.features()[0], one.features()[0], rtol=1e-5)

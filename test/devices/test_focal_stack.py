@@ -9,11 +9,11 @@ from aif_ros.control.sweep import sweep_positions
 from aif_ros.devices.clock import SimulatedClock
 from aif_ros.devices.device import DeviceError
 from aif_ros.devices.focal_stack import FocalStack, is_focal_stack
-from aif_ros.devices.rig import Rig
-from aif_ros.devices.simulated_camera import SimulatedCamera
-from aif_ros.devices.simulated_lens import SimulatedLens
-from aif_ros.focusing import focus_window
 from aif_ros.optics.lens_model import LensModel
+from aif_ros.pipeline.focus_step import focus_window
+from aif_ros.pipeline.rig import Rig
+from aif_ros.simulation.simulated_camera import SimulatedCamera
+from aif_ros.simulation.simulated_lens import SimulatedLens
 
 
 def write_slices(folder, count=5, suffix=".png", dtype=np.uint8, shape=(6, 8, 3)):
@@ -94,7 +94,7 @@ def test_numbers_in_names_count_as_numbers(tmp_path):
 def test_lens_model_lets_depths_of_field_of_neighbours_touch(stack):
     model = stack.lens_model()
     pitch = stack.positions[1]
-    assert 2 * model.depth_of_field(stack.size[0]) == pytest.approx(pitch)
+    assert 2 * model.half_depth_of_focus(stack.size[0]) == pytest.approx(pitch)
     assert model.metres_per_step == pytest.approx(pitch)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from aif_ros.devices.image_files import read_image
-from aif_ros.scenes.planes import texture
+from aif_ros.simulation.scenes.planes import texture
 
 PICTURE = texture((60, 40), np.random.default_rng(2))
 

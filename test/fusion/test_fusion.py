@@ -4,11 +4,11 @@ import cv2
 import numpy as np
 import pytest
 
-from aif_ros.evaluation.metrics import psnr
-from aif_ros.fusion.alignment import remove_breathing
 from aif_ros.fusion.fuser import FUSION_METHODS, make_fuser
-from aif_ros.images import ImageError
-from aif_ros.scenes.planes import texture
+from aif_ros.optics.breathing import remove_breathing
+from aif_ros.simulation.metrics import psnr
+from aif_ros.simulation.scenes.planes import texture
+from aif_ros.types.image import ImageError
 
 SHARP = texture((160, 120), np.random.default_rng(3))
 LEFT = np.arange(160)[None, :, None] < 80

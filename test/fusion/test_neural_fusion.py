@@ -6,11 +6,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from aif_ros.autofocus.networks import WeightsError
-from aif_ros.evaluation.metrics import psnr
+from aif_ros.defocus.networks import WeightsError
 from aif_ros.fusion import neural, tiles
 from aif_ros.fusion.network import MEMORY, FusionNetwork, State, load_network, save_network
-from aif_ros.scenes.planes import texture
+from aif_ros.simulation.metrics import psnr
+from aif_ros.simulation.scenes.planes import texture
 
 SHARP = texture((150, 130), np.random.default_rng(3))
 

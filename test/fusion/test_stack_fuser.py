@@ -7,10 +7,10 @@ import pytest
 from aif_ros.fusion import tiles
 from aif_ros.fusion.fuser import FUSION_METHODS, make_fuser
 from aif_ros.fusion.laplacian import laplacian_energy
-from aif_ros.fusion.registration import resample
+from aif_ros.fusion.motion.registration import resample
 from aif_ros.fusion.stack_fuser import StackFuser
-from aif_ros.images import to_float
-from aif_ros.scenes.planes import texture
+from aif_ros.simulation.scenes.planes import texture
+from aif_ros.types.image import to_float
 
 SHARP = (texture((301, 259), np.random.default_rng(4)) * 255).astype(np.uint8)
 DRIFT = [np.array([[1, 0, 1.5 * index], [0, 1, -0.7 * index], [0, 0, 1]]) for index in range(5)]

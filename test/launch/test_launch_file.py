@@ -16,7 +16,7 @@ from launch.launch_description_sources import get_launch_description_from_python
 from aif_ros.bringup.arguments import ARGUMENTS
 from aif_ros.bringup.graph import pipeline_graph
 from aif_ros.bringup.one_process import run_in_one_process
-from aif_ros.resources import share_directory
+from aif_ros.bringup.share import share_directory
 from launch import LaunchContext
 
 FILE = share_directory() / "launch" / "pipeline.launch.py"

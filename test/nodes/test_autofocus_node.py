@@ -5,9 +5,8 @@ import pytest
 from bench import World, texture
 from std_srvs.srv import SetBool, Trigger
 
-from aif_ros.autofocus.blur import BlurMap
 from aif_ros.autofocus.search import Decision, Look
-from aif_ros.frame import LensState, Window
+from aif_ros.defocus.defocus_map import DefocusMap
 from aif_ros.nodes import autofocus_node
 from aif_ros.nodes.autofocus_node import AutofocusNode
 from aif_ros.nodes.topics import (
@@ -25,11 +24,11 @@ from aif_ros.nodes.topics import (
     LENS_STATE,
     StampedImage,
 )
-from aif_ros.optics.lens_model import LensModel
-from aif_ros.optics.render import Sensor, render
-from aif_ros.resources import default_lens_calibration
-from aif_ros.scenes import planes
-from aif_ros.scenes.scene import SceneView
+from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
+from aif_ros.simulation.renderer import Sensor, render
+from aif_ros.simulation.scenes import planes
+from aif_ros.simulation.scenes.scene import SceneView
+from aif_ros.types.frame import LensState, Window
 
 SIZE = (640, 480)
 FOCUS = 5e-4
@@ -43,7 +42,9 @@ class Estimator:
         radius = np.full((2, 3), 255.0 * image.mean(), np.float32)
         radius[0, 0] = np.nan
         in_focus = np.where(np.isnan(radius), np.nan, radius < 2.0).astype(np.float32)
-        return BlurMap(radius, radius / 10, in_focus, 0 * radius, (image.shape[1], image.shape[0]))
+        return DefocusMap(
+            radius, radius / 10, in_focus, 0 * radius, (image.shape[1], image.shape[0])
+        )
 
 
 class Search:
@@ -119,7 +120,7 @@ class TexturedWorld(LiveWorld):
         super().__init__(bench)
         flat = np.full((SIZE[1], SIZE[0], 3), 0.5, np.float32)
         self._plane = planes.texture(SIZE, np.random.default_rng(1)) if textured else flat
-        self._lens = LensModel.load(default_lens_calibration())
+        self._lens = LensModel.load(DEFAULT_CALIBRATION)
         self._seen = {}
 
     def picture(self):

@@ -5,15 +5,14 @@ from bench import World
 from std_srvs.srv import Trigger
 
 from aif_ros.control.agent import Action
-from aif_ros.frame import Window
 from aif_ros.nodes import focus_controller_node
 from aif_ros.nodes.focus_controller_node import FocusControllerNode
 from aif_ros.nodes.fusion_node import FusionNode
 from aif_ros.nodes.topics import (
     AUTOFOCUS_BUSY,
-    BLUR_MAPS,
     CONTROL_STATUS,
     CONTROL_WINDOW,
+    DEFOCUS_MAPS,
     FUSED_BLUR_MAPS,
     FUSED_IMAGE,
     LENS_COMMANDS,
@@ -22,8 +21,9 @@ from aif_ros.nodes.topics import (
     SOURCE_SAMPLES,
     StampedImage,
 )
+from aif_ros.types.frame import Window
 
-FRAME_MAPS = BLUR_MAPS
+FRAME_MAPS = DEFOCUS_MAPS
 FUSED_MAPS = (*FUSED_BLUR_MAPS, SOURCE_SAMPLES)
 ENDLESS = [Action(n * 1e-4, None, f"move {n}") for n in range(1, 12)]
 

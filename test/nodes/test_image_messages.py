@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import Image
 
-from aif_ros.images import ImageError
 from aif_ros.nodes import image_messages
 from aif_ros.nodes.image_messages import to_array, to_message, to_stamp, to_time
+from aif_ros.types.image import ImageError
 
 RANDOM = np.random.default_rng(0)
 

@@ -4,12 +4,12 @@ import threading
 
 import numpy as np
 
-from aif_ros.devices.timeline import LensTimeline
-from aif_ros.frame import LensState
 from aif_ros.nodes.exchange import Exchange
 from aif_ros.nodes.frame_source import FrameSource
-from aif_ros.nodes.lens_watch import LensWatch
 from aif_ros.nodes.topics import StampedImage
+from aif_ros.pipeline.lens_state_buffer import LensStateBuffer
+from aif_ros.pipeline.settling import SettleDetector
+from aif_ros.types.frame import LensState
 
 MS = 1_000_000
 
@@ -20,7 +20,7 @@ def picture(ms):
 
 def source(**options):
     options = {"capacity": 4, "newest_first": True} | options
-    return FrameSource(LensTimeline(exposure_time=0.004), **options)
+    return FrameSource(LensStateBuffer(exposure_time=0.004), **options)
 
 
 def test_a_frame_waits_for_the_lens_state_after_its_exposure():
@@ -94,7 +94,7 @@ def test_waiting_ends_when_the_state_comes():
 
 class TestLensWatch:
     def watch(self):
-        watch = LensWatch(1e-6, reaction_timeout=0.5)
+        watch = SettleDetector(1e-6, reaction_timeout=0.5)
         watch.observe(LensState(1, 0.0, False))
         return watch
 
@@ -102,7 +102,7 @@ class TestLensWatch:
         assert self.watch().settled_at == 0
 
     def test_a_lens_first_seen_in_motion_has_not_settled(self):
-        watch = LensWatch(1e-6)
+        watch = SettleDetector(1e-6)
         watch.observe(LensState(10, 0.0, True))
         assert watch.settled_at is None
         watch.observe(LensState(20, 0.0, False))

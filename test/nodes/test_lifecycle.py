@@ -8,8 +8,8 @@ import threading
 import cv2
 import numpy as np
 import pytest
+from executables import EXECUTABLES, node_type
 from rclpy.lifecycle import LifecycleNode
-from test_parameters import EXECUTABLES, node_type
 
 from aif_ros.nodes.lens_node import LensNode
 from aif_ros.nodes.pipeline_node import PipelineNode

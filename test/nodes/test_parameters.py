@@ -1,4 +1,3 @@
-import importlib
 import os
 import re
 import subprocess
@@ -9,22 +8,12 @@ import numpy as np
 import pytest
 import rclpy
 import yaml
+from executables import EXECUTABLES, node_type
 from rclpy.exceptions import ParameterException
 
 import aif_ros
+from aif_ros.bringup.share import share_directory
 from aif_ros.nodes.lens_node import LensNode
-from aif_ros.resources import share_directory
-
-EXECUTABLES = sorted(
-    path.stem
-    for path in (Path(aif_ros.__file__).parent / "nodes").glob("*_node.py")
-    if path.stem not in ("pipeline_node", "capturing_node")
-)
-
-
-def node_type(executable):
-    module = importlib.import_module(f"aif_ros.nodes.{executable}")
-    return getattr(module, "".join(word.capitalize() for word in executable.split("_")))
 
 
 def set_parameter(bench, node, name, value):

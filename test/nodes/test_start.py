@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_parameters import EXECUTABLES
+from executables import EXECUTABLES
 
 import aif_ros
 from aif_ros.nodes import start

@@ -4,20 +4,19 @@ import numpy as np
 import pytest
 import yaml
 
-from aif_ros.optics.lens_model import CalibrationError, LensModel
-from aif_ros.resources import default_lens_calibration
+from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, CalibrationError, LensModel
 
 
 @pytest.fixture
 def lens():
-    return LensModel.load(default_lens_calibration())
+    return LensModel.load(DEFAULT_CALIBRATION)
 
 
 def test_default_is_the_lens_of_the_paper(lens):
     travel = 300 * lens.metres_per_step
     assert lens.blur_radius(travel, 0.0, 3840) == pytest.approx(27.0)
     assert lens.magnification(travel) == pytest.approx(1.018)
-    assert lens.steps(lens.depth_of_field(3840)) == pytest.approx(11.1, abs=0.1)
+    assert lens.steps(lens.half_depth_of_focus(3840)) == pytest.approx(11.1, abs=0.1)
 
 
 def test_blur_is_signed_and_scales_with_the_image(lens):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from aif_ros.autofocus.blur import BlurMap
+from aif_ros.defocus.defocus_map import DefocusMap
 from aif_ros.training.blur_stand_in import BlurStandIn, Sample, assumed, measure
 
 
@@ -18,7 +18,9 @@ def samples(random, *, bias=1.2, spread=0.3, constant=0.0, blank=0.0, scenes=4):
             radius[textureless | (true > 25)] = np.nan
             uncertainty = np.where(np.isnan(radius), np.nan, spread)
             yield Sample(
-                BlurMap(radius, uncertainty, radius * 0 + 0.5, radius * 0, (640, 640)), true, scene
+                DefocusMap(radius, uncertainty, radius * 0 + 0.5, radius * 0, (640, 640)),
+                true,
+                scene,
             )
 
 
@@ -45,7 +47,7 @@ class TestMeasure:
         with pytest.raises(ValueError, match="no frames"):
             measure([])
         nothing = np.full((3, 4), np.nan)
-        blank = BlurMap(nothing, nothing, nothing, nothing, (64, 48))
+        blank = DefocusMap(nothing, nothing, nothing, nothing, (64, 48))
         with pytest.raises(ValueError, match="told nothing"):
             measure([Sample(blank, np.ones((3, 4)), 0)])
 

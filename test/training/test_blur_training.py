@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from aif_ros.__main__ import main
-from aif_ros.autofocus.networks import ESTIMATOR, BlurNetwork, load_network
-from aif_ros.training.calibration import fit_temperature
-from aif_ros.training.photos import is_held_out
+from aif_ros.defocus.networks import ESTIMATOR, BlurNetwork, load_network
+from aif_ros.simulation.photos import is_held_out
+from aif_ros.training.temperature import fit_temperature
 from aif_ros.training.train_discriminator import discriminator_loss
 from aif_ros.training.train_estimator import estimator_loss, mean_errors
 
@@ -36,7 +36,7 @@ def little_work(monkeypatch):
     for kind in ("estimator", "discriminator"):
         monkeypatch.setattr(f"aif_ros.training.train_{kind}._VALIDATION_PATCHES", 6)
     monkeypatch.setattr("aif_ros.training.train_estimator._REFIT_PATCHES", 6)
-    monkeypatch.setattr("aif_ros.training.calibration._PATCHES", 6)
+    monkeypatch.setattr("aif_ros.training.temperature._PATCHES", 6)
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)

@@ -9,11 +9,10 @@ import torch
 
 from aif_ros.__main__ import main
 from aif_ros.fusion import neural
-from aif_ros.fusion.carrying import carry_over
+from aif_ros.fusion.motion.warping import carry_over
 from aif_ros.fusion.network import FusionNetwork, load_network
 from aif_ros.fusion.neural import NeuralFusion
-from aif_ros.images import to_float, to_uint8
-from aif_ros.scenes.planes import texture
+from aif_ros.simulation.scenes.planes import texture
 from aif_ros.training.fusion_sequences import (
     Sources,
     list_videos,
@@ -30,6 +29,7 @@ from aif_ros.training.train_fusion import (
     prepare,
     train,
 )
+from aif_ros.types.image import to_float, to_uint8
 
 
 @pytest.fixture(scope="module")
@@ -222,7 +222,7 @@ def test_command_says_what_is_missing(photos, tmp_path, capsys):
 
 
 def test_weights_are_shipped():
-    from aif_ros.resources import weights_directory
+    from aif_ros.weights import WEIGHTS
 
-    load_network(weights_directory() / "fusion.safetensors")
-    assert (weights_directory() / "fusion.md").is_file()
+    load_network(WEIGHTS / "fusion.safetensors")
+    assert (WEIGHTS / "fusion.md").is_file()

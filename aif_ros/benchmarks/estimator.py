@@ -1,0 +1,241 @@
+"""How well the networks tell blur, on patches of known blur made from sharp photos."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from aif_ros.defocus.neural import NeuralBlurEstimator, PatchBlur
+from aif_ros.simulation.metrics import area_under_curve
+from aif_ros.simulation.patches import Patch, Plane, draw_planes
+from aif_ros.simulation.sensor_model import SensorModel
+
+Array = NDArray[np.float64]
+BANDS = {"0-2": (0, 2), "2-10": (2, 10), "10-27": (10, 27), "0-27": (0, 27), "27-60": (27, 60)}
+"""Bands of the blur radius, pixels."""
+NOISES = (0.0, 1.5, 3.0, 5.0, 10.0)
+"""Standard deviations of the noise, of 255."""
+EXPOSURES = (0.25, 0.5, 1.0, 2.0)
+SIZE = 512
+"""Side of a patch, pixels."""
+COVERAGE = 0.85
+"""Share of the patches that remains when the least sure ones are left out."""
+AT_FOCUS_PX = 1.0
+"""Radii below this are "at focus": the default depth of field."""
+_SHARP_PX, _BLURRED_PX = 0.7, (1.5, 60.0)
+
+
+@dataclass(frozen=True)
+class PatchResults:
+    """What the networks said of patches, beside the truth; N patches.
+
+    Attributes:
+        truth: (N,) true radius, pixels.
+        radius: (N,) mean of the estimated distribution, pixels, also where it counts as unknown.
+        uncertainty: (N,) standard deviation, pixels; infinite where the answer was "unknown".
+        in_focus: (N,) probability to be in focus, 0.5 where the answer was "unknown".
+    """
+
+    truth: Array
+    radius: Array
+    uncertainty: Array
+    in_focus: Array
+
+    def within(self, low: float, high: float) -> "PatchResults":
+        """Those of true radii from `low` up to, not including, `high`, pixels."""
+        chosen = (self.truth >= low) & (self.truth < high)
+        return PatchResults(
+            self.truth[chosen], self.radius[chosen], self.uncertainty[chosen], self.in_focus[chosen]
+        )
+
+    def surest(self, share: float) -> "PatchResults":
+        """The share of them with the least uncertainty."""
+        order = np.argsort(self.uncertainty, kind="stable")[: round(share * len(self.truth))]
+        return PatchResults(
+            self.truth[order], self.radius[order], self.uncertainty[order], self.in_focus[order]
+        )
+
+    @property
+    def error(self) -> Array:
+        """(N,) estimated less true radius, pixels."""
+        return self.radius - self.truth
+
+    def mean_error(self) -> float:
+        """Mean absolute error, pixels; NaN where there are no readings."""
+        return float(np.abs(self.error).mean()) if len(self.truth) else float("nan")
+
+
+@dataclass(frozen=True)
+class Result:
+    """Everything `benchmark estimator` measures.
+
+    Attributes:
+        standard: readings at the standard camera: gamma 2.4, noise sigma 1.5/255.
+        focus: readings of radii 0 to 2 px, and clearly in focus or not.
+        by_noise: readings of 0 to 27 px by noise sigma, of 255.
+        by_exposure: readings of 0 to 27 px by exposure.
+        examples: patches before they are blurred, to see what counted as sharp.
+    """
+
+    standard: PatchResults
+    focus: PatchResults
+    discrimination: PatchResults
+    by_noise: Mapping[float, PatchResults]
+    by_exposure: Mapping[float, PatchResults]
+    examples: Sequence[NDArray[np.uint8]] = field(repr=False)
+
+
+def read(estimator: NeuralBlurEstimator, patches: Sequence[Patch]) -> PatchResults:
+    """Let the networks look at patches of one depth each."""
+    answers = [estimator.estimate_patch(patch.luma) for patch in patches]
+    uncertainty = np.array([answer.uncertainty for answer in answers])
+    in_focus = np.array([answer.in_focus for answer in answers])
+    return PatchResults(
+        np.array([float(patch.radius[0, 0]) for patch in patches]),
+        np.array([_mean_radius(answer) for answer in answers]),
+        np.where(np.isnan(uncertainty), np.inf, uncertainty),
+        np.where(np.isnan(in_focus), 0.5, in_focus),
+    )
+
+
+def _mean_radius(answer: PatchBlur) -> float:
+    """The mean on the estimator's own scale, log(1 + r / 4), also where it is "unknown"."""
+    return float(4 * np.expm1(answer.probabilities @ np.log1p(answer.radii / 4)))
+
+
+def measure(
+    estimator: NeuralBlurEstimator,
+    photos: Sequence[NDArray[np.uint8]],
+    patches: int,
+    seed: int,
+    progress: Callable[[str], None] = lambda name: None,
+) -> Result:
+    """Measure the networks.
+
+    Args:
+        estimator: the networks.
+        photos: (H, W, 3) uint8 each, that they were not trained on.
+        patches: number of patches of 0 to 27 px, and again of 27 to 60, 0 to 2 px and so on.
+        seed: of crops and noise.
+        progress: told what is being measured.
+
+    Raises:
+        PhotosError: hardly any of the photos is sharp and large enough.
+    """
+    random = np.random.default_rng(seed)
+
+    def draw(radii: Array) -> list[Plane]:
+        return draw_planes(photos, radii, SIZE, random)
+
+    def look(planes: Sequence[Plane], camera: SensorModel) -> PatchResults:
+        return read(estimator, [plane.photograph(camera, random) for plane in planes])
+
+    def spread(low: float, high: float, count: int) -> Array:
+        """Evenly spread radii in random order, so that no photo gets only one part of them."""
+        return random.permutation(low + (np.arange(count) + 0.5) / count * (high - low))
+
+    progress("radii")
+    standard = look(
+        draw(np.concatenate([spread(0, 27, patches), spread(27, 60, patches)])), SensorModel()
+    )
+    progress("focus")
+    focus = look(draw(spread(0, 2, patches)), SensorModel())
+    clear = np.concatenate([spread(0, _SHARP_PX, patches // 2), spread(0, 1, patches // 2)])
+    low, high = _BLURRED_PX
+    # Out of focus the small radii are the hard ones: they are the more frequent.
+    clear[patches // 2 :] = low * (high / low) ** (clear[patches // 2 :] ** 2)
+    discrimination = look(draw(clear), SensorModel())
+    planes = draw(spread(0, 27, patches // 2))
+    by_noise, by_exposure = {}, {}
+    for noise in NOISES:
+        progress(f"noise {noise:g}")
+        by_noise[noise] = look(planes, SensorModel(read_noise=noise / 255))
+    for exposure in EXPOSURES:
+        progress(f"exposure {exposure:g}")
+        by_exposure[exposure] = look(planes, SensorModel(exposure=exposure))
+    sharp = [plane.photograph(SensorModel(read_noise=0), random) for plane in draw(np.zeros(6))]
+    return Result(standard, focus, discrimination, by_noise, by_exposure, [s.luma for s in sharp])
+
+
+def figures(result: Result) -> dict[str, Any]:
+    """The figures of a result, ready for JSON: errors in pixels, but where they are shares."""
+
+    def errors(share: float) -> dict[str, float]:
+        values = {
+            name: result.standard.within(*band).surest(share).mean_error()
+            for name, band in BANDS.items()
+        }
+        # Two of 27 pixels are too few readings: that band has its own.
+        return {**values, "0-2": result.focus.surest(share).mean_error()}
+
+    far = result.standard.within(27, 60).surest(COVERAGE)
+    near = result.focus.within(0, AT_FOCUS_PX)
+    told = result.standard.surest(COVERAGE)
+    scaled = np.abs(told.error) / told.uncertainty
+    sharp = result.discrimination.truth <= _SHARP_PX
+    in_focus = result.discrimination.in_focus
+    return {
+        "mae_px": errors(COVERAGE),
+        "mae_px_all": errors(1.0),
+        "relative_error_27-60": float(np.mean(np.abs(far.error) / far.truth)),
+        "bias_at_focus_px": float(near.error.mean()),
+        "mae_px_noise10": result.by_noise[10.0].surest(COVERAGE).mean_error(),
+        "mae_px_by_noise": {
+            f"{noise:g}": readings.surest(COVERAGE).mean_error()
+            for noise, readings in result.by_noise.items()
+        },
+        "mae_px_by_exposure": {
+            f"{exposure:g}": readings.surest(COVERAGE).mean_error()
+            for exposure, readings in result.by_exposure.items()
+        },
+        "unknown_share": float(np.mean(np.isinf(result.standard.uncertainty))),
+        "calibration": {
+            "within_1_sigma": float(np.mean(scaled <= 1)),
+            "within_2_sigma": float(np.mean(scaled <= 2)),
+            "rms_error_over_sigma": float(np.sqrt(np.mean(scaled**2))),
+        },
+        "discriminator": {
+            "accuracy": float(np.mean((in_focus > 0.5) == sharp)),
+            "auc": area_under_curve(in_focus, sharp),
+        },
+    }
+
+
+def save_figures(result: Result, folder: Path) -> list[Path]:
+    """Draw errors, calibration, robustness and what counted as sharp; returns the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    figure = Figure(figsize=(12, 8), layout="constrained")
+    axes = figure.subplots(2, 2)
+    told = result.standard.surest(COVERAGE)
+    axes[0, 0].plot([0, 60], [0, 60], color="0.7")
+    axes[0, 0].errorbar(told.truth, told.radius, told.uncertainty, fmt=".", ms=3, lw=0.4)
+    axes[0, 0].set(xlabel="true radius (px)", ylabel="estimated radius (px)")
+    order = np.argsort(told.uncertainty)
+    parts = [part for part in np.array_split(order, 10) if len(part)]
+    claimed = [np.sqrt(np.mean(told.uncertainty[part] ** 2)) for part in parts]
+    made = [np.sqrt(np.mean(told.error[part] ** 2)) for part in parts]
+    axes[0, 1].loglog(claimed, made, "o-")
+    axes[0, 1].loglog(claimed, claimed, color="0.7")
+    axes[0, 1].set(xlabel="stated uncertainty (px)", ylabel="error made, rms (px)")
+    for axis, curves, label in (
+        (axes[1, 0], result.by_noise, "noise sigma (of 255)"),
+        (axes[1, 1], result.by_exposure, "exposure"),
+    ):
+        axis.plot(list(curves), [r.surest(COVERAGE).mean_error() for r in curves.values()], "o-")
+        axis.plot(list(curves), [r.mean_error() for r in curves.values()], "o--", color="0.6")
+        axis.set(xlabel=label, ylabel="mean error, 0-27 px (px)", ylim=(0, None))
+    axes[1, 0].legend([f"surest {COVERAGE:.0%}", "all"])
+    sheet = Figure(figsize=(12, 8), layout="constrained")
+    for axis, example in zip(sheet.subplots(2, 3).flat, result.examples, strict=True):
+        axis.imshow(example, cmap="gray", vmin=0, vmax=255)
+        axis.set_axis_off()
+    sheet.suptitle("What counted as sharp: patches before they are blurred")
+    paths = [folder / "estimator.png", folder / "estimator_sharp.png"]
+    for path, drawing in zip(paths, (figure, sheet), strict=True):
+        FigureCanvasAgg(drawing).print_png(str(path))
+    return paths

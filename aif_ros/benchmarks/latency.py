@@ -1,0 +1,114 @@
+"""How long one step of autofocus takes: the paper's Table 2.
+
+A step is what happens between a captured window and the next command to the lens: conversion from
+8 bits, the measurement (sharpness, or both networks), and the decision.
+"""
+
+import gc
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from aif_ros.autofocus.search import FocusSearch
+from aif_ros.defocus.defocus_map import BlurEstimator
+from aif_ros.defocus.networks import load_network, pool_votes
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.types.image import to_float
+from aif_ros.weights import WEIGHTS
+
+_WARM_UP = 5
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Milliseconds."""
+
+    median: float
+    p99: float
+
+    def as_dict(self) -> dict[str, float]:
+        """Return it ready for JSON."""
+        return {"median": self.median, "p99": self.p99}
+
+
+def picture(width: int, height: int, seed: int = 0) -> NDArray[np.uint8]:
+    """A picture with texture at all scales, (height, width) uint8: smoothed noise of 1 / f."""
+    random = np.random.default_rng(seed)
+    total = np.zeros((height, width), np.float32)
+    for level in range(6):
+        shape = (height >> level, width >> level)
+        noise = random.standard_normal(shape, np.float32)
+        total += cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
+    total = cv2.GaussianBlur(total, (0, 0), 1.0)
+    return cv2.normalize(total, None, 10, 245, cv2.NORM_MINMAX).astype(np.uint8)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let torch and OpenCV use `count` threads within the context."""
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(count)
+    cv2.setNumThreads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        cv2.setNumThreads(before[1])
+
+
+def measure(
+    step: Callable[[], Any], repeats: int, prepare: Callable[[], Any] = lambda: None
+) -> Timing:
+    """Time `step`, each time after `prepare`, which does not count."""
+    durations = []
+    gc.collect()
+    for _ in range(_WARM_UP + repeats):
+        prepare()
+        begun = time.perf_counter()
+        step()
+        durations.append(1e3 * (time.perf_counter() - begun))
+    median, p99 = np.percentile(durations[_WARM_UP:], (50, 99))
+    return Timing(float(median), float(p99))
+
+
+def search_step(
+    search: FocusSearch, window: NDArray[np.uint8], lens_model: LensModel, repeats: int
+) -> Timing:
+    """Time one look of a search at `window`, (H, W) or (H, W, 3) uint8."""
+    low, high = lens_model.limits
+    start = (low + high) / 2
+    return measure(
+        lambda: search.look(to_float(window), start),
+        repeats,
+        lambda: search.begin(start, lens_model.limits, lens_model.calibration_width),
+    )
+
+
+def distance_map(estimator: BlurEstimator, image: NDArray[np.uint8], repeats: int) -> Timing:
+    """Time the blur map of `image`, (H, W) or (H, W, 3) uint8."""
+    return measure(lambda: estimator.estimate(to_float(image)), repeats)
+
+
+def networks_on_gpu(window: NDArray[np.uint8], repeats: int) -> Timing | None:
+    """Time both networks on the GPU, with the way there and back; None where there is no GPU."""
+    if not torch.cuda.is_available():
+        return None
+    networks = [
+        load_network(WEIGHTS / f"{kind}.safetensors", kind)[0].cuda()
+        for kind in ("estimator", "discriminator")
+    ]
+
+    def step() -> None:
+        luma = torch.from_numpy(window).cuda()[None, None].float() / 255
+        for network in networks:
+            pool_votes(network(luma)).cpu()
+
+    with torch.inference_mode():
+        return measure(step, repeats)

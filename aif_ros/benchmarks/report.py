@@ -1,0 +1,152 @@
+"""A recorded run as files for people and programs: pictures, animation, report, result."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import jinja2
+import numpy as np
+from numpy.typing import NDArray
+
+from aif_ros import __version__
+from aif_ros.benchmarks import figures
+from aif_ros.benchmarks.score import Score, score
+from aif_ros.pipeline.recording import LoopRecording
+from aif_ros.simulation.truth import to_reference_geometry
+from aif_ros.types.image import Image
+
+_TEMPLATE = Path(__file__).with_name("report.html.jinja")
+
+
+def result(recording: LoopRecording, scored: Score | None) -> dict[str, Any]:
+    """Summarise a run: plain numbers and texts, PSNR in dB, None where there is no truth."""
+    return {
+        "scene": recording.scene,
+        "agent": recording.agent,
+        "frames_captured": len(recording.shots),
+        "seconds": round(recording.seconds, 3),
+        "psnr": round(scored.psnr, 3) if scored else None,
+        "ssim": round(scored.ssim, 4) if scored else None,
+        "best_single_frame_psnr": (
+            round(scored.frame_psnr[scored.best_frame], 3) if scored else None
+        ),
+        "stopped_because": recording.reason,
+        "lens": recording.lens_model.name,
+        "image_size": list(recording.shots[0].image.shape[1::-1]),
+        "frames": [
+            {
+                "seconds": round((shot.stamp - recording.start) * 1e-9, 3),
+                "position_metres": round(shot.position, 9),
+                "position_steps": round(recording.lens_model.steps(shot.position), 1),
+                "fused_psnr": round(scored.fused_psnr[index], 3) if scored else None,
+                "next": shot.reason,
+            }
+            for index, shot in enumerate(recording.shots)
+        ],
+    }
+
+
+def write_report(recording: LoopRecording, truth: Image | None, folder: Path) -> dict[str, Any]:
+    """Write everything there is to see of a run into `folder`.
+
+    Args:
+        recording: the run.
+        truth: the sharp scene in the reference geometry, float32 in [0, 1]; None if unknown.
+        folder: gets `first_frame.png`, `all_in_focus.png`, `ground_truth.png` (with a truth),
+            `loop.webp`, `report.html` and `result.json`; made if it is missing.
+
+    Returns:
+        The content of `result.json`.
+
+    Raises:
+        ImageError: the truth has another shape than the images.
+        OSError: a file cannot be written.
+    """
+    scored = None if truth is None else score(recording, truth)
+    folder.mkdir(parents=True, exist_ok=True)
+    first, last = recording.shots[0], recording.shots[-1]
+    pictures = {
+        "first_frame": to_reference_geometry(first.image, first.position, recording.lens_model),
+        "all_in_focus": last.fused,
+    }
+    if truth is not None:
+        pictures["ground_truth"] = truth
+    for name, picture in pictures.items():
+        _write(folder / f"{name}.png", figures.as_rgb(picture))
+    figures.save_animation(recording, folder / "loop.webp")
+    summary = result(recording, scored)
+    (folder / "result.json").write_text(json.dumps(summary, indent=2) + "\n")
+    (folder / "report.html").write_text(_html(recording, truth, scored, folder))
+    return summary
+
+
+def _write(path: Path, picture: NDArray[np.uint8]) -> None:
+    encoded = cv2.imencode(path.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
+    path.write_bytes(encoded.tobytes())
+
+
+def _embed(picture: NDArray[np.uint8], quality: int = 90) -> str:
+    """Return a picture as a data URI, WebP."""
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    encoded = cv2.imencode(".webp", bgr, [cv2.IMWRITE_WEBP_QUALITY, quality])[1]
+    return "data:image/webp;base64," + base64.b64encode(encoded.tobytes()).decode()
+
+
+def _html(recording: LoopRecording, truth: Image | None, scored: Score | None, folder: Path) -> str:
+    lens_model = recording.lens_model
+    last = recording.shots[-1]
+    layers = [("All-in-focus image", _embed(figures.as_rgb(last.fused)))]
+    best = scored.best_frame if scored else len(recording.shots) // 2
+    for name, index in (("First frame", 0), ("Best single frame", best)):
+        shot = recording.shots[index]
+        frame = to_reference_geometry(shot.image, shot.position, lens_model)
+        layers.append((name, _embed(figures.as_rgb(frame))))
+    plots = [
+        ("Where the lens went", "Dots are the captures.", figures.lens_plot(recording)),
+        (
+            "What the system believes",
+            "Share of the picture that the estimator expects to be in focus.",
+            figures.focus_plot(recording),
+        ),
+    ]
+    if truth is not None and scored is not None:
+        layers.append(("Truth", _embed(figures.as_rgb(truth))))
+        plots.insert(
+            1,
+            (
+                "How good it really is",
+                "Every frame and fused image against the sharp scene.",
+                figures.quality_plot(scored),
+            ),
+        )
+        error = _embed(figures.error_picture(last.fused, truth))
+    else:
+        error = None
+    shots = [
+        {
+            "picture": _embed(figures.thumbnail(shot, recording), 80),
+            "seconds": (shot.stamp - recording.start) * 1e-9,
+            "micrometres": shot.position * 1e6,
+            "steps": lens_model.steps(shot.position),
+            "psnr": scored.fused_psnr[index] if scored else None,
+            "reason": shot.reason,
+        }
+        for index, shot in enumerate(recording.shots)
+    ]
+    animation = base64.b64encode((folder / "loop.webp").read_bytes()).decode()
+    template = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    ).from_string(_TEMPLATE.read_text())
+    return template.render(
+        version=__version__,
+        recording=recording,
+        score=scored,
+        size=last.fused.shape[1::-1],
+        layers=layers,
+        plots=plots,
+        error=error,
+        shots=shots,
+        animation=f"data:image/webp;base64,{animation}",
+    )

@@ -1,0 +1,1 @@
+"""Calibration of a lens from photographs or a sweep."""

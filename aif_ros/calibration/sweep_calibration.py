@@ -1,0 +1,343 @@
+"""Calibrating a lens from photographs: blur per travel, focus breathing, depth of field.
+
+What a defocused photograph shows is what a focused one shows, spread over a disk. So the radius is
+found by blurring the focused photograph, in linear light, until it matches: no network and no
+printed target is needed, only texture. One window after another gives its own answer; how far
+they scatter tells how sure the result is.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from aif_ros.defocus.sharpness import tenengrad
+from aif_ros.devices.focal_stack import FocalStack
+from aif_ros.fusion.motion.registration import register, resample
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.optics.psf import Aperture
+from aif_ros.types.image import DISPLAY_GAMMA, Image, to_float, to_gray
+
+# Radii that are tried, pixels.
+_RADII = np.concatenate([np.arange(0.0, 3.0, 0.25), np.geomspace(3.0, 48.0, 48)])
+# Radii from which slopes are taken: smaller ones drown in the lens's own softness.
+_LEAST_RADIUS, _LARGEST_RADIUS = 1.5, 32.0
+# A match must explain this share of what is seen.
+_LEAST_CORRELATION = 0.9
+# Rows and columns of windows.
+_GRID = (6, 8)
+_LEAST_TEXTURE = 1e-5
+_FEWEST_WINDOWS = 4
+_BOOTSTRAPS = 1000
+# The answer is not determined if its 95 % interval is wider than this, relative to it.
+_WIDEST = 0.5
+
+
+class UndeterminedError(Exception):
+    """The photographs do not determine the lens; the message says why and what would."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure and its 95 % confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Match:
+    """One window of one photograph, matched.
+
+    Attributes:
+        window: number of the window.
+        travel: signed travel between the photographs, metres.
+        radius: blur radius, pixels.
+    """
+
+    window: int
+    travel: float
+    radius: float
+
+
+@dataclass(frozen=True)
+class LensCalibration:
+    """What the photographs tell.
+
+    Attributes:
+        blur_per_metre: blur radius per metre of travel, pixels of the photographs.
+        breathing_per_metre: relative change of magnification per metre of travel.
+        depth_of_field: half the depth of field, metres of travel (blur radius 1 px).
+        matches: every match that it rests on, for a plot.
+        width: of the photographs, pixels.
+    """
+
+    blur_per_metre: Estimate
+    breathing_per_metre: Estimate
+    depth_of_field: Estimate
+    matches: Sequence[Match]
+    width: int
+
+    def lens_model(
+        self, name: str, limits: tuple[float, float], metres_per_step: float
+    ) -> LensModel:
+        """Return the calibrated lens."""
+        return LensModel(
+            name=name,
+            metres_per_step=metres_per_step,
+            limits=limits,
+            blur_per_metre=self.blur_per_metre.value,
+            calibration_width=self.width,
+            breathing_per_metre=self.breathing_per_metre.value,
+        )
+
+
+def calibrate_pair(focused: Image, defocused: Image, travel: float) -> LensCalibration:
+    """Calibrate from two photographs of a flat scene, as the authors of the paper do.
+
+    Args:
+        focused: (H, W) or (H, W, 3), float32 in [0, 1], in focus all over.
+        defocused: the same view with the lens moved.
+        travel: from the focused to the defocused one, metres, not 0; its sign counts for
+            breathing.
+
+    Raises:
+        UndeterminedError: too little texture, or the photographs do not match.
+        ValueError: the travel is 0 or not finite.
+    """
+    if not (np.isfinite(travel) and travel != 0):
+        raise ValueError(f"the travel must be a number of metres other than 0, got {travel}")
+    transforms = register([focused, defocused])
+    first, second = (
+        to_gray(resample(image, transform))
+        for image, transform in zip((focused, defocused), transforms, strict=True)
+    )
+    matches = []
+    for index, place in enumerate(_windows(first.shape)):
+        if tenengrad(first[place]) < _LEAST_TEXTURE:
+            continue
+        radius = WindowBlurs(first, place).radius(second)
+        if radius is not None:
+            matches.append(Match(index, travel, radius))
+    slopes = np.array([match.radius / abs(match.travel) for match in matches])
+    ratio = _scale(transforms[0]) / _scale(transforms[1])
+    # One pair has no scatter of its own to judge breathing by. Registering photographs that are
+    # blurred so differently is good to about half a pixel at their edges.
+    doubt = 1.0 / max(first.shape)
+    breathing = [(1 / ratio - 1 + error) / travel for error in (0.0, -doubt, doubt)]
+    return _calibration(
+        slopes, Estimate(breathing[0], min(breathing), max(breathing)), matches, first.shape[1]
+    )
+
+
+def calibrate_sweep(slices: Iterable[Image], positions: Sequence[float]) -> LensCalibration:
+    """Calibrate from a recorded sweep.
+
+    Args:
+        slices: (H, W) or (H, W, 3), float32 in [0, 1], ordered by position.
+        positions: lens position of each, metres, ascending.
+
+    Raises:
+        UndeterminedError: too little texture, nothing comes into focus within the sweep,
+            or the slices do not match.
+    """
+    images = [to_gray(image) for image in slices]
+    places = np.asarray(positions, dtype=np.float64)
+    transforms = register(images)
+    stack = np.stack(
+        [resample(image, transform) for image, transform in zip(images, transforms, strict=True)]
+    )
+    matches: list[Match] = []
+    slopes = []
+    for index, place in enumerate(_windows(stack.shape[1:])):
+        found = _follow(stack, places, place)
+        if found is None:
+            continue
+        slope, peak, radii = found
+        slopes.append(slope)
+        matches += [
+            Match(index, float(position - peak), radius) for position, radius in radii.items()
+        ]
+    scales = np.array([_scale(transform) for transform in transforms])
+    # `transforms` lead from the reference to each slice: their scale is its magnification.
+    coefficients, covariance = np.polyfit(places, scales, 1, cov="unscaled")
+    residual = scales - np.polyval(coefficients, places)
+    deviation = float(np.sqrt(covariance[0, 0] * np.mean(residual**2)))
+    at_zero = float(np.polyval(coefficients, 0.0))
+    breathing = float(coefficients[0]) / at_zero
+    spread = 1.96 * deviation / at_zero
+    return _calibration(
+        np.array(slopes),
+        Estimate(breathing, breathing - spread, breathing + spread),
+        matches,
+        stack.shape[2],
+    )
+
+
+def calibrate_stack(stack: FocalStack) -> tuple[LensModel, bool]:
+    """Calibrate the lens of a recorded focal stack for its replay.
+
+    Returns:
+        The lens model, and whether the stack determines it; where it does not, the model is that
+        of `FocalStack.lens_model`.
+
+    Raises:
+        DeviceError: a slice cannot be read.
+    """
+    suggested = stack.lens_model()
+    slices = (to_float(stack.read(index)) for index in range(len(stack.positions)))
+    try:
+        calibration = calibrate_sweep(slices, list(stack.positions))
+    except UndeterminedError:
+        return suggested, False
+    steps = suggested.metres_per_step
+    return calibration.lens_model(suggested.name, suggested.limits, steps), True
+
+
+class WindowBlurs:
+    """One window of a focused photograph, blurred by every radius that is tried.
+
+    Args:
+        focused: (H, W) float32 in [0, 1].
+        place: rows and columns of the window.
+    """
+
+    def __init__(self, focused: Image, place: tuple[slice, slice]) -> None:
+        rows, columns = place
+        margin = int(_RADII[-1])
+        inner = (
+            slice(margin, margin + rows.stop - rows.start),
+            slice(margin, margin + columns.stop - columns.start),
+        )
+        light = np.pad(focused, margin, mode="reflect")[
+            rows.start : rows.stop + 2 * margin, columns.start : columns.stop + 2 * margin
+        ]
+        shape = tuple(fft.next_fast_len(side, real=True) for side in light.shape)
+        spectrum = fft.rfft2(np.power(light, np.float32(DISPLAY_GAMMA)), s=shape)
+        self._place = place
+        self._blurred = np.stack(
+            [
+                _standardised(
+                    fft.irfft2(spectrum * _transfer(float(radius), shape), s=shape)[inner]
+                )
+                for radius in _RADII
+            ]
+        )
+
+    def radius(self, defocused: Image) -> float | None:
+        """Blur radius, pixels, that turns the focused photograph into another within the window.
+
+        Args:
+            defocused: (H, W) float32 in [0, 1], registered to the focused one.
+
+        Returns:
+            The radius, or None where no radius makes them match.
+        """
+        seen = np.power(defocused[self._place], np.float32(DISPLAY_GAMMA))
+        scores = np.asarray(self._blurred @ _standardised(seen), dtype=np.float64)
+        best = int(scores.argmax())
+        if not scores[best] > _LEAST_CORRELATION or best == len(_RADII) - 1:
+            return None
+        return _peak(_RADII, scores, best)
+
+
+@lru_cache(maxsize=4 * len(_RADII))
+def _transfer(radius: float, shape: tuple[int, int]) -> NDArray[np.floating]:
+    return Aperture().transfer_function(radius, shape)
+
+
+def _standardised(window: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Pixels less their mean, of unit length: dot products are correlations; 0 if all are alike."""
+    values = window.ravel().astype(np.float64)
+    values -= values.mean()
+    length = float(np.linalg.norm(values))
+    return (values / length if length > 0 else values).astype(np.float32)
+
+
+def _follow(
+    stack: NDArray[np.float32], positions: NDArray[np.float64], place: tuple[slice, slice]
+) -> tuple[float, float, dict[float, float]] | None:
+    """Follow one window through the sweep.
+
+    Returns:
+        Pixels per metre, its focus position in metres, and the blur radius at each position that
+        counts; None where the window tells nothing.
+    """
+    contrast = np.array([tenengrad(image[place]) for image in stack])
+    sharpest = int(contrast.argmax())
+    if contrast[sharpest] < max(_LEAST_TEXTURE, 2.0 * float(contrast.min())):
+        return None
+    # Signed radii lie on one line through focus, whose slope is wanted.
+    signed, where = [], []
+    blurs = WindowBlurs(stack[sharpest], place)
+    for index, position in enumerate(positions):
+        if index == sharpest:
+            continue
+        radius = blurs.radius(stack[index])
+        if radius is not None and _LEAST_RADIUS <= radius <= _LARGEST_RADIUS:
+            signed.append(radius if index > sharpest else -radius)
+            where.append(position)
+    if len(where) < 3:
+        return None
+    sides = np.sign(signed)
+    # An offset for each side: the sharpest slice is not exactly in focus.
+    columns = np.stack([np.array(where), sides > 0, sides < 0], axis=1).astype(np.float64)
+    columns = columns[:, [0, *(1 + side for side in range(2) if columns[:, 1 + side].any())]]
+    solution = np.linalg.lstsq(columns, np.array(signed), rcond=None)[0]
+    slope = float(solution[0])
+    if slope <= 0:
+        return None
+    peak = float(positions[sharpest])
+    return slope, peak, dict(zip(where, np.abs(signed), strict=True))
+
+
+def _calibration(
+    slopes: NDArray[np.float64], breathing: Estimate, matches: Sequence[Match], width: int
+) -> LensCalibration:
+    if len(slopes) < _FEWEST_WINDOWS:
+        raise UndeterminedError(
+            f"only {len(slopes)} windows could be matched, {_FEWEST_WINDOWS} are needed: take "
+            "photographs of something with texture all over, with more travel between them"
+        )
+    random = np.random.default_rng(0)
+    medians = np.median(random.choice(slopes, (_BOOTSTRAPS, len(slopes))), axis=1)
+    low, high = (float(value) for value in np.percentile(medians, (2.5, 97.5)))
+    middle = float(np.median(slopes))
+    if middle <= 0 or (high - low) > _WIDEST * middle:
+        raise UndeterminedError(
+            f"the windows disagree: between {low:.4g} and {high:.4g} px of blur per metre; take "
+            "photographs of something flat, or a sweep in which more comes into focus"
+        )
+    return LensCalibration(
+        blur_per_metre=Estimate(middle, low, high),
+        breathing_per_metre=breathing,
+        depth_of_field=Estimate(1 / middle, 1 / high, 1 / low),
+        matches=matches,
+        width=width,
+    )
+
+
+def _windows(shape: tuple[int, ...]) -> list[tuple[slice, slice]]:
+    rows = np.linspace(0, shape[0], _GRID[0] + 1).astype(int)
+    columns = np.linspace(0, shape[1], _GRID[1] + 1).astype(int)
+    return [
+        (slice(int(rows[i]), int(rows[i + 1])), slice(int(columns[j]), int(columns[j + 1])))
+        for i in range(_GRID[0])
+        for j in range(_GRID[1])
+    ]
+
+
+def _scale(transform: NDArray[np.float64]) -> float:
+    return float(np.sqrt(abs(np.linalg.det(transform[:2, :2]))))
+
+
+def _peak(x: NDArray[np.float64], y: NDArray[np.float64], index: int) -> float:
+    """Place of the maximum of a parabola through a sample and its neighbours."""
+    if index in (0, len(x) - 1):
+        return float(x[index])
+    a, b, _ = np.polyfit(x[index - 1 : index + 2], y[index - 1 : index + 2], 2)
+    return float(-b / (2 * a)) if a < 0 else float(x[index])

@@ -1,0 +1,50 @@
+"""Commands of `python -m aif_ros`, one module each; a folder is a group of commands.
+
+`aif_ros/cli/stack.py` is `aif stack`, `aif_ros/cli/benchmark/loop.py` is
+`aif benchmark loop`. A command module has
+
+- a docstring: its first line is the summary in the list of commands, the whole is its help;
+- ``add_arguments(parser)``: adds its arguments to an `argparse.ArgumentParser`;
+- ``run(args) -> int``: does the work and returns the exit code; it imports what is heavy (torch,
+  OpenCV, rclpy) itself, so that `--help` answers at once.
+
+An `OSError` or an exception class of this package that leaves ``run`` is shown as one line; any
+other is a defect and keeps its traceback. Modules whose name begins with an underscore are no
+commands.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class CommandError(Exception):
+    """What was asked for cannot be done; the message says why and what to do instead."""
+
+
+def add_json_argument(parser: argparse.ArgumentParser) -> None:
+    """Add `--json`: where to write the results for other programs to read."""
+    parser.add_argument(
+        "--json",
+        metavar="FILE",
+        help="also write the results to FILE as JSON ('-': to standard output)",
+    )
+
+
+def write_json(result: Mapping[str, Any], file: str | None) -> None:
+    """Write `result` where `--json` asks for it; nowhere if it was not given.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    if file is None:
+        return
+    text = json.dumps(result, indent=2, allow_nan=False) + "\n"
+    if file == "-":
+        sys.stdout.write(text)
+    else:
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        Path(file).write_text(text)

@@ -1,0 +1,118 @@
+"""Measure how good and how fast the fusion methods are, all on the same frames.
+
+Scenes with known depth (default: the motorcycle) are rendered at ten lens positions, still; and
+while the focus sweeps, with a shaken camera and with an object that crosses. PSNR is given over
+the picture and near edges of depth, where halos are; beside the methods the best single frame and
+the choice per pixel that knows the truth.
+
+RGB-D videos are fused as moving scenes. Pairs of pictures (and sets of more) that were really taken
+are judged by Qabf and Q_MI, focal stacks by time and memory; there enfuse, focus-stack and
+shinestacker are compared too, if they are installed.
+
+  aif benchmark fusion
+  aif benchmark fusion --rgbd rgbd/ --json fusion.json --save sheets/
+  aif benchmark fusion --pairs lytro/ --stacks stacks/ --save sheets/
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from aif_ros.cli import add_json_argument
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "--rgbd", metavar="DIR", help="folder of scene folders with image.* and depth.*"
+    )
+    parser.add_argument(
+        "--video", type=Path, metavar="DIR", help="folder of RGB-D videos (rgb/, depth/)"
+    )
+    parser.add_argument(
+        "--pairs", type=Path, metavar="DIR", help="folder of folders with two or more pictures"
+    )
+    parser.add_argument("--stacks", type=Path, metavar="DIR", help="folder of focal stacks")
+    parser.add_argument("--only", nargs="*", metavar="NAME", help="scenes in it to use")
+    parser.add_argument("--width", type=int, default=640, help="of the pictures (%(default)s)")
+    parser.add_argument("--save", type=Path, metavar="DIR", help="folder for contact sheets")
+    add_json_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Render, fuse, compare."""
+    from tqdm import tqdm
+
+    from aif_ros.benchmarks import fusion as evaluation
+    from aif_ros.benchmarks.stacking_tools import other_tools, own_tools
+    from aif_ros.cli import CommandError, write_json
+    from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
+    from aif_ros.simulation.scenes.depth_edges import EDGE_REACH
+    from aif_ros.simulation.scenes.photo import folder_scene, motorcycle
+    from aif_ros.simulation.scenes.video import VideoScene
+
+    if args.width < 64:
+        raise CommandError(f"--width must be at least 64, got {args.width}")
+    lens_model = LensModel.load(DEFAULT_CALIBRATION)
+    rgbd = [path for path in _folders(args.rgbd) if any(path.glob("depth.*"))]
+    rgbd = [path for path in rgbd if args.only is None or path.name in args.only]
+    if args.rgbd is not None and not rgbd:
+        raise CommandError(f"no folder to use in {args.rgbd} holds image.* and depth.*")
+    videos = [path for path in _folders(args.video) if (path / "depth").is_dir()]
+    if args.video is not None and not videos:
+        raise CommandError(f"no folder in {args.video} holds rgb/ and depth/")
+    pairs, stacks = _folders(args.pairs), _folders(args.stacks)
+    scenes = [folder_scene(path, lens_model, args.width) for path in rgbd]
+    if not any((args.rgbd, args.video, args.pairs, args.stacks)):
+        scenes = [motorcycle(lens_model, args.width)]
+    films = [VideoScene(path, lens_model, args.width) for path in videos]
+    tools = len(own_tools(align=True)) + len(other_tools())
+    total = 3 * len(scenes) + len(films) + len(pairs) + tools * len(stacks)
+    with tqdm(total=total, unit="sequence") as bar:
+
+        def progress(name: str) -> None:
+            bar.set_description(name)
+            bar.update()
+
+        result: dict[str, Any] = dict(
+            evaluation.measure(scenes, films, lens_model, args.save, progress)
+        )
+        if pairs:
+            result["pairs"] = evaluation.measure_pairs(pairs, args.save, progress)
+        if stacks:
+            result["stacks"] = evaluation.measure_stacks(stacks, args.save, progress)
+    for kind, table in result.items():
+        if kind != "stacks":
+            _print(kind, table)
+    for name, table in result.get("stacks", {}).items():
+        _print(name, table)
+    result["setup"] = {
+        "scenes": [path.name for path in (*rgbd, *videos)] or [scene.name for scene in scenes],
+        "pairs": len(pairs),
+        "width": args.width,
+        "still_frames": evaluation.STILL_FRAMES,
+        "moving_frames": evaluation.MOVING_FRAMES,
+        "edge_reach_px": EDGE_REACH,
+    }
+    write_json(result, args.json)
+    return 0
+
+
+def _folders(parent: str | Path | None) -> list[Path]:
+    from aif_ros.cli import CommandError
+
+    if parent is None:
+        return []
+    if not Path(parent).is_dir():
+        raise CommandError(f"there is no folder {parent}")
+    found = sorted(path for path in Path(parent).iterdir() if path.is_dir())
+    if not found:
+        raise CommandError(f"there are no folders in {parent}")
+    return found
+
+
+def _print(title: str, table: dict[str, dict[str, float]]) -> None:
+    keys = list(dict.fromkeys(key for row in table.values() for key in row))
+    print(f"\n{title:20}" + "".join(f"{key:>12}" for key in keys))
+    for method, row in table.items():
+        print(f"{method:20}" + "".join(f"{row.get(key, float('nan')):12.3f}" for key in keys))

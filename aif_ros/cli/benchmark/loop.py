@@ -1,0 +1,198 @@
+"""Measure speed, latency and memory of the loop, with and without ROS, and its picture.
+
+Measured with the simulated camera in colour: pictures per second it makes; iterations per second of
+the loop without ROS (as fast as it goes, simulation included), of all nodes in one process, and of
+one process for each node (both in real time, with the simulated lens's moves and rests); time
+from the middle of an exposure to the arrival of the fused image made from it in another process;
+memory of each process at its highest. The picture is judged on the photographed motorcycle.
+
+Examples:
+  aif benchmark loop
+  aif benchmark loop --agent rule_based --rounds 5 --json loop.json
+"""
+
+import argparse
+import os
+import platform
+import statistics
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from aif_ros.cli import CommandError, add_json_argument, write_json
+
+if TYPE_CHECKING:
+    from aif_ros.bringup.runner import RunningGraph
+
+_SCENE, _MOVING_SCENE = "planes", "moving_planes"  # 640x480
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("--agent", default="sweep", help="default: %(default)s")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="runs of the loop to measure (default: %(default)s)"
+    )
+    add_json_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the benchmark."""
+    from aif_ros.bringup.graph import pipeline_graph
+    from aif_ros.bringup.one_process import run_in_one_process
+    from aif_ros.bringup.processes import run_in_processes
+
+    core = _measure_core(args.agent, args.rounds)
+    graph = pipeline_graph({"scene": _SCENE, "agent": args.agent})
+    # In this order: nodes of this process are known to ROS as long as anything of them is left.
+    with run_in_processes(graph) as running:
+        processes = _measure(running, args.rounds)
+    with run_in_one_process(graph) as running:
+        one_process = _measure(running, args.rounds)
+    result = {
+        "camera_fps": core["camera_fps"],
+        "loop_hz": {
+            "without_ros": core["loop_hz"],
+            "one_process": one_process["loop_hz"],
+            "processes": processes["loop_hz"],
+        },
+        "latency_ms": {
+            "one_process": one_process["latency_ms"],
+            "processes": processes["latency_ms"],
+        },
+        "memory_mb": processes["memory_mb"],
+        "quality": core["quality"],
+        "setup": {
+            "agent": args.agent,
+            "image_size": core["image_size"],
+            "rounds": args.rounds,
+            "cores": os.cpu_count(),
+            "machine": platform.machine(),
+            "python": platform.python_version(),
+        },
+    }
+    _print(result)
+    write_json(result, args.json)
+    return 0
+
+
+def _measure_core(agent: str, rounds: int) -> dict[str, Any]:
+    from aif_ros.benchmarks.loop import camera_rate, quality, run_core_loop
+    from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
+    from aif_ros.simulation.scenes.open_scene import open_scene
+
+    lens_model = LensModel.load(DEFAULT_CALIBRATION)
+    still, moving = (open_scene(name, lens_model) for name in (_SCENE, _MOVING_SCENE))
+    runs = [run_core_loop(still, lens_model, agent) for _ in range(rounds)]
+    photo = open_scene("motorcycle", lens_model)
+    return {
+        "camera_fps": {
+            "still_scene": camera_rate(still, lens_model, lens_moves=False),
+            "still_scene_moving_lens": camera_rate(still, lens_model, lens_moves=True),
+            "moving_scene": camera_rate(moving, lens_model, lens_moves=True),
+        },
+        "loop_hz": sum(len(run.frames) for run in runs) / sum(run.seconds for run in runs),
+        "quality": quality(run_core_loop(photo, lens_model, agent), photo, lens_model),
+        "image_size": list(still.size),
+    }
+
+
+def _measure(running: "RunningGraph", rounds: int) -> dict[str, Any]:
+    """Run the loop so many times on a graph that is up, and watch it from outside."""
+    from std_srvs.srv import Trigger
+
+    from aif_ros.nodes.image_messages import to_stamp
+    from aif_ros.nodes.topics import FUSED_IMAGE
+
+    reset = running.node.create_client(Trigger, "focus_controller/reset")
+    arrivals: list[tuple[int, int]] = []
+
+    def arrive(message: Any) -> None:
+        arrivals.append((to_stamp(message.header.stamp), time.time_ns()))
+
+    running.node.create_subscription(
+        FUSED_IMAGE.message_type, FUSED_IMAGE.name, arrive, FUSED_IMAGE.subscription_qos(10)
+    )
+    memory = _Memory(running.pids or {"all nodes": os.getpid()})
+
+    def ended() -> bool:
+        memory.look()
+        return running.stopped
+
+    def wait() -> None:
+        if not running.spin_until(ended, 60.0):
+            why = running.status.message if running.status else "no status has come"
+            raise CommandError(f"the loop has not ended within a minute: {why}")
+
+    wait()  # the round that began while the nodes were still starting
+    latencies: list[float] = []
+    seconds = iterations = 0.0
+    for _ in range(rounds):
+        arrivals.clear()
+        begun = time.time_ns()
+        answer = reset.call_async(Trigger.Request())
+        running.spin_until(answer.done, 10.0)
+        running.status = None
+        wait()
+        # The first ones may still come from the round before.
+        stamps = [(stamp, arrival) for stamp, arrival in arrivals if stamp > begun]
+        latencies += [(arrival - stamp) * 1e-6 for stamp, arrival in stamps]
+        seconds += (stamps[-1][0] - stamps[0][0]) * 1e-9
+        iterations += len(stamps) - 1
+    return {
+        "loop_hz": iterations / seconds,
+        "latency_ms": {
+            "median": statistics.median(latencies),
+            "p95": statistics.quantiles(latencies, n=20)[-1],
+        },
+        "memory_mb": memory.peak_mb,
+    }
+
+
+class _Memory:
+    """The most memory that processes have held."""
+
+    def __init__(self, pids: dict[str, int]) -> None:
+        import psutil
+
+        self._processes = {name: psutil.Process(pid) for name, pid in pids.items()}
+        self._next = 0.0
+        self.peak_mb = dict.fromkeys(pids, 0.0)
+
+    def look(self) -> None:
+        """Look at all processes, a few times a second at most."""
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + 0.2
+        for name, process in self._processes.items():
+            held = process.memory_info().rss / 1e6
+            self.peak_mb[name] = max(self.peak_mb[name], held)
+
+
+def _print(result: dict[str, Any]) -> None:
+    width, height = result["setup"]["image_size"]
+    fps, hz, memory = result["camera_fps"], result["loop_hz"], result["memory_mb"]
+    rows: Sequence[tuple[str, str]] = (
+        ("simulated camera, still scene", f"{fps['still_scene']:.1f} pictures/s"),
+        ("  with the lens moving", f"{fps['still_scene_moving_lens']:.1f} pictures/s"),
+        ("  moving scene", f"{fps['moving_scene']:.1f} pictures/s"),
+        ("loop without ROS", f"{hz['without_ros']:.1f} iterations/s"),
+        ("loop, all nodes in one process", f"{hz['one_process']:.1f} iterations/s"),
+        ("loop, a process for each node", f"{hz['processes']:.1f} iterations/s"),
+        *(
+            (
+                f"exposure to fused image, {runner.replace('_', ' ')}",
+                f"{latency['median']:.0f} ms median, {latency['p95']:.0f} ms p95",
+            )
+            for runner, latency in result["latency_ms"].items()
+        ),
+        *((f"memory of {name}", f"{size:.0f} MB") for name, size in memory.items()),
+        (
+            "fused motorcycle above its best frame",
+            f"{result['quality']['gain_db']:.1f} dB "
+            f"({result['quality']['psnr']:.1f} dB, {result['quality']['frames']} frames)",
+        ),
+    )
+    print(f"{width}x{height} colour, agent {result['setup']['agent']}\n")
+    for name, value in rows:
+        print(f"{name:44} {value}")

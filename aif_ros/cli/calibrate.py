@@ -1,0 +1,125 @@
+"""Calibrate a lens from photographs, and write the YAML file that every other part reads.
+
+From two photographs of something flat and textured, one in focus, one with the lens moved by a
+known travel; or from a recorded sweep: a folder of slices in focus order with a known travel
+between them. Gives blur per travel, focus breathing and depth of field with their confidence,
+and says so when the photographs do not determine the answer. Travels are in metres.
+
+Examples:
+  aif calibrate focused.png defocused.png --travel 0.0003 -o lens.yaml
+  aif calibrate sweep/ --travel 0.00005 -o lens.yaml --metres-per-step 1e-6 --plot check.png
+"""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aif_ros.cli import CommandError, add_json_argument, write_json
+
+if TYPE_CHECKING:
+    from aif_ros.calibration.sweep_calibration import Estimate
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "photos", nargs="+", metavar="FILE|FOLDER", help="focused and defocused one, or a sweep"
+    )
+    parser.add_argument(
+        "--travel",
+        type=float,
+        metavar="M",
+        help="lens travel from the first photograph to the second, or from slice to slice; a "
+        "sweep may tell it in info.yaml",
+    )
+    parser.add_argument(
+        "-o", "--output", required=True, type=Path, metavar="FILE", help="calibration to write"
+    )
+    parser.add_argument("--name", help="of the lens, for reports (default: the file's name)")
+    parser.add_argument(
+        "--metres-per-step", type=float, default=1e-6, metavar="M", help="default: %(default)g"
+    )
+    parser.add_argument(
+        "--limits",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="travel of the lens (default: what the photographs span)",
+    )
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="check plot to draw (PNG)")
+    add_json_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Calibrate."""
+    import numpy as np
+
+    from aif_ros.benchmarks.calibration_plot import save_calibration_plot
+    from aif_ros.calibration.sweep_calibration import (
+        UndeterminedError,
+        calibrate_pair,
+        calibrate_sweep,
+    )
+    from aif_ros.devices.focal_stack import FocalStack
+    from aif_ros.devices.image_files import read_image
+    from aif_ros.types.image import to_float
+
+    paths = [Path(photo) for photo in args.photos]
+    try:
+        if len(paths) == 1 and paths[0].is_dir():
+            stack = FocalStack(paths[0])
+            positions = stack.positions
+            if args.travel is not None:
+                if not args.travel > 0:
+                    raise CommandError(f"--travel must be above 0 for a sweep, got {args.travel}")
+                positions = np.arange(len(positions)) * args.travel
+            images = (to_float(stack.read(index)) for index in range(len(positions)))
+            calibration = calibrate_sweep(images, list(positions))
+            limits = float(positions[0]), float(positions[-1])
+        elif len(paths) == 2 and not any(path.is_dir() for path in paths):
+            if args.travel is None:
+                raise CommandError("two photographs need --travel: how far the lens has moved")
+            first, second = (to_float(read_image(path)) for path in paths)
+            if first.shape != second.shape:
+                raise CommandError(
+                    f"{paths[0]} has shape {first.shape}, but {paths[1]} {second.shape}: they "
+                    "must match"
+                )
+            calibration = calibrate_pair(first, second, args.travel)
+            limits = min(0.0, args.travel), max(0.0, args.travel)
+        else:
+            raise CommandError("give two photographs, or the folder of one sweep")
+    except UndeterminedError as error:
+        raise CommandError(f"the photographs do not determine the lens: {error}") from error
+    lens_model = calibration.lens_model(
+        args.name or args.output.stem, tuple(args.limits or limits), args.metres_per_step
+    )
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    lens_model.save(args.output)
+    step = args.metres_per_step
+    rows = (
+        ("blur radius per step", calibration.blur_per_metre, step, "px"),
+        ("magnification per step", calibration.breathing_per_metre, step * 100, "%"),
+        ("depth of field, +-", calibration.depth_of_field, 1 / step, "steps"),
+    )
+    for label, estimate, scale, unit in rows:
+        value, low, high = (scale * part for part in _parts(estimate))
+        print(f"{label:24}{value:10.4g} {unit:6} (95 %: {low:.4g} to {high:.4g})")
+    print(args.output)
+    if args.plot is not None:
+        print(save_calibration_plot(calibration, args.plot))
+    result = {
+        name: dict(zip(("value", "low", "high"), _parts(estimate), strict=True))
+        for name, estimate in (
+            ("blur_per_metre", calibration.blur_per_metre),
+            ("breathing_per_metre", calibration.breathing_per_metre),
+            ("depth_of_field_metres", calibration.depth_of_field),
+        )
+    }
+    setup = {"width": calibration.width, "matches": len(calibration.matches)}
+    write_json(result | {"output": str(args.output), "setup": setup}, args.json)
+    return 0
+
+
+def _parts(estimate: "Estimate") -> tuple[float, float, float]:
+    return estimate.value, estimate.low, estimate.high

@@ -1,0 +1,176 @@
+"""Run the whole loop as ROS 2 processes and write a report.
+
+Starts the nodes of the pipeline (simulated camera and lens, fusion, autofocus, focus controller)
+as processes, watches their topics until the loop stops by itself, and writes pictures, an
+animation, a report for people (report.html) and one for programs (result.json). Ctrl-C ends the
+loop early; what was seen until then is written all the same.
+
+Examples:
+  aif demo                             the photographed motorcycle
+  aif demo --agent sweep               the conventional focal sweep, to compare with
+  aif demo --scene ~/stacks/insect     a recorded focal stack: a folder of pictures
+"""
+
+import argparse
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aif_ros.cli import CommandError, add_json_argument, write_json
+
+if TYPE_CHECKING:
+    from aif_ros.bringup.graph import Graph
+    from aif_ros.bringup.recorder import Recorder
+    from aif_ros.optics.lens_model import LensModel
+    from aif_ros.types.image import Image
+
+_CHOICES = ("scene", "agent", "fusion", "estimator", "calibration")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("--scene", metavar="NAME|FOLDER", help="what to look at")
+    parser.add_argument("--agent", metavar="NAME", help="who chooses where to focus next")
+    parser.add_argument("--fusion", metavar="NAME", help="fusion method")
+    parser.add_argument("--estimator", metavar="NAME", help="blur estimator")
+    parser.add_argument("--calibration", metavar="FILE", help="lens calibration (YAML)")
+    parser.add_argument(
+        "--out", metavar="DIR", type=Path, default=Path("out/demo"), help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--with",
+        dest="runner",
+        choices=("processes", "launch"),
+        default="processes",
+        help="who starts the nodes: this command, or `ros2 launch` (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=float,
+        default=120.0,
+        help="end the loop then, if it has not ended by itself (default: %(default)g)",
+    )
+    add_json_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the demo."""
+    from aif_ros.benchmarks.report import write_report
+    from aif_ros.bringup.graph import pipeline_graph
+    from aif_ros.bringup.recorder import recording
+    from aif_ros.bringup.share import share_directory
+
+    choices = {name: getattr(args, name) or "" for name in _CHOICES}
+    choices["params_file"] = str(share_directory() / "config" / "demo.yaml")
+    graph = pipeline_graph(choices)
+    scene, truth, lens_model = _scene(graph)
+    args.out.mkdir(parents=True, exist_ok=True)
+    with recording(graph.namespace) as recorder:
+        try:
+            print("Starting the nodes ...")
+            if args.runner == "launch":
+                with _launch(choices, args.out) as check:
+                    _watch(recorder, check, args.timeout)
+            else:
+                with _processes(graph, args.out) as check:
+                    _watch(recorder, check, args.timeout)
+        except KeyboardInterrupt:
+            if not recorder.anything:
+                print("Interrupted before the first frame was fused.")
+                return 0
+            print("Interrupted: writing what was seen until now.")
+        seen = recorder.recording(scene, lens_model)
+    print("Writing the report ...")
+    summary = write_report(seen, truth, args.out)
+    write_json(summary, args.json)
+    _print_summary(summary, args.out)
+    return 0
+
+
+@contextmanager
+def _processes(graph: "Graph", folder: Path) -> Iterator[Callable[[], None]]:
+    """Run the graph as processes; gives what raises when one of them has died."""
+    from aif_ros.bringup.processes import run_in_processes
+
+    logs = folder / "log"
+    logs.mkdir(exist_ok=True)
+    with run_in_processes(graph, log_directory=logs) as running:
+        yield running.check
+
+
+@contextmanager
+def _launch(choices: Mapping[str, str], folder: Path) -> Iterator[Callable[[], None]]:
+    """Run the graph by `ros2 launch`; gives what raises when that has ended."""
+    if shutil.which("ros2") is None:
+        raise CommandError("there is no `ros2`: source ROS 2 first, or leave out --with launch")
+    arguments = [f"{name}:={value}" for name, value in choices.items() if value]
+    log = folder / "launch.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            ["ros2", "launch", "aif_ros", "pipeline.launch.py", *arguments],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            # Ctrl-C comes to this process alone.
+            start_new_session=True,
+        )
+
+        def check() -> None:
+            if process.poll() is not None:
+                raise CommandError(f"ros2 launch has ended: see {log}")
+
+        try:
+            yield check
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait()
+
+
+def _watch(recorder: "Recorder", check: Callable[[], None], timeout: float) -> None:
+    """Tell every decision until the loop has ended and its last pictures have come."""
+    deadline = time.monotonic() + timeout
+    told = 0
+    while not recorder.complete:
+        check()
+        if time.monotonic() > deadline:
+            print(f"The loop has not ended within {timeout:g} s.")
+            return
+        time.sleep(0.05)
+        for values in list(recorder.decisions.values())[told:]:
+            told += 1
+            position = 1e6 * float(values["position_m"])
+            print(f"  frame {told:2}  lens at {position:6.0f} µm  {values['reason']}", flush=True)
+
+
+def _scene(graph: "Graph") -> "tuple[str, Image | None, LensModel]":
+    """Return the scene's name, its truth where that is known, and the lens in use."""
+    from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
+    from aif_ros.simulation.scenes.open_scene import open_scene
+    from aif_ros.simulation.truth import Truth
+
+    camera = next(node for node in graph.nodes if node.name == "camera")
+    lens_model = LensModel.load(camera.parameters.get("calibration") or DEFAULT_CALIBRATION)
+    if camera.executable != "sim_camera_node":
+        return Path(camera.parameters["camera_source"]).name, None, lens_model
+    scene = open_scene(camera.parameters.get("scene", ""), lens_model)
+    truth = None if scene.moving else Truth(scene, lens_model).at(0.0)[0]
+    return scene.name, truth, lens_model
+
+
+def _print_summary(summary: Mapping[str, Any], folder: Path) -> None:
+    print(
+        f"\n{summary['frames_captured']} frames in {summary['seconds']:.1f} s, {summary['agent']}"
+    )
+    if summary["psnr"] is not None:
+        gain = summary["psnr"] - summary["best_single_frame_psnr"]
+        print(
+            f"fused image: PSNR {summary['psnr']:.1f} dB, SSIM {summary['ssim']:.3f}; "
+            f"{gain:.1f} dB above the best single frame"
+        )
+    for name in ("report.html", "all_in_focus.png", "loop.webp", "result.json"):
+        print(f"  {folder / name}")

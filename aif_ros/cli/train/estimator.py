@@ -1,0 +1,24 @@
+"""Train the network that tells the blur radius from a single image.
+
+Makes patches of known blur out of a folder of sharp photos (DIV2K, CLIC and DAVIS as they come, or
+any other), trains on four fifths of them, measures on the rest, and writes weights with a model
+card. TensorBoard's files and the checkpoint go to --folder. Several GPUs: start it by torchrun.
+
+  aif train estimator --photos photos/ --output my/estimator.safetensors
+  aif train estimator --photos photos/ --minutes 60 --folder runs/estimator --resume
+  torchrun --nproc-per-node 4 -m aif_ros train estimator --photos photos/
+"""
+
+import argparse
+
+from aif_ros.cli.train._blur import add_blur_arguments, train_and_write
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    add_blur_arguments(parser, "estimator", minutes=27)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, measure, write."""
+    return train_and_write(args, "estimator")

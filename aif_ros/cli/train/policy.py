@@ -1,0 +1,82 @@
+"""Train the policy of the learned focus-control agent.
+
+First measures the errors of the blur estimator on rendered scenes, then trains on simulated
+scenes that are read with those errors: by the paper's rule, then by proximal policy optimisation.
+Scenes are drawn at random; real ones (--rgbd) are mixed in. Writes weights and a model card.
+
+  aif train policy --output my/policy.safetensors
+  aif train policy --rgbd scenes/ --folder runs/policy --resume
+"""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "--output", type=Path, default="policy.safetensors", help="weights to write"
+    )
+    parser.add_argument(
+        "--folder", type=Path, default="runs/policy", help="for checkpoint and TensorBoard"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
+    parser.add_argument(
+        "--rgbd",
+        type=Path,
+        metavar="DIR",
+        help="folder of RGB-D scenes to measure and train with beside drawn ones",
+    )
+    parser.add_argument("--calibration", help="lens calibration (default: the shipped one)")
+    parser.add_argument(
+        "--estimator", default="neural", help="blur estimator whose errors to train with"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of everything random")
+    parser.add_argument("--rounds", type=int, help="rounds of PPO (default: as shipped)")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, train, score, write."""
+    import dataclasses
+    import sys
+
+    import torch
+
+    from aif_ros.benchmarks.control import still_scenes
+    from aif_ros.defocus.estimators import make_estimator
+    from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
+    from aif_ros.training.policy_data import drawn_scenes, focus_maps, measure_estimator
+    from aif_ros.training.train_policy import (
+        PolicySettings,
+        save_weights,
+        train_policy,
+        write_model_card,
+    )
+
+    torch.set_num_threads(args.threads)
+    lens_model = LensModel.load(args.calibration or DEFAULT_CALIBRATION)
+    settings = PolicySettings(seed=args.seed)
+    if args.rounds is not None:
+        settings = dataclasses.replace(settings, rounds=args.rounds)
+    scenes = drawn_scenes(lens_model) if args.rgbd is None else still_scenes(args.rgbd, lens_model)
+    stand_in = measure_estimator(
+        make_estimator(args.estimator, lens_model), lens_model, scenes, seed=args.seed
+    )
+    args.folder.mkdir(parents=True, exist_ok=True)
+    stand_in.save(args.folder / "stand_in.npz")
+    network, figures = train_policy(
+        lens_model,
+        settings,
+        stand_in,
+        None if args.rgbd is None else focus_maps(scenes, lens_model),
+        args.folder,
+        resume=args.resume,
+    )
+    save_weights(network, args.output, settings)
+    write_model_card(
+        args.output.with_suffix(".md"), ["aif", *sys.argv[1:]], settings, figures, args.estimator
+    )
+    for name, value in figures.items():
+        print(f"{name:20} {value:9.3f}")
+    return 0

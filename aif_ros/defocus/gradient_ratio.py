@@ -1,0 +1,233 @@
+"""Blur from a single image without learning: how fast gradients fade from scale to scale.
+
+A sharp edge loses most of its gradient to a little extra blur, a blurred one hardly any: the
+ratio tells the radius (Hu & de Haan, "Low cost robust blur estimator", ICIP 2006; Zhuo & Sim,
+"Defocus map estimation from a single image", Pattern Recognition 44, 2011). Here the ratios
+between successive levels of a Gaussian pyramid take the place of one fixed amount of re-blur, so
+that every radius meets a level that is sensitive to it. Which ratios a radius leads to, and how
+they scatter, is read off blurred dead leaves (Lee, Mumford & Huang, "Occlusion models for natural
+images", IJCV 41, 2001): random disks hiding one another, which share the edges, the textures and
+the scale invariance of natural pictures.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+from scipy.special import logsumexp
+
+from aif_ros.defocus.defocus_map import DefocusMap
+from aif_ros.defocus.sharpness import local_contrast
+from aif_ros.optics.psf import Aperture
+from aif_ros.types.image import DISPLAY_GAMMA, Image, ImageError, check_image, to_gray
+
+CELL = 32
+"""Side of a cell of the map, pixels."""
+
+_LEVELS = 5
+# Radii are told apart, and averaged, on the scale log(1 + r / knee): evenly near focus, by their
+# ratio far from it. All values on it are equally likely at first.
+_KNEE = 2.0
+_LOG_RADII = np.linspace(0, np.log1p(50 / _KNEE), 36)
+_RADII = _KNEE * np.expm1(_LOG_RADII)
+# Photographs scatter more than dead leaves: their textures are not scale invariant.
+_SCATTER = 1.3
+_MODEL_ERROR = 0.1
+# The ratios of one cell err together: their evidence counts for less than their number.
+_EVIDENCE = 0.7
+# Freedom of the heavy-tailed (Student's t) deviations from the expected ratios.
+_FREEDOM = 5.0
+# A cell is told from its gradients only if they exceed those of the noise by this factor, ...
+_VISIBLE = 3.0
+# ... of which at least so much is assumed: rounding to 8 bits.
+_LEAST_NOISE = 0.3 / 255
+_NOISE_DOUBT = 0.2
+_SATURATED = 253.5 / 255
+_MOST_SATURATED = 0.5
+
+
+class GradientRatioEstimator:
+    """Tells blur from the ratios of gradient energies at six scales, on cells of 32 pixels.
+
+    Works from sharp to about 25 px of radius. Single cells scatter by some 30 %, which their
+    uncertainty tells.
+
+    Args:
+        depth_of_field_px: largest blur radius, pixels, that counts as in focus.
+    """
+
+    def __init__(self, depth_of_field_px: float = 1.0) -> None:
+        self._depth_of_field = depth_of_field_px
+        self._expected = _expected_ratios()
+
+    def estimate(self, image: Image) -> DefocusMap:
+        """Return the blur over `image`, (H, W) or (H, W, 3), float32 in [0, 1].
+
+        Raises:
+            ImageError: the image is unusable, or has a side shorter than a cell.
+        """
+        check_image(image)
+        gray = to_gray(image)
+        height, width = gray.shape
+        if min(height, width) < CELL:
+            raise ImageError(f"expected at least {CELL}x{CELL} pixels, got {width}x{height}")
+        cells = (height // CELL, width // CELL)
+        ratios = _measure(gray, cells, _noise(gray))
+        log_likelihood = self._log_likelihood(ratios)
+        probability = np.exp(log_likelihood - logsumexp(log_likelihood, axis=-1, keepdims=True))
+        middle = probability @ _LOG_RADII
+        spread = np.sqrt(np.maximum(probability @ _LOG_RADII**2 - middle**2, 0))
+        radius = _KNEE * np.expm1(middle)
+        spread *= radius + _KNEE
+        within = self._depth_of_field >= _RADII
+        in_focus = probability[..., within].sum(axis=-1)
+        saturated = _pool((gray >= _SATURATED).astype(np.float32), cells) > _MOST_SATURATED
+        told = ratios.visible & ~saturated
+        radius, spread, in_focus = (
+            np.where(told, values, np.nan).astype(np.float32)
+            for values in (radius, spread, in_focus)
+        )
+        return DefocusMap(radius, spread, in_focus, local_contrast(gray, cells), (width, height))
+
+    def _log_likelihood(self, ratios: "_Ratios") -> NDArray[np.float64]:
+        """(rows, columns, radii) log-likelihood of each radius, up to a constant."""
+        variance = self._expected.variance + ratios.variance[..., None, :]
+        deviation = ratios.value[..., None, :] - self._expected.mean
+        student = np.log1p(deviation**2 / (_FREEDOM * variance)) * (_FREEDOM + 1) / 2
+        return -_EVIDENCE * (student + 0.5 * np.log(variance)).sum(axis=-1)
+
+
+@dataclass(frozen=True)
+class _Ratios:
+    """Measured in each cell: `value`, `variance` (rows, columns, ratios); `visible`."""
+
+    value: NDArray[np.floating]
+    variance: NDArray[np.floating]
+    visible: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class _Expected:
+    """Ratios that each radius leads to: `mean` and `variance` (radii, ratios)."""
+
+    mean: NDArray[np.floating]
+    variance: NDArray[np.floating]
+
+
+def _gradient_energies(gray: Image) -> list[NDArray[np.float32]]:
+    """Squared gradients of ever smoother versions of `gray`, the finest first.
+
+    The first two are of full size, by Roberts' and by Sobel's operator; each of the others, from
+    the levels of a Gaussian pyramid, is half the size of the one before.
+    """
+    falling = gray[1:, 1:] - gray[:-1, :-1]
+    rising = gray[1:, :-1] - gray[:-1, 1:]
+    finest = falling * falling + rising * rising
+    energies = [cv2.copyMakeBorder(finest, 0, 1, 0, 1, cv2.BORDER_REPLICATE)]
+    for level in range(_LEVELS):
+        if level:
+            gray = cv2.pyrDown(gray)
+        right = cv2.Sobel(gray, cv2.CV_32F, 1, 0, scale=0.125)
+        below = cv2.Sobel(gray, cv2.CV_32F, 0, 1, scale=0.125)
+        energies.append(right * right + below * below)
+    return energies
+
+
+@lru_cache(1)
+def _noise_energies() -> list[float]:
+    """Mean gradient energies of white noise of unit variance."""
+    noise = np.random.default_rng(0).standard_normal((512, 512), np.float32)
+    return [float(energy.mean()) for energy in _gradient_energies(noise)]
+
+
+def _noise(gray: Image) -> float:
+    """Standard deviation of the noise, from the smoothest parts of the picture.
+
+    Immerkaer, "Fast noise variance estimation", CVIU 64 (1996), applied to cells.
+    """
+    kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
+    rough = cv2.filter2D(gray, cv2.CV_32F, kernel)
+    shape = (gray.shape[0] // 16, gray.shape[1] // 16)
+    unclipped = _pool(((gray > 0.01) & (gray < 0.99)).astype(np.float32), shape) > 0.9
+    energy = _pool(rough * rough, shape)
+    if unclipped.any():
+        energy = energy[unclipped]
+    return max(float(np.sqrt(np.percentile(energy, 10))), _LEAST_NOISE)
+
+
+def _measure(gray: Image, cells: tuple[int, int], noise: float) -> _Ratios:
+    """Ratios of the gradient energies of neighbouring levels, weighted towards strong edges."""
+    energies = _gradient_energies(gray)
+    floor = [noise**2 * energy for energy in _noise_energies()]
+    values, variances, signals = [], [], []
+    for level, (fine, coarse) in enumerate(pairwise(energies)):
+        fine = _resize(fine, coarse.shape)
+        side = CELL / 2**level
+        products = [(fine - floor[level]) * coarse, (coarse - floor[level + 1]) * coarse, coarse]
+        products.append(coarse * coarse)
+        if side < 6:  # too few pixels in a cell: look at its surroundings as well
+            products = [cv2.blur(product, (5, 5)) for product in products]
+        above, below, weight, squares = (_pool(product, cells) for product in products)
+        count = np.maximum(weight**2 / np.maximum(squares, 1e-20), 1e-3) * max(side, 5) ** 2
+        fine_energy = np.maximum(above / np.maximum(weight, 1e-12), 0.1 * floor[level])
+        coarse_energy = np.maximum(below / np.maximum(weight, 1e-12), 0.1 * floor[level + 1])
+        values.append(np.log(fine_energy / coarse_energy))
+        variance = np.zeros(cells)
+        for energy, share in ((fine_energy, floor[level]), (coarse_energy, floor[level + 1])):
+            inverse = share / energy
+            variance += inverse**2 * (_NOISE_DOUBT**2 + 1 / count) + 2 * inverse / count
+        variances.append(variance)
+        signals.append(coarse_energy / floor[level + 1])
+    visible = np.max(signals, axis=0) > _VISIBLE
+    return _Ratios(np.stack(values, axis=-1), np.stack(variances, axis=-1), visible)
+
+
+@lru_cache(1)
+def _expected_ratios() -> _Expected:
+    """Measure the ratios on blurred dead leaves."""
+    side, aperture = 512, Aperture()
+    cells = (side // CELL, side // CELL)
+    spectrum = fft.rfft2(_dead_leaves(side) ** DISPLAY_GAMMA)
+    means, variances = [], []
+    for radius in _RADII:
+        blurred = fft.irfft2(spectrum * aperture.transfer_function(radius, (side, side)))
+        gray = np.clip(blurred, 0, 1).astype(np.float32) ** np.float32(1 / DISPLAY_GAMMA)
+        values = _measure(gray, cells, 1e-6).value.reshape(-1, _LEVELS)
+        middle = np.median(values, axis=0)
+        means.append(middle)
+        scatter = _SCATTER * 1.4826 * np.median(abs(values - middle), axis=0)
+        variances.append(scatter**2 + _MODEL_ERROR**2)
+    return _Expected(np.array(means), np.array(variances))
+
+
+def _dead_leaves(side: int) -> NDArray[np.float32]:
+    """Disks of random place and brightness, each hiding what lies below.
+
+    Their radii are distributed as 1 / r^2: the ratios then are those of photographs within a few
+    percent, while with the 1 / r^3 of strict scale invariance there would be too much detail.
+    """
+    random = np.random.default_rng(0)
+    count, smallest, largest = 10000, 1.5, side / 3
+    radii = 1 / (1 / smallest + random.random(count) * (1 / largest - 1 / smallest))
+    places = random.uniform(0, side, (count, 2))
+    brightness = random.integers(0, 256, count)
+    picture = np.full((side, side), 128, np.uint8)
+    for (x, y), radius, value in zip(places, radii, brightness, strict=True):
+        centre = (round(16 * x), round(16 * y))
+        cv2.circle(picture, centre, round(16 * radius), int(value), -1, cv2.LINE_AA, 4)
+    return picture.astype(np.float32) / np.float32(255)
+
+
+def _resize(array: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    if array.shape == shape:
+        return array
+    return cv2.resize(array, shape[::-1], interpolation=cv2.INTER_AREA)
+
+
+def _pool(array: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Mean over each cell of a grid of `shape`."""
+    return cv2.resize(array, shape[::-1], interpolation=cv2.INTER_AREA)

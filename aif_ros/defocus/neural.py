@@ -1,0 +1,259 @@
+"""Blur from a single image by the two networks: estimator and discriminator.
+
+The estimator votes for blur radii; its votes, weighed by a temperature found after training, are
+a probability distribution over the radius, whose mean and standard deviation are the answer.
+Where that is little narrower than what one knows without looking, the answer is "unknown". The
+discriminator looks at the finest detail only, and answers whether the blur is within the depth
+of field.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aif_ros.defocus.defocus_map import DefocusMap
+from aif_ros.defocus.networks import (
+    CELL,
+    STRIDE,
+    WeightsError,
+    load_network,
+    log_radius,
+    pool_votes,
+)
+from aif_ros.defocus.sharpness import local_contrast
+from aif_ros.types.image import ImageError, check_image, to_float, to_gray
+from aif_ros.weights import WEIGHTS
+
+UNKNOWN_SPREAD = 0.4
+"""Standard deviation of log(1 + radius / 4) from which on a patch's radius counts as unknown.
+
+Without any look it is 0.85; at 0.4 the radius is known to within a factor of about 1.5.
+"""
+
+UNKNOWN_CELL_SPREAD = 0.25
+"""The same for a single cell: all looks at it err alike, so what is known less well misleads."""
+
+LEAST_CONTRAST = 2 / 255
+"""Differences of brightness, between blocks of 8 px, below which there is nothing to see.
+
+The networks would take a black or saturated image, which has no noise either, for the strongest
+blur in the dark.
+"""
+_BLOCK = 8
+
+
+@dataclass(frozen=True)
+class PatchBlur:
+    """What one patch as a whole says of its blur.
+
+    Attributes:
+        radius: blur radius >= 0, pixels; NaN where nothing can be told.
+        uncertainty: standard deviation of `radius`, pixels; NaN likewise.
+        in_focus: probability that the blur is within the depth of field; NaN likewise.
+        radii: (n,) float32, blur radii, pixels, ascending.
+        probabilities: (n,) float32, how likely each of `radii` is; sums to 1; all alike where
+            there is no contrast at all.
+    """
+
+    radius: float
+    uncertainty: float
+    in_focus: float
+    radii: NDArray[np.float32]
+    probabilities: NDArray[np.float32]
+
+
+class RadiusEstimator:
+    """The estimator network with its calibration: luma to a distribution over the radius.
+
+    Attributes:
+        radii: (classes,) blur radii, pixels, ascending.
+        trained_on: fingerprints of the photos it was trained on.
+    """
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        """Load weights.
+
+        Args:
+            path: safetensors file; default the shipped one.
+
+        Raises:
+            WeightsError: the file is missing, damaged or holds another network.
+        """
+        path = path or WEIGHTS / "estimator.safetensors"
+        self._network, notes = load_network(path, "estimator")
+        self._temperature = _note(notes, "patch_temperature", path)
+        self._cell_temperature = _note(notes, "cell_temperature", path)
+        self.trained_on = frozenset(map(str, notes.get("trained_on", ())))
+        self.radii = torch.tensor(self._network.architecture.radii)
+        self._positions = log_radius(self.radii)
+
+    def patch(self, luma: Tensor) -> Tensor:
+        """Luma (B, 1, H, W) to probabilities (B, classes) of the whole patch."""
+        return (pool_votes(self._network(luma)) / self._temperature).softmax(1)
+
+    def cells(self, luma: Tensor) -> Tensor:
+        """Luma (B, 1, H, W) to probabilities (B, classes, H / 32, W / 32) of each cell."""
+        return (self._network(luma) / self._cell_temperature).softmax(1)
+
+    def summarise(
+        self, probabilities: Tensor, unknown_spread: float = UNKNOWN_SPREAD
+    ) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation, pixels, of (B, classes, ...); NaN where unknown."""
+        shape = (1, -1, *(1,) * (probabilities.ndim - 2))
+        positions = self._positions.view(shape)
+        mean = (probabilities * positions).sum(1)
+        spread = (probabilities * (positions - mean.unsqueeze(1)).square()).sum(1).sqrt()
+        radius = 4 * torch.expm1(mean)
+        unknown = spread > unknown_spread
+        return (
+            radius.masked_fill(unknown, torch.nan),
+            (spread * (radius + 4)).masked_fill(unknown, torch.nan),
+        )
+
+
+class FocusDiscriminator:
+    """The discriminator network with its calibration: luma to the probability to be in focus.
+
+    Attributes:
+        trained_on: fingerprints of the photos it was trained on.
+    """
+
+    def __init__(self, depth_of_field_px: float = 1.0, path: str | Path | None = None) -> None:
+        """Load weights.
+
+        Args:
+            depth_of_field_px: largest blur radius that counts as in focus, pixels.
+            path: safetensors file; default the shipped one.
+
+        Raises:
+            ValueError: the network cannot tell so small or so large a depth of field.
+            WeightsError: the file is missing, damaged or holds another network.
+        """
+        path = path or WEIGHTS / "discriminator.safetensors"
+        self._network, notes = load_network(path, "discriminator")
+        self._temperature = _note(notes, "patch_temperature", path)
+        self._cell_temperature = _note(notes, "cell_temperature", path)
+        self.trained_on = frozenset(map(str, notes.get("trained_on", ())))
+        limits = np.array(self._network.architecture.radii)
+        if not limits[0] <= depth_of_field_px <= limits[-1]:
+            raise ValueError(
+                f"the discriminator tells depths of field of {limits[0]} to {limits[-1]} px of "
+                f"blur radius, not {depth_of_field_px}: work on an image of another size"
+            )
+        # Between two limits the network has votes for, linearly between their votes.
+        votes = [np.interp(depth_of_field_px, limits, row) for row in np.eye(len(limits))]
+        self._vote = torch.tensor(np.array(votes, np.float32))
+
+    def patch(self, luma: Tensor) -> Tensor:
+        """Luma (B, 1, H, W) to the probability (B,) that the whole patch is in focus."""
+        return (pool_votes(self._network(luma)) @ self._vote / self._temperature).sigmoid()
+
+    def cells(self, luma: Tensor) -> Tensor:
+        """Luma (B, 1, H, W) to the probability (B, H / 32, W / 32) of each cell."""
+        votes = torch.einsum("bchw,c->bhw", self._network(luma), self._vote)
+        return (votes / self._cell_temperature).sigmoid()
+
+
+class NeuralBlurEstimator:
+    """Tells blur by the networks: of a whole patch, or on a grid of cells about 32 px wide."""
+
+    def __init__(
+        self,
+        estimator: RadiusEstimator | None = None,
+        discriminator: FocusDiscriminator | None = None,
+    ) -> None:
+        """Take networks of one's own, or the shipped ones for a depth of field of 1 px."""
+        self.estimator = estimator or RadiusEstimator()
+        self.discriminator = discriminator or FocusDiscriminator()
+
+    def estimate(self, image: NDArray[Any]) -> DefocusMap:
+        """Return the blur over `image`, (H, W) or (H, W, 3), float32 in [0, 1], or 8 or 16 bit.
+
+        The grid has two cells for each 64 px or part of them.
+
+        Raises:
+            ImageError: the image is unusable, or smaller than 64 px.
+        """
+        luma = _luma(image)
+        height, width = luma.shape
+        with torch.inference_mode():
+            padded = _pad(luma)
+            tensor = torch.from_numpy(padded)[None, None]
+            told = self.estimator.summarise(self.estimator.cells(tensor), UNKNOWN_CELL_SPREAD)
+            unknown = told[0].isnan() | torch.from_numpy(_range(padded) < LEAST_CONTRAST)
+            radius, uncertainty, in_focus = (
+                answer[0].masked_fill(unknown[0], torch.nan).numpy()
+                for answer in (*told, self.discriminator.cells(tensor))
+            )
+        seen = local_contrast(luma, (radius.shape[0], radius.shape[1]))
+        return DefocusMap(radius, uncertainty, in_focus, seen, (width, height))
+
+    def estimate_patch(self, image: NDArray[Any]) -> PatchBlur:
+        """Return the one blur of a patch, (H, W) or (H, W, 3), float32 in [0, 1], or 8 or 16 bit.
+
+        Raises:
+            ImageError: the image is unusable, or smaller than 64 px.
+        """
+        padded = _pad(_luma(image))
+        with torch.inference_mode():
+            tensor = torch.from_numpy(padded)[None, None]
+            probabilities = self.estimator.patch(tensor)
+            radius, uncertainty = self.estimator.summarise(probabilities)
+            in_focus = self.discriminator.patch(tensor)
+        shares = probabilities[0].numpy()
+        known = not bool(radius.isnan())
+        if _range(padded).max() < LEAST_CONTRAST:
+            known = False
+            # Nothing seen, nothing learnt: the posterior of a search must not change by it.
+            shares = np.full_like(shares, 1 / len(shares))
+        return PatchBlur(
+            float(radius) if known else float("nan"),
+            float(uncertainty) if known else float("nan"),
+            float(in_focus) if known else float("nan"),
+            self.estimator.radii.numpy(),
+            shares,
+        )
+
+
+def _note(notes: dict[str, Any], name: str, path: str | Path) -> float:
+    value = notes.get(name)
+    if not isinstance(value, int | float) or not value > 0:
+        raise WeightsError(f"weight file {path} lacks its calibration '{name}': train it anew")
+    return float(value)
+
+
+def _luma(image: NDArray[Any]) -> NDArray[np.float32]:
+    check_image(image)
+    if min(image.shape[:2]) < STRIDE:
+        raise ImageError(
+            f"blur cannot be told from less than {STRIDE} x {STRIDE} px, got "
+            f"{image.shape[1]} x {image.shape[0]}"
+        )
+    if image.ndim == 3 and image.dtype in (np.uint8, np.uint16):
+        # Three channels of integers are a quarter of the work of three of floats.
+        image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return to_gray(to_float(image))
+
+
+def _range(luma: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(H / 32, W / 32) range of brightness in each cell, of means that hold hardly any noise."""
+    height, width = luma.shape
+    blocks = cv2.resize(luma, (width // _BLOCK, height // _BLOCK), interpolation=cv2.INTER_AREA)
+    side = CELL // _BLOCK
+    cells = blocks.reshape(height // CELL, side, width // CELL, side)
+    return np.asarray(cells.max(axis=(1, 3)) - cells.min(axis=(1, 3)))
+
+
+def _pad(luma: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mirror the borders so that whole cells cover the image, as much on either side."""
+    height, width = -luma.shape[0] % STRIDE, -luma.shape[1] % STRIDE
+    if not height and not width:
+        return np.ascontiguousarray(luma)
+    top, left = height // 2, width // 2
+    return cv2.copyMakeBorder(luma, top, height - top, left, width - left, cv2.BORDER_REFLECT_101)

@@ -1,0 +1,1 @@
+"""Motion between frames: registration, optical flow, warping, the mosaic."""

@@ -1,0 +1,1 @@
+"""The steps of the loop, and the loop over them; no ROS."""

@@ -1,0 +1,107 @@
+"""Where was the lens when a frame was exposed: frames and lens states meet by stamp."""
+
+import math
+from bisect import bisect_left, bisect_right
+from itertools import pairwise
+from operator import attrgetter
+
+import numpy as np
+
+from aif_ros.devices.device import Capture
+from aif_ros.types.frame import Frame, LensState
+
+_stamp = attrgetter("stamp")
+
+# A lens on its way goes steadily if it is never slower than this share of its fastest.
+_STEADY = 0.6
+
+
+class LensStateBuffer:
+    """The recent history of one lens.
+
+    Motion between two states is judged carefully: the lens counts as still only where the states
+    on both sides say so and agree on the position.
+
+    Args:
+        exposure_time: seconds that a frame is exposed, half of it before its stamp.
+        resolution: metres by which the reported positions of a lens at rest may differ.
+        capacity: number of states kept.
+    """
+
+    def __init__(
+        self, exposure_time: float = 0.0, resolution: float = 0.0, capacity: int = 2000
+    ) -> None:
+        self._half_exposure = round(exposure_time * 0.5e9)
+        self._resolution = resolution
+        self._capacity = capacity
+        self._states: list[LensState] = []
+
+    @property
+    def newest(self) -> LensState | None:
+        """The state with the highest stamp; None before the first."""
+        return self._states[-1] if self._states else None
+
+    def add(self, state: LensState) -> None:
+        """Take in a state; late ones are put in order, one of an equal stamp is replaced."""
+        index = bisect_left(self._states, state.stamp, key=_stamp)
+        if index < len(self._states) and self._states[index].stamp == state.stamp:
+            self._states[index] = state
+        else:
+            self._states.insert(index, state)
+        del self._states[: -self._capacity]
+
+    def covers(self, capture: Capture) -> bool:
+        """Whether the states reach to the end of that exposure."""
+        return bool(self._states) and self._states[-1].stamp >= capture.stamp + self._half_exposure
+
+    def position(self, stamp: int) -> float:
+        """Return the lens position at `stamp`, metres, interpolated; ends are held.
+
+        Raises:
+            LookupError: no state is known yet.
+        """
+        if not self._states:
+            raise LookupError("no lens state is known yet")
+        after = bisect_left(self._states, stamp, key=_stamp)
+        around = self._states[max(0, after - 1) : after + 1]
+        # Relative to the stamp: nanoseconds since the epoch do not fit a float.
+        times = [state.stamp - stamp for state in around]
+        return float(np.interp(0, times, [state.position for state in around]))
+
+    def frame(self, capture: Capture) -> Frame | None:
+        """Return the capture with its lens position, or None while the states do not `cover` it.
+
+        A frame older than every state counts as exposed in motion: nobody knows where the lens was.
+        """
+        if not self.covers(capture):
+            return None
+        position, travel = self.position(capture.stamp), self.travel(capture.stamp)
+        return Frame(capture.image, capture.stamp, position, travel)
+
+    def travel(self, stamp: int) -> float:
+        """Return how far the lens went during an exposure about `stamp`, metres.
+
+        0 where it was at rest. inf where it is not known to have gone steadily, or how far: while
+        it starts or settles, before the first state, or if the exposure time was not told.
+        """
+        begin, end = stamp - self._half_exposure, stamp + self._half_exposure
+        first = bisect_right(self._states, begin, key=_stamp) - 1
+        last = bisect_left(self._states, end, key=_stamp)
+        around = self._states[max(0, first) : last + 1]
+        if first < 0:
+            return math.inf
+        if not any(state.moving for state in around):
+            positions = [state.position for state in around]
+            return 0.0 if max(positions) - min(positions) <= self._resolution else math.inf
+        # With the report before: a lens that arrives meanwhile goes less far than it did then.
+        around = self._states[max(0, first - 1) : last + 1]
+        speeds = [
+            (after.position - before.position) / (after.stamp - before.stamp)
+            for before, after in pairwise(around)
+        ]
+        slowest, fastest = sorted((min(speeds), max(speeds)), key=abs) if speeds else (0.0, 0.0)
+        steady = slowest * fastest > 0 and abs(slowest) > _STEADY * abs(fastest)
+        steady &= all(state.moving for state in around)
+        if not steady or end == begin:
+            return math.inf
+        return abs(self.position(end) - self.position(begin))

@@ -1,0 +1,71 @@
+"""What was seen of one run of the loop, wherever it ran."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.types.frame import LensState, Window
+
+
+@dataclass(frozen=True)
+class RecordedFrame:
+    """One frame that was captured and fused, and what it led to.
+
+    Attributes:
+        stamp: time of exposure, nanoseconds.
+        position: lens position, metres.
+        image: I(t) as captured, (H, W) or (H, W, 3) RGB, uint8 or uint16.
+        fused: J(t), same shape, in the reference geometry.
+        distance: (rows, columns) float32, travel to focus over I(t), metres; NaN unknown.
+        fused_distance: the same over J(t).
+        in_focus: (rows, columns) float32, probability of being in focus over I(t); NaN unknown.
+        fused_in_focus: the same over J(t).
+        window: where the next capture shall focus; None for nowhere in particular.
+        reason: why the agent decided so.
+    """
+
+    stamp: int
+    position: float
+    image: NDArray[Any]
+    fused: NDArray[Any]
+    distance: NDArray[np.float32]
+    fused_distance: NDArray[np.float32]
+    in_focus: NDArray[np.float32]
+    fused_in_focus: NDArray[np.float32]
+    window: Window | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class LoopRecording:
+    """One run of the loop.
+
+    Attributes:
+        scene: name of the scene.
+        agent: name of the agent.
+        lens_model: the lens in use.
+        shots: the frames that were fused, at least one, by time.
+        lens_track: what the lens reported, by time.
+        reason: why the loop ended.
+    """
+
+    scene: str
+    agent: str
+    lens_model: LensModel
+    shots: Sequence[RecordedFrame]
+    lens_track: Sequence[LensState]
+    reason: str
+
+    @property
+    def start(self) -> int:
+        """Stamp of the first frame, nanoseconds."""
+        return self.shots[0].stamp
+
+    @property
+    def seconds(self) -> float:
+        """Time from the first exposure to the last."""
+        return (self.shots[-1].stamp - self.start) * 1e-9

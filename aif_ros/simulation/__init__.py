@@ -1,0 +1,1 @@
+"""The simulated camera: renderer, scenes, sensor and lens. Owns all ground truth."""

@@ -1,0 +1,230 @@
+"""Patches of known blur, made from sharp photos by the forward model of a camera.
+
+A crop is scaled down until it is sharp, brought to linear light, blurred with the transfer
+function of an aperture, and photographed again by a camera drawn at random. The Fourier transform
+of a crop serves several radii.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from aif_ros.optics.psf import Aperture
+from aif_ros.simulation.photos import PhotosError, sharpness
+from aif_ros.simulation.sensor_model import SensorModel
+from aif_ros.types.image import DISPLAY_GAMMA, Image
+
+LARGEST_RADIUS = 64.0
+CELL = 64
+"""Side of a labelled cell, pixels."""
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_SCALES = (0.35, 0.8)
+_SCALES_TO_MEASURE = (0.4, 0.75)
+_TRIES = 8
+_FEWEST_SHARP = 3
+_TWO_DEPTHS = 0.12
+_NOTHING_TO_SEE = 0.04
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A training example.
+
+    Attributes:
+        luma: (H, W) uint8.
+        radius: (H / 64, W / 64) float32, true blur radius of each cell, pixels.
+        weight: the same shape, how much each cell's label can be trusted: 0 where the photo
+            itself is soft or two depths meet, else 1.
+        one_depth: whether the patch as a whole has one radius.
+    """
+
+    luma: NDArray[np.uint8]
+    radius: NDArray[np.float32]
+    weight: NDArray[np.float32]
+    one_depth: bool
+
+
+def draw_radius(random: np.random.Generator) -> float:
+    """Radii 0 to 64 px, denser near focus, where small errors matter."""
+    kind = random.random()
+    if kind < 0.07:
+        return 0.0
+    if kind < 0.5:
+        return random.uniform(0, LARGEST_RADIUS)
+    return 4 * float(np.expm1(random.uniform(0, np.log1p(LARGEST_RADIUS / 4))))
+
+
+def draw_crop(
+    photo: NDArray[np.uint8],
+    size: int,
+    random: np.random.Generator,
+    scales: tuple[float, float] = _SCALES,
+    least_sharp: float = 0.0,
+) -> tuple[Image, NDArray[np.float32]] | None:
+    """Cut a sharp piece out of a photo.
+
+    Args:
+        photo: (H, W, 3) uint8.
+        size: side of the crop, pixels.
+        random: source of randomness.
+        scales: range of the factor the photo is scaled by.
+        least_sharp: share of the texture that must be sharp.
+
+    Returns:
+        Mono crop (size, size) float32 in [0, 1], encoded, and the trust in each cell of it; None
+        where no sharp piece was found.
+    """
+    # Any mixture of the colours is what some camera, mono or colour, would see.
+    mixture = _LUMA if random.random() < 0.6 else random.dirichlet((1, 1, 1)).astype(np.float32)
+    shortest = min(photo.shape[:2])
+    for _ in range(_TRIES):
+        scale = min(max(random.uniform(*scales), (size + 1) / shortest), 1.0)
+        side = min(int(np.ceil(size / scale)), shortest)
+        top = random.integers(photo.shape[0] - side + 1)
+        left = random.integers(photo.shape[1] - side + 1)
+        piece = cv2.transform(photo[top : top + side, left : left + side], mixture[None])
+        crop = (
+            cv2.resize(piece, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+        )
+        # Judged in quarters of a cell: the sharpest of them is what will be seen.
+        textured, sharp = sharpness(crop, CELL // 2)
+        if sharp.sum() < max(_FEWEST_SHARP, least_sharp * textured.sum()):
+            continue
+        soft = (textured & ~sharp).reshape(size // CELL, 2, size // CELL, 2).any(axis=(1, 3))
+        seen = sharp.reshape(size // CELL, 2, size // CELL, 2).any(axis=(1, 3))
+        weight = np.where(soft & ~seen, 0.0, np.where(soft, 0.3, 1.0)).astype(np.float32)
+        if random.random() < 0.5:
+            crop, weight = crop[:, ::-1], weight[:, ::-1]
+        if random.random() < 0.5:
+            crop, weight = crop.T, weight.T
+        return np.ascontiguousarray(crop), np.ascontiguousarray(weight)
+    return None
+
+
+class Defocus:
+    """Defocuses one crop by any radius up to `largest`."""
+
+    def __init__(self, crop: Image, gamma: float, largest: float) -> None:
+        margin = int(np.ceil(largest)) + 3
+        side = fft.next_fast_len(crop.shape[0] + 2 * margin, real=True)
+        before, after = margin, side - crop.shape[0] - margin
+        light = cv2.pow(crop, gamma)
+        light = cv2.copyMakeBorder(light, before, after, before, after, cv2.BORDER_REFLECT_101)
+        self._shape = (side, side)
+        self._inside = slice(before, before + crop.shape[0])
+        self._spectrum = fft.rfft2(light)
+
+    def __call__(self, radius: float, aperture: Aperture) -> Image:
+        """Linear light at blur `radius`, pixels, through `aperture`."""
+        transfer = aperture.transfer_function(radius, self._shape)
+        blurred = fft.irfft2(self._spectrum * transfer, s=self._shape)
+        return blurred[self._inside, self._inside].astype(np.float32, copy=False)
+
+
+def draw_aperture(random: np.random.Generator) -> Aperture:
+    """Mostly a disk, at times a polygon; mostly as sharp as a lens can be."""
+    return Aperture(
+        blades=int(random.integers(5, 10)) if random.random() < 0.08 else 0,
+        rotation=random.uniform(0, 2 * np.pi),
+        softness=max(0.0, random.normal(0, 0.25)),
+    )
+
+
+def training_patches(
+    photo: NDArray[np.uint8],
+    size: int,
+    count: int,
+    random: np.random.Generator,
+    *,
+    largest: float = LARGEST_RADIUS,
+) -> Iterator[Patch]:
+    """Make `count` patches out of one crop of a photo; none if nothing in it is sharp."""
+    drawn = draw_crop(photo, size, random)
+    if drawn is None:
+        return
+    crop, trust = drawn
+    defocus = Defocus(crop, random.uniform(1.8, 2.4), largest)
+    share = largest / LARGEST_RADIUS
+    for _ in range(count):
+        aperture = draw_aperture(random)
+        radius = draw_radius(random) * share
+        light = defocus(radius, aperture)
+        radii, weight = np.full(trust.shape, radius, np.float32), trust
+        one_depth = True
+        kind = random.random()
+        if kind < _TWO_DEPTHS:
+            other = draw_radius(random) * share
+            mask = _edge_mask(size, max(min(radius, other), 0.5), random)
+            light = light * mask + defocus(other, aperture) * (1 - mask)
+            covered = cv2.resize(mask, trust.shape, interpolation=cv2.INTER_AREA)
+            radii = np.where(covered > 0.5, radius, other).astype(np.float32)
+            weight = trust * (np.abs(covered - 0.5) > 0.45)
+            one_depth = False
+        elif kind < _TWO_DEPTHS + _NOTHING_TO_SEE:
+            light = np.full_like(light, random.random())
+        yield Patch(SensorModel.draw(random).capture(light, random), radii, weight, one_depth)
+
+
+@dataclass(frozen=True)
+class Plane:
+    """The light of one defocused plane, to be photographed by any camera.
+
+    Attributes:
+        light: (H, W) float32, linear.
+        radius: blur radius, pixels.
+        weight: (H / 64, W / 64) float32, trust in each cell, as in `Patch`.
+    """
+
+    light: Image
+    radius: float
+    weight: NDArray[np.float32]
+
+    def photograph(self, camera: SensorModel, random: np.random.Generator) -> Patch:
+        """Take a picture of it."""
+        radius = np.full(self.weight.shape, self.radius, np.float32)
+        return Patch(camera.capture(self.light, random), radius, self.weight, True)
+
+
+def draw_planes(
+    photos: Sequence[NDArray[np.uint8]],
+    radii: Iterable[float],
+    size: int,
+    random: np.random.Generator,
+) -> list[Plane]:
+    """Make planes to measure with, one of each radius, from the photos in turn.
+
+    Most of their texture is sharp before it is blurred, by a disk.
+
+    Raises:
+        PhotosError: hardly any of the photos is sharp and large enough.
+    """
+    usable = [photo for photo in photos if min(photo.shape[:2]) >= size]
+    planes: list[Plane] = []
+    turn, failures = 0, 0
+    for radius in radii:
+        drawn = None
+        while drawn is None:
+            if not usable or failures > 20 * (len(planes) + len(usable)):
+                raise PhotosError(
+                    f"too few of these photos are sharp and at least {size} px high and wide"
+                )
+            photo = usable[turn % len(usable)]
+            drawn = draw_crop(photo, size, random, _SCALES_TO_MEASURE, least_sharp=0.5)
+            turn += 1
+            failures += drawn is None
+        crop, weight = drawn
+        light = Defocus(crop, DISPLAY_GAMMA, radius)(radius, Aperture())
+        planes.append(Plane(light, float(radius), weight))
+    return planes
+
+
+def _edge_mask(size: int, softness: float, random: np.random.Generator) -> Image:
+    """1 on one side of a random straight edge, 0 on the other."""
+    angle, offset = random.uniform(0, 2 * np.pi), random.uniform(-0.25, 0.25) * size
+    axis = np.arange(size, dtype=np.float32) - size / 2
+    distance = axis[None] * np.float32(np.cos(angle)) + axis[:, None] * np.float32(np.sin(angle))
+    return np.clip((distance + np.float32(offset)) / np.float32(2 * softness) + 0.5, 0, 1)

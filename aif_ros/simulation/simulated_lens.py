@@ -1,0 +1,154 @@
+"""A motorised lens that exists only as a function of time."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from aif_ros.devices.clock import Clock
+from aif_ros.devices.device import DeviceError
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.types.frame import LensState
+
+
+@dataclass(frozen=True)
+class _Move:
+    """A move at constant speed: positions in metres, times in nanoseconds, speed in m/ns."""
+
+    origin: float
+    target: float
+    start: int
+    speed: float
+
+    @property
+    def end(self) -> int:
+        return self.start + round(abs(self.target - self.origin) / self.speed)
+
+    def position(self, stamp: int) -> float:
+        if stamp >= self.end:
+            return self.target
+        travelled = self.speed * max(0, stamp - self.start)
+        return self.origin + math.copysign(travelled, self.target - self.origin)
+
+
+class SimulatedLens:
+    """A stepper-driven lens: moves at constant speed, then settles.
+
+    It reports what its motor encoder sees. Backlash lies between motor and optics, so it is
+    applied by whoever looks through the lens (`SimulatedCamera`).
+
+    Args:
+        lens_model: gives limits and step size.
+        clock: where the time comes from.
+        speed: metres of travel per second.
+        settling_time: seconds after the end of a move until the lens no longer counts as moving.
+        start: position at first, metres; default: the lower limit.
+        rests: the only positions it can rest at, metres, ascending (a recorded stack has no
+            picture elsewhere); default: every whole step from the lower limit, and the upper limit.
+        stall_timeout: seconds past its due time after which a move that has not arrived is an
+            error.
+
+    Raises:
+        ValueError: a number is out of range.
+    """
+
+    def __init__(
+        self,
+        lens_model: LensModel,
+        clock: Clock,
+        *,
+        speed: float = 5e-3,
+        settling_time: float = 0.02,
+        start: float | None = None,
+        rests: Sequence[float] | None = None,
+        stall_timeout: float = 0.5,
+    ) -> None:
+        if not (np.isfinite(speed) and speed > 0):
+            raise ValueError(f"speed must be a positive number of metres per second, got {speed}")
+        for name, value in (("settling_time", settling_time), ("stall_timeout", stall_timeout)):
+            if not (np.isfinite(value) and value >= 0):
+                raise ValueError(f"{name} must be a number of seconds >= 0, got {value}")
+        self._limits = lens_model.limits
+        self._step = lens_model.metres_per_step
+        self._rests = None if rests is None else np.asarray(rests, dtype=np.float64)
+        self._clock = clock
+        self._speed = speed * 1e-9
+        self._settling = round(settling_time * 1e9)
+        self._stall_timeout = round(stall_timeout * 1e9)
+        origin = self._rest(self._checked(self._limits[0] if start is None else start))
+        self._move = _Move(origin, origin, clock.now() - self._settling, self._speed)
+        self._stalled_at: int | None = None
+        self._closed = False
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Lowest and highest position, metres."""
+        return self._limits
+
+    def move_to(self, position: float) -> None:
+        """Start moving to the resting position nearest to `position` (metres)."""
+        self._check_open()
+        target = self._rest(self._checked(position))
+        now = self._clock.now()
+        if target == self._position(now) and not self._moving(now):
+            return
+        self._move = _Move(self._position(now), target, now, self._speed)
+        if self._stalled_at is not None:
+            self._stalled_at = now
+
+    def stop(self) -> None:
+        """Stop at the nearest resting position."""
+        self.move_to(self._position(self._clock.now()))
+
+    def state(self) -> LensState:
+        """Return position and motion now; a stalled move becomes an error after its timeout."""
+        self._check_open()
+        now = self._clock.now()
+        position = self._position(now)
+        due = self._move.end + self._settling
+        if position != self._move.target and now > due + self._stall_timeout:
+            raise DeviceError(
+                f"the lens has stalled at {position:.6f} m on its way to "
+                f"{self._move.target:.6f} m: see that nothing blocks it, then command it again"
+            )
+        return LensState(now, position, self._moving(now))
+
+    def stall(self) -> None:
+        """Block the lens from now on, as a jammed gear would (fault injection)."""
+        self._stalled_at = self._clock.now()
+
+    def unstall(self) -> None:
+        """Free the lens where it is; it waits for the next command."""
+        position = self._rest(self._position(self._clock.now()))
+        self._stalled_at = None
+        self._move = _Move(position, position, self._clock.now(), self._speed)
+
+    def close(self) -> None:
+        """Switch it off."""
+        self._closed = True
+
+    def _position(self, now: int) -> float:
+        return self._move.position(now if self._stalled_at is None else self._stalled_at)
+
+    def _moving(self, now: int) -> bool:
+        settled = now >= self._move.end + self._settling
+        return not settled or self._position(now) != self._move.target
+
+    def _rest(self, position: float) -> float:
+        if self._rests is not None:
+            return float(self._rests[np.argmin(np.abs(self._rests - position))])
+        low, high = self._limits
+        return min(low + round((position - low) / self._step) * self._step, high)
+
+    def _checked(self, position: float) -> float:
+        low, high = self._limits
+        if not low <= position <= high:  # NaN fails as well
+            raise ValueError(
+                f"lens position {position} m does not lie within the limits {low} to {high} m"
+            )
+        return float(position)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise DeviceError("the lens is closed: open it again")

@@ -1,0 +1,79 @@
+"""Temperatures of a trained network: how much its votes are worth.
+
+Trained networks are too sure or not sure enough of themselves (Guo et al., "On calibration of
+modern neural networks", ICML 2017). One number by which all votes are divided mends it: one for
+whole patches, another for single cells.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aif_ros.defocus.networks import CELL, BlurNetwork, pool_votes
+from aif_ros.simulation.patches import CELL as LABELLED_CELL
+from aif_ros.simulation.patches import Patch, draw_planes, draw_radius
+from aif_ros.simulation.sensor_model import SensorModel
+
+_TEMPERATURES = np.geomspace(0.1, 10, 93)
+_BATCH = 16
+_PATCHES = 256
+
+
+def stack_luma(patches: list[Patch]) -> Tensor:
+    """(N, 1, H, W) uint8 of N patches."""
+    return torch.from_numpy(np.stack([patch.luma for patch in patches]))[:, None]
+
+
+def fit_temperature(logits: Tensor, loss: Callable[[Tensor], Tensor]) -> float:
+    """The temperature, 0.1 to 10, by which to divide `logits` so that `loss` is least."""
+    losses = [float(loss(logits / float(t)).mean()) for t in _TEMPERATURES]
+    return float(_TEMPERATURES[int(np.argmin(losses))])
+
+
+def calibrate(
+    network: BlurNetwork,
+    photos: list[NDArray[np.uint8]],
+    cross_entropy: Callable[[Tensor, Tensor], Tensor],
+    random: np.random.Generator,
+) -> dict[str, float]:
+    """Find the temperatures of a network.
+
+    Args:
+        network: trained, on the CPU.
+        photos: (H, W, 3) uint8 each, to make fresh patches of.
+        cross_entropy: (N,) of logits (N, classes) for radii (N,).
+        random: source of randomness.
+
+    Returns:
+        `patch_temperature` and `cell_temperature`.
+    """
+
+    def camera() -> SensorModel:
+        return SensorModel() if random.random() < 0.5 else SensorModel.draw(random)
+
+    radii = [draw_radius(random) for _ in range(_PATCHES)]
+    planes = draw_planes(photos, radii, 512, random)
+    patches = [plane.photograph(camera(), random) for plane in planes]
+    luma = stack_luma(patches)
+    with torch.inference_mode():
+        votes = torch.cat([network(part.float() / 255) for part in luma.split(_BATCH)])
+    radius = _per_vote(np.stack([patch.radius for patch in patches]))
+    trusted = _per_vote(np.stack([patch.weight for patch in patches])) == 1
+    cells = votes.permute(0, 2, 3, 1)
+    return {
+        "patch_temperature": fit_temperature(
+            pool_votes(votes), lambda logits: cross_entropy(logits, radius[:, 0, 0])
+        ),
+        "cell_temperature": fit_temperature(
+            cells[trusted], lambda logits: cross_entropy(logits, radius[trusted])
+        ),
+    }
+
+
+def _per_vote(values: NDArray[np.float32]) -> Tensor:
+    """(N, h, w) of labelled cells -> of the smaller cells that vote."""
+    side = LABELLED_CELL // CELL
+    return torch.tensor(values.repeat(side, axis=1).repeat(side, axis=2))

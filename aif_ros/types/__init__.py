@@ -1,0 +1,1 @@
+"""What travels through the loop: frames, lens states, windows, images."""

@@ -1,0 +1,217 @@
+import json
+
+import numpy as np
+import pytest
+
+from aif_ros.__main__ import main
+from aif_ros.benchmarks import control
+from aif_ros.benchmarks.control import (
+    OracleAgent,
+    RigSettings,
+    moving_figures,
+    run_episode,
+    save_figure,
+    scene_figures,
+    still_figures,
+)
+from aif_ros.control.agents import make_agent
+from aif_ros.control.sweep import sweep_positions
+from aif_ros.defocus import estimators
+from aif_ros.defocus.defocus_map import DefocusMap
+from aif_ros.fusion.fusion import Fused
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.simulation.scenes.scene import SceneView
+from aif_ros.simulation.truth import Truth
+
+# No breathing: what is seen can be told from where it lies in the picture.
+LENS = LensModel("test", 1e-6, (0.0, 1.5e-3), 90000.0, 640)
+WIDTH, HEIGHT = 96, 64
+COLUMNS = 12
+
+
+class Steps:
+    """Planes of noise side by side; in the moving scene their depths change places."""
+
+    name = "steps"
+    size = (WIDTH, HEIGHT)
+
+    def __init__(self, moving=False):
+        self.moving = moving
+        noise = np.random.default_rng(0).random((HEIGHT, WIDTH, 3))
+        self._image = noise.astype(np.float32)
+
+    def view(self, seconds):
+        focus = np.repeat(np.array([0.2e-3, 0.5e-3, 1.1e-3]), WIDTH // 3)
+        if self.moving and seconds >= 0.5:
+            focus = focus[::-1]
+        return SceneView(self._image, focus[None].repeat(HEIGHT, axis=0).astype(np.float32))
+
+
+class Sharpest:
+    """Fuses by the true blur, which it is told by the scene."""
+
+    def __init__(self, scene):
+        self._scene = scene
+        self.fused = None
+
+    def reset(self):
+        self.fused = None
+
+    def add(self, image, position):
+        source = np.full(image.shape[:2], position, np.float32)
+        if self.fused is not None:
+            focus = self._scene.view(0.0).focus_position
+            better = np.abs(position - focus) < np.abs(self.fused.source_position - focus)
+            image = np.where(better[..., None], image, self.fused.image)
+            source = np.where(better, position, self.fused.source_position).astype(np.float32)
+        self.fused = Fused(image, np.ones_like(source), source, 1)
+        return self.fused
+
+    def follow(self, image, position):
+        return self.fused
+
+
+class Contrast:
+    """Reads blur off the contrast of the noise; knows pictures of `Steps` only."""
+
+    def estimate(self, image):
+        cells = image.mean(axis=2).reshape(8, 8, COLUMNS, 8).std(axis=(1, 3))
+        radius = np.clip(0.16 / np.maximum(cells, 0.01) - 0.5, 0, 20).astype(np.float32)
+        in_focus = (radius < 1.3).astype(np.float32)
+        return DefocusMap(radius, 0.3 + 0.3 * radius, in_focus, 0 * radius + 0.07, (WIDTH, HEIGHT))
+
+
+def rig(scene):
+    return RigSettings(LENS, Contrast(), lambda moving: Sharpest(scene))
+
+
+def play(scene, seconds=None):
+    """What each agent does with a scene."""
+    agents = {name: make_agent(name, LENS, dynamic=scene.moving) for name in ("sweep", "planner")}
+    if not scene.moving:
+        agents["oracle"] = OracleAgent(LENS, Truth(scene, LENS).at(0.0)[1])
+    return {
+        name: run_episode(scene, name, agent, rig(scene), 0.8e-3, seconds)
+        for name, agent in agents.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def still():
+    return play(Steps())
+
+
+@pytest.fixture(scope="module")
+def moving():
+    return play(Steps(moving=True), 1.0)
+
+
+class TestStillScenes:
+    def test_the_oracle_needs_one_frame_for_each_plane(self, still):
+        oracle = still["oracle"]
+        assert oracle.frames == 1 + 3
+        assert oracle.stopped
+        assert oracle.in_focus_share[-1] == 1.0
+        assert oracle.hunting_rate == 0.0
+
+    def test_the_sweep_takes_all_its_positions_most_in_vain(self, still):
+        positions = len(sweep_positions(LENS, WIDTH))
+        assert still["sweep"].frames == 1 + positions
+        assert still["sweep"].hunting_rate > 0.5
+        assert still["sweep"].in_focus_share[-1] == 1.0
+
+    def test_time_is_the_lens_and_the_frames(self, still):
+        sweep = still["sweep"]
+        # At least the frame periods, at most these and the way there and through the travel.
+        assert (sweep.frames - 1) / 30 <= sweep.seconds <= 2 * sweep.frames / 30 + 2.3e-3 / 5e-3
+
+    def test_the_summary_compares_with_oracle_and_sweep(self, still):
+        figures = still_figures([still])
+        assert figures["oracle"]["frames_over_oracle"] == 1.0
+        assert figures["sweep"]["psnr_minus_sweep"] == 0.0
+        ratio = still["sweep"].frames / still["oracle"].frames
+        assert figures["sweep"]["frames_over_oracle"] == pytest.approx(ratio)
+        difference = still["planner"].psnr[-1] - still["sweep"].psnr[-1]
+        assert figures["planner"]["psnr_minus_sweep"] == pytest.approx(difference)
+
+    def test_each_decision_was_timed(self, still):
+        assert len(still["planner"].decision_seconds) >= still["planner"].frames
+        assert min(still["planner"].decision_seconds) > 0
+
+
+class TestMovingScenes:
+    def test_ends_when_time_is_up(self, moving):
+        for run in moving.values():
+            assert run.reason == "time is up"
+            assert 0.8 < run.seconds < 1.5
+
+    def test_is_compared_at_every_frame_period(self, moving):
+        for run in moving.values():
+            assert len(run.psnr) == pytest.approx(30, abs=1)
+
+    def test_what_moved_is_out_of_focus_at_once(self, moving):
+        share = moving["sweep"].in_focus_share
+        # The sweep has not come round again when two of the three planes change places.
+        assert share[17] < max(share[:14])
+
+    def test_the_summary_is_the_mean_over_time(self, moving):
+        figures = moving_figures([moving])
+        assert figures["sweep"]["psnr_mean"] == pytest.approx(np.mean(moving["sweep"].psnr))
+
+
+def test_figures_of_no_scenes_are_empty():
+    assert still_figures([]) == {}
+    assert moving_figures([]) == {}
+
+
+def test_every_scene_is_reported(still, moving):
+    figures = scene_figures([still], [moving])
+    assert figures["static"]["steps"]["planner"]["frames"] == still["planner"].frames
+    assert "oracle" not in figures["dynamic"]["steps"]
+
+
+def test_an_episode_can_be_drawn(still, tmp_path):
+    save_figure(still["oracle"], LENS, tmp_path / "new" / "episode.png")
+    assert (tmp_path / "new" / "episode.png").stat().st_size > 10_000
+
+
+def test_the_command_reports_all_agents_and_draws_each_episode(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(estimators, "make_estimator", lambda *_: Contrast())
+    monkeypatch.setattr(control, "still_scenes", lambda *_: [Steps()])
+    monkeypatch.setattr(control, "moving_scenes", lambda *_: [Steps(moving=True)])
+    path = tmp_path / "control.json"
+    arguments = ["--seconds", "0.2", "--json", str(path), "--save", str(tmp_path / "figures")]
+    assert main(["benchmark", "control", *arguments]) == 0
+    result = json.loads(path.read_text())
+    agents = {"sweep", "rule_based", "planner", "learned"}
+    assert set(result["static"]) == agents | {"oracle"}
+    assert set(result["dynamic"]) == agents
+    still = {"frames_mean", "frames_over_oracle", "psnr_final", "psnr_minus_sweep", "seconds"}
+    assert all(still <= set(figures) for figures in result["static"].values())
+    moving = {"psnr_mean", "in_focus_share", "hunting_rate"}
+    assert all(moving <= set(figures) for figures in result["dynamic"].values())
+    assert result["setup"]["frame_rate"] > 0
+    drawn = {figure.name for figure in (tmp_path / "figures").iterdir()}
+    assert {"still_steps_oracle.png", "moving_steps_learned.png"} <= drawn
+    assert len(drawn) == 9
+    shown = capsys.readouterr()
+    assert "frames_over_oracle" in shown.out
+    assert "still: 100%" in shown.err
+
+
+@pytest.mark.parametrize(
+    "option", ["--frame-rate=0", "--frame-rate=500", "--frame-rate=nan", "--lens-speed=-1"]
+)
+def test_rates_and_speeds_that_cannot_be_are_refused(option, monkeypatch, capsys):
+    monkeypatch.setattr(estimators, "make_estimator", lambda *_: Contrast())
+    assert main(["benchmark", "control", option]) != 0
+    assert f"{option.split('=')[0]} must be" in capsys.readouterr().err
+
+
+def test_the_truth_has_the_geometry_of_the_fused_image():
+    lens = LensModel("breathing", 1e-6, (0.0, 1.5e-3), 90000.0, 640, breathing_per_metre=100.0)
+    picture, focus = Truth(Steps(), lens).at(0.0)
+    assert picture.shape[:2] == focus.shape
+    # The outer planes lose what the narrowest field of view does not cover.
+    widths = [(focus[0] == value).sum() for value in np.unique(focus)]
+    assert widths[1] > WIDTH // 3 > widths[0]

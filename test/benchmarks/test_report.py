@@ -1,0 +1,133 @@
+"""Score and report of a small made-up run."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image as PillowImage
+
+from aif_ros.benchmarks.figures import distance_picture, error_picture
+from aif_ros.benchmarks.report import write_report
+from aif_ros.benchmarks.score import score
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.pipeline.recording import LoopRecording, RecordedFrame
+from aif_ros.types.frame import LensState, Window
+from aif_ros.types.image import ImageError, to_uint8
+
+SHAPE = (40, 60)
+LENS = LensModel("test lens", 1e-6, (0.0, 1e-3), 9e4, 3840)
+
+
+@pytest.fixture
+def truth():
+    return np.random.default_rng(3).random((*SHAPE, 3), dtype=np.float32)
+
+
+@pytest.fixture
+def recording(truth):
+    """Three frames; J gets better each time, and the second frame is the best single one."""
+
+    def shot(index, frame_error, fused_error):
+        return RecordedFrame(
+            stamp=1_000_000_000 + index * 500_000_000,
+            position=index * 4e-4,
+            image=to_uint8(truth * (1 - frame_error)),
+            fused=to_uint8(truth * (1 - fused_error)),
+            distance=np.array([[0.0, np.nan], [1e-4, 5e-4]], np.float32),
+            fused_distance=np.array([[0.0, np.nan], [0.0, 1e-4]], np.float32),
+            in_focus=np.array([[0.9, np.nan], [0.4, 0.0]], np.float32),
+            fused_in_focus=np.array([[0.9, np.nan], [0.9, 0.4]], np.float32),
+            window=Window(0, 0, 30, 20) if index < 2 else None,
+            reason="the top left is blurred <most>",
+        )
+
+    shots = [shot(0, 0.5, 0.5), shot(1, 0.2, 0.1), shot(2, 0.4, 0.01)]
+    track = [LensState(shot.stamp, shot.position, False) for shot in shots]
+    return LoopRecording("a <scene>", "rule_based", LENS, shots, track, "nothing left to gain")
+
+
+def test_score_follows_the_fused_image_and_finds_the_best_frame(recording, truth):
+    scored = score(recording, truth)
+    assert scored.best_frame == 1
+    assert list(scored.fused_psnr) == sorted(scored.fused_psnr)
+    assert scored.psnr == scored.fused_psnr[-1] > max(scored.frame_psnr) + 20
+    assert 0.99 < scored.ssim <= 1
+
+
+def test_breathing_is_removed_before_frames_are_compared(recording, truth):
+    breathing = LensModel("breathing", 1e-6, (0.0, 1e-3), 9e4, 3840, breathing_per_metre=100.0)
+    changed = LoopRecording("s", "a", breathing, recording.shots, [], "end")
+    # The first frame, at position 0, is magnified by 1.1; the last one, at 0.8 mm, by 1.02.
+    before, after = score(recording, truth).frame_psnr, score(changed, truth).frame_psnr
+    assert after[0] < before[0]
+    assert after[2] != before[2]
+
+
+def test_truth_of_another_size_is_refused(recording, truth):
+    with pytest.raises(ImageError, match="cannot compare"):
+        score(recording, truth[:-1])
+
+
+def test_report_holds_all_it_promises(recording, truth, tmp_path):
+    folder = tmp_path / "new" / "demo"
+    summary = write_report(recording, truth, folder)
+    assert json.loads((folder / "result.json").read_text()) == summary
+    assert summary["frames_captured"] == 3
+    assert summary["seconds"] == 1.0
+    assert summary["psnr"] > summary["best_single_frame_psnr"] + 20
+    assert (summary["agent"], summary["scene"]) == ("rule_based", "a <scene>")
+    for name in ("first_frame", "all_in_focus", "ground_truth"):
+        with PillowImage.open(folder / f"{name}.png") as picture:
+            assert picture.size == SHAPE[::-1]
+    with PillowImage.open(folder / "all_in_focus.png") as picture:
+        np.testing.assert_array_equal(np.asarray(picture), recording.shots[-1].fused)
+    with PillowImage.open(folder / "loop.webp") as animation:
+        assert animation.n_frames == 3
+
+
+def test_report_is_self_contained_and_escaped(recording, truth, tmp_path):
+    write_report(recording, truth, tmp_path)
+    html = (tmp_path / "report.html").read_text()
+    assert not re.search(r'(src|href)="(?!data:|#)', html)
+    assert "&lt;most&gt;" in html
+    assert "<most>" not in html
+    assert html.count("<svg") == 3
+
+
+def test_report_without_truth_gives_no_scores(recording, tmp_path):
+    summary = write_report(recording, None, tmp_path)
+    assert summary["psnr"] is None
+    assert not (tmp_path / "ground_truth.png").exists()
+    assert "PSNR" not in (tmp_path / "report.html").read_text()
+
+
+def test_mono_and_16_bit_runs_are_shown(recording, truth, tmp_path):
+    shots = [
+        RecordedFrame(
+            **{
+                **shot.__dict__,
+                "image": shot.image[..., 0].astype(np.uint16) * 257,
+                "fused": shot.fused[..., 0].astype(np.uint16) * 257,
+            }
+        )
+        for shot in recording.shots
+    ]
+    mono = LoopRecording("mono", "sweep", LENS, shots, [], "end")
+    assert write_report(mono, truth[..., 0], tmp_path)["psnr"] > 30
+
+
+def test_distance_picture_keeps_the_unknown_grey():
+    image = np.full((20, 40), 0.5, np.float32)
+    picture = distance_picture(image, np.array([[0.0, np.nan]], np.float32), 1e-3)
+    known, unknown = picture[5, 5].astype(int), picture[5, 35].astype(int)
+    assert np.ptp(unknown) == 0
+    assert known[1] > known[0] + 40  # green: in focus
+
+
+def test_error_picture_is_black_where_nothing_differs(truth):
+    changed = truth.copy()
+    changed[:10] = 1 - changed[:10]
+    picture = error_picture(changed, truth)
+    assert picture[20:].max() < 10
+    assert picture[:10].mean() > 100

@@ -1,0 +1,83 @@
+"""`aif autofocus` on a recorded stack, and what it says when it cannot focus."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from aif_ros.__main__ import main
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.simulation.renderer import Sensor, render
+from aif_ros.simulation.scenes.planes import texture
+from aif_ros.simulation.scenes.scene import SceneView
+
+SIZE = (192, 128)
+# Five slices 0.3 mm apart, far more than the depth of field; sharp in the fourth, at 1.125 mm.
+LENS = LensModel("test", 1e-6, (0.0, 1.5e-3), 14e3, SIZE[0])
+FOCUS = 1.125e-3
+
+
+def write(folder, image_at):
+    folder.mkdir()
+    for index, position in enumerate(np.linspace(0.0, 1.5e-3, 5)):
+        cv2.imwrite(str(folder / f"{index}.png"), image_at(position))
+    return folder
+
+
+@pytest.fixture
+def stack(tmp_path):
+    view = SceneView(
+        texture(SIZE, np.random.default_rng(2)), np.full(SIZE[::-1], FOCUS, np.float32)
+    )
+    sensor = Sensor()
+    return write(tmp_path / "stack", lambda at: sensor.expose(render(view, LENS, at)))
+
+
+def focus(folder, tmp_path, *options):
+    results = tmp_path / "results.json"
+    code = main(["autofocus", str(folder), *options, "--json", str(results)])
+    return json.loads(results.read_text()) if code == 0 else None
+
+
+@pytest.mark.parametrize("search", ["neural", "fibonacci"])
+def test_focuses_with_the_calibration_that_is_given(stack, tmp_path, search):
+    LENS.save(tmp_path / "lens.yaml")
+    options = ["--search", search, "--calibration", str(tmp_path / "lens.yaml")]
+    result = focus(stack, tmp_path, *options, "--save", str(tmp_path / "out"))
+    assert result["focused"]
+    assert result["images"] == len(result["looks"])
+    assert abs(result["position"] - FOCUS) < 0.19e-3
+    assert (tmp_path / "out" / "window.png").is_file()
+
+
+def test_without_a_calibration_the_stack_calibrates_itself(stack, tmp_path):
+    result = focus(stack, tmp_path)
+    assert result["focused"]
+    assert abs(result["position"] - FOCUS) < 0.19e-3
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_nothing_to_focus_on(tmp_path, level):
+    folder = write(tmp_path / "flat", lambda at: np.full((128, 192, 3), level, np.uint8))
+    result = focus(folder, tmp_path, "--start", "0.00075")
+    assert not result["focused"]
+    assert "nothing to focus on" in result["reason"]
+    assert result["position"] == pytest.approx(0.75e-3)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--window", "150", "0", "64", "64"], "does not lie within the image of 192x128"),
+        (["--window", "0", "0", "32", "32"], "less than 64 x 64 px, got 32 x 32"),
+        (["--start", "0.002"], "--start must lie within the travel"),
+        (["--range", "0.001", "0.0005"], "leave no lens positions"),
+        (["--search", "magic"], "no search 'magic'"),
+    ],
+)
+def test_what_cannot_be_done_is_told(stack, tmp_path, capsys, options, message):
+    LENS.save(tmp_path / "lens.yaml")
+    calibration = ["--calibration", str(tmp_path / "lens.yaml")]
+    assert main(["autofocus", str(stack), *calibration, *options]) == 2
+    assert message in capsys.readouterr().err

@@ -1,0 +1,95 @@
+"""The demo as a user runs it: a process that starts processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from aif_ros.optics.lens_model import DEFAULT_CALIBRATION
+
+ROOT = DEFAULT_CALIBRATION.parents[3]
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    """A small photo scene: texture at two depths."""
+    folder = tmp_path_factory.mktemp("scenes") / "two_walls"
+    folder.mkdir()
+    texture = np.random.default_rng(5).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    cv2.imwrite(str(folder / "image.png"), cv2.resize(texture, (160, 120)))
+    depth = np.full((120, 160), 3.0, np.float32)
+    depth[:, :80] = 1.0
+    np.save(folder / "depth.npy", depth)
+    return folder
+
+
+@pytest.fixture
+def demo(tmp_path):
+    """Start `aif demo` in a ROS domain of its own."""
+    environment = os.environ | {
+        "ROS_DOMAIN_ID": str(40 + os.getpid() % 60),
+        "PYTHONUNBUFFERED": "1",
+    }
+    started = []
+
+    def start(*arguments):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "aif_ros", "demo", "--out", tmp_path / "demo", *arguments],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.terminate()
+        process.communicate()
+
+
+def test_it_runs_by_itself_and_writes_everything(demo, scene, tmp_path):
+    process = demo("--scene", scene, "--agent", "sweep", "--json", tmp_path / "copy.json")
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    result = json.loads((tmp_path / "demo" / "result.json").read_text())
+    assert result == json.loads((tmp_path / "copy.json").read_text())
+    assert (result["scene"], result["agent"]) == ("two_walls", "sweep")
+    assert result["psnr"] > result["best_single_frame_psnr"] + 3
+    assert "all_in_focus.png" in output
+    for name in ("first_frame.png", "ground_truth.png", "loop.webp", "report.html"):
+        assert (tmp_path / "demo" / name).stat().st_size > 0
+
+
+def test_ctrl_c_keeps_what_was_seen(demo, scene, tmp_path):
+    # So shallow a depth of field takes dozens of captures.
+    calibration = tmp_path / "lens.yaml"
+    text = DEFAULT_CALIBRATION.read_text()
+    calibration.write_text(text.replace("blur_per_metre: 90000.0", "blur_per_metre: 900000.0"))
+    process = demo("--scene", scene, "--agent", "sweep", "--calibration", calibration)
+    for line in process.stdout:
+        if "frame  3" in line:
+            process.send_signal(signal.SIGINT)
+            break
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "Interrupted" in output
+    assert "Traceback" not in errors
+    result = json.loads((tmp_path / "demo" / "result.json").read_text())
+    assert result["frames_captured"] >= 2
+
+
+def test_a_scene_that_is_not_there_is_one_clear_error(demo, tmp_path):
+    process = demo("--scene", tmp_path / "nowhere")
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "nowhere" in errors
+    assert "Traceback" not in errors

@@ -1,0 +1,17 @@
+"""The nodes' executables, and their classes."""
+
+import importlib
+from pathlib import Path
+
+import aif_ros
+
+EXECUTABLES = sorted(
+    path.stem
+    for path in (Path(aif_ros.__file__).parent / "nodes").glob("*_node.py")
+    if path.stem not in ("pipeline_node", "capturing_node")
+)
+
+
+def node_type(executable):
+    module = importlib.import_module(f"aif_ros.nodes.{executable}")
+    return getattr(module, "".join(word.capitalize() for word in executable.split("_")))

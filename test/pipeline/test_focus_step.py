@@ -1,0 +1,188 @@
+"""Single-shot autofocus on simulated devices."""
+
+import numpy as np
+import pytest
+
+from aif_ros.autofocus.search import Decision, Look
+from aif_ros.autofocus.searches import make_search
+from aif_ros.devices.clock import SimulatedClock
+from aif_ros.devices.device import DeviceError
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.pipeline.focus_step import focus_window
+from aif_ros.pipeline.rig import Rig
+from aif_ros.simulation.renderer import Sensor, render
+from aif_ros.simulation.scenes.planes import texture
+from aif_ros.simulation.scenes.scene import SceneView
+from aif_ros.simulation.simulated_camera import SimulatedCamera
+from aif_ros.simulation.simulated_lens import SimulatedLens
+from aif_ros.types.frame import LensState, Window
+from aif_ros.types.image import ImageError
+
+LENS = LensModel("test", 1e-6, (0.0, 1e-3), 20e3, 160)
+VIEW = SceneView(
+    texture((160, 120), np.random.default_rng(1)),
+    np.where(np.arange(160) < 80, 0.3e-3, 0.7e-3).astype(np.float32)[None].repeat(120, axis=0),
+)
+
+
+class TwoPlanes:
+    """In focus at 0.3 mm on the left, at 0.7 mm on the right."""
+
+    size = (160, 120)
+
+    def __init__(self):
+        self.sensor = Sensor()
+
+    def expose(self, position, seconds, travel=0.0):
+        return self.sensor.expose(render(VIEW, LENS, position))
+
+
+@pytest.fixture
+def clock():
+    return SimulatedClock(10**18)
+
+
+@pytest.fixture
+def lens(clock):
+    return SimulatedLens(LENS, clock)
+
+
+@pytest.fixture
+def rig(clock, lens):
+    return Rig(SimulatedCamera(TwoPlanes(), clock, lens), lens, clock, exposure_time=0.01)
+
+
+@pytest.mark.parametrize("name", ["neural", "fibonacci", "rule_based"])
+@pytest.mark.parametrize(
+    "window, focus", [(Window(4, 10, 68, 100), 0.3e-3), (Window(90, 10, 66, 100), 0.7e-3)]
+)
+def test_brings_the_window_into_focus(rig, lens, name, window, focus):
+    run = focus_window(rig, make_search(name, LENS), LENS, window, start=0.5e-3)
+    assert run.focused
+    assert abs(run.position - focus) <= 1.2 * LENS.half_depth_of_focus(160)
+    assert lens.state().position == pytest.approx(run.position, abs=1e-6)
+    assert len(run.looks) <= 14
+
+
+def test_default_window_is_the_centre(rig):
+    run = focus_window(rig, make_search("fibonacci", LENS), LENS)
+    assert run.looks
+
+
+def test_range_and_start_are_kept(rig):
+    search = make_search("fibonacci", LENS)
+    limits = (0.5e-3, 0.9e-3)
+    run = focus_window(rig, search, LENS, Window(90, 10, 60, 100), limits=limits, start=0.6e-3)
+    assert run.looks[0].position == pytest.approx(0.6e-3)
+    assert all(limits[0] <= look.position <= limits[1] for look in run.looks)
+
+
+def test_every_look_is_reported(rig):
+    frames = []
+    window = Window(90, 10, 60, 100)
+    run = focus_window(rig, make_search("fibonacci", LENS), LENS, window, on_look=frames.append)
+    assert [frame.position for frame in frames] == [look.position for look in run.looks]
+
+
+def test_window_outside_the_image(rig):
+    with pytest.raises(ValueError, match="160x120"):
+        focus_window(rig, make_search("fibonacci", LENS), LENS, Window(100, 0, 100, 50))
+
+
+def test_lens_that_stalls(rig, lens):
+    lens.stall()
+    with pytest.raises(DeviceError, match="stalled"):
+        focus_window(rig, make_search("fibonacci", LENS), LENS, Window(90, 10, 60, 100))
+
+
+def test_lens_that_lies(clock, lens):
+    """It says that it has arrived, somewhere else."""
+
+    class Liar(SimulatedLens):
+        def state(self):
+            state = super().state()
+            return LensState(state.stamp, 0.5 * state.position, state.moving)
+
+    liar = Liar(LENS, clock)
+    rig = Rig(SimulatedCamera(TwoPlanes(), clock, liar), liar, clock)
+    with pytest.raises(DeviceError, match="rests at"):
+        focus_window(rig, make_search("fibonacci", LENS), LENS, Window(90, 10, 60, 100))
+
+
+def test_lens_that_stops_short_at_the_end(clock, lens):
+    """It goes wherever it is sent to look, but not where it shall stay."""
+
+    class Tired(SimulatedLens):
+        moves = 0
+
+        def move_to(self, position):
+            self.moves += 1
+            super().move_to(position if self.moves < 5 else 0.5 * position)
+
+    class Search:
+        def begin(self, position, limits, image_width):
+            self.looks = []
+
+        def look(self, patch, position):
+            self.looks.append(Look(position, 0.0))
+            return Decision(2e-4 * len(self.looks), len(self.looks) == 5, True, "found")
+
+    tired = Tired(LENS, clock)
+    rig = Rig(SimulatedCamera(TwoPlanes(), clock, tired), tired, clock)
+    with pytest.raises(DeviceError, match=r"sent to 0\.001000 m but rests at 0\.000500"):
+        focus_window(rig, Search(), LENS, Window(90, 10, 60, 100))
+
+
+def test_lens_that_does_not_know_where_it_is(clock, lens):
+    class Lost(SimulatedLens):
+        def state(self):
+            return LensState(super().state().stamp, float("nan"), False)
+
+    lost = Lost(LENS, clock)
+    rig = Rig(SimulatedCamera(TwoPlanes(), clock, lost), lost, clock)
+    with pytest.raises(DeviceError, match="reports nan as its position"):
+        focus_window(rig, make_search("fibonacci", LENS), LENS, Window(90, 10, 60, 100))
+
+
+@pytest.mark.parametrize("name", ["neural", "fibonacci", "rule_based", "sweep"])
+@pytest.mark.parametrize("level", [0, 255])
+def test_nothing_to_focus_on(clock, lens, name, level):
+    class Flat:
+        size = (160, 120)
+
+        def expose(self, position, seconds, travel=0.0):
+            return np.full((120, 160, 3), level, np.uint8)
+
+    rig = Rig(SimulatedCamera(Flat(), clock, lens), lens, clock)
+    run = focus_window(rig, make_search(name, LENS), LENS, start=0.4e-3)
+    assert not run.focused
+    assert run.position == lens.state().position == pytest.approx(0.4e-3)
+    assert "nothing to focus on" in run.reason
+
+
+def test_picture_with_nan(clock, lens):
+    class Broken:
+        size = (160, 120)
+
+        def expose(self, position, seconds, travel=0.0):
+            return np.full((120, 160), np.nan, np.float32)
+
+    rig = Rig(SimulatedCamera(Broken(), clock, lens), lens, clock)
+    for name in ("neural", "fibonacci"):
+        with pytest.raises(ImageError, match="not finite"):
+            focus_window(rig, make_search(name, LENS), LENS)
+
+
+def test_window_smaller_than_the_networks_need(rig):
+    with pytest.raises(ImageError, match="less than 64 x 64 px, got 60 x 100"):
+        focus_window(rig, make_search("neural", LENS), LENS, Window(90, 10, 60, 100))
+
+
+def test_lens_beyond_its_limits_is_brought_back_first(clock):
+    """A search within limits begins within them, wherever the lens stands."""
+    lens = SimulatedLens(LENS, clock, start=0.9e-3)
+    rig = Rig(SimulatedCamera(TwoPlanes(), clock, lens), lens, clock)
+    search = make_search("fibonacci", LENS)
+    run = focus_window(rig, search, LENS, Window(4, 10, 68, 100), limits=(0.1e-3, 0.6e-3))
+    assert run.looks[0].position == pytest.approx(0.6e-3)
+    assert all(look.position <= 0.6e-3 + 1e-9 for look in run.looks)

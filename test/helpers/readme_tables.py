@@ -9,7 +9,7 @@ from pathlib import Path
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.topics import TOPICS
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 NODES = ROOT / "aif_ros" / "nodes"
 
 

@@ -73,6 +73,7 @@ setup(
         "tifffile",
         "torch",
         "tqdm",
+        "typing-extensions>=4.6",
     ],
     extras_require={"test": ["pytest"]},
     entry_points={"console_scripts": [f"aif = {NAME}.__main__:main", *nodes()]},

@@ -22,6 +22,7 @@ ROSDEP_KEYS = {
     "PIL": "python3-pil",
     "yaml": "python3-yaml",
     "serial": "python3-serial",
+    "typing_extensions": "python3-typing-extensions",
     # It has no key of its own, but scikit-image brings it.
     "tifffile": "python3-skimage",
 }

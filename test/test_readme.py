@@ -2,21 +2,27 @@
 
 import re
 
+import generate_docs
 import pytest
-import readme_tables
 
 from aif_ros import __main__ as main_module
 
-README = (readme_tables.ROOT / "README.md").read_text()
-PAGES = [readme_tables.ROOT / "README.md", *(readme_tables.ROOT / "docs").glob("*.md")]
+README = (generate_docs.ROOT / "README.md").read_text()
+PAGES = [generate_docs.ROOT / "README.md", *(generate_docs.ROOT / "docs").glob("*.md")]
 
 
-@pytest.mark.parametrize("name", readme_tables.TABLES)
+@pytest.mark.parametrize("name", generate_docs.TABLES)
 def test_table_agrees_with_the_code(name):
-    match = readme_tables.section(name).search(README)
+    match = generate_docs.section(name).search(README)
     assert match, f"the README has no table '{name}'"
-    assert match[2] == readme_tables.TABLES[name](), (
-        "run: PYTHONPATH=. python test/helpers/readme_tables.py"
+    assert match[2] == generate_docs.TABLES[name](), (
+        "run: PYTHONPATH=. python scripts/generate_docs.py"
+    )
+
+
+def test_the_parameter_file_agrees_with_the_settings():
+    assert generate_docs.PARAMETER_FILE.read_text() == generate_docs.parameter_file(), (
+        "run: PYTHONPATH=. python scripts/generate_docs.py"
     )
 
 
@@ -39,5 +45,5 @@ def test_commands_exist_and_take_the_arguments_shown(page):
 
 
 def test_result_picture_is_small():
-    for picture in (readme_tables.ROOT / "docs" / "images").iterdir():
+    for picture in (generate_docs.ROOT / "docs" / "images").iterdir():
         assert picture.stat().st_size < 300_000, f"{picture.name} is too large"

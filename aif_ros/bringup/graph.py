@@ -18,6 +18,7 @@ from aif_ros.bringup.share import share_directory
 from aif_ros.devices.focal_stack import FocalStack, is_focal_stack
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.optics.lens_model import LensModel
+from aif_ros.settings.declaration import declared
 
 
 class BringupError(RuntimeError):
@@ -111,7 +112,7 @@ def pipeline_graph(choices: Mapping[str, str]) -> Graph:
     }
     for argument in ARGUMENTS:
         for node, name in argument.targets if chosen[argument.name] else ():
-            known = {each.name: each for each in specs[node].node_type.PARAMETERS}
+            known = {each.name: each for each in declared(specs[node].node_type.SETTINGS)}
             if name in known:
                 parameters[node][name] = _typed(chosen[argument.name], known[name].default, name)
             elif len(argument.targets) == 1:

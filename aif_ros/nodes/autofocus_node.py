@@ -13,12 +13,11 @@ from rclpy.task import Future
 from std_srvs.srv import SetBool, Trigger
 
 from aif_ros.autofocus.search import Decision, FocusSearch
-from aif_ros.autofocus.searches import SEARCHES, make_search
+from aif_ros.autofocus.searches import make_search
 from aif_ros.defocus.defocus_map import DefocusMap
-from aif_ros.defocus.estimators import ESTIMATORS, make_estimator
+from aif_ros.defocus.estimators import make_estimator
 from aif_ros.devices.device import DeviceError
 from aif_ros.nodes.frame_source import FrameSource
-from aif_ros.nodes.parameters import CALIBRATION, EXPOSURE_TIME, MODE, Parameter
 from aif_ros.nodes.pipeline_node import Outlet, PipelineNode, run, system_time
 from aif_ros.nodes.topics import (
     AUTOFOCUS_BUSY,
@@ -37,6 +36,7 @@ from aif_ros.pipeline.focus_step import check_arrival
 from aif_ros.pipeline.lens_state_buffer import LensStateBuffer
 from aif_ros.pipeline.loop import usable_on_the_way
 from aif_ros.pipeline.settling import HALF_STEP, SettleDetector
+from aif_ros.settings.nodes import AutofocusSettings
 from aif_ros.types.frame import Frame, LensState, Window
 from aif_ros.types.image import Image, to_float
 
@@ -65,35 +65,7 @@ class AutofocusNode(PipelineNode):
     """Publishes distance maps of the picture and of the fused picture; focuses on demand."""
 
     NAME = "autofocus"
-    PARAMETERS = (
-        Parameter(
-            "estimator", "gradient_ratio", "Tells blur from a picture.", choices=tuple(ESTIMATORS)
-        ),
-        Parameter(
-            "search",
-            "fibonacci",
-            "How a window is brought into focus; taken by the next search.",
-            choices=tuple(SEARCHES),
-            read_only=False,
-        ),
-        Parameter(
-            "window_size",
-            128,
-            "Side of the window at the centre, pixels, where none is given.",
-            limits=(8, 16384),
-            read_only=False,
-        ),
-        Parameter(
-            "search_timeout",
-            20.0,
-            "Seconds after which a search is given up.",
-            limits=(0.1, 3600.0),
-            read_only=False,
-        ),
-        MODE,
-        CALIBRATION,
-        EXPOSURE_TIME,
-    )
+    SETTINGS = AutofocusSettings
 
     def open(self) -> None:
         """Load the estimator."""

@@ -6,9 +6,9 @@ from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import Camera
 from aif_ros.devices.focal_stack import FocalStack
 from aif_ros.devices.opencv_camera import open_camera
-from aif_ros.nodes.capturing_node import CAMERA_PARAMETERS, LENS_TIMEOUT, CapturingNode
-from aif_ros.nodes.parameters import EXPOSURE_TIME, FRAME_RATE, Parameter
+from aif_ros.nodes.capturing_node import LENS_TIMEOUT, CapturingNode
 from aif_ros.nodes.pipeline_node import run
+from aif_ros.settings.nodes import CameraSettings
 from aif_ros.simulation.simulated_camera import SimulatedCamera
 
 
@@ -16,24 +16,7 @@ class CameraNode(CapturingNode):
     """Publishes the pictures of a camera."""
 
     NAME = "camera"
-    PARAMETERS = (
-        Parameter(
-            "camera_backend",
-            "device",
-            "device: a camera or recording that OpenCV opens; stack: a recorded focal stack, of "
-            "which the slice at the lens position is delivered.",
-            choices=("device", "stack"),
-        ),
-        Parameter(
-            "camera_source",
-            "0",
-            "Device index, path of a device, URL, video file or folder of pictures; for the stack "
-            "its folder.",
-        ),
-        FRAME_RATE,
-        EXPOSURE_TIME,
-        *CAMERA_PARAMETERS,
-    )
+    SETTINGS = CameraSettings
 
     def open_camera(self, clock: Clock) -> Camera:
         """Open the source."""

@@ -8,27 +8,12 @@ from std_msgs.msg import Header
 from aif_ros.devices.clock import Clock, SystemClock
 from aif_ros.devices.device import Camera, EndOfRecording
 from aif_ros.nodes.image_messages import to_time
-from aif_ros.nodes.parameters import Parameter
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.topics import CAMERA_IMAGE, CAMERA_INFO, LENS_STATE, StampedImage
 from aif_ros.simulation.simulated_camera import SimulatedCamera
 
 LENS_TIMEOUT = 1.0
 """Seconds that a simulated camera waits for the lens; as long may its deactivation take."""
-
-CAMERA_PARAMETERS = (
-    Parameter(
-        "frame_id",
-        "camera_optical_frame",
-        "Coordinate frame of the pictures (z forward, x right, y down).",
-    ),
-    Parameter(
-        "horizontal_field_of_view",
-        0.87,
-        "Horizontal field of view, radians, from which camera_info's intrinsics are made.",
-        limits=(0.001, 3.1),
-    ),
-)
 
 
 class CapturingNode(PipelineNode):

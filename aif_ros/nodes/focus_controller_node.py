@@ -17,10 +17,9 @@ from sensor_msgs.msg import CameraInfo
 from std_srvs.srv import Trigger
 
 from aif_ros.control.agent import Action, Observation
-from aif_ros.control.agents import AGENTS, make_agent
+from aif_ros.control.agents import make_agent
 from aif_ros.defocus.defocus_map import DefocusMap
 from aif_ros.nodes.diagnostics import OK, WARN, make_status
-from aif_ros.nodes.parameters import CALIBRATION, MODE, Parameter
 from aif_ros.nodes.pipeline_node import PipelineNode, run, system_time
 from aif_ros.nodes.topics import (
     AUTOFOCUS_BUSY,
@@ -40,6 +39,7 @@ from aif_ros.nodes.topics import (
 )
 from aif_ros.pipeline.lens_state_buffer import LensStateBuffer
 from aif_ros.pipeline.settling import HALF_STEP, SettleDetector
+from aif_ros.settings.nodes import FocusControllerSettings
 from aif_ros.types.frame import LensState, Window
 
 RUNNING, WAITING, STOPPED, IDLE = "running", "waiting", "stopped", "idle"
@@ -101,33 +101,7 @@ class FocusControllerNode(PipelineNode):
     """Closes the loop: acts when a frame exposed after the lens settled has been assessed."""
 
     NAME = "focus_controller"
-    PARAMETERS = (
-        Parameter(
-            "agent",
-            "rule_based",
-            "Chooses where to focus next; taken when the loop is reset.",
-            choices=tuple(AGENTS),
-            read_only=False,
-        ),
-        Parameter(
-            "max_captures",
-            60,
-            "Captures after which the agent stops in any case; taken when the loop is reset.",
-            limits=(1, 100_000),
-            read_only=False,
-        ),
-        Parameter("autostart", True, "Whether the loop runs as soon as the node is active."),
-        Parameter(
-            "patience",
-            2.0,
-            "Seconds without a lens state, a settled lens or a distance map after which the loop "
-            "is shown as waiting.",
-            limits=(0.05, 3600.0),
-            read_only=False,
-        ),
-        MODE,
-        CALIBRATION,
-    )
+    SETTINGS = FocusControllerSettings
 
     def open(self) -> None:
         """Make the agent."""

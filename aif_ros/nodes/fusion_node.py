@@ -9,9 +9,8 @@ from std_srvs.srv import Trigger
 
 from aif_ros.devices.device import DeviceError
 from aif_ros.devices.image_files import write_image
-from aif_ros.fusion.fuser import FUSION_METHODS, make_fuser
+from aif_ros.fusion.fuser import make_fuser
 from aif_ros.nodes.frame_source import FrameSource
-from aif_ros.nodes.parameters import CALIBRATION, EXPOSURE_TIME, MODE, Parameter
 from aif_ros.nodes.pipeline_node import PipelineNode, run, system_time
 from aif_ros.nodes.topics import (
     CAMERA_IMAGE,
@@ -26,6 +25,7 @@ from aif_ros.optics.breathing import remove_breathing
 from aif_ros.pipeline.lens_state_buffer import LensStateBuffer
 from aif_ros.pipeline.loop import usable_on_the_way
 from aif_ros.pipeline.settling import HALF_STEP
+from aif_ros.settings.nodes import FusionSettings
 from aif_ros.types.frame import Frame
 from aif_ros.types.image import to_float, to_uint8
 
@@ -40,25 +40,7 @@ class FusionNode(PipelineNode):
     """
 
     NAME = "fusion"
-    PARAMETERS = (
-        Parameter("fusion_method", "laplacian", "Fusion method.", choices=tuple(FUSION_METHODS)),
-        MODE,
-        CALIBRATION,
-        EXPOSURE_TIME,
-        Parameter(
-            "queue_size",
-            8,
-            "Pictures that may wait to be fused; beyond it the oldest is dropped.",
-            limits=(1, 1000),
-        ),
-        Parameter(
-            "save_path",
-            "",
-            "File (PNG, TIFF or JPEG) that fusion/save writes, and that is written when the node "
-            "shuts down. Empty: none.",
-            read_only=False,
-        ),
-    )
+    SETTINGS = FusionSettings
 
     def open(self) -> None:
         """Load the method."""

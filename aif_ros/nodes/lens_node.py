@@ -13,9 +13,9 @@ from std_srvs.srv import SetBool
 from aif_ros.devices.clock import SystemClock
 from aif_ros.devices.device import DeviceError, FocusLens
 from aif_ros.devices.focal_stack import FocalStack
-from aif_ros.nodes.parameters import CALIBRATION, Parameter
 from aif_ros.nodes.pipeline_node import PipelineNode, run, system_time
 from aif_ros.nodes.topics import LENS_COMMANDS, LENS_STATE
+from aif_ros.settings.nodes import LensSettings
 from aif_ros.simulation.simulated_lens import SimulatedLens
 from aif_ros.types.frame import LensState
 
@@ -24,38 +24,7 @@ class LensNode(PipelineNode):
     """Moves the lens as commanded and reports where it is."""
 
     NAME = "lens"
-    PARAMETERS = (
-        Parameter(
-            "lens_backend",
-            "simulated",
-            "simulated: a simulated motor; stack: a simulated motor that rests only where a "
-            "recorded focal stack has a slice.",
-            choices=("simulated", "stack"),
-        ),
-        Parameter("lens_source", "", "Folder of the focal stack."),
-        CALIBRATION,
-        Parameter(
-            "state_rate", 100.0, "Reports of the lens's state per second.", limits=(1.0, 1000.0)
-        ),
-        Parameter(
-            "command_timeout",
-            1.0,
-            "Commands older than this, seconds, are refused as stale.",
-            limits=(0.01, 3600.0),
-        ),
-        Parameter(
-            "lens_speed",
-            0.05,
-            "Speed of the simulated motor, metres per second.",
-            limits=(1e-9, 10.0),
-        ),
-        Parameter(
-            "settling_time",
-            0.004,
-            "Seconds that the simulated lens shakes after a move.",
-            limits=(0.0, 10.0),
-        ),
-    )
+    SETTINGS = LensSettings
 
     def open(self) -> None:
         """Open the lens and listen for commands: what comes too early is refused aloud."""

@@ -19,7 +19,7 @@ from rclpy.signals import SignalHandlerOptions
 from aif_ros.devices.device import DeviceError
 from aif_ros.nodes.diagnostics import Diagnostics
 from aif_ros.nodes.exchange import Exchange
-from aif_ros.nodes.parameters import CALIBRATION, Parameter, declare_parameters
+from aif_ros.nodes.parameters import declare_parameters
 from aif_ros.nodes.topics import Topic
 from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
 
@@ -90,7 +90,8 @@ class PipelineNode(LifecycleNode):
     """
 
     NAME: ClassVar[str]
-    PARAMETERS: ClassVar[tuple[Parameter, ...]]
+    SETTINGS: ClassVar[type]
+    """Dataclass of `aif_ros.settings.nodes`: the parameters."""
     DIAGNOSTICS_PERIOD: ClassVar[float] = 1.0
     """Seconds between two diagnostic messages."""
 
@@ -104,7 +105,7 @@ class PipelineNode(LifecycleNode):
         self._told = ("", 0.0)
         super().__init__(self.NAME, **arguments)
         try:
-            declare_parameters(self, self.PARAMETERS)
+            declare_parameters(self, self.SETTINGS)
         except ParameterException:
             super().destroy_node()
             raise
@@ -135,7 +136,7 @@ class PipelineNode(LifecycleNode):
 
     def lens_model(self) -> LensModel:
         """Read the lens calibration that the parameter names."""
-        return LensModel.load(self.value(CALIBRATION.name) or DEFAULT_CALIBRATION)
+        return LensModel.load(self.value("calibration") or DEFAULT_CALIBRATION)
 
     def outlet(self, topic: Topic[T]) -> Outlet[T]:
         """Make a publisher; to be called in `open`."""

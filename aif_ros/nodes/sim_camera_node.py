@@ -4,11 +4,11 @@ import sys
 
 from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import Camera
-from aif_ros.nodes.capturing_node import CAMERA_PARAMETERS, LENS_TIMEOUT, CapturingNode
-from aif_ros.nodes.parameters import CALIBRATION, EXPOSURE_TIME, FRAME_RATE, Parameter
+from aif_ros.nodes.capturing_node import LENS_TIMEOUT, CapturingNode
 from aif_ros.nodes.pipeline_node import run
+from aif_ros.settings.nodes import SimCameraSettings
 from aif_ros.simulation.rendered_scene import RenderedScene
-from aif_ros.simulation.scenes.open_scene import SCENES, open_scene
+from aif_ros.simulation.scenes.open_scene import open_scene
 from aif_ros.simulation.simulated_camera import SimulatedCamera
 
 
@@ -16,38 +16,7 @@ class SimCameraNode(CapturingNode):
     """Publishes what the sensor sees of a scene at the lens position of each exposure."""
 
     NAME = "camera"
-    PARAMETERS = (
-        Parameter(
-            "scene",
-            "",
-            f"What it looks at: one of {', '.join(SCENES)}, a folder with image and depth, or a "
-            "folder of RGB-D video. Empty: the motorcycle.",
-        ),
-        Parameter(
-            "width", 0, "Width of the pictures, pixels; 0: that of the scene.", limits=(0, 16384)
-        ),
-        Parameter(
-            "shake",
-            0.0,
-            "Hand shake put upon the scene, standard deviation in pixels.",
-            limits=(0.0, 1000.0),
-        ),
-        Parameter(
-            "pan", 0.0, "Pan put upon the scene, pixels per second.", limits=(-10_000.0, 10_000.0)
-        ),
-        Parameter(
-            "crossing",
-            0.0,
-            "Speed of an object that crosses before the scene, pixels per second; 0: none.",
-            limits=(0.0, 10_000.0),
-        ),
-        FRAME_RATE,
-        Parameter("backlash", 0.0, "Dead travel of the motor, metres.", limits=(0.0, 0.1)),
-        Parameter("seed", 0, "Seed of the sensor's noise.", limits=(0, 2**31 - 1)),
-        EXPOSURE_TIME,
-        CALIBRATION,
-        *CAMERA_PARAMETERS,
-    )
+    SETTINGS = SimCameraSettings
 
     def open_camera(self, clock: Clock) -> Camera:
         """Open the scene."""

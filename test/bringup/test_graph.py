@@ -15,6 +15,7 @@ from aif_ros.bringup.share import share_directory
 from aif_ros.cli import run
 from aif_ros.nodes import topics
 from aif_ros.optics.lens_model import LensModel
+from aif_ros.settings.declaration import declared
 
 
 @pytest.fixture
@@ -43,7 +44,9 @@ def test_every_argument_reaches_a_node():
     assert parameters(graph, "focus_controller") == {"agent": "sweep", "mode": "dynamic"}
     assert parameters(graph, "camera") == {"width": 320}
     assert parameters(graph, "fusion") == {"mode": "dynamic"}
-    known = {node.name: {each.name for each in node.node_type.PARAMETERS} for node in graph.nodes}
+    known = {
+        node.name: {each.name for each in declared(node.node_type.SETTINGS)} for node in graph.nodes
+    }
     known["camera"].add("camera_source")
     for argument in ARGUMENTS:
         for node, name in argument.targets:
@@ -127,7 +130,7 @@ def test_the_library_has_the_defaults_of_the_nodes():
         for argument in ARGUMENTS
         if argument.name in run.DEFAULTS
         for node, name in argument.targets
-        for parameter in nodes[node].PARAMETERS
+        for parameter in declared(nodes[node].SETTINGS)
         if parameter.name == name
     }
     assert defaults == run.DEFAULTS

@@ -4,6 +4,7 @@ import ast
 import inspect
 import textwrap
 import threading
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -52,11 +53,16 @@ def test_up_and_down_and_up_again(bench, options, executable):
     assert threading.active_count() == threads
 
 
+@dataclass(frozen=True)
+class NoSettings:
+    """No parameters."""
+
+
 class Breaking(PipelineNode):
     """Fails where it is told to."""
 
     NAME = "breaking"
-    PARAMETERS = ()
+    SETTINGS = NoSettings
     where = ""
     error = RuntimeError
     closed = 0
@@ -116,7 +122,7 @@ class Looping(PipelineNode):
     """A loop that fails, at once or when the node is being stopped."""
 
     NAME = "looping"
-    PARAMETERS = ()
+    SETTINGS = NoSettings
     late = False
 
     def start(self):

@@ -14,6 +14,7 @@ from rclpy.exceptions import ParameterException
 import aif_ros
 from aif_ros.bringup.share import share_directory
 from aif_ros.nodes.lens_node import LensNode
+from aif_ros.settings.declaration import declared
 
 
 def set_parameter(bench, node, name, value):
@@ -28,7 +29,7 @@ def test_there_are_six_nodes():
 @pytest.mark.parametrize("executable", EXECUTABLES)
 def test_every_parameter_is_described_and_bounded(bench, executable):
     node = bench.make(node_type(executable))
-    for parameter in node.PARAMETERS:
+    for parameter in declared(node.SETTINGS):
         descriptor = node.describe_parameter(parameter.name)
         assert descriptor.description.endswith(".")
         assert node.value(parameter.name) == parameter.default
@@ -41,14 +42,14 @@ def test_every_parameter_is_described_and_bounded(bench, executable):
         elif isinstance(parameter.default, int):
             assert descriptor.integer_range, parameter.name
         if parameter.choices:
-            assert parameter.default in parameter.choices
+            assert parameter.choices.allows(parameter.default)
 
 
 def test_a_name_means_the_same_in_every_node():
     # One section of a file, or one `-p name:=value`, may be given to all of them.
     known = {}
     for executable in EXECUTABLES:
-        for parameter in node_type(executable).PARAMETERS:
+        for parameter in declared(node_type(executable).SETTINGS):
             assert known.setdefault(parameter.name, parameter) == parameter
 
 
@@ -57,7 +58,7 @@ def test_the_parameter_file_holds_every_parameter_with_its_default():
     expected = {
         parameter.name: parameter.default
         for executable in EXECUTABLES
-        for parameter in node_type(executable).PARAMETERS
+        for parameter in declared(node_type(executable).SETTINGS)
     }
     assert content == {"/**": {"ros__parameters": expected}}
 

@@ -1,0 +1,212 @@
+"""Settings of the ROS 2 nodes, one dataclass for each; a field is a node parameter.
+
+A name that occurs in several nodes means the same in all of them, so that one line of a parameter
+file sets it everywhere.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from typing_extensions import Doc
+
+from aif_ros.settings.declaration import AtRunTime, Limits, OneOf
+
+AGENTS = OneOf(("sweep", "rule_based", "planner", "learned"))
+ESTIMATORS = OneOf(("neural", "gradient_ratio"))
+FUSION_METHODS = OneOf(("laplacian", "pyramid", "neural"))
+SEARCHES = OneOf(("neural", "rule_based", "fibonacci", "sweep"))
+MODES = OneOf(("static", "dynamic"))
+SCENES = ("motorcycle", "planes", "moving_planes")
+
+Agent = Annotated[str, AGENTS, Doc("Focus-control agent: chooses the next focus position.")]
+Estimator = Annotated[str, ESTIMATORS, Doc("Blur estimator.")]
+FusionMethod = Annotated[str, FUSION_METHODS, Doc("Fusion method.")]
+Search = Annotated[str, SEARCHES, Doc("Search strategy that brings a window into focus.")]
+Mode = Annotated[
+    str,
+    MODES,
+    Doc(
+        "Scene type: static or dynamic. In a static scene a second frame at the same lens "
+        "position is not used."
+    ),
+]
+Calibration = Annotated[
+    str,
+    Doc("Path of the lens calibration (YAML, see aif_ros/optics/lenses/). Empty: default lens."),
+]
+ExposureTime = Annotated[
+    float,
+    Limits(0.0, 10.0),
+    Doc("Exposure time of the camera, seconds. Used to detect frames exposed in motion."),
+]
+FrameRate = Annotated[
+    float,
+    Limits(0.1, 1000.0),
+    Doc("Highest frame rate of a simulated or replayed camera, frames per second."),
+]
+FrameId = Annotated[str, Doc("Coordinate frame of the images (z forward, x right, y down).")]
+HorizontalFieldOfView = Annotated[
+    float,
+    Limits(0.001, 3.1),
+    Doc("Horizontal field of view, radians; gives the intrinsics in camera_info."),
+]
+Width = Annotated[
+    int, Limits(0, 16384), Doc("Width of the simulated images, pixels. 0: that of the scene.")
+]
+SavePath = Annotated[
+    str,
+    Doc(
+        "File (PNG, TIFF or JPEG) that fusion/save writes, and that is written when the node "
+        "shuts down. Empty: none."
+    ),
+]
+
+
+@dataclass(frozen=True)
+class LensSettings:
+    """Lens node."""
+
+    lens_backend: Annotated[
+        str,
+        OneOf(("simulated", "stack")),
+        Doc(
+            "simulated: simulated motor; stack: simulated motor that stops only where a recorded "
+            "focal stack has a slice."
+        ),
+    ] = "simulated"
+    lens_source: Annotated[str, Doc("Folder of the focal stack.")] = ""
+    calibration: Calibration = ""
+    state_rate: Annotated[float, Limits(1.0, 1000.0), Doc("Lens states per second.")] = 100.0
+    command_timeout: Annotated[
+        float, Limits(0.01, 3600.0), Doc("Commands older than this, seconds, are refused as stale.")
+    ] = 1.0
+    lens_speed: Annotated[
+        float, Limits(1e-9, 10.0), Doc("Speed of the simulated motor, metres per second.")
+    ] = 0.05
+    settling_time: Annotated[
+        float, Limits(0.0, 10.0), Doc("Settling time of the simulated lens after a move, seconds.")
+    ] = 0.004
+
+
+@dataclass(frozen=True)
+class SimCameraSettings:
+    """Simulated camera node."""
+
+    scene: Annotated[
+        str,
+        Doc(
+            f"Scene to look at: one of {', '.join(SCENES)}, a folder with image and depth, or a "
+            "folder of RGB-D video. Empty: the motorcycle."
+        ),
+    ] = ""
+    width: Width = 0
+    shake: Annotated[
+        float,
+        Limits(0.0, 1000.0),
+        Doc("Hand shake added to the scene, standard deviation in pixels."),
+    ] = 0.0
+    pan: Annotated[
+        float, Limits(-10_000.0, 10_000.0), Doc("Pan added to the scene, pixels per second.")
+    ] = 0.0
+    crossing: Annotated[
+        float,
+        Limits(0.0, 10_000.0),
+        Doc("Speed of an object that crosses the scene, pixels per second. 0: none."),
+    ] = 0.0
+    frame_rate: FrameRate = 60.0
+    backlash: Annotated[float, Limits(0.0, 0.1), Doc("Backlash of the motor, metres.")] = 0.0
+    seed: Annotated[int, Limits(0, 2**31 - 1), Doc("Seed of the sensor noise.")] = 0
+    exposure_time: ExposureTime = 0.008
+    calibration: Calibration = ""
+    frame_id: FrameId = "camera_optical_frame"
+    horizontal_field_of_view: HorizontalFieldOfView = 0.87
+
+
+@dataclass(frozen=True)
+class CameraSettings:
+    """Camera node."""
+
+    camera_backend: Annotated[
+        str,
+        OneOf(("device", "stack")),
+        Doc(
+            "device: a camera or recording that OpenCV opens; stack: a recorded focal stack, of "
+            "which the slice at the lens position is published."
+        ),
+    ] = "device"
+    camera_source: Annotated[
+        str,
+        Doc(
+            "Device index, path of a device, URL, video file or folder of images; for a stack its "
+            "folder."
+        ),
+    ] = "0"
+    frame_rate: FrameRate = 60.0
+    exposure_time: ExposureTime = 0.008
+    frame_id: FrameId = "camera_optical_frame"
+    horizontal_field_of_view: HorizontalFieldOfView = 0.87
+
+
+@dataclass(frozen=True)
+class FusionSettings:
+    """Fusion node."""
+
+    fusion_method: FusionMethod = "laplacian"
+    mode: Mode = "static"
+    calibration: Calibration = ""
+    exposure_time: ExposureTime = 0.008
+    queue_size: Annotated[
+        int, Limits(1, 1000), Doc("Frames that wait to be fused at most; the oldest is dropped.")
+    ] = 8
+    save_path: Annotated[SavePath, AtRunTime()] = ""
+
+
+@dataclass(frozen=True)
+class AutofocusSettings:
+    """Autofocus node."""
+
+    estimator: Estimator = "gradient_ratio"
+    search: Annotated[
+        Search,
+        AtRunTime(),
+        Doc("Search strategy that brings a window into focus; used from the next search on."),
+    ] = "fibonacci"
+    window_size: Annotated[
+        int,
+        Limits(8, 16384),
+        AtRunTime(),
+        Doc("Side of the square at the centre, pixels, where no window is given."),
+    ] = 128
+    search_timeout: Annotated[
+        float, Limits(0.1, 3600.0), AtRunTime(), Doc("Longest duration of a search, seconds.")
+    ] = 20.0
+    mode: Mode = "static"
+    calibration: Calibration = ""
+    exposure_time: ExposureTime = 0.008
+
+
+@dataclass(frozen=True)
+class FocusControllerSettings:
+    """Focus controller node."""
+
+    agent: Annotated[
+        Agent, AtRunTime(), Doc("Focus-control agent; used from the next reset of the loop on.")
+    ] = "rule_based"
+    max_captures: Annotated[
+        int,
+        Limits(1, 100_000),
+        AtRunTime(),
+        Doc("Captures after which the agent stops; used from the next reset of the loop on."),
+    ] = 60
+    autostart: Annotated[bool, Doc("Whether the loop runs as soon as the node is active.")] = True
+    patience: Annotated[
+        float,
+        Limits(0.05, 3600.0),
+        AtRunTime(),
+        Doc(
+            "Seconds without a lens state, a settled lens or a distance map after which the state "
+            "is 'waiting'."
+        ),
+    ] = 2.0
+    mode: Mode = "static"
+    calibration: Calibration = ""

@@ -60,6 +60,7 @@ setup(
     # What is not in ROS; rclpy and the messages come from ROS or from requirements.txt.
     install_requires=[
         "gymnasium",
+        "imagecodecs",
         "jinja2",
         "matplotlib",
         "numpy",
@@ -75,6 +76,6 @@ setup(
         "tqdm",
         "typing-extensions>=4.6",
     ],
-    extras_require={"test": ["pytest"]},
+    extras_require={"test": ["hypothesis", "pytest"]},
     entry_points={"console_scripts": [f"aif = {NAME}.__main__:main", *nodes()]},
 )

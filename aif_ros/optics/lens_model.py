@@ -15,6 +15,9 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from aif_ros.storage.atomic_write import write_text
+from aif_ros.storage.read_yaml import YamlError, read_yaml
+
 DEFAULT_CALIBRATION = Path(__file__).resolve().parent / "lenses" / "default.yaml"
 """Lens calibration that is used where none is named."""
 
@@ -78,13 +81,13 @@ class LensModel:
         """
         path = Path(path)
         try:
-            content = yaml.safe_load(path.read_text())
+            content = read_yaml(path)
         except OSError as error:
             raise CalibrationError(
                 f"cannot read lens calibration {path}: {error.strerror}"
             ) from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise CalibrationError(f"lens calibration {path} is not valid YAML: {error}") from error
+        except YamlError as error:
+            raise CalibrationError(f"lens calibration {error}") from error
         if not isinstance(content, Mapping):
             raise CalibrationError(f"lens calibration {path} must be a mapping of keys to values")
         try:
@@ -126,7 +129,7 @@ class LensModel:
     def save(self, path: str | Path) -> None:
         """Write the calibration as YAML that `load` reads back."""
         content = {**self.__dict__, "limits": list(self.limits)}
-        Path(path).write_text(yaml.safe_dump(content, sort_keys=False))
+        write_text(path, yaml.safe_dump(content, sort_keys=False))
 
     def blur_gain(self, image_width: int) -> float:
         """Blur radius per metre of travel, in pixels of an image `image_width` pixels wide."""

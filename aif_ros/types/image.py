@@ -1,4 +1,11 @@
-"""Images as the core sees them: checked arrays, `float32` in [0, 1], RGB or mono."""
+"""Images in the core: checked arrays, `float32` in [0, 1], RGB or mono.
+
+Cameras and files deliver integer *samples*. Their *full scale* is the sample that stands for 1.0:
+255 for 8 bits, 65535 for 16 bits, and 4095 for the 12 bits that many cameras deliver in samples of
+16 bits. A sample does not say how many of its bits are in use, so `full_scale` recognises it by the
+largest sample; a stream keeps the largest value so far: ``scale = full_scale(image, scale)``.
+Pictures read by `aif_ros.devices.image_files` always use the whole range of their type.
+"""
 
 from typing import Any
 
@@ -12,7 +19,13 @@ Image = NDArray[np.float32]
 DISPLAY_GAMMA = 2.4
 """Exponent between encoded values and linear light: linear = encoded ** DISPLAY_GAMMA."""
 
-_FULL_SCALE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
+SAMPLE_BITS = (8, 10, 12, 14, 16)
+"""Bits per sample that cameras and microscopes deliver (GenICam PFNC: Mono8 to Mono16)."""
+
+# Floating-point values up to here are taken for [0, 1] with overshoot (sharpening, resampling),
+# higher ones for unscaled integers; 2 is far from both.
+_LARGEST_OVERSHOOT = 2.0
+_INTEGER_FULL_SCALE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
 
 
 class ImageError(ValueError):
@@ -32,29 +45,78 @@ def check_image(image: NDArray[Any]) -> NDArray[Any]:
         raise ImageError(f"expected shape (H, W) or (H, W, 3), got {image.shape}")
     if image.size == 0:
         raise ImageError(f"the image is empty: shape {image.shape}")
-    if image.dtype not in _FULL_SCALE and not np.issubdtype(image.dtype, np.floating):
+    if image.dtype not in _INTEGER_FULL_SCALE and not np.issubdtype(image.dtype, np.floating):
         raise ImageError(f"expected uint8, uint16 or floating point, got {image.dtype}")
     if np.issubdtype(image.dtype, np.floating) and not np.isfinite(image).all():
         raise ImageError("the image holds values that are not finite (NaN or infinity)")
     return image
 
 
-def to_float(image: NDArray[Any]) -> Image:
-    """Convert uint8, uint16 or floating point (already in [0, 1]) to `float32` in [0, 1].
+def full_scale_of_bits(bits: int) -> float:
+    """Full scale of samples with so many bits in use; 12 bits: 4095.
+
+    Raises:
+        ImageError: `bits` is not within 1 to 16.
+    """
+    if not 1 <= bits <= 16:
+        raise ImageError(f"the bits per sample must be within 1 to 16, got {bits}")
+    return float((1 << bits) - 1)
+
+
+def full_scale(image: NDArray[Any], at_least: float = 0.0) -> float:
+    """Recognise the full scale of samples by the largest of them.
+
+    Args:
+        image: samples of any shape.
+        at_least: full scale recognised in earlier images of the same stream; 0: none. A dark first
+            image can be mistaken for one of fewer bits; a brighter one corrects that.
+
+    Returns:
+        255 for uint8. For uint16 the lowest full scale of `SAMPLE_BITS` that covers the image.
+        For other types 1 where all values are at most 2, else as for uint16, else the largest
+        value.
+    """
+    if image.dtype == np.uint8:
+        return max(255.0, at_least)
+    largest = float(np.nanmax(image, initial=0)) if image.size else 0.0
+    if not np.issubdtype(image.dtype, np.integer) and largest <= _LARGEST_OVERSHOOT:
+        return max(1.0, at_least)
+    scales = map(full_scale_of_bits, SAMPLE_BITS)
+    return max(next((scale for scale in scales if scale >= largest), largest), at_least)
+
+
+def to_float(image: NDArray[Any], scale: float | None = None) -> Image:
+    """Convert samples to `float32` in [0, 1].
+
+    Args:
+        image: (H, W) or (H, W, 3), uint8, uint16 or floating point.
+        scale: sample that becomes 1; larger ones are clipped. None: the type's largest; for
+            floating point 1, and nothing is clipped.
 
     Raises:
         ImageError: see `check_image`.
     """
     check_image(image)
-    scale = _FULL_SCALE.get(image.dtype)
-    if scale is None:
+    whole = _INTEGER_FULL_SCALE.get(image.dtype, 1.0)
+    factor = np.float32(1.0 / (scale or whole))
+    if factor == 1.0:
         return image.astype(np.float32, copy=False)
-    return np.multiply(image, np.float32(1.0 / scale), dtype=np.float32)
+    converted = np.multiply(image, factor, dtype=np.float32)
+    return converted if scale is None or scale >= whole else np.minimum(converted, 1, out=converted)
 
 
 def to_uint8(image: Image) -> NDArray[np.uint8]:
     """Round `float32` in [0, 1] to 8 bits; values outside are clipped."""
     return cv2.convertScaleAbs(np.clip(image, 0.0, 1.0), alpha=255.0)
+
+
+def to_uint16(image: Image) -> NDArray[np.uint16]:
+    """Round `float32` in [0, 1] to 16 bits; values outside are clipped."""
+    pixels = np.empty(image.shape, np.uint16)
+    # Row by row: copies of a large picture in floating point would take much memory and time.
+    for row, values in zip(pixels, image, strict=True):
+        row[:] = np.round(np.clip(values, 0, 1) * 65535)
+    return pixels
 
 
 def to_gray(image: Image) -> Image:

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from aif_ros.types.frame import Frame, Window
-from aif_ros.types.image import ImageError, check_image, to_float, to_gray, to_uint8
 
 
 class TestWindow:
@@ -33,42 +32,3 @@ class TestWindow:
 
 def test_frame_size():
     assert Frame(np.zeros((3, 5, 3), np.uint8), 0, 0.0).size == (5, 3)
-
-
-class TestImages:
-    @pytest.mark.parametrize(
-        "image, said",
-        [
-            (np.zeros((0, 5), np.uint8), "empty"),
-            (np.zeros(5, np.uint8), "shape"),
-            (np.zeros((4, 5, 4), np.uint8), "shape"),
-            (np.zeros((4, 5), np.int32), "int32"),
-            (np.full((4, 5), np.nan), "finite"),
-            ([[1, 2]], "list"),
-        ],
-    )
-    def test_unusable_images(self, image, said):
-        with pytest.raises(ImageError, match=said):
-            check_image(image)
-
-    @pytest.mark.parametrize("dtype, full", [(np.uint8, 255), (np.uint16, 65535)])
-    def test_full_scale_becomes_one(self, dtype, full):
-        image = to_float(np.array([[0, full]], dtype))
-        assert image.dtype == np.float32
-        np.testing.assert_allclose(image, [[0, 1]])
-
-    def test_float_keeps_its_values(self):
-        np.testing.assert_array_equal(to_float(np.array([[0.25]])), np.float32([[0.25]]))
-
-    def test_round_trip(self):
-        image = np.arange(256, dtype=np.uint8).reshape(16, 16)
-        np.testing.assert_array_equal(to_uint8(to_float(image)), image)
-
-    def test_out_of_range_is_clipped(self):
-        np.testing.assert_array_equal(to_uint8(np.float32([[-0.5, 1.5]])), [[0, 255]])
-
-    def test_gray(self):
-        red = np.zeros((2, 2, 3), np.float32)
-        red[..., 0] = 1
-        np.testing.assert_allclose(to_gray(red), 0.299, atol=1e-3)
-        assert to_gray(red[..., 0]).shape == (2, 2)

@@ -1,0 +1,122 @@
+"""Writing files so that either the old or the new content is there, whole, whatever happens.
+
+The content is written to a temporary file in the same folder, flushed to the disk and renamed over
+the target, as POSIX guarantees to be atomic.
+"""
+
+import hashlib
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+# Temporary files of killed processes are removed once they have not grown for so long, seconds; a
+# process in another container, which `/proc` does not show, writes more often.
+_ABANDONED = 60.0
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Replace a file by what the block writes; if the block fails, the old file stays.
+
+    Args:
+        path: file to write; its folder is made. What is no regular file (a pipe, `/dev/stdout`)
+            is written directly.
+
+    Yields:
+        The path to write to. It has the suffix of `path`, for writers that go by it.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    target = _target(path)
+    if target.exists() and not target.is_file():
+        yield target
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".aif-{hashlib.md5(target.name.encode(errors='replace')).hexdigest()[:8]}"
+    _remove_abandoned(target.parent, prefix)
+    temporary = target.with_name(f"{prefix}.{threading.get_native_id()}.tmp{target.suffix[:16]}")
+    try:
+        yield temporary
+        _flush(temporary)
+        if target.exists():
+            shutil.copymode(target, temporary)
+        temporary.replace(target)
+        _flush(target.parent)
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, str(temporary)):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write `content` to a file, whole or not at all; see `replacing`."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write `text` as UTF-8 to a file, whole or not at all; see `replacing`."""
+    write_bytes(path, text.encode())
+
+
+def check_writable(path: str | Path, size: int = 0) -> None:
+    """Check that a file can be written, before work is done for it. Makes its folder.
+
+    Args:
+        path: the file; it is not touched.
+        size: bytes that will be needed.
+
+    Raises:
+        OSError: it is a folder or write-protected, the folder cannot be made or written to, or
+            there is too little free space.
+    """
+    target = _target(path)
+    if target.is_dir():
+        raise IsADirectoryError(f"cannot write {path}: it is a folder")
+    if target.exists() and not os.access(target, os.W_OK):
+        raise PermissionError(f"cannot write {path}: it is write-protected")
+    if target.exists() and not target.is_file():
+        return
+    probe = target.with_name(f".aif-probe.{threading.get_native_id()}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # The only reliable test: permissions do not tell of read-only file systems.
+        probe.touch(exist_ok=True)
+        probe.unlink()
+    except OSError as error:
+        raise type(error)(f"cannot write {path}: {error.strerror}") from error
+    free = shutil.disk_usage(target.parent).free
+    if free < size:
+        raise OSError(
+            f"cannot write {path}: about {size / 1e6:.0f} MB are needed, "
+            f"{free / 1e6:.0f} MB are free"
+        )
+
+
+def _target(path: str | Path) -> Path:
+    # A link stays a link: what it points to is replaced.
+    return Path(os.path.realpath(path))
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_abandoned(folder: Path, prefix: str) -> None:
+    """Remove temporary files whose process was killed while writing."""
+    for file in folder.glob(f"{prefix}.*.tmp*"):
+        with suppress(OSError):
+            running = Path("/proc", file.name.split(".")[2]).exists()
+            if not running and time.time() - file.stat().st_mtime > _ABANDONED:
+                file.unlink()

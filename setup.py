@@ -66,6 +66,7 @@ setup(
         "numpy",
         "pillow",
         "psutil",
+        "pydantic>=2",
         "pyyaml",
         "safetensors",
         "scikit-image",

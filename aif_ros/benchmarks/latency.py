@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from aif_ros.autofocus.search import FocusSearch
 from aif_ros.defocus.defocus_map import BlurEstimator
-from aif_ros.defocus.networks import load_network, pool_votes
+from aif_ros.defocus.networks import DISCRIMINATOR_WEIGHTS, ESTIMATOR_WEIGHTS, pool_votes
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.types.image import to_float
 from aif_ros.weights import WEIGHTS
+from aif_ros.weights.files import load_weights
 
 _WARM_UP = 5
 
@@ -101,8 +102,8 @@ def networks_on_gpu(window: NDArray[np.uint8], repeats: int) -> Timing | None:
     if not torch.cuda.is_available():
         return None
     networks = [
-        load_network(WEIGHTS / f"{kind}.safetensors", kind)[0].cuda()
-        for kind in ("estimator", "discriminator")
+        load_weights(WEIGHTS / f"{kind.name}.safetensors", kind).network.cuda()
+        for kind in (ESTIMATOR_WEIGHTS, DISCRIMINATOR_WEIGHTS)
     ]
 
     def step() -> None:

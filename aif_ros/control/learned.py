@@ -1,40 +1,21 @@
 """The agent trained by reinforcement learning."""
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from aif_ros.control.agent import Action, Observation
 from aif_ros.control.coverage import Coverage
 from aif_ros.control.focus_belief import FRAME_COST, FocusBelief, Readings
-from aif_ros.control.policy_network import PolicyNetwork, best_action
+from aif_ros.control.policy_network import POLICY_WEIGHTS, PolicyNetwork, best_action
 from aif_ros.control.sweep import sweep_positions
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.weights import WEIGHTS
+from aif_ros.weights.files import load_weights
 
 # Points of J, along either side of a cell, whose sources are looked at.
 _POINTS = 6
-
-
-def load_policy(path: Path | None = None) -> PolicyNetwork:
-    """Read a trained policy; default the one that is shipped.
-
-    Raises:
-        OSError: the file cannot be read.
-        ValueError: it holds something else.
-    """
-    path = WEIGHTS / "policy.safetensors" if path is None else path
-    network = PolicyNetwork()
-    try:
-        network.load_state_dict(load_file(path))
-    except (RuntimeError, SafetensorError) as error:
-        raise ValueError(f"{path} holds no policy of this version: {error}") from error
-    return network.eval()
 
 
 class LearnedAgent:
@@ -46,6 +27,10 @@ class LearnedAgent:
         frame_cost: what another frame of a still scene must gain to be worth it, dB of J; it was
             trained for 0.05 to 1.
         network: the policy; default the one that is shipped.
+
+    Raises:
+        ValueError: the cost of a frame is not positive.
+        WeightsError: the shipped weights are missing or damaged.
     """
 
     def __init__(
@@ -61,7 +46,9 @@ class LearnedAgent:
             raise ValueError(f"frame_cost must be a positive number of dB, got {frame_cost}")
         self._dynamic = dynamic
         self._frame_cost = frame_cost
-        self._network = load_policy() if network is None else network
+        if network is None:
+            network = load_weights(WEIGHTS / "policy.safetensors", POLICY_WEIGHTS).network
+        self._network = network
         self.reset()
 
     def reset(self) -> None:

@@ -1,9 +1,26 @@
 """The network of the learned focus-control agent."""
 
+from typing import Annotated
+
 import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from aif_ros.control.focus_belief import DYNAMIC, FEATURES, GAIN, WORTH
+from aif_ros.types.checked import CHECKED
+from aif_ros.weights.files import NetworkKind
+
+
+@dataclass(frozen=True, config=CHECKED)
+class PolicyArchitecture:
+    """Size of a `PolicyNetwork`.
+
+    Attributes:
+        width: channels of each convolution.
+    """
+
+    width: Annotated[int, Field(ge=1, le=512)] = 32
 
 
 class PolicyNetwork(nn.Module):
@@ -15,8 +32,10 @@ class PolicyNetwork(nn.Module):
     greedily. It learns when to stop and, for moving scenes, where else to go.
     """
 
-    def __init__(self, width: int = 32) -> None:
+    def __init__(self, architecture: PolicyArchitecture | None = None) -> None:
         super().__init__()
+        self.architecture = architecture or PolicyArchitecture()
+        width = self.architecture.width
         # Two-dimensional, one row high: a CPU trains these twice as fast as one-dimensional ones.
         self.stem = nn.Conv2d(FEATURES, width, (1, 5), padding=(0, 2))
         self.blocks = nn.ModuleList(
@@ -83,3 +102,6 @@ def _head(inputs: int, width: int) -> nn.Sequential:
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
     return nn.Sequential(nn.Linear(inputs, width), nn.ReLU(), last)
+
+
+POLICY_WEIGHTS = NetworkKind("policy", 1, PolicyArchitecture, PolicyNetwork)

@@ -1,4 +1,4 @@
-"""The networks that tell blur from a single image, and how they are kept in files.
+"""The two blur networks: one estimates the blur radius, one decides whether an image is in focus.
 
 Both are one architecture, `BlurNetwork`. The image is looked at at several scales, halved each
 time, through the *same* convolutions: a disk of radius 16 is at a quarter of the size one of
@@ -9,17 +9,17 @@ The votes of many cells add up like independent evidence does: a cell with nothi
 for nothing, and a whole patch is answered by the same weights as a dense map.
 """
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from itertools import pairwise
+from typing import Annotated, Literal
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
+
+from aif_ros.types.checked import CHECKED
+from aif_ros.weights.files import NetworkKind
 
 CELL = 32
 """Side of one voting cell, pixels."""
@@ -27,30 +27,32 @@ STRIDE = 64
 """Height and width of the input must be multiples of this, pixels."""
 
 
-class WeightsError(Exception):
-    """A weight file that cannot be used; the message names it and says what to do."""
+_Channels = Annotated[int, Field(ge=1, le=512)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CHECKED)
 class Architecture:
     """Size and meaning of a `BlurNetwork`.
 
     Attributes:
-        kind: "estimator": classes are blur radii; "discriminator": class i is "the radius is at
-            most `radii[i]`".
         radii: blur radius of each class, pixels, ascending.
-        levels: number of scales, 1 to 4.
+        levels: number of scales.
         stem: first convolution's (side, stride), pixels; the next two halve again.
         widths: channels of the three shared convolutions.
         head: channels behind them.
     """
 
-    kind: str
-    radii: tuple[float, ...]
-    levels: int
-    stem: tuple[int, int]
-    widths: tuple[int, int, int]
-    head: int
+    radii: Annotated[tuple[float, ...], Field(min_length=1, max_length=512)]
+    levels: Annotated[int, Field(ge=1, le=4)]
+    stem: tuple[Annotated[int, Field(ge=4, le=32, multiple_of=2)], Literal[4, 8]]
+    widths: tuple[_Channels, _Channels, _Channels]
+    head: _Channels
+
+    def __post_init__(self) -> None:
+        if self.radii[0] < 0 or any(low >= high for low, high in pairwise(self.radii)):
+            raise ValueError("radii must ascend from 0 or more")
+        if self.stem[0] < self.stem[1]:
+            raise ValueError("stem: the side must be at least the stride")
 
 
 def _radius_classes(count: int = 64, largest: float = 66.0) -> tuple[float, ...]:
@@ -59,10 +61,8 @@ def _radius_classes(count: int = 64, largest: float = 66.0) -> tuple[float, ...]
     return tuple(round(float(r), 4) for r in 4 * torch.expm1(steps))
 
 
-ESTIMATOR = Architecture("estimator", _radius_classes(), 4, (8, 4), (16, 32, 48), 48)
-DISCRIMINATOR = Architecture(
-    "discriminator", (0.5, 0.75, 1.0, 1.5, 2.0, 3.0), 1, (4, 4), (32, 32, 32), 32
-)
+ESTIMATOR = Architecture(_radius_classes(), 4, (8, 4), (16, 32, 48), 48)
+DISCRIMINATOR = Architecture((0.5, 0.75, 1.0, 1.5, 2.0, 3.0), 1, (4, 4), (32, 32, 32), 32)
 
 
 class _ZeroMeanConv(nn.Conv2d):
@@ -147,68 +147,7 @@ def log_radius(radius: Tensor) -> Tensor:
     return torch.log1p(radius / 4)
 
 
-def save_network(network: BlurNetwork, path: str | Path, notes: Mapping[str, Any]) -> None:
-    """Write the weights as safetensors, with architecture and `notes` in the header."""
-    tensors = {
-        name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()
-    }
-    header = {
-        "format": "aif_ros.BlurNetwork.1",
-        "architecture": json.dumps(asdict(network.architecture)),
-        "notes": json.dumps(notes),
-    }
-    save_file(tensors, str(path), metadata=header)
-
-
-def load_network(path: str | Path, kind: str) -> tuple[BlurNetwork, dict[str, Any]]:
-    """Read a network written by `save_network`.
-
-    Args:
-        path: safetensors file.
-        kind: what it must be, "estimator" or "discriminator".
-
-    Returns:
-        The network, ready to use, and the notes in the file's header.
-
-    Raises:
-        WeightsError: there is no such file, it is cut off or no safetensors file, or it holds
-            another network.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise WeightsError(
-            f"there is no weight file {path}: reinstall the package, or train one with "
-            f"`aif train {kind}`"
-        )
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(
-            f"weight file {path} is damaged or of another format: {error}"
-        ) from error
-    if header.get("format") != "aif_ros.BlurNetwork.1":
-        raise WeightsError(
-            f"weight file {path} holds another network: use one written by `aif train {kind}`"
-        )
-    try:
-        fields = json.loads(header["architecture"])
-        architecture = Architecture(
-            fields["kind"],
-            tuple(fields["radii"]),
-            fields["levels"],
-            tuple(fields["stem"]),
-            tuple(fields["widths"]),
-            fields["head"],
-        )
-        network = BlurNetwork(architecture)
-        network.load_state_dict(tensors)
-        notes = json.loads(header["notes"])
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise WeightsError(f"weight file {path} is damaged: {error}") from error
-    if architecture.kind != kind:
-        raise WeightsError(f"weight file {path} holds the {architecture.kind}, not the {kind}")
-    if not all(bool(value.isfinite().all()) for value in tensors.values()):
-        raise WeightsError(f"weight file {path} is damaged: it holds values that are not finite")
-    return network.eval(), notes
+ESTIMATOR_WEIGHTS = NetworkKind("estimator", 1, Architecture, BlurNetwork)
+"""Classes are blur radii."""
+DISCRIMINATOR_WEIGHTS = NetworkKind("discriminator", 1, Architecture, BlurNetwork)
+"""Class i is "the radius is at most `radii[i]`"."""

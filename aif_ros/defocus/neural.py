@@ -20,15 +20,16 @@ from torch import Tensor
 from aif_ros.defocus.defocus_map import DefocusMap
 from aif_ros.defocus.networks import (
     CELL,
+    DISCRIMINATOR_WEIGHTS,
+    ESTIMATOR_WEIGHTS,
     STRIDE,
-    WeightsError,
-    load_network,
     log_radius,
     pool_votes,
 )
 from aif_ros.defocus.sharpness import local_contrast
 from aif_ros.types.image import ImageError, check_image, to_float, to_gray
 from aif_ros.weights import WEIGHTS
+from aif_ros.weights.files import WeightsError, load_weights
 
 UNKNOWN_SPREAD = 0.4
 """Standard deviation of log(1 + radius / 4) from which on a patch's radius counts as unknown.
@@ -86,10 +87,10 @@ class RadiusEstimator:
             WeightsError: the file is missing, damaged or holds another network.
         """
         path = path or WEIGHTS / "estimator.safetensors"
-        self._network, notes = load_network(path, "estimator")
-        self._temperature = _note(notes, "patch_temperature", path)
-        self._cell_temperature = _note(notes, "cell_temperature", path)
-        self.trained_on = frozenset(map(str, notes.get("trained_on", ())))
+        self._network, calibration, provenance = load_weights(path, ESTIMATOR_WEIGHTS)
+        self._temperature = _temperature(calibration, "patch_temperature", path)
+        self._cell_temperature = _temperature(calibration, "cell_temperature", path)
+        self.trained_on = frozenset(provenance.trained_on)
         self.radii = torch.tensor(self._network.architecture.radii)
         self._positions = log_radius(self.radii)
 
@@ -136,10 +137,10 @@ class FocusDiscriminator:
             WeightsError: the file is missing, damaged or holds another network.
         """
         path = path or WEIGHTS / "discriminator.safetensors"
-        self._network, notes = load_network(path, "discriminator")
-        self._temperature = _note(notes, "patch_temperature", path)
-        self._cell_temperature = _note(notes, "cell_temperature", path)
-        self.trained_on = frozenset(map(str, notes.get("trained_on", ())))
+        self._network, calibration, provenance = load_weights(path, DISCRIMINATOR_WEIGHTS)
+        self._temperature = _temperature(calibration, "patch_temperature", path)
+        self._cell_temperature = _temperature(calibration, "cell_temperature", path)
+        self.trained_on = frozenset(provenance.trained_on)
         limits = np.array(self._network.architecture.radii)
         if not limits[0] <= depth_of_field_px <= limits[-1]:
             raise ValueError(
@@ -221,11 +222,11 @@ class NeuralBlurEstimator:
         )
 
 
-def _note(notes: dict[str, Any], name: str, path: str | Path) -> float:
-    value = notes.get(name)
-    if not isinstance(value, int | float) or not value > 0:
+def _temperature(calibration: dict[str, float], name: str, path: str | Path) -> float:
+    value = calibration.get(name, 0.0)
+    if not value > 0:
         raise WeightsError(f"weight file {path} lacks its calibration '{name}': train it anew")
-    return float(value)
+    return value
 
 
 def _luma(image: NDArray[Any]) -> NDArray[np.float32]:

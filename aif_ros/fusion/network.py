@@ -6,19 +6,18 @@ two frames are equally sharp their mean has less noise. It outputs weights, so t
 invented, and how sharp J is from now on, which is all it remembers beside J itself.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
-from aif_ros.defocus.networks import WeightsError
+from aif_ros.types.checked import CHECKED
+from aif_ros.weights.files import NetworkKind
 
 STRIDE = 16
 """Height and width of the network's inputs must be multiples of this."""
@@ -30,7 +29,6 @@ MEMORY = 4
 HOPELESS = 0.15
 """A mismatch from which on J(t-1) is no use, share of full scale."""
 
-_FORMAT = "aif_ros.FusionNetwork.2"
 _PLANES = 5
 # Row and column in a square of two by two, as `pixel_unshuffle` goes through them.
 _PIXELS = ((0, 0), (0, 1), (1, 0), (1, 1))
@@ -81,6 +79,19 @@ class State(NamedTuple):
     frames: Tensor
 
 
+@dataclass(frozen=True, config=CHECKED)
+class FusionArchitecture:
+    """Size of a `FusionNetwork`.
+
+    Attributes:
+        widths: channels at 1/2, 1/4, 1/8 and 1/16 of the resolution.
+    """
+
+    widths: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=512)], ...], Field(min_length=4, max_length=4)
+    ] = (16, 32, 48, 48)
+
+
 class FusionNetwork(nn.Module):
     """A small U-Net on pixels taken two by two.
 
@@ -88,12 +99,13 @@ class FusionNetwork(nn.Module):
     never woke again.
 
     Args:
-        widths: channels at 1/2, 1/4, 1/8 and 1/16 of the resolution.
+        architecture: its size.
     """
 
-    def __init__(self, widths: tuple[int, ...] = (16, 32, 48, 48)) -> None:
+    def __init__(self, architecture: FusionArchitecture | None = None) -> None:
         super().__init__()
-        self.widths = tuple(widths)
+        self.architecture = architecture or FusionArchitecture()
+        widths = self.architecture.widths
         inputs = (4 * _PLANES + MEMORY + 1, *widths[:-1])
         self.first = nn.ModuleList(map(_convolution, inputs, widths))
         self.second = nn.ModuleList(_convolution(width, width) for width in widths)
@@ -146,49 +158,4 @@ class FusionNetwork(nn.Module):
         return self.correct(x)
 
 
-def save_network(network: FusionNetwork, path: str | Path, notes: Mapping[str, Any]) -> None:
-    """Write the weights as safetensors, with the widths and `notes` in the header."""
-    tensors = {
-        name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()
-    }
-    header = {
-        "format": _FORMAT,
-        "widths": json.dumps(network.widths),
-        "notes": json.dumps(notes),
-    }
-    save_file(tensors, str(path), metadata=header)
-
-
-def load_network(path: str | Path) -> FusionNetwork:
-    """Read a network written by `save_network`.
-
-    Raises:
-        WeightsError: there is no such file, it is cut off or no safetensors file, or it holds
-            another network.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise WeightsError(
-            f"there is no weight file {path}: reinstall the package, or train one with "
-            "`aif train fusion`"
-        )
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(
-            f"weight file {path} is damaged or of another format: {error}"
-        ) from error
-    if header.get("format") != _FORMAT:
-        raise WeightsError(
-            f"weight file {path} holds another network: use one written by `aif train fusion`"
-        )
-    try:
-        network = FusionNetwork(tuple(json.loads(header["widths"])))
-        network.load_state_dict(tensors)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise WeightsError(f"weight file {path} is damaged: {error}") from error
-    if not all(bool(value.isfinite().all()) for value in tensors.values()):
-        raise WeightsError(f"weight file {path} is damaged: it holds values that are not finite")
-    return network.eval()
+FUSION_WEIGHTS = NetworkKind("fusion", 2, FusionArchitecture, FusionNetwork)

@@ -15,15 +15,16 @@ from aif_ros.fusion.fusion import Fused, blend
 from aif_ros.fusion.laplacian import laplacian_energy
 from aif_ros.fusion.network import (
     ENERGY_FLOOR,
+    FUSION_WEIGHTS,
     HOPELESS,
     MEMORY,
     STRIDE,
     State,
-    load_network,
 )
 from aif_ros.fusion.tiles import Merge, merge_tiles
 from aif_ros.types.image import Image, to_gray
 from aif_ros.weights import WEIGHTS
+from aif_ros.weights.files import load_weights
 
 ENERGY_SIGMA = 2.0
 """Standard deviation, pixels, of the window that energies are averaged over."""
@@ -57,7 +58,7 @@ class NeuralFusion:
     """
 
     def __init__(self, path: str | Path | None = None) -> None:
-        self._network = load_network(path or WEIGHTS / "fusion.safetensors")
+        self._network = load_weights(path or WEIGHTS / "fusion.safetensors", FUSION_WEIGHTS).network
 
     def merge(self, image: Image, position: float, fused: Fused | None) -> Fused:
         """Return J(t); see `FusionMethod`."""

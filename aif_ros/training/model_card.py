@@ -24,6 +24,7 @@ _LIMITS = """- Blur of other kinds (motion, haze, coma) is no disk: the answer i
 
 def write_model_card(
     path: Path,
+    kind: str,
     network: BlurNetwork,
     command: str,
     settings: Settings,
@@ -35,6 +36,7 @@ def write_model_card(
 
     Args:
         path: of the card.
+        kind: "estimator" or "discriminator".
         network: trained.
         command: the command that trained it.
         settings: of the training.
@@ -42,7 +44,6 @@ def write_model_card(
         held_out: number of photos that were kept for measuring.
         figures: measured on these.
     """
-    kind = network.architecture.kind
     sets: dict[str, int] = {}
     for photo in photos:
         name = photo.name.split("_")[0] if "_" in photo.name else photo.parent.name

@@ -5,6 +5,7 @@ of different depth of field. Each vote is a binary decision with its own cross-e
 64-px cell and of the whole patch.
 """
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from aif_ros.defocus.networks import DISCRIMINATOR, BlurNetwork, pool_votes, save_network
+from aif_ros.defocus.networks import DISCRIMINATOR, DISCRIMINATOR_WEIGHTS, BlurNetwork, pool_votes
 from aif_ros.simulation.metrics import area_under_curve
 from aif_ros.simulation.patches import LARGEST_RADIUS, draw_planes
 from aif_ros.simulation.photos import fingerprint, list_photos, read_photo, split_photos
@@ -21,6 +22,7 @@ from aif_ros.simulation.sensor_model import SensorModel
 from aif_ros.training.blur_training import Batch, Settings, is_first_process, train
 from aif_ros.training.model_card import write_model_card
 from aif_ros.training.temperature import calibrate, stack_luma
+from aif_ros.weights.files import Provenance, save_weights
 
 _VALIDATION_PATCHES = 300
 _DEFAULT_CLASS = DISCRIMINATOR.radii.index(1.0)
@@ -123,7 +125,10 @@ def train_and_save(
         notes = calibrate(network, [read_photo(path) for path in paths], _cross_entropy, random)
         figures = {**figures, **notes}
         trained_on = [fingerprint(path) for path in paths]
-        save_network(network, output, {**notes, "trained_on": trained_on})
+        provenance = Provenance(asdict(settings), trained_on=tuple(trained_on))
+        save_weights(output, DISCRIMINATOR_WEIGHTS, network, notes, provenance)
         card = output.with_suffix(".md")
-        write_model_card(card, network, command, settings, paths, len(held_out), figures)
+        write_model_card(
+            card, "discriminator", network, command, settings, paths, len(held_out), figures
+        )
     return figures

@@ -5,7 +5,7 @@ right distribution (cross-entropy with the two classes next to the truth) and fo
 right, of each 64-px cell and of the whole patch.
 """
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +17,10 @@ from torch.nn import functional
 
 from aif_ros.defocus.networks import (
     ESTIMATOR,
+    ESTIMATOR_WEIGHTS,
     BlurNetwork,
     log_radius,
     pool_votes,
-    save_network,
 )
 from aif_ros.simulation.patches import draw_planes
 from aif_ros.simulation.photos import fingerprint, list_photos, read_photo, split_photos
@@ -28,6 +28,7 @@ from aif_ros.simulation.sensor_model import SensorModel
 from aif_ros.training.blur_training import Batch, Settings, is_first_process, train
 from aif_ros.training.model_card import write_model_card
 from aif_ros.training.temperature import calibrate, stack_luma
+from aif_ros.weights.files import Provenance, save_weights
 
 _MEAN_WEIGHT = 4.0
 _VALIDATION_PATCHES = 256
@@ -190,7 +191,10 @@ def train_and_save(
         refit_radii(network, read, notes["patch_temperature"], random)
         figures = {**figures, **validate(network), **notes}
         trained_on = [fingerprint(path) for path in paths]
-        save_network(network, output, {**notes, "trained_on": trained_on})
+        provenance = Provenance(asdict(settings), trained_on=tuple(trained_on))
+        save_weights(output, ESTIMATOR_WEIGHTS, network, notes, provenance)
         card = output.with_suffix(".md")
-        write_model_card(card, network, command, settings, paths, len(held_out), figures)
+        write_model_card(
+            card, "estimator", network, command, settings, paths, len(held_out), figures
+        )
     return figures

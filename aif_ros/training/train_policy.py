@@ -9,7 +9,6 @@ scenes.
 The layout follows cleanrl: one file, read from top to bottom.
 """
 
-import json
 import logging
 import time
 from collections.abc import Sequence
@@ -19,7 +18,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
@@ -148,7 +146,7 @@ class PolicyTrainer:
         """Go on from the folder's checkpoint; returns whether there is one."""
         if not self._checkpoint.exists():
             return False
-        state = torch.load(self._checkpoint, weights_only=False)
+        state = torch.load(self._checkpoint, weights_only=True)
         self.network.load_state_dict(state["network"])
         self._optimiser.load_state_dict(state["optimiser"])
         self._random.bit_generator.state = state["random"]
@@ -250,7 +248,7 @@ class PolicyTrainer:
         progress = (self._round - settings.paper_rounds) / settings.rounds
         fall = 0.5 * (1 + np.cos(np.pi * progress))
         for group in self._optimiser.param_groups:
-            group["lr"] = settings.learning_rate * fall
+            group["lr"] = float(settings.learning_rate * fall)
         task, width = self._draw_task()
         rollouts, figures = [], {}
         for name, dynamic in (("still", False), ("moving", True)):
@@ -455,13 +453,6 @@ def _best(
     with torch.no_grad():
         logits, _ = network(torch.from_numpy(memory.features()))
     return best_action(logits, _barred(memory, no_stop=dynamic)).numpy()
-
-
-def save_weights(network: PolicyNetwork, path: Path, settings: PolicySettings) -> None:
-    """Write the weights as safetensors, with the settings in its header."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    tensors = {name: value.contiguous() for name, value in network.state_dict().items()}
-    save_file(tensors, path, metadata={"settings": json.dumps(asdict(settings))})
 
 
 def train_policy(

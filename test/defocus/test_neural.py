@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 import skimage.data
 
-from aif_ros.defocus.networks import BlurNetwork, WeightsError, save_network
+from aif_ros.defocus.networks import ESTIMATOR_WEIGHTS, BlurNetwork
 from aif_ros.defocus.neural import FocusDiscriminator, NeuralBlurEstimator, RadiusEstimator
 from aif_ros.optics.psf import Aperture
 from aif_ros.simulation.patches import Defocus, draw_crop
 from aif_ros.simulation.sensor_model import SensorModel
 from aif_ros.types.image import ImageError
+from aif_ros.weights.files import WeightsError, save_weights
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +129,7 @@ def test_depth_of_field_beyond_the_network_is_refused(depth_of_field) -> None:
 def test_weights_without_calibration_are_refused(tmp_path, estimator) -> None:
     from aif_ros.defocus.networks import ESTIMATOR
 
-    save_network(BlurNetwork(ESTIMATOR), tmp_path / "w.safetensors", {})
+    save_weights(tmp_path / "w.safetensors", ESTIMATOR_WEIGHTS, BlurNetwork(ESTIMATOR))
     with pytest.raises(WeightsError, match="patch_temperature"):
         RadiusEstimator(tmp_path / "w.safetensors")
 

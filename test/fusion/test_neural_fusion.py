@@ -1,14 +1,12 @@
-"""The fusion network, its weights, and fusion by it."""
+"""The fusion network and fusion by it."""
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 
-from aif_ros.defocus.networks import WeightsError
 from aif_ros.fusion import neural, tiles
-from aif_ros.fusion.network import MEMORY, FusionNetwork, State, load_network, save_network
+from aif_ros.fusion.network import MEMORY, FusionNetwork, State
 from aif_ros.simulation.metrics import psnr
 from aif_ros.simulation.scenes.planes import texture
 
@@ -48,39 +46,6 @@ class TestNetwork:
 
     def test_is_small(self):
         assert sum(value.numel() for value in FusionNetwork().parameters()) < 1_000_000
-
-
-class TestWeights:
-    def test_are_read_back(self, tmp_path):
-        network = FusionNetwork((8, 8, 8, 8))
-        save_network(network, tmp_path / "w.safetensors", {"psnr": 1.0})
-        again = load_network(tmp_path / "w.safetensors")
-        for name, value in network.state_dict().items():
-            torch.testing.assert_close(again.state_dict()[name], value)
-
-    def test_missing(self, tmp_path):
-        with pytest.raises(WeightsError, match="train fusion"):
-            load_network(tmp_path / "none.safetensors")
-
-    def test_cut_off(self, tmp_path):
-        path = tmp_path / "w.safetensors"
-        save_network(FusionNetwork(), path, {})
-        path.write_bytes(path.read_bytes()[:1000])
-        with pytest.raises(WeightsError, match="damaged"):
-            load_network(path)
-
-    def test_foreign(self, tmp_path):
-        save_file({"a": torch.zeros(3)}, str(tmp_path / "w.safetensors"))
-        with pytest.raises(WeightsError, match="another network"):
-            load_network(tmp_path / "w.safetensors")
-
-    def test_not_finite(self, tmp_path):
-        network = FusionNetwork()
-        with torch.no_grad():
-            network.contrast.fill_(float("nan"))
-        save_network(network, tmp_path / "w.safetensors", {})
-        with pytest.raises(WeightsError, match="not finite"):
-            load_network(tmp_path / "w.safetensors")
 
 
 def test_tiles_make_no_difference(fusion, monkeypatch):

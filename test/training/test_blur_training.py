@@ -6,11 +6,19 @@ import pytest
 import torch
 
 from aif_ros.__main__ import main
-from aif_ros.defocus.networks import ESTIMATOR, BlurNetwork, load_network
+from aif_ros.defocus.networks import (
+    DISCRIMINATOR_WEIGHTS,
+    ESTIMATOR,
+    ESTIMATOR_WEIGHTS,
+    BlurNetwork,
+)
 from aif_ros.simulation.photos import is_held_out
 from aif_ros.training.temperature import fit_temperature
 from aif_ros.training.train_discriminator import discriminator_loss
 from aif_ros.training.train_estimator import estimator_loss, mean_errors
+from aif_ros.weights.files import load_weights
+
+KINDS = {"estimator": ESTIMATOR_WEIGHTS, "discriminator": DISCRIMINATOR_WEIGHTS}
 
 
 @pytest.fixture
@@ -55,9 +63,9 @@ def train(kind, photos, tmp_path, steps, *more) -> int:
 @pytest.mark.parametrize("kind", ["estimator", "discriminator"])
 def test_trains_measures_and_writes(kind, photos, tmp_path, capsys) -> None:
     assert train(kind, photos, tmp_path, 3) == 0
-    _, notes = load_network(tmp_path / f"{kind}.safetensors", kind)
-    assert notes["patch_temperature"] > 0 and notes["cell_temperature"] > 0
-    assert len(notes["trained_on"]) == 2
+    loaded = load_weights(tmp_path / f"{kind}.safetensors", KINDS[kind])
+    assert all(loaded.calibration[f"{part}_temperature"] > 0 for part in ("patch", "cell"))
+    assert len(loaded.provenance.trained_on) == 2
     card = (tmp_path / f"{kind}.md").read_text()
     assert f"aif train {kind} --photos photos/ --seed 1 --steps 3" in card
     assert str(tmp_path) not in card
@@ -67,13 +75,13 @@ def test_trains_measures_and_writes(kind, photos, tmp_path, capsys) -> None:
 
 def test_goes_on_where_it_stopped(photos, tmp_path, capsys) -> None:
     train("estimator", photos, tmp_path, 2)
-    first, _ = load_network(tmp_path / "estimator.safetensors", "estimator")
+    first = load_weights(tmp_path / "estimator.safetensors", ESTIMATOR_WEIGHTS).network
     train("estimator", photos, tmp_path, 2, "--resume")
-    again, _ = load_network(tmp_path / "estimator.safetensors", "estimator")
+    again = load_weights(tmp_path / "estimator.safetensors", ESTIMATOR_WEIGHTS).network
     assert torch.equal(first.classify.weight, again.classify.weight)
     capsys.readouterr()
     train("estimator", photos, tmp_path, 4, "--resume")
-    further, _ = load_network(tmp_path / "estimator.safetensors", "estimator")
+    further = load_weights(tmp_path / "estimator.safetensors", ESTIMATOR_WEIGHTS).network
     assert not torch.equal(first.classify.weight, further.classify.weight)
 
 

@@ -10,7 +10,7 @@ import torch
 from aif_ros.__main__ import main
 from aif_ros.fusion import neural
 from aif_ros.fusion.motion.warping import carry_over
-from aif_ros.fusion.network import FusionNetwork, load_network
+from aif_ros.fusion.network import FUSION_WEIGHTS, FusionNetwork
 from aif_ros.fusion.neural import NeuralFusion
 from aif_ros.simulation.scenes.planes import texture
 from aif_ros.training.fusion_sequences import (
@@ -30,6 +30,7 @@ from aif_ros.training.train_fusion import (
     train,
 )
 from aif_ros.types.image import to_float, to_uint8
+from aif_ros.weights.files import load_weights
 
 
 @pytest.fixture(scope="module")
@@ -224,5 +225,5 @@ def test_command_says_what_is_missing(photos, tmp_path, capsys):
 def test_weights_are_shipped():
     from aif_ros.weights import WEIGHTS
 
-    load_network(WEIGHTS / "fusion.safetensors")
+    load_weights(WEIGHTS / "fusion.safetensors", FUSION_WEIGHTS)
     assert (WEIGHTS / "fusion.md").is_file()

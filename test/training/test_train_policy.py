@@ -4,18 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from aif_ros.control.learned import load_policy
-from aif_ros.control.policy_network import PolicyNetwork
+from aif_ros.control.policy_network import POLICY_WEIGHTS, PolicyNetwork
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.training.blur_stand_in import assumed
 from aif_ros.training.train_policy import (
     PolicySettings,
     PolicyTrainer,
     evaluate,
-    save_weights,
     train_policy,
     write_model_card,
 )
+from aif_ros.weights.files import load_weights, save_weights
 
 LENS = LensModel("test", 1e-6, (0.0, 1.5e-3), 90000.0, 3840)
 SMALL = PolicySettings(
@@ -98,10 +97,11 @@ def test_a_policy_that_only_stops_is_told_apart():
 def test_weights_and_card_are_written(tmp_path):
     network, figures = train_policy(LENS, SMALL, assumed(), None, tmp_path / "run")
     path = tmp_path / "new" / "policy.safetensors"
-    save_weights(network, path, SMALL)
+    save_weights(path, POLICY_WEIGHTS, network)
     write_model_card(path.with_suffix(".md"), ["aif", "train", "policy"], SMALL, figures, "neural")
     features = torch.rand(1, network.stem.in_channels, 46)
-    assert torch.equal(load_policy(path)(features)[0], network(features)[0])
+    loaded = load_weights(path, POLICY_WEIGHTS).network
+    assert torch.equal(loaded(features)[0], network(features)[0])
     card = path.with_suffix(".md").read_text()
     assert "aif train policy" in card
     assert "| seed | 1 |" in card

@@ -10,6 +10,7 @@ on photos it never saw. TensorBoard's files and the checkpoint go to --folder.
 """
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,8 +54,9 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from aif_ros.cli import CommandError
-    from aif_ros.fusion.network import save_network
+    from aif_ros.fusion.network import FUSION_WEIGHTS
     from aif_ros.training import train_fusion as training
+    from aif_ros.weights.files import Provenance, save_weights
 
     for name in training.KINDS:
         if getattr(args, name) < 2:
@@ -91,7 +93,8 @@ def run(args: argparse.Namespace) -> int:
     )
     output = Path(args.output)
     output.parent.mkdir(parents=True, exist_ok=True)
-    save_network(network, output, figures)
+    provenance = Provenance(dataclasses.asdict(settings))
+    save_weights(output, FUSION_WEIGHTS, network, provenance=provenance)
     card = output.with_suffix(".md")
     training.write_model_card(card, network, settings, sources, _command(args), figures)
     for name, value in figures.items():

@@ -44,15 +44,16 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from aif_ros.benchmarks.control import still_scenes
+    from aif_ros.control.policy_network import POLICY_WEIGHTS
     from aif_ros.defocus.estimators import make_estimator
     from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
     from aif_ros.training.policy_data import drawn_scenes, focus_maps, measure_estimator
     from aif_ros.training.train_policy import (
         PolicySettings,
-        save_weights,
         train_policy,
         write_model_card,
     )
+    from aif_ros.weights.files import Provenance, save_weights
 
     torch.set_num_threads(args.threads)
     lens_model = LensModel.load(args.calibration or DEFAULT_CALIBRATION)
@@ -73,7 +74,8 @@ def run(args: argparse.Namespace) -> int:
         args.folder,
         resume=args.resume,
     )
-    save_weights(network, args.output, settings)
+    provenance = Provenance(dataclasses.asdict(settings))
+    save_weights(args.output, POLICY_WEIGHTS, network, provenance=provenance)
     write_model_card(
         args.output.with_suffix(".md"), ["aif", *sys.argv[1:]], settings, figures, args.estimator
     )

@@ -1,0 +1,43 @@
+"""Dataclasses whose fields are checked when they are made, and errors about them in one line."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+CHECKED = ConfigDict(extra="forbid", allow_inf_nan=False)
+"""For `pydantic.dataclasses.dataclass`: refuse unknown fields, NaN and infinity."""
+
+T = TypeVar("T")
+
+
+def from_mapping(cls: type[T], values: Mapping[str, Any]) -> T:
+    """Make a dataclass from values as they come from YAML or JSON.
+
+    Args:
+        cls: a pydantic dataclass, at best with `CHECKED`.
+        values: by the names of its fields.
+
+    Raises:
+        ValueError: a field is missing, unknown, of another type or out of range; one line.
+    """
+    try:
+        return TypeAdapter(cls).validate_python(dict(values))
+    except ValidationError as error:
+        raise ValueError(one_line(error)) from None
+
+
+def one_line(error: ValidationError) -> str:
+    """Return what is wrong with which fields, in one line."""
+    parts = []
+    for detail in error.errors(include_url=False, include_context=False):
+        name = ".".join(str(part) for part in detail["loc"])
+        if detail["type"] == "unexpected_keyword_argument":
+            parts.append(f"there is no {name}")
+        elif detail["type"] in ("missing", "missing_argument"):
+            parts.append(f"{name} is missing")
+        else:
+            message = detail["msg"].removeprefix("Value error, ")
+            given = repr(detail["input"])
+            parts.append(f"{name}: {message}, got {given[:60]}" if name else message)
+    return "; ".join(parts[:3])

@@ -1,4 +1,4 @@
-"""Time as the devices see it: real, or simulated so that a run needs no waiting."""
+"""The clock of the devices: system time, or simulated time so that a run does not wait."""
 
 import time
 from typing import Protocol
@@ -12,12 +12,12 @@ class Clock(Protocol):
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Let `seconds` pass."""
+        """Wait for `seconds`."""
         ...
 
 
 class SystemClock:
-    """Wall time, the same in all processes of a machine."""
+    """System time, shared by all processes of a machine."""
 
     def now(self) -> int:
         """Return the time since the epoch, nanoseconds."""
@@ -29,7 +29,7 @@ class SystemClock:
 
 
 class SimulatedClock:
-    """Time that passes only when someone sleeps: runs are repeatable and as fast as can be."""
+    """Time that advances only by `sleep`, so that runs are repeatable and do not wait."""
 
     def __init__(self, start: int = 0) -> None:
         self._now = start
@@ -39,5 +39,5 @@ class SimulatedClock:
         return self._now
 
     def sleep(self, seconds: float) -> None:
-        """Advance the time at once."""
+        """Advance the time; returns immediately."""
         self._now += round(max(0.0, seconds) * 1e9)

@@ -9,7 +9,15 @@ from aif_ros.types.frame import LensState
 
 
 class DeviceError(RuntimeError):
-    """A device that cannot be opened, stalls or has disappeared; the message says what to do."""
+    """A device cannot be opened, has stalled or is disconnected; the message says what to do."""
+
+
+class ConnectionLostError(DeviceError):
+    """The connection to a device failed; a later call opens it again."""
+
+
+class MissingDependencyError(DeviceError):
+    """A backend needs a package that is not installed; the message holds the install command."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +34,7 @@ class Capture:
 
 
 class Camera(Protocol):
-    """Something that takes pictures. Every backend passes `test/devices/camera_contract.py`."""
+    """A camera. Every backend passes the shared tests in `test/helpers/camera_contract.py`."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -34,16 +42,16 @@ class Camera(Protocol):
         ...
 
     def capture(self) -> Capture:
-        """Expose one image and return it; waits for the next one the camera has.
+        """Wait for the next image and return it.
 
         Raises:
-            DeviceError: no image came, or the camera is closed or gone.
+            DeviceError: no image arrived in time, or the camera is closed or disconnected.
             EndOfRecording: a recording (video file, folder) has been played to its end.
         """
         ...
 
     def close(self) -> None:
-        """Let go of the camera; closing twice does no harm."""
+        """Release the camera; closing twice has no effect."""
         ...
 
 
@@ -54,7 +62,7 @@ class EndOfRecording(DeviceError):  # noqa: N818 (an end, not a fault)
 class FocusLens(Protocol):
     """A lens, or Z stage, with motorised focus; positions are absolute, metres of travel.
 
-    Every backend passes `test/devices/lens_contract.py`.
+    Every backend passes the shared tests in `test/helpers/lens_contract.py`.
     """
 
     @property
@@ -84,5 +92,5 @@ class FocusLens(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of the lens; closing twice does no harm."""
+        """Release the lens; closing twice has no effect."""
         ...

@@ -1,0 +1,327 @@
+"""Base class of the lenses that are driven over a protocol and count in a unit of their own.
+
+A backend implements short methods (`_connect`, `_read`, `_command`, `_halt`, `_disconnect`) in the
+unit of its device. The base class does what all of them need: conversion to metres of travel,
+limits, settling, stall detection, and reconnection after the device was unplugged.
+"""
+
+import math
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from aif_ros.devices.clock import Clock
+from aif_ros.devices.device import ConnectionLostError, DeviceError
+from aif_ros.types.frame import LensState
+
+T = TypeVar("T")
+
+RECONNECT_INTERVAL = 0.5
+"""Seconds between two attempts to open a lost connection. Short enough to resume soon after a cable
+is plugged in again, long enough not to keep a USB hub busy."""
+
+WRONG_WAY = 0.05
+"""Share of the whole travel by which a lens may move away from its target before it is stopped:
+more than the overshoot and backlash compensation of usual focusers."""
+
+
+@dataclass(frozen=True)
+class MotorSettings:
+    """Settings that all motorised lenses share.
+
+    Attributes:
+        metres_per_unit: metres of travel of one unit of the device (motor step, millimetre,
+            dioptre...). Negative if the device counts towards far objects; near objects must be in
+            focus at the higher positions.
+        low: lowest position in the unit of the device; None: as the device reports it.
+        high: highest position in the unit of the device; None: as the device reports it.
+        settling_time: seconds after the end of a move during which the optics still vibrate; the
+            lens counts as moving meanwhile.
+        stall_timeout: seconds without progress after which an unfinished move is an error.
+
+    Raises:
+        ValueError: a number is out of range.
+    """
+
+    metres_per_unit: float = 1e-6
+    low: float | None = None
+    high: float | None = None
+    settling_time: float = 0.02
+    stall_timeout: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.metres_per_unit) or self.metres_per_unit == 0:
+            raise ValueError(
+                f"metres_per_unit must be a number other than 0, got {self.metres_per_unit}"
+            )
+        for name in ("settling_time", "stall_timeout"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"{name} must be a number of seconds >= 0, got {value}")
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What a device reports of its axis when it is connected, in its own unit.
+
+    Attributes:
+        low: lowest position; None: it has no lower limit of its own.
+        high: highest position; None: it has no upper limit of its own.
+        resolution: smallest step; targets are rounded to it. 0: none.
+        tolerance: distance from the target that counts as having arrived.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    resolution: float = 1.0
+    tolerance: float = 0.5
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a device reports at one time.
+
+    Attributes:
+        position: in the unit of the device.
+        moving: whether the device says that it moves.
+    """
+
+    position: float
+    moving: bool
+
+
+class MotorLens(ABC):
+    """A `FocusLens` on a device that counts in a unit of its own.
+
+    The subclass calls `super().__init__` last: it connects.
+
+    Args:
+        label: of the device in messages, such as "Moonlite focuser at /dev/ttyUSB0".
+        clock: source of the stamps.
+        settings: scale, limits and times.
+        limits: lowest and highest position, metres, for instance of the lens calibration; the lens
+            never leaves the intersection of these, those of the settings, and those of the device.
+
+    Raises:
+        DeviceError: the device does not answer, or the limits are unknown or empty.
+    """
+
+    def __init__(
+        self,
+        label: str,
+        clock: Clock,
+        settings: MotorSettings,
+        *,
+        limits: tuple[float, float] | None = None,
+    ) -> None:
+        self.label = label
+        self._clock = clock
+        self._settings = settings
+        self._lock = threading.RLock()
+        self._closed = False
+        self._connected = False
+        self._retry_at = 0
+        self._fault = ""
+        self._target: float | None = None
+        self._start: float | None = None
+        self._progress: tuple[int, float | None] | None = None
+        self._rest_since: int | None = None
+        try:
+            self._axis = self._open()
+            self._unit_limits = self._intersection(limits)
+        except DeviceError:
+            self.close()
+            raise
+
+    # What a backend implements, in the unit of its device.
+
+    @abstractmethod
+    def _connect(self) -> Axis:
+        """Open the connection, also to reconnect, and return what the device reports of itself."""
+
+    @abstractmethod
+    def _read(self) -> Reading:
+        """Ask whether the device moves and *then* where it is."""
+
+    @abstractmethod
+    def _command(self, target: float) -> None:
+        """Start a move to `target`, replacing an unfinished one, and return."""
+
+    @abstractmethod
+    def _halt(self) -> None:
+        """Stop the motor."""
+
+    @abstractmethod
+    def _disconnect(self) -> None:
+        """Close the connection; called at any time, also twice."""
+
+    # `FocusLens`.
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Lowest and highest position, metres."""
+        low, high = (self._metres(unit) for unit in self._unit_limits)
+        return (low, high) if low < high else (high, low)
+
+    def move_to(self, position: float) -> None:
+        """Start moving to `position` (metres), rounded to the resolution of the device."""
+        with self._lock:
+            self._check_open()
+            target = self._checked(position)
+            self._ask(lambda: self._command(target))
+            self._target = target
+            # Measured from the first reading on: the lens may have moved since the last one.
+            self._start = self._rest_since = None
+            self._progress = (self._clock.now(), None)
+
+    def stop(self) -> None:
+        """Stop the motor; the lens stays where it comes to rest."""
+        with self._lock:
+            self._check_open()
+            self._ask(self._halt)
+            self._forget_move()
+
+    def state(self) -> LensState:
+        """Return where the lens is and whether it moves or settles."""
+        with self._lock:
+            self._check_open()
+            before = self._clock.now()
+            reading = self._ask(self._read)
+            now = (before + self._clock.now()) // 2
+            return LensState(now, self._metres(reading.position), self._moves(now, reading))
+
+    def close(self) -> None:
+        """Close the connection. The device finishes a move that has begun."""
+        with self._lock:
+            self._closed = True
+            self._connected = False
+            self._disconnect()
+
+    # Shared behaviour.
+
+    def _moves(self, now: int, reading: Reading) -> bool:
+        """Return whether the lens moves or settles.
+
+        Raises:
+            DeviceError: it makes no progress towards its target, or moves the wrong way.
+        """
+        position = reading.position
+        arrived = self._target is None or abs(position - self._target) <= self._axis.tolerance
+        if arrived and not reading.moving:
+            self._progress = None
+            if self._rest_since is None:
+                self._rest_since = now
+            return now - self._rest_since < self._settings.settling_time * 1e9
+        self._rest_since = None
+        self._check_direction(position)
+        if (
+            self._progress is None
+            or self._progress[1] is None
+            or abs(position - self._progress[1]) > self._axis.tolerance
+        ):
+            self._progress = (now, position)
+        if now - self._progress[0] > self._settings.stall_timeout * 1e9:
+            raise DeviceError(self._stalled(position))
+        return True
+
+    def _stalled(self, position: float) -> str:
+        where = f"{self._metres(position):.6g} m"
+        if self._target is None:
+            return f"{self.label} reports motion but stays at {where}: switch it off and on"
+        return (
+            f"{self.label} has stalled at {where} on the move to {self._metres(self._target):.6g} "
+            "m: see that nothing blocks it and that its limits are right, then command it again"
+        )
+
+    def _check_direction(self, position: float) -> None:
+        """Stop a lens that moves away from its target or leaves the limits."""
+        if self._target is None:
+            return
+        if self._start is None:
+            self._start = position
+        low, high = self._unit_limits
+        slack = max(WRONG_WAY * (high - low), 2 * self._axis.tolerance)
+        behind = abs(position - self._target) - abs(self._start - self._target)
+        outside = max(low - position, position - high) - max(low - self._start, self._start - high)
+        beyond = max(low - position, position - high) > 2 * self._axis.tolerance and outside > 0
+        if behind > slack or beyond:
+            target = self._target
+            self.stop()
+            raise DeviceError(
+                f"{self.label} was sent to {self._metres(target):.6g} m but moves away from it, at "
+                f"{self._metres(position):.6g} m: it has been stopped. See that the direction of "
+                "its motor matches its counts"
+            )
+
+    def _open(self) -> Axis:
+        self._retry_at = self._clock.now() + round(RECONNECT_INTERVAL * 1e9)
+        axis = self._guarded(self._connect)
+        self._connected = True
+        return axis
+
+    def _ask(self, request: Callable[[], T]) -> T:
+        """Run `request` on an open connection; opens a lost one again."""
+        if not self._connected:
+            if self._clock.now() < self._retry_at:
+                raise ConnectionLostError(self._fault)
+            self._axis = self._open()
+            # The device may have restarted, so its last command no longer holds.
+            self._forget_move()
+        return self._guarded(request)
+
+    def _guarded(self, request: Callable[[], T]) -> T:
+        try:
+            return request()
+        except ConnectionLostError as fault:
+            self._fault = str(fault)
+            self._connected = False
+            self._disconnect()
+            raise
+
+    def _forget_move(self) -> None:
+        self._target = self._start = self._progress = self._rest_since = None
+
+    def _intersection(self, limits: tuple[float, float] | None) -> tuple[float, float]:
+        """Return the limits of device, settings and calibration together, in the device's unit."""
+        axis, settings = self._axis, self._settings
+        wanted = sorted(limit / settings.metres_per_unit for limit in limits or ())
+        lows = [low for low in (axis.low, settings.low, *wanted[:1]) if low is not None]
+        highs = [high for high in (axis.high, settings.high, *wanted[1:]) if high is not None]
+        if not lows or not highs:
+            raise DeviceError(
+                f"{self.label} does not report its limits: give low and high, in its own unit, or "
+                "a lens calibration"
+            )
+        low, high = max(lows), min(highs)
+        if axis.resolution:
+            # Whole steps within; calibrations carry rounding errors.
+            low = math.ceil(low / axis.resolution - 1e-6) * axis.resolution
+            high = math.floor(high / axis.resolution + 1e-6) * axis.resolution
+        if not low < high:
+            raise DeviceError(
+                f"{self.label} has nowhere to move: in its own unit, its limits are {axis.low} to "
+                f"{axis.high}; together with the settings and the calibration they are {max(lows)} "
+                f"to {min(highs)}"
+            )
+        return low, high
+
+    def _checked(self, position: float) -> float:
+        """Return the target in the unit of the device."""
+        low, high = self.limits
+        if not low <= position <= high:  # NaN fails as well
+            raise ValueError(
+                f"lens position {position} m does not lie within the limits {low} to {high} m"
+            )
+        target = position / self._settings.metres_per_unit
+        if self._axis.resolution:
+            target = round(target / self._axis.resolution) * self._axis.resolution
+        return min(max(target, self._unit_limits[0]), self._unit_limits[1])
+
+    def _metres(self, unit: float) -> float:
+        return unit * self._settings.metres_per_unit
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise DeviceError(f"{self.label} is closed: open it again")

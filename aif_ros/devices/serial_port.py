@@ -1,0 +1,209 @@
+"""One serial line for all serial devices: time-outs, retries, an exclusive lock, clear errors."""
+
+import contextlib
+import errno
+import fcntl
+import termios
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from aif_ros.devices.device import ConnectionLostError
+from aif_ros.devices.optional import require
+
+T = TypeVar("T")
+
+
+REPLY_TIMEOUT = 0.5
+"""Seconds to wait for a reply: ten characters at 9600 baud take 10 ms, USB adapters add 16."""
+ATTEMPTS = 3
+"""Number of times a request is sent before the device counts as disconnected."""
+BOOT_TIMEOUT = 4.0
+"""Seconds that a device may take to answer after its port was opened: Arduino boards restart then
+and wait two seconds in their boot loader."""
+LONGEST_REPLY = 4096
+"""Bytes: a device that sends without end must not fill the memory."""
+
+
+class SerialPort:
+    """A serial line on which one request at a time gets one reply.
+
+    Args:
+        path: of the port, such as /dev/ttyUSB0; better a stable name from /dev/serial/by-id.
+        label: of the device in messages.
+        baud_rate: bits per second.
+
+    Raises:
+        MissingDependencyError: pyserial is not installed.
+        ConnectionLostError: the port does not exist, may not be opened, or is in use.
+    """
+
+    def __init__(self, path: str, label: str, baud_rate: int) -> None:
+        self._path = path
+        self._label = label
+        self._baud_rate = baud_rate
+        self._serial: Any = None
+        serial = require("serial", "serial")
+        try:
+            self._serial = serial.Serial(
+                path,
+                baud_rate,
+                timeout=REPLY_TIMEOUT,
+                write_timeout=REPLY_TIMEOUT,
+                exclusive=True,
+            )
+            # Programs that take no lock of their own cannot open the port either (except root).
+            fcntl.ioctl(self._serial.fileno(), termios.TIOCEXCL)
+        except (OSError, ValueError) as error:
+            self.close()
+            raise ConnectionLostError(self._opening_failed(error)) from error
+
+    def ask(
+        self,
+        request: bytes,
+        parse: Callable[[bytes], T],
+        *,
+        end: bytes = b"",
+        size: int = 0,
+        timeout: float | None = None,
+    ) -> T:
+        """Send `request` and return the parsed reply; garbage and silence are retried.
+
+        Only for requests that may be repeated without harm.
+
+        Args:
+            request: bytes to send.
+            parse: turns the reply into a value; raises ValueError if it is garbage.
+            end: last bytes of the reply.
+            size: length of the reply in bytes, where it has no fixed end.
+            timeout: seconds to wait for the reply; default: REPLY_TIMEOUT.
+
+        Raises:
+            ConnectionLostError: no usable reply in all attempts, or the port is gone.
+        """
+        problem = "no reply"
+        for _ in range(ATTEMPTS):
+            self.send(request)
+            reply = self.read(end=end, size=size, timeout=timeout)
+            try:
+                if reply:
+                    return parse(reply)
+                problem = "no reply"
+            except ValueError as error:
+                problem = f"not understood: {reply[:60]!r} ({error})"
+        raise self.no_answer(_printable(request), problem)
+
+    def no_answer(self, request: str, problem: str) -> ConnectionLostError:
+        """Return the error for a device that does not answer `request` as it should."""
+        return ConnectionLostError(
+            f"{self._label} does not answer {request} as it should ({problem}): see that it is "
+            f"switched on, is this kind of device, and uses {self._baud_rate} baud"
+        )
+
+    def handshake(self, attempt: Callable[[], T]) -> T:
+        """Return what `attempt` returns; repeats it while the device may still be starting.
+
+        Raises:
+            ConnectionLostError: it still fails after the boot time-out.
+        """
+        deadline = time.monotonic() + BOOT_TIMEOUT
+        while True:
+            try:
+                return attempt()
+            except ConnectionLostError:
+                if time.monotonic() > deadline or self._serial is None:
+                    raise
+
+    def send(self, request: bytes) -> None:
+        """Discard what has arrived and send `request`.
+
+        Raises:
+            ConnectionLostError: the port is gone.
+        """
+        with self._line() as line:
+            line.reset_input_buffer()
+            line.write(request)
+
+    def read(self, *, end: bytes = b"", size: int = 0, timeout: float | None = None) -> bytes:
+        """Return what arrives up to and including `end`, or `size` bytes; less after a time-out.
+
+        Raises:
+            ConnectionLostError: the port is gone.
+        """
+        with self._line() as line:
+            line.timeout = REPLY_TIMEOUT if timeout is None else timeout
+            reply: bytes = line.read_until(end, LONGEST_REPLY) if end else line.read(size)
+            return reply
+
+    def close(self) -> None:
+        """Close the port."""
+        line, self._serial = self._serial, None
+        if line is not None:
+            with contextlib.suppress(OSError, termios.error):
+                fcntl.ioctl(line.fileno(), termios.TIOCNXCL)
+            with contextlib.suppress(OSError):
+                line.close()
+
+    def _line(self) -> "_Line":
+        if self._serial is None:
+            raise ConnectionLostError(f"{self._label} is disconnected: connect it again")
+        return _Line(self)
+
+    def _opening_failed(self, error: Exception) -> str:
+        number = getattr(error, "errno", None)
+        text = str(error)
+        if isinstance(error, ValueError):
+            return f"{self._label}: the port cannot be set up: {text}"
+        if number == errno.EACCES or "Permission denied" in text:
+            return (
+                f"{self._label}: you may not open the port: join its group "
+                f"(sudo usermod -aG {_group(self._path)} $USER) and log in again"
+            )
+        if number == errno.EBUSY or "lock" in text or "busy" in text:
+            return f"{self._label}: another program uses the port: close it and try again"
+        if not Path(self._path).exists():
+            known = ", ".join(port_names()) or "none"
+            return f"{self._label}: there is no such port: connect the device; ports now: {known}"
+        return f"{self._label}: cannot open the port: {text}"
+
+
+class _Line:
+    """Context that turns errors of the port into `ConnectionLostError` and closes the port."""
+
+    def __init__(self, port: SerialPort) -> None:
+        self._port = port
+
+    def __enter__(self) -> Any:
+        return self._port._serial
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError | termios.error | TypeError):  # pyserial: fd None
+            label = self._port._label
+            self._port.close()
+            raise ConnectionLostError(
+                f"{label} was disconnected ({error}): connect it again"
+            ) from error
+
+
+def port_names() -> list[str]:
+    """Paths of the serial ports of this machine.
+
+    Raises:
+        MissingDependencyError: pyserial is not installed.
+    """
+    list_ports = require("serial.tools.list_ports", "serial")
+    return sorted(port.device for port in list_ports.comports())
+
+
+def _group(path: str) -> str:
+    try:
+        import grp
+
+        return grp.getgrgid(Path(path).stat().st_gid).gr_name
+    except (OSError, KeyError):
+        return "dialout"
+
+
+def _printable(request: bytes) -> str:
+    return repr(request)[1:].strip("'\"")

@@ -46,11 +46,14 @@ class Action:
             another capture would not improve J.
         window: where in the image that brings into focus; None if nowhere in particular.
         reason: why, for people.
+        remaining: remaining defocus: the agent's estimate of the share of the scene's parts with
+            detail that J does not cover (see `coverage`), 0 to 1; NaN: no estimate.
     """
 
     position: float | None
     window: Window | None
     reason: str
+    remaining: float = float("nan")
 
 
 class Agent(Protocol):

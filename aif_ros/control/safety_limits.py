@@ -3,7 +3,7 @@
 import numpy as np
 
 from aif_ros.control.agent import Action, Agent, Observation
-from aif_ros.control.coverage import Coverage
+from aif_ros.control.coverage import Coverage, remaining_defocus
 from aif_ros.optics.lens_model import LensModel
 
 
@@ -48,10 +48,12 @@ class SafetyLimitedAgent:
         if action.position is not None and limit is not None and self._captures >= limit:
             action = Action(None, None, f"{limit} captures are the limit")
         self._commanded = action.position
-        if action.position is None:
-            return action
-        self._commanded = self._lens_model.within_limits(action.position)
-        return Action(self._commanded, action.window, action.reason)
+        if action.position is not None:
+            self._commanded = self._lens_model.within_limits(action.position)
+        remaining = action.remaining
+        if not np.isfinite(remaining):
+            remaining = remaining_defocus(observation.fused)
+        return Action(self._commanded, action.window, action.reason, remaining)
 
     def _reason_to_stop(self, observation: Observation) -> str | None:
         reach = self._lens_model.half_depth_of_focus(observation.frame.image_size[0])

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from aif_ros.__main__ import main
-from aif_ros.benchmarks import control
+from aif_ros.benchmarks import control_scenes
 from aif_ros.benchmarks.control import (
-    OracleAgent,
-    RigSettings,
+    CONDITIONS,
     moving_figures,
-    run_episode,
-    save_figure,
+    play_still,
     scene_figures,
     still_figures,
 )
+from aif_ros.benchmarks.control_episode import RigSettings, run_episode
+from aif_ros.benchmarks.control_figure import save_figure
 from aif_ros.control.agents import make_agent
 from aif_ros.control.sweep import sweep_positions
 from aif_ros.defocus import estimators
@@ -48,7 +48,7 @@ class Steps:
 
 
 class Sharpest:
-    """Fuses by the true blur, which it is told by the scene."""
+    """Fuses by the true blur, from the scene."""
 
     def __init__(self, scene):
         self._scene = scene
@@ -85,25 +85,20 @@ def rig(scene):
     return RigSettings(LENS, Contrast(), lambda moving: Sharpest(scene))
 
 
-def play(scene, seconds=None):
-    """What each agent does with a scene."""
-    agents = {name: make_agent(name, LENS, dynamic=scene.moving) for name in ("sweep", "planner")}
-    if not scene.moving:
-        agents["oracle"] = OracleAgent(LENS, Truth(scene, LENS).at(0.0)[1])
-    return {
-        name: run_episode(scene, name, agent, rig(scene), 0.8e-3, seconds)
-        for name, agent in agents.items()
-    }
-
-
 @pytest.fixture(scope="module")
 def still():
-    return play(Steps())
+    agents = {name: make_agent(name, LENS) for name in ("sweep", "planner")}
+    return play_still(Steps(), agents, rig(Steps()), 0.8e-3)
 
 
 @pytest.fixture(scope="module")
 def moving():
-    return play(Steps(moving=True), 1.0)
+    scene = Steps(moving=True)
+    agents = {name: make_agent(name, LENS, dynamic=True) for name in ("sweep", "planner")}
+    return {
+        name: run_episode(scene, name, agent, rig(scene), 0.8e-3, 1.0)
+        for name, agent in agents.items()
+    }
 
 
 class TestStillScenes:
@@ -111,7 +106,7 @@ class TestStillScenes:
         oracle = still["oracle"]
         assert oracle.frames == 1 + 3
         assert oracle.stopped
-        assert oracle.in_focus_share[-1] == 1.0
+        assert oracle.covered >= 0.99
         assert oracle.hunting_rate == 0.0
 
     def test_the_sweep_takes_all_its_positions_most_in_vain(self, still):
@@ -131,6 +126,8 @@ class TestStillScenes:
         assert figures["sweep"]["psnr_minus_sweep"] == 0.0
         ratio = still["sweep"].frames / still["oracle"].frames
         assert figures["sweep"]["frames_over_oracle"] == pytest.approx(ratio)
+        assert figures["sweep"]["covered"] == figures["sweep"]["worst_scene_covered"] == 1.0
+        assert figures["planner"]["covered"] == still["planner"].covered
         difference = still["planner"].psnr[-1] - still["sweep"].psnr[-1]
         assert figures["planner"]["psnr_minus_sweep"] == pytest.approx(difference)
 
@@ -170,23 +167,36 @@ def test_every_scene_is_reported(still, moving):
     assert "oracle" not in figures["dynamic"]["steps"]
 
 
-def test_an_episode_can_be_drawn(still, tmp_path):
-    save_figure(still["oracle"], LENS, tmp_path / "new" / "episode.png")
+def test_an_episode_can_be_drawn(tmp_path):
+    episode = run_episode(
+        Steps(), "planner", make_agent("planner", LENS), rig(Steps()), 0.8e-3, None
+    )
+    save_figure(episode, LENS, tmp_path / "new" / "episode.png")
     assert (tmp_path / "new" / "episode.png").stat().st_size > 10_000
 
 
 def test_the_command_reports_all_agents_and_draws_each_episode(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(estimators, "make_estimator", lambda *_: Contrast())
-    monkeypatch.setattr(control, "still_scenes", lambda *_: [Steps()])
-    monkeypatch.setattr(control, "moving_scenes", lambda *_: [Steps(moving=True)])
+    monkeypatch.setattr(control_scenes, "still_scenes", lambda *_: [Steps()])
+    monkeypatch.setattr(control_scenes, "moving_scenes", lambda *_: [Steps(moving=True)])
     path = tmp_path / "control.json"
-    arguments = ["--seconds", "0.2", "--json", str(path), "--save", str(tmp_path / "figures")]
+    arguments = [
+        "--scenes",
+        "0",
+        "--seconds",
+        "0.2",
+        "--json",
+        str(path),
+        "--save",
+        str(tmp_path / "figures"),
+    ]
     assert main(["benchmark", "control", *arguments]) == 0
     result = json.loads(path.read_text())
     agents = {"sweep", "rule_based", "planner", "learned"}
     assert set(result["static"]) == agents | {"oracle"}
     assert set(result["dynamic"]) == agents
     still = {"frames_mean", "frames_over_oracle", "psnr_final", "psnr_minus_sweep", "seconds"}
+    still |= {"covered", "worst_scene_covered", "travel_mm", "remaining_estimate"}
     assert all(still <= set(figures) for figures in result["static"].values())
     moving = {"psnr_mean", "in_focus_share", "hunting_rate"}
     assert all(moving <= set(figures) for figures in result["dynamic"].values())
@@ -196,16 +206,33 @@ def test_the_command_reports_all_agents_and_draws_each_episode(tmp_path, monkeyp
     assert len(drawn) == 9
     shown = capsys.readouterr()
     assert "frames_over_oracle" in shown.out
-    assert "still: 100%" in shown.err
+    assert "still, nominal: 100%" in shown.err
 
 
 @pytest.mark.parametrize(
-    "option", ["--frame-rate=0", "--frame-rate=500", "--frame-rate=nan", "--lens-speed=-1"]
+    "option",
+    [
+        "--frame-rate=0",
+        "--frame-rate=500",
+        "--frame-rate=nan",
+        "--lens-speed=-1",
+        "--scenes=-1",
+        "--condition=fog",
+        "--agents=swep",
+        "--photos=/nowhere",
+    ],
 )
-def test_rates_and_speeds_that_cannot_be_are_refused(option, monkeypatch, capsys):
+def test_impossible_values_are_refused(option, monkeypatch, capsys):
     monkeypatch.setattr(estimators, "make_estimator", lambda *_: Contrast())
     assert main(["benchmark", "control", option]) != 0
-    assert f"{option.split('=')[0]} must be" in capsys.readouterr().err
+    assert option.split("=")[1].split("/")[-1] in capsys.readouterr().err
+
+
+def test_conditions_change_the_lens_or_what_is_known_of_it():
+    for name, factor in (("double_blur", 1.0), ("lens_15_percent_more", 1.15)):
+        known, real = CONDITIONS[name].lenses(LENS)
+        assert real.blur_per_metre == pytest.approx(factor * known.blur_per_metre)
+    assert CONDITIONS["double_blur"].lenses(LENS)[0].blur_per_metre == 2 * LENS.blur_per_metre
 
 
 def test_the_truth_has_the_geometry_of_the_fused_image():

@@ -1,16 +1,19 @@
 """Compare the focus-control agents in the whole loop: renderer, networks, fusion, lens in motion.
 
-Still scenes: frames until the agent stops, against the oracle's, and the fused image against the
-truth and against a full sweep's. Moving scenes: the fused image against the truth at every frame
-period. Time is simulated; all agents start from the same lens positions. The oracle knows the
-truth: no agent can do with fewer frames.
+Still scenes: share of the scene that the fused image covers, frames and travel until the agent
+stops. A tile of 32 px with detail is covered if the fused image is at least 0.9 as sharp there as
+the one of a full sweep. The oracle chooses by the truth and covers 99 % with few frames. Moving
+scenes: the fused image against the truth at every frame period. Time is simulated; all agents
+start from the same lens positions.
 
   aif benchmark control
   aif benchmark control --rgbd scenes/ --video videos/ --json control.json --save figures/
+  aif benchmark control --scenes 24 --condition all --frame-rate 3 10 30
 """
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from aif_ros.cli import add_json_argument
 
@@ -23,17 +26,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--video", type=Path, metavar="DIR", help="folder of RGB-D videos (default: built-in ones)"
     )
+    parser.add_argument(
+        "--scenes",
+        type=int,
+        default=18,
+        metavar="N",
+        help="number of scenes laid out from photographs (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--photos",
+        type=Path,
+        metavar="DIR",
+        help="folder of photographs for them (default: those of scikit-image)",
+    )
+    parser.add_argument(
+        "--condition",
+        nargs="+",
+        default=["nominal"],
+        metavar="NAME",
+        help="conditions of the still scenes: nominal, double_blur, lens_15_percent_more, "
+        "lens_15_percent_less, width_1280, or all (default: nominal)",
+    )
+    parser.add_argument(
+        "--agents", nargs="+", metavar="NAME", help="agents to compare (default: all)"
+    )
     parser.add_argument("--estimator", default="neural", help="blur estimator")
     parser.add_argument("--fusion", default="neural", help="fusion method")
     parser.add_argument("--calibration", help="lens calibration (default: the shipped one)")
     parser.add_argument(
-        "--frame-rate", type=float, default=30.0, help="frames per second, all of them processed"
+        "--frame-rate",
+        type=float,
+        nargs="+",
+        default=[30.0],
+        help="frames per second, all of them processed; still scenes use the first",
     )
     parser.add_argument(
         "--lens-speed", type=float, default=5e-3, help="metres of travel per second"
     )
-    parser.add_argument("--seconds", type=float, default=3.0, help="to watch each moving scene")
-    parser.add_argument("--seed", type=int, default=0, help="of the lens positions at first")
+    parser.add_argument(
+        "--seconds", type=float, default=3.0, help="duration of each moving scene; 0: none of them"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of scenes and initial lens positions")
     parser.add_argument(
         "--save", type=Path, metavar="DIR", help="folder for a figure of each episode"
     )
@@ -41,71 +74,123 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Let every agent loose on every scene, sum up, draw."""
+    """Run every agent on every scene, sum up, draw."""
+    from dataclasses import replace
+    from functools import partial
+
     import numpy as np
     from tqdm import tqdm
 
     from aif_ros.benchmarks import control
+    from aif_ros.benchmarks.control_episode import Episode, RigSettings, run_episode
+    from aif_ros.benchmarks.control_figure import save_figure
+    from aif_ros.benchmarks.control_scenes import (
+        laid_out_scenes,
+        moving_scenes,
+        open_photos,
+        still_scenes,
+    )
     from aif_ros.cli import CommandError, write_json
-    from aif_ros.control.agent import Agent
     from aif_ros.control.agents import AGENTS, make_agent
     from aif_ros.defocus.estimators import make_estimator
     from aif_ros.fusion.fuser import make_fuser
     from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
     from aif_ros.simulation.scenes.scene import Scene
-    from aif_ros.simulation.truth import Truth
 
     lens_model = LensModel.load(args.calibration or DEFAULT_CALIBRATION)
-    estimator = make_estimator(args.estimator, lens_model)
-    rig = control.RigSettings(
-        lens_model,
-        estimator,
-        lambda moving: make_fuser(args.fusion, lens_model if moving else None),
-        frame_rate=args.frame_rate,
-        lens_speed=args.lens_speed,
-    )
-    fastest = 1 / rig.exposure_time
-    if not 0 < rig.frame_rate <= fastest:
+    names = list(args.agents or AGENTS)
+    for name in names:
+        if name not in AGENTS:
+            raise CommandError(f"--agents: no agent '{name}': choose from {', '.join(AGENTS)}")
+    conditions = list(control.CONDITIONS) if "all" in args.condition else args.condition
+    for name in conditions:
+        if name not in control.CONDITIONS:
+            known = ", ".join(control.CONDITIONS)
+            raise CommandError(f"--condition: no condition '{name}': choose from {known}, all")
+    if args.scenes < 0:
+        raise CommandError(f"--scenes must be 0 or more, got {args.scenes}")
+    exposure_time = RigSettings.exposure_time
+    for rate in args.frame_rate:
+        if not 0 < rate <= 1 / exposure_time:
+            raise CommandError(
+                f"--frame-rate must be above 0 and at most {1 / exposure_time:g} frames per "
+                f"second, got {rate:g}"
+            )
+    if not 0 < args.lens_speed < np.inf:
         raise CommandError(
-            f"--frame-rate must be above 0 and at most {fastest:g} frames per second, "
-            f"got {rig.frame_rate:g}"
+            f"--lens-speed must be a positive number of metres per second, got {args.lens_speed:g}"
         )
-    if not 0 < rig.lens_speed < np.inf:
-        raise CommandError(
-            f"--lens-speed must be a positive number of metres per second, got {rig.lens_speed:g}"
+    photos = open_photos(args.photos)
+
+    def rig(condition: control.Condition, frame_rate: float) -> RigSettings:
+        known, real = condition.lenses(lens_model)
+        return RigSettings(
+            known,
+            make_estimator(args.estimator, known),
+            lambda moving: make_fuser(args.fusion, known if moving else None),
+            real,
+            frame_rate=frame_rate,
+            lens_speed=args.lens_speed,
         )
-    random = np.random.default_rng(args.seed)
 
-    def play(scene: Scene, agents: dict[str, Agent], seconds: float | None) -> control.Episodes:
-        start = float(random.uniform(*lens_model.limits))
-        episodes = {}
-        for name, agent in agents.items():
-            episodes[name] = control.run_episode(scene, name, agent, rig, start, seconds)
-            if args.save is not None:
-                kind = "still" if seconds is None else "moving"
-                path = args.save / f"{kind}_{scene.name}_{name}.png"
-                control.save_figure(episodes[name], lens_model, path)
-            # The pictures of all episodes would not fit into memory.
-            episodes[name].shots.clear()
-        return episodes
+    def save(kind: str, episode: Episode) -> None:
+        if args.save is not None:
+            path = args.save / f"{kind}_{episode.scene}_{episode.agent}.png"
+            save_figure(episode, lens_model, path)
 
-    still, moving = [], []
-    for scene in tqdm(control.still_scenes(args.rgbd, lens_model), desc="still", unit="scene"):
-        agents = {name: make_agent(name, lens_model) for name in AGENTS}
-        agents["oracle"] = control.OracleAgent(lens_model, Truth(scene, lens_model).at(0.0)[1])
-        still.append(play(scene, agents, None))
-    for scene in tqdm(control.moving_scenes(args.video, lens_model), desc="moving", unit="scene"):
-        agents = {name: make_agent(name, lens_model, dynamic=True) for name in AGENTS}
-        moving.append(play(scene, agents, args.seconds))
-    static, dynamic = control.still_figures(still), control.moving_figures(moving)
-    _print_table("static", static)
-    _print_table("dynamic", dynamic)
-    result = {
-        "static": static,
-        "dynamic": dynamic,
-        "scenes": control.scene_figures(still, moving),
+    still: dict[str, list[control.Episodes]] = {}
+    for name in conditions:
+        condition = control.CONDITIONS[name]
+        random = np.random.default_rng(args.seed)
+        bench = rig(condition, args.frame_rate[0])
+        width = condition.width or 640
+        scenes: list[Scene] = [
+            *still_scenes(args.rgbd, lens_model, condition.width),
+            *laid_out_scenes(photos, lens_model, args.scenes, width=width, seed=args.seed),
+        ]
+        kind = "still" if condition == control.Condition() else f"still_{name}"
+        still[name] = []
+        for scene in tqdm(scenes, desc=f"still, {name}", unit="scene"):
+            agents = {each: make_agent(each, bench.lens_model) for each in ("sweep", *names)}
+            start = float(random.uniform(*lens_model.limits))
+            still[name].append(
+                control.play_still(scene, agents, bench, start, on_episode=partial(save, kind))
+            )
+    moving: dict[str, list[control.Episodes]] = {}
+    for rate in args.frame_rate if args.seconds else ():
+        random = np.random.default_rng(args.seed)
+        bench = rig(control.Condition(), rate)
+        moving[f"{rate:g}"] = []
+        for scene in tqdm(
+            moving_scenes(args.video, lens_model), desc=f"moving, {rate:g} fps", unit="scene"
+        ):
+            start = float(random.uniform(*lens_model.limits))
+            runs: control.Episodes = {}
+            for each in names:
+                agent = make_agent(each, lens_model, dynamic=True)
+                runs[each] = run_episode(scene, each, agent, bench, start, args.seconds)
+                save("moving" if rate == args.frame_rate[0] else f"moving_{rate:g}", runs[each])
+                # The images of all episodes would not fit into memory.
+                runs[each].shots.clear()
+            moving[f"{rate:g}"].append(runs)
+    static = {name: control.still_figures(scenes) for name, scenes in still.items()}
+    dynamic = {rate: control.moving_figures(scenes) for rate, scenes in moving.items()}
+    for name, figures in static.items():
+        _print_table(f"static, {name}", figures)
+    for rate, moving_table in dynamic.items():
+        _print_table(f"dynamic, {rate} fps", moving_table)
+    first = next(iter(still.values()))
+    result: dict[str, Any] = {
+        "static": next(iter(static.values())),
+        "dynamic": next(iter(dynamic.values()), {}),
+        "scenes": control.scene_figures(first, next(iter(moving.values()), [])),
+        "conditions": {
+            name: {"static": static[name], "scenes": control.scene_figures(scenes, [])["static"]}
+            for name, scenes in still.items()
+        },
+        "frame_rates": dynamic,
         "setup": {
-            **control.setup(rig),
+            **control.setup(replace(rig(control.Condition(), args.frame_rate[0]), lens=None)),
             "fusion": args.fusion,
             "seed": args.seed,
             "seconds": args.seconds,
@@ -117,6 +202,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _print_table(title: str, figures: dict[str, dict[str, float]]) -> None:
     columns = list(next(iter(figures.values()), {}))
-    print(f"\n{title:12}" + "".join(f"{column:>20}" for column in columns))
+    print(f"\n{title}\n{'':12}" + "".join(f"{column:>20}" for column in columns))
     for name, values in figures.items():
         print(f"{name:12}" + "".join(f"{values[column]:20.3f}" for column in columns))

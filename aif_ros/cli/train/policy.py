@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
     import torch
 
-    from aif_ros.benchmarks.control import still_scenes
+    from aif_ros.benchmarks.control_scenes import still_scenes
     from aif_ros.control.policy_network import POLICY_WEIGHTS
     from aif_ros.defocus.estimators import make_estimator
     from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel

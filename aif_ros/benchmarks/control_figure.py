@@ -1,0 +1,62 @@
+"""An episode of focus control as a figure, in the manner of the paper's Figure 4."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from aif_ros.benchmarks.control_episode import Episode
+from aif_ros.benchmarks.figures import as_rgb, distance_picture
+from aif_ros.optics.lens_model import LensModel
+
+
+def save_figure(episode: Episode, lens_model: LensModel, path: Path, *, rows: int = 6) -> None:
+    """Draw an episode in the manner of the paper's Figure 4, one row for each capture.
+
+    Frame with the window chosen next, fused image, distance map of the frame.
+
+    Args:
+        episode: with at least one capture.
+        lens_model: of the lens in use.
+        path: PNG to write.
+        rows: captures shown at most, evenly chosen, the first and the last among them.
+    """
+    count = min(rows, len(episode.shots))
+    chosen = np.unique(np.linspace(0, len(episode.shots) - 1, count).round().astype(int))
+    width, height = episode.shots[0].frame_blur.image_size
+    figure = Figure(figsize=(9.6, 3.2 * height / width * len(chosen) + 0.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(chosen), 3, squeeze=False)
+    gain = lens_model.blur_gain(width)
+    known = [shot.frame_blur.radius[np.isfinite(shot.frame_blur.radius)] for shot in episode.shots]
+    farthest = float(np.percentile(np.concatenate([*known, np.ones(1)]), 98)) / gain
+    for row, index in zip(axes, chosen, strict=True):
+        shot = episode.shots[index]
+        distance = shot.frame_blur.radius / gain
+        pictures: list[NDArray[Any]] = [
+            as_rgb(shot.image),
+            as_rgb(shot.fused.image),
+            distance_picture(shot.image, distance, farthest),
+        ]
+        for axis, picture in zip(row, pictures, strict=True):
+            axis.imshow(picture)
+            axis.set_xticks([])
+            axis.set_yticks([])
+        row[0].set_ylabel(f"t = {index + 1}")
+        window = shot.action.window
+        if window is not None:
+            corner = (window.x, window.y)
+            for axis in (row[0], row[2]):
+                axis.add_patch(
+                    Rectangle(corner, window.width, window.height, fill=False, color="w", lw=1.5)
+                )
+    for axis, title in zip(
+        axes[0], ("frame I(t), next window", "fused J(t)", "distance to focus"), strict=True
+    ):
+        axis.set_title(title, fontsize=10)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=100)

@@ -1,0 +1,205 @@
+"""How much of a scene a fused image covers: the coverage score, and the oracle that reaches it.
+
+One definition for the reward, the stop and the score of focus control: after the last frame every
+part of the scene that has detail is as sharp in J as a full focal sweep would make it. The
+controller estimates it from defocus maps (`FocusBelief.remaining`), the trainer computes it from
+the focus positions that it has drawn (`FocusSimulation.covered`), and this module measures it on
+images, with the truth.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from aif_ros.control.coverage import KEPT_SHARPNESS
+from aif_ros.control.focus_belief import candidate_positions
+from aif_ros.fusion.fuser import Fuser
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.simulation.metrics import psnr
+from aif_ros.simulation.rendered_scene import RenderedScene
+from aif_ros.simulation.renderer import Renderer
+from aif_ros.simulation.scenes.scene import Scene
+from aif_ros.simulation.truth import Truth, to_reference_geometry
+from aif_ros.types.image import Image, to_gray
+
+Array = NDArray[np.floating]
+
+TILE = 32
+"""Side of the tiles that are scored, pixels; about a cell of the defocus maps."""
+
+LEAST_DETAIL = 0.008
+"""Sharpness of a tile in the truth, grey levels per pixel (full scale 1), that counts as detail.
+
+Three times what a good camera's noise (standard deviation 1.5 / 255) adds to it.
+"""
+
+_BLOCK = 8
+"""Side of the parts of a tile, pixels, each of which the oracle takes from its sharpest frame."""
+
+
+def tile_sharpness(image: Image, side: int = TILE) -> NDArray[np.float32]:
+    """Root mean square of the Sobel gradient in each tile.
+
+    Args:
+        image: (H, W) or (H, W, 3), float32 in [0, 1].
+        side: of the tiles, pixels. What remains at the right and lower border is left out.
+
+    Returns:
+        (H // side, W // side) float32, grey levels per pixel.
+    """
+    return np.sqrt(_gradient_energy(image, side))
+
+
+def _gradient_energy(image: Image, side: int) -> NDArray[np.float32]:
+    gray = to_gray(image)
+    right = cv2.Sobel(gray, cv2.CV_32F, 1, 0, scale=0.125)
+    below = cv2.Sobel(gray, cv2.CV_32F, 0, 1, scale=0.125)
+    rows, columns = gray.shape[0] // side, gray.shape[1] // side
+    energy = (right * right + below * below)[: rows * side, : columns * side]
+    return np.asarray(energy.reshape(rows, side, columns, side).mean(axis=(1, 3)))
+
+
+@dataclass(frozen=True)
+class CoverageReference:
+    """What the tiles of J are compared with.
+
+    Attributes:
+        detailed: (rows, columns) bool, tiles with detail in the truth.
+        sharpness: (rows, columns) sharpness that a full sweep reaches.
+        psnr: of the full sweep's J, dB.
+    """
+
+    detailed: NDArray[np.bool_]
+    sharpness: NDArray[np.float32]
+    psnr: float
+
+    @classmethod
+    def of(cls, truth: Image, swept: Image) -> "CoverageReference":
+        """Compare with the J of a full sweep.
+
+        Args:
+            truth: the sharp scene in the reference geometry.
+            swept: J of the full sweep, same shape.
+        """
+        return cls(tile_sharpness(truth) > LEAST_DETAIL, tile_sharpness(swept), psnr(swept, truth))
+
+    def covered_tiles(self, fused: Image) -> NDArray[np.bool_]:
+        """(rows, columns) bool: tiles without detail, or at least 0.9 as sharp as the sweep's."""
+        return ~self.detailed | (tile_sharpness(fused) >= KEPT_SHARPNESS * self.sharpness)
+
+    def covered(self, fused: Image) -> float:
+        """Share of the tiles with detail that J covers; 1 if there are none."""
+        count = int(self.detailed.sum())
+        return float((self.covered_tiles(fused) & self.detailed).sum() / count) if count else 1.0
+
+
+def sweep_image(
+    scene: Scene, lens: LensModel, positions: Sequence[float], fuser: Fuser, model: LensModel
+) -> Image:
+    """Return J of frames of a still scene at the given lens positions.
+
+    Args:
+        scene: a still scene.
+        lens: the lens that it is seen through.
+        positions: metres, in the order of capture.
+        fuser: that has seen nothing.
+        model: what the system knows of the lens.
+    """
+    camera = RenderedScene(scene, lens)
+    for position in positions:
+        frame = to_reference_geometry(camera.expose(position, 0.0), position, model)
+        fuser.add(frame, position)
+    assert fuser.fused is not None, "a sweep has at least one position"
+    return fuser.fused.image
+
+
+def oracle_captures(
+    scene: Scene,
+    lens: LensModel,
+    model: LensModel,
+    reference: CoverageReference,
+    new_fuser: Callable[[], Fuser],
+    start: float,
+    *,
+    required: float = 0.99,
+    psnr_tolerance: float = 0.2,
+    limit: int = 40,
+) -> list[float]:
+    """Return few captures after which J covers the scene and is as good as a full sweep's.
+
+    Greedy choice by the truth: of all candidate positions the next is the one whose frame brings
+    the tiles nearest to what they need, where each part of a tile comes from its sharpest frame.
+    Captures that the others make superfluous are dropped. Then the frames are really fused, and
+    captures added until the fused image itself has the required coverage and PSNR.
+
+    Args:
+        scene: a still scene.
+        lens: the lens that it is seen through.
+        model: what the system knows of the lens: where it can be sent.
+        reference: what is asked for.
+        new_fuser: makes a fuser that has seen nothing.
+        start: position captured in any case, metres.
+        required: share of the tiles to cover.
+        psnr_tolerance: how far J may stay below the full sweep's, dB.
+        limit: captures at most.
+
+    Returns:
+        Lens positions after `start`, metres, in the order of a short way: from the nearer end.
+    """
+    truth = Truth(scene, lens).at(0.0)[0]
+    candidates = candidate_positions(model, scene.size[0])
+    renderer = Renderer(scene.view(0.0), lens)
+    positions = np.append(candidates, start)
+    energy = np.stack(
+        [
+            _gradient_energy(to_reference_geometry(renderer.render(p), p, model), _BLOCK)
+            for p in positions
+        ]
+    )
+    wanted = np.where(reference.detailed, KEPT_SHARPNESS * reference.sharpness, 0)
+
+    def progress(best: Array, pending: NDArray[np.bool_]) -> float:
+        return float(np.minimum(_of_tiles(best) / np.maximum(wanted, 1e-9), 1)[pending].sum())
+
+    def share(best: Array) -> float:
+        reached = _of_tiles(best) >= wanted
+        return float(reached[reference.detailed].mean()) if reference.detailed.any() else 1.0
+
+    def next_best(chosen: list[int], pending: NDArray[np.bool_]) -> int:
+        best = energy[[*chosen, -1]].max(axis=0)
+        gains = [progress(np.maximum(best, frame), pending) for frame in energy[:-1]]
+        if max(gains) - progress(best, pending) < 1e-6:
+            gains = [float(np.sqrt(np.maximum(best, frame)).sum()) for frame in energy[:-1]]
+        return int(np.argmax(gains))
+
+    chosen: list[int] = []
+    while share(energy[[*chosen, -1]].max(axis=0)) < required and len(chosen) < limit:
+        chosen.append(next_best(chosen, reference.detailed))
+    for index in list(chosen):
+        others = [other for other in chosen if other != index]
+        if share(energy[[*others, -1]].max(axis=0)) >= required:
+            chosen = others
+    while True:
+        way = sorted(float(candidates[index]) for index in chosen)
+        if way and abs(start - way[-1]) < abs(start - way[0]):
+            way.reverse()
+        fused = sweep_image(scene, lens, [start, *way], new_fuser(), model)
+        pending = reference.detailed & ~reference.covered_tiles(fused)
+        good = psnr(fused, truth) >= reference.psnr - psnr_tolerance
+        if (reference.covered(fused) >= required and good) or len(chosen) >= limit:
+            return way
+        addition = next_best(chosen, pending)
+        if addition in chosen:
+            return way
+        chosen.append(addition)
+
+
+def _of_tiles(energy: Array) -> Array:
+    """Sharpness of the tiles, from the gradient energy (rows, columns) of their blocks."""
+    per_tile = TILE // _BLOCK
+    rows, columns = energy.shape[0] // per_tile, energy.shape[1] // per_tile
+    whole = energy[: rows * per_tile, : columns * per_tile]
+    return np.sqrt(whole.reshape(rows, per_tile, columns, per_tile).mean(axis=(1, 3)))

@@ -16,7 +16,7 @@ from scipy import fft
 
 from aif_ros.defocus.sharpness import tenengrad
 from aif_ros.devices.focal_stack import FocalStack
-from aif_ros.fusion.motion.registration import register, resample
+from aif_ros.fusion.motion.stack_registration import register, resample
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.optics.psf import Aperture
 from aif_ros.types.image import DISPLAY_GAMMA, Image, to_float, to_gray

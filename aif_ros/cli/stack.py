@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
     from aif_ros.devices.image_files import image_files, read_metadata, write_image
     from aif_ros.fusion.fuser import FUSION_METHODS
-    from aif_ros.fusion.motion.registration import register
+    from aif_ros.fusion.motion.stack_registration import register
     from aif_ros.fusion.stack_fuser import StackFuser
 
     if args.method not in FUSION_METHODS:

@@ -5,17 +5,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 from aif_ros.fusion.fusion import Fused, FusionMethod
 from aif_ros.fusion.laplacian import LaplacianFusion
-from aif_ros.fusion.motion.camera_motion import Motion, expected_blur, find_motion
-from aif_ros.fusion.motion.mosaic import Mosaic, begin, merged, view
-from aif_ros.fusion.motion.tracking import frame_flow, frame_shift
-from aif_ros.fusion.motion.warping import FollowOnly
+from aif_ros.fusion.motion import mosaic
+from aif_ros.fusion.motion.estimation import Motion, estimate_motion, expected_blur
+from aif_ros.fusion.motion.optical_flow import flow_between_frames
+from aif_ros.fusion.motion.registration import register_frames
+from aif_ros.fusion.motion.warping import WarpOnly
 from aif_ros.fusion.pyramid import PyramidFusion
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.types.image import Image, ImageError
 
 
 def _neural() -> FusionMethod:
-    # PyTorch takes a second and 200 MB: only those who want it shall pay.
+    # Imported here: PyTorch takes a second and 200 MB, which the other methods do without.
     from aif_ros.fusion.neural import NeuralFusion
 
     return NeuralFusion()
@@ -34,17 +35,16 @@ class Fuser:
 
     Args:
         method: merges two aligned images.
-        lens_model: of the lens in use, if camera or scene may move: then J is kept on a canvas
-            that each frame is brought onto, and carried over to where things are in the frame
-            before the two are merged. A frame of another scene begins a new J. None: nothing
-            moves.
+        lens_model: of the lens in use, if camera or scene may move: J is then kept on a mosaic,
+            registered to each frame, and warped along the optical flow before the two are merged.
+            A frame of another scene begins a new J. None: nothing moves.
     """
 
     def __init__(self, method: FusionMethod, lens_model: LensModel | None = None) -> None:
         self._method = method
         self._lens_model = lens_model
         self._fused: Fused | None = None
-        self._canvas: Mosaic | None = None
+        self._mosaic: mosaic.Mosaic | None = None
         self._last: tuple[Image, float] | None = None
 
     @property
@@ -54,7 +54,7 @@ class Fuser:
 
     def reset(self) -> None:
         """Forget J: a new scene begins."""
-        self._fused = self._canvas = self._last = None
+        self._fused = self._mosaic = self._last = None
 
     def add(self, image: Image, position: float) -> Fused:
         """Merge a frame and return the new J.
@@ -71,15 +71,15 @@ class Fuser:
             self._fused = self._method.merge(image, position, self._fused)
         else:
             motion = self._motion(image, position, self._lens_model)
-            if self._canvas is not None and motion is not None:
-                self._canvas = merged(self._canvas, self._method, image, position, motion)
+            if self._mosaic is not None and motion is not None:
+                self._mosaic = mosaic.merge(self._mosaic, self._method, image, position, motion)
             else:
-                self._canvas = begin(self._method.merge(image, position, None))
-            self._fused = view(self._canvas)
+                self._mosaic = mosaic.begin(self._method.merge(image, position, None))
+            self._fused = mosaic.view(self._mosaic)
         return self._fused
 
     def follow(self, image: Image, position: float) -> Fused | None:
-        """Bring J to where things are in a frame that must not be fused, and return it.
+        """Warp J into the geometry of a frame that must not be merged, and return it.
 
         Such are frames exposed while the lens moved. J of a still scene stays as it is.
 
@@ -93,9 +93,9 @@ class Fuser:
         self._check(image)
         if self._lens_model is not None:
             motion = self._motion(image, position, self._lens_model)
-            if self._canvas is not None and motion is not None:
-                self._canvas = merged(self._canvas, FollowOnly(), image, position, motion)
-                self._fused = view(self._canvas)
+            if self._mosaic is not None and motion is not None:
+                self._mosaic = mosaic.merge(self._mosaic, WarpOnly(), image, position, motion)
+                self._fused = mosaic.view(self._mosaic)
         return self._fused
 
     def _check(self, image: Image) -> None:
@@ -106,20 +106,20 @@ class Fuser:
             )
 
     def _motion(self, image: Image, position: float, lens_model: LensModel) -> Motion | None:
-        """From the frame to J on its canvas; None where there is no J of the same scene."""
+        """From the frame to J on its mosaic; None where there is no J of the same scene."""
         last, self._last = self._last, (image, position)
-        if self._canvas is None or last is None:
+        if self._mosaic is None or last is None:
             return None
         before, position_before = last
-        fused, blur_gain = self._canvas.fused, lens_model.blur_gain(image.shape[1])
-        shift = frame_shift(before, image)
+        fused, blur_gain = self._mosaic.fused, lens_model.blur_gain(image.shape[1])
+        shift = register_frames(before, image)
         change = blur_gain * abs(position - position_before)
-        # What moves by itself is looked for while the camera's motion is.
+        # The flow between frames is computed during the registration to J.
         with ThreadPoolExecutor(1) as other:
-            flow = other.submit(frame_flow, before, image, shift, change)
+            flow = other.submit(flow_between_frames, before, image, shift, change)
             blur = expected_blur(fused, position, blur_gain)
-            pose = self._canvas.pose @ shift
-            motion = find_motion(fused.image, image, pose, blur, flow.result)
+            pose = self._mosaic.pose @ shift
+            motion = estimate_motion(fused.image, image, pose, blur, flow.result)
         return motion if motion.same_scene else None
 
 

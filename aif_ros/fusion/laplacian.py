@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aif_ros.fusion.fusion import Fused, blend
-from aif_ros.fusion.motion.warping import without_mismatches
+from aif_ros.fusion.motion.warping import replace_mismatches
 from aif_ros.fusion.tiles import Merge
 from aif_ros.types.image import Image, to_gray
 
@@ -67,7 +67,7 @@ class LaplacianFusion:
         energy = laplacian_energy(image, sigma)
         if fused is None:
             return Fused(image, energy, np.full(energy.shape, position, np.float32), 1)
-        fused = without_mismatches(fused, image)
+        fused = replace_mismatches(fused, image)
         ratio = energy / np.maximum(fused.sharpness, _LEAST_ENERGY)
         weight = np.divide(1.0, 1.0 + np.maximum(ratio, 1e-6) ** -self._contrast, dtype=np.float32)
         return Fused(

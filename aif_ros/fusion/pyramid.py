@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aif_ros.fusion.fusion import Fused, blend
-from aif_ros.fusion.motion.warping import without_mismatches
+from aif_ros.fusion.motion.warping import replace_mismatches
 from aif_ros.types.image import Image, to_gray
 
 # Standard deviation, pixels of each band, of the window that energies are averaged over.
@@ -31,7 +31,7 @@ class PyramidFusion:
         energy = _energy(bands[0])
         if fused is None:
             return Fused(image, energy, np.full(energy.shape, position, np.float32), 1)
-        fused = without_mismatches(fused, image)
+        fused = replace_mismatches(fused, image)
         before = _pyramid(fused.image)
         chosen = _energy(bands[0]) > _energy(before[0])
         result = blend(before[-1], bands[-1], _coarsest_weight(bands, before))

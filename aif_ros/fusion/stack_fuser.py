@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from aif_ros.fusion.fusion import Fused, FusionMethod
-from aif_ros.fusion.motion.registration import Transform, resample
+from aif_ros.fusion.motion.stack_registration import Transform, resample
 from aif_ros.fusion.tiles import Place, TileableMethod, merge_tiles
 from aif_ros.types.image import to_float
 

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from aif_ros.fusion.laplacian import LaplacianFusion
-from aif_ros.fusion.motion.camera_motion import expected_blur, find_motion
-from aif_ros.fusion.motion.mosaic import begin, bring, bring_motion, follow, merged
-from aif_ros.fusion.motion.optical_flow import sampling_grid
-from aif_ros.fusion.motion.photometric_error import rescaling
-from aif_ros.fusion.motion.tracking import frame_flow, frame_shift
+from aif_ros.fusion.motion import mosaic
+from aif_ros.fusion.motion.estimation import estimate_motion, expected_blur
+from aif_ros.fusion.motion.geometry import scaling
+from aif_ros.fusion.motion.optical_flow import flow_between_frames
+from aif_ros.fusion.motion.registration import register_frames
+from aif_ros.fusion.motion.warping import sampling_grid, warp_image
 from aif_ros.optics.breathing import remove_breathing
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.simulation.photos import read_photo
@@ -124,61 +125,64 @@ def render_sequence(
         np.zeros((*half, 2), np.float16),
         np.zeros(half, np.float16),
     )
-    return sequence if len(views) == 1 else _on_canvas(sequence, lens_model)
+    return sequence if len(views) == 1 else _on_mosaic(sequence, lens_model)
 
 
-def _on_canvas(sequence: FocusSequence, lens_model: LensModel) -> FocusSequence:
-    """Lay the frames of a moving scene where the classical fusion finds them to belong."""
+def _on_mosaic(sequence: FocusSequence, lens_model: LensModel) -> FocusSequence:
+    """Warp the frames of a moving scene to where the classical fusion registers them."""
     method, frame = LaplacianFusion(), sequence.frames.shape[1:3]
     last = to_float(sequence.frames[0])
-    canvas = begin(method.merge(last, float(sequence.positions[0]), None))
-    shape = canvas.fused.sharpness.shape
-    poses, flows, mismatches = [canvas.pose], [], []
+    state = mosaic.begin(method.merge(last, float(sequence.positions[0]), None))
+    shape = state.fused.sharpness.shape
+    poses, flows, errors = [state.pose], [], []
     blur_gain, side = lens_model.blur_gain(frame[1]), max(frame) // 2
     changes = blur_gain * np.abs(np.diff(sequence.positions))
     for picture, position, change in zip(
         sequence.frames[1:], sequence.positions[1:], changes, strict=True
     ):
         image = to_float(picture)
-        shift = frame_shift(last, image)
-        by_itself = partial(frame_flow, last, image, shift, float(change), side)
-        blur = expected_blur(canvas.fused, float(position), blur_gain)
-        pose = canvas.pose @ shift
-        motion = find_motion(canvas.fused.image, image, pose, blur, by_itself, side)
+        shift = register_frames(last, image)
+        by_itself = partial(flow_between_frames, last, image, shift, float(change), side)
+        blur = expected_blur(state.fused, float(position), blur_gain)
+        pose = state.pose @ shift
+        motion = estimate_motion(state.fused.image, image, pose, blur, by_itself, side)
         last = image
-        canvas = follow(canvas, motion)
-        poses.append(canvas.pose)
-        flow, mismatch = bring_motion(motion, canvas.pose, frame, shape)
-        # On a new canvas, all lies elsewhere than on the last one.
-        halve = rescaling(shape, mismatch.shape)
-        back = halve @ motion.pose @ np.linalg.inv(halve @ canvas.pose)
+        state = mosaic.move_view(state, motion)
+        poses.append(state.pose)
+        flow, error = mosaic.transform_motion(motion, state.pose, frame, shape)
+        # On a new mosaic, all lies elsewhere than on the last one.
+        halve = scaling(shape, error.shape)
+        back = halve @ motion.pose @ np.linalg.inv(halve @ state.pose)
         places = np.dstack(sampling_grid(np.zeros_like(flow)))
         flows.append(cv2.transform(places + flow, back[:2]) - places)
-        mismatches.append(mismatch)
-        canvas = merged(canvas, method, image, float(position), replace(motion, pose=canvas.pose))
+        errors.append(error)
+        motion = replace(motion, pose=state.pose)
+        state = mosaic.merge(state, method, image, float(position), motion)
     margin = (shape[0] - frame[0]) // 2
     inner = (slice(margin, margin + frame[0]), slice(margin, margin + frame[1]))
     half = tuple(slice(each.start // 2, each.stop // 2) for each in inner)
 
-    def laid(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        brought = [bring(to_float(x), pose, shape) for x, pose in zip(pictures, poses, strict=True)]
-        return np.stack([to_uint8(x[inner]) for x in brought])
+    def warped(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        placed = [
+            warp_image(to_float(x), pose, shape) for x, pose in zip(pictures, poses, strict=True)
+        ]
+        return np.stack([to_uint8(x[inner]) for x in placed])
 
-    def marked(masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        brought = [
+    def warped_masks(masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        placed = [
             cv2.warpAffine(x.astype(np.uint8), pose[:2], shape[::-1], flags=cv2.INTER_NEAREST)
             for x, pose in zip(masks, poses, strict=True)
         ]
-        return np.stack([x[inner] > 0 for x in brought])
+        return np.stack([x[inner] > 0 for x in placed])
 
     return FocusSequence(
-        laid(sequence.frames),
+        warped(sequence.frames),
         sequence.positions,
-        laid(sequence.truths),
-        marked(sequence.near_edges),
-        marked(np.ones(sequence.frames.shape[:3], bool)),
+        warped(sequence.truths),
+        warped_masks(sequence.near_edges),
+        warped_masks(np.ones(sequence.frames.shape[:3], bool)),
         np.stack([flow[half] for flow in flows]).astype(np.float16),
-        np.stack([mismatch[half] for mismatch in mismatches]).astype(np.float16),
+        np.stack([error[half] for error in errors]).astype(np.float16),
     )
 
 

@@ -9,7 +9,7 @@ import torch
 
 from aif_ros.__main__ import main
 from aif_ros.fusion import neural
-from aif_ros.fusion.motion.warping import carry_over
+from aif_ros.fusion.motion.warping import warp_along_flow
 from aif_ros.fusion.network import FUSION_WEIGHTS, FusionNetwork
 from aif_ros.fusion.neural import NeuralFusion
 from aif_ros.simulation.scenes.planes import texture
@@ -156,7 +156,7 @@ def test_training_fuses_as_the_method_does(photos, moving, monkeypatch):
             fused = method.merge(to_float(frame), 0.0, fused)
             continue
         flow, mismatch = (x[t - 1].astype(np.float32) for x in (sequence.flow, sequence.mismatch))
-        before = carry_over(fused, flow, mismatch)
+        before = warp_along_flow(fused, flow, mismatch)
         after = method.merge(to_float(frame), 0.0, before)
         shown = sequence.shown[t]
         half = cv2.resize(shown.astype(np.float32), None, fx=0.5, fy=0.5)[..., None]

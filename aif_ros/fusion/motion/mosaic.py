@@ -1,8 +1,8 @@
-"""The canvas that J is kept on while the camera moves.
+"""The mosaic: the larger picture that J is kept on while the camera moves.
 
-Every resampling takes sharpness away. J therefore stays where it is, on a canvas somewhat larger
-than the frames; each frame is brought onto it once, and what the frame would show of J is fetched
-from it. Only when the view leaves the canvas a new one is begun.
+Every resampling loses sharpness. J therefore stays where it is, on a mosaic somewhat larger than
+the frames; each frame is warped onto it once. Only when the view leaves the mosaic, a new one is
+begun.
 """
 
 from dataclasses import dataclass, replace
@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aif_ros.fusion.fusion import Fused, FusionMethod
-from aif_ros.fusion.motion.camera_motion import Motion
-from aif_ros.fusion.motion.photometric_error import rescaling
-from aif_ros.fusion.motion.warping import RESAMPLED, carry_over
+from aif_ros.fusion.motion.estimation import Motion
+from aif_ros.fusion.motion.geometry import Transform, corners, scaling, translation
+from aif_ros.fusion.motion.warping import warp_along_flow, warp_fused, warp_image
 from aif_ros.types.image import Image
 
-# The canvas goes beyond the first view by this share of its longer side.
+# The mosaic extends beyond the first view by this share of its longer side.
 _MARGIN = 0.05
 
 
@@ -28,17 +28,17 @@ class Mosaic:
 
     Attributes:
         fused: J; sharpness 0 where nothing has been seen yet.
-        pose: (3, 3) float64, from pixels of the last frame to those of the canvas.
+        pose: (3, 3) float64, from pixels of the last frame to those of the mosaic.
         shape: (height, width) of the frames.
     """
 
     fused: Fused
-    pose: NDArray[np.float64]
+    pose: Transform
     shape: tuple[int, int]
 
 
 def begin(fused: Fused) -> Mosaic:
-    """Put J(0) in the middle of a new canvas."""
+    """Put J(0) in the middle of a new mosaic."""
     height, width = fused.sharpness.shape
     margin = _margin((height, width))
 
@@ -56,138 +56,93 @@ def begin(fused: Fused) -> Mosaic:
             source_position=padded(fused.source_position, margin, cv2.BORDER_REPLICATE),
             memory=memory,
         ),
-        _translation(margin, margin),
+        translation(margin, margin),
         (height, width),
     )
 
 
-def merged(
-    canvas: Mosaic, method: FusionMethod, image: Image, position: float, motion: Motion
+def merge(
+    mosaic: Mosaic, method: FusionMethod, image: Image, position: float, motion: Motion
 ) -> Mosaic:
-    """Merge I(t) into J on the canvas.
+    """Merge I(t) into J on the mosaic.
 
     Args:
-        canvas: with J(t-1).
-        method: that merges.
-        image: I(t), as large as all frames.
+        mosaic: with J(t-1).
+        method: merges two aligned images.
+        image: I(t), of the size of all frames.
         position: its lens position, metres.
-        motion: from I(t) to the canvas.
+        motion: from I(t) to the mosaic.
     """
-    canvas = follow(canvas, motion)
-    rows, columns = _box(canvas)
-    part = _part(canvas.fused, rows, columns)
-    pose = _translation(-columns.start, -rows.start) @ canvas.pose
+    mosaic = move_view(mosaic, motion)
+    rows, columns = _box(mosaic)
+    part = _part(mosaic.fused, rows, columns)
+    pose = translation(-columns.start, -rows.start) @ mosaic.pose
     shape = part.sharpness.shape
-    flow, mismatch = bring_motion(motion, pose, canvas.shape, shape)
-    result = method.merge(bring(image, pose, shape), position, carry_over(part, flow, mismatch))
-    return replace(canvas, fused=_with_part(canvas.fused, result, rows, columns))
+    flow, error = transform_motion(motion, pose, mosaic.shape, shape)
+    before = warp_along_flow(part, flow, error)
+    result = method.merge(warp_image(image, pose, shape), position, before)
+    return replace(mosaic, fused=_with_part(mosaic.fused, result, rows, columns))
 
 
-def follow(canvas: Mosaic, motion: Motion) -> Mosaic:
-    """Go where the camera went; if that is beyond the canvas, begin a new one around it."""
-    canvas = replace(canvas, pose=motion.pose)
-    height, width = canvas.fused.sharpness.shape
-    corners = _corners(canvas)
-    if (corners > -1).all() and (corners < (width, height)).all():
-        return canvas
-    margin = _margin(canvas.shape)
-    pose = _translation(margin, margin)
-    shape = (canvas.shape[0] + 2 * margin, canvas.shape[1] + 2 * margin)
-    fused = _fetched(canvas.fused, motion.pose @ np.linalg.inv(pose), shape)
-    return replace(canvas, fused=fused, pose=pose)
+def move_view(mosaic: Mosaic, motion: Motion) -> Mosaic:
+    """Move the view with the camera; beyond the mosaic, begin a new one around the view."""
+    mosaic = replace(mosaic, pose=motion.pose)
+    height, width = mosaic.fused.sharpness.shape
+    seen = _view_corners(mosaic)
+    if (seen > -1).all() and (seen < (width, height)).all():
+        return mosaic
+    margin = _margin(mosaic.shape)
+    pose = translation(margin, margin)
+    shape = (mosaic.shape[0] + 2 * margin, mosaic.shape[1] + 2 * margin)
+    fused = warp_fused(mosaic.fused, motion.pose @ np.linalg.inv(pose), shape)
+    return replace(mosaic, fused=fused, pose=pose)
 
 
-def view(canvas: Mosaic) -> Fused:
+def view(mosaic: Mosaic) -> Fused:
     """J(t) as the last frame shows it."""
-    return replace(_fetched(canvas.fused, canvas.pose, canvas.shape), memory=None)
+    return replace(warp_fused(mosaic.fused, mosaic.pose, mosaic.shape), memory=None)
 
 
-def bring(image: Image, pose: NDArray[np.float64], shape: tuple[int, int]) -> Image:
-    """Bring a frame into the geometry (3, 3) of something of that shape."""
-    if np.array_equal(pose, np.eye(3)) and image.shape[:2] == shape:
-        return image
-    warped = cv2.warpAffine(
-        image,
-        pose[:2],
-        shape[::-1],
-        flags=cv2.INTER_CUBIC,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return np.clip(warped, 0.0, 1.0, dtype=np.float32)
-
-
-def bring_motion(
-    motion: Motion, pose: NDArray[np.float64], frame: tuple[int, int], shape: tuple[int, int]
+def transform_motion(
+    motion: Motion, pose: Transform, frame: tuple[int, int], shape: tuple[int, int]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Bring flow and mismatch into the geometry (3, 3) of something of that shape.
+    """Transform flow and error from the geometry of a frame to that of something of `shape`.
 
     Args:
-        motion: found in a frame.
+        motion: estimated in a frame.
         pose: from pixels of the frame to those of the other.
         frame: (height, width) of the frame.
         shape: (height, width) of the other.
 
     Returns:
-        Flow (h, w, 2) and mismatch (h, w) on a smaller copy of the other.
+        Flow (h, w, 2) and error (h, w) on a smaller copy of the other.
     """
-    scale = motion.mismatch.shape[1] / frame[1]
+    scale = motion.error.shape[1] / frame[1]
     small = (max(1, round(scale * shape[0])), max(1, round(scale * shape[1])))
-    if small == motion.mismatch.shape and np.array_equal(pose, np.eye(3)):
-        return motion.flow, motion.mismatch
-    matrix = rescaling(shape, small) @ pose @ np.linalg.inv(rescaling(frame, motion.mismatch.shape))
-    flow, mismatch = (
-        cv2.warpAffine(plane, matrix[:2], small[::-1]) for plane in (motion.flow, motion.mismatch)
+    if small == motion.error.shape and np.array_equal(pose, np.eye(3)):
+        return motion.flow, motion.error
+    matrix = scaling(shape, small) @ pose @ np.linalg.inv(scaling(frame, motion.error.shape))
+    flow, error = (
+        cv2.warpAffine(plane, matrix[:2], small[::-1]) for plane in (motion.flow, motion.error)
     )
-    return cv2.transform(flow, matrix[:2, :2]).astype(np.float32), mismatch.astype(np.float32)
+    return cv2.transform(flow, matrix[:2, :2]).astype(np.float32), error.astype(np.float32)
 
 
-def _fetched(fused: Fused, matrix: NDArray[np.float64], shape: tuple[int, int]) -> Fused:
-    """Everything in J along a similarity (3, 3) from what is wanted, of that shape, to J."""
-    size = shape[::-1]
-
-    def fetch(plane: NDArray[np.float32], how: int, border: int) -> NDArray[np.float32]:
-        flags = how | cv2.WARP_INVERSE_MAP
-        return cv2.warpAffine(plane, matrix[:2], size, flags=flags, borderMode=border)
-
-    whole = np.array_equal(matrix, np.round(matrix))
-    sharpness = fetch(fused.sharpness, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
-    memory = fused.memory
-    if memory is not None:
-        half = ((shape[0] + 1) // 2, (shape[1] + 1) // 2)
-        halve = rescaling((2, 2), (1, 1))
-        memory = cv2.warpAffine(
-            memory,
-            (halve @ matrix @ np.linalg.inv(halve))[:2],
-            half[::-1],
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_CONSTANT,
-        )
-    return Fused(
-        np.clip(fetch(fused.image, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE), 0.0, 1.0),
-        sharpness if whole else np.float32(RESAMPLED) * sharpness,
-        fetch(fused.source_position, cv2.INTER_NEAREST, cv2.BORDER_REPLICATE),
-        fused.frames,
-        memory=memory,
-    )
-
-
-def _box(canvas: Mosaic) -> tuple[slice, slice]:
-    """The part of the canvas that the last frame shows, from and to even pixels."""
-    corners = _corners(canvas)
-    least = np.maximum(np.floor(corners.min(axis=0) + 1e-6).astype(int) // 2 * 2, 0)
-    most = -(-np.ceil(corners.max(axis=0) - 1e-6 + 1).astype(int) // 2) * 2
-    height, width = canvas.fused.sharpness.shape
+def _box(mosaic: Mosaic) -> tuple[slice, slice]:
+    """The part of the mosaic that the last frame shows, from and to even pixels."""
+    seen = _view_corners(mosaic)
+    least = np.maximum(np.floor(seen.min(axis=0) + 1e-6).astype(int) // 2 * 2, 0)
+    most = -(-np.ceil(seen.max(axis=0) - 1e-6 + 1).astype(int) // 2) * 2
+    height, width = mosaic.fused.sharpness.shape
     return (
         slice(int(least[1]), int(min(most[1], height))),
         slice(int(least[0]), int(min(most[0], width))),
     )
 
 
-def _corners(canvas: Mosaic) -> NDArray[np.float64]:
-    """(4, 2), the centres of the last frame's corner pixels, right and down on the canvas."""
-    height, width = canvas.shape
-    corners = [(0, 0), (width - 1, 0), (0, height - 1), (width - 1, height - 1)]
-    return cv2.transform(np.array([corners], np.float64), canvas.pose[:2])[0]
+def _view_corners(mosaic: Mosaic) -> NDArray[np.float64]:
+    """(4, 2), (x, y) of the last frame's corners on the mosaic."""
+    return cv2.transform(corners(mosaic.shape)[None], mosaic.pose[:2])[0]
 
 
 def _part(fused: Fused, rows: slice, columns: slice) -> Fused:
@@ -227,7 +182,3 @@ def _halved(place: slice) -> slice:
 def _margin(shape: tuple[int, int]) -> int:
     # Even, as the memory has half the resolution.
     return 2 * int(np.ceil(_MARGIN * max(shape) / 2))
-
-
-def _translation(right: float, down: float) -> NDArray[np.float64]:
-    return np.array([[1.0, 0.0, right], [0.0, 1.0, down], [0.0, 0.0, 1.0]])

@@ -1,148 +1,152 @@
-"""What moves by itself, once the camera's motion is known.
+"""Local motion: optical flow of what moves by itself, once the camera's motion is known.
 
-Blur is easily mistaken for motion, so motion is believed only where it explains a picture much
-better than blur does.
+Blur is easily mistaken for motion. Flow is therefore kept only where it explains a picture much
+better than blur does, and 0 elsewhere.
 """
 
-from collections.abc import Iterable
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from aif_ros.fusion.motion.photometric_error import LARGEST_MISMATCH, Alike, Copy, blurred_alike
-from aif_ros.types.image import Image
+from aif_ros.fusion.motion.geometry import Transform, downscale, scaling
+from aif_ros.fusion.motion.photometric_error import (
+    LARGEST_ERROR,
+    SIDE,
+    MatchedBlur,
+    Reference,
+    match_blur,
+)
+from aif_ros.fusion.motion.warping import warp_planes
+from aif_ros.types.image import Image, to_gray
 
-# Both are blurred by this, pixels of the copies, before motion is looked for.
+
+@dataclass(frozen=True)
+class _Acceptance:
+    """Where flow is believed; chosen by `benchmark fusion` on moving scenes.
+
+    Attributes:
+        better: the error along the flow, as a share of the error without it, at most.
+        noise: smaller errors without it are noise, share of full scale.
+        certain: something has moved where the error without it is larger, share of full scale.
+    """
+
+    better: float
+    noise: float
+    certain: float
+
+
+# Two frames in a row are blurred nearly alike, so that little is left where nothing moves.
+_FRAMES = _Acceptance(0.5, 0.007, 0.02)
+_FUSED = _Acceptance(0.7, 0.0167, LARGEST_ERROR)
+# Pictures are blurred by this before flow is searched, pixels of the copies.
 _SEARCH_SIGMA = 1.5
-# Local motion is believed where it leaves less than this share of what the camera's leaves, if
-# that is more than this; and something is certain to have moved where it is more than the last.
-_BETTER, _NOISE, _CERTAIN = 0.7, 0.0167, LARGEST_MISMATCH
-# The same between two frames, which are blurred nearly alike.
-_FRAME_BETTER, _FRAME_NOISE, _FRAME_CERTAIN = 0.5, 0.007, 0.02
-# There, motion is more than this, pixels, and more than this share of the change of blur, which
-# moves the borders of what is blurred; and what moves takes up this share of the picture.
+# Between frames, flow is longer than this, pixels, plus this share of the change of blur, which
+# moves the borders of what is blurred; and what moves covers this share of the picture.
 _LEAST, _LEAST_OF_CHANGE, _LEAST_SHARE = 0.3, 0.5, 0.003
-# Blur that hides inside another of this radius, pixels, at most; and what resampling adds.
+# Largest blur of a frame, and what resampling adds, pixels of radius.
 _WIDEST, _RESAMPLING = 12.0, 1.0
-# Gaps in what moves are closed up to this size, pixels; motion explains them no worse than this.
+# Gaps in what moves are closed up to this size, pixels; flow explains them no worse than this.
 _GAP, _NO_WORSE = 15, 0.002
+# Copies with a shorter side hold too little detail.
+_SMALLEST = 48
 
 
-def motion_between_frames(
-    now: Image, before: Image, shift: NDArray[np.float64], blur_change: float
+def flow_between_frames(
+    before: Image, image: Image, shift: Transform, blur_change: float, side: int = SIDE
 ) -> NDArray[np.float32]:
-    """Flow (h, w, 2), pixels, of what moves by itself between two frames in a row; 0 elsewhere.
-
-    What the first frame shows at p lies in the other at shift(p + flow(p)).
+    """Find what moves by itself between two frames in a row.
 
     Args:
-        now: copy (h, w) of I(t).
-        before: of I(t-1), as large.
-        shift: (3, 3), of the camera, from pixels of the one to those of the other.
-        blur_change: radius by which the blur differs at most, pixels.
+        before: I(t-1).
+        image: I(t), of the same size.
+        shift: of the camera, see `register_frames`.
+        blur_change: radius by which the blur of the two differs at most, pixels.
+        side: longer side of the copies that it is searched on, at most, pixels.
+
+    Returns:
+        (h, w, 2) float32, on a copy of I(t) and in pixels of it: what I(t) shows at p lies in
+        I(t-1) at shift(p + flow(p)); 0 where nothing moves by itself.
     """
+    scale = min(1.0, side / max(image.shape[:2]))
+    now, earlier = (downscale(to_gray(each), scale) for each in (image, before))
     nothing = np.zeros((*now.shape, 2), np.float32)
+    if min(now.shape) < _SMALLEST:
+        return nothing
+    to_copy = scaling(image.shape, now.shape)
+    transform = to_copy @ shift @ np.linalg.inv(to_copy)
+    blur_change *= scale
     # Blur by r, of what is blurred by R already, becomes blur by the root of (R + r)^2 - R^2.
     widest = _RESAMPLING + np.sqrt(blur_change * (2 * _WIDEST + blur_change))
 
-    def fetched(flow: NDArray[np.float32]) -> Copy:
-        return Copy(fetch_along([before], shift, flow)[0][0], np.zeros_like(now))
+    def warped(flow: NDArray[np.float32]) -> Reference:
+        return Reference(warp_planes([earlier], transform, flow)[0][0], np.zeros_like(now))
 
-    moved = fetched(nothing)
-    standing = blurred_alike(now, moved, widest).mismatch
-    if not _certain(standing > _FRAME_CERTAIN).any():
+    still = warped(nothing)
+    error = match_blur(now, still, widest).error
+    certain = error > _FRAMES.certain
+    if not _without_outliers(certain).any():
         return nothing
-    flow = _dense_flow(now, moved.gray)
-    followed = blurred_alike(now, fetched(flow), widest).mismatch
+    flow = _dense_flow(now, still.gray)
+    error_along = match_blur(now, warped(flow), widest).error
     far = np.hypot(*cv2.split(flow)) > _LEAST + _LEAST_OF_CHANGE * blur_change
-    better = (standing > _FRAME_NOISE) & (followed < _FRAME_BETTER * standing) & far
-    moving = _large(_things(better, standing > _FRAME_CERTAIN))
-    # What is too blurred to be seen moving moves with what surrounds it.
-    moving = _closed(moving) & (followed <= standing + _NO_WORSE)
-    return _faded(flow, moving)
+    better = (error > _FRAMES.noise) & (error_along < _FRAMES.better * error) & far
+    moving = _without_small(_connected(better, certain))
+    # Parts too blurred to be seen moving move with what surrounds them.
+    moving = _closed(moving) & (error_along <= error + _NO_WORSE)
+    return _feathered(flow, moving)
 
 
-def motion_from_fused(
+def flow_to_fused(
     now: Image,
-    before: Copy,
-    matrix: NDArray[np.float64],
+    before: Reference,
+    transform: Transform,
     flow: NDArray[np.float32],
-    alike: Alike,
+    match: MatchedBlur,
 ) -> NDArray[np.float32]:
-    """Flow (h, w, 2), pixels, of what J(t-1) shows to have moved farther; 0 elsewhere.
-
-    What I(t) shows at p lies in J(t-1) at matrix(p + flow(p) + what is returned(p)).
+    """Find what J(t-1) shows to have moved farther than is known.
 
     Args:
         now: copy (h, w) of I(t).
-        before: of J(t-1).
-        matrix: (3, 3), the camera's motion from pixels of the one to those of the other.
+        before: copy of J(t-1).
+        transform: of the camera, from pixels of the one to those of the other.
         flow: (h, w, 2) as far as it is known.
-        alike: I(t), and J(t-1) fetched along that.
-    """
-    nothing = np.zeros_like(flow)
-    if not _certain(alike.mismatch > _CERTAIN).any():
-        return nothing
-    # With what is known undone and both blurred alike, nothing but motion is left.
-    further = _dense_flow(alike.first, alike.second)
-    followed = blurred_alike(now, Copy(*fetch_along(before, matrix, flow + further)[0]))
-    better = (alike.mismatch > _NOISE) & (followed.mismatch < _BETTER * alike.mismatch)
-    moving = _things(better, alike.mismatch > _CERTAIN)
-    if not moving.any():
-        return nothing
-    further += _dense_flow(followed.first, followed.second)
-    return _faded(further, moving)
-
-
-def fetch_along(
-    planes: Iterable[Image], matrix: NDArray[np.float64], flow: NDArray[np.float32]
-) -> tuple[list[Image], NDArray[np.bool_]]:
-    """Fetch planes of one size along the flow (h, w, 2) and the matrix.
+        match: I(t), and J(t-1) warped along that.
 
     Returns:
-        The planes, (h, w, ...), and where what was fetched lies inside them, (h, w).
+        (h, w, 2), pixels: what I(t) shows at p lies in J(t-1) at transform(p + flow(p) + this(p));
+        0 where nothing has moved farther.
     """
-    places = cv2.transform(np.stack(sampling_grid(flow), axis=2), matrix[:2])
-    x, y = places[..., 0], places[..., 1]
-    planes = list(planes)
-    height, width = planes[0].shape[:2]
-    inside = (x > -1) & (x < width) & (y > -1) & (y < height)
-    fetched = [
-        cv2.remap(plane, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        for plane in planes
-    ]
-    return fetched, inside
+    nothing = np.zeros_like(flow)
+    certain = match.error > _FUSED.certain
+    if not _without_outliers(certain).any():
+        return nothing
+    # With known motion undone and blur matched, only motion is left.
+    further = _dense_flow(match.first, match.second)
+    along = match_blur(now, Reference(*warp_planes(before, transform, flow + further)[0]))
+    better = (match.error > _FUSED.noise) & (along.error < _FUSED.better * match.error)
+    moving = _connected(better, certain)
+    if not moving.any():
+        return nothing
+    further += _dense_flow(along.first, along.second)
+    return _feathered(further, moving)
 
 
-def sampling_grid(
-    flow: NDArray[np.float32],
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Columns and rows (h, w) that a flow (h, w, 2) leads to from each pixel."""
-    height, width = flow.shape[:2]
-    down, right = np.mgrid[0:height, 0:width].astype(np.float32)
-    return right + flow[..., 0], down + flow[..., 1]
+def _connected(better: NDArray[np.bool_], certain: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Connected regions of `better` with a certain part: things move as a whole."""
+    better = _without_outliers(better)
+    return ndimage.binary_propagation(_without_outliers(better & certain), mask=better)
 
 
-def _things(better: NDArray[np.bool_], certain: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Where things move: where motion explains better, if that is certain in a part of them.
-
-    Things move as a whole: what is certain in a part holds for what hangs together with it.
-    """
-    better = _certain(better)
-    return ndimage.binary_propagation(_certain(better & certain), mask=better)
-
-
-def _large(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Without what takes up too little of the picture."""
+def _without_small(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     _, parts, figures, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     large = figures[:, cv2.CC_STAT_AREA] >= _LEAST_SHARE * mask.size
     return mask & large[parts]
 
 
-def _certain(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Without pixels that only chance has put there."""
+def _without_outliers(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return cv2.medianBlur(mask.astype(np.uint8), 5) > 0
 
 
@@ -152,13 +156,13 @@ def _closed(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return cv2.morphologyEx(padded, cv2.MORPH_CLOSE, disk)[_GAP:-_GAP, _GAP:-_GAP] > 0
 
 
-def _faded(flow: NDArray[np.float32], moving: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Leave the flow where something moves, and let it fade around."""
+def _feathered(flow: NDArray[np.float32], moving: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Keep the flow where something moves, and let it fade out around."""
     return flow * cv2.GaussianBlur(moving.astype(np.float32), (0, 0), 1.5)[..., None]
 
 
 def _dense_flow(now: Image, before: Image) -> NDArray[np.float32]:
-    """Flow (h, w, 2) from one to the other, whatever moves (Kroeger et al., DIS flow, 2016)."""
+    """Flow (h, w, 2) everywhere (Kroeger et al., "Fast Optical Flow using DIS", ECCV 2016)."""
     search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     first, second = (
         np.round(255 * np.clip(cv2.GaussianBlur(picture, (0, 0), _SEARCH_SIGMA), 0, 1))

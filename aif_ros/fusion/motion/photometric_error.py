@@ -1,6 +1,8 @@
-"""How alike two pictures are that are blurred in different places.
+"""Photometric error between pictures that are out of focus in different places.
 
-Pictures are compared on small copies, in shades of gray.
+A plain difference mistakes blur for motion. Here, around each pixel, one of the two pictures is
+blurred until they agree best; what is left is the error. Pictures are compared on small gray
+copies.
 """
 
 from typing import NamedTuple
@@ -12,63 +14,59 @@ from numpy.typing import NDArray
 from aif_ros.types.image import Image
 
 SIDE = 320
-"""Length of the longer side of the copies, pixels, unless other is wanted."""
+"""Longer side of the copies that motion is estimated on, pixels, by default."""
 
-LARGEST_MISMATCH = 0.05
-"""What differs by more than this around a pixel, share of full scale, is not the same thing."""
+LARGEST_ERROR = 0.05
+"""Pictures that differ by more around a pixel, share of full scale, show different things there."""
 
-# Blur that may tell one from the other: sides of boxes, pixels of the copies. Averaging over a box
-# comes nearer to what a lens does than a Gaussian: it ends somewhere.
+# Sides of box filters, pixels of the copies. A box ends somewhere, as the disk of a lens does.
 _BLURS = (1, 3, 5, 7, 9, 11, 15, 19)
 # Radii, pixels of the copies, of the frame's own blur at which both are blurred.
 _RADII = (2, 3, 4, 6, 8, 12, 16)
-# Differences are averaged over windows of this many pixels.
+# Side, pixels, of the window that differences are averaged over.
 _WINDOW = 7
-
-
 # Of red, green and blue: red against blue, green against both.
-_HUES = np.array([[0.5, 0.0, -0.5], [-0.25, 0.5, -0.25]], np.float32)
+_CHROMA = np.array([[0.5, 0.0, -0.5], [-0.25, 0.5, -0.25]], np.float32)
 
 
-class Copy(NamedTuple):
-    """A copy of a picture that I(t) is compared with.
+class Reference(NamedTuple):
+    """A picture that I(t) is compared with.
 
     Attributes:
         gray: (h, w) float32.
-        blur: (h, w) float32, radius by which I(t) may be blurred there, pixels of the copy.
+        blur: (h, w) float32, radius by which I(t) may be blurred there, pixels.
     """
 
     gray: Image
     blur: NDArray[np.float32]
 
 
-class Alike(NamedTuple):
-    """Two pictures, around each pixel one of them blurred such that they are most alike.
+class MatchedBlur(NamedTuple):
+    """Two pictures, around each pixel one of them blurred such that they agree best.
 
     Attributes:
         first: (h, w) float32.
         second: (h, w) float32.
-        mismatch: (h, w) float32, mean difference around each pixel that is left.
+        error: (h, w) float32, mean absolute difference around each pixel that is left.
     """
 
     first: Image
     second: Image
-    mismatch: NDArray[np.float32]
+    error: NDArray[np.float32]
 
 
-def blurred_alike(now: Image, before: Copy, widest: float = np.inf) -> Alike:
-    """Blur one of the two around each pixel until they are as alike as they can be.
+def match_blur(now: Image, reference: Reference, largest_radius: float = np.inf) -> MatchedBlur:
+    """Blur one of two pictures around each pixel until they agree best.
 
-    Where the lens blurs I(t), objects before others spread over them, which blurring the other does
-    not show; but it hides all detail finer than the blur, so that both may be blurred further.
+    Where the lens blurs I(t), near objects spread over what is behind them, which blurring the
+    reference does not show; but their blur hides finer detail, so both may be blurred further.
 
     Args:
-        now: copy (h, w) of I(t).
-        before: the other, as large.
-        widest: radius, pixels of the copies, that one may be blurred by at most to be like the
-            other.
+        now: (h, w), of I(t).
+        reference: the other, of the same size.
+        largest_radius: by which one may be blurred to match the other, pixels.
     """
-    first, second = now.copy(), before.gray.copy()
+    first, second = now.copy(), reference.gray.copy()
     least = _difference(first, second)
 
     def choose(one: Image, other: Image, where: NDArray[np.uint8] | None = None) -> None:
@@ -79,49 +77,53 @@ def blurred_alike(now: Image, before: Copy, widest: float = np.inf) -> Alike:
         cv2.copyTo(other, better, second)
         cv2.copyTo(difference, better, least)
 
-    # A lens blurs light, not encoded values; their square is near enough to it, and fast.
-    light, light_before = now * now, before.gray * before.gray
+    # A lens blurs light, not encoded values; their square approximates it, and is fast.
+    light, reference_light = now * now, reference.gray * reference.gray
     for side in _BLURS:
-        if side > 2 * widest + 1:
+        if side > 2 * largest_radius + 1:
             break
-        # The second box takes the corners off the first.
-        choose(cv2.sqrt(_boxed(light, side, 3)), before.gray)
-        choose(now, cv2.sqrt(_boxed(light_before, side, 3)))
+        # The second box rounds the corners of the first.
+        choose(cv2.sqrt(_box_blur(light, side, 3)), reference.gray)
+        choose(now, cv2.sqrt(_box_blur(reference_light, side, 3)))
     for radius in _RADII:
-        blurred = 255 * (before.blur >= radius).astype(np.uint8)
+        blurred = 255 * (reference.blur >= radius).astype(np.uint8)
         if not blurred.any():
             break
         wide = 2 * radius + 1
         choose(
-            cv2.sqrt(_boxed(light, wide, wide)),
-            # A box of this side spreads light as far as a disk of that radius.
-            cv2.sqrt(_boxed(light_before, round(np.sqrt(3) * radius) | 1, wide, wide)),
+            cv2.sqrt(_box_blur(light, wide, wide)),
+            # A box of this side has the variance of a disk of that radius.
+            cv2.sqrt(_box_blur(reference_light, round(np.sqrt(3) * radius) | 1, wide, wide)),
             cv2.dilate(blurred, np.ones((wide, wide), np.uint8)),
         )
-    return Alike(first, second, least)
+    return MatchedBlur(first, second, least)
 
 
-def hues(image: Image) -> Image:
-    """Return the two hues (H, W, 2) of an RGB image (H, W, 3), 0.5 where it is gray."""
-    return np.asarray(cv2.transform(image, _HUES) + np.float32(0.5))
+def chroma_error(image: Image, reference: Image) -> NDArray[np.float32]:
+    """Error (h, w) between things of one brightness but different colours.
+
+    Args:
+        image: (H, W, 3), of any size.
+        reference: (h, w, 3).
+    """
+    # Chroma needs half the resolution.
+    height, width = reference.shape[:2]
+    half = (max(1, width // 2), max(1, height // 2))
+    chroma = [
+        cv2.split(
+            cv2.transform(cv2.resize(each, half, interpolation=cv2.INTER_AREA), _CHROMA)
+            + np.float32(0.5)
+        )
+        for each in (image, reference)
+    ]
+    errors = [
+        match_blur(one, Reference(other, np.zeros_like(other))).error
+        for one, other in zip(*chroma, strict=True)
+    ]
+    return np.asarray(cv2.resize(np.maximum(*errors), (width, height)))
 
 
-def small_copy(gray: Image, scale: float) -> Image:
-    """Make a picture (H, W) smaller by the factor `scale`; itself if that is 1."""
-    if scale == 1:
-        return gray
-    size = tuple(max(1, round(scale * side)) for side in gray.shape[::-1])
-    return cv2.resize(gray, size, interpolation=cv2.INTER_AREA).astype(np.float32, copy=False)
-
-
-def rescaling(shape: tuple[int, ...], other: tuple[int, ...]) -> NDArray[np.float64]:
-    """Matrix (3, 3) from pixels of a picture of one shape to those of its copy of another."""
-    x, y = other[1] / shape[1], other[0] / shape[0]
-    # The centre of the first pixel is half a pixel from the border in both.
-    return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
-
-
-def _boxed(light: Image, *sides: int) -> Image:
+def _box_blur(light: Image, *sides: int) -> Image:
     for side in sides:
         light = cv2.blur(light, (side, side))
     return light

@@ -1,123 +1,238 @@
-"""Registering the slices of a focal stack that nobody has calibrated.
+"""Global registration: the motion of the camera between frames, and between J and a frame.
 
-Neighbouring slices are blurred alike, so each is registered to the one before and the transforms
-are chained. The correlation that is maximised does not depend on brightness or contrast:
-Evangelidis & Psarakis, "Parametric Image Alignment Using Enhanced Correlation Coefficient
-Maximization", PAMI 2008 (OpenCV's `findTransformECC`).
+Both use one robust Lucas-Kanade search (Lucas & Kanade, 1981; weights after Geman & McClure), on
+small copies, coarse to fine:
+
+- *frame to frame* a shift: two frames in a row are blurred nearly alike, and a change of blur is
+  even in all directions, so it hardly disturbs a shift;
+- *frame to J* a similarity, from where the shift leads: J is sharp where the frame is not, so the
+  two are compared by the photometric error that allows for blur.
 """
 
-from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from aif_ros.fusion.tiles import WHOLE, Place
+from aif_ros.fusion.motion.geometry import (
+    Transform,
+    downscale,
+    largest_displacement,
+    scaling,
+    translation,
+)
+from aif_ros.fusion.motion.photometric_error import SIDE, MatchedBlur, Reference, match_blur
 from aif_ros.types.image import Image, to_gray
 
-Transform = NDArray[np.float64]
-"""(3, 3): pixel coordinates (x, y, 1) of one slice to those of another."""
 
-# Registration works on copies no larger than this on their longer side, coarse to fine.
-_SIDES = (160, 480, 1440)
-_CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
-# Transforms that move no corner by more than this, pixels, are not worth a resampling; in large
-# pictures the registration itself is a few tenths out.
-_NEGLIGIBLE = 0.3
-# Pairs of slices that are registered at the same time.
-_AT_ONCE = 2
-# More than this share of the picture's size is no drift, but a registration gone astray.
-_LARGEST_MOVE = 0.2
+@dataclass(frozen=True)
+class _Search:
+    """Settings of a Lucas-Kanade search; chosen by `benchmark fusion` on moving scenes.
+
+    Attributes:
+        similarity: search shift, rotation and scale; else a shift.
+        steps: the largest number of Gauss-Newton steps.
+        strongest: share of the pixels, those with the largest gradients, that are used.
+        least_step: a step that moves no corner by more, pixels of the copies, is the last.
+        least_gain: a step that lowers the error by less than this share is the last; None: the
+            error is not looked at.
+        damping: added to the diagonal of the normal equations: keeps pictures without edges still.
+    """
+
+    similarity: bool
+    steps: int
+    strongest: float
+    least_step: float
+    least_gain: float | None
+    damping: float
 
 
-def register(slices: Iterable[NDArray[Any]]) -> list[Transform]:
-    """Register a stack.
+# Between frames, on copies of half the size and of the whole.
+_FRAMES_HALF = _Search(False, 8, 1.0, 0.005, None, 1e-6)
+_FRAMES = _Search(False, 4, 1.0, 0.005, None, 1e-6)
+# Between a frame and J.
+_FUSED_HALF = _Search(True, 10, 0.25, 0.0, 0.01, 1e-3)
+_FUSED = _Search(True, 2, 0.25, 0.0, 0.01, 1e-3)
+
+# Copies of frames are blurred by this before a shift is searched, pixels.
+_SIGMA = 1.5
+# Smaller displacements, pixels of the copies, are within the error of measurement.
+_FRAMES_STILL, _FUSED_STILL = 0.12, 0.15
+# Copies with a shorter side hold too little detail to register.
+_FRAMES_SMALLEST, _FUSED_SMALLEST = 48, 32
+# A displacement must lower the error by this share, twice for the first pixel of the copies and
+# once for every further one: blurred pictures match in many places.
+_WORTH_MOVING = 0.05
+
+
+class Registered(NamedTuple):
+    """A transform, and the two pictures that it registers.
+
+    Attributes:
+        transform: (3, 3), from pixels of I(t) to those of the reference.
+        match: I(t) and the reference warped by it.
+    """
+
+    transform: Transform
+    match: MatchedBlur
+
+    @property
+    def error(self) -> float:
+        """Mean photometric error."""
+        return float(self.match.error.mean())
+
+
+def register_frames(before: Image, image: Image) -> Transform:
+    """Find the shift of the camera between two frames in a row.
 
     Args:
-        slices: in focus order, (H, W) or (H, W, 3), uint8, uint16 or float32, all of one size;
-            of each only small copies are kept, and not for long.
+        before: I(t-1).
+        image: I(t), of the same size.
 
     Returns:
-        For each slice the transform from the reference's coordinates to its own. The reference
-        is the slice with the narrowest view: the others cover it.
+        A shift from pixels of I(t) to those of I(t-1); the identity if it is too small to measure.
     """
-    steps: list[Future[Transform]] = []
-    earlier: list[Image] = []
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for image in slices:
-            pyramid = [_shrunk(to_gray(image), side) for side in _SIDES]
-            size = (image.shape[1], image.shape[0])
-            if earlier:
-                steps.append(pool.submit(_between, earlier, pyramid, size))
-            earlier = pyramid
-            # Slices may come faster than they are registered.
-            wait(steps[-2 * _AT_ONCE : -_AT_ONCE])
-    chained = [np.eye(3)]
-    for step in steps:
-        chained.append(step.result() @ chained[-1])
-    # `chained` maps the first slice's coordinates: the narrowest view is the most magnified.
-    scales = [float(np.sqrt(abs(np.linalg.det(transform[:2, :2])))) for transform in chained]
-    reference = np.linalg.inv(chained[int(np.argmax(scales))])
-    return [transform @ reference for transform in chained]
+    scale = min(1.0, SIDE / max(image.shape[:2]))
+    if scale * min(image.shape[:2]) < _FRAMES_SMALLEST:
+        return np.eye(3)
+    grays = to_gray(image), to_gray(before)
+    shift = np.zeros(2)
+    for share, search in ((0.5, _FRAMES_HALF), (1.0, _FRAMES)):
+        now, earlier = (_smooth_copy(gray, share * scale) for gray in grays)
+        # What the border lets in is no motion; blurred pictures need every second pixel only.
+        border = int(3 * _SIGMA) + 4
+        inner = np.s_[border:-border:2, border:-border:2]
+
+        def compare(transform: Transform, now: Image = now, earlier: Image = earlier) -> Registered:
+            warped = _warp(earlier, transform, now.shape)
+            return Registered(transform, MatchedBlur(now, warped, np.abs(now - warped)))
+
+        start = translation(*(share * shift))
+        found = _lucas_kanade(compare, start, search, inner)
+        shift = found.transform[:2, 2] / share
+    if np.hypot(*shift) < _FRAMES_STILL:
+        return np.eye(3)
+    return translation(*(shift / scale))
 
 
-def resample(image: NDArray[Any], transform: Transform, place: Place = WHOLE) -> NDArray[Any]:
-    """Bring a slice into the reference's geometry; what it does not show is mirrored.
+def register_to_fused(now: Image, before: Reference, start: Transform) -> Registered:
+    """Find what most of the picture does between I(t) and J(t-1).
 
     Args:
-        image: (H, W) or (H, W, 3), uint8, uint16, or float32 in [0, 1].
-        transform: from the reference's coordinates to the slice's.
-        place: the part of the reference that is wanted.
-
-    Returns:
-        That part, of the slice's type; a view where nothing has moved.
+        now: copy (h, w) of I(t).
+        before: copy of J(t-1), of any size.
+        start: from pixels of the one to those of the other, as far as it is known. Returned
+            unless another transform lowers the error by more than blur can.
     """
-    height, width = image.shape[:2]
-    if _largest_move(transform, (width, height)) < _NEGLIGIBLE:
-        return image if place is WHOLE else image[place]
-    (top, bottom, _), (left, right, _) = place[0].indices(height), place[1].indices(width)
-    moved = transform @ np.array([[1.0, 0.0, left], [0.0, 1.0, top], [0.0, 0.0, 1.0]])
-    warped = cv2.warpAffine(
-        image,
-        moved[:2],
-        (right - left, bottom - top),
-        flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REFLECT_101,
+    still = _compare(now, before, start)
+    if min(now.shape) < _FUSED_SMALLEST:
+        return still
+    half = downscale(now, 0.5)
+    half_before = Reference(downscale(before.gray, 0.5), 0.5 * downscale(before.blur, 0.5))
+    to_half, before_to_half = (
+        scaling(now.shape, half.shape),
+        scaling(before.gray.shape, half_before.gray.shape),
     )
-    return np.clip(warped, 0.0, 1.0, out=warped) if warped.dtype == np.float32 else warped
+    half_start = before_to_half @ start @ np.linalg.inv(to_half)
+    coarse = _lucas_kanade(lambda t: _compare(half, half_before, t), half_start, _FUSED_HALF)
+    if largest_displacement(coarse.transform, half_start, half.shape) <= _FUSED_STILL:
+        return still
+    transform = np.linalg.inv(before_to_half) @ coarse.transform @ to_half
+    found = _lucas_kanade(lambda t: _compare(now, before, t), transform, _FUSED)
+    distance = largest_displacement(found.transform, start, now.shape)
+    worth = 1 + _WORTH_MOVING * (1 + max(1.0, distance))
+    moved = distance > _FUSED_STILL and still.error >= worth * found.error
+    return found if moved else still
 
 
-def _between(earlier: Sequence[Image], later: Sequence[Image], size: tuple[int, int]) -> Transform:
-    """Transform from the earlier slice's coordinates to the later one's, full-size pixels."""
-    transform = np.eye(3)
-    for first, second in zip(earlier, later, strict=True):
-        scale = np.diag([first.shape[1] / size[0], first.shape[0] / size[1], 1.0])
-        start = (scale @ transform @ np.linalg.inv(scale))[:2].astype(np.float32)
-        try:
-            _, found = cv2.findTransformECC(
-                first, second, start, cv2.MOTION_AFFINE, _CRITERIA, None, 5
-            )
-        except cv2.error:
-            # Nothing to hold on to (a flat or very blurred slice): keep what is known.
-            continue
-        found = np.linalg.inv(scale) @ np.vstack([found, [0.0, 0.0, 1.0]]) @ scale
-        if _largest_move(found, size) < _LARGEST_MOVE * max(size):
-            transform = found
-    return transform
+def _compare(now: Image, before: Reference, transform: Transform) -> Registered:
+    warped = Reference(*(_warp(plane, transform, now.shape) for plane in before))
+    return Registered(transform, match_blur(now, warped))
 
 
-def _largest_move(transform: Transform, size: tuple[int, int]) -> float:
-    width, height = size
-    corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]], np.float64)
-    moved = corners @ transform.T
-    return float(np.hypot(*(moved - corners)[:, :2].T).max())
+def _warp(plane: Image, transform: Transform, shape: tuple[int, ...]) -> Image:
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(
+        plane, transform[:2], shape[1::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE
+    ).astype(np.float32, copy=False)
 
 
-def _shrunk(gray: NDArray[Any], side: int) -> Image:
-    scale = side / max(gray.shape)
-    if scale >= 1.0:
-        return gray.astype(np.float32, copy=False)
-    size = (max(1, round(gray.shape[1] * scale)), max(1, round(gray.shape[0] * scale)))
-    return cv2.resize(gray, size, interpolation=cv2.INTER_AREA).astype(np.float32, copy=False)
+def _smooth_copy(gray: Image, scale: float) -> Image:
+    return cv2.GaussianBlur(downscale(gray, scale), (0, 0), _SIGMA)
+
+
+_ALL = np.s_[:, :]
+
+
+def _lucas_kanade(
+    compare: Callable[[Transform], Registered],
+    start: Transform,
+    search: _Search,
+    where: tuple[slice, slice] = _ALL,
+) -> Registered:
+    """Minimise the difference of two pictures by robust Gauss-Newton steps.
+
+    Args:
+        compare: registers the pictures by a transform.
+        start: where to start.
+        search: settings.
+        where: rows and columns that are used.
+    """
+    best = compare(start)
+    for _ in range(search.steps):
+        step = _step(best.match.first, best.match.second, search, where)
+        further = compare(best.transform @ step)
+        gain = best.error - further.error
+        least = search.least_gain
+        last = least is not None and gain < least * best.error
+        if largest_displacement(step, np.eye(3), further.match.first.shape) < search.least_step:
+            last = True
+        if least is None or gain > 0:
+            best = further
+        if last:
+            break
+    return best
+
+
+def _step(now: Image, before: Image, search: _Search, where: tuple[slice, slice]) -> Transform:
+    """One Gauss-Newton step from `now` to `before`."""
+    mean = (now + before) / 2
+    across, down = (
+        cv2.Sobel(mean, cv2.CV_32F, *axis, scale=1 / 8)[where] for axis in ((1, 0), (0, 1))
+    )
+    error = (now - before)[where]
+    height, width = now.shape
+    centre = (width - 1) / 2, (height - 1) / 2
+    if search.strongest < 1:
+        strength = across * across + down * down
+        # Every third pixel gives the quantile well enough.
+        threshold = np.quantile(strength[::3, ::3], 1 - search.strongest)
+        chosen = (strength > 0) & (strength >= threshold)
+        if not chosen.any():
+            return np.eye(3)
+        y, x = np.nonzero(chosen)
+        error, across, down = error[chosen], across[chosen], down[chosen]
+    else:
+        error, across, down = error.ravel(), across.ravel(), down.ravel()
+    columns = [across, down]
+    if search.similarity:
+        x, y = (x - centre[0]) / width, (y - centre[1]) / width
+        columns += [across * x + down * y, down * x - across * y]
+    slopes = np.stack(columns, 1)
+    # Things that move by themselves differ more than the rest.
+    weights = 1 / (1 + np.square(error / (2 * np.median(np.abs(error)) + 1e-6)))
+    weighted = slopes * weights[:, None]
+    normal = weighted.T @ slopes + search.damping * np.eye(len(columns))
+    right, lower, *other = np.linalg.solve(normal, weighted.T @ error)
+    if not search.similarity:
+        return translation(right, lower)
+    grow, turn = other[0] / width, other[1] / width
+    return np.array(
+        [
+            [1 + grow, -turn, right - grow * centre[0] + turn * centre[1]],
+            [turn, 1 + grow, lower - turn * centre[0] - grow * centre[1]],
+            [0, 0, 1],
+        ]
+    )

@@ -1,4 +1,4 @@
-"""The canvas that J is kept on while the camera moves."""
+"""The mosaic that J is kept on while the camera moves."""
 
 import cv2
 import numpy as np
@@ -6,8 +6,8 @@ import pytest
 
 from aif_ros.fusion.fuser import make_fuser
 from aif_ros.fusion.fusion import Fused
-from aif_ros.fusion.motion.camera_motion import Motion
-from aif_ros.fusion.motion.mosaic import begin, follow, view
+from aif_ros.fusion.motion.estimation import Motion
+from aif_ros.fusion.motion.mosaic import begin, move_view, view
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.simulation.metrics import psnr
 from aif_ros.simulation.scenes.planes import texture
@@ -41,23 +41,23 @@ def motion(pose):
 
 
 def test_what_stands_still_is_seen_as_it_is():
-    canvas = begin(as_fused(SHARP))
-    np.testing.assert_array_equal(view(canvas).image, SHARP)
-    assert (view(canvas).sharpness == 1).all()
+    mosaic = begin(as_fused(SHARP))
+    np.testing.assert_array_equal(view(mosaic).image, SHARP)
+    assert (view(mosaic).sharpness == 1).all()
 
 
 def test_what_left_the_view_is_still_there_when_it_comes_back():
-    canvas = begin(as_fused(SHARP))
-    away = follow(canvas, motion(canvas.pose @ moved(9.0, -5.0)))
+    mosaic = begin(as_fused(SHARP))
+    away = move_view(mosaic, motion(mosaic.pose @ moved(9.0, -5.0)))
     np.testing.assert_array_equal(view(away).image[5:, :-9], SHARP[:-5, 9:])
-    back = follow(away, motion(canvas.pose))
+    back = move_view(away, motion(mosaic.pose))
     np.testing.assert_array_equal(view(back).image, SHARP)
 
 
-def test_beyond_the_canvas_a_new_one_is_begun():
-    canvas = begin(as_fused(SHARP))
-    away = follow(canvas, motion(canvas.pose @ moved(60.0, 0.0)))
-    assert away.fused.image.shape == canvas.fused.image.shape
+def test_beyond_the_mosaic_a_new_one_is_begun():
+    mosaic = begin(as_fused(SHARP))
+    away = move_view(mosaic, motion(mosaic.pose @ moved(60.0, 0.0)))
+    assert away.fused.image.shape == mosaic.fused.image.shape
     seen = view(away)
     np.testing.assert_allclose(seen.image[:, :-62], SHARP[:, 60:-2], atol=1e-5)
     assert (seen.sharpness[:, -40:] == 0).all()

@@ -1,72 +1,61 @@
+"""How far the camera turns from frame to frame."""
+
 import cv2
 import numpy as np
 import pytest
 
-from aif_ros.fusion.motion.registration import register, resample
-from aif_ros.simulation.metrics import psnr
+from aif_ros.fusion.fuser import make_fuser
+from aif_ros.fusion.motion.registration import register_frames
+from aif_ros.optics.lens_model import LensModel
 from aif_ros.simulation.scenes.planes import texture
+from aif_ros.simulation.scenes.scene import shifted
 
-WIDTH, HEIGHT = 320, 240
-SCENE = texture((WIDTH, HEIGHT), np.random.default_rng(5))
-INSIDE = (slice(20, -20), slice(20, -20))
-
-
-def drifted(index, blur):
-    """The scene, each time 1 % smaller, 1.5 px farther right and a little turned."""
-    matrix = cv2.getRotationMatrix2D((WIDTH / 2, HEIGHT / 2), 0.2 * index, 1 / 1.01**index)
-    matrix[:, 2] += (1.5 * index, -0.7 * index)
-    moved = cv2.warpAffine(SCENE, matrix, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT_101)
-    return cv2.GaussianBlur(moved, (0, 0), blur)
+WIDTH, HEIGHT = 640, 480
+SHARP = texture((WIDTH, HEIGHT), np.random.default_rng(5))
 
 
-def test_drift_breathing_and_defocus_are_undone():
-    stack = [drifted(index, 0.5 + 0.7 * index) for index in range(4)]
-    transforms = register(stack)
-    np.testing.assert_allclose(transforms[0], np.eye(3), atol=1e-6)  # the narrowest view
-    for index, transform in enumerate(transforms):
-        registered = resample(drifted(index, 0.5), transform)
-        assert psnr(registered[INSIDE], drifted(0, 0.5)[INSIDE]) > 32
+def blurred(image, sigma):
+    return cv2.GaussianBlur(image, (0, 0), sigma)
 
 
-def test_reference_is_the_narrowest_view_wherever_it_is():
-    stack = [drifted(index, 1.0) for index in (3, 2, 1, 0)]
-    np.testing.assert_allclose(register(stack)[-1], np.eye(3), atol=1e-6)
+@pytest.mark.parametrize("shift", [(1.0, 0.5), (-9.3, 6.1), (18.0, -14.0)])
+def test_shift_is_found_though_the_blur_changes(shift):
+    before = blurred(SHARP, 5.0)
+    now = blurred(shifted(SHARP, shift), 6.5)
+    found = register_frames(before, now)
+    np.testing.assert_allclose(found[:2, :2], np.eye(2))
+    np.testing.assert_allclose(found[:2, 2], np.negative(shift), atol=0.15)
 
 
-def test_registered_slices_are_not_resampled():
-    stack = [cv2.GaussianBlur(SCENE, (0, 0), blur) for blur in (0.5, 1.5, 3.0)]
-    for image, transform in zip(stack, register(stack), strict=True):
-        assert resample(image, transform) is image
+def test_blur_alone_is_no_shift():
+    assert (register_frames(blurred(SHARP, 2.0), blurred(SHARP, 5.0)) == np.eye(3)).all()
 
 
-def test_slices_as_their_files_have_them_are_registered_alike():
-    stack = [drifted(index, 1.0) for index in range(3)]
-    bytes_ = [cv2.cvtColor((image * 255).astype(np.uint8), cv2.COLOR_RGB2GRAY) for image in stack]
-    for transform, expected in zip(register(bytes_), register(stack), strict=True):
-        np.testing.assert_allclose(transform, expected, atol=0.05)
+def test_what_moves_by_itself_does_not_pull():
+    before, now = SHARP.copy(), SHARP.copy()
+    thing = texture((160, 160), np.random.default_rng(2))
+    before[100:260, 100:260] = thing
+    now[100:260, 108:268] = thing
+    assert (register_frames(before, now) == np.eye(3)).all()
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_a_part_is_resampled_as_in_the_whole(dtype):
-    full = 1 if dtype == np.float32 else np.iinfo(dtype).max
-    image = (SCENE * full).astype(dtype)
-    transform = np.array([[1.01, 0.02, 3.3], [-0.02, 0.99, -5.2], [0, 0, 1]])
-    whole, place = resample(image, transform), (slice(40, 90), slice(200, WIDTH))
-    part = resample(image, transform, place)
-    assert part.dtype == whole.dtype == dtype
-    # Places between pixels are rounded to 1 / 32.
-    assert psnr(part / full, whole[place] / full) > 45
+@pytest.mark.parametrize("shape", [(1, 1, 3), (40, 300, 3), (50, 50), (49, 97, 3)])
+def test_any_size(shape):
+    flat = np.full(shape, 0.5, np.float32)
+    assert (register_frames(flat, flat) == np.eye(3)).all()
 
 
-@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
-def test_slices_with_nothing_to_hold_on_to_stay_where_they_are(level):
-    stack = [SCENE, np.full_like(SCENE, level), SCENE]
-    for transform in register(stack):
-        np.testing.assert_allclose(transform, np.eye(3), atol=1e-3)
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (3, 200), (17, 5, 3)])
-def test_odd_sizes(shape):
-    image = np.random.default_rng(0).random(shape, dtype=np.float32)
-    transforms = register([image, image])
-    assert resample(image, transforms[1]).shape == shape
+def test_a_slow_pan_is_followed_while_nothing_is_in_focus():
+    lens = LensModel("test", 1e-6, (0.0, 1e-2), 5e3, WIDTH)
+    fuser = make_fuser("laplacian", lens)
+    for t in range(13):
+        # Past the object's focus, at 1 mm, and far beyond it.
+        position = 1e-3 * (1 + t / 4)
+        frame = blurred(shifted(SHARP, (0.7 * t, 0.0)), 0.1 + 0.75 * t)
+        fused = fuser.add(frame, position)
+    inner = (slice(40, -40), slice(40, -40))
+    truth = shifted(SHARP, (0.7 * 12, 0.0))
+    assert (
+        np.square(fused.image[inner] - truth[inner]).mean()
+        < 0.1 * np.square(fused.image[inner] - shifted(SHARP, (0.7 * 12 - 2, 0.0))[inner]).mean()
+    )

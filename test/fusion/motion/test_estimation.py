@@ -6,10 +6,10 @@ import pytest
 
 from aif_ros.fusion.fuser import make_fuser
 from aif_ros.fusion.fusion import Fused
-from aif_ros.fusion.motion.camera_motion import find_motion
-from aif_ros.fusion.motion.mosaic import begin, merged, view
-from aif_ros.fusion.motion.tracking import frame_shift
-from aif_ros.fusion.motion.warping import without_mismatches
+from aif_ros.fusion.motion.estimation import estimate_motion
+from aif_ros.fusion.motion.mosaic import begin, merge, view
+from aif_ros.fusion.motion.registration import register_frames
+from aif_ros.fusion.motion.warping import replace_mismatches
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.simulation.metrics import psnr
 from aif_ros.simulation.renderer import Renderer
@@ -39,11 +39,11 @@ def carried_over(image, now):
 
     class Keeps:
         def merge(self, frame, position, fused):
-            return without_mismatches(fused, frame)
+            return replace_mismatches(fused, frame)
 
-    canvas = begin(as_fused(image))
-    motion = find_motion(canvas.fused.image, now, canvas.pose @ frame_shift(image, now))
-    return view(merged(canvas, Keeps(), now, 0.0, motion))
+    mosaic = begin(as_fused(image))
+    motion = estimate_motion(mosaic.fused.image, now, mosaic.pose @ register_frames(image, now))
+    return view(merge(mosaic, Keeps(), now, 0.0, motion))
 
 
 @pytest.mark.parametrize("shift", [(0.0, 0.0), (7.0, -4.0), (-12.5, 9.3)])
@@ -112,7 +112,7 @@ def test_blur_is_not_taken_for_motion():
 
     for sigma in (2.0, 4.0, 6.0):
         frame = np.where(LEFT, blurred(SHARP, sigma), blurred(SHARP, sigma / 2))
-        motion = find_motion(noisy(SHARP), noisy(frame))
+        motion = estimate_motion(noisy(SHARP), noisy(frame))
         assert (motion.pose == np.eye(3)).all()
         assert (motion.flow == 0).mean() > 0.95
 
@@ -121,7 +121,7 @@ def test_blur_is_not_taken_for_motion():
 def test_motion_of_the_camera_is_found_to_a_fraction_of_a_pixel(shift):
     now = np.where(LEFT, blurred(shifted(SHARP, shift)), shifted(SHARP, shift))
     before = np.where(LEFT, SHARP, blurred(SHARP, 2.0))
-    motion = find_motion(before, now, frame_shift(before, now))
+    motion = estimate_motion(before, now, register_frames(before, now))
     corners = np.array([[[0, 0]], [[WIDTH, 0]], [[0, HEIGHT]], [[WIDTH, HEIGHT]]], float)
     moved = cv2.transform(corners, motion.pose[:2]) - corners
     assert np.abs(moved + shift).max() < 0.2

@@ -1,0 +1,72 @@
+import cv2
+import numpy as np
+import pytest
+
+from aif_ros.fusion.motion.stack_registration import register, resample
+from aif_ros.simulation.metrics import psnr
+from aif_ros.simulation.scenes.planes import texture
+
+WIDTH, HEIGHT = 320, 240
+SCENE = texture((WIDTH, HEIGHT), np.random.default_rng(5))
+INSIDE = (slice(20, -20), slice(20, -20))
+
+
+def drifted(index, blur):
+    """The scene, each time 1 % smaller, 1.5 px farther right and a little turned."""
+    matrix = cv2.getRotationMatrix2D((WIDTH / 2, HEIGHT / 2), 0.2 * index, 1 / 1.01**index)
+    matrix[:, 2] += (1.5 * index, -0.7 * index)
+    moved = cv2.warpAffine(SCENE, matrix, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT_101)
+    return cv2.GaussianBlur(moved, (0, 0), blur)
+
+
+def test_drift_breathing_and_defocus_are_undone():
+    stack = [drifted(index, 0.5 + 0.7 * index) for index in range(4)]
+    transforms = register(stack)
+    np.testing.assert_allclose(transforms[0], np.eye(3), atol=1e-6)  # the narrowest view
+    for index, transform in enumerate(transforms):
+        registered = resample(drifted(index, 0.5), transform)
+        assert psnr(registered[INSIDE], drifted(0, 0.5)[INSIDE]) > 32
+
+
+def test_reference_is_the_narrowest_view_wherever_it_is():
+    stack = [drifted(index, 1.0) for index in (3, 2, 1, 0)]
+    np.testing.assert_allclose(register(stack)[-1], np.eye(3), atol=1e-6)
+
+
+def test_registered_slices_are_not_resampled():
+    stack = [cv2.GaussianBlur(SCENE, (0, 0), blur) for blur in (0.5, 1.5, 3.0)]
+    for image, transform in zip(stack, register(stack), strict=True):
+        assert resample(image, transform) is image
+
+
+def test_slices_as_their_files_have_them_are_registered_alike():
+    stack = [drifted(index, 1.0) for index in range(3)]
+    bytes_ = [cv2.cvtColor((image * 255).astype(np.uint8), cv2.COLOR_RGB2GRAY) for image in stack]
+    for transform, expected in zip(register(bytes_), register(stack), strict=True):
+        np.testing.assert_allclose(transform, expected, atol=0.05)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_a_part_is_resampled_as_in_the_whole(dtype):
+    full = 1 if dtype == np.float32 else np.iinfo(dtype).max
+    image = (SCENE * full).astype(dtype)
+    transform = np.array([[1.01, 0.02, 3.3], [-0.02, 0.99, -5.2], [0, 0, 1]])
+    whole, place = resample(image, transform), (slice(40, 90), slice(200, WIDTH))
+    part = resample(image, transform, place)
+    assert part.dtype == whole.dtype == dtype
+    # Places between pixels are rounded to 1 / 32.
+    assert psnr(part / full, whole[place] / full) > 45
+
+
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
+def test_slices_with_nothing_to_hold_on_to_stay_where_they_are(level):
+    stack = [SCENE, np.full_like(SCENE, level), SCENE]
+    for transform in register(stack):
+        np.testing.assert_allclose(transform, np.eye(3), atol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 200), (17, 5, 3)])
+def test_odd_sizes(shape):
+    image = np.random.default_rng(0).random(shape, dtype=np.float32)
+    transforms = register([image, image])
+    assert resample(image, transforms[1]).shape == shape

@@ -76,6 +76,7 @@ setup(
         "torch",
         "tqdm",
         "typing-extensions>=4.6",
+        "tyro>=1.0,<2",
     ],
     extras_require={"test": ["hypothesis", "pytest"]},
     entry_points={"console_scripts": [f"aif = {NAME}.__main__:main", *nodes()]},

@@ -4,11 +4,9 @@ Examples:
   aif demo                          run the whole loop on a photographed scene, write a report
   aif run --agent sweep             the closed loop on a simulated camera, without ROS
   aif stack photos/ -o sharp.png    fuse a focal stack from disk
-  aif benchmark loop                how fast all this is here
-  aif COMMAND --help                what a command does and what it can be told
+  aif benchmark loop                measure speed and quality on this computer
 """
 
-import argparse
 import ast
 import importlib
 import os
@@ -16,75 +14,124 @@ import pkgutil
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from aif_ros import __version__
 
 _COMMANDS = "aif_ros.cli"
+_HELP = ("-h", "--help")
+
+_EXTRAS: Mapping[str, str] = {
+    "torch": "neural",
+    "safetensors": "neural",
+    "rclpy": "ros",
+    "gymnasium": "train",
+    "tensorboard": "train",
+}
+"""Packages that only some installations have, and the extra that installs them."""
 
 
-class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Keeps the layout of the text, and names and summaries of commands on one line."""
+@dataclass(frozen=True)
+class Command:
+    """What the words of a command line name.
 
-    def add_argument(self, action: argparse.Action) -> None:
-        super().add_argument(action)
-        if isinstance(action, argparse._SubParsersAction):
-            # argparse makes the column of names too narrow by the indent of the names.
-            self._action_max_length += self._indent_increment
+    Attributes:
+        module: name of the command's module, or of a group's package.
+        prog: the words, for help and messages.
+        docstring: of the module.
+        words: what follows.
+    """
+
+    module: str
+    prog: str
+    docstring: str
+    words: tuple[str, ...]
+
+    @property
+    def is_group(self) -> bool:
+        """Whether another word must follow."""
+        return bool(list_commands(self.module))
 
 
-def _split_docstring(docstring: str) -> tuple[str, str]:
-    summary, _, rest = docstring.partition("\n")
-    return summary, rest.strip("\n")
-
-
-def _find_commands(package: str) -> dict[str, str]:
-    """Names of the commands in `package` and the docstring of each, without importing them."""
+def list_commands(package: str = _COMMANDS) -> dict[str, str]:
+    """Return the commands of a group and their docstrings, without importing them."""
     folder = Path(__file__).parent.joinpath(*package.split(".")[1:])
     found = {}
     for module in pkgutil.iter_modules([str(folder)]):
         if not module.name.startswith("_"):
             path = folder / module.name
             source = path / "__init__.py" if module.ispkg else path.with_suffix(".py")
-            found[module.name] = ast.get_docstring(ast.parse(source.read_text())) or ""
+            docstring = ast.get_docstring(ast.parse(source.read_text())) or ""
+            found[module.name.replace("_", "-")] = docstring
     return found
 
 
-def _build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    """Parser that knows all names, and the arguments of the one command that is asked for."""
-    parser = argparse.ArgumentParser(prog="aif", description=__doc__, formatter_class=_Formatter)
-    parser.add_argument("--version", action="version", version=f"aif_ros {__version__}")
-    words = [word for word in arguments if not word.startswith("-")]
-    _add_commands(parser, _COMMANDS, words)
-    return parser
+def find_command(words: Sequence[str]) -> Command:
+    """Return the command that the first words name; a group where they name no more."""
+    command = Command(_COMMANDS, "aif", __doc__ or "", tuple(words))
+    while command.words:
+        name, *rest = command.words
+        known = list_commands(command.module)
+        if name not in known:
+            break
+        module = f"{command.module}.{name.replace('-', '_')}"
+        command = Command(module, f"{command.prog} {name}", known[name], tuple(rest))
+    return command
 
 
-def _add_commands(parser: argparse.ArgumentParser, package: str, words: Sequence[str]) -> None:
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, docstring in _find_commands(package).items():
-        summary, details = _split_docstring(docstring)
-        command = commands.add_parser(
-            name.replace("_", "-"),
-            help=summary.rstrip("."),
-            description=f"{summary}\n\n{details}".strip(),
-            formatter_class=_Formatter,
-        )
-        if not words or words[0] != name.replace("_", "-"):
-            continue
-        module = importlib.import_module(f"{package}.{name}")
-        if hasattr(module, "run"):
-            module.add_arguments(command)
-            command.set_defaults(run=module.run)
-        else:
-            _add_commands(command, module.__name__, words[1:])
+def _run(command: Command) -> int:
+    from aif_ros.cli._parsing import UsageError, parse
+
+    if not command.is_group:
+        module = importlib.import_module(command.module)
+        arguments = parse(module.Arguments, command.words, command.prog, command.docstring)
+        with _no_interrupt_lost():
+            return int(module.run(arguments))
+    word = next(iter(command.words), "")
+    if word in _HELP:
+        print(_group_help(command))
+        return 0
+    if word == "--version" and command.module == _COMMANDS:
+        print(f"aif_ros {__version__}")
+        return 0
+    problem = f"there is no command '{word}'" if word else "a command is missing"
+    raise UsageError(f"{problem}: choose from {', '.join(list_commands(command.module))}")
 
 
-def _is_for_people(error: BaseException) -> bool:
-    """Whether the error says what the user can do about it, so that no traceback is needed."""
-    classes = type(error).__mro__
-    return OSError in classes or any(c.__module__.startswith("aif_ros.") for c in classes)
+def _group_help(command: Command) -> str:
+    known = list_commands(command.module)
+    width = max(map(len, known))
+    lines = [f"  {name:{width}}  {text.splitlines()[0]}" for name, text in known.items()]
+    return "\n".join(
+        [
+            f"usage: {command.prog} [-h] COMMAND [OPTIONS]\n",
+            f"{command.docstring.strip()}\n",
+            "commands:",
+            *lines,
+            f"\n{command.prog} COMMAND --help describes a command and its options.",
+        ]
+    )
+
+
+def _error_line(error: Exception) -> str | None:
+    """Return the message of an error that needs no traceback; None: it is a defect."""
+    if isinstance(error, ModuleNotFoundError):
+        package = (error.name or "").partition(".")[0]
+        if package == "tyro":
+            return "the command line needs the package tyro: pip install tyro"
+        if package in _EXTRAS:
+            extra = _EXTRAS[package]
+            return f"{package} is not installed: pip install 'aif_ros[{extra}]'"
+        return None
+    if isinstance(error, OSError):
+        if not error.strerror:
+            return str(error)
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    own = any(each.__module__.startswith("aif_ros.") for each in type(error).__mro__)
+    return str(error) if own else None
 
 
 @contextmanager
@@ -110,34 +157,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        arguments: words after the program's name; default those it was started with.
+        arguments: words after the program's name; default: those of this process.
 
     Returns:
         The exit code: 0 done or interrupted by Ctrl-C or SIGTERM, 1 as the command says, 2 not
         possible as asked, with one line on standard error that says why.
     """
-    arguments = sys.argv[1:] if arguments is None else arguments
-    name = "aif"
+    command = find_command(sys.argv[1:] if arguments is None else arguments)
     try:
         # SIGTERM ends a command the way Ctrl-C does: it keeps what it has and cleans up.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        args = _build_parser(arguments).parse_args(arguments)
-        name = args.run.__module__.removeprefix(_COMMANDS + ".").replace(".", " ")
-        with _no_interrupt_lost():
-            return int(args.run(args))
+        return _run(command)
     except KeyboardInterrupt:
         return 0
+    except SystemExit as exit_:  # help has been printed
+        return int(exit_.code or 0)
     except BrokenPipeError:
-        # Whoever read our output (`| head`) has gone: keep Python from complaining at exit.
+        # The reader of the output (`| head`) has ended: keep Python from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        if not _is_for_people(error):
+        message = _error_line(error)
+        if message is None:
             raise
-        message = str(error)
-        if isinstance(error, OSError) and error.strerror:
-            message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-        print(f"aif {name}: error: {message}", file=sys.stderr)
+        print(f"{command.prog}: error: {message}", file=sys.stderr)
         return 2
 
 

@@ -25,48 +25,63 @@ from launch_ros.event_handlers import OnStateTransition
 from launch_ros.events.lifecycle import ChangeState
 from lifecycle_msgs.msg import Transition
 
-from aif_ros.bringup.arguments import ARGUMENTS, Argument
 from aif_ros.bringup.graph import BringupError, Graph, NodeSpec, pipeline_graph
 from aif_ros.bringup.runner import listening
 from aif_ros.bringup.share import share_directory
+from aif_ros.settings.declaration import Setting, declared, from_text
+from aif_ros.settings.pipeline import PipelineSettings
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 
-SWITCHES = (
-    Argument("one_process", "Run all nodes in one process.", "false", ("true", "false")),
-    Argument("rviz", "Open RViz with the package's layout.", "false", ("true", "false")),
-    Argument("rqt", "Open rqt with the package's layout.", "false", ("true", "false")),
-)
+SWITCHES = {
+    "one_process": "Run all nodes in one process.",
+    "rviz": "Open RViz with the package's layout.",
+    "rqt": "Open rqt with the package's layout.",
+}
 
 
 def generate_launch_description() -> LaunchDescription:
     """Declare the arguments; the graph follows once their values are known."""
     return LaunchDescription(
         [
+            *map(argument, declared(PipelineSettings)),
             *(
                 DeclareLaunchArgument(
-                    argument.name,
-                    default_value=argument.default,
-                    description=argument.description,
-                    # Empty stands for "as the parameter file says".
-                    choices=[*argument.choices, *([] if argument.default else [""])]
-                    if argument.choices
-                    else None,
+                    name, default_value="false", description=text, choices=["true", "false"]
                 )
-                for argument in (*ARGUMENTS, *SWITCHES)
+                for name, text in SWITCHES.items()
             ),
             OpaqueFunction(function=start),
         ]
     )
 
 
+def argument(setting: Setting) -> DeclareLaunchArgument:
+    """Return the launch argument for a setting."""
+    text = (
+        setting.description
+        if setting.limits is None
+        else (f"{setting.description} {setting.limits}.")
+    )
+    choices = None
+    if setting.choices is not None and not setting.choices.or_weights:
+        choices = [*setting.choices.names, *([""] if setting.choices.or_empty else [])]
+    elif setting.choices is not None:
+        text += f" One of {setting.choices}."
+    return DeclareLaunchArgument(
+        setting.name, default_value=str(setting.default), description=text, choices=choices
+    )
+
+
 def start(context: LaunchContext) -> Sequence[LaunchDescriptionEntity]:
     """Return what starts the graph that the arguments describe."""
     values = {name: str(value) for name, value in context.launch_configurations.items()}
-    chosen = {argument.name: values[argument.name] for argument in ARGUMENTS}
     try:
-        graph = pipeline_graph(chosen)
+        settings = from_text(
+            PipelineSettings, {each.name: values[each.name] for each in declared(PipelineSettings)}
+        )
+        graph = pipeline_graph(settings)
         if values["one_process"] == "true":
-            return [*one_process(chosen), *windows(graph, values)]
+            return [*one_process(settings), *windows(graph, values)]
         with listening(graph):
             pass  # raises if the names are in use
     except (BringupError, ValueError, OSError) as error:
@@ -171,11 +186,15 @@ def program(spec: NodeSpec) -> dict[str, Any]:
     return {"package": "aif_ros", "executable": spec.executable}
 
 
-def one_process(chosen: Mapping[str, str]) -> list[LaunchDescriptionEntity]:
+def one_process(settings: PipelineSettings) -> list[LaunchDescriptionEntity]:
     """Return what runs the graph in a single process, which brings it up itself."""
-    options = [f"--{name.replace('_', '-')}={value}" for name, value in chosen.items() if value]
+    options = [
+        f"--{each.name.replace('_', '-')}={value}"
+        for each in declared(PipelineSettings)
+        if (value := getattr(settings, each.name)) != each.default
+    ]
     process = ExecuteProcess(
-        cmd=[sys.executable, "-m", "aif_ros", "run", "--how=one-process", "--forever", *options],
+        cmd=[sys.executable, "-m", "aif_ros", "run", "--one-process", "--forever", *options],
         output="screen",
         on_exit=[EmitEvent(event=Shutdown(reason="the pipeline has ended"))],
     )

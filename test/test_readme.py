@@ -1,11 +1,13 @@
 """The README tells the truth: its tables, links and commands."""
 
+import importlib
 import re
 
 import generate_docs
 import pytest
 
 from aif_ros import __main__ as main_module
+from aif_ros.cli._parsing import UsageError, parse
 
 README = (generate_docs.ROOT / "README.md").read_text()
 PAGES = [generate_docs.ROOT / "README.md", *(generate_docs.ROOT / "docs").glob("*.md")]
@@ -20,8 +22,9 @@ def test_table_agrees_with_the_code(name):
     )
 
 
-def test_the_parameter_file_agrees_with_the_settings():
-    assert generate_docs.PARAMETER_FILE.read_text() == generate_docs.parameter_file(), (
+@pytest.mark.parametrize("path", generate_docs.GENERATED, ids=lambda path: path.name)
+def test_generated_parameter_files_agree_with_the_settings(path):
+    assert path.read_text() == generate_docs.GENERATED[path](), (
         "run: PYTHONPATH=. python scripts/generate_docs.py"
     )
 
@@ -36,10 +39,15 @@ def test_links_lead_somewhere(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_exist_and_take_the_arguments_shown(page):
     for line in re.findall(r"^(?:\$ )?(?:python -m aif_ros|aif) (.*)$", page.read_text(), re.M):
-        words = line.partition("#")[0].split()
-        parser = main_module._build_parser(words)
+        command = main_module.find_command(line.partition("#")[0].split())
+        if command.is_group:
+            assert command.words == ("--help",), f"{page.name}: aif {line}"
+            continue
+        arguments = importlib.import_module(command.module).Arguments
         try:
-            parser.parse_args(words)
+            parse(arguments, command.words, command.prog, "")
+        except UsageError as error:
+            raise AssertionError(f"{page.name}: aif {line}") from error
         except SystemExit as exit_:
             assert exit_.code in (0, None), f"{page.name}: aif {line}"
 

@@ -6,19 +6,25 @@ The launch file, the many-process runner and the one-process runner all read it 
 import atexit
 import importlib
 import json
+import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from aif_ros.bringup.arguments import ARGUMENTS
 from aif_ros.bringup.share import share_directory
 from aif_ros.devices.focal_stack import FocalStack, is_focal_stack
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.settings.declaration import declared
+from aif_ros.settings.declaration import check, declared
+from aif_ros.settings.nodes import NODE_SETTINGS
+from aif_ros.settings.pipeline import PipelineSettings
+from aif_ros.settings.presets import DEFAULT_PRESET, PRESETS, Preset, usable_preset
+
+_NAMESPACE = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
 
 
 class BringupError(RuntimeError):
@@ -79,70 +85,101 @@ class Graph:
         return arguments
 
 
-def pipeline_graph(choices: Mapping[str, str]) -> Graph:
+def pipeline_graph(settings: PipelineSettings) -> Graph:
     """Return the graph for what a user chose.
 
-    Args:
-        choices: values of `ARGUMENTS` by name; what is missing or empty takes its default.
-
     Raises:
-        BringupError: a choice does not exist, or a file that it names.
+        BringupError: choices contradict each other, or a file that they name does not exist.
+        SettingError: a choice does not exist.
     """
-    chosen = _checked(choices)
-    camera, scene = chosen["camera"], chosen["scene"]
-    if camera == "simulated" and scene and is_focal_stack(scene):
-        camera = "stack"
+    check(settings)
+    settings = _completed(settings)
+    executables = _executables(settings)
+    parameters: dict[str, dict[str, Any]] = {name: {} for name in executables}
+    if settings.camera == "stack":
+        for node in ("camera", "lens"):
+            if node in parameters:
+                parameters[node] |= {f"{node}_backend": "stack", f"{node}_source": settings.scene}
+        calibration = _stack_calibration(settings.scene, settings.calibration)
+        settings = replace(settings, calibration=str(calibration))
+    elif settings.camera == "simulated" and settings.scene:
+        parameters["camera"]["scene"] = settings.scene
+    if settings.lens not in ("", "stack", "external"):
+        parameters["lens"]["lens_backend"] = settings.lens
+    for setting in declared(PipelineSettings):
+        value = getattr(settings, setting.name)
+        if setting.parameter is None or value == setting.default:
+            continue
+        users = [
+            node
+            for node, executable in executables.items()
+            if setting.parameter in {each.name for each in declared(NODE_SETTINGS[executable])}
+        ]
+        if not users:
+            raise BringupError(
+                f"{setting.name} has no meaning with camera={settings.camera}: leave it out"
+            )
+        for node in users:
+            parameters[node][setting.parameter] = value
+    config = share_directory() / "config"
+    files = [config / "pipeline.yaml"]
+    preset, warning = usable_preset(settings.preset)
+    if warning is not None:
+        print(warning, file=sys.stderr)
+    if preset is not PRESETS[DEFAULT_PRESET]:
+        files.append(config / f"{_name(preset)}.yaml")
+    if settings.params_file:
+        files.append(_existing(settings.params_file, "parameter file"))
+    return Graph(
+        tuple(NodeSpec(name, executables[name], parameters[name]) for name in executables),
+        _namespace(settings.namespace),
+        tuple(files),
+    )
+
+
+def _completed(settings: PipelineSettings) -> PipelineSettings:
+    """Fill in what follows from other choices."""
+    if settings.device:
+        settings = replace(settings, camera_source=settings.device)
+    if settings.camera == "simulated" and settings.scene and is_focal_stack(settings.scene):
+        settings = replace(settings, camera="stack")
+    if settings.camera == "stack" and not settings.scene:
+        raise BringupError("camera=stack needs the folder of the focal stack: scene=FOLDER")
+    if not settings.lens and settings.camera in ("device", "external"):
+        raise BringupError(
+            f"camera={settings.camera} needs an explicit lens: lens=external if another program "
+            "drives it, or a backend of lens_node (lens=simulated drives no real lens)"
+        )
+    return settings
+
+
+def _executables(settings: PipelineSettings) -> dict[str, str]:
+    """Return the executables by the name of the node, in the order of activation."""
     executables = {
         "lens": "lens_node",
         "fusion": "fusion_node",
         "autofocus": "autofocus_node",
-        "camera": "sim_camera_node" if camera == "simulated" else "camera_node",
+        "camera": "sim_camera_node" if settings.camera == "simulated" else "camera_node",
         "focus_controller": "focus_controller_node",
     }
-    parameters: dict[str, dict[str, Any]] = {name: {} for name in executables}
-    if camera == "stack":
-        for node in ("camera", "lens"):
-            parameters[node] |= {f"{node}_backend": "stack", f"{node}_source": scene}
-        chosen["calibration"] = str(_stack_calibration(scene, chosen["calibration"]))
-    elif scene:
-        parameters["camera"]["scene"] = scene
-    specs = {
-        name: NodeSpec(name, executable, parameters[name])
-        for name, executable in executables.items()
-    }
-    for argument in ARGUMENTS:
-        for node, name in argument.targets if chosen[argument.name] else ():
-            known = {each.name: each for each in declared(specs[node].node_type.SETTINGS)}
-            if name in known:
-                parameters[node][name] = _typed(chosen[argument.name], known[name].default, name)
-            elif len(argument.targets) == 1:
-                raise BringupError(
-                    f"{argument.name} has no meaning with camera={camera}: leave it out"
-                )
-    files = [share_directory() / "config" / "pipeline.yaml"]
-    if chosen["params_file"]:
-        files.append(_existing(chosen["params_file"], "parameter file"))
-    namespace = chosen["namespace"].strip("/")
-    return Graph(tuple(specs.values()), f"/{namespace}" if namespace else "", tuple(files))
+    for node, choice in (("camera", settings.camera), ("lens", settings.lens)):
+        if choice == "external":
+            del executables[node]
+    return executables
 
 
-def _checked(choices: Mapping[str, str]) -> dict[str, str]:
-    known = {argument.name: argument for argument in ARGUMENTS}
-    for name, value in choices.items():
-        if name not in known:
-            raise BringupError(f"there is no argument {name}: choose from {', '.join(known)}")
-        if value and known[name].choices and value not in known[name].choices:
-            raise BringupError(
-                f"{name} must be one of {', '.join(known[name].choices)}; got '{value}'"
-            )
-    return {name: choices.get(name) or argument.default for name, argument in known.items()}
+def _name(preset: Preset) -> str:
+    return next(name for name, each in PRESETS.items() if each is preset)
 
 
-def _typed(text: str, like: Any, name: str) -> Any:
-    try:
-        return type(like)(text)
-    except ValueError:
-        raise BringupError(f"{name} must be of type {type(like).__name__}, got '{text}'") from None
+def _namespace(text: str) -> str:
+    namespace = text.strip("/")
+    if namespace and not _NAMESPACE.fullmatch(namespace):
+        raise BringupError(
+            f"'{text}' is not a namespace: use letters, digits, underscores, and / between parts; "
+            "no part begins with a digit"
+        )
+    return f"/{namespace}" if namespace else ""
 
 
 def _existing(path: str, what: str) -> Path:

@@ -4,34 +4,35 @@
 `aif benchmark loop`. A command module has
 
 - a docstring: its first line is the summary in the list of commands, the whole is its help;
-- ``add_arguments(parser)``: adds its arguments to an `argparse.ArgumentParser`;
-- ``run(args) -> int``: does the work and returns the exit code; it imports what is heavy (torch,
-  OpenCV, rclpy) itself, so that `--help` answers at once.
+- ``Arguments``: a frozen dataclass, from which the options are made (see
+  `aif_ros.settings.declaration`);
+- ``run(args: Arguments) -> int``: does the work and returns the exit code; it imports what is heavy
+  (torch, OpenCV, rclpy) itself, so that `--help` answers at once.
 
 An `OSError` or an exception class of this package that leaves ``run`` is shown as one line; any
 other is a defect and keeps its traceback. Modules whose name begins with an underscore are no
 commands.
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import tyro
+from typing_extensions import Doc
+
+JsonFile = Annotated[
+    str | None,
+    tyro.conf.arg(metavar="FILE"),
+    Doc("Also write the results to FILE as JSON ('-': to standard output)."),
+]
+"""Type of the option `--json`; see `write_json`."""
 
 
 class CommandError(Exception):
     """What was asked for cannot be done; the message says why and what to do instead."""
-
-
-def add_json_argument(parser: argparse.ArgumentParser) -> None:
-    """Add `--json`: where to write the results for other programs to read."""
-    parser.add_argument(
-        "--json",
-        metavar="FILE",
-        help="also write the results to FILE as JSON ('-': to standard output)",
-    )
 
 
 def write_json(result: Mapping[str, Any], file: str | None) -> None:

@@ -11,39 +11,57 @@ Examples:
   aif autofocus ~/stacks/insect --save out/focus --json -
 """
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from aif_ros.cli import CommandError, add_json_argument, write_json
+import tyro
+from typing_extensions import Doc
+
+from aif_ros.cli import CommandError, JsonFile, write_json
+from aif_ros.settings import nodes
 
 _EXPOSURE = 0.008
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    parser.add_argument("scene", help="name of a scene, or folder of a scene or a focal stack")
-    parser.add_argument("--search", default="neural", metavar="NAME", help="%(default)s, ...")
-    parser.add_argument(
-        "--window",
-        nargs=4,
-        type=int,
-        metavar=("X", "Y", "WIDTH", "HEIGHT"),
-        help="pixels (default: a square of up to 512 px at the centre)",
-    )
-    parser.add_argument("--start", type=float, metavar="M", help="lens position to begin at")
-    parser.add_argument(
-        "--range", nargs=2, type=float, metavar=("LOW", "HIGH"), help="positions to search"
-    )
-    parser.add_argument("--calibration", metavar="FILE", help="lens calibration (YAML)")
-    parser.add_argument(
-        "--save", type=Path, metavar="DIR", help="folder for focus curve and window"
-    )
-    add_json_argument(parser)
+@dataclass(frozen=True)
+class Arguments:
+    """Arguments of the command."""
+
+    scene: Annotated[
+        str,
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="SCENE"),
+        Doc(f"{', '.join(nodes.SCENES)}, or the folder of a scene or of a focal stack."),
+    ]
+    search: nodes.Search = "neural"
+    window: Annotated[
+        tuple[int, int, int, int] | None,
+        tyro.conf.arg(metavar="X Y WIDTH HEIGHT"),
+        Doc("Window to focus on, pixels (default: a square of up to 512 px at the centre)."),
+    ] = None
+    start: Annotated[
+        float | None,
+        tyro.conf.arg(metavar="M"),
+        Doc("Lens position to begin at (default: the middle of the travel)."),
+    ] = None
+    range: Annotated[
+        tuple[float, float] | None,
+        tyro.conf.arg(metavar="LOW HIGH"),
+        Doc("Lens positions to search (default: the whole travel)."),
+    ] = None
+    calibration: Annotated[
+        str | None, tyro.conf.arg(metavar="FILE"), Doc("Lens calibration (YAML).")
+    ] = None
+    save: Annotated[
+        Path | None, tyro.conf.arg(metavar="DIR"), Doc("Folder for the focus curve and the window.")
+    ] = None
+    json: JsonFile = None
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> int:
     """Focus."""
-    from aif_ros.autofocus.searches import SEARCHES, make_search
+    from aif_ros.autofocus.searches import make_search
     from aif_ros.benchmarks.focus_curve import save_focus_curve
     from aif_ros.calibration.sweep_calibration import calibrate_stack
     from aif_ros.devices.clock import SimulatedClock
@@ -57,8 +75,6 @@ def run(args: argparse.Namespace) -> int:
     from aif_ros.types.frame import Frame, Window
     from aif_ros.types.image import to_float
 
-    if args.search not in SEARCHES:
-        raise CommandError(f"no search '{args.search}': choose from {', '.join(SEARCHES)}")
     clock = SimulatedClock()
     subject, lens_model, rests = open_subject(args.scene, args.calibration)
     if args.search == "neural" and isinstance(subject, FocalStack) and not args.calibration:
@@ -87,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
             search,
             lens_model,
             window,
-            limits=tuple(args.range) if args.range else None,
+            limits=args.range,
             start=args.start,
             on_look=show,
         )

@@ -10,47 +10,61 @@ Examples:
   aif calibrate sweep/ --travel 0.00005 -o lens.yaml --metres-per-step 1e-6 --plot check.png
 """
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from aif_ros.cli import CommandError, add_json_argument, write_json
+import tyro
+from typing_extensions import Doc
+
+from aif_ros.cli import CommandError, JsonFile, write_json
+from aif_ros.settings.declaration import Limits
 
 if TYPE_CHECKING:
     from aif_ros.calibration.sweep_calibration import Estimate
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    parser.add_argument(
-        "photos", nargs="+", metavar="FILE|FOLDER", help="focused and defocused one, or a sweep"
-    )
-    parser.add_argument(
-        "--travel",
-        type=float,
-        metavar="M",
-        help="lens travel from the first photograph to the second, or from slice to slice; a "
-        "sweep may tell it in info.yaml",
-    )
-    parser.add_argument(
-        "-o", "--output", required=True, type=Path, metavar="FILE", help="calibration to write"
-    )
-    parser.add_argument("--name", help="of the lens, for reports (default: the file's name)")
-    parser.add_argument(
-        "--metres-per-step", type=float, default=1e-6, metavar="M", help="default: %(default)g"
-    )
-    parser.add_argument(
-        "--limits",
-        nargs=2,
-        type=float,
-        metavar=("LOW", "HIGH"),
-        help="travel of the lens (default: what the photographs span)",
-    )
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="check plot to draw (PNG)")
-    add_json_argument(parser)
+@dataclass(frozen=True)
+class Arguments:
+    """Arguments of the command."""
+
+    photos: Annotated[
+        tuple[str, ...],
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="FILE|FOLDER"),
+        Doc("The focused and the defocused photograph, or the folder of a sweep."),
+    ]
+    output: Annotated[
+        Path,
+        tyro.conf.arg(metavar="FILE", aliases=("-o",)),
+        Doc("Calibration to write."),
+    ]
+    travel: Annotated[
+        float | None,
+        tyro.conf.arg(metavar="M"),
+        Doc(
+            "Lens travel from the first photograph to the second, or from slice to slice; a sweep "
+            "may have it in info.yaml."
+        ),
+    ] = None
+    name: Annotated[
+        str | None, Doc("Name of the lens, for reports (default: that of the file).")
+    ] = None
+    metres_per_step: Annotated[
+        float, tyro.conf.arg(metavar="M"), Limits(1e-12, 1.0), Doc("Travel of one motor step.")
+    ] = 1e-6
+    limits: Annotated[
+        tuple[float, float] | None,
+        tyro.conf.arg(metavar="LOW HIGH"),
+        Doc("Travel of the lens (default: what the photographs span)."),
+    ] = None
+    plot: Annotated[
+        Path | None, tyro.conf.arg(metavar="FILE"), Doc("Check plot to draw (PNG).")
+    ] = None
+    json: JsonFile = None
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> int:
     """Calibrate."""
     import numpy as np
 
@@ -72,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
             if args.travel is not None:
                 if not args.travel > 0:
                     raise CommandError(f"--travel must be above 0 for a sweep, got {args.travel}")
-                positions = np.arange(len(positions)) * args.travel
+                positions = np.arange(len(positions), dtype=np.float64) * args.travel
             images = (to_float(stack.read(index)) for index in range(len(positions)))
             calibration = calibrate_sweep(images, list(positions))
             limits = float(positions[0]), float(positions[-1])
@@ -92,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     except UndeterminedError as error:
         raise CommandError(f"the photographs do not determine the lens: {error}") from error
     lens_model = calibration.lens_model(
-        args.name or args.output.stem, tuple(args.limits or limits), args.metres_per_step
+        args.name or args.output.stem, args.limits or limits, args.metres_per_step
     )
     args.output.parent.mkdir(parents=True, exist_ok=True)
     lens_model.save(args.output)

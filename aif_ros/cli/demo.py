@@ -11,17 +11,22 @@ Examples:
   aif demo --scene ~/stacks/insect     a recorded focal stack: a folder of pictures
 """
 
-import argparse
 import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from aif_ros.cli import CommandError, add_json_argument, write_json
+import tyro
+from typing_extensions import Doc
+
+from aif_ros.cli import CommandError, JsonFile, write_json
+from aif_ros.settings.declaration import Limits, OneOf, declared
+from aif_ros.settings.pipeline import PipelineSettings
 
 if TYPE_CHECKING:
     from aif_ros.bringup.graph import Graph
@@ -29,53 +34,46 @@ if TYPE_CHECKING:
     from aif_ros.optics.lens_model import LensModel
     from aif_ros.types.image import Image
 
-_CHOICES = ("scene", "agent", "fusion", "estimator", "calibration")
 
+@dataclass(frozen=True)
+class Arguments(PipelineSettings):
+    """Arguments of the command."""
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    parser.add_argument("--scene", metavar="NAME|FOLDER", help="what to look at")
-    parser.add_argument("--agent", metavar="NAME", help="who chooses where to focus next")
-    parser.add_argument("--fusion", metavar="NAME", help="fusion method")
-    parser.add_argument("--estimator", metavar="NAME", help="blur estimator")
-    parser.add_argument("--calibration", metavar="FILE", help="lens calibration (YAML)")
-    parser.add_argument(
-        "--out", metavar="DIR", type=Path, default=Path("out/demo"), help="default: %(default)s"
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR"), Doc("Folder for the report.")] = Path(
+        "out/demo"
     )
-    parser.add_argument(
-        "--with",
-        dest="runner",
-        choices=("processes", "launch"),
-        default="processes",
-        help="who starts the nodes: this command, or `ros2 launch` (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--timeout",
-        metavar="SECONDS",
-        type=float,
-        default=120.0,
-        help="end the loop then, if it has not ended by itself (default: %(default)g)",
-    )
-    add_json_argument(parser)
+    runner: Annotated[
+        str,
+        tyro.conf.arg(name="with"),
+        OneOf(("processes", "launch")),
+        Doc("What starts the nodes: this command, or `ros2 launch`."),
+    ] = "processes"
+    timeout: Annotated[
+        float,
+        tyro.conf.arg(metavar="SECONDS"),
+        Limits(0.0, 1e9),
+        Doc("End the loop after this time if it has not stopped."),
+    ] = 120.0
+    json: JsonFile = None
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> int:
     """Run the demo."""
     from aif_ros.benchmarks.report import write_report
     from aif_ros.bringup.graph import pipeline_graph
     from aif_ros.bringup.recorder import recording
     from aif_ros.bringup.share import share_directory
 
-    choices = {name: getattr(args, name) or "" for name in _CHOICES}
-    choices["params_file"] = str(share_directory() / "config" / "demo.yaml")
-    graph = pipeline_graph(choices)
+    if not args.params_file:
+        args = replace(args, params_file=str(share_directory() / "config" / "demo.yaml"))
+    graph = pipeline_graph(args)
     scene, truth, lens_model = _scene(graph)
     args.out.mkdir(parents=True, exist_ok=True)
     with recording(graph.namespace) as recorder:
         try:
             print("Starting the nodes ...")
             if args.runner == "launch":
-                with _launch(choices, args.out) as check:
+                with _launch(args, args.out) as check:
                     _watch(recorder, check, args.timeout)
             else:
                 with _processes(graph, args.out) as check:
@@ -105,11 +103,15 @@ def _processes(graph: "Graph", folder: Path) -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
-def _launch(choices: Mapping[str, str], folder: Path) -> Iterator[Callable[[], None]]:
+def _launch(settings: PipelineSettings, folder: Path) -> Iterator[Callable[[], None]]:
     """Run the graph by `ros2 launch`; gives what raises when that has ended."""
     if shutil.which("ros2") is None:
         raise CommandError("there is no `ros2`: source ROS 2 first, or leave out --with launch")
-    arguments = [f"{name}:={value}" for name, value in choices.items() if value]
+    arguments = [
+        f"{each.name}:={value}"
+        for each in declared(PipelineSettings)
+        if (value := getattr(settings, each.name)) != each.default
+    ]
     log = folder / "launch.log"
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -9,16 +9,24 @@ Examples:
   aif run -o sharp.png                           the photographed motorcycle, without ROS
   aif run --agent sweep --json -                 the conventional focal sweep
   aif run --scene ~/stacks/insect -o sharp.png   a recorded focal stack
-  aif run --how processes --forever              the ROS 2 graph, until Ctrl-C
+  aif run --preset classical                     the light parts, without PyTorch
+  aif run --ros --forever                        as ROS 2 processes, until Ctrl-C
 """
 
-import argparse
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from aif_ros.cli import CommandError, add_json_argument, write_json
+import tyro
+from typing_extensions import Doc
+
+from aif_ros.cli import CommandError, JsonFile, write_json
+from aif_ros.settings.declaration import Limits, OneOf, SetsParameter, declared
+from aif_ros.settings.pipeline import PipelineSettings
+from aif_ros.settings.presets import usable_preset
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -29,76 +37,72 @@ if TYPE_CHECKING:
     from aif_ros.optics.lens_model import LensModel
     from aif_ros.simulation.simulated_camera import Subject
 
-_ROS_ONLY = ("params_file", "namespace", "device", "search")
-DEFAULTS = {"agent": "rule_based", "fusion": "laplacian", "estimator": "gradient_ratio"}
-"""As in the nodes' parameters."""
+_ROS_ONLY = ("params_file", "namespace", "camera_source", "lens_source", "lens", "device", "search")
 _EXPOSURE = 0.008
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    from aif_ros.bringup.arguments import ARGUMENTS
+@dataclass(frozen=True)
+class Arguments(PipelineSettings):
+    """Arguments of the command."""
 
-    parser.add_argument(
-        "--how",
-        choices=("library", "one-process", "processes"),
-        default="library",
-        help="without ROS, as nodes in this process, or as processes (default: %(default)s)",
-    )
-    for argument in ARGUMENTS:
-        short = ["-o", "--output"] if argument.name == "save_path" else []
-        parser.add_argument(
-            *short,
-            f"--{argument.name.replace('_', '-')}",
-            dest=argument.name,
-            default="",
-            choices=argument.choices or None,
-            metavar=None if argument.choices else "VALUE",
-            help=argument.description.replace("%", "%%"),
-        )
-    parser.add_argument(
-        "--forever", action="store_true", help="go on after the loop has stopped, until Ctrl-C"
-    )
-    parser.add_argument(
-        "--timeout",
-        metavar="SECONDS",
-        type=float,
-        default=300.0,
-        help="end the loop then, if it has not ended by itself (default: %(default)g)",
-    )
-    add_json_argument(parser)
+    save_path: Annotated[
+        str,
+        tyro.conf.arg(metavar="FILE", aliases=("-o", "--output")),
+        SetsParameter("save_path"),
+        Doc("File that the fused image is written to at the end."),
+    ] = ""
+    ros: Annotated[bool, Doc("Run as ROS 2 nodes, each in a process of its own.")] = False
+    one_process: Annotated[bool, Doc("Run as ROS 2 nodes, all of them in this process.")] = False
+    forever: Annotated[
+        bool, Doc("Continue after the loop has stopped, until Ctrl-C (needs ROS).")
+    ] = False
+    timeout: Annotated[
+        float,
+        tyro.conf.arg(metavar="SECONDS"),
+        Limits(0.0, 1e9),
+        Doc("End the loop after this time if it has not stopped."),
+    ] = 300.0
+    how: Annotated[
+        str,
+        tyro.conf.Suppress,
+        OneOf(("library", "one-process", "processes"), or_empty=True),
+        Doc("Former spelling of --ros and --one-process."),
+    ] = ""
+    json: JsonFile = None
+
+    @property
+    def runner(self) -> str:
+        """library, one-process or processes."""
+        if self.one_process:
+            return "one-process"
+        return "processes" if self.ros else self.how or "library"
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> int:
     """Run the loop."""
-    from aif_ros.bringup.arguments import ARGUMENTS
-
-    choices = {argument.name: getattr(args, argument.name) for argument in ARGUMENTS}
-    if args.how == "library":
-        for name in _ROS_ONLY:
-            if choices[name]:
-                option = name.replace("_", "-")
-                raise CommandError(
-                    f"--{option} needs ROS: add --how one-process or --how processes"
-                )
-        if args.forever:
-            raise CommandError("--forever needs ROS: add --how one-process or --how processes")
-        result = _run_library(choices)
+    if args.runner == "library":
+        for setting in declared(Arguments):
+            name = setting.name
+            if name in (*_ROS_ONLY, "forever") and getattr(args, name) != setting.default:
+                raise CommandError(f"--{name.replace('_', '-')} needs ROS: add --ros")
+        if args.camera in ("device", "external"):
+            raise CommandError(f"--camera {args.camera} needs ROS: add --ros")
+        result = _run_library(args)
     else:
-        result = _run_graph(args, choices)
+        result = _run_graph(args)
     print(f"{result['frames_captured']} frames in {result['seconds']:.1f} s: {result['reason']}")
-    if choices["save_path"] and Path(choices["save_path"]).exists():
-        print(choices["save_path"])
-    write_json({"how": args.how, "scene": choices["scene"] or "motorcycle"} | result, args.json)
+    if args.save_path and Path(args.save_path).exists():
+        print(args.save_path)
+    write_json({"how": args.runner, "scene": args.scene or "motorcycle"} | result, args.json)
     return 0
 
 
-def _run_graph(args: argparse.Namespace, choices: Mapping[str, str]) -> dict[str, Any]:
+def _run_graph(args: Arguments) -> dict[str, Any]:
     from aif_ros.bringup.graph import pipeline_graph
 
-    graph = pipeline_graph(choices)
+    graph = pipeline_graph(args)
     bring_up: AbstractContextManager[RunningGraph]
-    if args.how == "processes":
+    if args.runner == "processes":
         from aif_ros.bringup.processes import run_in_processes
 
         bring_up = run_in_processes(graph)
@@ -160,7 +164,7 @@ class _Watch:
         }
 
 
-def _run_library(choices: Mapping[str, str]) -> dict[str, Any]:
+def _run_library(args: Arguments) -> dict[str, Any]:
     from aif_ros.control.agents import make_agent
     from aif_ros.defocus.estimators import make_estimator
     from aif_ros.devices.clock import SimulatedClock
@@ -171,14 +175,17 @@ def _run_library(choices: Mapping[str, str]) -> dict[str, Any]:
     from aif_ros.simulation.simulated_lens import SimulatedLens
 
     clock = SimulatedClock()
-    dynamic = choices["mode"] == "dynamic"
-    agent = choices["agent"] or DEFAULTS["agent"]
-    subject, lens_model, rests = _look_at(choices)
+    dynamic = args.mode == "dynamic"
+    preset, warning = usable_preset(args.preset)
+    if warning is not None:
+        print(warning, file=sys.stderr)
+    agent = args.agent or preset.agent
+    subject, lens_model, rests = _look_at(args)
     lens = SimulatedLens(lens_model, clock, rests=rests)
     pipeline = AllInFocusPipeline(
         lens_model,
-        make_fuser(choices["fusion"] or DEFAULTS["fusion"], lens_model if dynamic else None),
-        make_estimator(choices["estimator"] or DEFAULTS["estimator"], lens_model),
+        make_fuser(args.fusion or preset.fusion, lens_model if dynamic else None),
+        make_estimator(args.estimator or preset.estimator, lens_model),
         make_agent(agent, lens_model, dynamic=dynamic),
         still_scene=not dynamic,
     )
@@ -200,8 +207,8 @@ def _run_library(choices: Mapping[str, str]) -> dict[str, Any]:
         except KeyboardInterrupt:
             pass
     seconds = time.monotonic() - start
-    if choices["save_path"] and pipeline.fused is not None:
-        write_image(choices["save_path"], pipeline.fused.image, deep=False)
+    if args.save_path and pipeline.fused is not None:
+        write_image(args.save_path, pipeline.fused.image, deep=False)
     return {
         "agent": agent,
         "frames_captured": frames,
@@ -212,7 +219,7 @@ def _run_library(choices: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _look_at(
-    choices: Mapping[str, str],
+    args: PipelineSettings,
 ) -> "tuple[Subject, LensModel, Sequence[float] | None]":
     """Return what the simulated camera sees, the lens in use, and where that one can rest."""
     from aif_ros.devices.focal_stack import FocalStack, is_focal_stack
@@ -220,14 +227,14 @@ def _look_at(
     from aif_ros.simulation.rendered_scene import RenderedScene
     from aif_ros.simulation.scenes.open_scene import open_scene
 
-    scene, calibration = choices["scene"], choices["calibration"]
-    if choices["camera"] == "stack" or (scene and is_focal_stack(scene)):
+    scene, calibration = args.scene, args.calibration
+    if args.camera == "stack" or (scene and is_focal_stack(scene)):
         stack = FocalStack(scene)
         lens_model = stack.lens_model(LensModel.load(calibration) if calibration else None)
         return stack, lens_model, list(stack.positions)
     lens_model = LensModel.load(calibration or DEFAULT_CALIBRATION)
     return (
-        RenderedScene(open_scene(scene, lens_model, int(choices["width"] or 0)), lens_model),
+        RenderedScene(open_scene(scene, lens_model, args.width), lens_model),
         lens_model,
         None,
     )

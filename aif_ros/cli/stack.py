@@ -11,43 +11,54 @@ Examples:
   aif stack a.tif b.tif c.tif -o sharp.tif --focus-map which.png
 """
 
-import argparse
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from aif_ros.cli import CommandError, add_json_argument, write_json
+import tyro
+from typing_extensions import Doc
+
+from aif_ros.cli import CommandError, JsonFile, write_json
+from aif_ros.settings import nodes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    parser.add_argument(
-        "slices", nargs="+", metavar="FILE|FOLDER", help="the slices, in focus order"
+@dataclass(frozen=True)
+class Arguments:
+    """Arguments of the command."""
+
+    slices: Annotated[
+        tuple[str, ...],
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="FILE|FOLDER"),
+        Doc("The slices, in focus order."),
+    ]
+    output: Annotated[
+        str,
+        tyro.conf.arg(metavar="FILE", aliases=("-o",)),
+        Doc("Fused image to write: .png, .tif or .jpg."),
+    ]
+    method: nodes.FusionMethod = "laplacian"
+    no_align: Annotated[bool, Doc("The slices are registered already: do not register them.")] = (
+        False
     )
-    parser.add_argument(
-        "-o", "--output", required=True, metavar="FILE", help="fused picture: .png, .tif or .jpg"
-    )
-    parser.add_argument(
-        "--method", default="laplacian", metavar="NAME", help="fusion method (%(default)s)"
-    )
-    parser.add_argument(
-        "--no-align", action="store_true", help="the slices fit already: do not register them"
-    )
-    parser.add_argument(
-        "--focus-map",
-        metavar="FILE",
-        help="also write a grey picture of which slice each pixel comes from: black the first, "
-        "white the last",
-    )
-    add_json_argument(parser)
+    focus_map: Annotated[
+        str | None,
+        tyro.conf.arg(metavar="FILE"),
+        Doc(
+            "Also write a grey image of the slice that each pixel comes from: black the first, "
+            "white the last."
+        ),
+    ] = None
+    json: JsonFile = None
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> int:
     """Fuse the stack."""
     import numpy as np
 
@@ -56,8 +67,8 @@ def run(args: argparse.Namespace) -> int:
     from aif_ros.fusion.motion.stack_registration import register
     from aif_ros.fusion.stack_fuser import StackFuser
 
-    if args.method not in FUSION_METHODS:
-        raise CommandError(f"no fusion method '{args.method}': choose {', '.join(FUSION_METHODS)}")
+    if not args.slices:
+        raise CommandError("give the slices of the stack, or their folder")
     files = [
         file
         for given in map(Path, args.slices)

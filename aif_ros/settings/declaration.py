@@ -9,14 +9,20 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from typing_extensions import Doc
 
+T = TypeVar("T")
+
 WEIGHTS_SUFFIX = ".safetensors"
 """Suffix of a file with network weights."""
+
+
+class SettingError(ValueError):
+    """A setting does not exist, or its value is not allowed; the message says what is."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,9 @@ class Limits:
 
     low: float
     high: float
+
+    def __str__(self) -> str:
+        return f"{self.low:.10g} to {self.high:.10g}"
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,13 @@ class AtRunTime:
 
 
 @dataclass(frozen=True)
+class SetsParameter:
+    """Marks a choice of the user that is handed to every node that has the parameter `name`."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class Setting:
     """One setting as declared.
 
@@ -71,6 +87,8 @@ class Setting:
         limits: of a number; None: any.
         choices: of a text; None: any.
         at_run_time: whether the node parameter can be set while the node runs.
+        parameter: node parameter that it sets, see `SetsParameter`; None: none.
+        kind: bool, int, float, str, or another type.
     """
 
     name: str
@@ -79,9 +97,18 @@ class Setting:
     limits: Limits | None = None
     choices: OneOf | None = None
     at_run_time: bool = False
+    parameter: str | None = None
+    kind: Any = str
 
     def problem(self, value: Any) -> str | None:
-        """Return why `value` is not allowed, or None where it is. Its type is not checked."""
+        """Return why `value` is not allowed, or None where it is. Its type is not checked.
+
+        Of a tuple every element is checked; None is allowed.
+        """
+        if isinstance(value, tuple):
+            return next(filter(None, map(self.problem, value)), None)
+        if value is None:
+            return None
         if self.choices is not None and not self.choices.allows(value):
             return f"{self.name} must be one of {self.choices}; got '{value}'"
         if self.limits is not None and not self.limits.low <= value <= self.limits.high:
@@ -97,18 +124,17 @@ class Setting:
 def declared(settings: type) -> tuple[Setting, ...]:
     """Return the settings that a dataclass declares, in their order."""
     hints = get_type_hints(settings, include_extras=True)
-    return tuple(
-        _read(field, getattr(hints[field.name], "__metadata__", ()))
-        for field in dataclasses.fields(settings)
-    )
+    return tuple(_read(field, hints[field.name]) for field in dataclasses.fields(settings))
 
 
-def _read(field: "dataclasses.Field[Any]", metadata: Sequence[Any]) -> Setting:
+def _read(field: "dataclasses.Field[Any]", hint: Any) -> Setting:
+    metadata: Sequence[Any] = getattr(hint, "__metadata__", ())
+
     def first(kind: type) -> Any:
         # The innermost annotation comes first, that of the field itself last.
         return next((item for item in reversed(metadata) if isinstance(item, kind)), None)
 
-    doc = first(Doc)
+    doc, sets = first(Doc), first(SetsParameter)
     return Setting(
         field.name,
         field.default,
@@ -116,4 +142,46 @@ def _read(field: "dataclasses.Field[Any]", metadata: Sequence[Any]) -> Setting:
         first(Limits),
         first(OneOf),
         first(AtRunTime) is not None,
+        sets.name if sets is not None else None,
+        getattr(hint, "__origin__", hint) if metadata else hint,
     )
+
+
+def from_text(settings: type[T], values: Mapping[str, str]) -> T:
+    """Return settings from texts, as a launch file gives them; empty: the default.
+
+    Raises:
+        SettingError: there is no such setting, or it does not allow that value.
+    """
+    known = {setting.name: setting for setting in declared(settings)}
+    typed = {}
+    for name, text in values.items():
+        if name not in known:
+            raise SettingError(f"there is no argument {name}: choose from {', '.join(known)}")
+        if text:
+            typed[name] = _from_text(known[name], text)
+    return settings(**typed)
+
+
+def check(settings: object) -> None:
+    """Check the values of settings.
+
+    Raises:
+        SettingError: one of them is not allowed.
+    """
+    for setting in declared(type(settings)):
+        problem = setting.problem(getattr(settings, setting.name))
+        if problem is not None:
+            raise SettingError(problem)
+
+
+def _from_text(setting: Setting, text: str) -> Any:
+    try:
+        value = setting.kind(text)
+    except ValueError:
+        noun = {int: "an integer", float: "a number"}[setting.kind]
+        raise SettingError(f"{setting.name} must be {noun}; got '{text}'") from None
+    problem = setting.problem(value)
+    if problem is not None:
+        raise SettingError(problem)
+    return value

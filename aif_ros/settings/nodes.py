@@ -4,18 +4,24 @@ A name that occurs in several nodes means the same in all of them, so that one l
 file sets it everywhere.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
 from typing_extensions import Doc
 
 from aif_ros.settings.declaration import AtRunTime, Limits, OneOf
+from aif_ros.settings.presets import DEFAULT_PRESET, PRESETS
+
+_DEFAULT = PRESETS[DEFAULT_PRESET]
 
 AGENTS = OneOf(("sweep", "rule_based", "planner", "learned"))
 ESTIMATORS = OneOf(("neural", "gradient_ratio"))
 FUSION_METHODS = OneOf(("laplacian", "pyramid", "neural"))
 SEARCHES = OneOf(("neural", "rule_based", "fibonacci", "sweep"))
 MODES = OneOf(("static", "dynamic"))
+LENS_BACKENDS = OneOf(("simulated", "stack"))
+CAMERA_BACKENDS = OneOf(("device", "stack"))
 SCENES = ("motorcycle", "planes", "moving_planes")
 
 Agent = Annotated[str, AGENTS, Doc("Focus-control agent: chooses the next focus position.")]
@@ -53,6 +59,14 @@ HorizontalFieldOfView = Annotated[
 Width = Annotated[
     int, Limits(0, 16384), Doc("Width of the simulated images, pixels. 0: that of the scene.")
 ]
+CameraSource = Annotated[
+    str,
+    Doc(
+        "Device index, path of a device, URL, video file or folder of images; for a stack its "
+        "folder."
+    ),
+]
+LensSource = Annotated[str, Doc("Folder of the focal stack.")]
 SavePath = Annotated[
     str,
     Doc(
@@ -68,13 +82,13 @@ class LensSettings:
 
     lens_backend: Annotated[
         str,
-        OneOf(("simulated", "stack")),
+        LENS_BACKENDS,
         Doc(
             "simulated: simulated motor; stack: simulated motor that stops only where a recorded "
             "focal stack has a slice."
         ),
     ] = "simulated"
-    lens_source: Annotated[str, Doc("Folder of the focal stack.")] = ""
+    lens_source: LensSource = ""
     calibration: Calibration = ""
     state_rate: Annotated[float, Limits(1.0, 1000.0), Doc("Lens states per second.")] = 100.0
     command_timeout: Annotated[
@@ -128,19 +142,13 @@ class CameraSettings:
 
     camera_backend: Annotated[
         str,
-        OneOf(("device", "stack")),
+        CAMERA_BACKENDS,
         Doc(
             "device: a camera or recording that OpenCV opens; stack: a recorded focal stack, of "
             "which the slice at the lens position is published."
         ),
     ] = "device"
-    camera_source: Annotated[
-        str,
-        Doc(
-            "Device index, path of a device, URL, video file or folder of images; for a stack its "
-            "folder."
-        ),
-    ] = "0"
+    camera_source: CameraSource = "0"
     frame_rate: FrameRate = 60.0
     exposure_time: ExposureTime = 0.008
     frame_id: FrameId = "camera_optical_frame"
@@ -151,7 +159,7 @@ class CameraSettings:
 class FusionSettings:
     """Fusion node."""
 
-    fusion_method: FusionMethod = "laplacian"
+    fusion_method: FusionMethod = _DEFAULT.fusion
     mode: Mode = "static"
     calibration: Calibration = ""
     exposure_time: ExposureTime = 0.008
@@ -165,12 +173,12 @@ class FusionSettings:
 class AutofocusSettings:
     """Autofocus node."""
 
-    estimator: Estimator = "gradient_ratio"
+    estimator: Estimator = _DEFAULT.estimator
     search: Annotated[
         Search,
         AtRunTime(),
         Doc("Search strategy that brings a window into focus; used from the next search on."),
-    ] = "fibonacci"
+    ] = _DEFAULT.search
     window_size: Annotated[
         int,
         Limits(8, 16384),
@@ -191,7 +199,7 @@ class FocusControllerSettings:
 
     agent: Annotated[
         Agent, AtRunTime(), Doc("Focus-control agent; used from the next reset of the loop on.")
-    ] = "rule_based"
+    ] = _DEFAULT.agent
     max_captures: Annotated[
         int,
         Limits(1, 100_000),
@@ -210,3 +218,14 @@ class FocusControllerSettings:
     ] = 2.0
     mode: Mode = "static"
     calibration: Calibration = ""
+
+
+NODE_SETTINGS: Mapping[str, type] = {
+    "lens_node": LensSettings,
+    "sim_camera_node": SimCameraSettings,
+    "camera_node": CameraSettings,
+    "fusion_node": FusionSettings,
+    "autofocus_node": AutofocusSettings,
+    "focus_controller_node": FocusControllerSettings,
+}
+"""Settings of each node by its executable."""

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import yaml
 
-from aif_ros.bringup.arguments import ARGUMENTS
-from aif_ros.bringup.graph import BringupError, pipeline_graph
+from aif_ros.bringup.graph import BringupError, NodeSpec, pipeline_graph
 from aif_ros.bringup.share import share_directory
-from aif_ros.cli import run
 from aif_ros.nodes import topics
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.settings.declaration import declared
+from aif_ros.settings.declaration import SettingError, declared, from_text
+from aif_ros.settings.nodes import NODE_SETTINGS
+from aif_ros.settings.pipeline import PipelineSettings
+from aif_ros.settings.presets import DEFAULT_PRESET, PRESETS
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def parameters(graph, name):
 
 
 def test_without_choices_everything_is_as_the_parameter_file_says():
-    graph = pipeline_graph({})
+    graph = pipeline_graph(PipelineSettings())
     assert {node.name for node in graph.nodes} == {
         *("camera", "lens", "fusion", "autofocus", "focus_controller")
     }
@@ -39,22 +40,26 @@ def test_without_choices_everything_is_as_the_parameter_file_says():
     assert graph.params_files == (share_directory() / "config" / "pipeline.yaml",)
 
 
-def test_every_argument_reaches_a_node():
-    graph = pipeline_graph({"agent": "sweep", "width": "320", "mode": "dynamic"})
+def test_every_choice_reaches_the_nodes_that_have_its_parameter():
+    graph = pipeline_graph(PipelineSettings(agent="sweep", width=320, mode="dynamic"))
     assert parameters(graph, "focus_controller") == {"agent": "sweep", "mode": "dynamic"}
     assert parameters(graph, "camera") == {"width": 320}
     assert parameters(graph, "fusion") == {"mode": "dynamic"}
-    known = {
-        node.name: {each.name for each in declared(node.node_type.SETTINGS)} for node in graph.nodes
-    }
-    known["camera"].add("camera_source")
-    for argument in ARGUMENTS:
-        for node, name in argument.targets:
-            assert name in known[node]
+
+
+def test_every_choice_is_a_parameter_of_a_node():
+    known = {setting.name for kind in NODE_SETTINGS.values() for setting in declared(kind)}
+    chosen = {setting.parameter for setting in declared(PipelineSettings)} - {None}
+    assert chosen <= known
+
+
+def test_node_classes_have_the_settings_of_their_executables():
+    for executable, settings in NODE_SETTINGS.items():
+        assert NodeSpec("any", executable).node_type.SETTINGS is settings
 
 
 def test_a_focal_stack_replaces_camera_and_lens(stack):
-    graph = pipeline_graph({"scene": str(stack)})
+    graph = pipeline_graph(PipelineSettings(scene=str(stack)))
     executables = {node.name: node.executable for node in graph.nodes}
     assert executables["camera"] == "camera_node"
     assert parameters(graph, "camera")["camera_source"] == str(stack)
@@ -72,8 +77,9 @@ def test_what_is_made_for_a_stack_is_gone_afterwards(stack):
     code = """
 import sys
 from aif_ros.bringup.graph import pipeline_graph
+from aif_ros.settings.pipeline import PipelineSettings
 
-graph = pipeline_graph({"scene": sys.argv[1]})
+graph = pipeline_graph(PipelineSettings(scene=sys.argv[1]))
 print(dict(graph.nodes[-1].parameters)["calibration"])
 """
     command = [sys.executable, "-c", code, str(stack)]
@@ -85,7 +91,9 @@ print(dict(graph.nodes[-1].parameters)["calibration"])
 def test_a_calibration_that_is_given_is_used_for_a_stack_too(stack, tmp_path):
     given = LensModel("mine", 1e-6, (0.0, 1e-3), 12345.0, 640)
     given.save(tmp_path / "mine.yaml")
-    graph = pipeline_graph({"scene": str(stack), "calibration": str(tmp_path / "mine.yaml")})
+    graph = pipeline_graph(
+        PipelineSettings(scene=str(stack), calibration=str(tmp_path / "mine.yaml"))
+    )
     used = LensModel.load(parameters(graph, "fusion")["calibration"])
     assert (used.name, used.blur_per_metre) == ("mine", 12345.0)
     # Whatever that lens can do, the replay moves from slice to slice.
@@ -94,7 +102,7 @@ def test_a_calibration_that_is_given_is_used_for_a_stack_too(stack, tmp_path):
 
 def test_a_calibration_that_is_not_there(stack):
     with pytest.raises(BringupError, match=r"no calibration /my/lens\.yaml"):
-        pipeline_graph({"scene": str(stack), "calibration": "/my/lens.yaml"})
+        pipeline_graph(PipelineSettings(scene=str(stack), calibration="/my/lens.yaml"))
 
 
 @pytest.mark.parametrize(
@@ -102,19 +110,30 @@ def test_a_calibration_that_is_not_there(stack):
     [
         ({"agent": "clever"}, "agent must be one of sweep, .*; got 'clever'"),
         ({"nonsense": "1"}, "there is no argument nonsense"),
-        ({"width": "wide"}, "width must be of type int, got 'wide'"),
+        ({"width": "wide"}, "width must be an integer; got 'wide'"),
+        ({"width": "-1"}, "width must lie between 0 and 16384"),
         ({"params_file": "/no/file.yaml"}, "there is no parameter file /no/file.yaml"),
-        ({"camera": "device", "width": "100"}, "width has no meaning with camera=device"),
-        ({"device": "1"}, "device has no meaning with camera=simulated"),
+        (
+            {"camera": "device", "lens": "simulated", "width": "100"},
+            "width has no meaning with camera=device",
+        ),
+        ({"camera_source": "1"}, "camera_source has no meaning with camera=simulated"),
+        ({"camera": "device"}, "camera=device needs an explicit lens"),
+        ({"camera": "external"}, "camera=external needs an explicit lens"),
+        ({"camera": "stack"}, "camera=stack needs the folder"),
+        ({"namespace": "1left"}, "'1left' is not a namespace"),
+        ({"namespace": "left-hand"}, "'left-hand' is not a namespace"),
     ],
 )
 def test_wrong_choices(choices, words):
-    with pytest.raises(BringupError, match=words):
-        pipeline_graph(choices)
+    with pytest.raises((BringupError, SettingError), match=words):
+        pipeline_graph(from_text(PipelineSettings, choices))
 
 
 def test_arguments_for_the_nodes_keep_their_types():
-    graph = pipeline_graph({"camera": "device", "device": "0", "namespace": "left/"})
+    graph = pipeline_graph(
+        PipelineSettings(camera="device", camera_source="0", lens="external", namespace="left/")
+    )
     camera = next(node for node in graph.nodes if node.name == "camera")
     arguments = graph.ros_arguments(camera)
     assert graph.full_name(camera) == "/left/camera"
@@ -123,17 +142,16 @@ def test_arguments_for_the_nodes_keep_their_types():
     assert json.loads('"0"') == "0"
 
 
-def test_the_library_has_the_defaults_of_the_nodes():
-    nodes = {node.name: node.node_type for node in pipeline_graph({}).nodes}
-    defaults = {
-        argument.name: parameter.default
-        for argument in ARGUMENTS
-        if argument.name in run.DEFAULTS
-        for node, name in argument.targets
-        for parameter in declared(nodes[node].SETTINGS)
-        if parameter.name == name
-    }
-    assert defaults == run.DEFAULTS
+def test_external_drivers_are_not_started():
+    graph = pipeline_graph(PipelineSettings(camera="external", lens="external"))
+    assert [node.name for node in graph.nodes] == ["fusion", "autofocus", "focus_controller"]
+
+
+def test_a_preset_is_a_parameter_file_that_choices_override():
+    other = next(name for name in PRESETS if name != DEFAULT_PRESET)
+    graph = pipeline_graph(PipelineSettings(preset=other, agent="sweep"))
+    assert [file.name for file in graph.params_files] == ["pipeline.yaml", f"{other}.yaml"]
+    assert parameters(graph, "focus_controller") == {"agent": "sweep"}
 
 
 class TestLayouts:

@@ -9,6 +9,7 @@ from rclpy.task import Future
 
 from aif_ros.bringup import processes
 from aif_ros.bringup.graph import pipeline_graph
+from aif_ros.settings.pipeline import PipelineSettings
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,7 @@ def test_a_lost_answer_does_not_stop_the_bring_up(transition, monkeypatch, tmp_p
     monkeypatch.setattr(processes, "_ANSWER", 0.5)
     monkeypatch.setattr(processes, "_change", lose_answer_of_the_lens)
     graph = pipeline_graph(
-        {"scene": "planes", "width": "160", "namespace": f"lossy{os.getpid()}_{transition}"}
+        PipelineSettings(scene="planes", width=160, namespace=f"lossy{os.getpid()}_{transition}")
     )
     with processes.run_in_processes(graph, log_directory=tmp_path) as running:
         for node in graph.nodes:

@@ -18,6 +18,7 @@ from aif_ros.bringup.graph import BringupError, pipeline_graph
 from aif_ros.bringup.one_process import run_in_one_process
 from aif_ros.bringup.processes import run_in_processes
 from aif_ros.nodes.topics import FUSED_IMAGE
+from aif_ros.settings.pipeline import PipelineSettings
 
 ROOT = Path(aif_ros.__file__).parents[1]
 RUNNERS = {"one process": run_in_one_process, "processes": run_in_processes}
@@ -37,9 +38,8 @@ def namespace(request):
 
 
 def small(namespace, **choices):
-    return pipeline_graph(
-        {"scene": "planes", "width": "160", "agent": "sweep", "namespace": namespace} | choices
-    )
+    chosen = {"scene": "planes", "width": 160, "agent": "sweep", "namespace": namespace} | choices
+    return pipeline_graph(PipelineSettings(**chosen))
 
 
 @pytest.fixture
@@ -91,12 +91,7 @@ def test_a_recorded_stack_goes_through_the_same_graph(how, namespace, stack, tmp
     folder, sharp = stack
     path = tmp_path / "fused.png"
     graph = pipeline_graph(
-        {
-            "scene": str(folder),
-            "agent": "sweep",
-            "namespace": namespace,
-            "save_path": str(path),
-        }
+        PipelineSettings(scene=str(folder), agent="sweep", namespace=namespace, save_path=str(path))
     )
     with RUNNERS[how](graph) as running:
         assert running.spin_until(lambda: running.stopped, 60.0)
@@ -188,9 +183,8 @@ class TestCommand:
     def test_runs_and_reports(self, how, namespace, tmp_path):
         path, report = tmp_path / "fused.png", tmp_path / "run.json"
         namespace = "" if how == "library" else namespace
-        result = self.run(
-            self.command(namespace, "--how", how, "-o", str(path), "--json", str(report))
-        )
+        way = {"library": [], "one-process": ["--one-process"], "processes": ["--ros"]}[how]
+        result = self.run(self.command(namespace, *way, "-o", str(path), "--json", str(report)))
         assert result.returncode == 0, result.stderr
         content = json.loads(report.read_text())
         assert content["stopped"]
@@ -225,7 +219,7 @@ class TestCommand:
         assert path.exists() == (ripe == "stopped after")
 
     def test_ends_well_when_interrupted_while_the_nodes_start(self, namespace):
-        command = self.command(namespace, "--how", "processes", "--forever")
+        command = self.command(namespace, "--ros", "--forever")
         with subprocess.Popen(
             command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         ) as process:
@@ -240,4 +234,4 @@ class TestCommand:
     def test_what_the_library_does_not_have(self, namespace):
         result = self.run(self.command(namespace))
         assert result.returncode == 2
-        assert "--namespace needs ROS: add --how one-process" in result.stderr
+        assert "--namespace needs ROS: add --ros" in result.stderr

@@ -73,7 +73,7 @@ def test_nothing_to_focus_on(tmp_path, level):
         (["--window", "0", "0", "32", "32"], "less than 64 x 64 px, got 32 x 32"),
         (["--start", "0.002"], "--start must lie within the travel"),
         (["--range", "0.001", "0.0005"], "leave no lens positions"),
-        (["--search", "magic"], "no search 'magic'"),
+        (["--search", "magic"], "--search must be one of neural"),
     ],
 )
 def test_what_cannot_be_done_is_told(stack, tmp_path, capsys, options, message):

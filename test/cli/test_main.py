@@ -4,12 +4,26 @@ import subprocess
 import sys
 import threading
 import types
+from dataclasses import dataclass
+from typing import Annotated
 
 import pytest
+from typing_extensions import Doc
 
 from aif_ros import __main__ as main_module
 from aif_ros.cli import CommandError, write_json
+from aif_ros.settings.declaration import Limits, OneOf
 from aif_ros.types.image import ImageError
+
+
+@dataclass(frozen=True)
+class Try:
+    times: int = 1
+    start: float | None = None
+    range: tuple[float, float] | None = None
+    kind: Annotated[str, OneOf(("plain", "fancy")), Doc("A kind.")] = "plain"
+    size: Annotated[int, Limits(1, 10), Doc("A size.")] = 1
+    no_align: bool = False
 
 
 @pytest.fixture
@@ -18,12 +32,16 @@ def command(monkeypatch):
 
     def make(run):
         module = types.ModuleType("aif_ros.cli.try")
-        module.add_arguments = lambda parser: parser.add_argument("--times", type=int, default=1)
+        module.Arguments = Try
         module.run = run
         run.__module__ = module.__name__
         monkeypatch.setitem(sys.modules, module.__name__, module)
         monkeypatch.setattr(
-            main_module, "_find_commands", lambda package: {"try": "Try it.\n\nAnd again."}
+            main_module,
+            "list_commands",
+            lambda package="aif_ros.cli": (
+                {"try": "Try it.\n\nAnd again."} if package == "aif_ros.cli" else {}
+            ),
         )
 
     return make
@@ -31,26 +49,25 @@ def command(monkeypatch):
 
 def test_every_command_explains_itself(capsys):
     def check(package, words):
-        for name, docstring in main_module._find_commands(package).items():
+        for name, docstring in main_module.list_commands(package).items():
             assert docstring, f"aif {' '.join(words)} {name} has no docstring"
-            names = [*words, name.replace("_", "-")]
-            with pytest.raises(SystemExit) as exit_:
-                main_module.main([*names, "--help"])
-            assert exit_.value.code == 0
+            names = [*words, name]
+            assert main_module.main([*names, "--help"]) == 0
             assert docstring.splitlines()[0] in " ".join(capsys.readouterr().out.split())
-            check(f"{package}.{name}", names)
+            check(f"{package}.{name.replace('-', '_')}", names)
 
     check("aif_ros.cli", [])
 
 
-def test_help_answers_without_heavy_imports():
+@pytest.mark.parametrize("words", [[], ["run"], ["demo"], ["stack"], ["train", "policy"]])
+def test_help_answers_without_heavy_imports(words):
     code = (
         "import sys\nfrom aif_ros.__main__ import main\n"
-        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "main([*sys.argv[1:], '--help'])\n"
         "print(sorted({'torch', 'cv2', 'numpy', 'rclpy'} & set(sys.modules)))"
     )
     output = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True
     )
     assert output.stdout.splitlines()[-1] == "[]"
 
@@ -97,11 +114,51 @@ def test_ctrl_c_is_no_failure(command, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_unknown_command_names_the_known_ones(capsys):
-    with pytest.raises(SystemExit) as exit_:
-        main_module.main(["foucs"])
-    assert exit_.value.code == 2
-    assert "benchmark" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("words", "start", "lens_range"),
+    [
+        (["--start", "-3.8e-3"], -3.8e-3, None),
+        (["--start=-1e-4"], -1e-4, None),
+        (["--range", "-4e-3", "-3.8e-3", "--start", "-.5E-4"], -0.5e-4, (-4e-3, -3.8e-3)),
+    ],
+)
+def test_negative_numbers_are_values_in_any_notation(command, words, start, lens_range):
+    seen = []
+    command(lambda args: seen.append((args.start, args.range)) or 0)
+    assert main_module.main(["try", *words]) == 0
+    assert seen == [(start, lens_range)]
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["foucs"], "aif: error: there is no command 'foucs': choose from try"),
+        ([], "aif: error: a command is missing: choose from try"),
+        (["try", "--times", "1.5"], "aif try: error: "),
+        (["try", "--start", "far"], "aif try: error: "),
+        (["try", "--start", "nan"], "aif try: error: --start must be a finite number"),
+        (["try", "--range", "1"], "aif try: error: "),
+        (["try", "--kind", "odd"], "aif try: error: --kind must be one of plain, fancy; got 'odd'"),
+        (["try", "--size", "11"], "aif try: error: --size must lie between 1 and 10; got 11"),
+        (["try", "--no-such-option"], "no-such-option"),
+        (["try", "--no-align", "3"], "3"),
+    ],
+)
+def test_wrong_words_are_one_line_and_exit_code_2(command, capsys, words, problem):
+    command(lambda args: 0)
+    assert main_module.main(words) == 2
+    stderr = capsys.readouterr().err
+    assert problem in stderr
+    assert len(stderr.splitlines()) == 1
+
+
+def test_a_package_that_is_not_installed_names_its_extra(command, capsys):
+    def run(args):
+        raise ModuleNotFoundError("No module named 'rclpy'", name="rclpy")
+
+    command(run)
+    assert main_module.main(["try"]) == 2
+    assert "pip install 'aif_ros[ros]'" in capsys.readouterr().err
 
 
 def test_json_goes_to_a_file_or_to_standard_output(tmp_path, capsys):

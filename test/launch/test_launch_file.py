@@ -13,10 +13,11 @@ pytest.importorskip("launch_ros", reason="no launch_ros: source ROS 2 to run the
 from launch.actions import DeclareLaunchArgument
 from launch.launch_description_sources import get_launch_description_from_python_launch_file
 
-from aif_ros.bringup.arguments import ARGUMENTS
 from aif_ros.bringup.graph import pipeline_graph
 from aif_ros.bringup.one_process import run_in_one_process
 from aif_ros.bringup.share import share_directory
+from aif_ros.settings import declaration as declarations
+from aif_ros.settings.pipeline import PipelineSettings
 from launch import LaunchContext
 
 FILE = share_directory() / "launch" / "pipeline.launch.py"
@@ -78,7 +79,7 @@ def test_every_argument_is_declared_and_described():
         for entity in description.entities
         if isinstance(entity, DeclareLaunchArgument)
     }
-    assert {argument.name for argument in ARGUMENTS} <= set(declared)
+    assert {each.name for each in declarations.declared(PipelineSettings)} <= set(declared)
     assert {"rviz", "rqt", "one_process"} <= set(declared)
     for argument in declared.values():
         assert len(argument.description) > 10
@@ -142,8 +143,8 @@ def test_a_node_that_dies_ends_it(tmp_path):
 
 
 def test_names_in_use_are_told():
-    choices = {"scene": "planes", "width": "160", "namespace": "five"}
-    with run_in_one_process(pipeline_graph(choices)):
+    settings = PipelineSettings(scene="planes", width=160, namespace="five")
+    with run_in_one_process(pipeline_graph(settings)):
         _, output = launch("namespace:=five")
     assert "/five/autofocus, " in output
     assert "run already in ROS domain" in output

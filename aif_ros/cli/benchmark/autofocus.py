@@ -13,36 +13,47 @@ depth of field, of the slice of highest contrast.
   aif benchmark autofocus --stacks stacks/ --search neural fibonacci
 """
 
-import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from aif_ros.cli import CommandError, add_json_argument, write_json
+import tyro
+from typing_extensions import Doc
+
+from aif_ros.cli import CommandError, JsonFile, write_json
+from aif_ros.settings import nodes
+from aif_ros.settings.declaration import Limits
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--photos", metavar="DIR", help="folder of sharp photos")
-    source.add_argument("--stacks", metavar="DIR", type=Path, help="folder of focal stacks")
-    parser.add_argument(
-        "--range-steps", type=int, default=1000, metavar="N", help="travel (%(default)s steps)"
+@dataclass(frozen=True)
+class Arguments:
+    """Arguments of the command."""
+
+    photos: Annotated[str | None, tyro.conf.arg(metavar="DIR"), Doc("Folder of sharp photos.")] = (
+        None
     )
-    parser.add_argument("--near", action="store_true", help="start within 300 steps of focus")
-    parser.add_argument("--trials", type=int, default=200, help="number of trials (%(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of the trials")
-    parser.add_argument(
-        "--search", nargs="+", metavar="NAME", help="searches to compare (default: all)"
+    stacks: Annotated[Path | None, tyro.conf.arg(metavar="DIR"), Doc("Folder of focal stacks.")] = (
+        None
     )
-    parser.add_argument("--breathing", action="store_true", help="let the magnification change")
-    parser.add_argument(
-        "--backlash", type=float, default=0.0, metavar="STEPS", help="dead travel of the motor"
-    )
-    parser.add_argument("--save", type=Path, metavar="DIR", help="folder for a plot")
-    add_json_argument(parser)
+    range_steps: Annotated[
+        int, tyro.conf.arg(metavar="N"), Limits(50, 10**6), Doc("Travel of the lens, steps.")
+    ] = 1000
+    near: Annotated[bool, Doc("Start within 300 steps of focus.")] = False
+    trials: Annotated[int, Limits(1, 10**6), Doc("Number of trials.")] = 200
+    seed: Annotated[int, Limits(0, 2**31 - 1), Doc("Seed of the trials.")] = 0
+    search: Annotated[
+        tuple[str, ...], nodes.SEARCHES, Doc("Searches to compare (default: all).")
+    ] = ()
+    breathing: Annotated[bool, Doc("Let the magnification change with the focus.")] = False
+    backlash: Annotated[
+        float, tyro.conf.arg(metavar="STEPS"), Limits(0.0, 1e6), Doc("Backlash of the motor.")
+    ] = 0.0
+    save: Annotated[Path | None, tyro.conf.arg(metavar="DIR"), Doc("Folder for a plot.")] = None
+    json: JsonFile = None
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> int:
     """Draw the trials, run the searches, print, draw."""
     from tqdm import tqdm
 
@@ -51,16 +62,12 @@ def run(args: argparse.Namespace) -> int:
     from aif_ros.benchmarks.autofocus_figures import save_figure
     from aif_ros.simulation.photos import fingerprint, list_photos, read_photo
 
-    if args.trials < 1:
-        raise CommandError(f"--trials must be at least 1, got {args.trials}")
-    if args.range_steps < 50:
-        raise CommandError(f"--range-steps must be at least 50, got {args.range_steps}")
-    names = args.search or list(SEARCHES)
-    unknown = sorted(set(names) - set(SEARCHES))
-    if unknown:
-        raise CommandError(f"no search {', '.join(unknown)}: choose from {', '.join(SEARCHES)}")
+    names = args.search or tuple(SEARCHES)
+    if (args.photos is None) == (args.stacks is None):
+        raise CommandError("give either --photos or --stacks")
     if args.stacks is not None:
-        return _on_stacks(args, names)
+        return _on_stacks(args, names, args.stacks)
+    assert args.photos is not None
     lens = evaluation.paper_lens(args.range_steps)
     searches = {name: make_search(name, lens) for name in names}
     known = _trained_on() if "neural" in names else frozenset()
@@ -109,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _on_stacks(args: argparse.Namespace, names: list[str]) -> int:
+def _on_stacks(args: Arguments, names: Sequence[str], folder: Path) -> int:
     import numpy as np
     from tqdm import tqdm
 
@@ -119,7 +126,6 @@ def _on_stacks(args: argparse.Namespace, names: list[str]) -> int:
     from aif_ros.calibration.sweep_calibration import calibrate_stack
     from aif_ros.devices.focal_stack import FocalStack, is_focal_stack
 
-    folder: Path = args.stacks
     paths = sorted(path for path in (folder, *folder.glob("*")) if is_focal_stack(path))
     if not paths:
         raise CommandError(f"there is no focal stack (a folder of numbered pictures) in {folder}")

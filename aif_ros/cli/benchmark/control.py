@@ -11,69 +11,83 @@ start from the same lens positions.
   aif benchmark control --scenes 24 --condition all --frame-rate 3 10 30
 """
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from aif_ros.cli import add_json_argument
+import tyro
+from typing_extensions import Doc
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    parser.add_argument(
-        "--rgbd", type=Path, metavar="DIR", help="folder of RGB-D scenes (default: built-in ones)"
-    )
-    parser.add_argument(
-        "--video", type=Path, metavar="DIR", help="folder of RGB-D videos (default: built-in ones)"
-    )
-    parser.add_argument(
-        "--scenes",
-        type=int,
-        default=18,
-        metavar="N",
-        help="number of scenes laid out from photographs (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--photos",
-        type=Path,
-        metavar="DIR",
-        help="folder of photographs for them (default: those of scikit-image)",
-    )
-    parser.add_argument(
-        "--condition",
-        nargs="+",
-        default=["nominal"],
-        metavar="NAME",
-        help="conditions of the still scenes: nominal, double_blur, lens_15_percent_more, "
-        "lens_15_percent_less, width_1280, or all (default: nominal)",
-    )
-    parser.add_argument(
-        "--agents", nargs="+", metavar="NAME", help="agents to compare (default: all)"
-    )
-    parser.add_argument("--estimator", default="neural", help="blur estimator")
-    parser.add_argument("--fusion", default="neural", help="fusion method")
-    parser.add_argument("--calibration", help="lens calibration (default: the shipped one)")
-    parser.add_argument(
-        "--frame-rate",
-        type=float,
-        nargs="+",
-        default=[30.0],
-        help="frames per second, all of them processed; still scenes use the first",
-    )
-    parser.add_argument(
-        "--lens-speed", type=float, default=5e-3, help="metres of travel per second"
-    )
-    parser.add_argument(
-        "--seconds", type=float, default=3.0, help="duration of each moving scene; 0: none of them"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of scenes and initial lens positions")
-    parser.add_argument(
-        "--save", type=Path, metavar="DIR", help="folder for a figure of each episode"
-    )
-    add_json_argument(parser)
+from aif_ros.cli import JsonFile
+from aif_ros.settings import nodes
+from aif_ros.settings.declaration import Limits, OneOf
 
 
-def run(args: argparse.Namespace) -> int:
+@dataclass(frozen=True)
+class Arguments:
+    """Arguments of the command."""
+
+    rgbd: Annotated[
+        Path | None,
+        tyro.conf.arg(metavar="DIR"),
+        Doc("Folder of RGB-D scenes (default: built-in ones)."),
+    ] = None
+    video: Annotated[
+        Path | None,
+        tyro.conf.arg(metavar="DIR"),
+        Doc("Folder of RGB-D videos (default: built-in ones)."),
+    ] = None
+    scenes: Annotated[
+        int,
+        tyro.conf.arg(metavar="N"),
+        Limits(0, 10_000),
+        Doc("Number of scenes laid out from photographs."),
+    ] = 18
+    photos: Annotated[
+        Path | None,
+        tyro.conf.arg(metavar="DIR"),
+        Doc("Folder of photographs for them (default: those of scikit-image)."),
+    ] = None
+    condition: Annotated[
+        tuple[str, ...],
+        OneOf(
+            (
+                "nominal",
+                "double_blur",
+                "lens_15_percent_more",
+                "lens_15_percent_less",
+                "width_1280",
+                "all",
+            )
+        ),
+        Doc("Conditions of the still scenes."),
+    ] = ("nominal",)
+    agents: Annotated[tuple[str, ...], nodes.AGENTS, Doc("Agents to compare (default: all).")] = ()
+    estimator: nodes.Estimator = "neural"
+    fusion: nodes.FusionMethod = "neural"
+    calibration: Annotated[
+        str | None,
+        tyro.conf.arg(metavar="FILE"),
+        Doc("Lens calibration (default: the shipped one)."),
+    ] = None
+    frame_rate: Annotated[
+        tuple[float, ...],
+        Doc("Frames per second; all of them are processed. Still scenes use the first."),
+    ] = (30.0,)
+    lens_speed: Annotated[float, Doc("Lens speed, metres of travel per second.")] = 5e-3
+    seconds: Annotated[
+        float, Limits(0.0, 3600.0), Doc("Duration of each moving scene, seconds. 0: none.")
+    ] = 3.0
+    seed: Annotated[
+        int, Limits(0, 2**31 - 1), Doc("Seed of scenes and initial lens positions.")
+    ] = 0
+    save: Annotated[
+        Path | None, tyro.conf.arg(metavar="DIR"), Doc("Folder for a figure of each episode.")
+    ] = None
+    json: JsonFile = None
+
+
+def run(args: Arguments) -> int:
     """Run every agent on every scene, sum up, draw."""
     from dataclasses import replace
     from functools import partial
@@ -99,16 +113,7 @@ def run(args: argparse.Namespace) -> int:
 
     lens_model = LensModel.load(args.calibration or DEFAULT_CALIBRATION)
     names = list(args.agents or AGENTS)
-    for name in names:
-        if name not in AGENTS:
-            raise CommandError(f"--agents: no agent '{name}': choose from {', '.join(AGENTS)}")
-    conditions = list(control.CONDITIONS) if "all" in args.condition else args.condition
-    for name in conditions:
-        if name not in control.CONDITIONS:
-            known = ", ".join(control.CONDITIONS)
-            raise CommandError(f"--condition: no condition '{name}': choose from {known}, all")
-    if args.scenes < 0:
-        raise CommandError(f"--scenes must be 0 or more, got {args.scenes}")
+    conditions = list(control.CONDITIONS if "all" in args.condition else args.condition)
     exposure_time = RigSettings.exposure_time
     for rate in args.frame_rate:
         if not 0 < rate <= 1 / exposure_time:

@@ -8,27 +8,35 @@ the 85 % of the patches the network is surest of and over all, and under noise a
   aif benchmark estimator --photos photos/ --json estimator.json --save figures/
 """
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from aif_ros.cli import add_json_argument
+import tyro
+from typing_extensions import Doc
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    parser.add_argument("--photos", metavar="DIR", required=True, help="folder of sharp photos")
-    parser.add_argument("--estimator", metavar="FILE", help="weights (default: the shipped ones)")
-    parser.add_argument(
-        "--discriminator", metavar="FILE", help="weights (default: the shipped ones)"
-    )
-    parser.add_argument("--patches", type=int, default=300, help="patches per measurement")
-    parser.add_argument("--seed", type=int, default=0, help="of crops and noise")
-    parser.add_argument("--save", type=Path, metavar="DIR", help="folder for plots")
-    add_json_argument(parser)
+from aif_ros.cli import JsonFile
+from aif_ros.settings.declaration import Limits
 
 
-def run(args: argparse.Namespace) -> int:
+@dataclass(frozen=True)
+class Arguments:
+    """Arguments of the command."""
+
+    photos: Annotated[str, tyro.conf.arg(metavar="DIR"), Doc("Folder of sharp photos.")]
+    estimator: Annotated[
+        str | None, tyro.conf.arg(metavar="FILE"), Doc("Weights (default: the shipped ones).")
+    ] = None
+    discriminator: Annotated[
+        str | None, tyro.conf.arg(metavar="FILE"), Doc("Weights (default: the shipped ones).")
+    ] = None
+    patches: Annotated[int, Doc("Patches per measurement.")] = 300
+    seed: Annotated[int, Limits(0, 2**31 - 1), Doc("Seed of crops and noise.")] = 0
+    save: Annotated[Path | None, tyro.conf.arg(metavar="DIR"), Doc("Folder for plots.")] = None
+    json: JsonFile = None
+
+
+def run(args: Arguments) -> int:
     """Make patches, measure, print, draw."""
     from tqdm import tqdm
 

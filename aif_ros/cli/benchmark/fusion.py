@@ -14,32 +14,49 @@ shinestacker are compared too, if they are installed.
   aif benchmark fusion --pairs lytro/ --stacks stacks/ --save sheets/
 """
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from aif_ros.cli import add_json_argument
+import tyro
+from typing_extensions import Doc
+
+from aif_ros.cli import JsonFile
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    parser.add_argument(
-        "--rgbd", metavar="DIR", help="folder of scene folders with image.* and depth.*"
+@dataclass(frozen=True)
+class Arguments:
+    """Arguments of the command."""
+
+    rgbd: Annotated[
+        str | None,
+        tyro.conf.arg(metavar="DIR"),
+        Doc("Folder of scene folders with image.* and depth.*."),
+    ] = None
+    video: Annotated[
+        Path | None, tyro.conf.arg(metavar="DIR"), Doc("Folder of RGB-D videos (rgb/, depth/).")
+    ] = None
+    pairs: Annotated[
+        Path | None,
+        tyro.conf.arg(metavar="DIR"),
+        Doc("Folder of folders with two or more images."),
+    ] = None
+    stacks: Annotated[Path | None, tyro.conf.arg(metavar="DIR"), Doc("Folder of focal stacks.")] = (
+        None
     )
-    parser.add_argument(
-        "--video", type=Path, metavar="DIR", help="folder of RGB-D videos (rgb/, depth/)"
-    )
-    parser.add_argument(
-        "--pairs", type=Path, metavar="DIR", help="folder of folders with two or more pictures"
-    )
-    parser.add_argument("--stacks", type=Path, metavar="DIR", help="folder of focal stacks")
-    parser.add_argument("--only", nargs="*", metavar="NAME", help="scenes in it to use")
-    parser.add_argument("--width", type=int, default=640, help="of the pictures (%(default)s)")
-    parser.add_argument("--save", type=Path, metavar="DIR", help="folder for contact sheets")
-    add_json_argument(parser)
+    only: Annotated[
+        tuple[str, ...] | None,
+        tyro.conf.arg(metavar="NAME ..."),
+        Doc("Scenes to use (default: all)."),
+    ] = None
+    width: Annotated[int, Doc("Width of the images, pixels.")] = 640
+    save: Annotated[
+        Path | None, tyro.conf.arg(metavar="DIR"), Doc("Folder for contact sheets.")
+    ] = None
+    json: JsonFile = None
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> int:
     """Render, fuse, compare."""
     from tqdm import tqdm
 

@@ -7,23 +7,30 @@ when there is one. The distance map is that of a frame of 1536x1024 px.
   aif benchmark latency --json latency.json
 """
 
-import argparse
+from dataclasses import dataclass
+from typing import Annotated
 
-from aif_ros.cli import CommandError, add_json_argument, write_json
+import tyro
+from typing_extensions import Doc
+
+from aif_ros.cli import JsonFile, write_json
+from aif_ros.settings.declaration import Limits
 
 _WINDOW = 512
 _FRAME = (1536, 1024)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    parser.add_argument(
-        "--repeats", type=int, default=300, metavar="N", help="steps to time (%(default)s)"
+@dataclass(frozen=True)
+class Arguments:
+    """Arguments of the command."""
+
+    repeats: Annotated[int, tyro.conf.arg(metavar="N"), Limits(1, 10**6), Doc("Steps to time.")] = (
+        300
     )
-    add_json_argument(parser)
+    json: JsonFile = None
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> int:
     """Time everything and print it."""
     from tqdm import tqdm
 
@@ -32,8 +39,6 @@ def run(args: argparse.Namespace) -> int:
     from aif_ros.defocus.estimators import ESTIMATORS, make_estimator
     from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
 
-    if args.repeats < 1:
-        raise CommandError(f"--repeats must be at least 1, got {args.repeats}")
     lens_model = LensModel.load(DEFAULT_CALIBRATION)
     window, frame = latency.picture(_WINDOW, _WINDOW), latency.picture(*_FRAME)
     maps = max(args.repeats // 10, 1)

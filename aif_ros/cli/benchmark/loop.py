@@ -11,15 +11,20 @@ Examples:
   aif benchmark loop --agent rule_based --rounds 5 --json loop.json
 """
 
-import argparse
 import os
 import platform
 import statistics
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
-from aif_ros.cli import CommandError, add_json_argument, write_json
+from typing_extensions import Doc
+
+from aif_ros.cli import CommandError, JsonFile, write_json
+from aif_ros.settings import nodes
+from aif_ros.settings.declaration import Limits
+from aif_ros.settings.pipeline import PipelineSettings
 
 if TYPE_CHECKING:
     from aif_ros.bringup.runner import RunningGraph
@@ -27,23 +32,23 @@ if TYPE_CHECKING:
 _SCENE, _MOVING_SCENE = "planes", "moving_planes"  # 640x480
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    parser.add_argument("--agent", default="sweep", help="default: %(default)s")
-    parser.add_argument(
-        "--rounds", type=int, default=3, help="runs of the loop to measure (default: %(default)s)"
-    )
-    add_json_argument(parser)
+@dataclass(frozen=True)
+class Arguments:
+    """Arguments of the command."""
+
+    agent: nodes.Agent = "sweep"
+    rounds: Annotated[int, Limits(1, 1000), Doc("Runs of the loop to measure.")] = 3
+    json: JsonFile = None
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> int:
     """Run the benchmark."""
     from aif_ros.bringup.graph import pipeline_graph
     from aif_ros.bringup.one_process import run_in_one_process
     from aif_ros.bringup.processes import run_in_processes
 
     core = _measure_core(args.agent, args.rounds)
-    graph = pipeline_graph({"scene": _SCENE, "agent": args.agent})
+    graph = pipeline_graph(PipelineSettings(scene=_SCENE, agent=args.agent))
     # In this order: nodes of this process are known to ROS as long as anything of them is left.
     with run_in_processes(graph) as running:
         processes = _measure(running, args.rounds)

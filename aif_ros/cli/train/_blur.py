@@ -1,23 +1,35 @@
 """What the commands that train the two blur networks share."""
 
-import argparse
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+from typing_extensions import Doc
+
+from aif_ros.settings.declaration import Limits
+
+Output = Annotated[str, tyro.conf.arg(metavar="FILE"), Doc("Weights to write.")]
+Folder = Annotated[str, tyro.conf.arg(metavar="DIR"), Doc("Folder for checkpoint and TensorBoard.")]
+Minutes = Annotated[float, Doc("Duration of the training, minutes.")]
 
 
-def add_blur_arguments(parser: argparse.ArgumentParser, kind: str, *, minutes: float) -> None:
-    """Add the arguments of both trainings."""
-    parser.add_argument("--photos", metavar="DIR", required=True, help="folder of sharp photos")
-    parser.add_argument("--output", default=f"{kind}.safetensors", help="weights to write")
-    parser.add_argument("--folder", default=f"runs/{kind}", help="for checkpoint and TensorBoard")
-    parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
-    parser.add_argument("--seed", type=int, default=1, help="of weights and patches")
-    parser.add_argument("--minutes", type=float, default=minutes, help="time to train")
-    parser.add_argument("--steps", type=int, help="train for so many steps instead")
-    parser.add_argument("--batch", type=int, default=32, help="patches per step and process")
-    parser.add_argument("--workers", type=int, default=1, help="processes that make patches")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads of the training itself")
+@dataclass(frozen=True)
+class BlurTraining:
+    """Arguments of both trainings."""
+
+    photos: Annotated[str, tyro.conf.arg(metavar="DIR"), Doc("Folder of sharp photos.")]
+    output: Output = ""
+    folder: Folder = ""
+    resume: Annotated[bool, Doc("Continue from the checkpoint in the folder.")] = False
+    seed: Annotated[int, Doc("Seed of weights and patches.")] = 1
+    minutes: Minutes = 0.0
+    steps: Annotated[int | None, Doc("Train for this number of steps instead.")] = None
+    batch: Annotated[int, Limits(1, 10**4), Doc("Patches per step and process.")] = 32
+    workers: Annotated[int, Limits(0, 256), Doc("Processes that make patches.")] = 1
+    threads: Annotated[int, Limits(1, 256), Doc("CPU threads of the training itself.")] = 1
 
 
-def train_and_write(args: argparse.Namespace, kind: str) -> int:
+def train_and_write(args: BlurTraining, kind: str) -> int:
     """Train one network as asked for, measure it on held-out photos, write weights and card."""
     import importlib
     from pathlib import Path
@@ -48,7 +60,7 @@ def train_and_write(args: argparse.Namespace, kind: str) -> int:
     return 0
 
 
-def _command(args: argparse.Namespace, kind: str) -> str:
+def _command(args: BlurTraining, kind: str) -> str:
     """The command for the model card: all that decides the weights, but no paths of one's own."""
     length = f"--steps {args.steps}" if args.steps is not None else f"--minutes {args.minutes:g}"
     return (

@@ -9,16 +9,20 @@ card. TensorBoard's files and the checkpoint go to --folder. Several GPUs: start
   torchrun --nproc-per-node 4 -m aif_ros train discriminator --photos photos/
 """
 
-import argparse
+from dataclasses import dataclass
 
-from aif_ros.cli.train._blur import add_blur_arguments, train_and_write
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    add_blur_arguments(parser, "discriminator", minutes=14)
+from aif_ros.cli.train._blur import BlurTraining, Folder, Minutes, Output, train_and_write
 
 
-def run(args: argparse.Namespace) -> int:
+@dataclass(frozen=True)
+class Arguments(BlurTraining):
+    """Arguments of the command."""
+
+    output: Output = "discriminator.safetensors"
+    folder: Folder = "runs/discriminator"
+    minutes: Minutes = 14.0
+
+
+def run(args: Arguments) -> int:
     """Train, measure, write."""
     return train_and_write(args, "discriminator")

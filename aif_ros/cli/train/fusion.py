@@ -9,47 +9,58 @@ on photos it never saw. TensorBoard's files and the checkpoint go to --folder.
   aif train fusion --photos photos/ --minutes 60 --resume
 """
 
-import argparse
 import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+from typing_extensions import Doc
+
+from aif_ros.settings.declaration import Limits
 
 if TYPE_CHECKING:
     from aif_ros.training.fusion_sequences import Sources
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    parser.add_argument("--photos", metavar="DIR", required=True, help="folder of sharp photos")
-    parser.add_argument(
-        "--rgbd", metavar="DIR", help="folder of scene folders with image.* and depth.*"
+@dataclass(frozen=True)
+class Arguments:
+    """Arguments of the command."""
+
+    photos: Annotated[str, tyro.conf.arg(metavar="DIR"), Doc("Folder of sharp photos.")]
+    rgbd: Annotated[
+        str | None,
+        tyro.conf.arg(metavar="DIR"),
+        Doc("Folder of scene folders with image.* and depth.*."),
+    ] = None
+    videos: Annotated[
+        str | None,
+        tyro.conf.arg(metavar="DIR"),
+        Doc("Folder of videos, RGB-D or in the layout of DAVIS."),
+    ] = None
+    leave_out: Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="NAME ..."), Doc("Scenes to measure on only.")
+    ] = ()
+    output: Annotated[str, tyro.conf.arg(metavar="FILE"), Doc("Weights to write.")] = (
+        "fusion.safetensors"
     )
-    parser.add_argument("--videos", metavar="DIR", help="folder of videos, RGB-D or as of DAVIS")
-    parser.add_argument(
-        "--leave-out", nargs="*", default=[], metavar="NAME", help="scenes to measure on only"
-    )
-    parser.add_argument("--output", default="fusion.safetensors", help="weights to write")
-    parser.add_argument("--folder", default="runs/fusion", help="for checkpoint and TensorBoard")
-    parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
-    parser.add_argument("--seed", type=int, default=1, help="of weights and sequences")
-    parser.add_argument("--minutes", type=float, default=60, help="time to train (%(default)g)")
-    parser.add_argument("--steps", type=int, help="train for so many steps instead")
-    parser.add_argument("--batch", type=int, default=4, help="sequences per step (%(default)s)")
-    parser.add_argument("--still", type=int, default=800, help="still scenes to make (%(default)s)")
-    parser.add_argument(
-        "--moving", type=int, default=500, help="moving scenes to make (%(default)s)"
-    )
-    parser.add_argument(
-        "--pairs", type=int, default=800, help="pairs of frames to make (%(default)s)"
-    )
-    parser.add_argument(
-        "--bfloat16", action="store_true", help="for processors that are faster in this format"
-    )
-    parser.add_argument("--workers", type=int, default=2, help="processes that make them")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads of the training itself")
+    folder: Annotated[
+        str, tyro.conf.arg(metavar="DIR"), Doc("Folder for checkpoint and TensorBoard.")
+    ] = "runs/fusion"
+    resume: Annotated[bool, Doc("Continue from the checkpoint in the folder.")] = False
+    seed: Annotated[int, Doc("Seed of weights and sequences.")] = 1
+    minutes: Annotated[float, Doc("Duration of the training, minutes.")] = 60.0
+    steps: Annotated[int | None, Doc("Train for this number of steps instead.")] = None
+    batch: Annotated[int, Limits(1, 10**4), Doc("Sequences per step.")] = 4
+    still: Annotated[int, Doc("Still scenes to render.")] = 800
+    moving: Annotated[int, Doc("Moving scenes to render.")] = 500
+    pairs: Annotated[int, Doc("Pairs of frames to render.")] = 800
+    bfloat16: Annotated[bool, Doc("Train in bfloat16, for processors that have it.")] = False
+    workers: Annotated[int, Limits(0, 256), Doc("Processes that render.")] = 2
+    threads: Annotated[int, Limits(1, 256), Doc("CPU threads of the training itself.")] = 1
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> int:
     """Make sequences, train, measure, write weights and card."""
     import torch
 
@@ -102,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _sources(args: argparse.Namespace) -> tuple["Sources", "Sources"]:
+def _sources(args: Arguments) -> tuple["Sources", "Sources"]:
     """What to train on, and what to measure on."""
     from aif_ros.cli import CommandError
     from aif_ros.simulation.photos import list_photos, split_photos
@@ -130,7 +141,7 @@ def _sources(args: argparse.Namespace) -> tuple["Sources", "Sources"]:
     )
 
 
-def _command(args: argparse.Namespace) -> str:
+def _command(args: Arguments) -> str:
     """The command for the model card: all that decides the weights, but no paths of one's own."""
     parts = ["aif train fusion --photos photos/"]
     parts += [f"--{name} {name}/" for name in ("rgbd", "videos") if getattr(args, name)]

@@ -8,35 +8,45 @@ Scenes are drawn at random; real ones (--rgbd) are mixed in. Writes weights and 
   aif train policy --rgbd scenes/ --folder runs/policy --resume
 """
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+import tyro
+from typing_extensions import Doc
+
+from aif_ros.settings import nodes
+from aif_ros.settings.declaration import Limits
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    parser.add_argument(
-        "--output", type=Path, default="policy.safetensors", help="weights to write"
+@dataclass(frozen=True)
+class Arguments:
+    """Arguments of the command."""
+
+    output: Annotated[Path, tyro.conf.arg(metavar="FILE"), Doc("Weights to write.")] = Path(
+        "policy.safetensors"
     )
-    parser.add_argument(
-        "--folder", type=Path, default="runs/policy", help="for checkpoint and TensorBoard"
-    )
-    parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
-    parser.add_argument(
-        "--rgbd",
-        type=Path,
-        metavar="DIR",
-        help="folder of RGB-D scenes to measure and train with beside drawn ones",
-    )
-    parser.add_argument("--calibration", help="lens calibration (default: the shipped one)")
-    parser.add_argument(
-        "--estimator", default="neural", help="blur estimator whose errors to train with"
-    )
-    parser.add_argument("--seed", type=int, default=1, help="of everything random")
-    parser.add_argument("--rounds", type=int, help="rounds of PPO (default: as shipped)")
-    parser.add_argument("--threads", type=int, default=2, help="CPU threads")
+    folder: Annotated[
+        Path, tyro.conf.arg(metavar="DIR"), Doc("Folder for checkpoint and TensorBoard.")
+    ] = Path("runs/policy")
+    resume: Annotated[bool, Doc("Continue from the checkpoint in the folder.")] = False
+    rgbd: Annotated[
+        Path | None,
+        tyro.conf.arg(metavar="DIR"),
+        Doc("Folder of RGB-D scenes to measure and train on beside drawn ones."),
+    ] = None
+    calibration: Annotated[
+        str | None,
+        tyro.conf.arg(metavar="FILE"),
+        Doc("Lens calibration (default: the shipped one)."),
+    ] = None
+    estimator: nodes.Estimator = "neural"
+    seed: Annotated[int, Doc("Seed of everything random.")] = 1
+    rounds: Annotated[int | None, Doc("Rounds of PPO (default: as shipped).")] = None
+    threads: Annotated[int, Limits(1, 256), Doc("CPU threads.")] = 2
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> int:
     """Measure, train, score, write."""
     import dataclasses
     import sys

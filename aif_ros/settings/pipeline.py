@@ -1,0 +1,78 @@
+"""What a user chooses when starting the pipeline, by launch file, command line or library."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from typing_extensions import Doc
+
+from aif_ros.settings import nodes
+from aif_ros.settings.declaration import OneOf, SetsParameter
+from aif_ros.settings.presets import PRESETS
+
+
+def _optional(choices: OneOf) -> OneOf:
+    """Allow an empty text, which leaves the choice to the preset or the parameter file."""
+    return OneOf(choices.names, or_weights=choices.or_weights, or_empty=True)
+
+
+@dataclass(frozen=True)
+class PipelineSettings:
+    """Launch arguments, and options of `aif run` and `aif demo`.
+
+    What is left empty is as the parameter file, the preset or the node says, in this order.
+    """
+
+    preset: Annotated[
+        str,
+        OneOf(tuple(PRESETS), or_empty=True),
+        Doc(
+            "learned: neural networks and trained agent; classical: light, without PyTorch. "
+            "Single parts chosen by name override it."
+        ),
+    ] = ""
+    camera: Annotated[
+        str,
+        OneOf(("simulated", "stack", "device", "external")),
+        Doc(
+            "Camera: simulated (looks at the scene), stack (the scene is the folder of a recorded "
+            "focal stack), device (a real camera or a recording), external (started by others)."
+        ),
+    ] = "simulated"
+    lens: Annotated[
+        str,
+        OneOf((*nodes.LENS_BACKENDS.names, "external"), or_empty=True),
+        Doc(
+            "Lens: a backend of lens_node, or external (started by others). Empty: simulated, but "
+            "a real camera needs an explicit lens."
+        ),
+    ] = ""
+    scene: Annotated[
+        str,
+        Doc(
+            f"Scene of the simulated camera: {', '.join(nodes.SCENES)}, or a folder (see "
+            "docs/scenes.md); the folder of a focal stack is replayed. Empty: the motorcycle."
+        ),
+    ] = ""
+    camera_source: Annotated[nodes.CameraSource, SetsParameter("camera_source")] = ""
+    lens_source: Annotated[nodes.LensSource, SetsParameter("lens_source")] = ""
+    device: Annotated[str, Doc("Former name of camera_source.")] = ""
+    calibration: Annotated[
+        str,
+        SetsParameter("calibration"),
+        Doc("Lens calibration (YAML). Empty: the default lens, or that of the focal stack."),
+    ] = ""
+    agent: Annotated[nodes.Agent, _optional(nodes.AGENTS), SetsParameter("agent")] = ""
+    fusion: Annotated[
+        nodes.FusionMethod, _optional(nodes.FUSION_METHODS), SetsParameter("fusion_method")
+    ] = ""
+    estimator: Annotated[
+        nodes.Estimator, _optional(nodes.ESTIMATORS), SetsParameter("estimator")
+    ] = ""
+    search: Annotated[nodes.Search, _optional(nodes.SEARCHES), SetsParameter("search")] = ""
+    mode: Annotated[nodes.Mode, _optional(nodes.MODES), SetsParameter("mode")] = ""
+    width: Annotated[nodes.Width, SetsParameter("width")] = 0
+    save_path: Annotated[
+        str, SetsParameter("save_path"), Doc("File that the fused image is written to at the end.")
+    ] = ""
+    params_file: Annotated[str, Doc("Parameter file (YAML) that overrides the package's own.")] = ""
+    namespace: Annotated[str, Doc("Namespace of all nodes and topics.")] = ""

@@ -1,0 +1,59 @@
+"""Presets: which parts run where the user does not choose them one by one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Names of the parts of the loop.
+
+    Attributes:
+        agent: focus-control agent.
+        fusion: fusion method.
+        estimator: blur estimator.
+        search: search strategy of the autofocus.
+    """
+
+    agent: str
+    fusion: str
+    estimator: str
+    search: str
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The node parameters that it sets."""
+        return {
+            "agent": self.agent,
+            "fusion_method": self.fusion,
+            "estimator": self.estimator,
+            "search": self.search,
+        }
+
+
+PRESETS: Mapping[str, Preset] = {
+    "learned": Preset("learned", "neural", "neural", "neural"),
+    "classical": Preset("rule_based", "laplacian", "gradient_ratio", "fibonacci"),
+}
+"""learned: the neural networks and the trained agent; classical: light, without PyTorch."""
+
+DEFAULT_PRESET = "classical"
+"""The preset of every command, launch file and node where none is named."""
+
+
+def usable_preset(name: str) -> tuple[Preset, str | None]:
+    """Return the preset of that name, or, for an empty name, the default one.
+
+    Where the default one needs PyTorch and it is not installed, `classical` takes its place.
+
+    Returns:
+        The preset, and a line for the user where it is not the default one; else None.
+    """
+    if name or DEFAULT_PRESET == "classical" or find_spec("torch") is not None:
+        return PRESETS[name or DEFAULT_PRESET], None
+    return (
+        PRESETS["classical"],
+        "PyTorch is not installed: using preset 'classical' (pip install 'aif_ros[neural]' for "
+        f"'{DEFAULT_PRESET}')",
+    )

@@ -64,9 +64,8 @@ class Arguments(PipelineSettings):
     ] = 300.0
     how: Annotated[
         str,
-        tyro.conf.Suppress,
         OneOf(("library", "one-process", "processes"), or_empty=True),
-        Doc("Former spelling of --ros and --one-process."),
+        Doc("Deprecated: use --ros or --one-process."),
     ] = ""
     json: JsonFile = None
 

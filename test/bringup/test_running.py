@@ -167,6 +167,9 @@ def test_two_pipelines_in_two_namespaces_do_not_meet(namespace):
         assert second.values["agent"] == "rule_based"
 
 
+WAYS = {"library": [], "one-process": ["--one-process"], "processes": ["--ros"]}
+
+
 class TestCommand:
     """`aif run`."""
 
@@ -183,8 +186,9 @@ class TestCommand:
     def test_runs_and_reports(self, how, namespace, tmp_path):
         path, report = tmp_path / "fused.png", tmp_path / "run.json"
         namespace = "" if how == "library" else namespace
-        way = {"library": [], "one-process": ["--one-process"], "processes": ["--ros"]}[how]
-        result = self.run(self.command(namespace, *way, "-o", str(path), "--json", str(report)))
+        result = self.run(
+            self.command(namespace, *WAYS[how], "-o", str(path), "--json", str(report))
+        )
         assert result.returncode == 0, result.stderr
         content = json.loads(report.read_text())
         assert content["stopped"]
@@ -203,7 +207,7 @@ class TestCommand:
     )
     def test_ends_well_when_interrupted(self, how, signal_, ripe, namespace, tmp_path):
         path = tmp_path / "fused.png"
-        command = self.command(namespace, "--how", how, "--forever", "-o", str(path))
+        command = self.command(namespace, *WAYS[how], "--forever", "-o", str(path))
         told = []
         with subprocess.Popen(
             command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -78,9 +78,7 @@ class Arguments:
     seconds: Annotated[
         float, Limits(0.0, 3600.0), Doc("Duration of each moving scene, seconds. 0: none.")
     ] = 3.0
-    seed: Annotated[
-        int, Limits(0, 2**31 - 1), Doc("Seed of scenes and initial lens positions.")
-    ] = 0
+    seed: Annotated[int, Limits(0, 2**31 - 1), Doc("Seed of scenes and lens starts.")] = 0
     save: Annotated[
         Path | None, tyro.conf.arg(metavar="DIR"), Doc("Folder for a figure of each episode.")
     ] = None
@@ -182,8 +180,8 @@ def run(args: Arguments) -> int:
     dynamic = {rate: control.moving_figures(scenes) for rate, scenes in moving.items()}
     for name, figures in static.items():
         _print_table(f"static, {name}", figures)
-    for rate, moving_table in dynamic.items():
-        _print_table(f"dynamic, {rate} fps", moving_table)
+    for speed, moving_table in dynamic.items():
+        _print_table(f"dynamic, {speed} fps", moving_table)
     first = next(iter(still.values()))
     result: dict[str, Any] = {
         "static": next(iter(static.values())),

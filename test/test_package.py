@@ -27,7 +27,7 @@ ROSDEP_KEYS = {
     "tifffile": "python3-skimage",
 }
 # Not in rosdep: package.xml says how to get them, and the code that needs them says so too.
-WITHOUT_KEY = {"safetensors", "tyro"}
+WITHOUT_KEY = {"pydantic", "safetensors", "tyro"}
 # What the benchmark runs in a Python of its own, if it is installed.
 ELSEWHERE = {"shinestacker"}
 

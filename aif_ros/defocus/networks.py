@@ -62,7 +62,7 @@ def _radius_classes(count: int = 64, largest: float = 66.0) -> tuple[float, ...]
 
 
 ESTIMATOR = Architecture(_radius_classes(), 4, (8, 4), (16, 32, 48), 48)
-DISCRIMINATOR = Architecture((0.5, 0.75, 1.0, 1.5, 2.0, 3.0), 1, (4, 4), (32, 32, 32), 32)
+DISCRIMINATOR = Architecture((0.5, 0.75, 1.0, 1.5, 2.0, 3.0), 2, (4, 4), (32, 32, 32), 32)
 
 
 class _ZeroMeanConv(nn.Conv2d):

@@ -53,7 +53,8 @@ class Aperture:
         """Optical transfer function at blur `radius`, to multiply `scipy.fft.rfft2` with.
 
         Args:
-            radius: blur radius, pixels, >= 0; that of the disk of equal area for a polygon.
+            radius: blur radius, pixels; that of the disk of equal area for a polygon. Below 0, on
+                the other side of focus, the picture of the aperture is turned by half a turn.
             shape: (H, W) of the image.
 
         Returns:
@@ -63,16 +64,22 @@ class Aperture:
         vertical = np.fft.fftfreq(shape[0]).astype(np.float32)[:, None]
         horizontal = np.fft.rfftfreq(shape[1]).astype(np.float32)[None]
         squared = vertical**2 + horizontal**2
+        turned, radius = radius < 0, abs(radius)
         if radius < _NEGLIGIBLE_RADIUS:
             transfer = np.ones(squared.shape, np.float32)
         elif self.blades:
             transfer = self._polygon_transfer(radius, horizontal, vertical)
+            transfer = transfer.conj() if turned else transfer
         else:
             index = np.sqrt(squared) * np.float32(2 * np.pi * radius / _TABLE_STEP) + 0.5
             transfer = _AIRY_TABLE.take(index.astype(np.int32), mode="clip")
         if self.softness:
             transfer = transfer * np.exp(np.float32(-2 * np.pi**2 * self.softness**2) * squared)
         return transfer
+
+    def blur_radius(self, defocus: float) -> float:
+        """Blur radius, pixels, at `defocus` pixels: the same but for the sign."""
+        return abs(defocus)
 
     def kernel(self, radius: float) -> NDArray[np.float32]:
         """Point-spread function at blur `radius`, pixels: (2 n + 1, 2 n + 1), sums to 1.

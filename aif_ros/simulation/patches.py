@@ -1,12 +1,12 @@
-"""Patches of known blur, made from sharp photos by the forward model of a camera.
+"""Patches of known blur, made from sharp photos and drawings by the forward model of a camera.
 
 A crop is scaled down until it is sharp, brought to linear light, blurred with the transfer
-function of an aperture, and photographed again by a camera drawn at random. The Fourier transform
-of a crop serves several radii.
+function of a lens, and photographed again by a camera drawn at random. The Fourier transform of a
+crop serves several radii. Labels are equivalent blur radii; see `aif_ros.optics.pupil`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from aif_ros.optics.psf import Aperture
+from aif_ros.optics.pupil import GaussianSpread, MicroscopePupil, PointSpread, Pupil
+from aif_ros.simulation.drawings import DRAWINGS
 from aif_ros.simulation.photos import PhotosError, sharpness
 from aif_ros.simulation.sensor_model import SensorModel
 from aif_ros.types.image import DISPLAY_GAMMA, Image
@@ -26,8 +28,46 @@ _SCALES = (0.35, 0.8)
 _SCALES_TO_MEASURE = (0.4, 0.75)
 _TRIES = 8
 _FEWEST_SHARP = 3
-_TWO_DEPTHS = 0.12
-_NOTHING_TO_SEE = 0.04
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Shares of the kinds of training patches, chosen by hand.
+
+    Attributes:
+        drawings: crops that are drawings, not photos.
+        low_contrast: crops whose contrast is lowered, by a factor down to `least_contrast`.
+        least_contrast: see `low_contrast`.
+        negative: crops turned into their negative (transmitted light).
+        dark: crops whose darker half is black (fluorescence).
+        disks: point-spread functions that are ideal disks or polygons.
+        gaussian: those that are Gaussian.
+        microscopes: those limited by diffraction; the rest are aberrated lenses.
+        two_depths: patches with two depths.
+        slanted: patches that show a slanted surface.
+        nothing_to_see: patches without any texture.
+        dim: patches taken with a sixteenth to a quarter of the light.
+    """
+
+    drawings: float = 0.15
+    low_contrast: float = 0.12
+    least_contrast: float = 0.05
+    negative: float = 0.05
+    dark: float = 0.06
+    disks: float = 0.5
+    gaussian: float = 0.07
+    microscopes: float = 0.06
+    two_depths: float = 0.1
+    slanted: float = 0.05
+    nothing_to_see: float = 0.04
+    dim: float = 0.05
+
+
+MIXTURE = Mixture()
+_MICROSCOPE_REACH = 24.0
+"""Largest geometric blur radius by diffraction, pixels: the transforms grow with it."""
+_SLANT_PLANES = 5
+"""Planes between which a slanted surface is interpolated."""
 
 
 @dataclass(frozen=True)
@@ -118,9 +158,9 @@ class Defocus:
         self._inside = slice(before, before + crop.shape[0])
         self._spectrum = fft.rfft2(light)
 
-    def __call__(self, radius: float, aperture: Aperture) -> Image:
-        """Linear light at blur `radius`, pixels, through `aperture`."""
-        transfer = aperture.transfer_function(radius, self._shape)
+    def __call__(self, defocus: float, spread: PointSpread) -> Image:
+        """Linear light at `defocus`, pixels, signed, through a lens."""
+        transfer = spread.transfer_function(defocus, self._shape)
         blurred = fft.irfft2(self._spectrum * transfer, s=self._shape)
         return blurred[self._inside, self._inside].astype(np.float32, copy=False)
 
@@ -128,10 +168,67 @@ class Defocus:
 def draw_aperture(random: np.random.Generator) -> Aperture:
     """Mostly a disk, at times a polygon; mostly as sharp as a lens can be."""
     return Aperture(
-        blades=int(random.integers(5, 10)) if random.random() < 0.08 else 0,
+        blades=int(random.integers(5, 10)) if random.random() < 0.12 else 0,
         rotation=random.uniform(0, 2 * np.pi),
         softness=max(0.0, random.normal(0, 0.25)),
     )
+
+
+def draw_pupil(random: np.random.Generator) -> Pupil:
+    """A lens with some of the faults that lenses have."""
+
+    def some(probability: float, low: float, high: float) -> float:
+        return float(random.uniform(low, high)) if random.random() < probability else 0.0
+
+    return Pupil(
+        softness=max(0.0, random.normal(0, 0.25)),
+        spherical=float(random.normal(0, 2)) if random.random() < 0.6 else 0.0,
+        coma=some(0.25, 0, 1),
+        astigmatism=some(0.25, 0, 1.5),
+        falloff=some(0.5, 0, 5) or some(0.2, -2, 0),
+        obstruction=some(0.15, 0.2, 0.7),
+        vignetting=some(0.2, 0.2, 1.0),
+        angle=random.uniform(0, 2 * np.pi),
+    )
+
+
+def draw_microscope(random: np.random.Generator) -> MicroscopePupil:
+    """An objective whose camera samples it about as finely as its resolution asks for."""
+    aperture = random.uniform(0.1, 0.9)
+    oil = random.random() < 0.3
+    return MicroscopePupil(
+        numerical_aperture=aperture,
+        pixel=0.55 / (2 * aperture) * random.uniform(0.9, 1.8),
+        immersion_index=1.518 if oil else 1.0,
+        depth=random.uniform(0, 15) if aperture > 0.4 and random.random() < 0.5 else 0.0,
+        obstruction=random.uniform(0.2, 0.5) if random.random() < 0.1 else 0.0,
+    )
+
+
+def draw_blur(
+    radius: float, random: np.random.Generator, largest: float
+) -> tuple[PointSpread, float, float]:
+    """Draw a lens that blurs by about `radius` pixels.
+
+    Returns:
+        The lens, its signed defocus in pixels, and the equivalent blur radius there, at most
+        `largest` or so.
+    """
+    kind = random.random()
+    sign = 1.0 if random.random() < 0.5 else -1.0
+    if kind < MIXTURE.disks:
+        return draw_aperture(random), sign * radius, radius
+    if kind < MIXTURE.disks + MIXTURE.gaussian:
+        return GaussianSpread(max(0.0, random.normal(0, 0.25))), radius, radius
+    if kind < MIXTURE.disks + MIXTURE.gaussian + MIXTURE.microscopes:
+        spread: PointSpread = draw_microscope(random)
+        defocus = sign * min(radius, _MICROSCOPE_REACH)
+        return spread, defocus, spread.blur_radius(defocus)
+    spread = draw_pupil(random)
+    # Weak rims spread less: go farther, as long as the light stays within the margin.
+    unit = spread.blur_radius(30.0) / 30
+    defocus = sign * min(radius / unit, 1.2 * largest)
+    return spread, defocus, spread.blur_radius(defocus)
 
 
 def training_patches(
@@ -142,31 +239,85 @@ def training_patches(
     *,
     largest: float = LARGEST_RADIUS,
 ) -> Iterator[Patch]:
-    """Make `count` patches out of one crop of a photo; none if nothing in it is sharp."""
-    drawn = draw_crop(photo, size, random)
-    if drawn is None:
-        return
-    crop, trust = drawn
-    defocus = Defocus(crop, random.uniform(1.8, 2.4), largest)
+    """Make `count` patches out of one crop of a photo, or of a drawing instead.
+
+    None if nothing in the photo is sharp.
+    """
+    if random.random() < MIXTURE.drawings:
+        crop = DRAWINGS[str(random.choice(list(DRAWINGS)))](size, random)
+        trust = np.ones((size // CELL, size // CELL), np.float32)
+    else:
+        drawn = draw_crop(photo, size, random)
+        if drawn is None:
+            return
+        crop, trust = drawn
+    defocus = Defocus(_varied(crop, random), random.uniform(1.8, 2.4), largest)
     share = largest / LARGEST_RADIUS
     for _ in range(count):
-        aperture = draw_aperture(random)
-        radius = draw_radius(random) * share
-        light = defocus(radius, aperture)
+        spread, place, radius = draw_blur(draw_radius(random) * share, random, largest)
+        light = defocus(place, spread)
         radii, weight = np.full(trust.shape, radius, np.float32), trust
         one_depth = True
         kind = random.random()
-        if kind < _TWO_DEPTHS:
-            other = draw_radius(random) * share
+        if kind < MIXTURE.two_depths:
+            reach = _MICROSCOPE_REACH if isinstance(spread, MicroscopePupil) else largest
+            other_place = min(draw_radius(random) * share, reach) * float(random.choice([-1, 1]))
+            other = spread.blur_radius(other_place)
             mask = _edge_mask(size, max(min(radius, other), 0.5), random)
-            light = light * mask + defocus(other, aperture) * (1 - mask)
+            light = light * mask + defocus(other_place, spread) * (1 - mask)
             covered = cv2.resize(mask, trust.shape, interpolation=cv2.INTER_AREA)
             radii = np.where(covered > 0.5, radius, other).astype(np.float32)
             weight = trust * (np.abs(covered - 0.5) > 0.45)
             one_depth = False
-        elif kind < _TWO_DEPTHS + _NOTHING_TO_SEE:
+        elif kind < MIXTURE.two_depths + MIXTURE.slanted:
+            ends = place + random.uniform(-0.5, 0.5) * (3 + abs(place)) * np.array([-1, 1])
+            light, radii = _slanted(defocus, spread, np.clip(ends, -largest, largest), random)
+            one_depth = False
+        elif kind < MIXTURE.two_depths + MIXTURE.slanted + MIXTURE.nothing_to_see:
             light = np.full_like(light, random.random())
-        yield Patch(SensorModel.draw(random).capture(light, random), radii, weight, one_depth)
+        camera = SensorModel.draw(random)
+        if random.random() < MIXTURE.dim:
+            camera = replace(camera, exposure=float(2 ** random.uniform(-4, -2)))
+        pixels = camera.capture(np.maximum(light, 0), random)
+        yield Patch(pixels, np.minimum(radii, LARGEST_RADIUS), weight, one_depth)
+
+
+def _varied(crop: Image, random: np.random.Generator) -> Image:
+    """At times lower the contrast, take the negative, or blacken the darker half."""
+    kind = random.random()
+    if kind < MIXTURE.low_contrast:
+        factor = np.exp(random.uniform(np.log(MIXTURE.least_contrast), 0))
+        mean = crop.mean()
+        return (mean + np.float32(factor) * (crop - mean)).astype(np.float32)
+    if kind < MIXTURE.low_contrast + MIXTURE.negative:
+        return 1 - np.minimum(crop, 1)
+    if kind < MIXTURE.low_contrast + MIXTURE.negative + MIXTURE.dark:
+        black = np.float32(np.quantile(crop, random.uniform(0.3, 0.9)))
+        return np.maximum(crop - black, 0) / np.maximum(crop.max() - black, np.float32(0.1))
+    return crop
+
+
+def _slanted(
+    defocus: Defocus, spread: PointSpread, ends: NDArray[np.float64], random: np.random.Generator
+) -> tuple[Image, NDArray[np.float32]]:
+    """Light of a surface whose defocus goes from one end to the other, pixels, and its radii."""
+    places = np.linspace(ends[0], ends[1], _SLANT_PLANES)
+    planes = np.stack([defocus(float(place), spread) for place in places])
+    size = planes.shape[1]
+    axis = np.linspace(-0.5, 0.5, size, dtype=np.float32)
+    angle = random.uniform(0, 2 * np.pi)
+    slope = axis[None] * np.float32(np.cos(angle)) + axis[:, None] * np.float32(np.sin(angle))
+    height = (slope - slope.min()) / (slope.max() - slope.min()) * (_SLANT_PLANES - 1)
+    light = np.zeros_like(planes[0])
+    for index, plane in enumerate(planes):
+        light += plane * np.maximum(1 - np.abs(height - index), 0)
+    cells = (size // CELL, size // CELL)
+    middle = cv2.resize(height, cells, interpolation=cv2.INTER_AREA)
+    radii = [
+        spread.blur_radius(float(place))
+        for place in np.interp(middle.ravel(), range(_SLANT_PLANES), places)
+    ]
+    return light, np.array(radii, np.float32).reshape(cells)
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,13 @@ from aif_ros.simulation.sensor_model import SensorModel
 from aif_ros.training.blur_training import Batch, Settings, is_first_process, train
 from aif_ros.training.model_card import write_model_card
 from aif_ros.training.temperature import calibrate, stack_luma
+from aif_ros.training.window_pooling import pool_random_window
 from aif_ros.weights.files import Provenance, save_weights
 
 _VALIDATION_PATCHES = 300
 _DEFAULT_CLASS = DISCRIMINATOR.radii.index(1.0)
-# Beyond 16 px all blur is alike to a network of fine detail.
-SETTINGS: dict[str, float] = {"largest": 16.0}
+# Beyond 32 px all blur is alike to a network of fine detail.
+SETTINGS: dict[str, float] = {"largest": 32.0, "reuse": 4}
 """What differs from the default settings of a training."""
 
 
@@ -50,11 +51,8 @@ def discriminator_loss(logits: Tensor, batch: Batch) -> Tensor:
         batch["radius"].flatten(),
         batch["weight"].flatten(),
     )
-    whole = _vote_loss(
-        pool_votes(logits),
-        batch["radius"][:, 0, 0],
-        batch["one_depth"] * batch["weight"].mean(dim=(1, 2)),
-    )
+    votes, trust = pool_random_window(logits, batch["weight"])
+    whole = _vote_loss(votes, batch["radius"][:, 0, 0], batch["one_depth"] * trust)
     return dense + whole
 
 

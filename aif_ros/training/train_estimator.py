@@ -28,6 +28,7 @@ from aif_ros.simulation.sensor_model import SensorModel
 from aif_ros.training.blur_training import Batch, Settings, is_first_process, train
 from aif_ros.training.model_card import write_model_card
 from aif_ros.training.temperature import calibrate, stack_luma
+from aif_ros.training.window_pooling import pool_random_window
 from aif_ros.weights.files import Provenance, save_weights
 
 _MEAN_WEIGHT = 4.0
@@ -35,7 +36,7 @@ _VALIDATION_PATCHES = 256
 _REFIT_PATCHES = 300
 _REFIT_UP_TO = 4.0
 _STIFFNESS_BEYOND = 30.0
-SETTINGS: dict[str, float] = {}
+SETTINGS: dict[str, float] = {"reuse": 4}
 """What differs from the default settings of a training."""
 
 
@@ -70,11 +71,8 @@ def estimator_loss(logits: Tensor, batch: Batch) -> Tensor:
         batch["radius"].flatten(),
         batch["weight"].flatten(),
     )
-    whole = _vote_loss(
-        pool_votes(logits),
-        batch["radius"][:, 0, 0],
-        batch["one_depth"] * batch["weight"].mean(dim=(1, 2)),
-    )
+    votes, trust = pool_random_window(logits, batch["weight"])
+    whole = _vote_loss(votes, batch["radius"][:, 0, 0], batch["one_depth"] * trust)
     return dense + whole
 
 

@@ -8,6 +8,7 @@ correlation with the next pixel 0.45 to 0.75, with the next but one 0.08 to 0.45
 and columns. White noise smoothed by a Gaussian of 0.55 to 0.95 px has these correlations.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,10 +19,10 @@ from numpy.typing import NDArray
 from aif_ros.types.image import DISPLAY_GAMMA, Image
 
 _LEVELS = 65535
-DEMOSAICING = {
-    "bilinear": (cv2.COLOR_BayerRG2RGB, np.uint16),
-    "edge_aware": (cv2.COLOR_BayerRG2RGB_EA, np.uint16),
-    "variable_gradients": (cv2.COLOR_BayerRG2RGB_VNG, np.uint8),
+DEMOSAICING: Mapping[str, tuple[int, type[np.uint16] | type[np.uint8]]] = {
+    "bilinear": (cv2.COLOR_BayerRGGB2RGB, np.uint16),
+    "edge_aware": (cv2.COLOR_BayerRGGB2RGB_EA, np.uint16),
+    "variable_gradients": (cv2.COLOR_BayerRGGB2RGB_VNG, np.uint8),
 }
 """OpenCV's code and the type of pixel it takes, by name."""
 DENOISING = ("gaussian", "median", "bilateral", "non_local_means")
@@ -164,11 +165,7 @@ class SensorModel:
         if self.scaling != 1:
             light = _resized(light, tuple(max(2, round(s / self.scaling)) for s in size))
         if self.flicker:
-            rows = np.arange(len(light), dtype=np.float32)
-            period = random.uniform(0.3, 2) * len(light)
-            wave = np.sin(2 * np.pi * (rows / period + random.random()), dtype=np.float32)
-            wave = 1 + np.float32(self.flicker) * wave
-            light = light * wave.reshape(-1, *(1,) * (light.ndim - 1))
+            light = (light * self._flicker_bands(light, random)).astype(np.float32)
         image = self._noisy(light, random)
         if self.demosaic is not None:
             image = self._demosaiced(image, light.ndim == 3)
@@ -183,16 +180,25 @@ class SensorModel:
             image = _resized(image, size)
         return np.clip(image, 0, 1, dtype=np.float32)
 
+    def _flicker_bands(
+        self, light: NDArray[np.float32], random: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """Factor of each row."""
+        rows = np.arange(len(light)) / len(light)
+        wave = np.sin(2 * np.pi * (rows / random.uniform(0.3, 2) + random.random()))
+        factor = (1 + self.flicker * wave).astype(np.float32)
+        return factor.reshape(-1, *(1,) * (light.ndim - 1))
+
     def _noisy(self, light: NDArray[np.float32], random: np.random.Generator) -> Image:
         """Expose: linear light to the encoded values of the pixels, mosaic included."""
         if self.photons:
             light = np.clip(light * np.float32(self.exposure), 0, 1)
             noise = random.standard_normal(light.shape, dtype=np.float32)
-            light = light + noise * np.sqrt(light / np.float32(self.photons))
-            light = light / np.float32(self.exposure)
+            noise *= np.sqrt(light / np.float32(self.photons))
+            light = ((light + noise) / np.float32(self.exposure)).astype(np.float32)
         if self.adc_bits:
             steps = np.float32((2**self.adc_bits - 1) * self.exposure)
-            light = np.round(light * steps) / steps
+            light = (np.round(light * steps) / steps).astype(np.float32)
         index = np.clip(light * np.float32(self.exposure * _LEVELS), 0, _LEVELS).astype(np.uint16)
         image = _encoding(self.gamma)[index]
         if self.demosaic is not None:

@@ -1,70 +1,93 @@
-"""A recorded focal stack: real pictures, replayed as if a camera took them now."""
+"""A recorded focal stack: real pictures, replayed as if a camera captured them now."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from aif_ros.devices.device import DeviceError
-from aif_ros.devices.image_files import image_files, read_image
+from aif_ros.devices.image_files import image_files
+from aif_ros.devices.image_files.microscopy import FOLDER_SUFFIXES
+from aif_ros.devices.image_files.slices import is_multi_page, open_slices
+from aif_ros.devices.image_files.stack_axes import AmbiguousError, Selection
 from aif_ros.optics.lens_model import LensModel
+from aif_ros.storage.read_yaml import YamlError, read_yaml
+from aif_ros.types.units import UnitError, check_metres
 
 TRAVEL = (0.0, 1.5e-3)
-"""Lens positions of the end slices of a stack that does not tell them, metres."""
+"""Lens positions of the end slices of a stack whose positions are unknown, metres: the travel of
+the default lens."""
 
 
 class FocalStack:
     """The slices of one stack and the lens position of each; the `Subject` of a simulated camera.
 
-    `info.yaml` in the folder may hold `positions` (metres of lens travel, one for each picture in
-    the order of their names) or `order: near to far`. Without positions the slices are spaced
-    equally over `TRAVEL`; near objects are at the higher positions.
+    The lens positions are those of `info.yaml`, else the z step in the metadata of a multi-page
+    file, else equally spaced over `TRAVEL`, near objects at the higher positions.
+
+    `info.yaml` in the folder, or `NAME.yaml` beside a file NAME, may hold `positions` (metres of
+    lens travel, one for each slice in their order), `order: near to far`, `bits` (in use of each
+    sample), and `channel` and `time` (to take of a file with several).
 
     Args:
-        folder: one picture for each slice, in focus order by name.
+        path: a folder with one picture for each slice, in focus order by name, or a file with all
+            slices (TIFF, OME-TIFF, OME-Zarr).
 
     Raises:
-        DeviceError: no folder, fewer than two pictures, an unreadable first picture, or a
+        DeviceError: no such folder or file, fewer than two slices, an unreadable first slice, or a
             malformed `info.yaml`; the message names the file.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        folder = Path(folder)
-        files = image_files(folder)
-        if len(files) < 2:
-            raise DeviceError(f"{folder} holds one picture: a focal stack needs at least two")
-        positions = _positions(folder / "info.yaml", len(files))
-        ascending = np.argsort(positions)
-        self.name = folder.resolve().name
-        self.files: Sequence[Path] = [files[index] for index in ascending]
-        self.positions: NDArray[np.float64] = positions[ascending]
-        first = read_image(self.files[0])
-        self._shape = first.shape
-        self._latest = (0, first)
+    def __init__(self, path: str | Path) -> None:
+        path = Path(path)
+        info = _read_info(_info_file(path))
+        try:
+            self._slices = open_slices([path], selection=info.selection, bits=info.bits)
+        except AmbiguousError as error:
+            raise DeviceError(f"{error} (key '{error.key}' in {_info_file(path)})") from error
+        count = len(self._slices)
+        if count < 2:
+            raise DeviceError(f"{path} holds one picture: a focal stack needs at least two")
+        positions = info.positions
+        self.travel_assumed = positions is None and self._slices.z_step is None
+        """Whether the lens positions are assumed, because no file gives them."""
+        if positions is None:
+            positions = _equally_spaced(count, self._slices.z_step, near_to_far=info.near_to_far)
+        if positions.shape != (count,):
+            raise DeviceError(
+                f"{info.file}: 'positions' must hold one finite number for each of the {count} "
+                "pictures"
+            )
+        self._order = np.argsort(positions)
+        self.name = path.resolve().name
+        self.files = [self._slices.paths[index] for index in self._order]
+        self.positions: NDArray[np.float64] = positions[self._order]
+        self.pixel_size = self._slices.pixel_size
+        """Side of a pixel on the specimen, metres; None: unknown."""
+        # All slices must be alike: the first by name sets the shape.
+        first = self._slices.read(0).pixels
+        self._latest = (int(np.flatnonzero(self._order == 0)[0]), first)
 
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) of the pictures, pixels."""
-        return self._shape[1], self._shape[0]
+        height, width = self._slices.shape[:2]
+        return width, height
 
     def read(self, index: int) -> NDArray[Any]:
         """Return a slice, counted by ascending lens position.
+
+        Returns:
+            (H, W) or (H, W, 3) RGB, uint8 or uint16 with its whole range in use.
 
         Raises:
             DeviceError: it cannot be read, or its size or channels differ from the first one's.
         """
         if self._latest[0] != index:
-            image = read_image(self.files[index])
-            if image.shape != self._shape:
-                raise DeviceError(
-                    f"{self.files[index]} has shape {image.shape}, but {self.files[0]} has "
-                    f"{self._shape}: all slices of a stack must be alike"
-                )
-            self._latest = (index, image)
+            self._latest = (index, self._slices.read(int(self._order[index])).pixels)
         return self._latest[1]
 
     def expose(self, position: float, seconds: float, travel: float = 0.0) -> NDArray[Any]:
@@ -74,13 +97,13 @@ class FocalStack:
     def lens_model(self, calibrated: LensModel | None = None) -> LensModel:
         """Return a lens model that fits the replay.
 
-        A recording does not tell how fast blur grows with travel; `calibrate` estimates it. Taken
-        without: neighbouring slices touch in their depths of field (1 px of blur radius at half
-        the slice distance), which is how a careful photographer spaces them, so that a sweep
-        shows every slice, and no breathing.
+        How fast blur grows with travel is not recorded; `calibrate` estimates it. Without it,
+        neighbouring slices are assumed to touch in their depths of field (1 px of blur radius at
+        half the slice distance), as a careful photographer spaces them, so that a sweep shows every
+        slice; and no breathing.
 
         Args:
-            calibrated: what is known of the lens. The replay moves from slice to slice, whatever
+            calibrated: the calibration of the lens. The replay moves from slice to slice, whatever
                 steps and limits the lens itself has.
         """
         gaps = np.diff(self.positions)
@@ -103,10 +126,12 @@ class FocalStack:
 
 
 def is_focal_stack(path: str | Path) -> bool:
-    """Whether `path` is a folder whose pictures could be a stack: two or more, numbered."""
+    """Whether `path` could be a stack: a file of several slices, or a folder of two or more
+    numbered pictures or with an `info.yaml`.
+    """
     path = Path(path)
-    if not path.is_dir():
-        return False
+    if not path.is_dir() or path.suffix.lower() in FOLDER_SUFFIXES:
+        return is_multi_page(path)
     try:
         files = image_files(path)
     except DeviceError:
@@ -116,31 +141,72 @@ def is_focal_stack(path: str | Path) -> bool:
     )
 
 
-def _positions(info: Path, slices: int) -> NDArray[np.float64]:
-    """Lens position of each slice by name order, metres; all different."""
-    content = _read_info(info) if info.exists() else {}
+@dataclass(frozen=True)
+class _Info:
+    file: Path
+    positions: NDArray[np.float64] | None
+    near_to_far: bool
+    bits: int | None
+    selection: Selection
+
+
+def _info_file(path: Path) -> Path:
+    if path.is_dir() and path.suffix.lower() not in FOLDER_SUFFIXES:
+        return path / "info.yaml"
+    return path.with_name(path.name + ".yaml")
+
+
+def _read_info(file: Path) -> _Info:
+    content: Mapping[str, Any] = {}
+    if file.exists():
+        try:
+            content = read_yaml(file)
+        except OSError as error:
+            raise DeviceError(f"cannot read {file}: {error.strerror}") from error
+        except YamlError as error:
+            raise DeviceError(f"cannot read {error}") from error
+        if not isinstance(content, Mapping):
+            raise DeviceError(f"{file} must be a mapping of keys to values")
+    channel = content.get("channel")
+    return _Info(
+        file,
+        _positions(file, content),
+        str(content.get("order", "")).startswith("near to far"),
+        _whole(file, content, "bits", 1, 16),
+        Selection(
+            None if channel is None else str(channel), _whole(file, content, "time", 0, 10**9)
+        ),
+    )
+
+
+def _whole(file: Path, content: Mapping[str, Any], key: str, low: int, high: int) -> int | None:
+    value = content.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise DeviceError(f"{file}: '{key}' must be a whole number from {low} to {high}")
+    return value
+
+
+def _positions(file: Path, content: Mapping[str, Any]) -> NDArray[np.float64] | None:
+    """The lens positions in the order of the slices, metres; all different."""
     if content.get("positions") is None:
-        near_to_far = str(content.get("order", "")).startswith("near to far")
-        low, high = TRAVEL
-        return np.linspace(*((high, low) if near_to_far else (low, high)), slices)
+        return None
     try:
         positions = np.asarray(content["positions"], dtype=np.float64)
-    except (TypeError, ValueError):
-        raise DeviceError(f"{info}: 'positions' must be a list of numbers (metres)") from None
-    if positions.shape != (slices,) or not np.isfinite(positions).all():
-        raise DeviceError(
-            f"{info}: 'positions' must hold one finite number for each of the {slices} pictures"
-        )
-    if len(np.unique(positions)) < slices:
-        raise DeviceError(f"{info}: 'positions' holds the same lens position twice")
+    except (TypeError, ValueError, OverflowError):
+        raise DeviceError(f"{file}: 'positions' must be a list of numbers (metres)") from None
+    if positions.ndim != 1 or not np.isfinite(positions).all():
+        raise DeviceError(f"{file}: 'positions' must be a list of finite numbers (metres)")
+    if len(np.unique(positions)) < len(positions):
+        raise DeviceError(f"{file}: 'positions' holds the same lens position twice")
+    try:
+        check_metres(f"{file}: 'positions'", positions.tolist())
+    except UnitError as error:
+        raise DeviceError(str(error)) from error
     return positions
 
 
-def _read_info(info: Path) -> Mapping[str, Any]:
-    try:
-        content = yaml.safe_load(info.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DeviceError(f"cannot read {info}: {error}") from error
-    if not isinstance(content, Mapping):
-        raise DeviceError(f"{info} must be a mapping of keys to values")
-    return content
+def _equally_spaced(count: int, step: float | None, *, near_to_far: bool) -> NDArray[np.float64]:
+    low, high = TRAVEL if step is None else (0.0, step * (count - 1))
+    return np.linspace(*((high, low) if near_to_far else (low, high)), count)

@@ -137,9 +137,10 @@ class TestMetadata:
         deep = read_image(tmp_path / "0.png")
         exif = PIL.Image.Exif()
         exif[Base.Model] = "Camera"
-        metadata = Metadata(exif, b"profile")
+        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+        metadata = Metadata(exif, profile)
         for name in ("deep.png", "deep.tif"):
             write_image(tmp_path / name, to_float(deep), deep=True, metadata=metadata)
             np.testing.assert_array_equal(read_image(tmp_path / name), deep)
-            assert read_metadata(tmp_path / name).icc_profile == b"profile"
+            assert read_metadata(tmp_path / name).icc_profile == profile
             assert read_metadata(tmp_path / name).exif[Base.Model] == "Camera"

@@ -141,12 +141,19 @@ class TestFaults:
     @pytest.mark.parametrize(
         "content, message",
         [
-            ("positions: [1, 2]", "each of the 5"),
+            ("positions: [1.0e-3, 2.0e-3]", "each of the 5"),
             ("positions: [1, 2, 3, 4, .nan]", "finite"),
             ("positions: [1, 2, 3, 4, 4]", "twice"),
             ("positions: [1, 2, 3, 4, many]", "list of numbers"),
             ("- 1", "mapping"),
             ("{", "cannot read"),
+            ("positions: [0, 100, 200, 300, 400]", "metres"),
+            ("positions: [0, a, 2, 3]", "list of numbers"),
+            ("positions: [[0, 1], [2]]", "list of numbers"),
+            ("positions: 1.0e-3", "list of finite numbers"),
+            ("a: &a [1]\npositions: *a", "alias"),
+            ("bits: many", "'bits' must be a whole number"),
+            ("time: -1", "'time' must be a whole number"),
         ],
     )
     def test_malformed_info_is_named(self, folder, content, message):

@@ -1,0 +1,95 @@
+"""What a picture's file says beside its pixels."""
+
+import logging
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import PIL.ExifTags
+import PIL.Image
+
+from aif_ros import __version__
+
+_LOGGER = logging.getLogger(__name__)
+
+SOFTWARE = f"aif_ros {__version__}"
+"""EXIF and TIFF tag Software of what this package writes."""
+
+_Base = PIL.ExifTags.Base
+# These describe the photograph; other tags describe how its pixels lay in the file.
+_KEPT = frozenset(
+    map(
+        int,
+        (
+            _Base.Make,
+            _Base.Model,
+            _Base.DateTime,
+            _Base.Artist,
+            _Base.Copyright,
+            _Base.ExifOffset,
+            _Base.GPSInfo,
+        ),
+    )
+)
+IFDS = frozenset(map(int, (_Base.ExifOffset, _Base.GPSInfo)))
+"""Tags whose value is a table of further tags."""
+
+_COLOUR_SPACE = slice(16, 20)
+"""Bytes of an ICC profile's header (ICC.1, 7.2.6)."""
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What is carried over from a slice to the result.
+
+    Attributes:
+        exif: camera, time, author, place, exposure.
+        icc_profile: colour profile; empty: none.
+        pixel_size: side of a pixel on the specimen, metres; None: unknown.
+    """
+
+    exif: PIL.Image.Exif = field(default_factory=PIL.Image.Exif)
+    icc_profile: bytes = b""
+    pixel_size: float | None = None
+
+    def profile_for(self, channels: int) -> bytes:
+        """The colour profile, if it is one for pictures of so many channels (1 or 3)."""
+        space = b"GRAY" if channels == 1 else b"RGB "
+        return self.icc_profile if self.icc_profile[_COLOUR_SPACE] == space else b""
+
+
+def read_metadata(path: str | Path) -> Metadata:
+    """Read EXIF data and colour profile of a picture.
+
+    What is damaged is left out, with a warning; a format that has neither gives empty ones.
+    """
+    exif, profile = PIL.Image.Exif(), b""
+    try:
+        with warnings.catch_warnings(action="error"), PIL.Image.open(path) as picture:
+            profile = picture.info.get("icc_profile") or b""
+            exif = picture.getexif()
+            for tag in set(exif) - _KEPT:
+                del exif[tag]
+            # Read now what lies elsewhere in the file, and see whether it can be written.
+            for tag in set(exif) & IFDS:
+                exif.get_ifd(tag)
+            exif.tobytes()
+    except PIL.UnidentifiedImageError:
+        pass  # A format that Pillow does not know.
+    except Exception as error:  # Pillow raises whatever its parsers stumble over.
+        _LOGGER.warning("%s: damaged EXIF data are not carried over (%s)", path, _line(error))
+        exif = PIL.Image.Exif()
+    return Metadata(exif, profile if isinstance(profile, bytes) else b"")
+
+
+def software_of(path: str | Path) -> str:
+    """The program that wrote a PNG, JPEG, WebP or TIFF, as its tag Software says; else empty."""
+    try:
+        with PIL.Image.open(path) as picture:
+            return str(picture.getexif().get(_Base.Software, ""))
+    except Exception:  # Whoever reads the picture itself reports what is wrong with it.
+        return ""
+
+
+def _line(error: Exception) -> str:
+    return " ".join((str(error) or type(error).__name__).split())[:200]

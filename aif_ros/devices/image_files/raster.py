@@ -1,0 +1,121 @@
+"""Reading PNG, JPEG, JPEG 2000, WebP, BMP and PNM: Pillow reads the header, OpenCV the pixels.
+
+OpenCV decodes 16 bits and colour together, which Pillow does not; Pillow says what a file holds
+before it is decoded.
+"""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import PIL.ExifTags
+import PIL.Image
+import PIL.ImageFile
+
+from aif_ros.devices.device import DeviceError
+from aif_ros.devices.image_files.samples import Samples, check_size, oriented, with_alpha
+
+SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".jp2", ".bmp", ".webp", ".ppm", ".pgm", ".pnm"))
+MAX_BYTES = 4 << 30
+"""Largest file that is read, bytes: `MAX_PIXELS` of uncompressed 16-bit RGB need 3 GB."""
+
+# `check_size` refuses large pictures, at a limit that photographs do not reach.
+PIL.Image.MAX_IMAGE_PIXELS = None
+# Damaged EXIF data are `metadata`'s concern.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
+
+# A JPEG decodes at these fractions of its size in less time (discrete cosine transform).
+_REDUCED = {
+    2: (cv2.IMREAD_REDUCED_COLOR_2, cv2.IMREAD_REDUCED_GRAYSCALE_2),
+    4: (cv2.IMREAD_REDUCED_COLOR_4, cv2.IMREAD_REDUCED_GRAYSCALE_4),
+}
+
+
+@dataclass(frozen=True)
+class _Header:
+    size: tuple[int, int]
+    format: str
+    transparent: bool
+    orientation: int
+    largest: int | None
+
+
+def read_raster(path: Path, *, mono: bool = False, reduction: int = 1) -> Samples:
+    """Read a file of one of `SUFFIXES`.
+
+    Args:
+        path: the file.
+        mono: whether to read luma only, which a JPEG gives several times faster.
+        reduction: 1, 2 or 4: the picture is made smaller by it.
+
+    Raises:
+        DeviceError: it cannot be read; the message names it.
+    """
+    header = _read_header(path)
+    flags = (0 if mono else cv2.IMREAD_ANYCOLOR) | cv2.IMREAD_ANYDEPTH
+    if header.transparent:
+        flags = cv2.IMREAD_UNCHANGED
+    elif reduction in _REDUCED and header.format in ("JPEG", "MPO"):
+        flags, reduction = _REDUCED[reduction][mono], 1
+    if not header.transparent:
+        flags |= cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        content = np.fromfile(path, np.uint8)
+        image = cv2.imdecode(content, flags)
+    except OSError as error:
+        raise DeviceError(f"cannot read {path}: {error.strerror}") from error
+    except cv2.error:
+        image = None
+    if image is None:
+        raise DeviceError(f"{path} cannot be decoded: it is cut off or damaged")
+    if image.dtype not in (np.uint8, np.uint16):
+        raise DeviceError(f"{path} has pixels of type {image.dtype}: make it 8 or 16 bit")
+    image = oriented(image, header.orientation)
+    if image.ndim == 3 and image.shape[2] == 4:
+        alpha = np.ascontiguousarray(image[..., 3])
+        colour = cv2.cvtColor(image, cv2.COLOR_BGRA2GRAY if mono else cv2.COLOR_BGRA2RGB)
+        return with_alpha(str(path), colour, alpha).reduced(reduction)
+    if image.ndim == 3:
+        image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY if mono else cv2.COLOR_BGR2RGB)
+    samples = Samples(image, header.largest and float(header.largest))
+    return samples.reduced(reduction)
+
+
+def _read_header(path: Path) -> _Header:
+    if path.stat().st_size > MAX_BYTES:
+        raise DeviceError(f"{path} is larger than {MAX_BYTES >> 30} GB")
+    try:
+        with PIL.Image.open(path) as header:
+            frames = 1 if header.format in ("JPEG", "MPO") else getattr(header, "n_frames", 1)
+            name = header.format or ""
+            transparent = name != "BMP" and (
+                header.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in header.info
+            )
+            found = _Header(
+                header.size, name, transparent, _orientation(header), _largest_sample(header)
+            )
+    except Exception as error:  # Pillow raises whatever its parsers stumble over.
+        raise DeviceError(
+            f"{path} is no readable picture: it may be cut off or of another format"
+        ) from error
+    if frames > 1:
+        raise DeviceError(f"{path} is an animation of {frames} pictures: extract the one to use")
+    check_size(str(path), *found.size)
+    return found
+
+
+def _orientation(header: PIL.Image.Image) -> int:
+    try:
+        return int(header.getexif().get(PIL.ExifTags.Base.Orientation, 1))
+    except Exception:  # Damaged EXIF data are no reason to refuse the picture.
+        return 1
+
+
+def _largest_sample(header: PIL.Image.Image) -> int | None:
+    """The sample that stands for white, where the format says so: in PNM files."""
+    tiles = getattr(header, "tile", None)
+    if header.format == "PPM" and tiles and isinstance(tiles[0].args, tuple):
+        return int(tiles[0].args[-1])
+    return None

@@ -1,0 +1,252 @@
+"""The slices of a focal stack, from files of any of the formats."""
+
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from aif_ros.devices.device import DeviceError
+from aif_ros.devices.image_files import microscopy, raster, raw, tiff
+from aif_ros.devices.image_files.folder import SUFFIXES, image_files
+from aif_ros.devices.image_files.samples import Picture, Samples, for_opencv, without_nan
+from aif_ros.devices.image_files.stack_axes import AmbiguousError, Plane, Selection, StackFile
+from aif_ros.types.image import full_scale, full_scale_of_bits
+
+_LOGGER = logging.getLogger(__name__)
+
+# A 16-bit sample above this needs more than 14 bits: nothing is left to recognise.
+_SIXTEEN_BITS = 65535.0
+
+
+@dataclass(frozen=True)
+class _SingleFile:
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return str(self.path)
+
+    def read(self, *, mono: bool = False, reduction: int = 1) -> Samples:
+        if self.path.suffix.lower() in raster.SUFFIXES:
+            return raster.read_raster(self.path, mono=mono, reduction=reduction)
+        return raw.read_raw(self.path).reduced(reduction)
+
+
+class Slices:
+    """Slices of a stack in their order; each is read when it is asked for.
+
+    Args:
+        planes: the slices.
+        paths: the file of each.
+        z_step: distance of neighbouring slices, metres; None: unknown.
+        pixel_size: side of a pixel on the specimen, metres; None: unknown.
+        bits: in use of each sample; None: recognised by the largest sample of the stack.
+    """
+
+    def __init__(
+        self,
+        planes: Sequence[Plane],
+        paths: Sequence[Path],
+        *,
+        z_step: float | None = None,
+        pixel_size: float | None = None,
+        bits: int | None = None,
+    ) -> None:
+        self._planes = planes
+        self.paths = paths
+        self.z_step = z_step
+        self.pixel_size = pixel_size
+        self._full_scale = None if bits is None else full_scale_of_bits(bits)
+        self._shape: tuple[int, ...] | None = None
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self._planes)
+
+    def name(self, index: int) -> str:
+        """File, and page if it has several, of a slice."""
+        return self._planes[index].name
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(H, W) or (H, W, 3) of each slice.
+
+        Raises:
+            DeviceError: the first slice cannot be read.
+        """
+        if self._shape is None:
+            self.read(0)
+        assert self._shape is not None
+        return self._shape
+
+    def read(self, index: int, *, mono: bool = False, reduction: int = 1) -> Picture:
+        """Read a slice.
+
+        Args:
+            index: counted from 0.
+            mono: whether luma is enough, which is read faster from a JPEG.
+            reduction: 1, 2 or 4: the slice is made smaller by it.
+
+        Raises:
+            DeviceError: it cannot be read, or its shape differs from the first one's.
+        """
+        samples = self._samples(index, mono=mono, reduction=reduction)
+        if samples.values.dtype == np.uint8 and samples.full_scale is None:
+            picture = samples.picture(255.0)
+        else:
+            picture = samples.picture(samples.full_scale or self._recognised(samples))
+        if not mono and reduction == 1:
+            self._check_shape(index, picture.pixels.shape)
+        return picture
+
+    def _samples(self, index: int, *, mono: bool = False, reduction: int = 1) -> Samples:
+        plane = self._planes[index]
+        if isinstance(plane, _SingleFile):
+            samples = plane.read(mono=mono, reduction=reduction)
+        else:
+            samples = plane.read()
+        samples = without_nan(plane.name, samples)
+        values = samples.values
+        if mono and values.ndim == 3:
+            values = cv2.cvtColor(for_opencv(values), cv2.COLOR_RGB2GRAY)
+        samples = Samples(values, samples.full_scale, samples.valid)
+        # A single file reduces what it reads: a JPEG is then decoded in less time.
+        return samples if isinstance(plane, _SingleFile) else samples.reduced(reduction)
+
+    def _check_shape(self, index: int, shape: tuple[int, ...]) -> None:
+        with self._lock:
+            if self._shape is None:
+                self._shape = shape
+        if shape != self._shape:
+            raise DeviceError(
+                f"{self.name(index)} has shape {shape}, but {self.name(0)} has {self._shape}: "
+                "all slices of a stack must be alike"
+            )
+
+    def _recognised(self, samples: Samples) -> float:
+        """Full scale of the stack, by the largest sample in it."""
+        with self._lock:
+            if self._full_scale is None:
+                scale = full_scale(samples.values)
+                for index in range(len(self)):
+                    if scale >= _SIXTEEN_BITS and samples.values.dtype == np.uint16:
+                        break
+                    other = self._samples(index)
+                    if other.full_scale is None and other.values.dtype != np.uint8:
+                        scale = full_scale(other.values, scale)
+                self._full_scale = scale
+                self._report(samples.values.dtype, scale)
+            return self._full_scale
+
+    def _report(self, dtype: np.dtype[Any], scale: float) -> None:
+        if dtype == np.uint16 and scale >= _SIXTEEN_BITS:
+            return
+        if dtype.kind == "f" and scale == 1.0:
+            return
+        _LOGGER.warning(
+            "%s: samples of type %s reach no further than %g, which is taken for white",
+            self.paths[0].parent if len(set(self.paths)) > 1 else self.paths[0],
+            dtype,
+            scale,
+        )
+
+
+def open_slices(
+    paths: Sequence[str | Path],
+    *,
+    selection: Selection | None = None,
+    bits: int | None = None,
+    exclude: Collection[Path] = (),
+) -> Slices:
+    """Find the slices of a stack.
+
+    Args:
+        paths: in focus order; a folder stands for its pictures in the order of their names, a
+            multi-page file for its pages.
+        selection: what to take of files with several channels or time points.
+        bits: in use of each sample; None: as the files say, else recognised.
+        exclude: files that are no slices, such as the outputs of the command.
+
+    Raises:
+        DeviceError: a file does not exist, is of no known format or cannot be understood.
+    """
+    selection = selection or Selection()
+    files: list[Path] = []
+    for path in map(Path, paths):
+        if path.is_dir() and path.suffix.lower() not in microscopy.FOLDER_SUFFIXES:
+            files += image_files(path, exclude)
+        else:
+            files.append(path)
+    if not files:
+        raise DeviceError("no slices are given")
+    found = [_open(file, selection) for file in files]
+    many = [file for file, content in zip(files, found, strict=True) if len(content.slices) > 1]
+    if many and len(files) > 1:
+        count = len(found[files.index(many[0])].slices)
+        raise DeviceError(
+            f"{many[0]} holds {count} slices by itself: give one such file, or files of one slice "
+            "each"
+        )
+    notes = [note for content in found for note in content.notes]
+    if notes:
+        more = f" (and {len(notes) - 1} more)" if len(notes) > 1 else ""
+        _LOGGER.warning("%s%s", notes[0], more)
+    first = found[0]
+    return Slices(
+        [plane for content in found for plane in content.slices],
+        [file for file, content in zip(files, found, strict=True) for _ in content.slices],
+        z_step=first.z_step if len(files) == 1 else None,
+        pixel_size=first.pixel_size,
+        bits=bits or first.bits,
+    )
+
+
+def is_multi_page(path: Path) -> bool:
+    """Whether a file holds several slices; false for what cannot be read."""
+    if path.suffix.lower() in microscopy.FOLDER_SUFFIXES:
+        return path.is_dir()
+    if path.suffix.lower() not in tiff.SUFFIXES | microscopy.SUFFIXES or not path.is_file():
+        return False
+    try:
+        return len(_open(path, Selection()).slices) > 1
+    except AmbiguousError:
+        return True
+    except DeviceError:
+        return False
+
+
+def read_image(path: str | Path, *, mono: bool = False) -> NDArray[Any]:
+    """Read one picture: (H, W) mono or (H, W, 3) RGB, uint8 or uint16; alpha is dropped.
+
+    Args:
+        path: of the file.
+        mono: whether to read luma only, which a JPEG gives several times faster.
+
+    Raises:
+        DeviceError: the file cannot be read or holds several pictures; the message names it.
+    """
+    slices = open_slices([path])
+    if len(slices) > 1:
+        raise DeviceError(f"{path} holds {len(slices)} pictures: one is needed")
+    return slices.read(0, mono=mono).pixels
+
+
+def _open(path: Path, selection: Selection) -> StackFile:
+    suffix = path.suffix.lower()
+    if suffix in microscopy.SUFFIXES and path.exists():
+        return microscopy.read_microscopy_stack(path, selection)
+    if not path.is_file():
+        if path.exists():
+            raise DeviceError(f"{path} is no regular file")
+        raise DeviceError(f"there is no folder or file {path}")
+    if suffix not in SUFFIXES:
+        raise DeviceError(f"{path} is of no known format: {', '.join(sorted(SUFFIXES))}")
+    if suffix in tiff.SUFFIXES and not tiff.is_raw(path):
+        return tiff.read_tiff_stack(path, selection)
+    return StackFile([_SingleFile(path)])

@@ -1,0 +1,188 @@
+"""The axes of a file with many planes: which is focus, and which must be chosen."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from aif_ros.devices.device import DeviceError
+from aif_ros.devices.image_files.samples import Samples
+
+_UNITS = {
+    "nm": 1e-9,
+    "nanometer": 1e-9,
+    "um": 1e-6,
+    "µm": 1e-6,
+    "μm": 1e-6,
+    "\\u00b5m": 1e-6,
+    "micron": 1e-6,
+    "microns": 1e-6,
+    "micrometer": 1e-6,
+    "micrometre": 1e-6,
+    "mm": 1e-3,
+    "millimeter": 1e-3,
+    "cm": 1e-2,
+    "m": 1.0,
+    "meter": 1.0,
+    "inch": 0.0254,
+    "å": 1e-10,
+}
+"""Metres per unit, by the names that OME, ImageJ and Micro-Manager write."""
+
+# Axes by the letters of tifffile and OME; Z is depth, I and Q a sequence of unknown meaning.
+_FOCUS = "ZIQ"
+
+
+class AmbiguousError(DeviceError):
+    """A file with several channels or time points of which one must be chosen; lists them.
+
+    Args:
+        key: of the choice to make: `channel` or `time`.
+        message: for people.
+    """
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+class Plane(Protocol):
+    """One slice in a file."""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        ...
+
+    def read(self) -> Samples:
+        """Read the pixels.
+
+        Raises:
+            DeviceError: they cannot be read.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class StackFile:
+    """What a file with many planes holds.
+
+    Attributes:
+        slices: in the order of the file.
+        z_step: distance of neighbouring slices, metres; None: unknown.
+        pixel_size: side of a pixel on the specimen, metres; None: unknown.
+        bits: in use of each sample; None: unknown.
+        notes: what has been left out or assumed, a line each.
+    """
+
+    slices: Sequence[Plane]
+    z_step: float | None = None
+    pixel_size: float | None = None
+    bits: int | None = None
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What to take of a file with several channels or time points.
+
+    Attributes:
+        channel: its number from 0, or its name; None: there must be one only.
+        time: number from 0; None: there must be one only.
+    """
+
+    channel: str | None = None
+    time: int | None = None
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which planes are the slices.
+
+    Attributes:
+        focus: the axis of the slices; empty: there is one slice.
+        fixed: index along each other axis.
+        count: number of slices.
+        notes: what has been assumed.
+    """
+
+    focus: str
+    fixed: Mapping[str, int]
+    count: int
+    notes: Sequence[str] = ()
+
+    def flat(self, sizes: Mapping[str, int]) -> list[int]:
+        """Indices of the slices among all planes, in C order of `sizes`."""
+        shape = tuple(sizes.values())
+        found = []
+        for index in range(self.count):
+            place = [index if axis == self.focus else self.fixed[axis] for axis in sizes]
+            found.append(int(np.ravel_multi_index(place, shape)) if shape else 0)
+        return found
+
+
+def select(
+    name: str, sizes: Mapping[str, int], channels: Sequence[str], selection: Selection
+) -> Chosen:
+    """Find the slices of a file.
+
+    Args:
+        name: of the file, for messages.
+        sizes: length of each axis but those of a picture (Z, C, T, ...).
+        channels: their names, if known.
+        selection: what the user has chosen.
+
+    Raises:
+        DeviceError: there are several channels or time points and none is chosen, or one that is
+            not there; the message lists them.
+    """
+    long = [axis for axis in sizes if sizes[axis] > 1]
+    focus = next((axis for axis in _FOCUS if axis in long), "")
+    notes: list[str] = []
+    if not focus and long == ["T"] and selection.time is None:
+        focus = "T"
+        notes.append(f"{name}: its {sizes['T']} time points are taken as slices")
+    fixed = dict.fromkeys(sizes, 0)
+    for axis in long:
+        if axis == "C":
+            fixed[axis] = _channel(name, sizes[axis], channels, selection.channel)
+        elif axis == "T" and axis != focus:
+            fixed[axis] = _time(name, sizes[axis], selection.time)
+        elif axis != focus:
+            raise DeviceError(f"{name} has {sizes[axis]} planes along axis {axis}: split it")
+    return Chosen(focus, fixed, sizes[focus] if focus else 1, notes)
+
+
+def _channel(name: str, count: int, names: Sequence[str], chosen: str | None) -> int:
+    listed = ", ".join(
+        f"{index} ({names[index]})" if index < len(names) and names[index] else str(index)
+        for index in range(count)
+    )
+    if chosen is None:
+        raise AmbiguousError("channel", f"{name} has {count} channels, choose one: {listed}")
+    if chosen in names[:count]:
+        return names.index(chosen)
+    if chosen.isdecimal() and int(chosen) < count:
+        return int(chosen)
+    raise DeviceError(f"{name} has no channel '{chosen}', choose one: {listed}")
+
+
+def _time(name: str, count: int, chosen: int | None) -> int:
+    listed = f"0 to {count - 1}"
+    if chosen is None:
+        raise AmbiguousError("time", f"{name} has {count} time points, choose one: {listed}")
+    if not 0 <= chosen < count:
+        raise DeviceError(f"{name} has no time point {chosen}, choose one: {listed}")
+    return chosen
+
+
+def metres(value: object, unit: str) -> float | None:
+    """A distance in metres; None where value or unit is missing, unknown or not positive."""
+    factor = _UNITS.get(unit.strip().lower())
+    try:
+        distance = abs(float(value)) * factor  # type: ignore[arg-type, operator]
+    except (TypeError, ValueError):
+        return None
+    return distance if math.isfinite(distance) and distance > 0 else None

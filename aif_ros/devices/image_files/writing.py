@@ -1,0 +1,195 @@
+"""Writing pictures: the picture always, its metadata where they fit."""
+
+import io
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import PIL.ExifTags
+import PIL.Image
+import tifffile
+from numpy.typing import NDArray
+
+from aif_ros.devices.device import DeviceError
+from aif_ros.devices.image_files import raster
+from aif_ros.devices.image_files.metadata import IFDS, SOFTWARE, Metadata
+from aif_ros.storage.atomic_write import check_writable, write_bytes
+from aif_ros.types.image import Image, to_uint8, to_uint16
+
+_LOGGER = logging.getLogger(__name__)
+
+WRITABLE = raster.SUFFIXES | {".tif", ".tiff"}
+"""Suffixes of the formats that can be written."""
+DEEP = frozenset((".png", ".tif", ".tiff", ".jp2", ".ppm", ".pgm", ".pnm"))
+"""Suffixes of those that can hold 16 bits."""
+
+# Longest side that the format can hold, pixels.
+_LONGEST_SIDE = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
+# Of the JPEG and WebP, in percent: above it files grow without a visible gain.
+_QUALITY = 95
+
+
+def check_image_output(
+    path: str | Path, size: tuple[int, int] | None = None, *, deep: bool = True
+) -> None:
+    """Check that a picture can be written, before work is done for it.
+
+    Args:
+        path: file to write.
+        size: (width, height), if known.
+        deep: whether it will have 16 bits, where the format can hold them.
+
+    Raises:
+        DeviceError: the format is unknown or cannot hold a picture of that size.
+        OSError: the file cannot be written, or there is too little free space.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in WRITABLE:
+        raise DeviceError(f"cannot write {path}: name a format such as .png, .tif or .jpg")
+    bytes_needed = 0
+    if size is not None:
+        longest = _LONGEST_SIDE.get(suffix)
+        if longest is not None and max(size) > longest:
+            raise DeviceError(
+                f"cannot write {path}: a {suffix} holds {longest} pixels a side at most, the "
+                f"picture has {size[0]}x{size[1]}: name a .tif or .png"
+            )
+        bytes_needed = 3 * size[0] * size[1] * (2 if deep and suffix in DEEP else 1)
+    check_writable(path, bytes_needed)
+
+
+def write_image(
+    path: str | Path, image: Image, *, deep: bool, metadata: Metadata | None = None
+) -> None:
+    """Write a picture in the format of its suffix; an existing file is replaced at the end only.
+
+    Args:
+        path: file to write; its folder is made.
+        image: (H, W) or (H, W, 3) RGB, float32 in [0, 1].
+        deep: whether to write 16 bits, where the format has them (see `DEEP`).
+        metadata: to write with it, as far as the format can hold it: JPEG, PNG and WebP all, TIFF
+            the main EXIF tags (camera, time, author), other formats nothing. What cannot be
+            written is dropped with a warning.
+
+    Raises:
+        DeviceError: there is no such format, or it cannot hold the picture.
+        OSError: the file cannot be written.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    check_image_output(path, (image.shape[1], image.shape[0]), deep=deep)
+    if suffix == ".pgm" and image.ndim == 3:
+        raise DeviceError(f"cannot write {path}: a .pgm holds no colours, name a .ppm")
+    pixels = to_uint16(image) if deep and suffix in DEEP else to_uint8(image)
+    encode = _encoder(suffix, pixels.dtype)
+    dropped = ""
+    for kept, without in _attempts(metadata or Metadata()):
+        try:
+            content = encode(suffix, pixels, kept)
+        except Exception as error:  # Pillow, OpenCV and tifffile raise errors of many kinds.
+            if not without:
+                raise DeviceError(f"cannot write {path}: {_line(error)}") from error
+            dropped = f"{without} cannot be written and are left out ({_line(error)})"
+            continue
+        if dropped:
+            _LOGGER.warning("%s: %s", path, dropped)
+        write_bytes(path, content)
+        return
+
+
+def _attempts(metadata: Metadata) -> Iterator[tuple[Metadata, str]]:
+    """Metadata to try, and what the next attempt goes without; empty: there is no next one."""
+    if metadata.exif:
+        yield metadata, "its EXIF data"
+    without_exif = replace(metadata, exif=PIL.Image.Exif())
+    if metadata.icc_profile:
+        yield without_exif, "its colour profile and EXIF data"
+    yield replace(without_exif, icc_profile=b""), ""
+
+
+_Encoder = Callable[[str, NDArray[Any], Metadata], bytes]
+
+
+def _encoder(suffix: str, dtype: np.dtype[Any]) -> _Encoder:
+    if suffix in (".tif", ".tiff"):
+        return _tiff
+    if suffix in (".jpg", ".jpeg", ".webp") or (suffix == ".png" and dtype == np.uint8):
+        return _pillow
+    # Pillow has no 16-bit colour.
+    return _opencv
+
+
+def _exif(metadata: Metadata) -> bytes:
+    exif = PIL.Image.Exif()
+    for tag, value in metadata.exif.items():
+        exif[tag] = metadata.exif.get_ifd(tag) if tag in IFDS else value
+    exif[PIL.ExifTags.Base.Software] = SOFTWARE
+    return exif.tobytes()
+
+
+def _pillow(suffix: str, pixels: NDArray[Any], metadata: Metadata) -> bytes:
+    options: dict[str, Any] = {"quality": _QUALITY}
+    if suffix == ".png":
+        # The fastest level: photographs gain 5 % in size at the others, in ten times the time.
+        options = {"compress_level": 1}
+    profile = metadata.profile_for(1 if pixels.ndim == 2 else 3)
+    if profile:
+        options["icc_profile"] = profile
+    buffer = io.BytesIO()
+    name = PIL.Image.registered_extensions()[suffix]
+    PIL.Image.fromarray(pixels).save(buffer, name, exif=_exif(metadata), **options)
+    return buffer.getvalue()
+
+
+def _opencv(suffix: str, pixels: NDArray[Any], metadata: Metadata) -> bytes:
+    swapped = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    if suffix == ".png" and hasattr(cv2, "imencodeWithMetadata"):
+        kinds, contents = [cv2.IMAGE_METADATA_EXIF], [_exif(metadata).removeprefix(b"Exif\0\0")]
+        profile = metadata.profile_for(1 if pixels.ndim == 2 else 3)
+        if profile:
+            kinds.append(cv2.IMAGE_METADATA_ICCP)
+            contents.append(profile)
+        arrays = [np.frombuffer(content, np.uint8) for content in contents]
+        good, content = cv2.imencodeWithMetadata(suffix, swapped, kinds, arrays)
+    else:
+        good, content = cv2.imencode(suffix, swapped)
+    if not good:
+        raise ValueError("it cannot be encoded")
+    return bytes(content.tobytes())
+
+
+def _tiff(suffix: str, pixels: NDArray[Any], metadata: Metadata) -> bytes:
+    texts = {
+        int(tag): text
+        for tag, text in metadata.exif.items()
+        if isinstance(text, str) and tag != PIL.ExifTags.Base.Software
+    }
+    resolution: dict[str, Any] = {}
+    if metadata.pixel_size:
+        per_centimetre = 0.01 / metadata.pixel_size
+        resolution = {"resolution": (per_centimetre, per_centimetre), "resolutionunit": 3}
+    buffer = io.BytesIO()
+    tifffile.imwrite(
+        buffer,
+        pixels,
+        photometric="minisblack" if pixels.ndim == 2 else "rgb",
+        compression="zlib",
+        # Fast, and as small as the default level for 16-bit photographs.
+        compressionargs={"level": 1},
+        predictor=True,
+        software=SOFTWARE,
+        iccprofile=metadata.profile_for(1 if pixels.ndim == 2 else 3) or None,
+        # UTF-8 is what readers expect where 7 bits do not suffice.
+        extratags=[(tag, "s", 0, text.encode(), True) for tag, text in texts.items()],
+        metadata=None,
+        **resolution,
+    )
+    return buffer.getvalue()
+
+
+def _line(error: Exception) -> str:
+    return " ".join((str(error) or type(error).__name__).split())[:200]

@@ -1,0 +1,29 @@
+"""Checking that numbers given by people are in the units expected."""
+
+from collections.abc import Iterable
+
+LARGEST_POSITION = 0.5
+"""Largest lens position that is believed, metres. Focus motors travel millimetres and the longest
+macro rails 0.4 m; a number of steps, micrometres or millimetres is mostly larger."""
+
+
+class UnitError(ValueError):
+    """A number that cannot be in the unit it is meant to be in; the message says so."""
+
+
+def check_metres(name: str, positions: Iterable[float]) -> None:
+    """Refuse lens positions or distances that cannot be metres.
+
+    Args:
+        name: where they come from, for the message.
+        positions: the numbers.
+
+    Raises:
+        UnitError: one is beyond `LARGEST_POSITION`.
+    """
+    largest = max((abs(position) for position in positions), default=0.0)
+    if largest > LARGEST_POSITION:
+        raise UnitError(
+            f"{name}: {largest:g} m is no position of a focus motor; give metres (1 um is 1e-6), "
+            "not steps or micrometres"
+        )

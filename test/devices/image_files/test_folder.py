@@ -1,0 +1,137 @@
+"""Which files of a folder are slices."""
+
+import os
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given
+from hypothesis import strategies as st
+from image_samples import colours
+
+from aif_ros.devices.device import DeviceError
+from aif_ros.devices.focal_stack import FocalStack, is_focal_stack
+from aif_ros.devices.image_files import image_files, write_image
+from aif_ros.devices.image_files.folder import natural_order
+from aif_ros.devices.image_files.slices import open_slices
+from aif_ros.types.image import to_float
+
+RGB = (colours() >> 8).astype(np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "🦋 stack"
+    folder.mkdir()
+    for index in (10, 9, 1):
+        cv2.imencode(".png", RGB)[1].tofile(folder / f"IMG_{index}.png")
+    return folder
+
+
+def names(folder, **options):
+    return [file.name for file in image_files(folder, **options)]
+
+
+SLICES = ["IMG_1.png", "IMG_9.png", "IMG_10.png"]
+
+
+def test_order_of_numbers(folder):
+    assert names(folder) == SLICES
+
+
+def test_what_is_no_slice_is_left_out_with_one_line(folder, caplog):
+    (folder / "._IMG_1.png").write_bytes(bytes(4096))
+    (folder / "._IMG_9.png").write_bytes(bytes(4096))
+    (folder / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0")
+    (folder / "notes.txt").write_text("none")
+    (folder / "thumbs.png").mkdir()
+    os.mkfifo(folder / "pipe.png")
+    (folder / "zero.png").symlink_to("/dev/zero")
+    (folder / "gone.png").symlink_to(folder / "nowhere")
+    (folder / "self.png").symlink_to(folder / "self.png")
+    assert names(folder) == SLICES
+    assert len(caplog.records) == 1
+    for part in ("._IMG_1.png and 1 more (hidden files)", "thumbs.png (folders)", "zero.png"):
+        assert part in caplog.text
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg", ".webp"])
+@pytest.mark.parametrize("deep", [False, True])
+def test_own_output_is_left_out(folder, caplog, suffix, deep):
+    write_image(folder / f"result{suffix}", to_float(RGB), deep=deep)
+    write_image(folder / f"map_1{suffix}", to_float(RGB[..., 0]), deep=deep)
+    assert names(folder) == SLICES
+    assert "map_1" in caplog.text
+    assert "and 1 more (written by aif_ros)" in caplog.text
+    assert is_focal_stack(folder)
+    assert len(FocalStack(folder).files) == 3
+
+
+def test_folder_of_own_outputs_only_is_taken(tmp_path):
+    """Results of partial stacks are stacked again."""
+    for index in range(3):
+        write_image(tmp_path / f"part{index}.tif", to_float(RGB), deep=False)
+    assert len(names(tmp_path)) == 3
+
+
+def test_named_outputs_are_no_slices(folder):
+    (folder / "link.png").symlink_to("IMG_9.png")
+    assert names(folder, exclude=[folder / "IMG_9.png"]) == ["IMG_1.png", "IMG_10.png"]
+
+
+def test_raw_file_beside_its_picture_is_left_out(folder):
+    (folder / "IMG_1.NEF").write_bytes(b"raw")
+    assert names(folder) == SLICES
+
+
+def test_raw_files_are_refused_by_name_without_the_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "rawpy", None)
+    (tmp_path / "IMG_1.CR2").write_bytes(b"raw")
+    with pytest.raises(DeviceError, match=r"IMG_1\.CR2 is a raw file: .*aif_ros\[raw\]"):
+        open_slices([tmp_path]).read(0)
+
+
+def test_raw_file_under_the_name_of_a_tiff_is_no_tiff(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "rawpy", None)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        version = [(50706, "B", 4, b"\1\4\0\0", True)]
+        writer.write(RGB[::4, ::4], subfiletype=1, subifds=1, extratags=version, metadata=None)
+        writer.write(RGB[..., 0], photometric="cfa", metadata=None)
+    with pytest.raises(DeviceError, match="raw file"):
+        open_slices([tmp_path / "a.tif"]).read(0)
+
+
+def test_damaged_raw_file(tmp_path):
+    pytest.importorskip("rawpy")
+    (tmp_path / "a.nef").write_bytes(bytes(1000))
+    with pytest.raises(DeviceError, match=r"a\.nef cannot be developed"):
+        open_slices([tmp_path / "a.nef"]).read(0)
+
+
+def test_files_by_name_that_are_no_files(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    for path, said in ((tmp_path / "a.png", "no regular file"), ("/dev/zero", "no regular file")):
+        with pytest.raises(DeviceError, match=said):
+            open_slices([path])
+    (tmp_path / "a.gif").touch()
+    with pytest.raises(DeviceError, match="no known format"):
+        open_slices([tmp_path / "a.gif"])
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="/\0"), min_size=1), max_size=8))
+def test_any_names_can_be_sorted(found):
+    from pathlib import Path
+
+    paths = [Path(name) for name in (*found, "²3.png", "٣.png", "1" * 5000)]
+    ordered = sorted(paths, key=natural_order)
+    assert sorted(reversed(paths), key=natural_order) == ordered
+
+
+@given(st.integers(0, 10**12), st.integers(0, 10**12))
+def test_numbers_sort_by_value(one, other):
+    from pathlib import Path
+
+    keys = [natural_order(Path(f"a{number}.png")) for number in (one, other)]
+    assert (keys[0] < keys[1]) == (one < other)

@@ -1,0 +1,165 @@
+"""PNG, JPEG and the like: depth, transparency, orientation, and what is refused."""
+
+import io
+
+import cv2
+import numpy as np
+import PIL.Image
+import pytest
+from image_samples import colours, png_header, ramp
+
+from aif_ros.devices.device import DeviceError
+from aif_ros.devices.image_files import read_image
+from aif_ros.devices.image_files.slices import open_slices
+from aif_ros.simulation.scenes.planes import texture
+
+PICTURE = texture((60, 40), np.random.default_rng(2))
+RGB = (colours() >> 8).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "tolerance"),
+    [("a.jpg", np.uint8, 2), ("a.png", np.uint8, 1), ("a.png", np.uint16, 256)],
+)
+def test_luma_alone(tmp_path, name, dtype, tolerance):
+    pixels = (PICTURE * np.iinfo(dtype).max).astype(dtype)
+    cv2.imwrite(str(tmp_path / name), pixels)
+    luma = read_image(tmp_path / name, mono=True)
+    expected = cv2.cvtColor(read_image(tmp_path / name), cv2.COLOR_RGB2GRAY)
+    assert luma.dtype == dtype
+    # A JPEG's colours may lie beyond those of RGB, and are clipped.
+    assert np.abs(np.subtract(luma, expected, dtype=np.float32)).mean() < tolerance
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jp2", ".ppm"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_colour_of_8_and_16_bits(tmp_path, suffix, dtype):
+    file = tmp_path / f"a{suffix}"
+    image = colours(80, 90) if dtype == np.uint16 else (colours(80, 90) >> 8).astype(np.uint8)
+    cv2.imwrite(str(file), image[..., ::-1], [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000])
+    read = read_image(file)
+    assert read.dtype == image.dtype
+    np.testing.assert_allclose(read.astype(int), image, atol=image.max() / 100)
+
+
+def test_white_of_a_pgm_is_its_maximum(tmp_path):
+    file = tmp_path / "a.pgm"
+    file.write_bytes(b"P5 4 1 1000\n" + np.array([0, 250, 500, 1000], ">u2").tobytes())
+    assert read_image(file).tolist() == [[0, 16384, 32768, 65535]]
+    file.write_bytes(b"P5 4 1 100\n" + bytes([0, 25, 50, 100]))
+    np.testing.assert_allclose(read_image(file)[0], [0, 64, 128, 255], atol=1)
+
+
+class TestTransparency:
+    @pytest.fixture
+    def alpha(self):
+        alpha = np.full(RGB.shape[:2], 255, np.uint8)
+        alpha[:, :9] = 0
+        return alpha
+
+    @pytest.mark.parametrize("suffix", [".png", ".webp"])
+    def test_transparent_pixels_are_no_data(self, tmp_path, alpha, suffix):
+        file = tmp_path / f"a{suffix}"
+        PIL.Image.fromarray(np.dstack([RGB, alpha])).save(file, lossless=True, exact=True)
+        picture = open_slices([file]).read(0)
+        np.testing.assert_array_equal(picture.pixels, RGB)
+        assert picture.valid is not None
+        np.testing.assert_array_equal(picture.valid, alpha > 0)
+
+    def test_of_16_bit_png(self, tmp_path, alpha):
+        image = np.dstack([colours()[..., ::-1], alpha.astype(np.uint16) * 257])
+        cv2.imwrite(str(tmp_path / "a.png"), image)
+        picture = open_slices([tmp_path / "a.png"]).read(0)
+        np.testing.assert_array_equal(picture.pixels, colours())
+        assert picture.valid is not None
+        np.testing.assert_array_equal(picture.valid, alpha > 0)
+
+    def test_of_a_palette(self, tmp_path):
+        index = PIL.Image.fromarray(np.tile(np.uint8([0, 1, 2]), (4, 2)), "P")
+        index.putpalette([10, 20, 30, 40, 50, 60, 70, 80, 90])
+        index.save(tmp_path / "a.png", transparency=1)
+        picture = open_slices([tmp_path / "a.png"]).read(0)
+        assert picture.pixels[0, :3].tolist() == [[10, 20, 30], [40, 50, 60], [70, 80, 90]]
+        assert picture.valid is not None
+        assert picture.valid[0].tolist() == [True, False, True] * 2
+
+    def test_opaque_alpha_is_dropped(self, tmp_path):
+        PIL.Image.fromarray(RGB).convert("RGBA").save(tmp_path / "a.png")
+        assert open_slices([tmp_path / "a.png"]).read(0).valid is None
+
+    def test_wholly_transparent_picture_is_refused(self, tmp_path):
+        PIL.Image.fromarray(np.dstack([RGB, 0 * RGB[..., 0]])).save(tmp_path / "a.png")
+        with pytest.raises(DeviceError, match="transparent everywhere"):
+            read_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_applied(tmp_path, orientation):
+    exif = PIL.Image.Exif()
+    exif[274] = orientation
+    for suffix in (".png", ".webp"):
+        file = tmp_path / f"a{suffix}"
+        PIL.Image.fromarray(RGB).save(file, exif=exif, lossless=True)
+        with PIL.Image.open(file) as picture:
+            expected = np.asarray(PIL.ImageOps.exif_transpose(picture))
+        np.testing.assert_array_equal(read_image(file), expected)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
+@pytest.mark.parametrize("reduction", [2, 4])
+def test_reduced_picture_is_small_and_alike(tmp_path, suffix, reduction):
+    file = tmp_path / f"a{suffix}"
+    image = cv2.GaussianBlur((PICTURE * 255).astype(np.uint8), (0, 0), 4)[:39, :57]
+    PIL.Image.fromarray(image).save(file)
+    small = open_slices([file]).read(0, reduction=reduction).pixels
+    assert small.shape[:2] == (-(-39 // reduction), -(-57 // reduction))
+    expected = cv2.resize(image, small.shape[1::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(small.astype(int) - expected).mean() < 8
+
+
+class TestRefused:
+    @pytest.mark.parametrize("size", [(50_000, 50_000), (2**31 - 1, 2**31 - 1), (1, 2**31 - 1)])
+    def test_bomb(self, tmp_path, size):
+        (tmp_path / "a.png").write_bytes(png_header(*size))
+        with pytest.raises(DeviceError, match=r"a\.png has \d+x\d+ pixels: more than 536 mega"):
+            read_image(tmp_path / "a.png")
+
+    def test_large_photograph_is_read(self, tmp_path):
+        """Pillow alone refuses more than 179 megapixels."""
+        image = np.zeros((13_500, 13_500), np.uint8)
+        image[-1, -1] = 200
+        cv2.imwrite(str(tmp_path / "a.png"), image)
+        assert read_image(tmp_path / "a.png")[-1, -1] == 200
+
+    @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".jp2", ".bmp", ".ppm"])
+    @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+    def test_cut_off_file(self, tmp_path, suffix, share):
+        file = tmp_path / f"a{suffix}"
+        image = np.random.default_rng(0).integers(0, 256, (80, 90, 3), np.uint8)
+        cv2.imwrite(str(file), image)
+        file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
+        with pytest.raises(DeviceError, match=rf"a\{suffix}"):
+            read_image(file)
+
+    def test_text(self, tmp_path):
+        (tmp_path / "a.png").write_text("no picture")
+        with pytest.raises(DeviceError, match="no readable picture"):
+            read_image(tmp_path / "a.png")
+
+    def test_animation(self, tmp_path):
+        frames = [PIL.Image.fromarray(RGB), PIL.Image.fromarray(RGB[::-1])]
+        frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:])
+        with pytest.raises(DeviceError, match="animation of 2 pictures"):
+            read_image(tmp_path / "a.webp")
+
+    def test_damaged_exif_costs_nothing(self, tmp_path):
+        buffer = io.BytesIO()
+        exif = b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + bytes(range(200))
+        PIL.Image.fromarray(RGB).save(buffer, "JPEG", exif=exif, quality=95)
+        (tmp_path / "a.jpg").write_bytes(buffer.getvalue())
+        assert read_image(tmp_path / "a.jpg").shape == RGB.shape
+
+
+def test_twelve_bits_in_a_png_are_recognised(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), ramp(largest=4095))
+    assert read_image(tmp_path / "a.png").max() == 65535

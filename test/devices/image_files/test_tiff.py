@@ -1,0 +1,284 @@
+"""What is in a TIFF: pages, planes, colours, depth, distances."""
+
+import numpy as np
+import PIL.Image
+import pytest
+import tifffile
+from image_samples import colours, ramp, tiff_header
+
+from aif_ros.devices.device import DeviceError
+from aif_ros.devices.image_files import read_image
+from aif_ros.devices.image_files.slices import is_multi_page, open_slices
+from aif_ros.devices.image_files.stack_axes import AmbiguousError, Selection
+
+MONO = ramp()
+RGB = colours()
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "a.tif"
+
+
+class TestOnePage:
+    @pytest.mark.parametrize("compression", [None, "zlib", "lzw", "packbits", "zstd"])
+    @pytest.mark.parametrize("planes", ["contig", "separate"])
+    @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+    def test_colour_planes_and_compressions(self, file, compression, planes, dtype):
+        image = RGB if dtype == np.uint16 else (RGB >> 8).astype(np.uint8)
+        stored = image if planes == "contig" else np.ascontiguousarray(image.transpose(2, 0, 1))
+        tifffile.imwrite(
+            file, stored, photometric="rgb", planarconfig=planes, compression=compression
+        )
+        np.testing.assert_array_equal(read_image(file), image)
+
+    @pytest.mark.parametrize("byteorder", ["<", ">"])
+    @pytest.mark.parametrize("predictor", [False, True])
+    def test_byte_order_and_predictor(self, file, byteorder, predictor):
+        tifffile.imwrite(
+            file, MONO, byteorder=byteorder, predictor=predictor, compression="zlib", tile=(16, 16)
+        )
+        np.testing.assert_array_equal(read_image(file), MONO)
+
+    def test_white_is_zero(self, file):
+        tifffile.imwrite(file, 65535 - MONO, photometric="miniswhite")
+        np.testing.assert_array_equal(read_image(file), MONO)
+
+    @pytest.mark.parametrize("factor", [1, 257])
+    def test_palette(self, file, factor):
+        table = np.random.default_rng(0).integers(0, 256, (3, 256)).astype(np.uint16)
+        index = (MONO >> 8).astype(np.uint8)
+        tifffile.imwrite(file, index, photometric="palette", colormap=table * factor)
+        np.testing.assert_array_equal(read_image(file), table.T[index])
+
+    @pytest.mark.parametrize("kind", ["separated", "cielab"])
+    def test_other_colour_spaces_are_refused(self, file, kind):
+        channels = 4 if kind == "separated" else 3
+        tifffile.imwrite(file, np.zeros((8, 9, channels), np.uint8), photometric=kind)
+        with pytest.raises(DeviceError, match=rf"{kind.upper()} colours: convert"):
+            read_image(file)
+
+    def test_jpeg_within_a_tiff(self, file):
+        smooth = np.dstack([np.tile(np.arange(0, 256, 4, dtype=np.uint8), (64, 1))] * 3)
+        PIL.Image.fromarray(smooth).save(file, compression="jpeg", quality=95)
+        assert np.abs(read_image(file).astype(int) - smooth).max() < 6
+
+    @pytest.mark.parametrize("bits", [10, 12, 14])
+    def test_packed_bits_fill_the_range(self, file, bits):
+        image = ramp(largest=2**bits - 1)
+        tifffile.imwrite(file, image, bitspersample=bits)
+        read = read_image(file)
+        assert read.dtype == np.uint16
+        assert read.max() == 65535
+        np.testing.assert_allclose(read, image * (65535 / (2**bits - 1)), atol=0.5)
+
+    @pytest.mark.parametrize("kind", [np.float32, np.float64, np.float16])
+    def test_floating_point_from_zero_to_one(self, file, kind):
+        image = np.linspace(0, 1, 30).reshape(5, 6).astype(kind)
+        tifffile.imwrite(file, image)
+        np.testing.assert_allclose(read_image(file), image.astype(float) * 65535, atol=0.51)
+
+    def test_large_floating_point_values_are_scaled_and_reported(self, file, caplog):
+        tifffile.imwrite(file, np.linspace(0, 4000, 30).reshape(5, 6).astype(np.float32))
+        assert read_image(file).max() == round(4000 / 4095 * 65535)
+        assert "4095, which is taken for white" in caplog.text
+
+    def test_values_that_are_not_finite_are_no_data(self, file):
+        image = np.full((5, 6), 0.5, np.float32)
+        image[1, 2] = np.nan
+        image[3, 4] = np.inf
+        tifffile.imwrite(file, image)
+        valid = open_slices([file]).read(0).valid
+        assert valid is not None
+        assert np.argwhere(~valid).tolist() == [[1, 2], [3, 4]]
+
+    def test_signed_samples(self, file):
+        tifffile.imwrite(file, (MONO >> 1).astype(np.int16))
+        assert read_image(file).dtype == np.uint16
+        tifffile.imwrite(file, np.full((4, 5), -3, np.int16))
+        with pytest.raises(DeviceError, match="below zero"):
+            read_image(file)
+
+    def test_alpha_is_no_colour(self, file):
+        alpha = np.full((24, 32), 65535, np.uint16)
+        alpha[:, :10] = 0
+        tifffile.imwrite(
+            file, np.dstack([RGB, alpha]), photometric="rgb", extrasamples=["unassalpha"]
+        )
+        picture = open_slices([file]).read(0)
+        np.testing.assert_array_equal(picture.pixels, RGB)
+        assert picture.valid is not None
+        np.testing.assert_array_equal(picture.valid, alpha > 0)
+
+    def test_further_channel_of_unknown_meaning_is_dropped(self, file):
+        stored = np.dstack([RGB, np.zeros_like(MONO)])
+        tifffile.imwrite(file, stored, photometric="rgb", extrasamples=["unspecified"])
+        picture = open_slices([file]).read(0)
+        np.testing.assert_array_equal(picture.pixels, RGB)
+        assert picture.valid is None
+
+    def test_orientation_is_applied(self, file):
+        tifffile.imwrite(file, MONO, extratags=[(274, "H", 1, 6, True)])
+        np.testing.assert_array_equal(read_image(file), np.rot90(MONO, -1))
+
+    def test_preview_is_left_out(self, file, caplog):
+        with tifffile.TiffWriter(file) as writer:
+            writer.write(MONO, metadata=None)
+            writer.write(MONO[:9, :8], metadata=None)
+        np.testing.assert_array_equal(read_image(file), MONO)
+        assert "previews are left out" in caplog.text
+
+    def test_preview_in_front_is_left_out(self, file):
+        with tifffile.TiffWriter(file) as writer:
+            writer.write(MONO[::2, ::2], subfiletype=1, metadata=None)
+            writer.write(MONO, metadata=None)
+        np.testing.assert_array_equal(read_image(file), MONO)
+
+
+Z = np.stack([MONO // (k + 1) for k in range(5)])
+
+
+class TestManyPages:
+    @pytest.mark.parametrize("compression", [None, "zlib"])
+    @pytest.mark.parametrize("bigtiff", [False, True])
+    def test_every_page_is_a_slice(self, file, compression, bigtiff):
+        tifffile.imwrite(
+            file,
+            Z,
+            metadata=None,
+            photometric="minisblack",
+            compression=compression,
+            bigtiff=bigtiff,
+        )
+        slices = open_slices([file])
+        assert len(slices) == 5
+        assert slices.z_step is None
+        for index in (0, 4, 2):
+            np.testing.assert_array_equal(slices.read(index).pixels, Z[index])
+
+    def test_pages_in_colour(self, file):
+        tifffile.imwrite(file, np.stack([RGB, RGB[::-1]]), photometric="rgb", metadata=None)
+        slices = open_slices([file])
+        np.testing.assert_array_equal(slices.read(1).pixels, RGB[::-1])
+
+    @pytest.mark.parametrize("unit, factor", [("um", 1e-6), ("micron", 1e-6), ("mm", 1e-3)])
+    def test_imagej_stack(self, file, unit, factor):
+        tifffile.imwrite(
+            file,
+            Z,
+            imagej=True,
+            resolution=(5.0, 5.0),
+            metadata={"axes": "ZYX", "spacing": 0.5, "unit": unit},
+        )
+        slices = open_slices([file])
+        assert slices.z_step == pytest.approx(0.5 * factor)
+        assert slices.pixel_size == pytest.approx(0.2 * factor)
+        np.testing.assert_array_equal(slices.read(3).pixels, Z[3])
+
+    def test_imagej_stack_with_a_single_directory(self, file):
+        """ImageJ writes one directory entry for stacks beyond 4 GB."""
+        content = "ImageJ=1.54f\nimages=5\nslices=5\nunit=um\nspacing=0.5\n"
+        tifffile.imwrite(file, Z[0], description=content, metadata=None, byteorder=">")
+        with file.open("ab") as stream:
+            stream.write(Z[1:].astype(">u2").tobytes())
+        with tifffile.TiffFile(file) as content:
+            contiguous = content.pages.first.dataoffsets[0] + Z[0].nbytes
+        if contiguous != file.stat().st_size - Z[1:].nbytes:
+            pytest.skip("the writer has put something behind the pixels")
+        slices = open_slices([file])
+        assert len(slices) == 5
+        np.testing.assert_array_equal(slices.read(4).pixels, Z[4])
+
+    @pytest.mark.parametrize("axes", ["ZCYX", "CZYX"])
+    @pytest.mark.parametrize("compression", [None, "zlib"])
+    def test_ome_channels_must_be_chosen(self, tmp_path, axes, compression):
+        file = tmp_path / "cells.ome.tif"
+        planes = np.stack([Z, Z[:, ::-1]], axis=axes.index("C"))
+        metadata = {"axes": axes, "Channel": {"Name": ["DAPI", "GFP"]}}
+        metadata |= {"PhysicalSizeZ": 250, "PhysicalSizeZUnit": "nm", "PhysicalSizeX": 0.1}
+        tifffile.imwrite(file, planes, ome=True, metadata=metadata, compression=compression)
+        with pytest.raises(AmbiguousError, match=r"2 channels, choose one: 0 \(DAPI\), 1 \(GFP\)"):
+            open_slices([file])
+        assert is_multi_page(file)
+        for channel in ("GFP", "1"):
+            slices = open_slices([file], selection=Selection(channel))
+            assert (len(slices), slices.z_step) == (5, pytest.approx(250e-9))
+            assert slices.pixel_size == pytest.approx(1e-7)
+            np.testing.assert_array_equal(slices.read(2).pixels, Z[2, ::-1])
+        for channel in ("RFP", "2", "-1"):
+            with pytest.raises(DeviceError, match="no channel"):
+                open_slices([file], selection=Selection(channel))
+
+    def test_time_points_must_be_chosen(self, file):
+        hyperstack = np.stack([Z, Z[:, ::-1], Z[..., ::-1]])
+        tifffile.imwrite(file, hyperstack, imagej=True, metadata={"axes": "TZYX"})
+        with pytest.raises(AmbiguousError, match="3 time points, choose one: 0 to 2"):
+            open_slices([file])
+        slices = open_slices([file], selection=Selection(time=1))
+        np.testing.assert_array_equal(slices.read(4).pixels, Z[4, ::-1])
+        with pytest.raises(DeviceError, match="no time point 3"):
+            open_slices([file], selection=Selection(time=3))
+
+    def test_time_points_alone_are_slices_and_that_is_reported(self, file, caplog):
+        tifffile.imwrite(file, Z, imagej=True, metadata={"axes": "TYX"})
+        assert len(open_slices([file])) == 5
+        assert "time points are taken as slices" in caplog.text
+
+    def test_significant_bits_of_ome_are_used(self, tmp_path):
+        file = tmp_path / "a.ome.tif"
+        tifffile.imwrite(file, Z >> 8, ome=True, metadata={"axes": "ZYX", "SignificantBits": 12})
+        assert open_slices([file]).read(0).pixels.max() == round(255 / 4095 * 65535)
+
+    def test_twelve_bits_are_recognised_over_the_whole_stack(self, file, caplog):
+        dark_first = np.stack([MONO >> 7, MONO >> 4, MONO >> 6])
+        tifffile.imwrite(file, dark_first, photometric="minisblack", metadata=None)
+        slices = open_slices([file])
+        assert slices.read(0).pixels.max() == round(511 / 4095 * 65535)
+        assert slices.read(1).pixels.max() == 65535
+        assert caplog.text.count("4095") == 1
+
+    def test_bits_can_be_given(self, file):
+        tifffile.imwrite(file, MONO >> 4, metadata=None)
+        assert open_slices([file], bits=16).read(0).pixels.max() == 4095
+
+    def test_pages_of_several_sizes_are_refused(self, file):
+        with tifffile.TiffWriter(file) as writer:
+            writer.write(MONO, metadata=None)
+            writer.write(MONO[:20], metadata=None)
+        with pytest.raises(DeviceError, match="different kinds or sizes"):
+            open_slices([file])
+
+    def test_two_stacks_are_refused(self, tmp_path):
+        for name in ("a.tif", "b.tif"):
+            tifffile.imwrite(tmp_path / name, Z, metadata=None, photometric="minisblack")
+        with pytest.raises(DeviceError, match=r"a\.tif holds 5 slices by itself"):
+            open_slices([tmp_path])
+        with pytest.raises(DeviceError, match="holds 5 pictures"):
+            read_image(tmp_path / "a.tif")
+
+
+class TestDamaged:
+    @pytest.mark.parametrize("compression", [None, "zlib"])
+    def test_cut_off(self, file, compression):
+        tifffile.imwrite(file, MONO, compression=compression, metadata=None)
+        file.write_bytes(file.read_bytes()[:-20])
+        with pytest.raises(DeviceError, match=r"a\.tif"):
+            read_image(file)
+
+    def test_stack_that_is_cut_off(self, file):
+        tifffile.imwrite(file, Z, metadata=None, photometric="minisblack")
+        file.write_bytes(file.read_bytes()[: -Z[0].nbytes])
+        with pytest.raises(DeviceError, match=r"a\.tif"):
+            [open_slices([file]).read(index) for index in range(5)]
+
+    @pytest.mark.parametrize("size", [(2**31, 2**31), (60_000, 60_000), (0, 5)])
+    def test_claim_of_a_giant_picture(self, file, size):
+        file.write_bytes(tiff_header(*size))
+        with pytest.raises(DeviceError, match=r"a\.tif"):
+            read_image(file)
+
+    @pytest.mark.parametrize("content", [b"", b"II*\0", b"\x89PNG\r\n\x1a\n", b"II*\0\x08\0\0\0"])
+    def test_no_tiff(self, file, content):
+        file.write_bytes(content)
+        with pytest.raises(DeviceError, match=r"a\.tif"):
+            read_image(file)

@@ -78,6 +78,10 @@ setup(
         "typing-extensions>=4.6",
         "tyro>=1.0,<2",
     ],
-    extras_require={"test": ["hypothesis", "pytest"]},
+    extras_require={
+        "micro": ["bioio", "bioio-ome-zarr"],
+        "raw": ["rawpy"],
+        "test": ["hypothesis", "pytest"],
+    },
     entry_points={"console_scripts": [f"aif = {NAME}.__main__:main", *nodes()]},
 )

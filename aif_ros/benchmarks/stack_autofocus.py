@@ -123,7 +123,7 @@ def _run(
     clock = SimulatedClock()
     lens = SimulatedLens(lens_model, clock, start=start, rests=list(stack.positions))
     camera = SimulatedCamera(stack, clock, lens)
-    result = focus_window(Rig(camera, lens, clock), search, lens_model, window)
+    result = focus_window(Rig(camera, lens, clock, lens_model), search, window)
     end = lens.state().position
     best = float(stack.positions[sharpest])
     slices_away = abs(int(np.abs(stack.positions - end).argmin()) - sharpest)

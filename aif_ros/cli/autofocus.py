@@ -99,9 +99,8 @@ def run(args: Arguments) -> int:
                 raise CommandError(f"{option} must lie within the travel, {low} to {high} m")
     try:
         result = focus_window(
-            Rig(camera, lens, clock, exposure_time=_EXPOSURE),
+            Rig(camera, lens, clock, lens_model, exposure_time=_EXPOSURE),
             search,
-            lens_model,
             window,
             limits=args.range,
             start=args.start,

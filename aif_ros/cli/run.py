@@ -186,7 +186,7 @@ def _run_library(args: Arguments) -> dict[str, Any]:
         make_fuser(args.fusion or preset.fusion, lens_model if dynamic else None),
         make_estimator(args.estimator or preset.estimator, lens_model),
         make_agent(agent, lens_model, dynamic=dynamic),
-        still_scene=not dynamic,
+        dynamic=dynamic,
     )
     frames, reason, stopped = 0, "interrupted", False
     start = time.monotonic()
@@ -194,10 +194,10 @@ def _run_library(args: Arguments) -> dict[str, Any]:
 
         def show(step: Step) -> None:
             nonlocal frames
-            if step.result is not None:
+            if step.action is not None:
                 frames += 1
                 bar.update()
-                bar.set_postfix_str(step.result.action.reason)
+                bar.set_postfix_str(step.action.reason)
 
         camera = SimulatedCamera(subject, clock, lens, exposure_time=_EXPOSURE)
         try:

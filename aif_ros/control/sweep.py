@@ -30,11 +30,10 @@ class SweepAgent:
         """Go on to the next position; stop after the last."""
         if self._ahead is None:
             width = observation.frame.image_size[0]
-            captured = 0.25 * self._lens_model.half_depth_of_focus(width)
             self._ahead = [
                 position
                 for position in sweep_positions(self._lens_model, width)
-                if abs(position - observation.position) > captured
+                if not self._lens_model.same_position(position, observation.position, width)
             ]
             if self._ahead and abs(observation.position - self._ahead[0]) > abs(
                 observation.position - self._ahead[-1]

@@ -158,6 +158,22 @@ class LensModel:
         """Half the depth of field in metres of travel: this far either way still is in focus."""
         return self.travel(self.depth_of_field_px, image_width)
 
+    @property
+    def position_resolution(self) -> float:
+        """Metres by which reported and commanded position of a lens at rest may differ.
+
+        Half a motor step, since the lens rests at whole steps only; 2 % more for rounding.
+        """
+        return 0.51 * self.metres_per_step
+
+    def same_position(self, first: float, second: float, image_width: int) -> bool:
+        """Whether images taken at two lens positions (metres) show the same.
+
+        A quarter of half the depth of focus apart, their blur differs by a quarter of the radius
+        that still counts as in focus: less than the noise of any blur estimate.
+        """
+        return abs(first - second) <= 0.25 * self.half_depth_of_focus(image_width)
+
     def magnification(self, position: float) -> float:
         """Magnification relative to the lens at position 0 (focus breathing)."""
         return 1.0 + self.breathing_per_metre * position

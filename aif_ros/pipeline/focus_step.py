@@ -1,25 +1,153 @@
-"""Single-shot autofocus: a search, a rig, and one window (no ROS, no files)."""
+"""FocusStep: single-shot autofocus of one window, as a state machine, and its run on a rig."""
 
 from collections.abc import Callable
 
-from aif_ros.autofocus.search import FocusRun, FocusSearch
+from aif_ros.autofocus.search import Decision, FocusRun, FocusSearch
 from aif_ros.devices.device import DeviceError
 from aif_ros.optics.lens_model import LensModel
+from aif_ros.pipeline.reference_frame import ReferenceFrame
 from aif_ros.pipeline.rig import Rig
-from aif_ros.types.frame import Frame, Window
-from aif_ros.types.image import to_float
+from aif_ros.pipeline.settling import SettleDetector
+from aif_ros.types.frame import Frame, LensState, Window
 
-# A lens that comes to rest farther than this from where it was sent, in half depths of field,
-# does not do what it says.
-_TOLERANCE = 1.5
-# So many frames in a row may be exposed in motion before the search gives up.
+# A lens that comes to rest farther than this from its target, in half depths of focus, has not
+# arrived: blur would exceed what counts as in focus. Never less than 0.75 motor steps, since a
+# lens rests at whole steps only.
+_TOLERANCE, _TOLERANCE_STEPS = 1.5, 0.75
+# So many frames in a row may be exposed in motion, with the lens at rest, before the search fails.
 _PATIENCE = 10
+
+
+class FocusStep:
+    """Brings one window into focus: takes lens states and frames, returns lens commands.
+
+    Args:
+        search: looks and decides.
+        lens_model: of the lens.
+        window: pixels of the image; None: a square at its centre.
+        limits: range of lens positions to search, metres; None: that of the lens.
+        start: where to begin, metres; None: where the lens is.
+        window_size: side of the default window, pixels.
+        reaction_timeout: see `SettleDetector`.
+        on_look: called with each frame that the search has looked at.
+    """
+
+    def __init__(
+        self,
+        search: FocusSearch,
+        lens_model: LensModel,
+        window: Window | None = None,
+        *,
+        limits: tuple[float, float] | None = None,
+        start: float | None = None,
+        window_size: int = 512,
+        reaction_timeout: float = 0.0,
+        on_look: Callable[[Frame], None] = lambda frame: None,
+    ) -> None:
+        self._search = search
+        self._lens_model = lens_model
+        self._window = window
+        self._limits = lens_model.limits if limits is None else limits
+        self._start = start
+        self._window_size = window_size
+        self._on_look = on_look
+        self._settling = SettleDetector(
+            lens_model.position_resolution, reaction_timeout=reaction_timeout
+        )
+        self._begun = False
+        self._decision: Decision | None = None
+        self._image_width = 0
+        self._in_motion = 0
+        self.run: FocusRun | None = None
+        """The outcome; None while the search goes on."""
+
+    def observe(self, state: LensState) -> None:
+        """Add a lens state."""
+        self._settling.observe(state)
+
+    def commanded(self, position: float, now: int) -> None:
+        """Note that the lens was sent to `position` (metres) at `now` (nanoseconds)."""
+        self._settling.command(position, now)
+
+    def release(self) -> None:
+        """Note that something else has moved the lens."""
+        self._settling.release()
+
+    def advance(self, frame: Frame | None = None) -> float | None:
+        """Go on as far as possible; the caller then sends the lens to the position returned.
+
+        Args:
+            frame: the newest frame; None: only the lens states are new.
+
+        Returns:
+            Lens position, metres, within the limits of the lens; None: another frame is needed,
+            the lens has not settled, or the search has ended (see `run`).
+
+        Raises:
+            ValueError: the window does not lie within the image.
+            ImageError: the image is unusable, or the window too small for the search.
+            DeviceError: the lens rests where it was not sent, or seems to move for ever.
+        """
+        state, settled_at = self._settling.state, self._settling.settled_at
+        if self.run is not None or state is None or settled_at is None:
+            return None
+        if not self._begun:
+            self._begun = True
+            low, high = self._limits
+            if self._start is not None or not low <= state.position <= high:
+                start = state.position if self._start is None else self._start
+                return self._within_limits(min(max(start, low), high))
+        if self._decision is not None:
+            self._check_arrival(self._within_limits(self._decision.position), state.position)
+            if self._decision.done:
+                self._end(self._decision)
+                return None
+        if frame is None or frame.stamp < settled_at or not self._at_rest(frame):
+            return None
+        self._decision = self._look(frame)
+        return self._within_limits(self._decision.position)
+
+    def _at_rest(self, frame: Frame) -> bool:
+        self._in_motion = self._in_motion + 1 if frame.moving else 0
+        if self._in_motion >= _PATIENCE:
+            raise DeviceError(
+                f"the lens moved during {_PATIENCE} exposures in a row though it is at rest"
+            )
+        return not frame.moving
+
+    def _look(self, frame: Frame) -> Decision:
+        window = self._window or Window.centred(frame.size, self._window_size)
+        if self._decision is None:
+            self._image_width = frame.size[0]
+            self._search.begin(frame.position, self._limits, self._image_width)
+        image = ReferenceFrame(frame, self._lens_model).image
+        decision = self._search.look(window.crop(image), frame.position)
+        self._on_look(frame)
+        return decision
+
+    def _within_limits(self, position: float) -> float:
+        return self._lens_model.within_limits(position)
+
+    def _check_arrival(self, target: float, position: float) -> None:
+        tolerance = max(
+            _TOLERANCE * self._lens_model.half_depth_of_focus(self._image_width),
+            _TOLERANCE_STEPS * self._lens_model.metres_per_step,
+        )
+        if not abs(position - target) <= tolerance:
+            raise DeviceError(
+                f"the lens was sent to {target:.6f} m but rests at {position:.6f} m: see that "
+                "nothing blocks it and that its limits are right"
+            )
+
+    def _end(self, decision: Decision) -> None:
+        self.run = FocusRun(
+            decision.position, bool(decision.focused), decision.reason, list(self._search.looks)
+        )
 
 
 def focus_window(
     rig: Rig,
     search: FocusSearch,
-    lens_model: LensModel,
     window: Window | None = None,
     *,
     limits: tuple[float, float] | None = None,
@@ -32,61 +160,34 @@ def focus_window(
     Args:
         rig: camera and lens.
         search: looks and decides.
-        lens_model: of the lens.
-        window: pixels of the camera's image; default: a square at its centre.
-        limits: range of lens positions to search, metres; default: all.
-        start: where to begin, metres; default: where the lens is.
+        window: pixels of the camera's image; None: a square at its centre.
+        limits: range of lens positions to search, metres; None: that of the lens.
+        start: where to begin, metres; None: where the lens is.
         window_size: side of the default window, pixels.
         on_look: called with each frame that the search has looked at.
 
     Raises:
         ValueError: the window does not lie within the image, or the limits are empty.
+        ImageError: the image is unusable, or the window too small for the search.
         DeviceError: a device fails, or the lens does not go where it is sent.
     """
-    low, high = rig.limits if limits is None else limits
-    state = rig.settle()
-    if start is not None or not low <= state.position <= high:
-        target = state.position if start is None else start
-        state = rig.move_to(min(max(target, low), high))
-    frame = _still_frame(rig)
-    window = window or Window.centred(frame.size, window_size)
-    search.begin(state.position, (low, high), frame.size[0])
-    while True:
-        decision = search.look(to_float(window.crop(frame.image)), frame.position)
-        on_look(frame)
-        state = rig.move_to(decision.position)
-        check_arrival(lens_model, decision.position, state.position, frame.size[0])
-        if decision.done:
-            focused = bool(decision.focused)
-            return FocusRun(decision.position, focused, decision.reason, list(search.looks))
-        frame = _still_frame(rig)
-
-
-def check_arrival(lens_model: LensModel, target: float, position: float, image_width: int) -> None:
-    """See that a lens rests where it was sent.
-
-    Args:
-        lens_model: of the lens.
-        target: where it was sent, metres.
-        position: where it says it rests, metres.
-        image_width: of the camera's images, pixels.
-
-    Raises:
-        DeviceError: it rests elsewhere.
-    """
-    tolerance = max(
-        _TOLERANCE * lens_model.half_depth_of_focus(image_width), 0.75 * lens_model.metres_per_step
+    step = FocusStep(
+        search,
+        rig.lens_model,
+        window,
+        limits=rig.limits if limits is None else limits,
+        start=start,
+        window_size=window_size,
+        on_look=on_look,
     )
-    if not abs(position - target) <= tolerance:
-        raise DeviceError(
-            f"the lens was sent to {target:.6f} m but rests at {position:.6f} m: see that nothing "
-            "blocks it and that its limits are right"
-        )
-
-
-def _still_frame(rig: Rig) -> Frame:
-    for _ in range(_PATIENCE):
-        frame = rig.frame()
-        if not frame.moving:
-            return frame
-    raise DeviceError(f"the lens moved during {_PATIENCE} exposures in a row though it is at rest")
+    with rig.observed_by(step.observe):
+        rig.settle()
+        target = step.advance()
+        while step.run is None:
+            if target is None:
+                target = step.advance(rig.frame())
+            else:
+                step.commanded(target, rig.send(target))
+                rig.settle()
+                target = step.advance()
+    return step.run

@@ -1,4 +1,4 @@
-"""Where was the lens when a frame was exposed: frames and lens states meet by stamp."""
+"""Lens-state buffer: the lens position at the time of an exposure."""
 
 import math
 from bisect import bisect_left, bisect_right
@@ -12,19 +12,21 @@ from aif_ros.types.frame import Frame, LensState
 
 _stamp = attrgetter("stamp")
 
-# A lens on its way goes steadily if it is never slower than this share of its fastest.
+# A lens moves steadily if its slowest speed during an exposure is at least this share of its
+# highest; interpolating its position then errs by less than a quarter of the travel.
 _STEADY = 0.6
 
 
 class LensStateBuffer:
-    """The recent history of one lens.
+    """The recent states of one lens.
 
-    Motion between two states is judged carefully: the lens counts as still only where the states
-    on both sides say so and agree on the position.
+    Between two states the lens counts as being at rest only if both say so and agree on the
+    position.
 
     Args:
-        exposure_time: seconds that a frame is exposed, half of it before its stamp.
-        resolution: metres by which the reported positions of a lens at rest may differ.
+        exposure_time: of a frame, seconds, half of it before its stamp.
+        resolution: metres by which the reported positions of a lens at rest may differ; see
+            `LensModel.position_resolution`.
         capacity: number of states kept.
     """
 
@@ -42,7 +44,7 @@ class LensStateBuffer:
         return self._states[-1] if self._states else None
 
     def add(self, state: LensState) -> None:
-        """Take in a state; late ones are put in order, one of an equal stamp is replaced."""
+        """Add a state; late ones are sorted in, one of an equal stamp is replaced."""
         index = bisect_left(self._states, state.stamp, key=_stamp)
         if index < len(self._states) and self._states[index].stamp == state.stamp:
             self._states[index] = state
@@ -58,7 +60,7 @@ class LensStateBuffer:
         """Return the lens position at `stamp`, metres, interpolated; ends are held.
 
         Raises:
-            LookupError: no state is known yet.
+            LookupError: there is no state yet.
         """
         if not self._states:
             raise LookupError("no lens state is known yet")
@@ -71,7 +73,7 @@ class LensStateBuffer:
     def frame(self, capture: Capture) -> Frame | None:
         """Return the capture with its lens position, or None while the states do not `cover` it.
 
-        A frame older than every state counts as exposed in motion: nobody knows where the lens was.
+        A frame older than every state counts as exposed in motion, its position being unknown.
         """
         if not self.covers(capture):
             return None
@@ -79,10 +81,10 @@ class LensStateBuffer:
         return Frame(capture.image, capture.stamp, position, travel)
 
     def travel(self, stamp: int) -> float:
-        """Return how far the lens went during an exposure about `stamp`, metres.
+        """Return the lens travel during an exposure centred on `stamp`, metres.
 
-        0 where it was at rest. inf where it is not known to have gone steadily, or how far: while
-        it starts or settles, before the first state, or if the exposure time was not told.
+        0 at rest. inf where the lens did not move steadily or its travel is unknown: while it
+        starts or settles, before the first state, or if the exposure time is unknown (0).
         """
         begin, end = stamp - self._half_exposure, stamp + self._half_exposure
         first = bisect_right(self._states, begin, key=_stamp) - 1
@@ -93,7 +95,7 @@ class LensStateBuffer:
         if not any(state.moving for state in around):
             positions = [state.position for state in around]
             return 0.0 if max(positions) - min(positions) <= self._resolution else math.inf
-        # With the report before: a lens that arrives meanwhile goes less far than it did then.
+        # Including the state before: a lens that arrives during the exposure slows down.
         around = self._states[max(0, first - 1) : last + 1]
         speeds = [
             (after.position - before.position) / (after.stamp - before.stamp)

@@ -1,21 +1,20 @@
-"""Has the lens obeyed: from a command to the lens at rest."""
+"""Settle detection: has the lens carried out its last command."""
 
 from aif_ros.types.frame import LensState
 
-HALF_STEP = 0.51
-"""So many motor steps may a lens rest from where it was sent: it rests at whole steps only."""
-
 
 class SettleDetector:
-    """Follows a lens by its reports.
+    """Follows a lens by its reported states.
 
     Args:
-        tolerance: distance from the commanded position that counts as having arrived, metres.
-        reaction_timeout: seconds after which a lens that has not moved will not move any more;
-            on a busy machine, a command can take long to get there.
+        tolerance: distance from the commanded position that counts as arrived, metres; see
+            `LensModel.position_resolution`.
+        reaction_timeout: seconds after a command until a lens that has neither moved nor arrived
+            counts as settled. 0 where the lens is queried directly; more where commands are
+            messages that take time.
     """
 
-    def __init__(self, tolerance: float, *, reaction_timeout: float = 2.0) -> None:
+    def __init__(self, tolerance: float, *, reaction_timeout: float) -> None:
         self._tolerance = tolerance
         self._reaction_timeout = round(reaction_timeout * 1e9)
         self._commanded_at = 0
@@ -23,11 +22,11 @@ class SettleDetector:
         self.target: float | None = None
         """Last commanded position, metres."""
         self.state: LensState | None = None
-        """Last report."""
+        """Newest state; None before the first."""
         self.settled_at: int | None = None
-        """When the lens was first seen at rest after the last command, nanoseconds, or None.
+        """Stamp of the first state at rest after the last command, nanoseconds; None: not settled.
 
-        0 if it has never been commanded nor seen in motion: all that is known of it still holds.
+        0 if the lens has neither been commanded nor seen in motion yet.
         """
 
     def command(self, position: float, now: int) -> None:
@@ -38,13 +37,13 @@ class SettleDetector:
         self.settled_at = None
 
     def release(self) -> None:
-        """Forget the last command: somebody else has moved the lens."""
+        """Forget the last command, because something else has moved the lens."""
         self.target = None
         self._moved = True
         self.settled_at = None
 
     def observe(self, state: LensState) -> None:
-        """Take in what the lens reports."""
+        """Add a state."""
         first = self.state is None
         self.state = state
         if state.stamp <= self._commanded_at:

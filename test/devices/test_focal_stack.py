@@ -180,8 +180,8 @@ def test_unevenly_spaced_slices_can_be_focused(tmp_path, clock):
     stack = FocalStack(folder)
     lens_model = stack.lens_model()
     lens = SimulatedLens(lens_model, clock, rests=stack.positions)
-    rig = Rig(SimulatedCamera(stack, clock, lens), lens, clock)
-    run = focus_window(rig, make_search("fibonacci", lens_model), lens_model)
+    rig = Rig(SimulatedCamera(stack, clock, lens), lens, clock, lens_model)
+    run = focus_window(rig, make_search("fibonacci", lens_model))
     assert "nothing to focus on" in run.reason
 
 

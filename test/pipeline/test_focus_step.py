@@ -49,7 +49,7 @@ def lens(clock):
 
 @pytest.fixture
 def rig(clock, lens):
-    return Rig(SimulatedCamera(TwoPlanes(), clock, lens), lens, clock, exposure_time=0.01)
+    return Rig(SimulatedCamera(TwoPlanes(), clock, lens), lens, clock, LENS, exposure_time=0.01)
 
 
 @pytest.mark.parametrize("name", ["neural", "fibonacci", "rule_based"])
@@ -57,7 +57,7 @@ def rig(clock, lens):
     "window, focus", [(Window(4, 10, 68, 100), 0.3e-3), (Window(90, 10, 66, 100), 0.7e-3)]
 )
 def test_brings_the_window_into_focus(rig, lens, name, window, focus):
-    run = focus_window(rig, make_search(name, LENS), LENS, window, start=0.5e-3)
+    run = focus_window(rig, make_search(name, LENS), window, start=0.5e-3)
     assert run.focused
     assert abs(run.position - focus) <= 1.2 * LENS.half_depth_of_focus(160)
     assert lens.state().position == pytest.approx(run.position, abs=1e-6)
@@ -65,14 +65,14 @@ def test_brings_the_window_into_focus(rig, lens, name, window, focus):
 
 
 def test_default_window_is_the_centre(rig):
-    run = focus_window(rig, make_search("fibonacci", LENS), LENS)
+    run = focus_window(rig, make_search("fibonacci", LENS))
     assert run.looks
 
 
 def test_range_and_start_are_kept(rig):
     search = make_search("fibonacci", LENS)
     limits = (0.5e-3, 0.9e-3)
-    run = focus_window(rig, search, LENS, Window(90, 10, 60, 100), limits=limits, start=0.6e-3)
+    run = focus_window(rig, search, Window(90, 10, 60, 100), limits=limits, start=0.6e-3)
     assert run.looks[0].position == pytest.approx(0.6e-3)
     assert all(limits[0] <= look.position <= limits[1] for look in run.looks)
 
@@ -80,19 +80,19 @@ def test_range_and_start_are_kept(rig):
 def test_every_look_is_reported(rig):
     frames = []
     window = Window(90, 10, 60, 100)
-    run = focus_window(rig, make_search("fibonacci", LENS), LENS, window, on_look=frames.append)
+    run = focus_window(rig, make_search("fibonacci", LENS), window, on_look=frames.append)
     assert [frame.position for frame in frames] == [look.position for look in run.looks]
 
 
 def test_window_outside_the_image(rig):
     with pytest.raises(ValueError, match="160x120"):
-        focus_window(rig, make_search("fibonacci", LENS), LENS, Window(100, 0, 100, 50))
+        focus_window(rig, make_search("fibonacci", LENS), Window(100, 0, 100, 50))
 
 
 def test_lens_that_stalls(rig, lens):
     lens.stall()
     with pytest.raises(DeviceError, match="stalled"):
-        focus_window(rig, make_search("fibonacci", LENS), LENS, Window(90, 10, 60, 100))
+        focus_window(rig, make_search("fibonacci", LENS), Window(90, 10, 60, 100))
 
 
 def test_lens_that_lies(clock, lens):
@@ -104,9 +104,9 @@ def test_lens_that_lies(clock, lens):
             return LensState(state.stamp, 0.5 * state.position, state.moving)
 
     liar = Liar(LENS, clock)
-    rig = Rig(SimulatedCamera(TwoPlanes(), clock, liar), liar, clock)
+    rig = Rig(SimulatedCamera(TwoPlanes(), clock, liar), liar, clock, LENS)
     with pytest.raises(DeviceError, match="rests at"):
-        focus_window(rig, make_search("fibonacci", LENS), LENS, Window(90, 10, 60, 100))
+        focus_window(rig, make_search("fibonacci", LENS), Window(90, 10, 60, 100))
 
 
 def test_lens_that_stops_short_at_the_end(clock, lens):
@@ -128,9 +128,9 @@ def test_lens_that_stops_short_at_the_end(clock, lens):
             return Decision(2e-4 * len(self.looks), len(self.looks) == 5, True, "found")
 
     tired = Tired(LENS, clock)
-    rig = Rig(SimulatedCamera(TwoPlanes(), clock, tired), tired, clock)
+    rig = Rig(SimulatedCamera(TwoPlanes(), clock, tired), tired, clock, LENS)
     with pytest.raises(DeviceError, match=r"sent to 0\.001000 m but rests at 0\.000500"):
-        focus_window(rig, Search(), LENS, Window(90, 10, 60, 100))
+        focus_window(rig, Search(), Window(90, 10, 60, 100))
 
 
 def test_lens_that_does_not_know_where_it_is(clock, lens):
@@ -139,9 +139,9 @@ def test_lens_that_does_not_know_where_it_is(clock, lens):
             return LensState(super().state().stamp, float("nan"), False)
 
     lost = Lost(LENS, clock)
-    rig = Rig(SimulatedCamera(TwoPlanes(), clock, lost), lost, clock)
+    rig = Rig(SimulatedCamera(TwoPlanes(), clock, lost), lost, clock, LENS)
     with pytest.raises(DeviceError, match="reports nan as its position"):
-        focus_window(rig, make_search("fibonacci", LENS), LENS, Window(90, 10, 60, 100))
+        focus_window(rig, make_search("fibonacci", LENS), Window(90, 10, 60, 100))
 
 
 @pytest.mark.parametrize("name", ["neural", "fibonacci", "rule_based", "sweep"])
@@ -153,8 +153,8 @@ def test_nothing_to_focus_on(clock, lens, name, level):
         def expose(self, position, seconds, travel=0.0):
             return np.full((120, 160, 3), level, np.uint8)
 
-    rig = Rig(SimulatedCamera(Flat(), clock, lens), lens, clock)
-    run = focus_window(rig, make_search(name, LENS), LENS, start=0.4e-3)
+    rig = Rig(SimulatedCamera(Flat(), clock, lens), lens, clock, LENS)
+    run = focus_window(rig, make_search(name, LENS), start=0.4e-3)
     assert not run.focused
     assert run.position == lens.state().position == pytest.approx(0.4e-3)
     assert "nothing to focus on" in run.reason
@@ -167,22 +167,22 @@ def test_picture_with_nan(clock, lens):
         def expose(self, position, seconds, travel=0.0):
             return np.full((120, 160), np.nan, np.float32)
 
-    rig = Rig(SimulatedCamera(Broken(), clock, lens), lens, clock)
+    rig = Rig(SimulatedCamera(Broken(), clock, lens), lens, clock, LENS)
     for name in ("neural", "fibonacci"):
         with pytest.raises(ImageError, match="not finite"):
-            focus_window(rig, make_search(name, LENS), LENS)
+            focus_window(rig, make_search(name, LENS))
 
 
 def test_window_smaller_than_the_networks_need(rig):
     with pytest.raises(ImageError, match="less than 64 x 64 px, got 60 x 100"):
-        focus_window(rig, make_search("neural", LENS), LENS, Window(90, 10, 60, 100))
+        focus_window(rig, make_search("neural", LENS), Window(90, 10, 60, 100))
 
 
 def test_lens_beyond_its_limits_is_brought_back_first(clock):
     """A search within limits begins within them, wherever the lens stands."""
     lens = SimulatedLens(LENS, clock, start=0.9e-3)
-    rig = Rig(SimulatedCamera(TwoPlanes(), clock, lens), lens, clock)
+    rig = Rig(SimulatedCamera(TwoPlanes(), clock, lens), lens, clock, LENS)
     search = make_search("fibonacci", LENS)
-    run = focus_window(rig, search, LENS, Window(4, 10, 68, 100), limits=(0.1e-3, 0.6e-3))
+    run = focus_window(rig, search, Window(4, 10, 68, 100), limits=(0.1e-3, 0.6e-3))
     assert run.looks[0].position == pytest.approx(0.6e-3)
     assert all(look.position <= 0.6e-3 + 1e-9 for look in run.looks)

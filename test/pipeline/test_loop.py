@@ -17,7 +17,7 @@ from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.loop import AllInFocusPipeline, run_loop
 from aif_ros.simulation.simulated_camera import SimulatedCamera
 from aif_ros.simulation.simulated_lens import SimulatedLens
-from aif_ros.types.frame import Frame
+from aif_ros.types.frame import Frame, LensState
 from aif_ros.types.image import ImageError
 
 LENS = LensModel("test", 1e-6, (0.0, 1.5e-3), 90000.0, 3840)
@@ -107,20 +107,30 @@ def frame(position, stamp, travel=0.0):
     return Frame(Ramp().expose(position, 0.0), stamp, position, travel)
 
 
+def take(loop, frame):
+    """The lens reports before and after the exposure, then the frame is taken in."""
+    for stamp in (frame.stamp - 1, frame.stamp + 1):
+        loop.observe(LensState(stamp, frame.position, frame.moving))
+    step = loop.step(frame)
+    if step.action is not None and step.action.position is not None:
+        loop.commanded(step.action.position, frame.stamp + 1)
+    return step
+
+
 class TestStep:
     @pytest.fixture
     def loop(self):
         return pipeline(Always(0.9e-3))
 
     def test_fuses_assesses_and_decides(self, loop):
-        loop.step(frame(0.1e-3, 1))
-        step = loop.step(frame(0.9e-3, 2))
+        take(loop, frame(0.1e-3, 1))
+        step = take(loop, frame(0.9e-3, 2))
         assert step.unused is None
-        assert step.result.fused.frames == 2
-        assert step.result.fused is loop.fused
-        assert step.result.image.dtype == np.float32
-        assert (step.result.fused_blur.radius <= step.result.frame_blur.radius).all()
-        assert step.result.action.position == 0.9e-3
+        assert step.fused.frames == 2
+        assert step.fused is loop.fused
+        assert step.reference.image.dtype == np.float32
+        assert (step.fused_maps.distance <= step.maps.distance + 1e-6).all()
+        assert step.action.position == 0.9e-3
 
     @pytest.mark.parametrize(
         "useless, reason",
@@ -128,87 +138,86 @@ class TestStep:
             (frame(0.5e-3, 20, travel=10e-6), "moved"),
             (frame(0.5e-3, 10), "not newer"),
             (frame(0.5e-3, 9), "not newer"),
-            (Frame(np.zeros((48, 32), np.uint8), 20, 0.5e-3), "differs"),
         ],
     )
     def test_useless_frames_change_nothing_and_say_why(self, loop, useless, reason):
-        loop.step(frame(0.1e-3, 10))
+        take(loop, frame(0.1e-3, 10))
         before = loop.fused
-        step = loop.step(useless)
+        step = take(loop, useless)
         assert reason in step.unused
-        assert step.result is None
+        assert step.action is None
         assert loop.fused is before
 
     def test_a_frame_of_a_moving_lens_is_not_used_as_the_first_either(self, loop):
-        assert loop.step(frame(0.1e-3, 10, travel=10e-6)).result is None
+        assert take(loop, frame(0.1e-3, 10, travel=10e-6)).action is None
         assert loop.fused is None
 
     def test_a_still_scene_is_not_fused_twice_from_one_position(self, loop):
-        loop.step(frame(0.1e-3, 10))
+        take(loop, frame(0.1e-3, 10))
         before = loop.fused
-        step = loop.step(frame(0.1e-3 + 5e-6, 20))
+        step = take(loop, frame(0.1e-3 + 5e-6, 20))
         assert "position" in step.unused
         assert loop.fused is before
-        assert step.result.action.position == 0.9e-3  # the agent was asked all the same
+        assert step.action.position == 0.9e-3  # the agent was asked all the same
 
     def test_a_changing_scene_is_followed_while_the_lens_moves(self):
-        loop = pipeline(Always(0.9e-3), still_scene=False)
-        assert loop.step(frame(0.1e-3, 10, travel=np.inf)).fused is None
-        fused = loop.step(frame(0.1e-3, 20)).fused
-        step = loop.step(frame(0.5e-3, 30, travel=np.inf))
+        loop = pipeline(Always(0.9e-3), dynamic=True)
+        assert take(loop, frame(0.1e-3, 10, travel=np.inf)).fused is None
+        fused = take(loop, frame(0.1e-3, 20)).fused
+        step = take(loop, frame(0.5e-3, 30, travel=np.inf))
         assert "moved" in step.unused
-        assert step.result is None
+        assert step.action is None
         assert step.fused is fused
-        assert loop._fuser.followed == [0.5e-3]
+        assert loop._fuse._fuser.followed == [0.5e-3]
 
     def test_in_a_changing_scene_what_a_slow_lens_passes_is_fused_and_shown(self):
         agent = Always(0.9e-3)
-        loop = pipeline(agent, still_scene=False)
-        loop.step(frame(0.1e-3, 10))
+        loop = pipeline(agent, dynamic=True)
+        take(loop, frame(0.1e-3, 10))
         slow = LENS.half_depth_of_focus(WIDTH)
-        step = loop.step(frame(0.5e-3, 20, travel=slow))
-        assert (step.unused, step.result) == (None, None)
+        step = take(loop, frame(0.5e-3, 20, travel=slow))
+        assert (step.unused, step.action) == (None, None)
         assert step.fused.frames == 2
-        loop.step(frame(0.7e-3, 30, travel=1.01 * slow))
+        take(loop, frame(0.7e-3, 30, travel=1.01 * slow))
         assert loop.fused.frames == 2
         assert len(agent.shown) == 1
         for stamp in (40, 50):
-            loop.step(frame(0.9e-3, stamp))
+            take(loop, frame(0.9e-3, stamp))
         _, then, later = agent.shown
         assert [(look.position, look.stamp) for look in then.looks] == [(0.5e-3, 20), (0.9e-3, 40)]
         assert later.passed == ()
 
     @pytest.mark.parametrize("stamp", [20, 15])
     def test_what_is_passed_is_not_fused_twice(self, stamp):
-        loop = pipeline(Always(0.9e-3), still_scene=False)
-        loop.step(frame(0.1e-3, 10))
-        loop.step(frame(0.5e-3, 20, travel=1e-6))
-        assert "not newer" in loop.step(frame(0.5e-3, stamp, travel=1e-6)).unused
+        loop = pipeline(Always(0.9e-3), dynamic=True)
+        take(loop, frame(0.1e-3, 10))
+        take(loop, frame(0.5e-3, 20, travel=1e-6))
+        assert "not newer" in take(loop, frame(0.5e-3, stamp, travel=1e-6)).unused
 
     def test_a_changing_scene_is(self):
-        loop = pipeline(Always(0.9e-3), still_scene=False)
-        loop.step(frame(0.1e-3, 10))
-        assert loop.step(frame(0.1e-3, 20)).result.fused.frames == 2
+        loop = pipeline(Always(0.9e-3), dynamic=True)
+        take(loop, frame(0.1e-3, 10))
+        assert take(loop, frame(0.1e-3, 20)).fused.frames == 2
 
     def test_bad_images_are_errors_and_lose_nothing(self, loop):
-        loop.step(frame(0.1e-3, 10))
+        take(loop, frame(0.1e-3, 10))
         before = loop.fused
         with pytest.raises(ImageError):
-            loop.step(Frame(np.zeros((0, 0), np.uint8), 20, 0.5e-3))
+            take(loop, Frame(np.zeros((0, 0), np.uint8), 20, 0.5e-3))
         assert loop.fused is before
-        assert loop.step(frame(0.5e-3, 20)).result.fused.frames == 2
+        assert take(loop, frame(0.5e-3, 20)).fused.frames == 2
 
     def test_an_image_the_estimator_refuses_is_not_fused(self):
         loop = pipeline(Always(0.9e-3))
         with pytest.raises(ImageError, match="too small"):
-            loop.step(Frame(np.zeros((8, 8), np.uint8), 1, 0.1e-3))
+            take(loop, Frame(np.zeros((8, 8), np.uint8), 1, 0.1e-3))
         assert loop.fused is None
 
     def test_reset_forgets(self, loop):
-        loop.step(frame(0.1e-3, 10))
+        take(loop, frame(0.1e-3, 10))
         loop.reset()
         assert loop.fused is None
-        assert loop.step(frame(0.1e-3, 5)).result.fused.frames == 1
+        assert take(loop, frame(0.1e-3, 5)).fused.frames == 1
 
 
 class TestLoop:
@@ -227,11 +236,11 @@ class TestLoop:
             def act(self, observation):
                 return Action(0.9e-3 if observation.position < 0.5e-3 else 0.1e-3, None, "on")
 
-        loop, steps = pipeline(ToAndFro(0.0), still_scene=False), []
+        loop, steps = pipeline(ToAndFro(0.0), dynamic=True), []
         run_loop(camera, lens, loop, clock, steps.append, exposure_time=0.01, max_frames=4)
-        assert sum(step.result is not None for step in steps) == 4
+        assert sum(step.action is not None for step in steps) == 4
         # Starting and settling are followed, what lies between is fused.
-        assert 0 < len(loop._fuser.followed) == sum(step.unused is not None for step in steps)
+        assert 0 < len(loop._fuse._fuser.followed) == sum(step.unused is not None for step in steps)
         assert loop.fused.frames == sum(step.unused is None for step in steps) > 4
         # Every frame of the camera's schedule was taken: nothing is slower for it.
         between = np.diff([step.frame.stamp for step in steps])

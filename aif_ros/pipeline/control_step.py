@@ -1,0 +1,174 @@
+"""ControlStep: when focus control may decide, and on what."""
+
+from collections import deque
+from dataclasses import replace
+from enum import Enum
+
+from aif_ros.control.agent import Action, Agent, Observation
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.pipeline.assess_step import DefocusMaps
+from aif_ros.pipeline.lens_state_buffer import LensStateBuffer
+from aif_ros.pipeline.settling import SettleDetector
+from aif_ros.types.frame import LensState
+
+# Observations during one move of the lens that are kept for the next decision.
+_MOST_PASSED = 30
+
+
+class Missing(Enum):
+    """What the next decision waits for."""
+
+    SETTLED_LENS = "the lens has not settled"
+    IMAGE_SIZE = "the size of the image is not known"
+    FRAME_MAPS = "no maps of a frame exposed since the lens settled"
+    FUSED_MAPS = "no maps of the fused image with such a frame"
+
+
+class ControlStep:
+    """Asks the agent once for each position of the lens.
+
+    A decision needs the maps of a frame exposed after the lens has settled, and those of J as of
+    that frame or a later one. In a static scene a lens that rests where the last decision was made
+    shows nothing new: the agent is then asked with the last observation at once.
+
+    Args:
+        agent: decides.
+        lens_model: of the lens.
+        dynamic: whether camera or scene may move. If so, every decision needs new maps, and the
+            agent also gets what was seen while the lens moved.
+        reaction_timeout: see `SettleDetector`.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        lens_model: LensModel,
+        *,
+        dynamic: bool,
+        reaction_timeout: float = 0.0,
+    ) -> None:
+        self._lens_model = lens_model
+        self._dynamic = dynamic
+        self._states = LensStateBuffer()
+        self._settling = SettleDetector(
+            lens_model.position_resolution, reaction_timeout=reaction_timeout
+        )
+        self._frame_maps: DefocusMaps | None = None
+        self._fused_maps: DefocusMaps | None = None
+        self.image_size: tuple[int, int] | None = None
+        """(width, height) of the images, pixels; None: not known yet."""
+        self.begin(agent)
+
+    def begin(self, agent: Agent, *, not_before: int = 0) -> None:
+        """Forget all observations.
+
+        Args:
+            agent: decides from now on.
+            not_before: maps of frames exposed earlier (nanoseconds) are not used.
+        """
+        self._agent = agent
+        self._not_before = not_before
+        self._passed: deque[Observation] = deque(maxlen=_MOST_PASSED)
+        self.last: Observation | None = None
+        """What the agent was shown last."""
+        self.frames = 0
+        """Number of frames decided on."""
+
+    @property
+    def target(self) -> float | None:
+        """Last commanded lens position, metres; None if there is none."""
+        return self._settling.target
+
+    def observe(self, state: LensState) -> None:
+        """Add a lens state."""
+        self._states.add(state)
+        self._settling.observe(state)
+
+    def add_frame_maps(self, maps: DefocusMaps) -> None:
+        """Add the maps of I."""
+        self._frame_maps = maps
+
+    def add_fused_maps(self, maps: DefocusMaps) -> None:
+        """Add the maps of J, with its source positions."""
+        self._fused_maps = maps
+
+    def commanded(self, position: float, now: int) -> None:
+        """Note that the lens was sent to `position` (metres) at `now` (nanoseconds)."""
+        self._settling.command(position, now)
+
+    def release(self) -> None:
+        """Note that something else has moved the lens."""
+        self._settling.release()
+
+    def decide(self) -> Action | None:
+        """Return what the agent decides, within the lens's limits; None if nothing is new."""
+        if self.missing is not None:
+            self._keep_passed()
+            return None
+        if not self._rests_where_it_was():
+            self._look()
+        assert self.last is not None
+        action = self._agent.act(self.last)
+        if action.position is None:
+            return action
+        return replace(action, position=self._lens_model.within_limits(action.position))
+
+    @property
+    def missing(self) -> Missing | None:
+        """What the next decision waits for; None if it can be made."""
+        settled_at = self._settling.settled_at
+        if settled_at is None:
+            return Missing.SETTLED_LENS
+        if self.image_size is None:
+            return Missing.IMAGE_SIZE
+        if self._rests_where_it_was():
+            return None
+        seen = -1 if self.last is None else self.last.stamp + 1
+        needed = max(settled_at, self._not_before, seen)
+        if self._frame_maps is None or self._frame_maps.stamp < needed:
+            return Missing.FRAME_MAPS
+        needed = max(settled_at, self._not_before)
+        if self._fused_maps is None or self._fused_maps.stamp < needed:
+            return Missing.FUSED_MAPS
+        return None
+
+    def _rests_where_it_was(self) -> bool:
+        state = self._settling.state
+        if self._dynamic or self.last is None or state is None:
+            return False
+        width = self.last.frame.image_size[0]
+        return self._lens_model.same_position(state.position, self.last.position, width)
+
+    def _look(self) -> None:
+        assert self._frame_maps is not None
+        stamp = self._frame_maps.stamp
+        passed = tuple(look for look in self._passed if look.stamp < stamp)
+        self.last = replace(self._observation(), passed=passed)
+        self._passed.clear()
+        self.frames += 1
+
+    def _observation(self) -> Observation:
+        assert self._frame_maps is not None and self._fused_maps is not None
+        assert self.image_size is not None
+        stamp = self._frame_maps.stamp
+        return Observation(
+            self._frame_maps.blur(self._lens_model, self.image_size),
+            self._fused_maps.blur(self._lens_model, self.image_size),
+            self._fused_maps.source_position,
+            self._states.position(stamp),
+            stamp,
+        )
+
+    def _keep_passed(self) -> None:
+        """Keep what is seen while the lens moves in a dynamic scene, for the next decision."""
+        if not self._dynamic or self.last is None or self.image_size is None:
+            return
+        if self._frame_maps is None or self._fused_maps is None:
+            return
+        newest, stamp = self._states.newest, self._frame_maps.stamp
+        settled = self._settling.settled_at is not None
+        if settled or newest is None or newest.stamp < stamp:
+            return
+        before = self._passed[-1].stamp if self._passed else self.last.stamp
+        if min(stamp, self._fused_maps.stamp) > before:
+            self._passed.append(self._observation())

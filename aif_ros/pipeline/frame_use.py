@@ -1,0 +1,35 @@
+"""What a frame is good for, by how far the lens moved during its exposure."""
+
+from enum import Enum
+
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.types.frame import Frame
+
+
+class FrameUse(Enum):
+    """What a frame may be used for."""
+
+    DECIDE = "exposed at rest: fused, assessed and decided on"
+    PASS = "exposed in slow motion: fused and assessed, but not decided on"
+    FOLLOW = "exposed in fast motion: J follows the scene in it, nothing of it is merged"
+    REJECT = "not used at all"
+
+
+def frame_use(frame: Frame, lens_model: LensModel, *, dynamic: bool) -> FrameUse:
+    """Return what a frame is good for.
+
+    Motion blurs a frame by no more than the depth of focus if the lens travels no farther than
+    half of that during the exposure. A static scene is captured at rest only: waiting costs little
+    there, and motion still costs some sharpness.
+
+    Args:
+        frame: with the travel of the lens during its exposure.
+        lens_model: of the lens.
+        dynamic: whether camera or scene may move.
+    """
+    if not frame.moving:
+        return FrameUse.DECIDE
+    if not dynamic:
+        return FrameUse.REJECT
+    slow = frame.travel <= lens_model.half_depth_of_focus(frame.size[0])
+    return FrameUse.PASS if slow else FrameUse.FOLLOW

@@ -1,0 +1,116 @@
+"""FuseStep: one frame into the fused image J."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aif_ros.fusion.fuser import Fuser
+from aif_ros.fusion.fusion import Fused
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.pipeline.frame_use import FrameUse, frame_use
+from aif_ros.pipeline.reference_frame import ReferenceFrame
+from aif_ros.types.frame import Frame
+from aif_ros.types.image import to_uint8
+
+IN_MOTION = "the lens moved during the exposure"
+REPEATED = "at the lens position of the frame before"
+
+# Focus control samples the source positions of J at every fifth pixel: at least six points along
+# each side of an estimator's cell of 32 px.
+_SAMPLES = slice(2, None, 5)
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """What one frame has done to J.
+
+    Attributes:
+        fused: J as of this frame; None before the first.
+        unused: why the frame was not merged into J; None if it was.
+        changed: whether J has changed: merged, or moved along with the scene.
+    """
+
+    fused: Fused | None
+    unused: str | None
+    changed: bool
+
+    @property
+    def picture(self) -> NDArray[Any]:
+        """J as it leaves the system, (H, W) or (H, W, 3) uint8. Only where `fused` is not None."""
+        assert self.fused is not None
+        return to_uint8(self.fused.image)
+
+    @property
+    def source_samples(self) -> NDArray[np.float32]:
+        """(h, w) source positions of evenly spread pixels of J, metres."""
+        assert self.fused is not None
+        return np.ascontiguousarray(self.fused.source_position[_SAMPLES, _SAMPLES])
+
+
+class FuseStep:
+    """Decides which frames are merged into J, and merges them.
+
+    Args:
+        fuser: holds J.
+        lens_model: of the lens.
+        dynamic: whether camera or scene may move. In a static scene a further frame at the lens
+            position of the last merged one adds nothing and is not merged. In a dynamic one J
+            also follows the scene in frames that are not merged because the lens moved.
+    """
+
+    def __init__(self, fuser: Fuser, lens_model: LensModel, *, dynamic: bool) -> None:
+        self._fuser = fuser
+        self._lens_model = lens_model
+        self._dynamic = dynamic
+        self.reset()
+
+    @property
+    def fused(self) -> Fused | None:
+        """J so far; None before the first frame."""
+        return self._fuser.fused
+
+    def reset(self, not_before: int | None = None) -> None:
+        """Begin a new J.
+
+        Args:
+            not_before: frames exposed before this time (nanoseconds) are not merged into it.
+        """
+        self._fuser.reset()
+        self._newest = not_before
+        self._merged: Frame | None = None
+
+    def add(self, reference: ReferenceFrame) -> Fusion:
+        """Take in a frame.
+
+        Raises:
+            ImageError: the image is unusable, or its shape differs from J's; nothing has changed.
+        """
+        frame = reference.frame
+        if self._newest is not None and frame.stamp <= self._newest:
+            return self._unused("not newer than the frame before")
+        use = frame_use(frame, self._lens_model, dynamic=self._dynamic)
+        if use is FrameUse.REJECT:
+            return self._unused(IN_MOTION)
+        if self._repeats(frame):
+            return self._unused(REPEATED)
+        if use is FrameUse.FOLLOW:
+            fused = self._fuser.follow(reference.image, frame.position)
+            self._newest = frame.stamp
+            return Fusion(fused, IN_MOTION, changed=fused is not None)
+        fused = self._fuser.add(reference.image, frame.position)
+        self._newest, self._merged = frame.stamp, frame
+        return Fusion(fused, None, changed=True)
+
+    def _unused(self, reason: str) -> Fusion:
+        return Fusion(self.fused, reason, changed=False)
+
+    def _repeats(self, frame: Frame) -> bool:
+        if self._dynamic or self._merged is None:
+            return False
+        if frame.image.shape != self._merged.image.shape:
+            return False
+        return self._lens_model.same_position(
+            frame.position, self._merged.position, frame.size[0]
+        )

@@ -7,9 +7,10 @@ from rclpy.exceptions import ParameterException
 from rclpy.lifecycle import TransitionCallbackReturn
 
 from aif_ros.bringup.graph import BringupError, Graph
-from aif_ros.bringup.runner import RunningGraph, check_names, listening, uninterrupted
+from aif_ros.bringup.runner import RunningGraph, check_names, listening
 from aif_ros.nodes.exchange import Exchange
 from aif_ros.nodes.pipeline_node import PipelineNode
+from aif_ros.process.interrupts import uninterrupted
 
 
 @contextmanager

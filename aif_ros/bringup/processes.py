@@ -16,7 +16,8 @@ from rclpy.task import Future
 
 import aif_ros
 from aif_ros.bringup.graph import BringupError, Graph
-from aif_ros.bringup.runner import RunningGraph, check_names, listening, uninterrupted
+from aif_ros.bringup.runner import RunningGraph, check_names, listening
+from aif_ros.process.interrupts import uninterrupted
 
 # Seconds that a node may take to appear, for a transition (it may load networks), and to end.
 _APPEARANCE, _TRANSITION, _END = 60.0, 120.0, 15.0

@@ -9,37 +9,35 @@ from typing import Any, TypeVar
 
 import numpy as np
 import rclpy
-from diagnostic_msgs.msg import DiagnosticStatus
-from numpy.typing import NDArray
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from aif_ros.bringup.graph import BringupError
+from aif_ros.nodes.loop_state import STOPPED, LoopState
 from aif_ros.nodes.topics import (
     CAMERA_IMAGE,
-    CONTROL_STATUS,
-    DISTANCE_MAP,
-    FUSED_DISTANCE_MAP,
+    DEFOCUS_MAPS,
+    FUSED_DEFOCUS_MAPS,
     FUSED_IMAGE,
-    FUSED_IN_FOCUS,
-    IN_FOCUS,
     LENS_STATE,
+    LOOP_STATE,
     StampedImage,
+    StampedMaps,
     Topic,
 )
 from aif_ros.optics.lens_model import LensModel
+from aif_ros.pipeline.assess_step import DefocusMaps
 from aif_ros.pipeline.lens_state_buffer import LensStateBuffer
 from aif_ros.pipeline.recording import LoopRecording, RecordedFrame
-from aif_ros.types.frame import LensState, Window
+from aif_ros.types.frame import LensState
 
 T = TypeVar("T")
 
 # Frames that wait for the fused image of the same stamp; fusion takes less than a second.
 _FRAMES_KEPT = 60
-_MAPS = (DISTANCE_MAP, FUSED_DISTANCE_MAP, IN_FOCUS, FUSED_IN_FOCUS)
-_UNKNOWN = np.full((1, 1), np.nan, np.float32)
+_UNKNOWN = DefocusMaps(np.full((1, 1, 4), np.nan, np.float32), 0)
 
 
 class Recorder:
@@ -53,21 +51,22 @@ class Recorder:
         self._node = node
         self.stopped = threading.Event()
         """Set once the focus controller has ended the loop."""
-        self.decisions: dict[int, dict[str, str]] = {}
-        """What the focus controller's status said, by the stamp of the frame it had seen."""
+        self.decisions: dict[int, LoopState] = {}
+        """State of the loop after each decision, by the stamp of the frame decided on."""
         self._agent = ""
-        self._reason = "the focus controller has said nothing"
+        self._reason = "the focus controller has published nothing"
         self._recent: OrderedDict[int, StampedImage] = OrderedDict()
         self._frames: dict[int, StampedImage] = {}
         self._fused: dict[int, StampedImage] = {}
-        self._maps: dict[str, dict[int, StampedImage]] = {topic.name: {} for topic in _MAPS}
+        self._maps: dict[int, DefocusMaps] = {}
+        self._fused_maps: dict[int, DefocusMaps] = {}
         self._states: list[LensState] = []
         self._listen(CAMERA_IMAGE, self._take_frame, depth=20)
         self._listen(FUSED_IMAGE, self._take_fused, depth=20)
-        for topic in _MAPS:
-            self._listen(topic, partial(self._take_map, topic.name), depth=10)
+        self._listen(DEFOCUS_MAPS, partial(_keep, self._maps), depth=10)
+        self._listen(FUSED_DEFOCUS_MAPS, partial(_keep, self._fused_maps), depth=10)
         self._listen(LENS_STATE, self._states.append, depth=200)
-        self._listen(CONTROL_STATUS, self._take_status, depth=10)
+        self._listen(LOOP_STATE, self._take_state, depth=10)
 
     @property
     def anything(self) -> bool:
@@ -78,7 +77,7 @@ class Recorder:
     def complete(self) -> bool:
         """Whether the loop has ended and what belongs to its last fused image has come."""
         last = max(self._fused, default=0)
-        return self.stopped.is_set() and last in self._maps[FUSED_IN_FOCUS.name]
+        return self.stopped.is_set() and last in self._fused_maps
 
     def _listen(self, topic: Topic[T], callback: Callable[[T], object], depth: int) -> None:
         def take(message: Any) -> None:
@@ -100,15 +99,11 @@ class Recorder:
         if picture.stamp in self._recent:
             self._frames[picture.stamp] = self._recent[picture.stamp]
 
-    def _take_map(self, name: str, picture: StampedImage) -> None:
-        self._maps[name][picture.stamp] = picture
-
-    def _take_status(self, status: DiagnosticStatus) -> None:
-        values = {pair.key: pair.value for pair in status.values} | {"reason": status.message}
-        if "stamp_ns" in values:
-            self.decisions[int(values["stamp_ns"])] = values
-        self._agent, self._reason = values["agent"], status.message
-        if values["state"] == "stopped":
+    def _take_state(self, state: LoopState) -> None:
+        if state.stamp is not None:
+            self.decisions[state.stamp] = state
+        self._agent, self._reason = state.agent, state.reason
+        if state.state == STOPPED:
             self.stopped.set()
 
     def recording(self, scene: str, lens_model: LensModel) -> LoopRecording:
@@ -130,7 +125,8 @@ class Recorder:
         shots = []
         for stamp, end in zip(stamps, [*stamps[1:], np.inf], strict=True):
             # Autofocus may have looked at a later frame of the same rest than fusion has used.
-            maps = {name: _first(seen, stamp, end) for name, seen in self._maps.items()}
+            maps = _first(self._maps, stamp, end)
+            fused_maps = _first(self._fused_maps, stamp, end)
             decisions = [self.decisions[s] for s in sorted(self.decisions) if stamp <= s < end]
             shots.append(
                 RecordedFrame(
@@ -138,26 +134,25 @@ class Recorder:
                     position=timeline.position(stamp),
                     image=self._frames[stamp].image,
                     fused=self._fused[stamp].image,
-                    distance=maps[DISTANCE_MAP.name],
-                    fused_distance=maps[FUSED_DISTANCE_MAP.name],
-                    in_focus=maps[IN_FOCUS.name],
-                    fused_in_focus=maps[FUSED_IN_FOCUS.name],
-                    window=_window(decisions[-1]["window_px"]) if decisions else None,
-                    reason=decisions[-1]["reason"] if decisions else "",
+                    distance=maps.distance,
+                    fused_distance=fused_maps.distance,
+                    in_focus=maps.in_focus,
+                    fused_in_focus=fused_maps.in_focus,
+                    window=decisions[-1].window if decisions else None,
+                    reason=decisions[-1].reason if decisions else "",
                 )
             )
         return LoopRecording(scene, self._agent, lens_model, shots, self._states, self._reason)
 
 
-def _first(seen: dict[int, StampedImage], begin: int, end: float) -> NDArray[np.float32]:
-    """Return the map with the first stamp from `begin` to `end`."""
+def _keep(maps: dict[int, DefocusMaps], stamped: StampedMaps) -> None:
+    maps[stamped.maps.stamp] = stamped.maps
+
+
+def _first(seen: dict[int, DefocusMaps], begin: int, end: float) -> DefocusMaps:
+    """Return the maps with the first stamp from `begin` to `end`."""
     stamps = [stamp for stamp in seen if begin <= stamp < end]
-    return seen[min(stamps)].image if stamps else _UNKNOWN
-
-
-def _window(text: str) -> Window | None:
-    """Read a window as the focus controller's status has it: 'x y width height' or 'none'."""
-    return None if text == "none" else Window(*map(int, text.split()))
+    return seen[min(stamps)] if stamps else _UNKNOWN
 
 
 @contextmanager

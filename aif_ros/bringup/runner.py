@@ -1,46 +1,26 @@
 """A graph that runs: in processes of its own or in this one, started and stopped in order."""
 
 import os
-import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import rclpy
-from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from aif_ros.bringup.graph import BringupError, Graph
-from aif_ros.nodes.topics import CONTROL_STATUS
+from aif_ros.nodes.loop_state import STOPPED, LoopState
+from aif_ros.nodes.topics import LOOP_STATE
+from aif_ros.process.interrupts import uninterrupted
 
 # So long other participants of the domain need to make themselves known, seconds.
 _DISCOVERY = 1.0
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Put Ctrl-C off until the block is left: what is done there is done to its end."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    interrupts: list[int] = []
-    previous = {
-        each: signal.signal(each, lambda number, _: interrupts.append(number))
-        for each in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for each, handler in previous.items():
-            signal.signal(each, handler)
-    if interrupts:
-        raise KeyboardInterrupt
 
 
 @dataclass
@@ -52,7 +32,7 @@ class RunningGraph:
         node: a node of this process, in the graph's namespace, to listen with.
         executor: spins `node`, and the pipeline's own nodes if they live in this process.
         check: raises BringupError if part of the graph has broken down.
-        status: what the focus controller said last.
+        state: state of the loop that the focus controller published last.
         pids: process of each node by name.
     """
 
@@ -60,18 +40,13 @@ class RunningGraph:
     node: Node
     executor: SingleThreadedExecutor
     check: Callable[[], None]
-    status: DiagnosticStatus | None = None
+    state: LoopState | None = None
     pids: dict[str, int] = field(default_factory=dict)
 
     @property
     def stopped(self) -> bool:
         """Whether the loop has ended by itself."""
-        return self.values.get("state") == "stopped"
-
-    @property
-    def values(self) -> dict[str, str]:
-        """Values of `status` by key; empty before the first."""
-        return {} if self.status is None else {pair.key: pair.value for pair in self.status.values}
+        return self.state is not None and self.state.state == STOPPED
 
     def spin_until(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
         """Spin until `condition` holds; false if it did not within `timeout` seconds.
@@ -115,14 +90,11 @@ def listening(graph: Graph) -> Iterator[RunningGraph]:
             executor.add_node(node)
             running = RunningGraph(graph, node, executor, check=lambda: None)
 
-            def take_status(status: DiagnosticStatus) -> None:
-                running.status = status
+            def take_state(message: Any) -> None:
+                running.state = LOOP_STATE.decode(message)
 
             node.create_subscription(
-                CONTROL_STATUS.message_type,
-                CONTROL_STATUS.name,
-                take_status,
-                CONTROL_STATUS.publisher_qos,
+                LOOP_STATE.message_type, LOOP_STATE.name, take_state, LOOP_STATE.publisher_qos
             )
         try:
             running.spin_until(lambda: bool(names_in_use(running, 0)), _DISCOVERY)

@@ -143,10 +143,10 @@ def _watch(recorder: "Recorder", check: Callable[[], None], timeout: float) -> N
             print(f"The loop has not ended within {timeout:g} s.")
             return
         time.sleep(0.05)
-        for values in list(recorder.decisions.values())[told:]:
+        for state in list(recorder.decisions.values())[told:]:
             told += 1
-            position = 1e6 * float(values["position_m"])
-            print(f"  frame {told:2}  lens at {position:6.0f} µm  {values['reason']}", flush=True)
+            position = 1e6 * (state.position or 0.0)
+            print(f"  frame {told:2}  lens at {position:6.0f} µm  {state.reason}", flush=True)
 
 
 def _scene(graph: "Graph") -> "tuple[str, Image | None, LensModel]":

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from aif_ros.bringup.runner import RunningGraph
+    from aif_ros.nodes.loop_state import LoopState
     from aif_ros.optics.lens_model import LensModel
     from aif_ros.simulation.simulated_camera import Subject
 
@@ -135,7 +136,7 @@ class _Watch:
 
     def __init__(self, bar: "tqdm[Any]") -> None:
         self._bar = bar
-        self._values: dict[str, str] = {}
+        self._state: LoopState | None = None
         self._start = self._last = time.monotonic()
         self.reason = "ended before the loop began"
 
@@ -145,20 +146,21 @@ class _Watch:
 
     def look(self, running: "RunningGraph") -> None:
         """Take in what is new."""
-        if running.status is None or running.values == self._values:
+        if running.state is None or running.state == self._state:
             return
-        self._values, self.reason = running.values, running.status.message
+        self._state, self.reason = running.state, running.state.reason
         self._last = time.monotonic()
-        self._bar.update(int(self._values["frames_captured"]) - self._bar.n)
+        self._bar.update(self._state.frames_captured - self._bar.n)
         self._bar.set_postfix_str(self.reason)
 
     def result(self) -> dict[str, Any]:
         """Return what `--json` writes."""
+        state = self._state
         return {
-            "agent": self._values.get("agent", ""),
-            "frames_captured": int(self._values.get("frames_captured", 0)),
+            "agent": state.agent if state else "",
+            "frames_captured": state.frames_captured if state else 0,
             "seconds": self._last - self._start,
-            "stopped": self._values.get("state") == "stopped",
+            "stopped": state is not None and state.state == "stopped",
             "reason": self.reason,
         }
 

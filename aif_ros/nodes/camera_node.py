@@ -7,7 +7,7 @@ from aif_ros.devices.device import Camera
 from aif_ros.devices.focal_stack import FocalStack
 from aif_ros.devices.opencv_camera import open_camera
 from aif_ros.nodes.capturing_node import LENS_TIMEOUT, CapturingNode
-from aif_ros.nodes.pipeline_node import run
+from aif_ros.nodes.main import run
 from aif_ros.settings.nodes import CameraSettings
 from aif_ros.simulation.simulated_camera import SimulatedCamera
 

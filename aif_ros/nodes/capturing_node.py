@@ -48,7 +48,7 @@ class CapturingNode(PipelineNode):
 
     def _capture(self) -> None:
         if self._ended:
-            self.pause(0.2)
+            self.workers.pause(0.2)
             return
         try:
             capture = self._camera.capture()

@@ -1,17 +1,14 @@
-"""Node of the fusion: J(t) = f(I(t), J(t-1))."""
+"""Fusion node: J(t) = f(I(t), J(t-1))."""
 
 import sys
 import threading
 from pathlib import Path
 
-import numpy as np
-from std_srvs.srv import Trigger
-
 from aif_ros.devices.device import DeviceError
 from aif_ros.devices.image_files import write_image
 from aif_ros.fusion.fuser import make_fuser
-from aif_ros.nodes.frame_source import FrameSource
-from aif_ros.nodes.pipeline_node import PipelineNode, run, system_time
+from aif_ros.nodes.main import run
+from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.topics import (
     CAMERA_IMAGE,
     FUSED_IMAGE,
@@ -21,137 +18,99 @@ from aif_ros.nodes.topics import (
     SOURCE_SAMPLES,
     StampedImage,
 )
-from aif_ros.optics.breathing import remove_breathing
+from aif_ros.pipeline.frame_joiner import FrameJoiner
+from aif_ros.pipeline.fuse_step import FuseStep, Fusion
 from aif_ros.pipeline.lens_state_buffer import LensStateBuffer
-from aif_ros.pipeline.loop import usable_on_the_way
-from aif_ros.pipeline.settling import HALF_STEP
+from aif_ros.pipeline.reference_frame import ReferenceFrame
 from aif_ros.settings.nodes import FusionSettings
-from aif_ros.types.frame import Frame
-from aif_ros.types.image import to_float, to_uint8
-
-_SAMPLES = slice(2, None, 5)
 
 
 class FusionNode(PipelineNode):
-    """Fuses every frame that was exposed with the lens at rest.
-
-    In moving scenes also those exposed on the way, if the lens went no farther meanwhile than the
-    depth of field; in others J follows the scene.
-    """
+    """Runs `FuseStep` on the camera's frames and publishes J."""
 
     NAME = "fusion"
     SETTINGS = FusionSettings
 
     def open(self) -> None:
-        """Load the method."""
+        """Load the fusion method."""
         self._images = self.outlet(FUSED_IMAGE)
-        self._sharpness = self.outlet(SHARPNESS)
-        self._sources = self.outlet(SOURCE_POSITION)
         self._samples = self.outlet(SOURCE_SAMPLES)
+        self._sharpness = self.view(SHARPNESS)
+        self._sources = self.view(SOURCE_POSITION)
         self._model = self.lens_model()
+        self._dynamic = self.value("mode") == "dynamic"
+        fuser = make_fuser(self.value("fusion_method"), self._model if self._dynamic else None)
+        self._step = FuseStep(fuser, self._model, dynamic=self._dynamic)
+        # Held while the step is in use: services run in another thread than the worker.
         self._fusing = threading.Lock()
-        self._fuser = make_fuser(
-            self.value("fusion_method"), self._model if self.value("mode") == "dynamic" else None
-        )
-        self._last: Frame | None = None
-        self._not_before = 0
+        self._frame_id = ""
 
     def start(self) -> None:
-        """Begin to fuse."""
-        self._frames = FrameSource(
-            LensStateBuffer(self.value("exposure_time"), HALF_STEP * self._model.metres_per_step),
+        """Subscribe and begin to fuse."""
+        self._frames = FrameJoiner(
+            LensStateBuffer(self.value("exposure_time"), self._model.position_resolution),
             capacity=self.value("queue_size"),
-            newest_first=self.value("mode") == "dynamic",
+            newest_first=self._dynamic,
         )
         self.inlet(LENS_STATE, self._frames.add_state)
-        self.inlet(CAMERA_IMAGE, self._frames.add_image, depth=self.value("queue_size"))
-        self.offer(Trigger, "fusion/reset", self._reset)
-        self.offer(Trigger, "fusion/save", self._save)
+        self.inlet(CAMERA_IMAGE, self._take_image, depth=self.value("queue_size"))
+        self.trigger("fusion/reset", self._reset)
+        self.trigger("fusion/save", self._save)
         self.loop(self._fuse)
 
     def close(self) -> None:
-        """Keep what was fused."""
-        fuser = self.__dict__.pop("_fuser", None)
-        if fuser is not None and fuser.fused is not None and self.value("save_path"):
-            write_image(self.value("save_path"), fuser.fused.image, deep=False)
+        """Save J."""
+        step = self.__dict__.pop("_step", None)
+        if step is not None and step.fused is not None and self.value("save_path"):
+            write_image(self.value("save_path"), step.fused.image, deep=False)
 
     def diagnose(self) -> None:
-        """Show what was lost."""
+        """Show the number of lost frames."""
         self.diagnostics.note("frames dropped", self._frames.dropped)
+
+    def _take_image(self, image: StampedImage) -> None:
+        self._frame_id = image.frame_id
+        self._frames.add_image(image)
 
     def _fuse(self) -> None:
         frame = self._frames.next(0.2)
-        if frame is None or (frame.moving and self.value("mode") == "static"):
+        if frame is None:
             return
         with self._fusing:
-            if frame.stamp < self._not_before or self._repeats_last(frame):
-                return
-            image = to_float(frame.image)
-            if self._last is not None and frame.image.shape != self._last.image.shape:
-                raise ValueError(
-                    f"pictures of shape {frame.image.shape} cannot be fused with those of "
-                    f"{self._last.image.shape} before: call fusion/reset"
-                )
-            scale = self._model.breathing_scale(self._model.within_limits(frame.position))
-            image = remove_breathing(image, scale)
-            followed = frame.moving and not usable_on_the_way(frame, self._model)
-            if followed:
-                # J goes with the scene also while the lens is on its way.
-                fused = self._fuser.follow(image, frame.position)
-                if fused is None:
-                    return
-            else:
-                fused = self._fuser.add(image, frame.position)
-            self._last = frame
-        self.diagnostics.count("frames followed" if followed else "frames fused")
-        self.diagnostics.note("frames in the fused picture", fused.frames)
-        self.diagnostics.note("exposure to fused s", (system_time() - frame.stamp) * 1e-9)
-        frame_id = self._frames.frame_id
-        self._images.publish(StampedImage(to_uint8(fused.image), frame.stamp, frame_id))
-        for outlet, array in (
-            (self._samples, np.ascontiguousarray(fused.source_position[_SAMPLES, _SAMPLES])),
-            (self._sharpness, fused.sharpness),
-            (self._sources, fused.source_position),
-        ):
-            outlet.publish(StampedImage(array, frame.stamp, frame_id))
+            fusion = self._step.add(ReferenceFrame(frame, self._model))
+        if fusion.changed:
+            self._publish(fusion, frame.stamp)
 
-    def _repeats_last(self, frame: Frame) -> bool:
-        if self._last is None:
-            return False
-        if frame.stamp <= self._last.stamp:
-            return True
-        # As close together as this, two pictures show the same (see AllInFocusPipeline).
-        jitter = 0.25 * self._model.half_depth_of_focus(frame.size[0])
-        still = self.value("mode") == "static"
-        return still and abs(frame.position - self._last.position) <= jitter
+    def _publish(self, fusion: Fusion, stamp: int) -> None:
+        fused, frame_id = fusion.fused, self._frame_id
+        assert fused is not None
+        merged = fusion.unused is None
+        self.diagnostics.count("frames fused" if merged else "frames followed")
+        self.diagnostics.note("frames in the fused image", fused.frames)
+        self.diagnostics.note("exposure to fused s", (self.now() - stamp) * 1e-9)
+        self._samples.publish(StampedImage(fusion.source_samples, stamp, frame_id))
+        self._images.publish(StampedImage(fusion.picture, stamp, frame_id))
+        self._sharpness.show(lambda: StampedImage(fused.sharpness, stamp, frame_id))
+        self._sources.show(lambda: StampedImage(fused.source_position, stamp, frame_id))
 
-    def _reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        """Begin anew with the next frame."""
+    def _reset(self) -> tuple[bool, str]:
+        """Begin a new J with the next frame; frames that still wait belong to the old one."""
         with self._fusing:
-            # Frames from before may still wait: whoever asks for a new picture means another one.
-            self._not_before = system_time()
-            self._fuser.reset()
-            self._last = None
-        response.success = True
-        response.message = "the fusion begins anew"
-        return response
+            self._step.reset(not_before=self.now())
+        return True, "the fusion begins a new image"
 
-    def _save(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        """Write the fused picture."""
-        fused = self._fuser.fused
-        path = Path(self.value("save_path"))
-        if not self.value("save_path"):
-            response.message = "set the parameter save_path to the file to write"
-        elif fused is None:
-            response.message = "nothing has been fused yet"
-        else:
-            try:
-                write_image(path, fused.image, deep=False)
-                response.success = True
-                response.message = str(path.absolute())
-            except (OSError, ValueError, DeviceError) as error:
-                response.message = str(error)
-        return response
+    def _save(self) -> tuple[bool, str]:
+        """Write J to the file named by save_path."""
+        fused, path = self._step.fused, self.value("save_path")
+        if not path:
+            return False, "set the parameter save_path to the file to write"
+        if fused is None:
+            return False, "nothing has been fused yet"
+        try:
+            write_image(path, fused.image, deep=False)
+        except (OSError, ValueError, DeviceError) as error:
+            return False, str(error)
+        return True, str(Path(path).absolute())
 
 
 def main() -> int:

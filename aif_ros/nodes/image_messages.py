@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -29,8 +30,8 @@ _LAYOUT: dict[str, tuple[type, int]] = {
     "16UC1": (np.uint16, 1),
     "rgb16": (np.uint16, 3),
     "bgr16": (np.uint16, 3),
-    "32FC1": (np.float32, 1),
 }
+_MAPS = re.compile(r"32FC([1-9]\d?)")
 _TO_RGB = {
     "bgr8": cv2.COLOR_BGR2RGB,
     "bgr16": cv2.COLOR_BGR2RGB,
@@ -61,16 +62,14 @@ def to_message(image: NDArray[Any], stamp: int, frame_id: str) -> Image:
     """Return the message for an image or map; one copy is made.
 
     Args:
-        image: (H, W) mono or (H, W, 3) RGB, uint8 or uint16; or (H, W) float32, a map.
+        image: (H, W) mono or (H, W, 3) RGB, uint8 or uint16; or (H, W) or (H, W, C) float32, maps.
         stamp: nanoseconds since the epoch.
         frame_id: coordinate frame.
 
     Raises:
         ImageError: no encoding fits it.
     """
-    encoding = _ENCODING.get((image.dtype, image.ndim))
-    if encoding is None or image.size == 0 or (image.ndim == 3 and image.shape[2] != 3):
-        raise ImageError(f"no image encoding for shape {image.shape} of {image.dtype}")
+    encoding = _encoding(image)
     image = np.ascontiguousarray(image)
     message = Image(
         header=Header(stamp=to_time(stamp), frame_id=frame_id),
@@ -85,8 +84,23 @@ def to_message(image: NDArray[Any], stamp: int, frame_id: str) -> Image:
     return message
 
 
+def _encoding(image: NDArray[Any]) -> str:
+    if image.size > 0 and image.dtype == np.float32 and image.ndim == 3:
+        return f"32FC{image.shape[2]}"
+    encoding = _ENCODING.get((image.dtype, image.ndim))
+    if encoding is None or image.size == 0 or (image.ndim == 3 and image.shape[2] != 3):
+        raise ImageError(f"no image encoding for shape {image.shape} of {image.dtype}")
+    return encoding
+
+
+def _layout(encoding: str) -> tuple[type, int] | None:
+    """Return type and number of channels; None: not converted here."""
+    maps = _MAPS.fullmatch(encoding)
+    return (np.float32, int(maps[1])) if maps else _LAYOUT.get(encoding)
+
+
 def to_array(message: Image) -> NDArray[Any]:
-    """Return the image (H, W) mono or (H, W, 3) RGB, or the map, in a message.
+    """Return the image (H, W) mono or (H, W, 3) RGB, or the maps (H, W, C), in a message.
 
     The array shares the memory of the message wherever no conversion is needed.
 
@@ -95,9 +109,10 @@ def to_array(message: Image) -> NDArray[Any]:
     """
     if message.height == 0 or message.width == 0:
         raise ImageError(f"the image is empty: {message.width}x{message.height}")
-    if message.encoding not in _LAYOUT:
+    layout = _layout(message.encoding)
+    if layout is None:
         return _foreign(message)
-    dtype, channels = _LAYOUT[message.encoding]
+    dtype, channels = layout
     item = np.dtype(dtype).newbyteorder(">" if message.is_bigendian else "<")
     row = message.width * channels * item.itemsize
     if message.step < row:
@@ -136,7 +151,7 @@ def _foreign(message: Image) -> NDArray[Any]:
     if convert is None:
         raise ImageError(
             f"unknown image encoding '{message.encoding}': publish one of "
-            f"{', '.join(_LAYOUT)}, or install cv_bridge, which knows more"
+            f"{', '.join(_LAYOUT)}, 32FC1, or install cv_bridge, which knows more"
         )
     mono = message.encoding.startswith("mono")
     try:

@@ -13,7 +13,8 @@ from std_srvs.srv import SetBool
 from aif_ros.devices.clock import SystemClock
 from aif_ros.devices.device import DeviceError, FocusLens
 from aif_ros.devices.focal_stack import FocalStack
-from aif_ros.nodes.pipeline_node import PipelineNode, run, system_time
+from aif_ros.nodes.main import run
+from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.topics import LENS_COMMANDS, LENS_STATE
 from aif_ros.settings.nodes import LensSettings
 from aif_ros.simulation.simulated_lens import SimulatedLens
@@ -84,7 +85,7 @@ class LensNode(PipelineNode):
                 self._fault = str(fault)
                 self.get_logger().error(str(fault))
             self.diagnostics.error(str(fault))
-            self.pause(0.05)
+            self.workers.pause(0.05)
             return
         if self._fault is not None:
             self._fault = None
@@ -107,13 +108,13 @@ class LensNode(PipelineNode):
             self._commanded_at = None
 
     def _command(self, message: Float64MultiArray, info: Mapping[str, Any]) -> None:
-        age = (system_time() - info["source_timestamp"]) * 1e-9
+        age = (self.now() - info["source_timestamp"]) * 1e-9
         objection = self._objection(message.data, age)
         if objection is None:
             try:
                 with self._lock:
                     self._lens.move_to(message.data[0])
-                self._commanded_at = system_time()
+                self._commanded_at = self.now()
                 self._wake.set()
                 return
             except (ValueError, DeviceError) as error:

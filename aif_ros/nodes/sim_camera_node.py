@@ -5,7 +5,7 @@ import sys
 from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import Camera
 from aif_ros.nodes.capturing_node import LENS_TIMEOUT, CapturingNode
-from aif_ros.nodes.pipeline_node import run
+from aif_ros.nodes.main import run
 from aif_ros.settings.nodes import SimCameraSettings
 from aif_ros.simulation.rendered_scene import RenderedScene
 from aif_ros.simulation.scenes.open_scene import open_scene

@@ -1,15 +1,14 @@
-"""Starts the executable of a node, ready for Ctrl-C from the first moment on.
+"""Starts the executable of a node, which can be interrupted from the first moment on.
 
 Importing a node takes a second or two, in which Python would answer Ctrl-C with a traceback.
 """
 
 import importlib
-import os
-import signal
 import sys
 from collections.abc import Callable
 from functools import partial
-from types import FrameType
+
+from aif_ros.process.interrupts import note_interrupts
 
 
 def start(executable: str) -> int:
@@ -21,19 +20,13 @@ def start(executable: str) -> int:
     Returns:
         Its exit code.
     """
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, _leave)
-    return int(importlib.import_module(f"aif_ros.nodes.{executable}").main())
-
-
-def _leave(number: int, frame: FrameType | None) -> None:
-    # Nothing has been opened yet; and an exception would be caught by modules that explain at
-    # length why they cannot be imported, as OpenCV and NumPy do.
-    os._exit(0)
+    interrupts = note_interrupts()
+    module = importlib.import_module(f"aif_ros.nodes.{executable}")
+    return 0 if interrupts else int(module.main())
 
 
 def __getattr__(name: str) -> Callable[[], int]:
-    """Entry points are looked up here by the executable's name."""
+    """Return the entry point of an executable, by its name."""
     if name.endswith("_node"):
         return partial(start, name)
     raise AttributeError(f"module {__name__} has no attribute {name}")

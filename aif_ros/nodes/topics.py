@@ -1,7 +1,6 @@
 """All topics of the pipeline: name, message type, quality of service, meaning.
 
-Nodes work with what is in `Topic.decode`'s result; the messages themselves are made only where
-they leave the process.
+Nodes work with what `Topic.decode` returns; messages are made only where they leave the process.
 """
 
 import math
@@ -14,10 +13,12 @@ from geometry_msgs.msg import PolygonStamped
 from numpy.typing import NDArray
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, JointState, RegionOfInterest
-from std_msgs.msg import Bool, Float32, Float64MultiArray, Header, MultiArrayDimension
+from std_msgs.msg import Bool, Float32, Float64MultiArray, Header, MultiArrayDimension, String
 
 from aif_ros.autofocus.search import Look
 from aif_ros.nodes.image_messages import to_array, to_message, to_stamp, to_time
+from aif_ros.nodes.loop_state import LoopState
+from aif_ros.pipeline.assess_step import DefocusMaps
 from aif_ros.types.frame import LensState, Window
 
 T = TypeVar("T")
@@ -43,7 +44,7 @@ class Topic(Generic[T]):
     """One topic.
 
     Attributes:
-        name: relative, the namespace comes from the launch.
+        name: relative, the namespace comes from launch.
         message_type: ROS message type.
         description: what it carries, for people.
         encode: makes the message.
@@ -62,7 +63,7 @@ class Topic(Generic[T]):
 
     @property
     def publisher_qos(self) -> QoSProfile:
-        """Reliable, since a best-effort publisher and a reliable subscriber never meet."""
+        """Reliable: a reliable subscriber never matches a best-effort publisher."""
         return QoSProfile(
             depth=1 if self.latched else self.depth,
             reliability=ReliabilityPolicy.RELIABLE,
@@ -75,7 +76,7 @@ class Topic(Generic[T]):
         """Whatever the publishers offer, keeping the newest `depth` messages.
 
         Best effort would lose every frame larger than the shared-memory segment of Fast DDS
-        (512 KB) [rmw_fastrtps#739], reliable never meets a driver that publishes best effort.
+        (512 KB) [rmw_fastrtps#739]; reliable never matches a driver that publishes best effort.
         """
         return QoSProfile(
             depth=depth,
@@ -98,6 +99,32 @@ def _image_topic(name: str, description: str, *, latched: bool = False) -> Topic
     return Topic(name, Image, description, _encode_image, _decode_image, latched)
 
 
+@dataclass(frozen=True)
+class StampedMaps:
+    """The defocus maps of one image.
+
+    Attributes:
+        maps: with their stamp.
+        frame_id: coordinate frame of the image.
+    """
+
+    maps: DefocusMaps
+    frame_id: str
+
+
+def _encode_maps(stamped: StampedMaps) -> Image:
+    return to_message(stamped.maps.values, stamped.maps.stamp, stamped.frame_id)
+
+
+def _decode_maps(message: Image) -> StampedMaps:
+    maps = DefocusMaps(to_array(message), to_stamp(message.header.stamp))
+    return StampedMaps(maps, message.header.frame_id)
+
+
+def _maps_topic(name: str, description: str) -> Topic[StampedMaps]:
+    return Topic(name, Image, description, _encode_maps, _decode_maps, latched=True)
+
+
 LENS_JOINT = "focus"
 """Name of the lens's one joint in its state."""
 
@@ -114,7 +141,7 @@ def _encode_lens_state(state: LensState) -> JointState:
 def _decode_lens_state(message: JointState) -> LensState:
     if not message.position or not math.isfinite(message.position[0]):
         raise ValueError("a lens state without position")
-    # Drivers that tell no velocity are taken to be at rest; the timeline sees them move anyway.
+    # Without a velocity the lens counts as at rest; the buffer detects motion by the positions.
     moving = bool(message.velocity) and message.velocity[0] != 0.0
     return LensState(to_stamp(message.header.stamp), message.position[0], moving)
 
@@ -148,13 +175,11 @@ def _as_it_is(message: Any) -> Any:
     return message
 
 
-CAMERA_IMAGE = _image_topic(
-    "camera/image_raw", "The camera's picture; stamp: middle of the exposure."
-)
+CAMERA_IMAGE = _image_topic("camera/image_raw", "Camera image; stamp: middle of the exposure.")
 CAMERA_INFO: Topic[CameraInfo] = Topic(
     "camera/camera_info",
     CameraInfo,
-    "Size and intrinsics of the picture of equal stamp.",
+    "Size and intrinsics of the image of equal stamp.",
     _as_it_is,
     _as_it_is,
 )
@@ -176,59 +201,48 @@ LENS_COMMANDS: Topic[float] = Topic(
 )
 FUSED_IMAGE = _image_topic(
     "fusion/image",
-    "J, the all-in-focus picture so far; stamp: newest frame in it.",
+    "J, the fused image so far; stamp: newest frame in it.",
     latched=True,
 )
 SHARPNESS = _image_topic(
-    "fusion/sharpness", "How sharp each pixel of J is, by the fusion method's own measure."
+    "fusion/sharpness", "Sharpness of each pixel of J, by the fusion method's own measure."
 )
 SOURCE_POSITION = _image_topic(
     "fusion/source_position", "Lens position that each pixel of J comes from, metres."
 )
 SOURCE_SAMPLES = _image_topic(
     "fusion/source_samples",
-    "Every fifth pixel of source_position, along rows and columns: what focus control needs of it.",
+    "Every fifth pixel of source_position, along rows and columns; used to assess J.",
     latched=True,
+)
+DEFOCUS_MAPS = _maps_topic(
+    "autofocus/defocus_maps",
+    "Maps of the camera image, a value for each cell. Channels: travel to focus and its standard "
+    "deviation (metres; NaN: unknown), probability of being in focus, contrast.",
+)
+FUSED_DEFOCUS_MAPS = _maps_topic(
+    "autofocus/fused_defocus_maps",
+    "As defocus_maps, of J; further channels: source positions of points of each cell, metres.",
 )
 DISTANCE_MAP = _image_topic(
     "autofocus/distance_map",
-    "Lens travel from here to focus for each cell of the picture, metres, without sign; "
-    "NaN: unknown.",
-    latched=True,
+    "Lens travel to focus of each cell of the camera image, metres, without sign; NaN: unknown.",
 )
 DISTANCE_UNCERTAINTY = _image_topic(
-    "autofocus/distance_uncertainty",
-    "Standard deviation of distance_map, metres.",
-    latched=True,
+    "autofocus/distance_uncertainty", "Standard deviation of distance_map, metres."
 )
-IN_FOCUS = _image_topic(
-    "autofocus/in_focus", "Probability that each cell is in focus, 0 to 1.", latched=True
-)
-CONTRAST = _image_topic(
-    "autofocus/contrast",
-    "Standard deviation of the grey levels about their mean nearby, of each cell, 0 to 0.5.",
-    latched=True,
-)
-FUSED_DISTANCE_MAP = _image_topic(
-    "autofocus/fused_distance_map", "As distance_map, of the fused picture.", latched=True
-)
+IN_FOCUS = _image_topic("autofocus/in_focus", "Probability that each cell is in focus, 0 to 1.")
+FUSED_DISTANCE_MAP = _image_topic("autofocus/fused_distance_map", "As distance_map, of J.")
 FUSED_DISTANCE_UNCERTAINTY = _image_topic(
-    "autofocus/fused_distance_uncertainty",
-    "Standard deviation of fused_distance_map, metres.",
-    latched=True,
+    "autofocus/fused_distance_uncertainty", "Standard deviation of fused_distance_map, metres."
 )
 FUSED_IN_FOCUS = _image_topic(
-    "autofocus/fused_in_focus",
-    "Probability that each cell of the fused picture is in focus, 0 to 1.",
-    latched=True,
-)
-FUSED_CONTRAST = _image_topic(
-    "autofocus/fused_contrast", "As contrast, of the fused picture.", latched=True
+    "autofocus/fused_in_focus", "Probability that each cell of J is in focus, 0 to 1."
 )
 FOCUS_WINDOW: Topic[Window] = Topic(
     "autofocus/window",
     RegionOfInterest,
-    "The window to focus on, pixels; of no size: the square at the centre.",
+    "Window to focus on, pixels; of size 0: a square at the centre.",
     _encode_window,
     _decode_window,
     depth=1,
@@ -236,7 +250,7 @@ FOCUS_WINDOW: Topic[Window] = Topic(
 FOCUS_CURVE: Topic[list[Look]] = Topic(
     "autofocus/focus_curve",
     Float64MultiArray,
-    "Looks of the last focus search in their order: rows of position (metres) and score.",
+    "Looks of the last search in their order: rows of position (metres) and score.",
     _encode_looks,
     _decode_looks,
     latched=True,
@@ -244,7 +258,7 @@ FOCUS_CURVE: Topic[list[Look]] = Topic(
 AUTOFOCUS_BUSY: Topic[bool] = Topic(
     "autofocus/busy",
     Bool,
-    "Whether a focus search is moving the lens; the focus controller waits meanwhile.",
+    "Whether a search moves the lens; the focus controller waits meanwhile.",
     lambda busy: Bool(data=busy),
     lambda message: message.data,
     latched=True,
@@ -252,18 +266,18 @@ AUTOFOCUS_BUSY: Topic[bool] = Topic(
 CONTROL_WINDOW: Topic[PolygonStamped] = Topic(
     "focus_controller/window",
     PolygonStamped,
-    "Where the agent focuses, as a polygon 1 m before the camera, for RViz.",
+    "Focus window of the agent, as a polygon 1 m in front of the camera, for RViz.",
     _as_it_is,
     _as_it_is,
     latched=True,
 )
 OVERLAY = _image_topic(
-    "focus_controller/overlay", "The fused picture with the focus window drawn in, for rqt."
+    "focus_controller/overlay", "Fused image with the focus window drawn in, for rqt."
 )
 REMAINING_DEFOCUS: Topic[float] = Topic(
     "focus_controller/remaining_defocus",
     Float32,
-    "Share of the fused picture that is not in focus, 0 to 1; NaN: nothing to tell it by.",
+    "Share of J that is not in focus, 0 to 1; NaN: unknown.",
     lambda share: Float32(data=share),
     lambda message: message.data,
     latched=True,
@@ -271,20 +285,19 @@ REMAINING_DEFOCUS: Topic[float] = Topic(
 CONTROL_STATUS: Topic[DiagnosticStatus] = Topic(
     "focus_controller/status",
     DiagnosticStatus,
-    "State of the loop (values: state, frames_captured, ...) and why.",
+    "State of the loop and its reason, for people.",
     _as_it_is,
     _as_it_is,
     latched=True,
 )
-
-DEFOCUS_MAPS = (DISTANCE_MAP, DISTANCE_UNCERTAINTY, IN_FOCUS, CONTRAST)
-FUSED_BLUR_MAPS = (
-    FUSED_DISTANCE_MAP,
-    FUSED_DISTANCE_UNCERTAINTY,
-    FUSED_IN_FOCUS,
-    FUSED_CONTRAST,
+LOOP_STATE: Topic[LoopState] = Topic(
+    "focus_controller/state",
+    String,
+    "State of the loop as a JSON object, for programs (fields: see `LoopState`).",
+    lambda state: String(data=state.to_json()),
+    lambda message: LoopState.from_json(message.data),
+    latched=True,
 )
-"""The fields of a `DefocusMap` of I and of J in their order, as distances."""
 
 TOPICS: tuple[Topic[Any], ...] = tuple(
     value for value in dict(globals()).values() if isinstance(value, Topic)

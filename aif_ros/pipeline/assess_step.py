@@ -105,7 +105,7 @@ class DefocusMaps:
 
 
 def _per_cell(samples: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """(h, w) -> (rows, columns, n * n), the nearest samples to evenly spread points of each cell."""
+    """(h, w) -> (rows, columns, n * n): the samples nearest to evenly spread points of cells."""
     (rows, columns), n = shape, SOURCES_PER_SIDE
     points = cv2.resize(samples, (columns * n, rows * n), interpolation=cv2.INTER_NEAREST)
     return points.reshape(rows, n, columns, n).swapaxes(1, 2).reshape(rows, columns, n * n)

@@ -111,6 +111,4 @@ class FuseStep:
             return False
         if frame.image.shape != self._merged.image.shape:
             return False
-        return self._lens_model.same_position(
-            frame.position, self._merged.position, frame.size[0]
-        )
+        return self._lens_model.same_position(frame.position, self._merged.position, frame.size[0])

@@ -26,7 +26,7 @@ class ReferenceFrame:
 
     @cached_property
     def image(self) -> Image:
-        """(H, W) or (H, W, 3), float32 in [0, 1], at the magnification of the reference position."""
+        """(H, W) or (H, W, 3), float32 in [0, 1], magnified as at the reference position."""
         image = to_float(self.frame.image)
         position = self._lens_model.within_limits(self.frame.position)
         return remove_breathing(image, self._lens_model.breathing_scale(position))

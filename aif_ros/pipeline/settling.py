@@ -52,7 +52,8 @@ class SettleDetector:
             self._moved = True
             self.settled_at = None
         elif self.settled_at is None and (first or self._has_ended(state)):
-            self.settled_at = 0 if first and self.target is None else state.stamp
+            always = first and self.target is None and not self._moved
+            self.settled_at = 0 if always else state.stamp
 
     def _has_ended(self, state: LensState) -> bool:
         return (

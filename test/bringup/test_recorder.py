@@ -5,19 +5,19 @@ import pytest
 
 from aif_ros.bringup.graph import BringupError
 from aif_ros.bringup.recorder import Recorder, recording
-from aif_ros.nodes.diagnostics import OK, make_status
+from aif_ros.nodes.loop_state import LoopState
 from aif_ros.nodes.topics import (
     CAMERA_IMAGE,
-    CONTROL_STATUS,
-    DISTANCE_MAP,
-    FUSED_DISTANCE_MAP,
+    DEFOCUS_MAPS,
+    FUSED_DEFOCUS_MAPS,
     FUSED_IMAGE,
-    FUSED_IN_FOCUS,
-    IN_FOCUS,
     LENS_STATE,
+    LOOP_STATE,
     StampedImage,
+    StampedMaps,
 )
 from aif_ros.optics.lens_model import LensModel
+from aif_ros.pipeline.assess_step import DefocusMaps
 from aif_ros.types.frame import LensState, Window
 
 LENS = LensModel("test lens", 1e-6, (0.0, 1e-3), 9e4, 3840)
@@ -53,19 +53,13 @@ def picture(value, milliseconds):
 
 
 def cells(value, milliseconds):
-    image = np.full((2, 2), value, np.float32)
-    return StampedImage(image, T0 + milliseconds * MS, "camera")
+    values = np.full((2, 2, 4), value, np.float32)
+    return StampedMaps(DefocusMaps(values, T0 + milliseconds * MS), "camera")
 
 
 def status(state, reason, milliseconds, window):
-    values = {
-        "state": state,
-        "agent": "sweep",
-        "position_m": 0.0,
-        "stamp_ns": T0 + milliseconds * MS,
-        "window_px": window,
-    }
-    return make_status("focus_controller", "", OK, reason, values)
+    stamp = T0 + milliseconds * MS
+    return LoopState(state, reason, "sweep", position=0.0, stamp=stamp, window=window)
 
 
 def run_two_frames(publish):
@@ -80,14 +74,12 @@ def run_two_frames(publish):
         publish(CAMERA_IMAGE, picture(value, milliseconds))
     publish(FUSED_IMAGE, picture(10, 0))
     publish(FUSED_IMAGE, picture(30, 100))
-    for topic in (FUSED_DISTANCE_MAP, FUSED_IN_FOCUS):
-        publish(topic, cells(0.1, 0))
-        publish(topic, cells(0.3, 100))
+    publish(FUSED_DEFOCUS_MAPS, cells(0.1, 0))
+    publish(FUSED_DEFOCUS_MAPS, cells(0.3, 100))
     # Autofocus looked at the frame after the one that was fused.
-    for topic in (DISTANCE_MAP, IN_FOCUS):
-        publish(topic, cells(0.5, 110))
-    publish(CONTROL_STATUS, status("running", "go on", 0, "1 2 3 4"))
-    publish(CONTROL_STATUS, status("stopped", "enough", 110, "none"))
+    publish(DEFOCUS_MAPS, cells(0.5, 110))
+    publish(LOOP_STATE, status("running", "go on", 0, Window(1, 2, 3, 4)))
+    publish(LOOP_STATE, status("stopped", "enough", 110, None))
 
 
 def test_frames_maps_and_decisions_are_joined(pipeline):
@@ -126,7 +118,7 @@ def test_complete_when_stopped_and_the_last_maps_have_come(pipeline):
 
 def test_nothing_seen_is_an_error_with_the_reason(pipeline):
     recorder, publish = pipeline
-    publish(CONTROL_STATUS, status("waiting", "no lens state comes", 0, "none"))
+    publish(LOOP_STATE, status("waiting", "no lens state comes", 0, None))
     with pytest.raises(BringupError, match="no lens state comes"):
         recorder.recording("a scene", LENS)
 

@@ -7,7 +7,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from aif_ros.autofocus.search import Decision, Look
 from aif_ros.defocus.defocus_map import DefocusMap
-from aif_ros.nodes import autofocus_node
+from aif_ros.nodes import autofocus_node, focus_server
 from aif_ros.nodes.autofocus_node import AutofocusNode
 from aif_ros.nodes.topics import (
     AUTOFOCUS_BUSY,
@@ -16,12 +16,14 @@ from aif_ros.nodes.topics import (
     DISTANCE_UNCERTAINTY,
     FOCUS_CURVE,
     FOCUS_WINDOW,
+    FUSED_DEFOCUS_MAPS,
     FUSED_DISTANCE_MAP,
     FUSED_IMAGE,
     FUSED_IN_FOCUS,
     IN_FOCUS,
     LENS_COMMANDS,
     LENS_STATE,
+    SOURCE_SAMPLES,
     StampedImage,
 )
 from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
@@ -73,7 +75,7 @@ def grey(level, size=SIZE):
 def parts(monkeypatch):
     """Stand-ins for estimator and search."""
     monkeypatch.setattr(autofocus_node, "make_estimator", lambda *_: Estimator())
-    monkeypatch.setattr(autofocus_node, "make_search", lambda *_: Search())
+    monkeypatch.setattr(focus_server, "make_search", lambda *_: Search())
 
 
 class LiveWorld:
@@ -188,8 +190,13 @@ def test_distance_maps_of_the_picture(bench):
 def test_distance_maps_of_the_fused_picture(bench):
     bench.active(AutofocusNode)
     distances, in_focus = bench.listen(FUSED_DISTANCE_MAP), bench.listen(FUSED_IN_FOCUS)
+    maps = bench.listen(FUSED_DEFOCUS_MAPS)
+    sources = np.full((96, 128), 3e-4, np.float32)
     bench.talk(FUSED_IMAGE)(StampedImage(grey(1), 77, "camera"))
-    bench.spin_until(lambda: distances and in_focus)
+    bench.talk(SOURCE_SAMPLES)(StampedImage(sources, 77, "camera"))
+    bench.spin_until(lambda: distances and in_focus and maps)
+    assert maps[0].maps.stamp == 77
+    assert (maps[0].maps.source_position == np.float32(3e-4)).all()
     assert distances[0].stamp == in_focus[0].stamp == 77
     assert distances[0].image[1] == pytest.approx([1 / 15e3] * 3, rel=1e-3)
     assert in_focus[0].image[1].tolist() == [1.0] * 3
@@ -247,7 +254,7 @@ class TestFocusOnce:
         LiveWorld(bench)
         SHAPES.clear()
         bench.talk(FOCUS_WINDOW)(Window(10, 20, 50, 40))
-        bench.spin_until(lambda: node._window.width == 50)
+        bench.spin_until(lambda: node._searches.window.width == 50)
         assert bench.call(Trigger, "autofocus/focus_once").success
         assert set(SHAPES) == {(40, 50, 3)}
 
@@ -262,7 +269,7 @@ class TestFocusOnce:
         node = bench.active(AutofocusNode)
         LiveWorld(bench)
         bench.talk(FOCUS_WINDOW)(Window(600, 20, 50, 40))
-        bench.spin_until(lambda: node._window.width == 50)
+        bench.spin_until(lambda: node._searches.window.width == 50)
         answer = bench.call(Trigger, "autofocus/focus_once")
         assert not answer.success
         assert "does not lie within the image of 640x480" in answer.message
@@ -287,7 +294,7 @@ class TestFocusOnce:
         first, second = (client.call_async(Trigger.Request()) for _ in range(2))
         bench.spin_until(lambda: first.done() and second.done())
         assert sorted(each.result().message for each in (first, second)) == [
-            "a search is under way already",
+            "a search is in progress already",
             "given up after 0.5 s",
         ]
 
@@ -301,7 +308,7 @@ class TestFocusOnce:
         client = bench.node.create_client(Trigger, "autofocus/focus_once")
         bench.spin_until(client.service_is_ready)
         answer = client.call_async(Trigger.Request())
-        bench.spin_until(lambda: node._run is not None)
+        bench.spin_until(lambda: node._searches.searching)
         node.trigger_deactivate()
         bench.spin_until(answer.done)
         assert answer.result().message == "the node is being deactivated"

@@ -13,18 +13,17 @@ from aif_ros.nodes.topics import (
     CONTROL_STATUS,
     CONTROL_WINDOW,
     DEFOCUS_MAPS,
-    FUSED_BLUR_MAPS,
+    FUSED_DEFOCUS_MAPS,
     FUSED_IMAGE,
     LENS_COMMANDS,
     OVERLAY,
     REMAINING_DEFOCUS,
-    SOURCE_SAMPLES,
     StampedImage,
+    StampedMaps,
 )
+from aif_ros.pipeline.assess_step import DefocusMaps
 from aif_ros.types.frame import Window
 
-FRAME_MAPS = DEFOCUS_MAPS
-FUSED_MAPS = (*FUSED_BLUR_MAPS, SOURCE_SAMPLES)
 ENDLESS = [Action(n * 1e-4, None, f"move {n}") for n in range(1, 12)]
 
 
@@ -48,14 +47,15 @@ class Loop(World):
 
     def __init__(self, bench):
         super().__init__(bench, size=(640, 480))
-        self.maps = {topic.name: bench.talk(topic) for topic in (*FRAME_MAPS, *FUSED_MAPS)}
+        self._maps = {topic: bench.talk(topic) for topic in (DEFOCUS_MAPS, FUSED_DEFOCUS_MAPS)}
         self.commands = bench.listen(LENS_COMMANDS)
         self.statuses = bench.listen(CONTROL_STATUS)
 
-    def send_maps(self, topics, stamp, distance=1e-4):
-        for topic, value in zip(topics, (distance, 1e-5, 0.1, 0.07, 2e-4), strict=False):
-            values = np.full((3, 4), value, np.float32)
-            self.maps[topic.name](StampedImage(values, stamp, "camera"))
+    def send_maps(self, topic, stamp, values=(1e-4, 1e-5, 0.1, 0.07), source=2e-4):
+        if topic is FUSED_DEFOCUS_MAPS:
+            values = (*values, *36 * (source,))
+        grid = np.tile(np.float32(values), (3, 4, 1))
+        self._maps[topic](StampedMaps(DefocusMaps(grid, stamp), "camera"))
 
     def assessed_frame(self, position):
         """A frame at rest has been fused and assessed."""
@@ -63,8 +63,8 @@ class Loop(World):
         self.now += 10_000_000
         stamp = self.now
         self.lens(position)
-        self.send_maps(FRAME_MAPS, stamp)
-        self.send_maps(FUSED_MAPS, stamp)
+        self.send_maps(DEFOCUS_MAPS, stamp)
+        self.send_maps(FUSED_DEFOCUS_MAPS, stamp)
         return stamp
 
     @property
@@ -104,7 +104,7 @@ def test_acts_on_the_maps_and_stops_when_the_agent_does(bench, act):
     # 90 px per millimetre at 3840 px, so 15 at 640.
     assert seen.frame.radius == pytest.approx(np.full((3, 4), 1.5))
     assert seen.fused.contrast == pytest.approx(np.full((3, 4), 0.07))
-    assert seen.source_position == pytest.approx(np.full((3, 4), 2e-4))
+    assert seen.source_position == pytest.approx(np.full((18, 24), 2e-4))
     assert seen.fused.uncertainty == pytest.approx(np.full((3, 4), 0.15))
     bench.spin_until(lambda: shares == [1.0] and windows)
     points = [(point.x, point.y, point.z) for point in windows[-1].polygon.points]
@@ -137,54 +137,19 @@ def test_waits_for_a_frame_exposed_after_the_lens_settled(bench, act):
     on_the_way = loop.now
     loop.lens(5e-5, moving=True)
     loop.lens(1e-4)
-    loop.send_maps(FRAME_MAPS, on_the_way)
-    loop.send_maps(FUSED_MAPS, on_the_way)
+    loop.send_maps(DEFOCUS_MAPS, on_the_way)
+    loop.send_maps(FUSED_DEFOCUS_MAPS, on_the_way)
     bench.spin_for(0.2)
     assert len(script.seen) == 1
     # Maps of a good frame, but not yet of the fused picture that holds it.
     loop.now += 10_000_000
     good = loop.now
-    loop.send_maps(FRAME_MAPS, good)
+    loop.send_maps(DEFOCUS_MAPS, good)
     bench.spin_for(0.2)
     assert len(script.seen) == 1
-    loop.send_maps(FUSED_MAPS, good)
+    loop.send_maps(FUSED_DEFOCUS_MAPS, good)
     bench.spin_until(lambda: len(script.seen) == 2)
     assert script.seen[1].position == pytest.approx(1e-4)
-
-
-def test_maps_of_different_frames_are_not_mixed(bench, act):
-    script = act(*ENDLESS)
-    bench.active(FocusControllerNode)
-    loop = Loop(bench)
-    loop.info()
-    loop.lens(0.0)
-    loop.lens(0.0)
-    loop.send_maps(FUSED_MAPS, loop.now)
-    for topic, offset in zip(FRAME_MAPS, (0, 1, 2, 0), strict=True):
-        values = np.ones((3, 4), np.float32)
-        loop.maps[topic.name](StampedImage(values, loop.now + offset, "camera"))
-    bench.spin_for(0.2)
-    assert script.seen == []
-
-
-def test_sources_that_are_ahead_of_the_maps_are_kept(bench, act):
-    script = act(*ENDLESS)
-    bench.active(FocusControllerNode)
-    loop = Loop(bench)
-    loop.info()
-    loop.lens(0.0)
-    loop.now += 10_000_000
-    assessed = loop.now
-    loop.lens(0.0)
-    # The fusion is three frames on when the autofocus has assessed the first of them.
-    for ahead in range(4):
-        values = np.full((3, 4), ahead * 1e-4, np.float32)
-        loop.maps[SOURCE_SAMPLES.name](StampedImage(values, assessed + ahead, "camera"))
-        bench.spin_for(0.05)
-    loop.send_maps(FRAME_MAPS, assessed)
-    loop.send_maps(FUSED_BLUR_MAPS, assessed)
-    bench.spin_until(lambda: script.seen)
-    assert script.seen[0].source_position == pytest.approx(np.zeros((3, 4)))
 
 
 def test_asks_again_where_the_command_moves_nothing(bench, act):
@@ -241,9 +206,8 @@ def test_maps_full_of_unknown_do_not_break_it(bench):
     loop.info()
     loop.lens(0.0)
     loop.lens(0.0)
-    nothing = np.full((3, 4), np.nan, np.float32)
-    for topic in (*FRAME_MAPS, *FUSED_MAPS):
-        loop.maps[topic.name](StampedImage(nothing, loop.now, "camera"))
+    for topic in (DEFOCUS_MAPS, FUSED_DEFOCUS_MAPS):
+        loop.send_maps(topic, loop.now, (np.nan, np.nan, np.nan, 0.0))
     bench.spin_until(lambda: loop.commands)
     assert 0.0 <= loop.commands[0] <= 1.5e-3
     bench.spin_until(lambda: shares)
@@ -289,9 +253,9 @@ class TestWatchdog:
         self.keep_reporting(bench, loop, loop.commands[0])
         self.waits(bench, loop, "no distance map comes")
         loop.lens(loop.commands[0])
-        loop.send_maps(FRAME_MAPS, loop.now)
-        self.waits(bench, loop, "no distance map of the fused picture")
-        loop.send_maps(FUSED_MAPS, loop.now)
+        loop.send_maps(DEFOCUS_MAPS, loop.now)
+        self.waits(bench, loop, "no distance map of the fused image")
+        loop.send_maps(FUSED_DEFOCUS_MAPS, loop.now)
         bench.spin_until(lambda: loop.state == "running" and len(loop.commands) == 2)
 
 
@@ -432,8 +396,8 @@ def test_in_dynamic_mode_the_agent_is_shown_what_was_passed(bench, act, mode):
     loop.now += 10_000_000
     stamp = loop.now
     loop.lens(6e-5, moving=True)
-    loop.send_maps(FRAME_MAPS, stamp)
-    loop.send_maps(FUSED_MAPS, stamp)
+    loop.send_maps(DEFOCUS_MAPS, stamp)
+    loop.send_maps(FUSED_DEFOCUS_MAPS, stamp)
     bench.spin_for(0.2)
     assert len(script.seen) == 1
     loop.assessed_frame(1e-4)

@@ -92,7 +92,7 @@ def test_every_position_is_fused(bench):
     for seed in range(4):
         stamp = world.frame(texture(SIZE, seed), seed * 4e-4)
         bench.spin_until(lambda stamp=stamp: fused and fused[-1].stamp == stamp)
-    assert node._fuser.fused.frames == 4
+    assert node._step.fused.frames == 4
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,9 @@ def test_a_picture_of_another_size_is_refused_until_reset(bench, diagnostics):
     world.frame(texture((64, 48)), HERE)
     bench.spin_until(lambda: fused)
     world.frame(texture((32, 24)), THERE)
-    bench.spin_until(lambda: diagnostics.find("fusion", "ERROR", r"\(24, 32, 3\).*fusion/reset"))
+    bench.spin_until(
+        lambda: diagnostics.find("fusion", "ERROR", r"\(24, 32, 3\).*reset the fusion")
+    )
     assert bench.call(Trigger, "fusion/reset").success
     world.frame(texture((32, 24)), THERE)
     bench.spin_until(lambda: fused[-1].image.shape == (24, 32, 3))
@@ -201,4 +203,4 @@ def test_in_dynamic_mode_what_a_slow_lens_passes_is_fused(bench, diagnostics):
     for pace, count in ((1e-5, 2), (1e-2, 2), (1e-5, 3)):
         stamp = world.frame(texture(SIZE), HERE, moving=True, pace=pace)
         bench.spin_until(lambda stamp=stamp: fused[-1].stamp == stamp)
-        assert node._fuser.fused.frames == count
+        assert node._step.fused.frames == count

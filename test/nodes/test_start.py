@@ -44,7 +44,7 @@ if {when == "importing"}:
                 say()
                 import time
                 try:
-                    time.sleep(30)
+                    time.sleep(0.5)
                 except BaseException as error:
                     # As OpenCV does.
                     print("cannot import it")

@@ -126,7 +126,7 @@ def _measure(running: "RunningGraph", rounds: int) -> dict[str, Any]:
 
     def wait() -> None:
         if not running.spin_until(ended, 60.0):
-            why = running.status.message if running.status else "no status has come"
+            why = running.state.reason if running.status else "no status has come"
             raise CommandError(f"the loop has not ended within a minute: {why}")
 
     wait()  # the round that began while the nodes were still starting

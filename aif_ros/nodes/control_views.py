@@ -1,0 +1,73 @@
+"""Pictures of what the focus controller does, for RViz and rqt."""
+
+from collections.abc import Callable
+
+import cv2
+from geometry_msgs.msg import Point32, PolygonStamped
+from sensor_msgs.msg import CameraInfo
+
+from aif_ros.nodes.pipeline_node import PipelineNode
+from aif_ros.nodes.topics import FUSED_IMAGE, OVERLAY, StampedImage
+from aif_ros.types.frame import Window
+
+_YELLOW, _BLACK, _WHITE = (255, 200, 0), (0, 0, 0), (255, 255, 255)
+
+
+def window_polygon(window: Window | None, info: CameraInfo) -> PolygonStamped:
+    """Return the window as seen by a pinhole camera, 1 m away; without points if there is none."""
+    polygon = PolygonStamped(header=info.header)
+    if window is None:
+        return polygon
+    focal_x, centre_x, focal_y, centre_y = info.k[0], info.k[2], info.k[4], info.k[5]
+    right, bottom = window.x + window.width, window.y + window.height
+    corners = ((window.x, window.y), (right, window.y), (right, bottom), (window.x, bottom))
+    polygon.polygon.points = [
+        Point32(x=(x - centre_x) / focal_x, y=(y - centre_y) / focal_y, z=1.0) for x, y in corners
+    ]
+    return polygon
+
+
+class Overlay:
+    """Publishes J with the focus window; subscribes to J only while somebody looks.
+
+    Args:
+        node: whose topics these are. To be made in its `open`.
+    """
+
+    def __init__(self, node: PipelineNode) -> None:
+        self._node = node
+        self._view = node.view(OVERLAY)
+        self._fused: StampedImage | None = None
+        self._unsubscribe: Callable[[], object] | None = None
+
+    def draw(self, window: Window | None, text: str) -> None:
+        """Publish, if there are subscribers; to be called regularly while the node is active."""
+        if not self._view.wanted:
+            self.stop()
+            return
+        if self._unsubscribe is None:
+            self._unsubscribe = self._node.inlet(FUSED_IMAGE, self._take)
+        fused = self._fused
+        if fused is not None:
+            self._view.show(lambda: _overlay(fused, window, text))
+
+    def stop(self) -> None:
+        """End the subscription."""
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+        self._unsubscribe = self._fused = None
+
+    def _take(self, picture: StampedImage) -> None:
+        self._fused = picture
+
+
+def _overlay(picture: StampedImage, window: Window | None, text: str) -> StampedImage:
+    """Draw the window and the text into a copy of the picture."""
+    image = picture.image
+    image = cv2.cvtColor(image, cv2.COLOR_GRAY2RGB) if image.ndim == 2 else image.copy()
+    if window is not None:
+        corner = (window.x + window.width - 1, window.y + window.height - 1)
+        cv2.rectangle(image, (window.x, window.y), corner, _YELLOW, 2)
+    for colour, thickness in ((_BLACK, 3), (_WHITE, 1)):
+        cv2.putText(image, text, (8, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.5, colour, thickness)
+    return StampedImage(image, picture.stamp, picture.frame_id)

@@ -1,0 +1,186 @@
+"""The focus searches of the autofocus node: services, lens commands, outcome."""
+
+import threading
+import time
+from dataclasses import dataclass
+
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.task import Future
+from std_srvs.srv import SetBool, Trigger
+
+from aif_ros.autofocus.searches import make_search
+from aif_ros.devices.device import DeviceError
+from aif_ros.nodes.pipeline_node import PipelineNode
+from aif_ros.nodes.topics import AUTOFOCUS_BUSY, FOCUS_CURVE, LENS_COMMANDS
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.pipeline.assess_step import DefocusMaps
+from aif_ros.pipeline.focus_step import FocusStep
+from aif_ros.pipeline.focus_watch import FocusWatch
+from aif_ros.types.frame import Frame, LensState, Window
+
+# Seconds within which a lens reacts to a command; on a busy computer messages can be slow.
+_REACTION = 2.0
+
+
+@dataclass(frozen=True)
+class _Search:
+    """A search in progress."""
+
+    step: FocusStep
+    deadline: float
+    outcome: "Future"
+
+
+class FocusServer:
+    """Runs one search at a time, on demand or, in continuous mode, when the window is blurred.
+
+    Args:
+        node: whose topics and services these are. To be made in its `open`.
+        lens_model: of the lens.
+    """
+
+    def __init__(self, node: PipelineNode, lens_model: LensModel) -> None:
+        self._node = node
+        self._lens_model = lens_model
+        self._commands = node.outlet(LENS_COMMANDS)
+        self._busy = node.outlet(AUTOFOCUS_BUSY)
+        self._curve = node.outlet(FOCUS_CURVE)
+        self._lock = threading.Lock()
+        self._search: _Search | None = None
+        self._active = False
+        self.window = Window(0, 0, 0, 0)
+        """Pixels to focus on; of size 0: a square at the centre."""
+        self.continuous = False
+        """Whether the window is kept in focus."""
+        # Services of an inactive node answer, too; and a search ended by deactivation is answered.
+        self._services = (
+            node.create_service(
+                Trigger,
+                "autofocus/focus_once",
+                self._focus_once,
+                # The answer waits for other callbacks of this node.
+                callback_group=ReentrantCallbackGroup(),
+            ),
+            node.create_service(SetBool, "autofocus/continuous", self._set_continuous),
+        )
+
+    @property
+    def searching(self) -> bool:
+        """Whether a search is in progress."""
+        return self._search is not None
+
+    def start(self) -> None:
+        """Accept searches."""
+        self._watch = FocusWatch()
+        self._active = True
+        self._busy.publish(False)
+
+    def stop(self) -> None:
+        """End the search in progress; accept no more."""
+        self._active = False
+        if self._search is not None:
+            self._end(False, "the node is being deactivated")
+
+    def close(self) -> None:
+        """Withdraw the services."""
+        for service in self._services:
+            self._node.destroy_service(service)
+
+    def observe(self, state: LensState) -> None:
+        """Add a lens state."""
+        with self._lock:
+            if self._search is not None:
+                self._search.step.observe(state)
+
+    def advance(self, frame: Frame | None) -> None:
+        """Go on with the search in progress, with a new frame or without."""
+        search = self._search
+        if search is None:
+            return
+        if time.monotonic() > search.deadline:
+            self._end(False, f"given up after {self._node.value('search_timeout'):g} s")
+            return
+        try:
+            with self._lock:
+                target = search.step.advance(frame)
+                if target is not None:
+                    search.step.commanded(target, self._node.now())
+        except (ValueError, DeviceError) as error:
+            self._end(False, str(error))
+            return
+        if target is not None:
+            self._commands.publish(target)
+        elif search.step.run is not None:
+            self._end(search.step.run.focused, search.step.run.reason)
+
+    def watch(self, maps: DefocusMaps, image_size: tuple[int, int]) -> None:
+        """In continuous mode, begin a search if the window is blurred."""
+        if self.continuous:
+            window = self._window_in(image_size)
+            if self._watch.needs_search(maps, window, image_size, time.monotonic()):
+                self._begin()
+
+    def _window_in(self, image_size: tuple[int, int]) -> Window:
+        return self._chosen or Window.centred(image_size, self._node.value("window_size"))
+
+    @property
+    def _chosen(self) -> Window | None:
+        return self.window if self.window.width and self.window.height else None
+
+    def _begin(self) -> _Search | None:
+        """Begin a search; None if one is in progress."""
+        method = make_search(self._node.value("search"), self._lens_model)
+        step = FocusStep(
+            method,
+            self._lens_model,
+            self._chosen,
+            window_size=self._node.value("window_size"),
+            reaction_timeout=_REACTION,
+            on_look=lambda frame: self._curve.publish(list(method.looks)),
+        )
+        # A move in progress must end before the first frame of the search is exposed.
+        step.release()
+        with self._lock:
+            if self._search is not None:
+                return None
+            deadline = time.monotonic() + self._node.value("search_timeout")
+            search = self._search = _Search(step, deadline, Future())
+        self._busy.publish(True)
+        return search
+
+    def _end(self, focused: bool, reason: str) -> None:
+        with self._lock:
+            search, self._search = self._search, None
+        assert search is not None
+        self._watch.ended(focused, time.monotonic())
+        if not focused:
+            self._node.diagnostics.warn(reason)
+        self._node.diagnostics.note("last search", reason)
+        self._busy.publish(False)
+        search.outcome.set_result((focused, reason))
+        # On Jazzy nothing else wakes the executor for the service that awaits the outcome.
+        if self._node.executor is not None:
+            self._node.executor.create_task(lambda: None)
+
+    async def _focus_once(
+        self, request: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
+        """Focus the window; answers when the search has ended."""
+        if not self._active:
+            response.message = "the node is not active"
+            return response
+        search = self._begin()
+        if search is None:
+            response.message = "a search is in progress already"
+            return response
+        response.success, response.message = await search.outcome
+        return response
+
+    def _set_continuous(
+        self, request: SetBool.Request, response: SetBool.Response
+    ) -> SetBool.Response:
+        """Keep the window in focus from now on, or no longer."""
+        self.continuous = request.data
+        response.success = True
+        response.message = f"continuous autofocus is {'on' if request.data else 'off'}"
+        return response

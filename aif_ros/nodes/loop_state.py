@@ -1,0 +1,73 @@
+"""The state of the loop as programs read it: a dataclass and its JSON form."""
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass
+
+from aif_ros.types.frame import Window
+
+RUNNING, WAITING, STOPPED, IDLE = "running", "waiting", "stopped", "idle"
+"""Running; waiting for something that is late; ended by the agent; switched off by a user."""
+
+
+@dataclass(frozen=True)
+class LoopState:
+    """What the focus controller does, and why.
+
+    Attributes:
+        state: one of RUNNING, WAITING, STOPPED, IDLE.
+        reason: for people.
+        agent: name of the agent.
+        frames_captured: number of frames decided on.
+        remaining_defocus: share of J that is not in focus, 0 to 1; None: unknown.
+        target: last commanded lens position, metres; None: none.
+        position: lens position of the frame decided on last, metres; None: none yet.
+        stamp: of that frame, nanoseconds; None: none yet.
+        window: where the agent focuses, pixels; None: nowhere in particular.
+    """
+
+    state: str
+    reason: str
+    agent: str
+    frames_captured: int = 0
+    remaining_defocus: float | None = None
+    target: float | None = None
+    position: float | None = None
+    stamp: int | None = None
+    window: Window | None = None
+
+    def __post_init__(self) -> None:
+        if self.state not in (RUNNING, WAITING, STOPPED, IDLE):
+            raise ValueError(f"there is no loop state '{self.state}'")
+        if not (isinstance(self.reason, str) and isinstance(self.agent, str)):
+            raise ValueError("reason and agent of a loop state must be text")
+        if not isinstance(self.frames_captured, int):
+            raise ValueError("frames_captured of a loop state must be an integer")
+        for name in ("remaining_defocus", "target", "position", "stamp"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, int | float) and math.isfinite(value)):
+                raise ValueError(f"{name} of a loop state must be a finite number, got {value!r}")
+
+    def to_json(self) -> str:
+        """Return the JSON object with a field for each attribute."""
+        return json.dumps(dataclasses.asdict(self), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "LoopState":
+        """Read what `to_json` wrote; unknown fields are ignored.
+
+        Raises:
+            ValueError: it is no such object.
+        """
+        content = json.loads(text)
+        if not isinstance(content, dict):
+            raise ValueError(f"a loop state must be a JSON object, got {text[:80]!r}")
+        names = {field.name for field in dataclasses.fields(cls)}
+        values = {name: value for name, value in content.items() if name in names}
+        try:
+            if values.get("window") is not None:
+                values["window"] = Window(**values["window"])
+            return cls(**values)
+        except TypeError as error:
+            raise ValueError(f"not a loop state: {error}") from error

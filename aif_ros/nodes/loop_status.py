@@ -1,0 +1,102 @@
+"""What the focus controller publishes about the loop, for programs and for people."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus
+from sensor_msgs.msg import CameraInfo
+
+from aif_ros.control.agent import Action, Observation
+from aif_ros.nodes.control_views import Overlay, window_polygon
+from aif_ros.nodes.diagnostics import OK, WARN, make_status
+from aif_ros.nodes.loop_state import RUNNING, WAITING, LoopState
+from aif_ros.nodes.pipeline_node import PipelineNode
+from aif_ros.nodes.topics import CONTROL_STATUS, CONTROL_WINDOW, LOOP_STATE, REMAINING_DEFOCUS
+
+
+class LoopStatus:
+    """Holds the state of the loop and publishes each change.
+
+    Args:
+        node: whose topics these are. To be made in its `open`.
+        state: first state.
+        hardware_id: of the lens.
+    """
+
+    def __init__(self, node: PipelineNode, state: LoopState, hardware_id: str) -> None:
+        self._node = node
+        self._hardware_id = hardware_id
+        self._states = node.outlet(LOOP_STATE)
+        self._status = node.outlet(CONTROL_STATUS)
+        self._remaining = node.outlet(REMAINING_DEFOCUS)
+        self._windows = node.outlet(CONTROL_WINDOW)
+        self.overlay = Overlay(node)
+        self.state = state
+
+    @property
+    def runs(self) -> bool:
+        """Whether the loop runs, or waits for something that is late."""
+        return self.state.state in (RUNNING, WAITING)
+
+    def enter(self, state: str, reason: str, target: float | None) -> None:
+        """Publish a new state.
+
+        Args:
+            state: see `LoopState`.
+            reason: for people.
+            target: last commanded lens position, metres.
+        """
+        self.state = replace(self.state, state=state, reason=reason, target=target)
+        self.publish()
+
+    def decided(self, seen: Observation, action: Action, frames: int, info: CameraInfo) -> None:
+        """Publish what a decision was based on; its state is entered afterwards.
+
+        Args:
+            seen: what the agent was shown.
+            action: what it decided.
+            frames: number of frames decided on.
+            info: of the camera.
+        """
+        in_focus = seen.fused.in_focus
+        known = np.isfinite(in_focus)
+        share = float((in_focus[known] < 0.5).mean()) if known.any() else math.nan
+        self.state = replace(
+            self.state,
+            frames_captured=frames,
+            remaining_defocus=None if math.isnan(share) else share,
+            position=seen.position,
+            stamp=seen.stamp,
+            window=action.window,
+        )
+        self._remaining.publish(share)
+        self._windows.publish(window_polygon(action.window, info))
+
+    def publish(self) -> None:
+        """Publish the state."""
+        self._states.publish(self.state)
+        name = self._node.get_fully_qualified_name().lstrip("/")
+        self._status.publish(_readable(self.state, name, self._hardware_id))
+
+    def draw(self) -> None:
+        """Draw the overlay for its subscribers."""
+        self.overlay.draw(self.state.window, self.state.reason)
+
+
+def _readable(state: LoopState, name: str, hardware_id: str) -> DiagnosticStatus:
+    window = state.window
+    values = {
+        "state": state.state,
+        "frames_captured": state.frames_captured,
+        "remaining_defocus": math.nan
+        if state.remaining_defocus is None
+        else state.remaining_defocus,
+        "agent": state.agent,
+        "target_m": "none" if state.target is None else state.target,
+        "position_m": "none" if state.position is None else state.position,
+        "stamp_ns": "none" if state.stamp is None else state.stamp,
+        "window_px": f"{window.x} {window.y} {window.width} {window.height}" if window else "none",
+    }
+    level = WARN if state.state == WAITING else OK
+    return make_status(name, hardware_id, level, state.reason, values)

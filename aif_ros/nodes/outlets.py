@@ -1,0 +1,85 @@
+"""Publishers: of data for nodes, and of pictures for people."""
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos_overriding_options import QoSOverridingOptions
+
+from aif_ros.nodes.exchange import Exchange
+from aif_ros.nodes.topics import Topic
+
+T = TypeVar("T")
+
+
+class Outlet(Generic[T]):
+    """Publishes one topic: within the process by reference, by DDS if there are subscribers."""
+
+    def __init__(self, node: LifecycleNode, topic: Topic[T], exchange: Exchange | None) -> None:
+        self._topic = topic
+        self._exchange = exchange
+        self._publisher = node.create_lifecycle_publisher(
+            topic.message_type,
+            topic.name,
+            topic.publisher_qos,
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+        self._path = self._publisher.topic_name
+        if exchange is not None:
+            exchange.advertise(self._path)
+
+    @property
+    def active(self) -> bool:
+        """Whether the node is active."""
+        return bool(self._publisher.is_activated)
+
+    @property
+    def subscribers(self) -> int:
+        """Number of subscribers outside this process."""
+        return int(self._publisher.get_subscription_count())
+
+    def publish(self, value: T) -> None:
+        """Publish `value`, which must not be changed afterwards."""
+        if not self.active:
+            return
+        if self._exchange is not None:
+            self._exchange.publish(self._path, value, latch=self._topic.latched)
+        if self._topic.latched or self.subscribers:
+            self._publisher.publish(self._topic.encode(value))
+
+    def close(self, node: LifecycleNode) -> None:
+        """Stop publishing."""
+        if self._exchange is not None:
+            self._exchange.withdraw(self._path)
+        node.destroy_lifecycle_publisher(self._publisher)
+
+
+class View(Generic[T]):
+    """Publishes pictures for people: made for subscribers only, repeated for new ones.
+
+    Args:
+        outlet: that publishes them.
+    """
+
+    def __init__(self, outlet: Outlet[T]) -> None:
+        self._outlet = outlet
+        self._make: Callable[[], T] | None = None
+        self._subscribers = 0
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there are subscribers."""
+        return self._outlet.subscribers > 0
+
+    def show(self, make: Callable[[], T]) -> None:
+        """Publish what `make` returns, now if there are subscribers, else when there are."""
+        self._make = make
+        self._subscribers = self._outlet.subscribers
+        if self._subscribers:
+            self._outlet.publish(make())
+
+    def refresh(self) -> None:
+        """Publish the last picture again if there are new subscribers; to be called regularly."""
+        before, self._subscribers = self._subscribers, self._outlet.subscribers
+        if self._subscribers > before and self._make is not None:
+            self._outlet.publish(self._make())

@@ -48,15 +48,14 @@ def services():
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         }
         for call in ast.walk(tree):
-            if (
-                isinstance(call, ast.Call)
-                and isinstance(call.func, ast.Attribute)
-                and call.func.attr in ("offer", "create_service")
-                and isinstance(call.args[1], ast.Constant)
-            ):
-                service_type, name, callback = call.args
-                description = methods[callback.attr].splitlines()[0]
-                found[name.value] = (service_type.id, description)
+            if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)):
+                continue
+            if call.func.attr not in ("trigger", "offer", "create_service"):
+                continue
+            *service_type, name, callback = call.args
+            if isinstance(name, ast.Constant):
+                kind = service_type[0].id if service_type else "Trigger"
+                found[name.value] = (kind, methods[callback.attr].splitlines()[0])
     return found
 
 

@@ -77,8 +77,10 @@ def play_still(
         return episode
 
     swept = play("sweep", agents["sweep"])
-    reference = CoverageReference.of(truth, swept.shots[-1].fused.image)
-    swept.covered = reference.covered(swept.shots[-1].fused.image)
+    fused = swept.shots[-1].fused
+    assert fused is not None
+    reference = CoverageReference.of(truth, fused.image)
+    swept.covered = reference.covered(fused.image)
     swept.shots.clear()
     for name, agent in agents.items():
         if name != "sweep":

@@ -15,14 +15,13 @@ from aif_ros.devices.clock import SimulatedClock
 from aif_ros.fusion.fuser import Fuser
 from aif_ros.fusion.fusion import Fused
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.pipeline.loop import AllInFocusPipeline, Assessment, Step, run_loop
+from aif_ros.pipeline.loop import AllInFocusPipeline, Step, run_loop
 from aif_ros.simulation.metrics import psnr
 from aif_ros.simulation.rendered_scene import RenderedScene
 from aif_ros.simulation.scenes.scene import Scene
 from aif_ros.simulation.simulated_camera import SimulatedCamera
 from aif_ros.simulation.simulated_lens import SimulatedLens
 from aif_ros.simulation.truth import Truth
-from aif_ros.types.frame import Frame
 
 NOTHING_GAINED = 1e-3
 """A capture that brings less than this share of the image into focus counts as hunting."""
@@ -119,7 +118,7 @@ class Episode:
     hunting_rate: float = 0.0
     travel: float = 0.0
     decision_seconds: list[float] = field(default_factory=list)
-    shots: list[Assessment] = field(default_factory=list)
+    shots: list[Step] = field(default_factory=list)
 
 
 class _Timed:
@@ -171,25 +170,28 @@ class _Scorer:
         elif self._limit is not None:
             self._compare_until(min(now, self._limit))
         self._newest = step.fused
-        if step.unused is None and step.result is not None:
-            self._count(step.frame, step.result)
+        if step.unused is None and step.action is not None:
+            self._count(step)
         if self._limit is not None and now >= self._limit:
             raise _TimeIsUp
 
-    def _count(self, frame: Frame, result: Assessment) -> None:
-        episode = self._episode
+    def _count(self, step: Step) -> None:
+        episode, frame = self._episode, step.frame
+        assert step.action is not None
         if self._position is not None:
             episode.travel += abs(frame.position - self._position)
         self._position = frame.position
         if episode.shots:
             focus = self._truth.at(frame.stamp * 1e-9)[1]
             sharp_now = np.abs(focus - frame.position) <= self._reach(focus.shape[1])
-            sharp_before = self._sharp(episode.shots[-1].fused, focus)
+            before = episode.shots[-1].fused
+            assert before is not None
+            sharp_before = self._sharp(before, focus)
             self._hunting += (sharp_now & ~sharp_before).mean() < NOTHING_GAINED
         self.last = frame.stamp
-        episode.shots.append(result)
+        episode.shots.append(step)
         # Where nothing can be estimated, nothing is known to be covered.
-        episode.remaining = float(np.nan_to_num(result.action.remaining, nan=1.0))
+        episode.remaining = float(np.nan_to_num(step.action.remaining, nan=1.0))
         episode.frames += 1
         if episode.frames > 1:
             episode.hunting_rate = self._hunting / (episode.frames - 1)
@@ -257,7 +259,7 @@ def run_episode(
         rig.new_fuser(not still),
         rig.estimator,
         _Timed(agent, episode.decision_seconds),
-        still_scene=still,
+        dynamic=not still,
     )
     scorer = _Scorer(episode, Truth(scene, rig.true_lens), rig, seconds)
     try:

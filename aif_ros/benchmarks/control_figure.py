@@ -27,20 +27,22 @@ def save_figure(episode: Episode, lens_model: LensModel, path: Path, *, rows: in
     """
     count = min(rows, len(episode.shots))
     chosen = np.unique(np.linspace(0, len(episode.shots) - 1, count).round().astype(int))
-    width, height = episode.shots[0].frame_blur.image_size
+    width, height = episode.shots[0].frame.size
     figure = Figure(figsize=(9.6, 3.2 * height / width * len(chosen) + 0.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(chosen), 3, squeeze=False)
-    gain = lens_model.blur_gain(width)
-    known = [shot.frame_blur.radius[np.isfinite(shot.frame_blur.radius)] for shot in episode.shots]
-    farthest = float(np.percentile(np.concatenate([*known, np.ones(1)]), 98)) / gain
+    distances = [shot.maps.distance for shot in episode.shots if shot.maps is not None]
+    known = [distance[np.isfinite(distance)] for distance in distances]
+    least = np.full(1, 1.0 / lens_model.blur_gain(width))
+    farthest = float(np.percentile(np.concatenate([*known, least]), 98))
     for row, index in zip(axes, chosen, strict=True):
         shot = episode.shots[index]
-        distance = shot.frame_blur.radius / gain
+        image = shot.reference.image
+        assert shot.fused is not None and shot.maps is not None and shot.action is not None
         pictures: list[NDArray[Any]] = [
-            as_rgb(shot.image),
+            as_rgb(image),
             as_rgb(shot.fused.image),
-            distance_picture(shot.image, distance, farthest),
+            distance_picture(image, shot.maps.distance, farthest),
         ]
         for axis, picture in zip(row, pictures, strict=True):
             axis.imshow(picture)

@@ -160,7 +160,7 @@ def test_what_cv_bridge_cannot_convert_is_an_image_error(monkeypatch):
         np.zeros((0, 3), np.uint8),
         np.zeros((2, 3), np.float64),
         np.zeros((2, 3, 4), np.uint8),
-        np.zeros((2, 3, 3), np.float32),
+        np.zeros((2, 3, 4, 5), np.float32),
     ],
 )
 def test_arrays_without_encoding(image):
@@ -171,3 +171,10 @@ def test_arrays_without_encoding(image):
 @pytest.mark.parametrize("stamp", [0, 999_999_999, 1_000_000_000, 1_700_000_000_000_000_001])
 def test_stamps(stamp):
     assert to_stamp(to_time(stamp)) == stamp
+
+
+def test_maps_of_many_channels():
+    maps = np.arange(2 * 3 * 40, dtype=np.float32).reshape(2, 3, 40)
+    sent = to_message(maps, 5, "camera")
+    assert (sent.encoding, sent.step) == ("32FC40", 480)
+    np.testing.assert_array_equal(to_array(sent), maps)

@@ -41,6 +41,7 @@ if {when == "importing"}:
     class Finder:
         def find_spec(self, name, path, target=None):
             if name == "cv2":
+                sys.meta_path.remove(self)
                 say()
                 import time
                 try:

@@ -126,7 +126,7 @@ def _measure(running: "RunningGraph", rounds: int) -> dict[str, Any]:
 
     def wait() -> None:
         if not running.spin_until(ended, 60.0):
-            why = running.state.reason if running.status else "no status has come"
+            why = running.state.reason if running.state else "no status has come"
             raise CommandError(f"the loop has not ended within a minute: {why}")
 
     wait()  # the round that began while the nodes were still starting
@@ -137,7 +137,7 @@ def _measure(running: "RunningGraph", rounds: int) -> dict[str, Any]:
         begun = time.time_ns()
         answer = reset.call_async(Trigger.Request())
         running.spin_until(answer.done, 10.0)
-        running.status = None
+        running.state = None
         wait()
         # The first ones may still come from the round before.
         stamps = [(stamp, arrival) for stamp, arrival in arrivals if stamp > begun]

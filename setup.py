@@ -49,7 +49,16 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
-    package_data={NAME: ["py.typed", "weights/*", "benchmarks/*.jinja", "optics/lenses/*.yaml"]},
+    package_data={
+        NAME: [
+            "py.typed",
+            "weights/*",
+            "benchmarks/*.jinja",
+            "optics/lenses/*.yaml",
+            "training/*.jinja",
+            "training/recipes/*.yaml",
+        ]
+    },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),

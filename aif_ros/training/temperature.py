@@ -1,8 +1,8 @@
-"""Temperatures of a trained network: how much its votes are worth.
+"""Temperature scaling of a trained network, so that its probabilities are calibrated.
 
-Trained networks are too sure or not sure enough of themselves (Guo et al., "On calibration of
-modern neural networks", ICML 2017). One number by which all votes are divided mends it: one for
-whole patches, another for single cells.
+Trained networks are over- or under-confident (Guo et al., "On calibration of modern neural
+networks", ICML 2017). Dividing all votes by one number corrects that: one number for whole patches,
+another for single cells.
 """
 
 from collections.abc import Callable
@@ -18,8 +18,9 @@ from aif_ros.simulation.patches import Patch, draw_planes, draw_radius
 from aif_ros.simulation.sensor_model import SensorModel
 
 _TEMPERATURES = np.geomspace(0.1, 10, 93)
+"""Candidates, 5 % apart: the loss is flat around its minimum."""
 _BATCH = 16
-_PATCHES = 256
+"""Patches of 512 px that go through the network at once."""
 
 
 def stack_luma(patches: list[Patch]) -> Tensor:
@@ -33,19 +34,21 @@ def fit_temperature(logits: Tensor, loss: Callable[[Tensor], Tensor]) -> float:
     return float(_TEMPERATURES[int(np.argmin(losses))])
 
 
-def calibrate(
+def fit_temperatures(
     network: BlurNetwork,
     photos: list[NDArray[np.uint8]],
     cross_entropy: Callable[[Tensor, Tensor], Tensor],
     random: np.random.Generator,
+    count: int,
 ) -> dict[str, float]:
-    """Find the temperatures of a network.
+    """Fit the temperatures of a network on fresh patches.
 
     Args:
         network: trained, on the CPU.
         photos: (H, W, 3) uint8 each, to make fresh patches of.
         cross_entropy: (N,) of logits (N, classes) for radii (N,).
         random: source of randomness.
+        count: number of patches.
 
     Returns:
         `patch_temperature` and `cell_temperature`.
@@ -54,7 +57,7 @@ def calibrate(
     def camera() -> SensorModel:
         return SensorModel() if random.random() < 0.5 else SensorModel.draw(random)
 
-    radii = [draw_radius(random) for _ in range(_PATCHES)]
+    radii = [draw_radius(random) for _ in range(count)]
     planes = draw_planes(photos, radii, 512, random)
     patches = [plane.photograph(camera(), random) for plane in planes]
     luma = stack_luma(patches)

@@ -5,8 +5,7 @@ of different depth of field. Each vote is a binary decision with its own cross-e
 64-px cell and of the whole patch.
 """
 
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -16,20 +15,14 @@ from torch.nn import functional
 
 from aif_ros.defocus.networks import DISCRIMINATOR, DISCRIMINATOR_WEIGHTS, BlurNetwork, pool_votes
 from aif_ros.simulation.metrics import area_under_curve
-from aif_ros.simulation.patches import LARGEST_RADIUS, draw_planes
-from aif_ros.simulation.photos import fingerprint, list_photos, read_photo, split_photos
-from aif_ros.simulation.sensor_model import SensorModel
-from aif_ros.training.blur_training import Batch, Settings, is_first_process, train
-from aif_ros.training.model_card import write_model_card
-from aif_ros.training.temperature import calibrate, stack_luma
+from aif_ros.simulation.patches import LARGEST_RADIUS
+from aif_ros.training.blur import Batch, BlurTraining
+from aif_ros.training.card import About
 from aif_ros.training.window_pooling import pool_random_window
-from aif_ros.weights.files import Provenance, save_weights
 
-_VALIDATION_PATCHES = 300
-_DEFAULT_CLASS = DISCRIMINATOR.radii.index(1.0)
-# Beyond 32 px all blur is alike to a network of fine detail.
-SETTINGS: dict[str, float] = {"largest": 32.0, "reuse": 4}
-"""What differs from the default settings of a training."""
+_DEFAULT_LIMIT = 1.0
+"""Blur radius, pixels, up to which an image counts as in focus by default."""
+_DEFAULT_CLASS = DISCRIMINATOR.radii.index(_DEFAULT_LIMIT)
 
 
 def _cross_entropy(logits: Tensor, radius: Tensor) -> Tensor:
@@ -48,11 +41,11 @@ def discriminator_loss(logits: Tensor, batch: Batch) -> Tensor:
     cells = 2 * functional.avg_pool2d(logits, 2)
     dense = _vote_loss(
         cells.permute(0, 2, 3, 1).flatten(0, 2),
-        batch["radius"].flatten(),
-        batch["weight"].flatten(),
+        batch.radius.flatten(),
+        batch.weight.flatten(),
     )
-    votes, trust = pool_random_window(logits, batch["weight"])
-    whole = _vote_loss(votes, batch["radius"][:, 0, 0], batch["one_depth"] * trust)
+    votes, trust = pool_random_window(logits, batch.weight)
+    whole = _vote_loss(votes, batch.radius[:, 0, 0], batch.one_depth * trust)
     return dense + whole
 
 
@@ -70,63 +63,51 @@ def in_focus_logit(network: BlurNetwork, luma: Tensor) -> NDArray[np.float64]:
 def draw_clear_radius(in_focus: bool, random: np.random.Generator) -> float:
     """Radius that is clearly in focus (up to 0.7 px) or clearly not (1.5 px to the largest).
 
-    Nobody is asked to tell 0.9 px from 1.1. Out of focus the small ones are more frequent.
+    In between, the answer is a matter of the limit. Out of focus, small radii are more frequent.
     """
     if in_focus:
         return random.uniform(0, 0.7)
     return 1.5 * float((LARGEST_RADIUS / 1.5) ** (random.uniform() ** 2))
 
 
-def train_and_save(
-    folder_of_photos: str | Path,
-    settings: Settings,
-    folder: Path,
-    output: Path,
-    command: str,
-    *,
-    resume: bool = False,
-) -> dict[str, float]:
-    """Train the discriminator on a folder of photos, find its temperatures, write weights and card.
+class DiscriminatorTraining(BlurTraining):
+    """Training of the in-focus discriminator."""
 
-    Args:
-        folder_of_photos: sharp photos; see `list_photos`.
-        settings: how to train.
-        folder: for the checkpoint and TensorBoard.
-        output: weights to write, ending in .safetensors; the card is written beside them.
-        command: what does so, for the card.
-        resume: go on from the folder's checkpoint.
+    kind = DISCRIMINATOR_WEIGHTS
+    architecture = DISCRIMINATOR
+    about = About(
+        "In-focus discriminator",
+        "estimates the probability that an image is in focus, for any depth of field of 0.5 to "
+        "3 px of blur radius: luma in, votes of each cell of 32 px for each of six limits out.",
+        "Patches are made of these photos and of drawings by the forward model of a camera "
+        "(`aif_ros/simulation/patches.py`). A fifth of the photos in the folder, chosen by a hash "
+        "of their names, is held out.",
+        "On held-out photos, 512 x 512 px, blurred by a disk, noise of sigma 1.5/255: in focus "
+        "(radius up to 0.7 px) against out of focus (1.5 px and more), for a limit of 1 px. Votes "
+        "are divided by the temperatures.",
+        "aif benchmark estimator --photos DIR",
+        ("Photos that are soft themselves read as blurred: the radius is that of all blur.",),
+    )
 
-    Returns:
-        Figures on held-out photos.
+    def validation_radii(self, random: np.random.Generator) -> Sequence[float]:
+        """Return radii in and out of focus in turn."""
+        return [
+            draw_clear_radius(number % 2 == 0, random)
+            for number in range(self.recipe.validation_patches)
+        ]
 
-    Raises:
-        PhotosError: the folder holds no photos that can serve.
-    """
-    paths, held_out = split_photos(list_photos(folder_of_photos))
-    random = np.random.default_rng(settings.seed + 1)
-    sharp = np.arange(_VALIDATION_PATCHES) % 2 == 0
-    radii = [draw_clear_radius(bool(in_focus), random) for in_focus in sharp]
-    planes = draw_planes([read_photo(path) for path in held_out], radii, 512, random)
-    luma = stack_luma([plane.photograph(SensorModel(), random) for plane in planes])
+    def cross_entropy(self, logits: Tensor, radius: Tensor) -> Tensor:
+        """See `_cross_entropy`."""
+        return _cross_entropy(logits, radius)
 
-    def validate(network: BlurNetwork) -> dict[str, float]:
-        score = in_focus_logit(network, luma)
+    def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
+        """See `discriminator_loss`."""
+        return discriminator_loss(prediction.float(), batch)
+
+    def validate(self, network: BlurNetwork) -> dict[str, float]:
+        """Return the area under the ROC curve and the accuracy on held-out photos."""
+        score, sharp = in_focus_logit(network, self.luma), self.radii < _DEFAULT_LIMIT
         return {
             "auc": area_under_curve(score, sharp),
             "accuracy": float(((score > 0) == sharp).mean()),
         }
-
-    network, figures = train(
-        DISCRIMINATOR, discriminator_loss, validate, paths, settings, folder, resume=resume
-    )
-    if is_first_process():
-        notes = calibrate(network, [read_photo(path) for path in paths], _cross_entropy, random)
-        figures = {**figures, **notes}
-        trained_on = [fingerprint(path) for path in paths]
-        provenance = Provenance(asdict(settings), trained_on=tuple(trained_on))
-        save_weights(output, DISCRIMINATOR_WEIGHTS, network, notes, provenance)
-        card = output.with_suffix(".md")
-        write_model_card(
-            card, "discriminator", network, command, settings, paths, len(held_out), figures
-        )
-    return figures

@@ -1,6 +1,7 @@
 """Dataclasses whose fields are checked when they are made, and errors about them in one line."""
 
 from collections.abc import Mapping
+from reprlib import repr as shortened
 from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -38,6 +39,6 @@ def one_line(error: ValidationError) -> str:
             parts.append(f"{name} is missing")
         else:
             message = detail["msg"].removeprefix("Value error, ")
-            given = repr(detail["input"])
+            given = shortened(detail["input"])
             parts.append(f"{name}: {message}, got {given[:60]}" if name else message)
     return "; ".join(parts[:3])

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from aif_ros.types.atomic_write import atomic_write
+from aif_ros.storage.atomic_write import write_bytes
 from aif_ros.types.checked import CHECKED, from_mapping, one_line
 
 _KEY = "aif_ros"
@@ -119,7 +119,7 @@ def save_weights(
         name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()
     }
     text = TypeAdapter(_Header).dump_json(header).decode()
-    atomic_write(path, save(tensors, metadata={_KEY: text}))
+    write_bytes(path, save(tensors, metadata={_KEY: text}))
 
 
 def load_weights(path: str | Path, kind: NetworkKind[Network]) -> Weights[Network]:

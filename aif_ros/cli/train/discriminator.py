@@ -1,28 +1,49 @@
-"""Train the network that tells whether an image is in focus.
+"""Train the network that decides whether an image is in focus.
 
 Makes patches of known blur out of a folder of sharp photos (DIV2K, CLIC and DAVIS as they come, or
 any other), trains on four fifths of them, measures on the rest, and writes weights with a model
-card. TensorBoard's files and the checkpoint go to --folder. Several GPUs: start it by torchrun.
+card. All that decides the weights is in a recipe, a YAML file like the shipped
+aif_ros/training/recipes/discriminator.yaml. Licences of the photos are read from licences.yaml in
+their folder. Several GPUs: start it by torchrun.
 
   aif train discriminator --photos photos/ --output my/discriminator.safetensors
-  aif train discriminator --photos photos/ --minutes 30 --folder runs/discriminator --resume
+  aif train discriminator --photos photos/ --recipe my.yaml --folder runs/discriminator --resume
   torchrun --nproc-per-node 4 -m aif_ros train discriminator --photos photos/
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from aif_ros.cli.train._blur import BlurTraining, Folder, Minutes, Output, train_and_write
+import tyro
+from typing_extensions import Doc
+
+from aif_ros.cli.train._options import (
+    Folder,
+    Output,
+    RecipeFile,
+    TrainingOptions,
+    print_figures,
+)
 
 
-@dataclass(frozen=True)
-class Arguments(BlurTraining):
+@dataclass(frozen=True, kw_only=True)
+class Arguments(TrainingOptions):
     """Arguments of the command."""
 
+    photos: Annotated[str, tyro.conf.arg(metavar="DIR"), Doc("Folder of sharp photos.")]
+    recipe: RecipeFile = "discriminator.yaml"
     output: Output = "discriminator.safetensors"
     folder: Folder = "runs/discriminator"
-    minutes: Minutes = 14.0
 
 
 def run(args: Arguments) -> int:
     """Train, measure, write."""
-    return train_and_write(args, "discriminator")
+    from aif_ros.training.blur import BlurRecipe
+    from aif_ros.training.recipe import load_recipe
+    from aif_ros.training.run import train_and_save
+    from aif_ros.training.train_discriminator import DiscriminatorTraining
+
+    training = DiscriminatorTraining(load_recipe(BlurRecipe, args.recipe, args.overrides), args.photos)
+    command = args.command("discriminator", "--photos photos/")
+    print_figures(train_and_save(training, command=command, **args.run_arguments()))
+    return 0

@@ -1,0 +1,59 @@
+"""Options of every training that are no part of its recipe, or replace values of it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from typing_extensions import Doc
+
+from aif_ros.settings.declaration import Limits, OneOf
+
+Output = Annotated[str, tyro.conf.arg(metavar="FILE"), Doc("Weights to write.")]
+Folder = Annotated[str, tyro.conf.arg(metavar="DIR"), Doc("Folder for checkpoint and TensorBoard.")]
+RecipeFile = Annotated[
+    str, tyro.conf.arg(metavar="FILE"), Doc("Recipe in YAML, or the name of a shipped one.")
+]
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """Options of every training."""
+
+    recipe: RecipeFile = ""
+    output: Output = ""
+    folder: Folder = ""
+    resume: Annotated[bool, Doc("Continue from the checkpoint in the folder.")] = False
+    device: Annotated[str, OneOf(("auto", "cpu", "cuda")), Doc("Device to train on.")] = "auto"
+    workers: Annotated[int, Limits(0, 256), Doc("Processes that make samples.")] = 1
+    threads: Annotated[int, Limits(1, 256), Doc("CPU threads of the training itself.")] = 1
+    seed: Annotated[int | None, Doc("Seed, in place of the recipe's.")] = None
+    steps: Annotated[int | None, Doc("Number of steps, in place of the recipe's.")] = None
+    batch: Annotated[int | None, Doc("Samples per step, in place of the recipe's.")] = None
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """Values that replace those of the recipe."""
+        return {"seed": self.seed, "steps": self.steps, "batch": self.batch}
+
+    def run_arguments(self) -> dict[str, Any]:
+        """Return the arguments of `train_and_save` but the training and its command."""
+        return {
+            "output": Path(self.output),
+            "folder": Path(self.folder),
+            "resume": self.resume,
+            "workers": self.workers,
+            "threads": self.threads,
+            "device": self.device,
+        }
+
+    def command(self, kind: str, data: str) -> str:
+        """Return the command for the model card: without paths that mean nothing elsewhere."""
+        changed = [f" --{name} {value}" for name, value in self.overrides.items() if value]
+        return f"aif train {kind} --recipe {Path(self.recipe).name} {data}{''.join(changed)}"
+
+
+def print_figures(figures: dict[str, float]) -> None:
+    """Print figures, one a line."""
+    for name, value in figures.items():
+        print(f"{name:24} {value:9.3f}")

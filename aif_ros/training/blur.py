@@ -1,0 +1,192 @@
+"""What the trainings of the two blur networks share: their recipe, patches and batches."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+
+from aif_ros.defocus.networks import Architecture, BlurNetwork
+from aif_ros.simulation.patches import Patch, draw_planes, training_patches
+from aif_ros.simulation.photos import PhotosError, list_photos, read_photo, split_photos
+from aif_ros.simulation.sensor_model import SensorModel
+from aif_ros.training.recipe import Recipe
+from aif_ros.training.temperature import fit_temperatures, stack_luma
+from aif_ros.training.trainer import Source, Training
+from aif_ros.types.checked import CHECKED
+
+_TRIES = 400
+"""Crops in a row without anything sharp in them before the photos are given up."""
+_MEASURED_SIZE = 512
+"""Side of the patches to measure on, pixels: that of the papers' windows."""
+_MEASURING, _CALIBRATING, REFITTING = 1 << 40, (1 << 40) + 1, (1 << 40) + 2
+"""Seeds of the random numbers of these stages, none of which a group of samples has."""
+
+
+@dataclass(frozen=True, config=CHECKED)
+class BlurRecipe(Recipe):
+    """Recipe of a blur network.
+
+    Attributes:
+        size: side of a patch, pixels.
+        largest: largest blur radius, pixels.
+        patches_per_crop: patches of different blur made of each crop of a photo: its Fourier
+            transform is computed once.
+        validation_patches: made of held-out photos.
+        calibration_patches: made to fit the temperatures, of the photos trained on.
+    """
+
+    size: Annotated[int, Field(ge=64, le=1024, multiple_of=64)]
+    largest: Annotated[float, Field(gt=1, le=64)]
+    patches_per_crop: Annotated[int, Field(ge=1, le=64)]
+    validation_patches: Annotated[int, Field(ge=2, le=10_000)]
+    calibration_patches: Annotated[int, Field(ge=2, le=10_000)]
+
+
+class Batch(NamedTuple):
+    """B patches of H x W pixels.
+
+    Attributes:
+        luma: (B, H, W) uint8.
+        radius: (B, H / 64, W / 64) float32, blur radius, pixels.
+        weight: the same shape, trust in it.
+        one_depth: (B,) bool, whether the patch has one radius.
+    """
+
+    luma: Tensor
+    radius: Tensor
+    weight: Tensor
+    one_depth: Tensor
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return it on another device."""
+        return Batch(*(value.to(device) for value in self))
+
+
+class PatchSource:
+    """Makes groups of patches; each depends on seed and index only.
+
+    Args:
+        photos: sharp ones.
+        recipe: sizes and seed.
+    """
+
+    def __init__(self, photos: Sequence[Path], recipe: BlurRecipe) -> None:
+        self._photos, self._recipe = list(photos), recipe
+        self._read: dict[Path, NDArray[np.uint8]] = {}
+
+    def __call__(self, index: int) -> list[Patch]:
+        """Return `patches_per_crop` patches of one photo.
+
+        Raises:
+            PhotosError: a photo cannot be read, or hardly any has something sharp in it.
+        """
+        recipe = self._recipe
+        random = np.random.default_rng((recipe.seed, index))
+        for _ in range(_TRIES):
+            path = self._photos[random.integers(len(self._photos))]
+            if path not in self._read:
+                self._read[path] = read_photo(path)
+            photo = self._read[path]
+            if min(photo.shape[:2]) <= recipe.size:
+                continue
+            patches = list(
+                training_patches(
+                    photo, recipe.size, recipe.patches_per_crop, random, largest=recipe.largest
+                )
+            )
+            if patches:
+                return patches
+        raise PhotosError(
+            f"none of {_TRIES} crops of these {len(self._photos)} photos is sharp: they must be "
+            f"more than {recipe.size} px high and wide, and not blurred, black or saturated"
+        )
+
+
+def collate(samples: Sequence[Patch], random: np.random.Generator) -> Batch:
+    """Make a batch of patches, all mirrored and transposed alike."""
+    axes = tuple(axis for axis in (1, 2) if random.random() < 0.5)
+    transpose = random.random() < 0.5
+
+    def turned(values: list[NDArray[Any]]) -> Tensor:
+        stacked = np.flip(np.stack(values), axes)
+        return torch.from_numpy((stacked.transpose(0, 2, 1) if transpose else stacked).copy())
+
+    return Batch(
+        turned([patch.luma for patch in samples]),
+        turned([patch.radius for patch in samples]),
+        turned([patch.weight for patch in samples]).float(),
+        torch.tensor([patch.one_depth for patch in samples]),
+    )
+
+
+class BlurTraining(Training[BlurNetwork]):
+    """Training of a blur network on photos, a fifth of which are held out to measure on."""
+
+    recipe: BlurRecipe
+    architecture: Architecture
+    radii: NDArray[np.float64]
+    """Blur radii, pixels, of the patches to measure on."""
+    luma: Tensor
+    """(N, 1, H, W) uint8, those patches."""
+
+    def __init__(self, recipe: BlurRecipe, photos: str | Path) -> None:
+        """List the photos and make what to measure on.
+
+        Args:
+            recipe: how to train.
+            photos: folder of sharp photos; see `list_photos`.
+
+        Raises:
+            PhotosError: the folder holds no photos that can serve.
+        """
+        self.recipe, self.folder = recipe, Path(photos)
+        self.files, held_out = split_photos(list_photos(photos))
+        if not self.files or not held_out:
+            raise PhotosError(f"{photos} holds too few photos to train on some and keep some")
+        source = PatchSource(self.files, recipe)
+        self.sources = [Source("patches", source, recipe.patches_per_crop)]
+        random = np.random.default_rng((recipe.seed, _MEASURING))
+        self.radii = np.array(self.validation_radii(random))
+        planes = draw_planes(
+            [read_photo(path) for path in held_out], self.radii, _MEASURED_SIZE, random
+        )
+        self.luma = stack_luma([plane.photograph(SensorModel(), random) for plane in planes])
+
+    @abstractmethod
+    def validation_radii(self, random: np.random.Generator) -> Sequence[float]:
+        """Return the blur radii, pixels, of the patches to measure on."""
+
+    @abstractmethod
+    def cross_entropy(self, logits: Tensor, radius: Tensor) -> Tensor:
+        """Return the cross-entropy (N,) of logits (N, classes) for radii (N,)."""
+
+    def build(self) -> BlurNetwork:
+        """Return the untrained network."""
+        return BlurNetwork(self.architecture)
+
+    def collate(self, samples: Sequence[Patch], random: np.random.Generator) -> Batch:
+        """See `collate`."""
+        return collate(samples, random)
+
+    def predict(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Return the logits (B, classes, h, w) of a batch."""
+        luma = batch.luma[:, None].float() / 255
+        logits: Tensor = network(luma.contiguous(memory_format=torch.channels_last))
+        return logits
+
+    def calibrate(self, network: BlurNetwork) -> dict[str, float]:
+        """Fit the temperatures of the network's votes."""
+        return fit_temperatures(
+            network,
+            [read_photo(path) for path in self.files],
+            self.cross_entropy,
+            np.random.default_rng((self.recipe.seed, _CALIBRATING)),
+            self.recipe.calibration_patches,
+        )

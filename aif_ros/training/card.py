@@ -1,0 +1,210 @@
+"""Model cards: what a weight file is, what it was trained on and how, and what it is worth.
+
+All of a card is generated from the run; nothing in it is edited by hand.
+"""
+
+import hashlib
+import importlib.metadata
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+import aif_ros
+from aif_ros.storage.atomic_write import write_text
+from aif_ros.storage.read_yaml import YamlError, read_yaml
+
+_LICENCES = "licences.yaml"
+_NOT_STATED = "not stated"
+_PACKAGES = ("torch", "numpy", "scipy", "opencv-python-headless")
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Files that were trained on.
+
+    Attributes:
+        name: of the set.
+        files: number of them.
+        sha256: of all of them, in the order of their names.
+        licence: as stated beside them.
+    """
+
+    name: str
+    files: int
+    sha256: str
+    licence: str
+
+
+@dataclass(frozen=True)
+class About:
+    """What a card says of a kind of network, whatever the run.
+
+    Attributes:
+        title: of the card.
+        summary: a sentence on what it takes and gives.
+        data: how samples are made of the data.
+        figures: what the figures mean, their unit and what they were measured on.
+        benchmark: command that measures the network.
+        limits: a sentence each.
+    """
+
+    title: str
+    summary: str
+    data: str
+    figures: str
+    benchmark: str
+    limits: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a card says of one run.
+
+    Attributes:
+        command: that trained the network.
+        recipe: values of the recipe.
+        data: that was trained on.
+        figures: by name.
+        processes: that trained together.
+        device: on which.
+        minutes: that the training took.
+        cpu_minutes: of the CPU, in the process that writes the card.
+    """
+
+    command: str
+    recipe: Mapping[str, Any]
+    data: Sequence[DataSet]
+    figures: Mapping[str, float]
+    processes: int
+    device: str
+    minutes: float
+    cpu_minutes: float
+
+
+def write_card(
+    path: Path, kind: str, about: About, run: Run, parameters: int, architecture: object
+) -> None:
+    """Write a card as Markdown, whole or not at all.
+
+    Args:
+        path: of the card.
+        kind: of the network, as in `aif train KIND`.
+        about: of the kind.
+        run: that trained it.
+        parameters: number of them.
+        architecture: of the network.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    versions = {"aif_ros": aif_ros.__version__, "Python": platform.python_version()}
+    text = environment.get_template("card.md.jinja").render(
+        kind=kind,
+        title=about.title,
+        summary=about.summary,
+        parameters=f"{parameters:,}",
+        architecture=_shortened(repr(architecture)),
+        date=datetime.now(UTC).date().isoformat(),
+        command=run.command,
+        commit=source_commit() or "unknown: not run from a checkout",
+        versions=versions | {name: _version(name) for name in _PACKAGES},
+        processes=run.processes,
+        device=run.device,
+        minutes=run.minutes,
+        cpu_minutes=run.cpu_minutes,
+        recipe=yaml.safe_dump(_plain(run.recipe), sort_keys=False, width=100).rstrip(),
+        data_summary=about.data,
+        data=run.data,
+        figures_summary=about.figures,
+        figures=run.figures,
+        benchmark=about.benchmark,
+        limits=about.limits,
+    )
+    write_text(path, text)
+
+
+def describe_data(files: Sequence[Path], folder: Path) -> list[DataSet]:
+    """Group files by the sets they belong to, with checksum and licence of each.
+
+    The set is what stands before the first underscore of a file's name, as in `cid22_1.jpg`, else
+    the name of its folder. Licences are read from `licences.yaml` in `folder`, by the set's name.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    licences = _read_licences(folder)
+    groups: dict[str, list[Path]] = {}
+    for path in sorted(files):
+        name = path.name.partition("_")[0] if "_" in path.name else path.parent.name
+        groups.setdefault(name, []).append(path)
+    sets = []
+    for name, paths in sorted(groups.items()):
+        digest = hashlib.sha256()
+        for path in paths:
+            digest.update(path.read_bytes())
+        licence = licences.get(name, _NOT_STATED)
+        sets.append(DataSet(name, len(paths), digest.hexdigest(), licence))
+    return sets
+
+
+def source_commit() -> str:
+    """Return the commit of the source code, with "+" where it has been changed; "" if unknown."""
+    folder = Path(aif_ros.__file__).resolve().parent
+    try:
+        commit, changes = (
+            subprocess.run(
+                ["git", "-C", str(folder), *arguments],
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=10,
+            ).stdout.strip()
+            for arguments in (
+                ("rev-parse", "--short=12", "HEAD"),
+                ("status", "--porcelain", "--untracked-files=no", "."),
+            )
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return commit + ("+" if changes else "")
+
+
+def _read_licences(folder: Path) -> dict[str, str]:
+    path = folder / _LICENCES
+    if not path.is_file():
+        return {}
+    licences = read_yaml(path)
+    if not isinstance(licences, dict):
+        raise YamlError(f"{path} must be a mapping of sets to licences")
+    return {str(name): str(licence) for name, licence in licences.items()}
+
+
+def _plain(values: Any) -> Any:
+    """Return values as YAML has them: lists for tuples."""
+    if isinstance(values, Mapping):
+        return {name: _plain(value) for name, value in values.items()}
+    return [_plain(value) for value in values] if isinstance(values, tuple | list) else values
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 160 else text[:80] + " ... " + text[-75:]

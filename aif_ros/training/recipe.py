@@ -1,0 +1,95 @@
+"""Recipes: everything that decides the weights of a network, beside the data it is trained on.
+
+A recipe is a YAML file with every field of a dataclass; those of the shipped networks are in
+`aif_ros/training/recipes`. Trainings are counted in steps, so that the same recipe, data and seed
+give the same weights on a slow machine as on a fast one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from aif_ros.storage.read_yaml import YamlError, read_yaml
+from aif_ros.types.checked import CHECKED, from_mapping
+
+RECIPES = Path(__file__).resolve().parent / "recipes"
+"""Folder of the recipes of the shipped networks."""
+
+
+class RecipeError(Exception):
+    """A recipe that cannot be used; the message names the file and the field."""
+
+
+@dataclass(frozen=True, config=CHECKED)
+class Recipe:
+    """What every training has.
+
+    Attributes:
+        seed: of weights and data.
+        steps: updates of the weights.
+        batch: samples of each step and process.
+        learning_rate: at its highest; it falls to zero along a cosine.
+        warmup_steps: steps in which it rises to its highest.
+        weight_decay: of AdamW.
+        clip_norm: largest norm of the gradient.
+        bfloat16: compute the layers in bfloat16, in which CPUs with AVX-512 BF16 and GPUs are
+            faster.
+        pool: samples kept in memory to draw from.
+        reuse: how many times each sample is drawn on average: making one often takes longer than
+            a step.
+        validate_every: steps between validations, each followed by a checkpoint.
+    """
+
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    steps: Annotated[int, Field(ge=1, le=10**8)]
+    batch: Annotated[int, Field(ge=1, le=4096)]
+    learning_rate: Annotated[float, Field(gt=0, le=1)]
+    warmup_steps: Annotated[int, Field(ge=0)]
+    weight_decay: Annotated[float, Field(ge=0, le=1)]
+    clip_norm: Annotated[float, Field(gt=0)]
+    bfloat16: bool
+    pool: Annotated[int, Field(ge=1, le=10**6)]
+    reuse: Annotated[float, Field(ge=1, le=1000)]
+    validate_every: Annotated[int, Field(ge=1)]
+
+
+T = TypeVar("T")
+
+
+def load_recipe(cls: type[T], path: str | Path, overrides: Mapping[str, Any] | None = None) -> T:
+    """Read a recipe.
+
+    Args:
+        cls: dataclass of the recipe.
+        path: YAML file; the name of a shipped recipe if there is no such file.
+        overrides: values that replace those of the file, by field; None leaves the file's.
+
+    Raises:
+        RecipeError: there is no such file, it is no YAML, or a field is missing, unknown or out of
+            range.
+    """
+    found = next((p for p in (Path(path), RECIPES / path) if p.is_file()), None)
+    if found is None:
+        raise RecipeError(f"there is no recipe {path}: give a YAML file, or {_shipped()}")
+    try:
+        values = read_yaml(found)
+    except YamlError as error:
+        raise RecipeError(f"recipe {error}") from error
+    if not isinstance(values, dict):
+        raise RecipeError(f"recipe {found} must be a mapping of names to values")
+    changed = {name: value for name, value in (overrides or {}).items() if value is not None}
+    unknown = sorted(str(name) for name in values.keys() - {f.name for f in fields(cls)})  # type: ignore[arg-type]
+    if unknown:
+        raise RecipeError(f"recipe {found}: there is no {', '.join(unknown)[:80]}")
+    try:
+        return from_mapping(cls, values | changed)
+    except ValueError as error:
+        raise RecipeError(f"recipe {found}: {error}") from None
+
+
+def _shipped() -> str:
+    return "one of " + ", ".join(sorted(path.name for path in RECIPES.glob("*.yaml")))

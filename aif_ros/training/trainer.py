@@ -1,0 +1,218 @@
+"""The trainer of all networks that learn from samples: estimator, discriminator and fusion.
+
+By hand rather than by a framework: without logging, schedules and callbacks that are not needed
+here, what is left of one is the loop below.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from aif_ros.training.card import About
+from aif_ros.training.checkpoint import load_checkpoint, save_checkpoint
+from aif_ros.training.processes import Processes
+from aif_ros.training.recipe import Recipe
+from aif_ros.training.stream import Stream
+from aif_ros.weights.files import NetworkKind
+
+_SMOOTHING = 0.98
+"""Weight of the past in the running mean of the loss that is shown."""
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class TrainingError(Exception):
+    """A training that cannot go on; the message says why and what to do."""
+
+
+class Source(NamedTuple):
+    """Where samples come from.
+
+    Attributes:
+        name: of the kind of samples, for the logs.
+        make: makes the group of samples of an index; picklable, for it runs in other processes.
+        group: samples in each group.
+    """
+
+    name: str
+    make: Callable[[int], Sequence[Any]]
+    group: int
+
+
+class Training(ABC, Generic[Network]):
+    """What is particular to the training of one kind of network.
+
+    Attributes:
+        kind: of the network.
+        about: what its card says whatever the run.
+        recipe: how to train.
+        sources: of samples; the steps draw from them in turn.
+        files: that are trained on.
+        folder: in which they are.
+    """
+
+    kind: NetworkKind[Network]
+    about: About
+    recipe: Recipe
+    sources: Sequence[Source]
+    files: Sequence[Path]
+    folder: Path
+
+    @abstractmethod
+    def build(self) -> Network:
+        """Return the untrained network; PyTorch's random numbers are seeded."""
+
+    @abstractmethod
+    def collate(self, samples: Sequence[Any], random: np.random.Generator) -> Any:
+        """Make a batch of samples, augmented at random; it has a method `to(device)`."""
+
+    @abstractmethod
+    def predict(self, network: nn.Module, batch: Any) -> Any:
+        """Return what the network makes of a batch; computed in bfloat16 if the recipe says so."""
+
+    @abstractmethod
+    def loss(self, prediction: Any, batch: Any) -> Tensor:
+        """Return the loss of a prediction."""
+
+    @abstractmethod
+    def validate(self, network: Network) -> dict[str, float]:
+        """Return figures of the network on data that it is not trained on."""
+
+    def calibrate(self, network: Network) -> dict[str, float]:
+        """Fit what is fitted after the training, on the CPU; returns numbers to keep by name."""
+        return {}
+
+
+def learning_rate(recipe: Recipe, step: int) -> float:
+    """Return the rate of a step: linear warm-up, then a cosine down to zero."""
+    warmup = min((step + 1) / max(recipe.warmup_steps, 1), 1.0)
+    return recipe.learning_rate * warmup * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
+
+
+def train(
+    training: Training[Network],
+    processes: Processes,
+    folder: Path,
+    *,
+    resume: bool = False,
+    workers: int = 1,
+) -> tuple[Network, dict[str, float]]:
+    """Train a network.
+
+    Args:
+        training: what to train, and on what.
+        processes: that train together.
+        folder: for checkpoint and TensorBoard.
+        resume: continue from the folder's checkpoint.
+        workers: processes that make samples, for each process that trains.
+
+    Returns:
+        The network on the CPU and the figures of the last validation; those are empty in all
+        processes but the first.
+
+    Raises:
+        CheckpointError: the training cannot be resumed.
+        PhotosError: the data cannot be trained on.
+        TrainingError: the loss is not finite.
+    """
+    recipe, device = training.recipe, processes.device
+    torch.manual_seed(recipe.seed)
+    network = training.build().to(device)
+    optimiser = torch.optim.AdamW(
+        network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+    )
+    first = load_checkpoint(folder, network, optimiser, asdict(recipe)) if resume else 0
+    model = processes.parallel(network)
+    streams = _streams(training, first, processes, workers)
+    folder.mkdir(parents=True, exist_ok=True)
+    writer = SummaryWriter(str(folder), purge_step=first) if processes.is_first else None
+    shown = tqdm(
+        range(first, recipe.steps),
+        initial=first,
+        total=recipe.steps,
+        unit="step",
+        disable=not processes.is_first,
+        mininterval=10,
+    )
+    figures: dict[str, float] = {}
+    mean_loss = math.nan
+    for step in shown:
+        # Seeded anew at every step: a resumed training goes on as an uninterrupted one.
+        random = np.random.default_rng((recipe.seed, processes.rank, step))
+        torch.manual_seed(int(random.integers(2**62)))
+        rate = learning_rate(recipe, step)
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        turn, which = divmod(step, len(streams))
+        batch = training.collate(streams[which].draw(turn, random), random).to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.bfloat16):
+            prediction = training.predict(model, batch)
+        loss = training.loss(prediction, batch)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
+        optimiser.step()
+
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise TrainingError(f"the loss is {value} at step {step}: lower the learning rate")
+        mean_loss = value if math.isnan(mean_loss) else _smoothed(mean_loss, value)
+        done = step + 1
+        if processes.is_first and (done % recipe.validate_every == 0 or done == recipe.steps):
+            figures = training.validate(network.eval())
+            network.train()
+            logged = {"loss": mean_loss, "learning_rate": rate, **figures}
+            _report(writer, shown, done, logged)
+            save_checkpoint(folder, network, optimiser, done, asdict(recipe))
+    if writer:
+        writer.close()
+    if processes.is_first and not figures:
+        # Resumed after the last step.
+        figures = training.validate(network.eval())
+    return network.eval().cpu(), figures
+
+
+def _streams(
+    training: Training[Network], first: int, processes: Processes, workers: int
+) -> list[Stream[Any]]:
+    count = len(training.sources)
+
+    def draws(step: int, which: int) -> int:
+        """Number of draws that the steps before `step` make from a source."""
+        return (step - which + count - 1) // count
+
+    return [
+        Stream(
+            source.make,
+            source.group,
+            training.recipe,
+            draws(training.recipe.steps, which),
+            draws(first, which),
+            processes,
+            workers,
+        )
+        for which, source in enumerate(training.sources)
+    ]
+
+
+def _smoothed(mean: float, value: float) -> float:
+    return _SMOOTHING * mean + (1 - _SMOOTHING) * value
+
+
+def _report(
+    writer: SummaryWriter | None, bar: "tqdm[int]", step: int, figures: dict[str, float]
+) -> None:
+    if writer:
+        for name, value in figures.items():
+            writer.add_scalar(name, value, step)
+        writer.flush()
+    bar.write(f"step {step}: " + ", ".join(f"{k} {v:.4g}" for k, v in figures.items()))

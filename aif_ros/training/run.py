@@ -10,7 +10,7 @@ from aif_ros.simulation.photos import fingerprint
 from aif_ros.storage.atomic_write import check_writable
 from aif_ros.training.card import Run, describe_data, source_commit, write_card
 from aif_ros.training.processes import Processes, join_processes
-from aif_ros.training.trainer import Network, Training, train
+from aif_ros.training.trainer import Network, Training, TrainingError, train
 from aif_ros.weights.files import Provenance, save_weights
 
 _SUFFIX = ".safetensors"
@@ -47,11 +47,10 @@ def train_and_save(
         DeviceError: there is no such device.
         OSError: a file cannot be read or written.
         PhotosError: the data cannot be trained on.
-        TrainingError: the loss is not finite.
-        ValueError: `output` does not end in .safetensors.
+        TrainingError: the loss is not finite, or `output` does not end in .safetensors.
     """
     if output.suffix != _SUFFIX:
-        raise ValueError(f"weights are written as {_SUFFIX} files, not {output.name}")
+        raise TrainingError(f"weights are written as {_SUFFIX} files, not {output.name}")
     check_writable(output)
     torch.set_num_threads(threads)
     began, cpu = time.monotonic(), time.process_time()

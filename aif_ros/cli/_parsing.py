@@ -77,7 +77,7 @@ def _with_help(arguments: type[T]) -> type[T]:
         hint = Annotated[(getattr(hint, "__origin__", hint), help_, *metadata)]
         annotated.append((setting.name, hint, _copy(fields[setting.name])))
     made: type[T] = dataclasses.make_dataclass(
-        arguments.__name__, annotated, bases=(arguments,), frozen=True
+        arguments.__name__, annotated, bases=(arguments,), frozen=True, kw_only=True
     )
     return made
 

@@ -43,7 +43,9 @@ def run(args: Arguments) -> int:
     from aif_ros.training.run import train_and_save
     from aif_ros.training.train_discriminator import DiscriminatorTraining
 
-    training = DiscriminatorTraining(load_recipe(BlurRecipe, args.recipe, args.overrides), args.photos)
+    training = DiscriminatorTraining(
+        load_recipe(BlurRecipe, args.recipe, args.overrides), args.photos
+    )
     command = args.command("discriminator", "--photos photos/")
     print_figures(train_and_save(training, command=command, **args.run_arguments()))
     return 0

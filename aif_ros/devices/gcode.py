@@ -9,11 +9,15 @@ import re
 import time
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import Annotated
+
+from typing_extensions import Doc
 
 from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import ConnectionLostError, DeviceError
-from aif_ros.devices.motor_lens import Axis, MotorLens, MotorSettings, Reading
-from aif_ros.devices.serial_port import ATTEMPTS, SerialPort
+from aif_ros.devices.motor_lens import Axis, MetresPerUnit, MotorLens, MotorSettings, Reading
+from aif_ros.devices.serial_port import ATTEMPTS, BaudRate, SerialPort
+from aif_ros.settings.declaration import Limits, OneOf
 
 AXES = ("X", "Y", "Z", "A", "B", "C")
 JOG_CANCEL = b"\x85"
@@ -28,25 +32,14 @@ MOST_LINES = 200
 
 @dataclass(frozen=True)
 class GcodeSettings(MotorSettings):
-    """Settings of a G-code axis; a unit is a millimetre.
+    """G-code axis; a unit is a millimetre."""
 
-    Attributes:
-        axis: X, Y, Z, A, B or C.
-        feed_rate: speed of moves, millimetres per minute.
-        baud_rate: bits per second of the serial line.
-    """
-
-    metres_per_unit: float = 1e-3
-    axis: str = "Z"
-    feed_rate: float = 300.0
-    baud_rate: int = 115200
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.axis not in AXES:
-            raise ValueError(f"axis must be one of {', '.join(AXES)}, got '{self.axis}'")
-        if not 0 < self.feed_rate < float("inf"):
-            raise ValueError(f"feed_rate must be above 0 mm/min, got {self.feed_rate}")
+    metres_per_unit: MetresPerUnit = 1e-3
+    axis: Annotated[str, OneOf(AXES), Doc("Axis that moves the lens.")] = "Z"
+    feed_rate: Annotated[
+        float, Limits(1e-3, 1e6), Doc("Speed of moves, millimetres per minute.")
+    ] = 300.0
+    baud_rate: BaudRate = 115200
 
 
 class GcodeLens(MotorLens):

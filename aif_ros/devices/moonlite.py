@@ -8,8 +8,8 @@ follows, "High Res Stepper Motor Controller" of MoonLite Telescope Accessories.
 from dataclasses import dataclass
 
 from aif_ros.devices.clock import Clock
-from aif_ros.devices.motor_lens import Axis, MotorLens, MotorSettings, Reading
-from aif_ros.devices.serial_port import SerialPort
+from aif_ros.devices.motor_lens import Axis, MetresPerUnit, MotorLens, MotorSettings, Reading
+from aif_ros.devices.serial_port import BaudRate, SerialPort
 
 VERSION = b":GV#"
 """Firmware version: two digits, without ``#`` in some firmware."""
@@ -32,14 +32,13 @@ HIGHEST = 0xFFFF
 
 @dataclass(frozen=True)
 class MoonliteSettings(MotorSettings):
-    """Settings of a Moonlite focuser; a unit is a motor step.
+    """Moonlite focuser; a unit is a motor step.
 
-    Attributes:
-        baud_rate: bits per second of the serial line.
+    The protocol has no command for the limits: `high` should be given. It is 65535 steps otherwise.
     """
 
-    metres_per_unit: float = 4e-6
-    baud_rate: int = 9600
+    metres_per_unit: MetresPerUnit = 4e-6
+    baud_rate: BaudRate = 9600
 
 
 class MoonliteLens(MotorLens):
@@ -48,8 +47,7 @@ class MoonliteLens(MotorLens):
     Args:
         path: serial port.
         clock: source of the stamps.
-        settings: see there. The protocol has no command for the limits: `high` should be given; it
-            is 65535 steps by default.
+        settings: see there.
         limits: see `MotorLens`.
 
     Raises:

@@ -10,11 +10,17 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, TypeVar
+
+from typing_extensions import Doc
 
 from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import ConnectionLostError, DeviceError
+from aif_ros.settings.declaration import Limits, declared
 from aif_ros.types.frame import LensState
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 T = TypeVar("T")
 
@@ -27,39 +33,56 @@ WRONG_WAY = 0.05
 more than the overshoot and backlash compensation of usual focusers."""
 
 
+MetresPerUnit = Annotated[
+    float,
+    Doc(
+        "Travel of one unit of the device, metres. Negative if the device counts towards far "
+        "objects: near objects must be in focus at the higher positions."
+    ),
+]
+
+
 @dataclass(frozen=True)
 class MotorSettings:
     """Settings that all motorised lenses share.
 
-    Attributes:
-        metres_per_unit: metres of travel of one unit of the device (motor step, millimetre,
-            dioptre...). Negative if the device counts towards far objects; near objects must be in
-            focus at the higher positions.
-        low: lowest position in the unit of the device; None: as the device reports it.
-        high: highest position in the unit of the device; None: as the device reports it.
-        settling_time: seconds after the end of a move during which the optics still vibrate; the
-            lens counts as moving meanwhile.
-        stall_timeout: seconds without progress after which an unfinished move is an error.
-
     Raises:
-        ValueError: a number is out of range.
+        ValueError: a value is not allowed.
     """
 
-    metres_per_unit: float = 1e-6
-    low: float | None = None
-    high: float | None = None
-    settling_time: float = 0.02
-    stall_timeout: float = 2.0
+    metres_per_unit: MetresPerUnit = 1e-6
+    low: Annotated[
+        float | None, Doc("Lowest position in the unit of the device. None: as it reports it.")
+    ] = None
+    high: Annotated[
+        float | None, Doc("Highest position in the unit of the device. None: as it reports it.")
+    ] = None
+    settling_time: Annotated[
+        float, Limits(0.0, 60.0), Doc("Seconds after a move during which the optics still vibrate.")
+    ] = 0.02
+    stall_timeout: Annotated[
+        float,
+        Limits(0.0, 600.0),
+        Doc("Seconds without progress after which an unfinished move is an error."),
+    ] = 2.0
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.metres_per_unit) or self.metres_per_unit == 0:
-            raise ValueError(
-                f"metres_per_unit must be a number other than 0, got {self.metres_per_unit}"
-            )
-        for name in ("settling_time", "stall_timeout"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"{name} must be a number of seconds >= 0, got {value}")
+        check_settings(self)
+        if self.metres_per_unit == 0:
+            raise ValueError("metres_per_unit must not be 0")
+
+
+def check_settings(settings: "DataclassInstance") -> None:
+    """Check the values of a settings dataclass against its declaration.
+
+    Raises:
+        ValueError: a value is not allowed.
+    """
+    for setting in declared(type(settings)):
+        value = getattr(settings, setting.name)
+        problem = None if value is None else setting.problem(value)
+        if problem is not None:
+            raise ValueError(problem)
 
 
 @dataclass(frozen=True)
@@ -107,6 +130,10 @@ class MotorLens(ABC):
     Raises:
         DeviceError: the device does not answer, or the limits are unknown or empty.
     """
+
+    finishes_moves: ClassVar[bool] = False
+    """Whether the device may finish a move before it starts the next one; it cannot be seen then
+    whether it moves the wrong way."""
 
     def __init__(
         self,
@@ -237,7 +264,7 @@ class MotorLens(ABC):
 
     def _check_direction(self, position: float) -> None:
         """Stop a lens that moves away from its target or leaves the limits."""
-        if self._target is None:
+        if self._target is None or self.finishes_moves:
             return
         if self._start is None:
             self._start = position

@@ -10,11 +10,15 @@ Sources: "Lens Driver 4 manual" of Optotune; `src/optotune_lens/lens.py` of elha
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
+
+from typing_extensions import Doc
 
 from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import DeviceError
-from aif_ros.devices.motor_lens import Axis, MotorLens, MotorSettings, Reading
+from aif_ros.devices.motor_lens import Axis, MetresPerUnit, MotorLens, MotorSettings, Reading
 from aif_ros.devices.serial_port import SerialPort
+from aif_ros.settings.declaration import Limits, OneOf
 
 HANDSHAKE = b"Start"
 READY = b"Ready\r\n"
@@ -40,24 +44,25 @@ FULL_CURRENT = 4095
 
 @dataclass(frozen=True)
 class OptotuneSettings(MotorSettings):
-    """Settings of an Optotune lens; a unit is a dioptre, or a milliampere in current mode.
+    """Optotune lens; a unit is a dioptre, or a milliampere in current mode.
 
     A liquid lens has no travel. Only the product of travel and blur matters, so a dioptre counts as
     1 mm by default.
-
-    Attributes:
-        mode: "focal_power" (compensates for temperature; for lenses with a memory) or "current".
     """
 
-    metres_per_unit: float = 1e-3
-    # Settling time of the EL-10-30 and EL-16-40 data sheets: 15 to 25 ms.
-    settling_time: float = 0.025
-    mode: str = "focal_power"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.mode not in ("focal_power", "current"):
-            raise ValueError(f"mode must be focal_power or current, got '{self.mode}'")
+    metres_per_unit: MetresPerUnit = 1e-3
+    # EL-10-30 and EL-16-40 data sheets: 15 to 25 ms.
+    settling_time: Annotated[
+        float, Limits(0.0, 60.0), Doc("Seconds that the membrane takes to settle.")
+    ] = 0.025
+    mode: Annotated[
+        str,
+        OneOf(("focal_power", "current")),
+        Doc(
+            "focal_power: dioptres, compensated for temperature, for lenses with a memory; "
+            "current: milliamperes."
+        ),
+    ] = "focal_power"
 
 
 class OptotuneLens(MotorLens):

@@ -7,13 +7,18 @@ import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
+
+from typing_extensions import Doc
 
 from aif_ros.devices.device import ConnectionLostError
 from aif_ros.devices.optional import require
+from aif_ros.settings.declaration import Limits
 
 T = TypeVar("T")
 
+
+BaudRate = Annotated[int, Limits(50, 4_000_000), Doc("Bits per second of the serial line.")]
 
 REPLY_TIMEOUT = 0.5
 """Seconds to wait for a reply: ten characters at 9600 baud take 10 ms, USB adapters add 16."""

@@ -272,9 +272,9 @@ def test_another_kind_of_device(path, clock):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"metres_per_unit": 0.0}, "metres_per_unit must be a number other than 0"),
+        ({"metres_per_unit": 0.0}, "metres_per_unit must not be 0"),
         ({"metres_per_unit": float("nan")}, "metres_per_unit"),
-        ({"settling_time": -1.0}, "settling_time must be a number of seconds >= 0"),
+        ({"settling_time": -1.0}, "settling_time must lie between 0 and 60; got -1"),
     ],
 )
 def test_impossible_settings(settings, words):

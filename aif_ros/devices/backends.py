@@ -1,0 +1,240 @@
+"""The devices that can be named in a text, such as ``moonlite:/dev/ttyUSB0?high=8000``.
+
+The form is ``BACKEND:ADDRESS?SETTING=VALUE&SETTING=VALUE``. A backend is imported, and its optional
+dependency needed, only when a device is opened.
+"""
+
+import importlib
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Union, cast, get_args, get_origin, get_type_hints
+
+from aif_ros.devices.clock import Clock
+from aif_ros.devices.device import Camera, FocusLens
+from aif_ros.optics.lens_model import LensModel
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One way to reach a kind of device.
+
+    Attributes:
+        summary: what it drives.
+        address: form of the address, for messages.
+        example: a whole device text.
+        module: that implements it, below `aif_ros.devices`.
+        opener: name of the class or function in the module.
+        settings: name of the settings dataclass in the module; empty: there are none, and the
+            address may hold any character.
+        counts_steps: whether its unit is a motor step, so that `metres_per_step` of a calibration
+            applies.
+    """
+
+    summary: str
+    address: str
+    example: str
+    module: str
+    opener: str
+    settings: str = ""
+    counts_steps: bool = False
+
+    def load(self, name: str) -> Any:
+        """Return an object of the module."""
+        return getattr(importlib.import_module(f"aif_ros.devices.{self.module}"), name)
+
+
+LENSES: Mapping[str, Backend] = {
+    "moonlite": Backend(
+        "focuser with the Moonlite protocol",
+        "PORT",
+        "moonlite:/dev/ttyUSB0?high=8000",
+        "moonlite",
+        "MoonliteLens",
+        "MoonliteSettings",
+        counts_steps=True,
+    ),
+    "optotune": Backend(
+        "liquid lens on an Optotune Lens Driver 4 or 4i",
+        "PORT",
+        "optotune:/dev/ttyACM0",
+        "optotune",
+        "OptotuneLens",
+        "OptotuneSettings",
+    ),
+    "grbl": Backend(
+        "axis of a Grbl 1.1 controller",
+        "PORT",
+        "grbl:/dev/ttyUSB0?axis=Z&feed_rate=300",
+        "gcode",
+        "GrblLens",
+        "GcodeSettings",
+    ),
+    "marlin": Backend(
+        "axis of a Marlin 2 controller",
+        "PORT",
+        "marlin:/dev/ttyUSB0?axis=Z&feed_rate=300",
+        "gcode",
+        "MarlinLens",
+        "GcodeSettings",
+    ),
+    "alpaca": Backend(
+        "focuser of an ASCOM Alpaca server",
+        "HOST:PORT[/NUMBER]",
+        "alpaca:192.168.1.5:11111/0",
+        "alpaca",
+        "AlpacaLens",
+        "AlpacaSettings",
+        counts_steps=True,
+    ),
+    "indi": Backend(
+        "focuser of an INDI server",
+        "HOST[:PORT]/DEVICE",
+        "indi:localhost/Focuser Simulator",
+        "indi",
+        "IndiLens",
+        "IndiLensSettings",
+        counts_steps=True,
+    ),
+}
+"""Lens backends by name."""
+
+CAMERAS: Mapping[str, Backend] = {
+    "opencv": Backend(
+        "camera, stream, video file or folder of images that OpenCV reads",
+        "INDEX|PATH|URL",
+        "opencv:0",
+        "opencv_camera",
+        "open_camera",
+    ),
+    "indi": Backend(
+        "camera of an INDI server",
+        "HOST[:PORT]/DEVICE",
+        "indi:localhost/CCD Simulator?exposure=0.5",
+        "indi",
+        "IndiCamera",
+        "IndiCameraSettings",
+    ),
+}
+"""Camera backends by name."""
+
+
+@dataclass(frozen=True)
+class DeviceText:
+    """A device as named in a text.
+
+    Attributes:
+        name: of the backend.
+        backend: the backend.
+        address: of the device.
+        options: settings as text.
+    """
+
+    name: str
+    backend: Backend
+    address: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str, backends: Mapping[str, Backend]) -> "DeviceText":
+        """Read ``BACKEND:ADDRESS?SETTING=VALUE&...``.
+
+        Raises:
+            ValueError: there is no such backend, or no address.
+        """
+        name, colon, rest = text.partition(":")
+        if name not in backends:
+            raise ValueError(f"there is no backend '{name}': choose from {', '.join(backends)}")
+        backend = backends[name]
+        address, _, query = rest.partition("?") if backend.settings else (rest, "", "")
+        if not colon or not address:
+            raise ValueError(
+                f"'{text}' names no device: write {name}:{backend.address}, such as "
+                f"{backend.example}"
+            )
+        options = dict(_option(part, text) for part in query.split("&")) if query else {}
+        return cls(name, backend, address, options)
+
+    def settings(self, defaults: Mapping[str, Any]) -> Any:
+        """Return the settings dataclass of the backend.
+
+        Args:
+            defaults: replace those of the dataclass.
+
+        Raises:
+            ValueError: a setting does not exist, or a value is not allowed.
+        """
+        kind = self.backend.load(self.backend.settings)
+        hints = get_type_hints(kind)
+        names = [each.name for each in fields(kind)]
+        values = dict(defaults)
+        for name, text in self.options.items():
+            if name not in names:
+                raise ValueError(
+                    f"{self.name} has no setting '{name}': choose from {', '.join(names)}"
+                )
+            values[name] = _value(name, text, hints[name])
+        return kind(**values)
+
+
+def open_lens(text: str, clock: Clock, lens_model: LensModel | None = None) -> FocusLens:
+    """Open the lens that a text names.
+
+    Args:
+        text: such as ``moonlite:/dev/ttyUSB0?high=8000``.
+        clock: source of the stamps.
+        lens_model: calibration; its limits are never left, and its `metres_per_step` is the scale
+            of a backend that counts steps, unless the text sets `metres_per_unit`.
+
+    Raises:
+        ValueError: the text is wrong; the message says how.
+        DeviceError: the device cannot be opened; the message says what to do.
+    """
+    named = DeviceText.parse(text, LENSES)
+    defaults = {}
+    if lens_model is not None and named.backend.counts_steps:
+        defaults["metres_per_unit"] = lens_model.metres_per_step
+    settings = named.settings(defaults)
+    opener = cast(Callable[..., FocusLens], named.backend.load(named.backend.opener))
+    limits = lens_model.limits if lens_model is not None else None
+    return opener(named.address, clock, settings, limits=limits)
+
+
+def open_camera(text: str, clock: Clock) -> Camera:
+    """Open the camera that a text names.
+
+    Args:
+        text: such as ``indi:localhost/CCD Simulator?exposure=0.5``.
+        clock: source of the stamps.
+
+    Raises:
+        ValueError: the text is wrong; the message says how.
+        DeviceError: the device cannot be opened; the message says what to do.
+    """
+    named = DeviceText.parse(text, CAMERAS)
+    opener = cast(Callable[..., Camera], named.backend.load(named.backend.opener))
+    if not named.backend.settings:
+        return opener(named.address, clock)
+    return opener(named.address, clock, named.settings({}))
+
+
+def _option(part: str, text: str) -> tuple[str, str]:
+    name, equals, value = part.partition("=")
+    if not equals:
+        raise ValueError(f"'{part}' in '{text}' is no setting: write NAME=VALUE")
+    return name, value
+
+
+def _value(name: str, text: str, hint: Any) -> Any:
+    """Return the value that `text` stands for, of the type `hint`."""
+    kinds = [kind for kind in get_args(hint) if kind is not type(None)]
+    kind = kinds[0] if get_origin(hint) in (Union, types.UnionType) else hint
+    if kind is bool:
+        if text.lower() not in ("true", "false"):
+            raise ValueError(f"{name} must be true or false, got '{text}'")
+        return text.lower() == "true"
+    try:
+        return kind(text)
+    except ValueError:
+        article = {int: "a whole number", float: "a number"}.get(kind, kind.__name__)
+        raise ValueError(f"{name} must be {article}, got '{text}'") from None

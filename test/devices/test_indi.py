@@ -1,0 +1,214 @@
+"""INDI focusers and cameras against the simulators of Debian's package indi-bin."""
+
+import time
+
+import numpy as np
+import pytest
+from camera_contract import CameraContract
+from indi_server import IndiServer, free_port
+from lens_contract import LensContract
+
+from aif_ros.autofocus.searches import make_search
+from aif_ros.devices.clock import SystemClock
+from aif_ros.devices.device import ConnectionLostError, DeviceError
+from aif_ros.devices.fits import read_fits
+from aif_ros.devices.indi import (
+    IndiAddress,
+    IndiCamera,
+    IndiCameraSettings,
+    IndiClient,
+    IndiLens,
+    IndiLensSettings,
+    IndiParser,
+    decode_image,
+)
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.pipeline.focus_step import focus_window
+from aif_ros.pipeline.rig import Rig
+from aif_ros.types.frame import Window
+
+needs_server = pytest.mark.skipif(
+    not IndiServer.installed(), reason="needs Debian's package indi-bin"
+)
+FOCUSER, CAMERA = "Focuser Simulator", "CCD Simulator"
+SETTINGS = IndiLensSettings(settling_time=0.01)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    server = IndiServer(tmp_path_factory.mktemp("indi"), stars=1500)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def clock():
+    return SystemClock()
+
+
+@needs_server
+class TestLens(LensContract):
+    resolution = 0.5e-6
+
+    @pytest.fixture
+    def lens(self, server, clock):
+        # The simulator takes 0.1 s for 1000 steps and wakes up at 50000.
+        lens = IndiLens(server.address(FOCUSER), clock, SETTINGS, limits=(0.0485, 0.0515))
+        yield lens
+        lens.close()
+
+
+@needs_server
+class TestCamera(CameraContract):
+    @pytest.fixture
+    def camera(self, server, clock):
+        camera = IndiCamera(server.address(CAMERA), clock, IndiCameraSettings(exposure=0.05))
+        yield camera
+        camera.close()
+
+
+@needs_server
+def test_autofocus_on_simulated_stars_from_afar(server, clock):
+    """The camera simulator blurs its stars as the focuser simulator says: FWHM 3.5" at best."""
+    limits = (0.030, 0.052)
+    lens_model = LensModel("INDI simulators", 1e-6, limits, 400.0, 1280)
+    lens = IndiLens(server.address(FOCUSER), clock, SETTINGS, limits=limits)
+    camera = IndiCamera(server.address(CAMERA), clock, IndiCameraSettings(exposure=0.2))
+    lens.move_to(0.052)
+    run = focus_window(
+        Rig(camera, lens, clock, exposure_time=0.2, settle_timeout=60),
+        make_search("fibonacci", lens_model),
+        lens_model,
+        Window.centred(camera.size, 512),
+    )
+    assert run.focused
+    # What the simulator itself reports: 8.7" at the start.
+    client = IndiClient(IndiAddress.parse(server.address(FOCUSER)), "observer")
+    blur = client.wait_for("FWHM", 5.0, "reports no blur").values["SIM_FWHM"]
+    assert float(blur) < 3.7
+    for device in (client, lens, camera):
+        device.close()
+
+
+@needs_server
+def test_a_server_that_stops_and_comes_back(tmp_path, clock):
+    server = IndiServer(tmp_path)
+    lens = IndiLens(server.address(FOCUSER), clock, SETTINGS)
+    server.stop()
+    deadline = time.monotonic() + 10
+    with pytest.raises(ConnectionLostError, match="connection to the INDI server was lost"):
+        while time.monotonic() < deadline:
+            lens.state()
+            time.sleep(0.01)
+    server.start()
+    try:
+        while True:
+            try:
+                assert lens.state().position == pytest.approx(0.05)
+                break
+            except ConnectionLostError:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+    finally:
+        lens.close()
+        server.stop()
+
+
+@needs_server
+def test_a_device_that_the_server_does_not_know(server, clock):
+    with pytest.raises(DeviceError, match="is not known to the server"):
+        IndiLens(server.address("Imaginary Focuser"), clock)
+
+
+def test_no_server(clock):
+    with pytest.raises(
+        ConnectionLostError, match=r"there is no INDI server at .* start"
+    ):
+        IndiLens(f"127.0.0.1:{free_port()}/{FOCUSER}", clock)
+
+
+@pytest.mark.parametrize("text", ["", "host", "host/", "/device", "host:x/device"])
+def test_addresses_of_another_form(text):
+    with pytest.raises(ValueError, match="HOST"):
+        IndiAddress.parse(text)
+
+
+def test_the_default_port():
+    assert str(IndiAddress.parse("pi/My Focuser")) == "pi:7624/My Focuser"
+
+
+class TestParser:
+    def test_a_property_of_the_device_is_kept_up_to_date(self):
+        vectors = {}
+        parser = IndiParser("F")
+        parser.feed(
+            b'<defNumberVector device="F" name="P" state="Ok"><defNumber name="A" min="0" max="9">'
+            b"\n3\n</defNumber></defNumberVector>"
+            b'<defNumberVector device="other" name="Q"/><setNumberVector device="F" na',
+            vectors,
+        )
+        assert list(vectors) == ["P"]
+        assert vectors["P"].values == {"A": "3"}
+        assert vectors["P"].bounds == {"A": (0.0, 9.0)}
+        parser.feed(
+            b'me="P" state="Busy"><oneNumber name="A">4</oneNumber></setNumberVector>', vectors
+        )
+        assert (vectors["P"].state, vectors["P"].values, vectors["P"].revision) == (
+            "Busy",
+            {"A": "4"},
+            2,
+        )
+
+    def test_deleted_properties_are_forgotten(self):
+        vectors = {}
+        parser = IndiParser("F")
+        parser.feed(b'<defTextVector device="F" name="P"/><delProperty device="F"/>', vectors)
+        assert vectors == {}
+
+
+def fits(image, **cards):
+    """FITS file of an image, as bytes."""
+    cards = {
+        "SIMPLE": "T",
+        "BITPIX": str(image.dtype.itemsize * 8),
+        "NAXIS": str(image.ndim),
+        **{f"NAXIS{axis + 1}": str(side) for axis, side in enumerate(image.shape[::-1])},
+        **cards,
+    }
+    header = "".join(f"{name:8}= {value:>20} / comment".ljust(80) for name, value in cards.items())
+    header += "END".ljust(80)
+    header = header.ljust(-(-len(header) // 2880) * 2880)
+    return header.encode() + image.tobytes().ljust(2880, b"\0")
+
+
+class TestFits:
+    def test_unsigned_16_bit(self):
+        image = np.array([[0, 1, 65535], [32768, 7, 40000]], np.uint16)
+        stored = (image.astype(np.int32) - 32768).astype(">i2")
+        np.testing.assert_array_equal(read_fits(fits(stored, BZERO="32768")), image)
+
+    def test_8_bit_colour_is_stored_in_planes(self):
+        image = np.arange(24, dtype=np.uint8).reshape(3, 2, 4)
+        read = read_fits(fits(image))
+        assert read.shape == (2, 4, 3)
+        np.testing.assert_array_equal(read[..., 1], image[1])
+
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [
+            (b"", "no FITS file"),
+            (b"SIMPLE  =" + b" " * 71, "has no end"),
+            (fits(np.zeros((2, 2), ">f4"), BITPIX="-32"), "-32 bits"),
+            (fits(np.zeros((4, 2, 2), np.uint8)), "4 planes"),
+            (fits(np.zeros((2, 2), np.uint8), NAXIS1="99999999"), "shape"),
+            (fits(np.zeros((2, 2), np.uint8), NAXIS1="9000"), "incomplete"),
+            (fits(np.zeros((2, 2), np.uint8), NAXIS="two"), "invalid literal"),
+        ],
+    )
+    def test_what_cannot_be_used(self, content, words):
+        with pytest.raises(ValueError, match=words):
+            read_fits(content)
+
+    def test_blobs_that_are_no_base64(self):
+        with pytest.raises(ValueError, match=r"base64|padding"):
+            decode_image("%%%", ".fits")

@@ -121,9 +121,7 @@ def test_a_device_that_the_server_does_not_know(server, clock):
 
 
 def test_no_server(clock):
-    with pytest.raises(
-        ConnectionLostError, match=r"there is no INDI server at .* start"
-    ):
+    with pytest.raises(ConnectionLostError, match=r"there is no INDI server at .* start"):
         IndiLens(f"127.0.0.1:{free_port()}/{FOCUSER}", clock)
 
 

@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 
 from aif_ros.autofocus.search import FocusSearch
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.optics.psf import Aperture
+from aif_ros.simulation.conditions import CONDITIONS, Condition
 from aif_ros.simulation.patches import Defocus, draw_crop
 from aif_ros.simulation.photos import PhotosError
-from aif_ros.simulation.sensor_model import SensorModel
 from aif_ros.simulation.simulated_camera import play
 from aif_ros.types.image import Image, to_float
 
@@ -54,6 +53,7 @@ class Run:
         images: pictures captured, the first one included.
         error: distance of the lens from focus at the end, metres.
         success: whether that is within the depth of field.
+        focused: whether the search reported that it is in focus.
         hunting: share of the moves that ended blurrier than they began.
         blurs: true blur radius, pixels, of each picture.
     """
@@ -61,8 +61,14 @@ class Run:
     images: int
     error: float
     success: bool
+    focused: bool
     hunting: float
     blurs: Sequence[float] = field(repr=False)
+
+    @property
+    def false_focus(self) -> bool:
+        """Whether it was reported in focus, but is not."""
+        return self.focused and not self.success
 
 
 def paper_lens(range_steps: int) -> LensModel:
@@ -78,7 +84,12 @@ def paper_lens(range_steps: int) -> LensModel:
 
 
 def make_trials(
-    photos: Sequence[NDArray[np.uint8]], lens: LensModel, count: int, near: bool, seed: int
+    photos: Sequence[NDArray[np.uint8]],
+    lens: LensModel,
+    count: int,
+    near: bool,
+    seed: int,
+    condition: Condition = CONDITIONS["standard"],
 ) -> list[Trial]:
     """Draw trials.
 
@@ -88,6 +99,7 @@ def make_trials(
         count: of trials.
         near: whether the lens starts within 300 steps of focus.
         seed: of everything.
+        condition: says whether photos are seen, or drawings.
 
     Raises:
         PhotosError: hardly any photo is sharp and large enough.
@@ -102,19 +114,22 @@ def make_trials(
     failures = 0
     while len(trials) < count:
         photo = usable[(len(trials) + failures) % len(usable)]
-        drawn = draw_crop(photo, SIZE, random, _SCALES, least_sharp=0.5)
-        if drawn is None:
-            failures += 1
-            if failures > 20 * (len(trials) + len(usable)):
-                raise PhotosError("too few of these photos are truly sharp")
-            continue
+        crop = condition.draw(SIZE, random)
+        if crop is None:
+            drawn = draw_crop(photo, SIZE, random, _SCALES, least_sharp=0.5)
+            if drawn is None:
+                failures += 1
+                if failures > 20 * (len(trials) + len(usable)):
+                    raise PhotosError("too few of these photos are truly sharp")
+                continue
+            crop = drawn[0]
         focus = random.uniform(low, high)
         start = (
             random.uniform(max(low, focus - reach), min(high, focus + reach))
             if near
             else random.uniform(low, high)
         )
-        trials.append(Trial(drawn[0], focus, start, int(random.integers(2**31))))
+        trials.append(Trial(condition.faded(crop), focus, start, int(random.integers(2**31))))
     return trials
 
 
@@ -126,22 +141,31 @@ class Bench:
         lens: the lens.
         breathing: whether the picture's scale changes with the lens position.
         backlash: dead travel of the motor, metres.
+        condition: point-spread function and camera.
     """
 
-    def __init__(self, trial: Trial, lens: LensModel, breathing: bool, backlash: float) -> None:
+    def __init__(
+        self,
+        trial: Trial,
+        lens: LensModel,
+        breathing: bool,
+        backlash: float,
+        condition: Condition = CONDITIONS["standard"],
+    ) -> None:
         self._trial = trial
         self._lens = lens
         self._breathing = breathing
         self._backlash = backlash
         self._motor = self._optics = trial.start
         self._random = np.random.default_rng(trial.seed)
-        self._camera = SensorModel()
+        self._condition = condition
         low, high = lens.limits
         largest = self._lens.blur_radius(
             max(high - trial.focus, trial.focus - low) + backlash, 0.0, lens.calibration_width
         )
         # Beyond a crop's own size mirrored edges repeat themselves: more margin adds nothing.
-        self._defocus = Defocus(trial.crop, self._camera.gamma, min(largest, SIZE - 4))
+        margin = min(condition.scale * largest, SIZE - 4)
+        self._defocus = Defocus(trial.crop, condition.camera.gamma, margin)
 
     @property
     def motor(self) -> float:
@@ -150,9 +174,12 @@ class Bench:
 
     @property
     def blur(self) -> float:
-        """True blur radius, pixels."""
-        away = self._lens.blur_radius(self._optics, self._trial.focus, self._lens.calibration_width)
-        return abs(away)
+        """True blur radius, pixels, by the calibrated lens."""
+        return abs(self._signed_blur)
+
+    @property
+    def _signed_blur(self) -> float:
+        return self._lens.blur_radius(self._optics, self._trial.focus, self._lens.calibration_width)
 
     @property
     def error(self) -> float:
@@ -167,7 +194,8 @@ class Bench:
 
     def capture(self) -> Image:
         """Take a picture of the window, float32 in [0, 1]."""
-        light = self._defocus(self.blur, Aperture())
+        defocus = self._condition.scale * self._signed_blur
+        light = self._defocus(defocus, self._condition.spread)
         if self._breathing:
             scale = self._lens.magnification(self._optics) / self._lens.magnification(
                 self._trial.focus
@@ -177,7 +205,7 @@ class Bench:
             light = cv2.warpAffine(
                 light, matrix, (SIZE, SIZE), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT
             )
-        return to_float(self._camera.capture(np.maximum(light, 0), self._random))
+        return to_float(self._condition.camera.capture(np.maximum(light, 0), self._random))
 
 
 def run_trial(search: FocusSearch, bench: Bench, lens: LensModel) -> Run:
@@ -195,6 +223,7 @@ def run_trial(search: FocusSearch, bench: Bench, lens: LensModel) -> Run:
         images=len(blurs),
         error=bench.error,
         success=bench.blur <= lens.depth_of_field_px,
+        focused=bool(decision.focused),
         hunting=float(np.mean(moves > 0)) if len(moves) else 0.0,
         blurs=blurs,
     )
@@ -207,6 +236,7 @@ def compare(
     *,
     breathing: bool = False,
     backlash: float = 0.0,
+    condition: Condition = CONDITIONS["standard"],
     progress: Callable[[], None] = lambda: None,
 ) -> dict[str, list[Run]]:
     """Let every search do every trial.
@@ -217,12 +247,14 @@ def compare(
         lens: the lens.
         breathing: whether the picture's scale changes with the lens position.
         backlash: dead travel of the motor, metres.
+        condition: point-spread function and camera.
         progress: called after each trial of each search.
     """
     runs: dict[str, list[Run]] = {name: [] for name in searches}
     for trial in trials:
         for name, search in searches.items():
-            runs[name].append(run_trial(search, Bench(trial, lens, breathing, backlash), lens))
+            bench = Bench(trial, lens, breathing, backlash, condition)
+            runs[name].append(run_trial(search, bench, lens))
             progress()
     return runs
 
@@ -238,6 +270,7 @@ def figures(runs: Mapping[str, Sequence[Run]], lens: LensModel) -> dict[str, dic
             "images_median": float(np.median(images)),
             "images_p95": float(np.percentile(images, 95)),
             "success_rate": float(np.mean([run.success for run in done])),
+            "false_focus_rate": float(np.mean([run.false_focus for run in done])),
             "error_steps_median": lens.steps(float(np.median(errors))),
             "hunting_rate": float(np.mean([run.hunting for run in done])),
         }

@@ -1,4 +1,4 @@
-"""How well the networks tell blur, on patches of known blur made from sharp photos."""
+"""Accuracy of estimator and discriminator on patches of known blur made from sharp photos."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from aif_ros.defocus.neural import NeuralBlurEstimator, PatchBlur
+from aif_ros.simulation.conditions import CONDITIONS, Condition
 from aif_ros.simulation.metrics import area_under_curve
 from aif_ros.simulation.patches import Patch, Plane, draw_planes
 from aif_ros.simulation.sensor_model import SensorModel
@@ -27,12 +28,14 @@ COVERAGE = 0.85
 """Share of the patches that remains when the least sure ones are left out."""
 AT_FOCUS_PX = 1.0
 """Radii below this are "at focus": the default depth of field."""
+FALSE_FOCUS_PX = 2.0
+"""Patches blurred by more than this, twice the depth of field, must not be called in focus."""
 _SHARP_PX, _BLURRED_PX = 0.7, (1.5, 60.0)
 
 
 @dataclass(frozen=True)
 class PatchResults:
-    """What the networks said of patches, beside the truth; N patches.
+    """Answers of the networks for N patches, beside the truth.
 
     Attributes:
         truth: (N,) true radius, pixels.
@@ -79,6 +82,7 @@ class Result:
         focus: readings of radii 0 to 2 px, and clearly in focus or not.
         by_noise: readings of 0 to 27 px by noise sigma, of 255.
         by_exposure: readings of 0 to 27 px by exposure.
+        by_condition: readings of 0 to 27 px, and clearly in focus or not, by name in `CONDITIONS`.
         examples: patches before they are blurred, to see what counted as sharp.
     """
 
@@ -87,11 +91,12 @@ class Result:
     discrimination: PatchResults
     by_noise: Mapping[float, PatchResults]
     by_exposure: Mapping[float, PatchResults]
+    by_condition: Mapping[str, tuple[PatchResults, PatchResults]]
     examples: Sequence[NDArray[np.uint8]] = field(repr=False)
 
 
 def read(estimator: NeuralBlurEstimator, patches: Sequence[Patch]) -> PatchResults:
-    """Let the networks look at patches of one depth each."""
+    """Run the networks on patches of one depth each."""
     answers = [estimator.estimate_patch(patch.luma) for patch in patches]
     uncertainty = np.array([answer.uncertainty for answer in answers])
     in_focus = np.array([answer.in_focus for answer in answers])
@@ -114,6 +119,7 @@ def measure(
     patches: int,
     seed: int,
     progress: Callable[[str], None] = lambda name: None,
+    conditions: Mapping[str, Condition] = CONDITIONS,
 ) -> Result:
     """Measure the networks.
 
@@ -122,15 +128,23 @@ def measure(
         photos: (H, W, 3) uint8 each, that they were not trained on.
         patches: number of patches of 0 to 27 px, and again of 27 to 60, 0 to 2 px and so on.
         seed: of crops and noise.
-        progress: told what is being measured.
+        progress: called with the name of what is measured next.
+        conditions: further conditions to measure in, by name.
 
     Raises:
         PhotosError: hardly any of the photos is sharp and large enough.
     """
     random = np.random.default_rng(seed)
 
-    def draw(radii: Array) -> list[Plane]:
-        return draw_planes(photos, radii, SIZE, random)
+    def draw(radii: Array, condition: Condition = CONDITIONS["standard"]) -> list[Plane]:
+        return draw_planes(photos, radii, SIZE, random, condition)
+
+    def clear_radii() -> Array:
+        """Half of them clearly in focus, half clearly not; of these most are small."""
+        low, high = _BLURRED_PX
+        count = patches // 2
+        blurred = low * (high / low) ** (spread(0, 1, count) ** 2)
+        return np.concatenate([spread(0, _SHARP_PX, count), blurred])
 
     def look(planes: Sequence[Plane], camera: SensorModel) -> PatchResults:
         return read(estimator, [plane.photograph(camera, random) for plane in planes])
@@ -145,11 +159,7 @@ def measure(
     )
     progress("focus")
     focus = look(draw(spread(0, 2, patches)), SensorModel())
-    clear = np.concatenate([spread(0, _SHARP_PX, patches // 2), spread(0, 1, patches // 2)])
-    low, high = _BLURRED_PX
-    # Out of focus the small radii are the hard ones: they are the more frequent.
-    clear[patches // 2 :] = low * (high / low) ** (clear[patches // 2 :] ** 2)
-    discrimination = look(draw(clear), SensorModel())
+    discrimination = look(draw(clear_radii()), SensorModel())
     planes = draw(spread(0, 27, patches // 2))
     by_noise, by_exposure = {}, {}
     for noise in NOISES:
@@ -158,8 +168,16 @@ def measure(
     for exposure in EXPOSURES:
         progress(f"exposure {exposure:g}")
         by_exposure[exposure] = look(planes, SensorModel(exposure=exposure))
+    by_condition = {}
+    for name, condition in conditions.items():
+        progress(name)
+        by_condition[name] = (
+            look(draw(spread(0, 27, patches // 2), condition), condition.camera),
+            look(draw(clear_radii(), condition), condition.camera),
+        )
     sharp = [plane.photograph(SensorModel(read_noise=0), random) for plane in draw(np.zeros(6))]
-    return Result(standard, focus, discrimination, by_noise, by_exposure, [s.luma for s in sharp])
+    examples = [patch.luma for patch in sharp]
+    return Result(standard, focus, discrimination, by_noise, by_exposure, by_condition, examples)
 
 
 def figures(result: Result) -> dict[str, Any]:
@@ -199,10 +217,33 @@ def figures(result: Result) -> dict[str, Any]:
             "within_2_sigma": float(np.mean(scaled <= 2)),
             "rms_error_over_sigma": float(np.sqrt(np.mean(scaled**2))),
         },
+        "conditions": {
+            name: _in_condition(*readings) for name, readings in result.by_condition.items()
+        },
         "discriminator": {
             "accuracy": float(np.mean((in_focus > 0.5) == sharp)),
             "auc": area_under_curve(in_focus, sharp),
         },
+    }
+
+
+def _in_condition(radii: PatchResults, clear: PatchResults) -> dict[str, float]:
+    """Figures of one condition: errors in pixels, bias as a share of the radius."""
+    known = np.isfinite(radii.uncertainty)
+    far = known & (radii.truth > FALSE_FOCUS_PX)
+    scaled = np.abs(radii.error[known]) / radii.uncertainty[known]
+    blurred = np.concatenate([part.truth > FALSE_FOCUS_PX for part in (radii, clear)])
+    in_focus = np.concatenate([part.in_focus for part in (radii, clear)])
+    # A lens with aberrations has no radius below its own.
+    sharp = clear.truth < _BLURRED_PX[0]
+    return {
+        "mae_px": radii.surest(COVERAGE).mean_error(),
+        "mae_px_all": radii.mean_error(),
+        "bias": float(np.mean(radii.error[far] / radii.truth[far])) if far.any() else float("nan"),
+        "unknown_share": float(np.mean(~known)),
+        "within_2_sigma": float(np.mean(scaled <= 2)) if known.any() else float("nan"),
+        "auc": area_under_curve(clear.in_focus, sharp) if sharp.any() else float("nan"),
+        "false_focus": float(np.mean(in_focus[blurred] > 0.5)),
     }
 
 

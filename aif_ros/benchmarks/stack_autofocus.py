@@ -41,6 +41,7 @@ class StackRun:
         end: where it was left, metres.
         images: pictures captured, the first one included.
         success: whether that is within a slice, or the depth of field, of the sharpest one.
+        focused: whether the search reported that it is in focus.
     """
 
     window: Window
@@ -49,6 +50,7 @@ class StackRun:
     end: float
     images: int
     success: bool
+    focused: bool
 
 
 def textured_windows(slices: Sequence[Image], count: int = WINDOWS) -> list[tuple[Window, int]]:
@@ -128,7 +130,8 @@ def _run(
     best = float(stack.positions[sharpest])
     slices_away = abs(int(np.abs(stack.positions - end).argmin()) - sharpest)
     within = abs(end - best) <= lens_model.half_depth_of_focus(stack.size[0])
-    return StackRun(window, best, start, end, len(result.looks), slices_away <= 1 or within)
+    success = slices_away <= 1 or within
+    return StackRun(window, best, start, end, len(result.looks), success, result.focused)
 
 
 def figures(runs: Sequence[StackRun]) -> dict[str, Any]:
@@ -137,6 +140,7 @@ def figures(runs: Sequence[StackRun]) -> dict[str, Any]:
     return {
         "runs": len(runs),
         "success_rate": float(np.mean([run.success for run in runs])),
+        "false_focus_rate": float(np.mean([run.focused and not run.success for run in runs])),
         "images_mean": float(images.mean()),
         "images_median": float(np.median(images)),
         "images_p95": float(np.percentile(images, 95)),

@@ -139,11 +139,11 @@ class Pupil:
         x, y, weight = self._spots(defocus, most=36)
         return equivalent_radius(x, y, weight)
 
-    def _spots(self, defocus: float, most: int = 192) -> tuple[Samples, Samples, Samples]:
+    def _spots(self, defocus: float, most: int = 768) -> tuple[Samples, Samples, Samples]:
         """Where the rays meet the sensor, pixels from their centroid, and their share of light."""
         size = abs(defocus) + abs(self.spherical) + 3 * abs(self.coma) + abs(self.astigmatism)
-        # Half a pixel apart, or as fine as it must be to show the shape of the pupil.
-        u, v, squared = _grid(int(np.clip(np.ceil(4 * size / 12) * 12, 24, most)))
+        # Two thirds of a pixel apart, or as fine as it must be to show the shape of the pupil.
+        u, v, squared = _grid(int(np.clip(np.ceil(3 * size / 12) * 12, 24, most)))
         weight = np.exp(-np.float32(self.falloff) * squared)
         if self.obstruction:
             weight = weight * (squared >= self.obstruction**2)

@@ -15,6 +15,7 @@ from scipy import fft
 
 from aif_ros.optics.psf import Aperture
 from aif_ros.optics.pupil import GaussianSpread, MicroscopePupil, PointSpread, Pupil
+from aif_ros.simulation.conditions import CONDITIONS, Condition
 from aif_ros.simulation.drawings import DRAWINGS
 from aif_ros.simulation.photos import PhotosError, sharpness
 from aif_ros.simulation.sensor_model import SensorModel
@@ -345,10 +346,19 @@ def draw_planes(
     radii: Iterable[float],
     size: int,
     random: np.random.Generator,
+    condition: Condition = CONDITIONS["standard"],
 ) -> list[Plane]:
     """Make planes to measure with, one of each radius, from the photos in turn.
 
-    Most of their texture is sharp before it is blurred, by a disk.
+    Most of their texture is sharp before it is blurred.
+
+    Args:
+        photos: (H, W, 3) uint8 each.
+        radii: blur radii, pixels; those of the planes may differ near focus, where a lens with
+            aberrations blurs more.
+        size: side of a plane, pixels.
+        random: source of randomness.
+        condition: lens and subject.
 
     Raises:
         PhotosError: hardly any of the photos is sharp and large enough.
@@ -357,8 +367,9 @@ def draw_planes(
     planes: list[Plane] = []
     turn, failures = 0, 0
     for radius in radii:
-        drawn = None
-        while drawn is None:
+        crop = condition.draw(size, random)
+        weight = np.ones((size // CELL, size // CELL), np.float32)
+        while crop is None:
             if not usable or failures > 20 * (len(planes) + len(usable)):
                 raise PhotosError(
                     f"too few of these photos are sharp and at least {size} px high and wide"
@@ -367,9 +378,11 @@ def draw_planes(
             drawn = draw_crop(photo, size, random, _SCALES_TO_MEASURE, least_sharp=0.5)
             turn += 1
             failures += drawn is None
-        crop, weight = drawn
-        light = Defocus(crop, DISPLAY_GAMMA, radius)(radius, Aperture())
-        planes.append(Plane(light, float(radius), weight))
+            if drawn is not None:
+                crop, weight = drawn
+        defocus = condition.scale * float(radius)
+        light = Defocus(condition.faded(crop), DISPLAY_GAMMA, defocus)(defocus, condition.spread)
+        planes.append(Plane(np.maximum(light, 0), condition.blur_radius(float(radius)), weight))
     return planes
 
 

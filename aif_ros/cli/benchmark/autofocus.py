@@ -6,6 +6,9 @@ is a window of a sharp photo at a random focus position; all searches do the sam
   aif benchmark autofocus --photos photos/ --range-steps 1000 --near
   aif benchmark autofocus --photos photos/ --range-steps 3000 --trials 100 --json autofocus.json
 
+--conditions measures with other point-spread functions, cameras and subjects. False focus is the
+share of the runs that are reported in focus but end outside the depth of field.
+
 With --stacks the searches focus windows of recorded focal stacks instead, each calibrated from
 itself, from starts all over the sweep. A run succeeds if it ends within a slice, or within the
 depth of field, of the slice of highest contrast.
@@ -22,6 +25,7 @@ import tyro
 from typing_extensions import Doc
 
 from aif_ros.cli import CommandError, JsonFile, write_json
+from aif_ros.cli.benchmark._conditions import CONDITIONS_HELP, select_conditions
 from aif_ros.settings import nodes
 from aif_ros.settings.declaration import Limits
 
@@ -49,6 +53,9 @@ class Arguments:
     backlash: Annotated[
         float, tyro.conf.arg(metavar="STEPS"), Limits(0.0, 1e6), Doc("Backlash of the motor.")
     ] = 0.0
+    conditions: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME"), Doc(CONDITIONS_HELP)] = (
+        "standard",
+    )
     save: Annotated[Path | None, tyro.conf.arg(metavar="DIR"), Doc("Folder for a plot.")] = None
     json: JsonFile = None
 
@@ -76,28 +83,35 @@ def run(args: Arguments) -> int:
     if not unseen:
         raise CommandError(f"the networks were trained on all photos in {args.photos}: use others")
     photos = [read_photo(path) for path in unseen]
-    trials = evaluation.make_trials(photos, lens, args.trials, args.near, args.seed)
-    with tqdm(total=len(trials) * len(searches), unit="run") as bar:
-        runs = evaluation.compare(
-            searches,
-            trials,
-            lens,
-            breathing=args.breathing,
-            backlash=args.backlash * lens.metres_per_step,
-            progress=bar.update,
-        )
-    table = evaluation.figures(runs, lens)
+    conditions = select_conditions(args.conditions or ("standard",))
+    tables: dict[str, dict[str, dict[str, Any]]] = {}
+    with tqdm(total=len(conditions) * args.trials * len(searches), unit="run") as bar:
+        for name, condition in conditions.items():
+            bar.set_description(name)
+            runs = evaluation.compare(
+                searches,
+                evaluation.make_trials(photos, lens, args.trials, args.near, args.seed, condition),
+                lens,
+                breathing=args.breathing,
+                backlash=args.backlash * lens.metres_per_step,
+                condition=condition,
+                progress=bar.update,
+            )
+            tables[name] = evaluation.figures(runs, lens)
+            if args.save is not None:
+                folder = args.save if len(conditions) == 1 else args.save / name
+                print(save_figure(runs, folder))
     print(
-        f"\n{'search':12}{'images':>8}{'median':>8}{'p95':>6}{'success':>9}{'error':>12}{'hunts':>7}"
+        f"\n{'condition':18}{'search':12}{'images':>8}{'median':>8}{'p95':>6}{'success':>9}"
+        f"{'false focus':>13}{'error':>12}{'hunts':>7}"
     )
-    for name, row in table.items():
-        print(
-            f"{name:12}{row['images_mean']:8.2f}{row['images_median']:8.0f}{row['images_p95']:6.0f}"
-            f"{row['success_rate']:9.1%}{row['error_steps_median']:6.1f} steps"
-            f"{row['hunting_rate']:7.1%}"
-        )
-    if args.save is not None:
-        print(save_figure(runs, args.save))
+    for condition_name, table in tables.items():
+        for name, row in table.items():
+            print(
+                f"{condition_name:18}{name:12}{row['images_mean']:8.2f}{row['images_median']:8.0f}"
+                f"{row['images_p95']:6.0f}{row['success_rate']:9.1%}{row['false_focus_rate']:13.1%}"
+                f"{row['error_steps_median']:6.1f} steps{row['hunting_rate']:7.1%}"
+            )
     setup = {
         "photos": len(photos),
         "photos_trained_on_left_out": len(paths) - len(unseen),
@@ -112,7 +126,8 @@ def run(args: Arguments) -> int:
         "depth_of_field": "blur radius <= 1 px, +-11 steps",
         "camera": "disk aperture, linear-light blur, gamma 2.4, noise sigma 1.5/255, 8 bit",
     }
-    write_json({"methods": table, "setup": setup}, args.json)
+    first = next(iter(tables.values()))
+    write_json({"methods": first, "conditions": tables, "setup": setup}, args.json)
     return 0
 
 
@@ -151,13 +166,17 @@ def _on_stacks(args: Arguments, names: Sequence[str], folder: Path) -> int:
         name: evaluation.figures([run for done in runs.values() for run in done[name]])
         for name in names
     }
-    print(f"\n{'stack':20}{'px/slice':>9}   {'search':12}{'runs':>6}{'images':>8}{'success':>9}")
+    print(
+        f"\n{'stack':20}{'px/slice':>9}   {'search':12}{'runs':>6}{'images':>8}{'success':>9}"
+        f"{'false':>8}"
+    )
     rows = [(name, f"{row['px_per_slice']:.2f}", row["methods"]) for name, row in stacks.items()]
     for stack_name, blur, methods in [*rows, ("all", "", together)]:
         for name, row in methods.items():
             print(
                 f"{stack_name:20}{blur:>9}   {name:12}"
                 f"{row['runs']:6}{row['images_mean']:8.2f}{row['success_rate']:9.1%}"
+                f"{row['false_focus_rate']:8.1%}"
             )
     if args.save is not None:
         print(save_stacks_figure(runs, args.save))

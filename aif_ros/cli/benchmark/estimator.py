@@ -1,8 +1,9 @@
-"""Measure how well the networks tell blur: radius, uncertainty, in focus or not.
+"""Measure estimator and discriminator: error of the radius, its uncertainty, in focus or not.
 
 Patches of known blur are made from photos, which are scaled down until they are truly sharp;
 those the networks were trained on are left out. Errors are given by band of the blur radius, over
-the 85 % of the patches the network is surest of and over all, and under noise and exposure.
+the 85 % of the patches the network is surest of and over all; under noise and exposure; and for
+other point-spread functions, cameras and subjects (--conditions).
 
   aif benchmark estimator --photos photos/
   aif benchmark estimator --photos photos/ --json estimator.json --save figures/
@@ -16,6 +17,7 @@ import tyro
 from typing_extensions import Doc
 
 from aif_ros.cli import JsonFile
+from aif_ros.cli.benchmark._conditions import CONDITIONS_HELP, select_conditions
 from aif_ros.settings.declaration import Limits
 
 
@@ -32,6 +34,7 @@ class Arguments:
     ] = None
     patches: Annotated[int, Doc("Patches per measurement.")] = 300
     seed: Annotated[int, Limits(0, 2**31 - 1), Doc("Seed of crops and noise.")] = 0
+    conditions: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME"), Doc(CONDITIONS_HELP)] = ()
     save: Annotated[Path | None, tyro.conf.arg(metavar="DIR"), Doc("Folder for plots.")] = None
     json: JsonFile = None
 
@@ -56,7 +59,8 @@ def run(args: Arguments) -> int:
         raise CommandError(f"the networks were trained on all photos in {args.photos}: use others")
     photos = [read_photo(path) for path in unseen]
     usable = [photo for photo in photos if min(photo.shape[:2]) >= evaluation.SIZE]
-    steps = ["radii", "focus", *evaluation.NOISES, *evaluation.EXPOSURES]
+    conditions = select_conditions(args.conditions)
+    steps = ["radii", "focus", *evaluation.NOISES, *evaluation.EXPOSURES, *conditions]
     with tqdm(total=len(steps), unit="set") as bar:
 
         def progress(name: str) -> None:
@@ -69,6 +73,7 @@ def run(args: Arguments) -> int:
             args.patches,
             args.seed,
             progress,
+            conditions,
         )
     figures = evaluation.figures(result)
     figures["setup"] = {
@@ -98,7 +103,7 @@ def _print_tables(figures: dict[str, Any]) -> None:
         print(f"{band:14}{value:15.2f} px{figures['mae_px_all'][band]:9.2f} px")
     print(f"\nrelative error, 27-60 px   {figures['relative_error_27-60']:7.1%}")
     print(f"bias at focus              {figures['bias_at_focus_px']:+7.2f} px")
-    print(f"told as unknown            {figures['unknown_share']:7.1%}")
+    print(f"answered unknown           {figures['unknown_share']:7.1%}")
     within = figures["calibration"]
     print(
         f"error within 1, 2 sigma    {within['within_1_sigma']:7.1%}{within['within_2_sigma']:7.1%}"
@@ -106,6 +111,16 @@ def _print_tables(figures: dict[str, Any]) -> None:
     discriminator = figures["discriminator"]
     print(f"discriminator AUC          {discriminator['auc']:7.4f}")
     print(f"discriminator accuracy     {discriminator['accuracy']:7.1%}")
+    print(
+        f"\n{'condition':18}{'MAE 85 %':>10}{'all':>8}{'bias':>8}{'unknown':>9}{'2 sigma':>9}"
+        f"{'AUC':>8}{'false focus':>13}"
+    )
+    for name, row in figures["conditions"].items():
+        print(
+            f"{name:18}{row['mae_px']:7.2f} px{row['mae_px_all']:8.2f}{row['bias']:+8.0%}"
+            f"{row['unknown_share']:9.0%}{row['within_2_sigma']:9.0%}{row['auc']:8.3f}"
+            f"{row['false_focus']:13.1%}"
+        )
     for name, unit in (("noise", "sigma, of 255"), ("exposure", "factor")):
         curve = figures[f"mae_px_by_{name}"]
         print(f"\n{name + ', ' + unit:24}" + "".join(f"{value:>8}" for value in curve))

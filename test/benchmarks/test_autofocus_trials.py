@@ -85,11 +85,13 @@ def test_figures_are_those_that_the_paper_gives():
         "images_median",
         "images_p95",
         "success_rate",
+        "false_focus_rate",
         "error_steps_median",
         "hunting_rate",
     }
     assert figures["images_mean"] == figures["images_median"] == 10.5
     assert figures["success_rate"] == 0.55
+    assert figures["false_focus_rate"] == 0.45
     assert figures["error_steps_median"] == pytest.approx(10.5)
 
 

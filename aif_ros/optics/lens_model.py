@@ -42,6 +42,12 @@ class LensModel:
             magnification is 1 at position 0.
         depth_of_field_px: largest blur radius, in pixels of the image at hand, that counts as
             in focus.
+        backlash: dead travel of the motor after a reversal, metres; the lens is then always
+            approached from below (`BacklashCompensation`).
+        reading_curve: pairs (blur, reading), both ascending, pixels of an image
+            `calibration_width` pixels wide: what the blur estimator reads, on the median, of
+            an object whose blur by `blur_per_metre` is `blur`. Point-spread functions of real
+            lenses are no disks, so the two differ. Empty: they are equal.
     """
 
     name: str
@@ -51,6 +57,8 @@ class LensModel:
     calibration_width: int
     breathing_per_metre: float = 0.0
     depth_of_field_px: float = 1.0
+    backlash: float = 0.0
+    reading_curve: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
         for key in ("metres_per_step", "blur_per_metre", "calibration_width", "depth_of_field_px"):
@@ -66,6 +74,17 @@ class LensModel:
             raise CalibrationError(
                 f"breathing_per_metre must be a number, got {self.breathing_per_metre!r}"
             )
+        if not (np.isfinite(self.backlash) and 0 <= self.backlash < high - low):
+            raise CalibrationError(
+                f"backlash must be >= 0 and below the travel {high - low:g} m, got {self.backlash}"
+            )
+        curve = np.asarray(self.reading_curve, dtype=np.float64).reshape(-1, 2)
+        if len(curve) == 1 or not np.isfinite(curve).all() or (curve < 0).any():
+            raise CalibrationError(
+                "reading_curve must hold at least two pairs [blur, reading] of pixels >= 0"
+            )
+        if (np.diff(curve, axis=0) <= 0).any():
+            raise CalibrationError("reading_curve must ascend, in blur and in reading")
         if min(self.magnification(low), self.magnification(high)) <= 0:
             raise CalibrationError(
                 "breathing_per_metre makes the magnification vanish within the limits"
@@ -98,7 +117,7 @@ class LensModel:
     @classmethod
     def _from_mapping(cls, content: Mapping[str, Any]) -> "LensModel":
         required = ("name", "metres_per_step", "limits", "blur_per_metre", "calibration_width")
-        optional = ("breathing_per_metre", "depth_of_field_px")
+        optional = ("breathing_per_metre", "depth_of_field_px", "backlash", "reading_curve")
         for key in required:
             if key not in content:
                 raise CalibrationError(f"key '{key}' is missing")
@@ -112,7 +131,8 @@ class LensModel:
             raise CalibrationError(
                 f"key 'limits' must be a list [low, high] in metres, got {limits!r}"
             )
-        numbers = {key: content[key] for key in content if key not in ("name", "limits")}
+        no_numbers = ("name", "limits", "reading_curve")
+        numbers = {key: content[key] for key in content if key not in no_numbers}
         numbers |= {"limits[0]": limits[0], "limits[1]": limits[1]}
         for key, value in numbers.items():
             # YAML 1.1 reads 1e-6 (no dot) as text: accept what float() understands.
@@ -123,12 +143,20 @@ class LensModel:
         low, high = numbers.pop("limits[0]"), numbers.pop("limits[1]")
         width = int(numbers.pop("calibration_width"))
         return cls(
-            name=str(content["name"]), limits=(low, high), calibration_width=width, **numbers
+            name=str(content["name"]),
+            limits=(low, high),
+            calibration_width=width,
+            reading_curve=_pairs(content.get("reading_curve") or []),
+            **numbers,
         )
 
     def save(self, path: str | Path) -> None:
         """Write the calibration as YAML that `load` reads back."""
         content = {**self.__dict__, "limits": list(self.limits)}
+        content["reading_curve"] = [list(pair) for pair in self.reading_curve]
+        for key, default in (("backlash", 0.0), ("reading_curve", [])):
+            if content[key] == default:
+                del content[key]
         write_text(path, yaml.safe_dump(content, sort_keys=False))
 
     def blur_gain(self, image_width: int) -> float:
@@ -153,6 +181,28 @@ class LensModel:
     def travel(self, radius: float, image_width: int) -> float:
         """Lens travel, metres, that brings an object blurred by `radius` pixels into focus."""
         return radius / self.blur_gain(image_width)
+
+    def expected_reading(
+        self, radius: NDArray[np.floating], image_width: int
+    ) -> NDArray[np.floating]:
+        """What the blur estimator reads, pixels, where the blur by this lens is `radius` pixels."""
+        return self._through_curve(radius, image_width, 0, 1)
+
+    def distance(self, reading: NDArray[np.floating], image_width: int) -> NDArray[np.floating]:
+        """Lens travel to focus, metres, where the blur estimator reads `reading` pixels."""
+        return self._through_curve(reading, image_width, 1, 0) / self.blur_gain(image_width)
+
+    def _through_curve(
+        self, values: NDArray[np.floating], image_width: int, source: int, target: int
+    ) -> NDArray[np.floating]:
+        """Interpolate along `reading_curve`; beyond its end in proportion to its last pair."""
+        if not self.reading_curve:
+            return values
+        scale = image_width / self.calibration_width
+        curve = scale * np.asarray(self.reading_curve)
+        start, end = curve[:, source], curve[:, target]
+        inside = np.interp(values, start, end)
+        return np.where(values > start[-1], values * (end[-1] / start[-1]), inside)
 
     def half_depth_of_focus(self, image_width: int) -> float:
         """Half the depth of field in metres of travel: this far either way still is in focus."""
@@ -204,3 +254,12 @@ class LensModel:
         if not np.isfinite(position):
             raise ValueError(f"lens position must be a finite number of metres, got {position}")
         return float(min(max(position, self.limits[0]), self.limits[1]))
+
+
+def _pairs(content: Any) -> tuple[tuple[float, float], ...]:
+    try:
+        return tuple((float(blur), float(reading)) for blur, reading in content)
+    except (TypeError, ValueError):
+        raise CalibrationError(
+            f"key 'reading_curve' must be a list of pairs [blur, reading], got {content!r}"
+        ) from None

@@ -118,3 +118,56 @@ def test_numbers_that_yaml_takes_for_text_are_read(tmp_path):
         "blur_per_metre: 9e4\ncalibration_width: 3840\n"
     )
     assert LensModel.load(path).limits == (0.0, 1e-3)
+
+
+class TestReadingCurve:
+    LENS = LensModel(
+        "curved",
+        1e-6,
+        (0.0, 1e-3),
+        9e4,
+        3840,
+        reading_curve=((0.0, 0.8), (10.0, 5.0), (20.0, 12.0)),
+    )
+
+    def test_without_one_readings_are_blur(self, lens):
+        np.testing.assert_array_equal(lens.expected_reading(np.array([0.0, 3.0]), 640), [0.0, 3.0])
+        np.testing.assert_allclose(lens.distance(np.array([3.0]), 640), [lens.travel(3.0, 640)])
+
+    def test_distance_undoes_the_expected_reading(self):
+        blur = np.array([1.0, 7.0, 15.0, 40.0])
+        reading = self.LENS.expected_reading(blur, 3840)
+        np.testing.assert_allclose(reading[:2], [0.8 + 0.42, 0.8 + 0.42 * 7])
+        np.testing.assert_allclose(self.LENS.distance(reading, 3840), blur / 9e4)
+
+    def test_it_scales_with_the_image(self):
+        small = self.LENS.expected_reading(np.array([5.0]), 1920)
+        assert small == pytest.approx(0.5 * self.LENS.expected_reading(np.array([10.0]), 3840))
+
+    def test_unknown_stays_unknown(self):
+        assert np.isnan(self.LENS.distance(np.array([np.nan]), 640)).all()
+
+    def test_save_and_load_agree(self, tmp_path):
+        self.LENS.save(tmp_path / "lens.yaml")
+        assert LensModel.load(tmp_path / "lens.yaml") == self.LENS
+
+    @pytest.mark.parametrize(
+        "curve",
+        [((0.0, 1.0),), ((0.0, 1.0), (1.0, 1.0)), ((1.0, 0.0), (0.0, 1.0)), ((-1, 0), (1, 1))],
+    )
+    def test_curves_must_rise(self, curve):
+        with pytest.raises(CalibrationError, match="reading_curve"):
+            LensModel("x", 1e-6, (0.0, 1e-3), 9e4, 3840, reading_curve=curve)
+
+    def test_malformed_file(self, tmp_path, lens):
+        lens.save(tmp_path / "lens.yaml")
+        with (tmp_path / "lens.yaml").open("a") as file:
+            file.write("reading_curve: [1, 2]\n")
+        with pytest.raises(CalibrationError, match=r"lens\.yaml.*reading_curve"):
+            LensModel.load(tmp_path / "lens.yaml")
+
+
+@pytest.mark.parametrize("backlash", [-1e-6, math.nan, 1.0])
+def test_impossible_backlash(backlash):
+    with pytest.raises(CalibrationError, match="backlash"):
+        LensModel("x", 1e-6, (0.0, 1e-3), 9e4, 3840, backlash=backlash)

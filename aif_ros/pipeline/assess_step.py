@@ -65,8 +65,10 @@ class DefocusMaps:
             stamp: of the image, nanoseconds.
             source_samples: (h, w) source positions of evenly spread pixels, metres (J only).
         """
-        travel = np.float32(1.0 / lens_model.blur_gain(blur.image_size[0]))
-        maps = [blur.radius * travel, blur.uncertainty * travel, blur.in_focus, blur.contrast]
+        width = blur.image_size[0]
+        distance = lens_model.distance(blur.radius, width)
+        uncertainty = blur.uncertainty * lens_model.travel(1.0, width)
+        maps = [distance, uncertainty, blur.in_focus, blur.contrast]
         values = np.stack(maps, axis=-1).astype(np.float32, copy=False)
         if source_samples is not None:
             values = np.concatenate([values, _per_cell(source_samples, blur.shape)], axis=-1)

@@ -2,10 +2,8 @@
 
 import functools
 import logging
-import os
 import re
 from collections import Counter
-from collections.abc import Collection
 from pathlib import Path
 
 from aif_ros.devices.device import DeviceError
@@ -18,15 +16,31 @@ SUFFIXES = raster.SUFFIXES | tiff.SUFFIXES | raw.SUFFIXES | microscopy.SUFFIXES
 """Of the files that are taken for pictures."""
 
 
-def image_files(folder: str | Path, exclude: Collection[Path] = ()) -> list[Path]:
+def image_files(folder: str | Path) -> list[Path]:
     """Return the pictures in `folder`, numbers in their names counted as numbers (2 before 10).
 
-    Left out, with one line in the log, are hidden files, what is no regular file, raw files beside
-    a developed picture of the same name, and what this package wrote itself, unless it wrote all.
+    What is left out is logged; see `list_pictures`.
+
+    Raises:
+        DeviceError: the folder does not exist, cannot be read or holds no picture.
+    """
+    files, left_out = list_pictures(folder)
+    if left_out:
+        log_once(left_out)
+    return files
+
+
+def list_pictures(folder: str | Path) -> tuple[list[Path], str]:
+    """Return the pictures in `folder` in the order of their names, and what is left out.
+
+    Left out are hidden files, what is no regular file, raw files beside a developed picture of the
+    same name, and what this package wrote itself, unless it wrote all.
 
     Args:
         folder: the folder; its subfolders are not searched.
-        exclude: files that are no pictures of this folder, such as the outputs of the command.
+
+    Returns:
+        The files, and a line that says what has been left out and why; empty if nothing.
 
     Raises:
         DeviceError: the folder does not exist, cannot be read or holds no picture.
@@ -34,27 +48,25 @@ def image_files(folder: str | Path, exclude: Collection[Path] = ()) -> list[Path
     folder = Path(folder)
     if not folder.is_dir():
         raise DeviceError(f"there is no folder {folder}")
-    excluded = {os.path.realpath(path) for path in exclude}
     try:
         named = [file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES]
     except OSError as error:
         raise DeviceError(f"cannot read {folder}: {error.strerror}") from error
     named.sort(key=natural_order)
-    reasons = {file: reason for file in named if (reason := _no_picture(file, excluded))}
+    reasons = {file: reason for file in named if (reason := _no_picture(file))}
     files = [file for file in named if file not in reasons]
     developed = {file.stem for file in files if file.suffix.lower() not in raw.SUFFIXES}
     for file in files:
         if file.suffix.lower() in raw.SUFFIXES and file.stem in developed:
             reasons[file] = "raw files beside developed ones"
-    own = [file for file in files if software_of(file).startswith("aif_ros")]
-    if len(own) < len(files) - len(reasons.keys() & set(files)):
-        reasons |= dict.fromkeys(own, "written by aif_ros")
-    if reasons:
-        _report(f"{folder}: left out {_summary(reasons)}")
     files = [file for file in files if file not in reasons]
+    own = [file for file in files if software_of(file).startswith("aif_ros")]
+    if len(own) < len(files):
+        reasons |= dict.fromkeys(own, "written by aif_ros")
+        files = [file for file in files if file not in reasons]
     if not files:
         raise DeviceError(f"there is no picture ({', '.join(sorted(SUFFIXES))}) in {folder}")
-    return files
+    return files, f"{folder}: left out {_summary(reasons)}" if reasons else ""
 
 
 def natural_order(path: Path) -> list[tuple[int, str]]:
@@ -64,21 +76,19 @@ def natural_order(path: Path) -> list[tuple[int, str]]:
     return [(int(part[-4000:]), "") if re.match("[0-9]", part) else (-1, part) for part in parts]
 
 
-def _no_picture(file: Path, excluded: Collection[str]) -> str | None:
+def _no_picture(file: Path) -> str | None:
     if file.name.startswith("."):
         return "hidden files"
     if file.suffix.lower() in microscopy.FOLDER_SUFFIXES and file.is_dir():
         return None
     if file.is_dir():
         return "folders"
-    if os.path.realpath(file) in excluded:
-        return "the output"
     return None if file.is_file() else "no regular files"
 
 
 @functools.cache
-def _report(line: str) -> None:
-    """Log a line once, however often a folder is listed."""
+def log_once(line: str) -> None:
+    """Log a warning once, however often a folder is listed."""
     _LOGGER.warning("%s", line)
 
 

@@ -1,7 +1,6 @@
 """The slices of a focal stack, from files of any of the formats."""
 
-import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -13,12 +12,10 @@ from numpy.typing import NDArray
 
 from aif_ros.devices.device import DeviceError
 from aif_ros.devices.image_files import microscopy, raster, raw, tiff
-from aif_ros.devices.image_files.folder import SUFFIXES, image_files
+from aif_ros.devices.image_files.folder import SUFFIXES, list_pictures, log_once
 from aif_ros.devices.image_files.samples import Picture, Samples, for_opencv, without_nan
 from aif_ros.devices.image_files.stack_axes import AmbiguousError, Plane, Selection, StackFile
 from aif_ros.types.image import full_scale, full_scale_of_bits
-
-_LOGGER = logging.getLogger(__name__)
 
 # A 16-bit sample above this needs more than 14 bits: nothing is left to recognise.
 _SIXTEEN_BITS = 65535.0
@@ -47,6 +44,7 @@ class Slices:
         z_step: distance of neighbouring slices, metres; None: unknown.
         pixel_size: side of a pixel on the specimen, metres; None: unknown.
         bits: in use of each sample; None: recognised by the largest sample of the stack.
+        notes: what has been left out or assumed, a line each.
     """
 
     def __init__(
@@ -57,11 +55,13 @@ class Slices:
         z_step: float | None = None,
         pixel_size: float | None = None,
         bits: int | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
         self._planes = planes
         self.paths = paths
         self.z_step = z_step
         self.pixel_size = pixel_size
+        self.notes = list(notes)
         self._full_scale = None if bits is None else full_scale_of_bits(bits)
         self._shape: tuple[int, ...] | None = None
         self._lock = Lock()
@@ -141,20 +141,18 @@ class Slices:
                     if other.full_scale is None and other.values.dtype != np.uint8:
                         scale = full_scale(other.values, scale)
                 self._full_scale = scale
-                self._report(samples.values.dtype, scale)
+                self._note_scale(samples.values.dtype, scale)
             return self._full_scale
 
-    def _report(self, dtype: np.dtype[Any], scale: float) -> None:
+    def _note_scale(self, dtype: np.dtype[Any], scale: float) -> None:
         if dtype == np.uint16 and scale >= _SIXTEEN_BITS:
             return
         if dtype.kind == "f" and scale == 1.0:
             return
-        _LOGGER.warning(
-            "%s: samples of type %s reach no further than %g, which is taken for white",
-            self.paths[0].parent if len(set(self.paths)) > 1 else self.paths[0],
-            dtype,
-            scale,
-        )
+        name = self.paths[0].parent if len(set(self.paths)) > 1 else self.paths[0]
+        note = f"{name}: no sample is above {scale:g}, which is taken for white"
+        self.notes.append(note)
+        log_once(note)
 
 
 def open_slices(
@@ -162,7 +160,6 @@ def open_slices(
     *,
     selection: Selection | None = None,
     bits: int | None = None,
-    exclude: Collection[Path] = (),
 ) -> Slices:
     """Find the slices of a stack.
 
@@ -171,16 +168,18 @@ def open_slices(
             multi-page file for its pages.
         selection: what to take of files with several channels or time points.
         bits: in use of each sample; None: as the files say, else recognised.
-        exclude: files that are no slices, such as the outputs of the command.
 
     Raises:
         DeviceError: a file does not exist, is of no known format or cannot be understood.
     """
     selection = selection or Selection()
     files: list[Path] = []
+    notes: list[str] = []
     for path in map(Path, paths):
         if path.is_dir() and path.suffix.lower() not in microscopy.FOLDER_SUFFIXES:
-            files += image_files(path, exclude)
+            found_here, left_out = list_pictures(path)
+            files += found_here
+            notes += [left_out] if left_out else []
         else:
             files.append(path)
     if not files:
@@ -193,10 +192,12 @@ def open_slices(
             f"{many[0]} holds {count} slices by itself: give one such file, or files of one slice "
             "each"
         )
-    notes = [note for content in found for note in content.notes]
-    if notes:
-        more = f" (and {len(notes) - 1} more)" if len(notes) > 1 else ""
-        _LOGGER.warning("%s%s", notes[0], more)
+    assumed = [note for content in found for note in content.notes]
+    if assumed:
+        more = f" (and {len(assumed) - 1} more)" if len(assumed) > 1 else ""
+        notes.append(assumed[0] + more)
+    for note in notes:
+        log_once(note)
     first = found[0]
     return Slices(
         [plane for content in found for plane in content.slices],
@@ -204,6 +205,7 @@ def open_slices(
         z_step=first.z_step if len(files) == 1 else None,
         pixel_size=first.pixel_size,
         bits=bits or first.bits,
+        notes=notes,
     )
 
 

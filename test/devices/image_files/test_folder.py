@@ -30,8 +30,8 @@ def folder(tmp_path):
     return folder
 
 
-def names(folder, **options):
-    return [file.name for file in image_files(folder, **options)]
+def names(folder):
+    return [file.name for file in image_files(folder)]
 
 
 SLICES = ["IMG_1.png", "IMG_9.png", "IMG_10.png"]
@@ -78,11 +78,6 @@ def test_folder_of_own_outputs_only_is_taken(tmp_path):
     for index in range(3):
         write_image(tmp_path / f"part{index}.tif", to_float(RGB), deep=False)
     assert len(names(tmp_path)) == 3
-
-
-def test_named_outputs_are_no_slices(folder):
-    (folder / "link.png").symlink_to("IMG_9.png")
-    assert names(folder, exclude=[folder / "IMG_9.png"]) == ["IMG_1.png", "IMG_10.png"]
 
 
 def test_raw_file_beside_its_picture_is_left_out(folder):

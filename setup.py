@@ -54,6 +54,7 @@ setup(
             "py.typed",
             "weights/*",
             "benchmarks/*.jinja",
+            "cli/*.jinja",
             "optics/lenses/*.yaml",
             "training/*.jinja",
             "training/recipes/*.yaml",

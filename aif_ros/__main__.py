@@ -83,11 +83,13 @@ def find_command(words: Sequence[str]) -> Command:
 
 
 def _run(command: Command) -> int:
+    from aif_ros.cli import check_json
     from aif_ros.cli._parsing import UsageError, parse
 
     if not command.is_group:
         module = importlib.import_module(command.module)
         arguments = parse(module.Arguments, command.words, command.prog, command.docstring)
+        check_json(getattr(arguments, "json", None))
         with _no_interrupt_lost():
             return int(module.run(arguments))
     word = next(iter(command.words), "")

@@ -17,11 +17,12 @@ commands.
 import json
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 from typing_extensions import Doc
+
+from aif_ros.storage.atomic_write import check_writable, write_text
 
 JsonFile = Annotated[
     str | None,
@@ -29,6 +30,16 @@ JsonFile = Annotated[
     Doc("Also write the results to FILE as JSON ('-': to standard output)."),
 ]
 """Type of the option `--json`; see `write_json`."""
+
+
+def check_json(file: str | None) -> None:
+    """Check that `--json` can be written, before the work.
+
+    Raises:
+        OSError: it cannot.
+    """
+    if file not in (None, "-"):
+        check_writable(file)
 
 
 class CommandError(Exception):
@@ -47,5 +58,4 @@ def write_json(result: Mapping[str, Any], file: str | None) -> None:
     if file == "-":
         sys.stdout.write(text)
     else:
-        Path(file).parent.mkdir(parents=True, exist_ok=True)
-        Path(file).write_text(text)
+        write_text(file, text)

@@ -1,20 +1,25 @@
 """Fuse a focal stack from disk into one all-in-focus picture.
 
-The slices are given in focus order (near to far or far to near): files, or a folder whose pictures
-are taken in the order of their names (2 before 10). 8 and 16 bit, JPEG, PNG or TIFF; the result has
-16 bits where the slices have and its format can, and the first slice's EXIF data and colour profile
-(a TIFF: the main tags). The slices are registered first (drift, focus
-breathing), except with --no-align.
+The slices are given in focus order (near to far or far to near): files, a folder whose pictures
+are taken in the order of their names (2 before 10), or one file with all slices (TIFF, ImageJ,
+OME-TIFF; with extras OME-Zarr and raw files). The result has 16 bits where the slices have more
+than 8 and its format can, and the EXIF data and colour profile of the first slice (a TIFF: the main
+tags). The slices are registered first (drift, focus breathing), except with --no-align.
+
+A folder of folders holds a stack in each: name a folder to write to, or use {name} in the outputs.
 
 Examples:
   aif stack insect/ -o insect.png
   aif stack a.tif b.tif c.tif -o sharp.tif --focus-map which.png
+  aif stack cells.ome.tif --channel GFP -o cells.tif --report cells_report
+  aif stack insects/ -o fused/{name}.tif --preview
 """
 
+import resource
+import sys
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,9 +28,15 @@ from typing_extensions import Doc
 
 from aif_ros.cli import CommandError, JsonFile, write_json
 from aif_ros.settings import nodes
+from aif_ros.settings.declaration import Limits
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from aif_ros.devices.image_files.samples import Picture
+    from aif_ros.devices.image_files.slices import Slices
+    from aif_ros.fusion.stacking import FusedStack
+
+_NAME = "{name}"
+"""Stands in an output for the name of the stack."""
 
 
 @dataclass(frozen=True)
@@ -36,99 +47,283 @@ class Arguments:
         tuple[str, ...],
         tyro.conf.Positional,
         tyro.conf.arg(metavar="FILE|FOLDER"),
-        Doc("The slices, in focus order."),
+        Doc("The slices, in focus order; a folder, or a file, with all of them."),
     ]
     output: Annotated[
         str,
-        tyro.conf.arg(metavar="FILE", aliases=("-o",)),
-        Doc("Fused image to write: .png, .tif or .jpg."),
+        tyro.conf.arg(metavar="FILE|FOLDER", aliases=("-o",)),
+        Doc("Fused image to write: .png, .tif or .jpg; in a folder: NAME.png."),
     ]
     method: nodes.FusionMethod = "laplacian"
     no_align: Annotated[bool, Doc("The slices are registered already: do not register them.")] = (
         False
     )
+    channel: Annotated[
+        str | None,
+        tyro.conf.arg(metavar="NAME|NUMBER"),
+        Doc("Channel of files that have several, by its name or its number from 0."),
+    ] = None
+    time: Annotated[
+        int | None,
+        tyro.conf.arg(metavar="NUMBER"),
+        Doc("Time point of files that have several, from 0."),
+    ] = None
+    bits: Annotated[
+        int,
+        Limits(0, 16),
+        Doc(
+            "Bits in use of each sample, for instance 12 of the 16 in the file; 0: as the files "
+            "say, else recognised by the largest sample."
+        ),
+    ] = 0
+    preview: Annotated[
+        bool, Doc("First fuse at a quarter of the size, and write it as NAME.preview.jpg.")
+    ] = False
     focus_map: Annotated[
         str | None,
         tyro.conf.arg(metavar="FILE"),
         Doc(
-            "Also write a grey image of the slice that each pixel comes from: black the first, "
-            "white the last."
+            "Also write a grey image of the slice that each pixel comes from, with 16 bits in a "
+            ".png or .tif: black the first, white the last."
+        ),
+    ] = None
+    relief: Annotated[
+        str | None,
+        tyro.conf.arg(metavar="FILE"),
+        Doc("Also write the focus map as a coloured relief (.ply, for MeshLab or Blender)."),
+    ] = None
+    report: Annotated[
+        str | None,
+        tyro.conf.arg(metavar="FOLDER"),
+        Doc(
+            "Also write a page (report.html) with the result, the focus map, the registration, and "
+            "a magnifier that compares the result with any slice."
         ),
     ] = None
     json: JsonFile = None
 
+    def named(self, name: str) -> "Arguments":
+        """Return the arguments for one stack, with its name in all outputs."""
+        output = self.output
+        if _is_folder(output):
+            output = str(Path(output) / f"{_NAME}.png")
+        others = (self.focus_map, self.relief, self.report)
+        focus_map, relief, report = (each and each.replace(_NAME, name) for each in others)
+        return replace(
+            self,
+            output=output.replace(_NAME, name),
+            focus_map=focus_map,
+            relief=relief,
+            report=report,
+        )
+
+    def check_outputs(self, size: tuple[int, int] | None = None, *, deep: bool = True) -> None:
+        """Check that everything can be written, before work is done for it.
+
+        Raises:
+            DeviceError, OSError: as `check_image_output` and `check_writable`.
+        """
+        from aif_ros.devices.image_files import check_image_output
+        from aif_ros.storage.atomic_write import check_writable
+
+        for image in filter(None, (self.output, self.focus_map)):
+            check_image_output(image, size, deep=deep)
+        if self.relief:
+            if Path(self.relief).suffix.lower() != ".ply":
+                raise CommandError(f"cannot write {self.relief}: a relief is a .ply")
+            check_writable(self.relief)
+        if self.report:
+            check_writable(Path(self.report) / "report.html")
+
 
 def run(args: Arguments) -> int:
-    """Fuse the stack."""
-    import numpy as np
-
-    from aif_ros.devices.image_files import image_files, read_metadata, write_image
-    from aif_ros.fusion.fuser import FUSION_METHODS
-    from aif_ros.fusion.motion.stack_registration import register
-    from aif_ros.fusion.stack_fuser import StackFuser
-
+    """Fuse one stack or many."""
     if not args.slices:
         raise CommandError("give the slices of the stack, or their folder")
-    files = [
-        file
-        for given in map(Path, args.slices)
-        for file in (image_files(given) if given.is_dir() else [given])
-    ]
-    begun = time.perf_counter()
-    transforms = (
-        [np.eye(3)] * len(files)
-        if args.no_align or len(files) == 1
-        else register(_slices(files, "registering", mono=True))
+    stacks = _stacks(args)
+    if len(stacks) == 1:
+        ((name, paths),) = stacks.items()
+        write_json(_fuse(args.named(name), paths), args.json)
+        return 0
+    if _NAME not in args.output and not _is_folder(args.output):
+        raise CommandError(
+            f"there are {len(stacks)} stacks ({', '.join(list(stacks)[:3])}, ...): name a folder "
+            f"to write to (-o fused/), or use {_NAME} in its files"
+        )
+    for option, value in (("--focus-map", args.focus_map), ("--relief", args.relief)):
+        if value and _NAME not in value:
+            raise CommandError(f"{option} is written for each stack: use {_NAME} in its name")
+    if args.report and _NAME not in args.report:
+        args = replace(args, report=str(Path(args.report) / _NAME))
+    results, failed = {}, []
+    for name, paths in stacks.items():
+        print(f"{name}:")
+        try:
+            results[name] = _fuse(args.named(name), paths)
+        except (CommandError, OSError, RuntimeError, ValueError) as error:
+            # One stack that cannot be fused does not cost the others.
+            print(f"aif stack: error: {name}: {error}", file=sys.stderr)
+            failed.append(name)
+    write_json({"stacks": results, "failed": failed}, args.json)
+    print(f"{len(results)} of {len(stacks)} stacks fused")
+    return 1 if failed else 0
+
+
+def _is_folder(output: str) -> bool:
+    return output.endswith("/") or Path(output).is_dir()
+
+
+def _stacks(args: Arguments) -> dict[str, list[Path]]:
+    """The files or folders of each stack, by its name."""
+    from aif_ros.devices.device import DeviceError
+    from aif_ros.devices.image_files import image_files
+    from aif_ros.devices.image_files.folder import natural_order
+    from aif_ros.devices.image_files.slices import is_multi_page
+
+    given = [Path(path) for path in args.slices]
+    stacks: dict[str, list[Path]] = {}
+    for path in given:
+        if not path.is_dir() or is_multi_page(path):
+            continue
+        try:
+            files = image_files(path)
+        except DeviceError:
+            files = []
+        inner = [file for file in files if is_multi_page(file)]
+        if not files:
+            inner = [
+                folder
+                for folder in sorted(path.iterdir(), key=natural_order)
+                if folder.is_dir() and not folder.name.startswith(".") and _has_pictures(folder)
+            ]
+        elif len(inner) < len(files) or len(files) < 2:
+            inner = []
+        for each in inner:
+            name = _name(each)
+            stacks[each.name if name in stacks else name] = [each]
+    if stacks and len(given) == 1:
+        return stacks
+    if stacks:
+        raise CommandError("give one folder of stacks, or the slices of one stack")
+    return {_name(given[0].resolve()): given}
+
+
+def _name(path: Path) -> str:
+    """Name of a stack: that of its folder, or of its file without suffixes."""
+    return path.name if path.is_dir() else path.stem.removesuffix(".ome")
+
+
+def _has_pictures(folder: Path) -> bool:
+    from aif_ros.devices.image_files.folder import SUFFIXES
+
+    return any(
+        file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+        for file in folder.iterdir()
     )
-    fuser, deep = StackFuser(FUSION_METHODS[args.method]()), False
-    for index, image in enumerate(_slices(files, "fusing")):
-        # The place in the stack stands for the lens position, which files do not tell.
-        fuser.add(image, transforms[index], float(index))
-        deep = deep or image.dtype == np.uint16
-    fused = fuser.fused
-    assert fused is not None
-    write_image(args.output, fused.image, deep=deep, metadata=read_metadata(files[0]))
+
+
+def _fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
+    """Fuse one stack and return what `--json` writes of it."""
+    import numpy as np
+
+    from aif_ros.devices.image_files import read_metadata, write_image
+    from aif_ros.fusion.relief import write_relief
+    from aif_ros.fusion.stacking import describe_registration, fuse_stack
+
+    begun = time.perf_counter()
+    args.check_outputs()
+    slices = _open(args, paths)
+    height, width = slices.shape[:2]
+    args.check_outputs((width, height), deep=slices.deep)
+    preview = _preview(args, slices, begun) if args.preview else None
+    stack = fuse_stack(slices, args.method, align=not args.no_align, track=_track)
+    metadata = replace(read_metadata(slices.paths[0]), pixel_size=slices.pixel_size)
+    write_image(args.output, stack.fused.image, deep=stack.deep, metadata=metadata)
+    depth = stack.fused.source_position / np.float32(max(1, len(slices) - 1))
     if args.focus_map:
-        last = max(1, len(files) - 1)
-        write_image(args.focus_map, fused.source_position / np.float32(last), deep=False)
+        write_image(args.focus_map, depth, deep=True)
+    if args.relief:
+        write_relief(args.relief, stack.fused.image, _heights(depth, slices))
+    registration = describe_registration(stack.transforms, (width, height))
     seconds = time.perf_counter() - begun
-    height, width = fused.image.shape[:2]
-    print(f"{len(files)} slices of {width}x{height} fused in {seconds:.1f} s: {args.output}")
+    # Kibibytes on Linux.
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(f"{len(slices)} slices of {width}x{height} fused in {seconds:.1f} s: {args.output}")
+    if not args.no_align and len(slices) > 1:
+        print(f"registration: {registration}")
+    print(f"memory: {memory / 1e6:.0f} MB at most")
     result = {
-        "output": str(args.output),
-        "slices": len(files),
+        "output": args.output,
+        "slices": len(slices),
         "width": width,
         "height": height,
         "method": args.method,
         "aligned": not args.no_align,
         "seconds": seconds,
+        "files": [slices.name(index) for index in range(len(slices))],
+        "notes": slices.notes,
+        "sixteen_bits": stack.deep,
+        "z_step": slices.z_step,
+        "pixel_size": slices.pixel_size,
+        "registration": {
+            "shifts": registration.shifts,
+            "magnifications": registration.magnifications,
+            "rotations": registration.rotations,
+        },
+        "memory_bytes": memory,
     }
-    write_json(result, args.json)
-    return 0
+    others = {"preview": preview, "focus_map": args.focus_map, "relief": args.relief}
+    result |= {name: value for name, value in others.items() if value}
+    if args.report:
+        from aif_ros.cli._stack_report import write_stack_report
+
+        result["report"] = str(write_stack_report(Path(args.report), slices, stack, result))
+        print(f"report: {result['report']}")
+    return result
 
 
-def _slices(files: Sequence[Path], doing: str, *, mono: bool = False) -> Iterator["NDArray[Any]"]:
-    """Read one slice after the other, each while its forerunner is worked on; show the progress."""
+def _open(args: Arguments, paths: list[Path]) -> "Slices":
+    from aif_ros.devices.image_files.slices import open_slices
+    from aif_ros.devices.image_files.stack_axes import AmbiguousError, Selection
+
+    try:
+        slices = open_slices(
+            paths, selection=Selection(args.channel, args.time), bits=args.bits or None
+        )
+    except AmbiguousError as error:
+        raise CommandError(f"{error} (--{error.key})") from error
+    inputs = {path.resolve() for path in slices.paths}
+    for output in filter(None, (args.output, args.focus_map, args.relief, args.json)):
+        if Path(output).resolve() in inputs:
+            raise CommandError(f"{output} is one of the slices: name another file to write")
+    return slices
+
+
+def _preview(args: Arguments, slices: "Slices", begun: float) -> str:
+    from aif_ros.devices.image_files import write_image
+    from aif_ros.fusion.stacking import fuse_stack
+
+    path = Path(args.output).with_suffix(".preview.jpg")
+    small: FusedStack = fuse_stack(
+        slices, args.method, align=not args.no_align, reduction=4, track=_track
+    )
+    write_image(path, small.fused.image, deep=False)
+    print(f"preview after {time.perf_counter() - begun:.1f} s: {path}")
+    return str(path)
+
+
+def _heights(depth: Any, slices: "Slices") -> Any:
+    """Height of each pixel of a relief, in pixels; the first slice is nearest to the viewer."""
+    from aif_ros.fusion.relief import HEIGHT_SHARE
+
+    total = HEIGHT_SHARE * max(depth.shape)
+    if slices.z_step is not None and slices.pixel_size is not None:
+        total = slices.z_step * (len(slices) - 1) / slices.pixel_size
+    return (1 - depth) * total
+
+
+def _track(pictures: "Iterable[Picture]", doing: str) -> "Iterator[Picture]":
+    """Show the progress on a terminal."""
     from tqdm import tqdm
 
-    from aif_ros.devices.image_files import read_image
-
-    shapes: list[tuple[int, ...]] = []
-
-    def read(file: Path) -> "NDArray[Any]":
-        image = read_image(file, mono=mono)
-        shapes.append(image.shape)
-        if image.shape != shapes[0]:
-            raise CommandError(
-                f"{file} has shape {image.shape}, but {files[0]} has {shapes[0]}: all slices of a "
-                "stack must be alike"
-            )
-        return image
-
-    with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(read, files[0])
-        for following in tqdm([*files[1:], None], desc=doing, unit="slice"):
-            image = coming.result()
-            if following:
-                coming = reader.submit(read, following)
-            yield image
+    yield from tqdm(pictures, desc=doing, unit="slice", disable=None)

@@ -1,9 +1,15 @@
 import json
+import re
+import shutil
+import subprocess
+import sys
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import PIL.Image
 import pytest
+import tifffile
 from PIL import ImageCms
 from PIL.ExifTags import IFD, Base
 
@@ -41,7 +47,8 @@ def test_folder_to_picture(stack, tmp_path):
     assert psnr(to_float(read_image(out)), SHARP) > 30
     which = read_image(map_)
     assert np.median(which[:, :45]) == 0
-    assert np.median(which[:, 115:]) == 255
+    assert which.dtype == np.uint16
+    assert np.median(which[:, 115:]) == 65535
     result = json.loads(results.read_text())
     assert (result["slices"], result["width"], result["height"]) == (3, 160, 120)
 
@@ -101,6 +108,166 @@ class TestBadInput:
 
     def test_unknown_format(self, stack, tmp_path, capsys):
         assert ".xyz" in self.said(capsys, stack, "-o", tmp_path / "o.xyz")
+
+    @pytest.mark.parametrize(
+        "outputs",
+        [
+            ["-o", "o.heic"],
+            ["-o", "o"],
+            ["-o", "{file}/o.png"],
+            ["-o", "/proc/nope/o.png"],
+            ["-o", "o.png", "--focus-map", "m.xyz"],
+            ["-o", "o.png", "--focus-map", "/proc/nope/m.png"],
+            ["-o", "o.png", "--relief", "r.obj"],
+            ["-o", "o.png", "--report", "/proc/nope"],
+            ["-o", "o.png", "--json", "/proc/nope/r.json"],
+        ],
+    )
+    def test_outputs_are_checked_before_the_slices_are_read(
+        self, stack, tmp_path, capsys, monkeypatch, outputs
+    ):
+        monkeypatch.chdir(tmp_path)
+        for file in stack.iterdir():
+            file.write_bytes(b"no picture")
+        outputs = [output.format(file=stack / "8.png") for output in outputs]
+        assert "no readable picture" not in self.said(capsys, stack, *outputs)
+        assert {path.name for path in tmp_path.iterdir()} == {"stack"}
+
+    def test_too_little_space(self, stack, tmp_path, capsys, monkeypatch):
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+        assert "are needed" in self.said(capsys, stack, "-o", tmp_path / "o.png")
+
+    @pytest.mark.parametrize("option", ["-o", "--focus-map", "--json"])
+    def test_slices_are_not_overwritten(self, stack, tmp_path, capsys, option):
+        before = (stack / "9.png").read_bytes()
+        (tmp_path / "link.png").symlink_to(stack / "9.png")
+        outputs = ["-o", tmp_path / "o.png"] if option != "-o" else []
+        for target in (stack / "9.png", tmp_path / "link.png"):
+            said = self.said(capsys, stack, *outputs, option, target)
+            assert "is one of the slices" in said
+        assert (stack / "9.png").read_bytes() == before
+
+    def test_several_channels(self, tmp_path, capsys):
+        planes = np.zeros((3, 2, 20, 30), np.uint16)
+        metadata = {"axes": "ZCYX", "Channel": {"Name": ["DAPI", "GFP"]}}
+        tifffile.imwrite(tmp_path / "z.ome.tif", planes, ome=True, metadata=metadata)
+        said = self.said(capsys, tmp_path / "z.ome.tif", "-o", tmp_path / "o.tif")
+        assert "choose one: 0 (DAPI), 1 (GFP) (--channel)" in said
+
+
+def test_one_file_with_all_slices(tmp_path):
+    soft = cv2.GaussianBlur(SHARP, (0, 0), 3.0)
+    left, right = soft.copy(), soft.copy()
+    left[:, :80], right[:, 80:] = SHARP[:, :80], SHARP[:, 80:]
+    gray = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (left, right)]
+    planes = np.stack([np.stack([image * 0, image]) for image in gray])
+    metadata = {"axes": "ZCYX", "PhysicalSizeZ": 2.0, "PhysicalSizeX": 0.5}
+    samples = (planes * 4095).round().astype(np.uint16)
+    tifffile.imwrite(tmp_path / "z.ome.tif", samples, ome=True, metadata=metadata)
+    out, results = tmp_path / "o.tif", tmp_path / "r.json"
+    arguments = ["stack", str(tmp_path / "z.ome.tif"), "--channel", "1", "--no-align"]
+    assert main([*arguments, "-o", str(out), "--json", str(results)]) == 0
+    fused = read_image(out)
+    assert fused.dtype == np.uint16
+    sharp = cv2.cvtColor(SHARP, cv2.COLOR_RGB2GRAY)
+    # Twelve bits fill the range of sixteen.
+    assert psnr(to_float(fused), sharp) > 30
+    result = json.loads(results.read_text())
+    assert (result["slices"], result["z_step"], result["pixel_size"]) == (2, 2e-6, 5e-7)
+    with tifffile.TiffFile(out) as file:
+        assert file.pages.first.tags["XResolution"].value[0] > 1
+
+
+def test_own_results_in_the_folder_are_left_out(stack, capsys):
+    arguments = ["stack", str(stack), "-o", str(stack / "fused1.png")]
+    arguments += ["--focus-map", str(stack / "map1.png"), "--preview"]
+    for _ in range(2):
+        assert main(arguments) == 0
+        assert "3 slices of 160x120" in capsys.readouterr().out
+
+
+def test_preview_and_report(stack, tmp_path, capsys):
+    arguments = ["stack", str(stack), "-o", str(tmp_path / "o.png"), "--preview"]
+    assert main([*arguments, "--report", str(tmp_path / "report")]) == 0
+    assert read_image(tmp_path / "o.preview.jpg").shape == (30, 40, 3)
+    page = (tmp_path / "report" / "report.html").read_text()
+    for source in re.findall(r'src="(.+?)"', page):
+        assert (tmp_path / "report" / source).is_file()
+    assert len(list((tmp_path / "report" / "slices").iterdir())) == 3
+    assert '"10.png"' in page
+    assert "registration: shifts up to" in capsys.readouterr().out
+
+
+class TestBatch:
+    @pytest.fixture
+    def folder(self, stack, tmp_path):
+        folder = tmp_path / "stacks"
+        for name in ("a", "b"):
+            shutil.copytree(stack, folder / name)
+        (folder / "empty").mkdir()
+        return folder
+
+    def test_folder_of_folders(self, folder, tmp_path, capsys):
+        assert main(["stack", str(folder), "-o", str(tmp_path / "out") + "/"]) == 0
+        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.png"]
+        assert "2 of 2 stacks fused" in capsys.readouterr().out
+
+    def test_names_in_all_outputs(self, folder, tmp_path):
+        out, results = str(tmp_path / "{name}" / "o.tif"), tmp_path / "r.json"
+        arguments = ["stack", str(folder), "-o", out, "--relief", str(tmp_path / "{name}.ply")]
+        assert main([*arguments, "--json", str(results)]) == 0
+        for name in ("a", "b"):
+            assert (tmp_path / name / "o.tif").is_file()
+            assert (tmp_path / f"{name}.ply").read_bytes().startswith(b"ply\n")
+        assert set(json.loads(results.read_text())["stacks"]) == {"a", "b"}
+
+    def test_multi_page_files(self, tmp_path):
+        folder = tmp_path / "stacks"
+        folder.mkdir()
+        planes = (np.stack([SHARP[..., 0], SHARP[..., 1]]) * 255).astype(np.uint8)
+        for name in ("a.tif", "b.1.tif"):
+            tifffile.imwrite(folder / name, planes, photometric="minisblack")
+        assert main(["stack", str(folder), "-o", str(tmp_path) + "/"]) == 0
+        assert (tmp_path / "a.png").is_file()
+        assert (tmp_path / "b.1.png").is_file()
+
+    def test_one_bad_stack_does_not_cost_the_others(self, folder, tmp_path, capsys):
+        (folder / "a" / "9.png").write_bytes(b"no picture")
+        assert main(["stack", str(folder), "-o", str(tmp_path) + "/"]) == 1
+        assert (tmp_path / "b.png").is_file()
+        assert "aif stack: error: a: " in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        "options, said",
+        [
+            (["-o", "one.png"], "there are 2 stacks (a, b, ...): name a folder"),
+            (["-o", "out/", "--focus-map", "map.png"], "--focus-map is written for each stack"),
+        ],
+    )
+    def test_outputs_must_be_told_apart(self, folder, tmp_path, capsys, monkeypatch, options, said):
+        monkeypatch.chdir(tmp_path)
+        assert main(["stack", str(folder), *options]) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_slices_of_megapixels_stay_within_memory(tmp_path):
+    """Twenty slices of 24 megapixels must fit into 2 GB: here five times smaller in each way."""
+    image = np.random.default_rng(0).integers(0, 256, (800, 1200, 3), np.uint8)
+    for index in range(20):
+        cv2.imwrite(str(tmp_path / f"{index}.jpg"), image)
+    script = (
+        "import resource, sys; from aif_ros.__main__ import main\n"
+        "import aif_ros.cli.stack, aif_ros.fusion.stacking, matplotlib\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "assert main(sys.argv[1:]) == 0\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    arguments = ["stack", str(tmp_path), "-o", str(tmp_path / "o" / "o.png")]
+    run = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True
+    )
+    # Of 24 megapixels, 1.7 GB above what the libraries take themselves.
+    assert int(run.stdout.split()[-1]) * 1024 < 1.7e9 * (800 * 1200 / 24e6) + 150e6
 
 
 class TestMetadata:

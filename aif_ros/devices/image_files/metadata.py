@@ -64,6 +64,8 @@ def read_metadata(path: str | Path) -> Metadata:
     What is damaged is left out, with a warning; a format that has neither gives empty ones.
     """
     exif, profile = PIL.Image.Exif(), b""
+    if not Path(path).is_file():
+        return Metadata()
     try:
         with warnings.catch_warnings(action="error"), PIL.Image.open(path) as picture:
             profile = picture.info.get("icc_profile") or b""

@@ -64,6 +64,7 @@ class Slices:
         self.notes = list(notes)
         self._full_scale = None if bits is None else full_scale_of_bits(bits)
         self._shape: tuple[int, ...] | None = None
+        self._deep = False
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -85,6 +86,11 @@ class Slices:
         assert self._shape is not None
         return self._shape
 
+    @property
+    def deep(self) -> bool:
+        """Whether the first slice has 16 bits."""
+        return self.shape is not None and self._deep
+
     def read(self, index: int, *, mono: bool = False, reduction: int = 1) -> Picture:
         """Read a slice.
 
@@ -102,7 +108,7 @@ class Slices:
         else:
             picture = samples.picture(samples.full_scale or self._recognised(samples))
         if not mono and reduction == 1:
-            self._check_shape(index, picture.pixels.shape)
+            self._check_shape(index, picture.pixels)
         return picture
 
     def _samples(self, index: int, *, mono: bool = False, reduction: int = 1) -> Samples:
@@ -119,10 +125,11 @@ class Slices:
         # A single file reduces what it reads: a JPEG is then decoded in less time.
         return samples if isinstance(plane, _SingleFile) else samples.reduced(reduction)
 
-    def _check_shape(self, index: int, shape: tuple[int, ...]) -> None:
+    def _check_shape(self, index: int, pixels: NDArray[Any]) -> None:
+        shape = pixels.shape
         with self._lock:
             if self._shape is None:
-                self._shape = shape
+                self._shape, self._deep = shape, pixels.dtype == np.uint16
         if shape != self._shape:
             raise DeviceError(
                 f"{self.name(index)} has shape {shape}, but {self.name(0)} has {self._shape}: "

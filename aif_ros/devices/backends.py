@@ -8,11 +8,13 @@ import importlib
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import Camera, FocusLens
 from aif_ros.optics.lens_model import LensModel
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -156,17 +158,20 @@ class DeviceText:
         return cls(name, backend, address, options)
 
     def settings(self, defaults: Mapping[str, Any]) -> Any:
-        """Return the settings dataclass of the backend.
+        """Return the settings of the backend.
 
         Args:
-            defaults: replace those of the dataclass.
+            defaults: replace those of its settings dataclass.
 
         Raises:
             ValueError: a setting does not exist, or a value is not allowed.
         """
-        kind = self.backend.load(self.backend.settings)
+        return self.read(self.backend.load(self.backend.settings), defaults)
+
+    def read(self, kind: type[T], defaults: Mapping[str, Any] = types.MappingProxyType({})) -> T:
+        """Return the settings as the dataclass `kind`; see `settings`."""
         hints = get_type_hints(kind)
-        names = [each.name for each in fields(kind)]
+        names = [each.name for each in fields(cast(Any, kind))]
         values = dict(defaults)
         for name, text in self.options.items():
             if name not in names:
@@ -204,13 +209,16 @@ def open_camera(text: str, clock: Clock) -> Camera:
     """Open the camera that a text names.
 
     Args:
-        text: such as ``indi:localhost/CCD Simulator?exposure=0.5``.
+        text: such as ``indi:localhost/CCD Simulator?exposure=0.5``; what begins with no backend is
+            for OpenCV: ``0``, ``/dev/video0``, ``rtsp://...``, ``video.mp4``, ``folder/``.
         clock: source of the stamps.
 
     Raises:
         ValueError: the text is wrong; the message says how.
         DeviceError: the device cannot be opened; the message says what to do.
     """
+    if text.partition(":")[0] not in CAMERAS:
+        text = f"opencv:{text}"
     named = DeviceText.parse(text, CAMERAS)
     opener = cast(Callable[..., Camera], named.backend.load(named.backend.opener))
     if not named.backend.settings:

@@ -2,10 +2,10 @@
 
 import sys
 
+from aif_ros.devices.backends import open_camera
 from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import Camera
 from aif_ros.devices.focal_stack import FocalStack
-from aif_ros.devices.opencv_camera import open_camera
 from aif_ros.nodes.capturing_node import LENS_TIMEOUT, CapturingNode
 from aif_ros.nodes.main import run
 from aif_ros.settings.nodes import CameraSettings

@@ -10,13 +10,15 @@ from typing import Any, cast
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool
 
+from aif_ros.devices.backends import open_lens
 from aif_ros.devices.clock import SystemClock
 from aif_ros.devices.device import DeviceError, FocusLens
 from aif_ros.devices.focal_stack import FocalStack
 from aif_ros.nodes.main import run
+from aif_ros.nodes.parameter_lens import open_parameter_lens
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.topics import LENS_COMMANDS, LENS_STATE
-from aif_ros.settings.nodes import LensSettings
+from aif_ros.settings.nodes import REAL_LENSES, LensSettings
 from aif_ros.simulation.simulated_lens import SimulatedLens
 from aif_ros.types.frame import LensState
 
@@ -45,10 +47,13 @@ class LensNode(PipelineNode):
         )
 
     def _open_lens(self) -> FocusLens:
+        backend, source = self.value("lens_backend"), self.value("lens_source")
+        if backend in REAL_LENSES:
+            return self._open_real_lens(f"{backend}:{source}")
         lens_model = self.lens_model()
         rests: Sequence[float] | None = None
-        if self.value("lens_backend") == "stack":
-            stack = FocalStack(self.value("lens_source"))
+        if backend == "stack":
+            stack = FocalStack(source)
             rests = stack.positions.tolist()
             lens_model = stack.lens_model(lens_model if self.value("calibration") else None)
         self.diagnostics.hardware_id = lens_model.name
@@ -59,6 +64,13 @@ class LensNode(PipelineNode):
             settling_time=self.value("settling_time"),
             rests=rests,
         )
+
+    def _open_real_lens(self, text: str) -> FocusLens:
+        self.diagnostics.hardware_id = text
+        lens_model = self.lens_model() if self.value("calibration") else None
+        if text.startswith("ros_parameter:"):
+            return open_parameter_lens(text, self, lens_model)
+        return open_lens(text, SystemClock(), lens_model)
 
     def start(self) -> None:
         """Begin to report."""

@@ -20,7 +20,17 @@ ESTIMATORS = OneOf(("neural", "gradient_ratio"))
 FUSION_METHODS = OneOf(("laplacian", "pyramid", "neural"))
 SEARCHES = OneOf(("neural", "rule_based", "fibonacci", "sweep"))
 MODES = OneOf(("static", "dynamic"))
-LENS_BACKENDS = OneOf(("simulated", "stack"))
+REAL_LENSES = (
+    "moonlite",
+    "optotune",
+    "grbl",
+    "marlin",
+    "alpaca",
+    "indi",
+    "ros_parameter",
+)
+"""Lens backends of `aif_ros.devices.backends`, and the lens that another node drives."""
+LENS_BACKENDS = OneOf(("simulated", "stack", *REAL_LENSES))
 CAMERA_BACKENDS = OneOf(("device", "stack"))
 SCENES = ("motorcycle", "planes", "moving_planes")
 
@@ -62,11 +72,17 @@ Width = Annotated[
 CameraSource = Annotated[
     str,
     Doc(
-        "Device index, path of a device, URL, video file or folder of images; for a stack its "
-        "folder."
+        "Device index, path of a device, URL, video file or folder of images; BACKEND:ADDRESS for "
+        "other cameras (see docs/devices); for a stack its folder."
     ),
 ]
-LensSource = Annotated[str, Doc("Folder of the focal stack.")]
+LensSource = Annotated[
+    str,
+    Doc(
+        "Address of the lens with its settings, such as /dev/ttyUSB0?high=8000 (see docs/devices); "
+        "for a stack its folder."
+    ),
+]
 SavePath = Annotated[
     str,
     Doc(
@@ -85,7 +101,8 @@ class LensSettings:
         LENS_BACKENDS,
         Doc(
             "simulated: simulated motor; stack: simulated motor that stops only where a recorded "
-            "focal stack has a slice."
+            "focal stack has a slice; ros_parameter: a parameter of another node; the others: real "
+            "lenses, see docs/devices."
         ),
     ] = "simulated"
     lens_source: LensSource = ""

@@ -13,6 +13,7 @@ from aif_ros.devices.simulators.moonlite import SimulatedMoonlite
 from aif_ros.devices.simulators.serial_line import SerialSimulator
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.settings.declaration import declared
+from aif_ros.settings.nodes import REAL_LENSES
 
 BACKENDS = [*LENSES.items(), *CAMERAS.items()]
 
@@ -101,3 +102,7 @@ def test_a_defect_inside_a_package_is_not_taken_for_its_absence(tmp_path, monkey
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="another_missing_package"):
         optional.require("broken_package", "serial")
+
+
+def test_the_nodes_know_every_lens():
+    assert set(REAL_LENSES) == {*LENSES, "ros_parameter"}

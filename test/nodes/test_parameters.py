@@ -130,5 +130,5 @@ def test_the_executable_says_so_without_a_traceback():
         timeout=60,
     )
     assert result.returncode == 1
-    assert "lens_backend must be one of simulated, stack; got 'magic'" in result.stderr
+    assert "lens_backend must be one of simulated, stack, moonlite, optotune" in result.stderr
     assert "Traceback" not in result.stderr

@@ -1,0 +1,232 @@
+"""A lens by parameter, against stand-ins that declare their parameters as the drivers do."""
+
+import time
+
+import pytest
+import rclpy
+from lens_contract import LensContract
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rclpy.executors import SingleThreadedExecutor
+from std_msgs.msg import Float64MultiArray
+
+from aif_ros.devices.clock import SystemClock
+from aif_ros.devices.device import ConnectionLostError, DeviceError
+from aif_ros.nodes import parameter_lens
+from aif_ros.nodes.lens_node import LensNode
+from aif_ros.nodes.parameter_lens import PRESETS, ParameterLens, ParameterLensSettings
+from aif_ros.nodes.topics import LENS_COMMANDS, LENS_STATE
+
+DRIVERS = {
+    "camera_ros": {
+        "AfMode": (2, ParameterDescriptor()),
+        "LensPosition": (
+            1.0,
+            ParameterDescriptor(
+                floating_point_range=[FloatingPointRange(from_value=0.0, to_value=32.0)]
+            ),
+        ),
+    },
+    "v4l2_camera": {
+        "focus_automatic_continuous": (True, ParameterDescriptor()),
+        "focus_absolute": (
+            30,
+            ParameterDescriptor(integer_range=[IntegerRange(from_value=0, to_value=250, step=5)]),
+        ),
+    },
+    "usb_cam": {
+        "autofocus": (True, ParameterDescriptor()),
+        "focus": (-1, ParameterDescriptor()),
+    },
+    "depthai_ros": {
+        "rgb.r_set_man_focus": (False, ParameterDescriptor()),
+        "rgb.r_focus": (
+            1,
+            ParameterDescriptor(integer_range=[IntegerRange(from_value=0, to_value=255, step=1)]),
+        ),
+    },
+}
+MANUAL = {
+    "camera_ros": {"AfMode": 0},
+    "v4l2_camera": {"focus_automatic_continuous": False},
+    "usb_cam": {"autofocus": False},
+    "depthai_ros": {"rgb.r_set_man_focus": True},
+}
+
+
+class Driver:
+    """A node with the parameters of a camera driver, in a thread of its own."""
+
+    def __init__(self, bench, parameters, name="camera"):
+        self.context = bench.context
+        self.node = rclpy.create_node(name, context=self.context, namespace=bench.namespace)
+        for parameter, (value, descriptor) in parameters.items():
+            descriptor.name = parameter
+            self.node.declare_parameter(parameter, value, descriptor)
+        self.refuse = ""
+        self.node.add_on_set_parameters_callback(
+            lambda _: SetParametersResult(successful=not self.refuse, reason=self.refuse)
+        )
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+        self.task = self.executor.create_task(lambda: None)
+        self.running = True
+        import threading
+
+        self.thread = threading.Thread(target=self.spin)
+        self.thread.start()
+
+    def spin(self):
+        while self.running:
+            self.executor.spin_once(0.05)
+
+    def value(self, name):
+        return self.node.get_parameter(name).value
+
+    def close(self):
+        if self.running:
+            self.running = False
+            self.thread.join()
+            self.executor.shutdown()
+            self.node.destroy_node()
+
+
+@pytest.fixture
+def clock():
+    return SystemClock()
+
+
+@pytest.fixture
+def make(bench, clock, monkeypatch):
+    monkeypatch.setattr(parameter_lens, "CALL_TIMEOUT", 3.0)
+    opened = []
+
+    def make(preset, parameters=None, **settings):
+        opened.append(Driver(bench, parameters or DRIVERS[preset]))
+        lens = ParameterLens(
+            "camera",
+            clock,
+            ParameterLensSettings(
+                preset=preset, **{"settling_time": 0.02, "stall_timeout": 1.0} | settings
+            ),
+            context=bench.context,
+            namespace=bench.namespace,
+        )
+        opened.append(lens)
+        return opened[-2], lens
+
+    yield make
+    for each in reversed(opened):
+        each.close()
+
+
+class TestContract(LensContract):
+    resolution = 2.5e-5
+
+    @pytest.fixture
+    def lens(self, make):
+        return make("v4l2_camera")[1]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_each_driver_is_set_to_manual_focus_and_driven(make, preset):
+    driver, lens = make(preset)
+    for name, value in MANUAL[preset].items():
+        assert driver.value(name) == value
+    low, high = lens.limits
+    assert low == 0.0
+    lens.move_to(0.6 * high)
+    deadline = time.monotonic() + 5
+    while lens.state().moving:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert driver.value(PRESETS[preset].parameter) * 1e-5 == pytest.approx(0.6 * high, abs=1e-5)
+
+
+def test_automatic_focus_under_its_old_name(make):
+    parameters = dict(DRIVERS["v4l2_camera"])
+    parameters["focus_auto"] = parameters.pop("focus_automatic_continuous")
+    driver, _ = make("v4l2_camera", parameters)
+    assert driver.value("focus_auto") is False
+
+
+def test_a_refused_position_is_an_error_with_the_reason(make):
+    driver, lens = make("v4l2_camera")
+    driver.refuse = "the device is busy"
+    lens.move_to(1e-3)
+    with pytest.raises(DeviceError, match="refuses the position: the device is busy"):
+        for _ in range(500):
+            lens.state()
+            time.sleep(0.01)
+
+
+def test_focus_set_by_others_is_noticed(make):
+    driver, lens = make("v4l2_camera")
+    driver.node.set_parameters([rclpy.Parameter("focus_absolute", value=100)])
+    deadline = time.monotonic() + 5
+    while lens.state().position != pytest.approx(1e-3):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_driver_that_ends_and_starts_again(make, bench):
+    driver, lens = make("v4l2_camera")
+    driver.close()
+    deadline = time.monotonic() + 10
+
+    def fails():
+        try:
+            lens.state()
+        except ConnectionLostError:
+            return True
+        return False
+
+    while not fails():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    again = Driver(bench, DRIVERS["v4l2_camera"])
+    while fails():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    again.close()
+
+
+def test_a_node_without_such_a_parameter(make):
+    with pytest.raises(DeviceError, match="focus_absolute of camera is no number"):
+        make("v4l2_camera", {"brightness": (1, ParameterDescriptor())})
+
+
+def test_no_such_node(bench, clock, monkeypatch):
+    monkeypatch.setattr(parameter_lens, "CALL_TIMEOUT", 0.2)
+    with pytest.raises(ConnectionLostError, match="that node is not running"):
+        ParameterLens(
+            "/nowhere",
+            clock,
+            ParameterLensSettings(preset="usb_cam"),
+            context=bench.context,
+        )
+
+
+def test_neither_preset_nor_parameter():
+    with pytest.raises(ValueError, match=r"needs preset=camera_ros\|v4l2_camera"):
+        ParameterLensSettings().driver()
+
+
+def test_the_lens_node_drives_a_camera_driver(bench):
+    driver = Driver(bench, DRIVERS["v4l2_camera"])
+    bench.active(
+        LensNode,
+        lens_backend="ros_parameter",
+        lens_source="camera?preset=v4l2_camera&settling_time=0.02",
+    )
+    states = bench.listen(LENS_STATE)
+    bench.talk(LENS_COMMANDS)(Float64MultiArray(data=[1.5e-3]), raw=True)
+    bench.spin_until(
+        lambda: states and not states[-1].moving and states[-1].position == pytest.approx(1.5e-3)
+    )
+    assert driver.value("focus_absolute") == 150
+    driver.close()

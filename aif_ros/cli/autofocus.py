@@ -76,7 +76,8 @@ def run(args: Arguments) -> int:
     from aif_ros.types.image import to_float
 
     clock = SimulatedClock()
-    subject, lens_model, rests = open_subject(args.scene, args.calibration)
+    opened = open_subject(args.scene, args.calibration or "")
+    subject, lens_model, rests = opened.subject, opened.lens_model, opened.rests
     if args.search == "neural" and isinstance(subject, FocalStack) and not args.calibration:
         lens_model, determined = calibrate_stack(subject)
         if not determined:

@@ -15,7 +15,6 @@ Examples:
 
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
 
     from aif_ros.bringup.runner import RunningGraph
     from aif_ros.nodes.loop_state import LoopState
-    from aif_ros.optics.lens_model import LensModel
-    from aif_ros.simulation.simulated_camera import Subject
 
 _ROS_ONLY = ("params_file", "namespace", "camera_source", "lens_source", "lens", "device", "search")
 _EXPOSURE = 0.008
@@ -172,6 +169,7 @@ def _run_library(args: Arguments) -> dict[str, Any]:
     from aif_ros.devices.image_files import write_image
     from aif_ros.fusion.fuser import make_fuser
     from aif_ros.pipeline.loop import AllInFocusPipeline, Step, run_loop
+    from aif_ros.simulation.open_subject import open_subject
     from aif_ros.simulation.simulated_camera import SimulatedCamera
     from aif_ros.simulation.simulated_lens import SimulatedLens
 
@@ -181,8 +179,9 @@ def _run_library(args: Arguments) -> dict[str, Any]:
     if warning is not None:
         print(warning, file=sys.stderr)
     agent = args.agent or preset.agent
-    subject, lens_model, rests = _look_at(args)
-    lens = SimulatedLens(lens_model, clock, rests=rests)
+    opened = open_subject(args.scene, args.calibration, args.width)
+    lens_model = opened.lens_model
+    lens = SimulatedLens(lens_model, clock, rests=opened.rests)
     pipeline = AllInFocusPipeline(
         lens_model,
         make_fuser(args.fusion or preset.fusion, lens_model if dynamic else None),
@@ -201,7 +200,7 @@ def _run_library(args: Arguments) -> dict[str, Any]:
                 bar.update()
                 bar.set_postfix_str(step.action.reason)
 
-        camera = SimulatedCamera(subject, clock, lens, exposure_time=_EXPOSURE)
+        camera = SimulatedCamera(opened.subject, clock, lens, exposure_time=_EXPOSURE)
         try:
             result = run_loop(camera, lens, pipeline, clock, show, exposure_time=_EXPOSURE)
             reason, stopped = result.reason, result.stopped
@@ -217,28 +216,6 @@ def _run_library(args: Arguments) -> dict[str, Any]:
         "stopped": stopped,
         "reason": reason,
     }
-
-
-def _look_at(
-    args: PipelineSettings,
-) -> "tuple[Subject, LensModel, Sequence[float] | None]":
-    """Return what the simulated camera sees, the lens in use, and where that one can rest."""
-    from aif_ros.devices.focal_stack import FocalStack, is_focal_stack
-    from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
-    from aif_ros.simulation.rendered_scene import RenderedScene
-    from aif_ros.simulation.scenes.open_scene import open_scene
-
-    scene, calibration = args.scene, args.calibration
-    if args.camera == "stack" or (scene and is_focal_stack(scene)):
-        stack = FocalStack(scene)
-        lens_model = stack.lens_model(LensModel.load(calibration) if calibration else None)
-        return stack, lens_model, list(stack.positions)
-    lens_model = LensModel.load(calibration or DEFAULT_CALIBRATION)
-    return (
-        RenderedScene(open_scene(scene, lens_model, args.width), lens_model),
-        lens_model,
-        None,
-    )
 
 
 def _progress() -> "tqdm[Any]":

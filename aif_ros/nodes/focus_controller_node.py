@@ -2,7 +2,6 @@
 
 import sys
 import threading
-import time
 
 from sensor_msgs.msg import CameraInfo
 from std_srvs.srv import Trigger
@@ -22,7 +21,8 @@ from aif_ros.nodes.topics import (
     LENS_STATE,
     StampedMaps,
 )
-from aif_ros.pipeline.control_step import ControlStep, Missing
+from aif_ros.nodes.watchdog import Watchdog
+from aif_ros.pipeline.control_step import ControlStep
 from aif_ros.settings.nodes import FocusControllerSettings
 from aif_ros.types.frame import LensState
 
@@ -30,12 +30,6 @@ from aif_ros.types.frame import LensState
 _REACTION = 2.0
 # Seconds between two checks of what is late.
 _CHECK = 0.25
-_LATE = {
-    Missing.SETTLED_LENS: "the lens does not come to rest",
-    Missing.IMAGE_SIZE: "no camera info comes: see that the camera node is active",
-    Missing.FRAME_MAPS: "no distance map comes: see that camera and autofocus are active",
-    Missing.FUSED_MAPS: "no distance map of the fused image comes: see that fusion is active",
-}
 
 
 class FocusControllerNode(PipelineNode):
@@ -59,8 +53,7 @@ class FocusControllerNode(PipelineNode):
     def start(self) -> None:
         """Subscribe and act."""
         self._info: CameraInfo | None = None
-        self._lens_busy = False
-        self._state_came = self._progress = time.monotonic()
+        self._watchdog = Watchdog()
         self._status.publish()
         self.inlet(DEFOCUS_MAPS, self._take_maps)
         self.inlet(FUSED_DEFOCUS_MAPS, self._take_fused_maps)
@@ -70,24 +63,17 @@ class FocusControllerNode(PipelineNode):
         self.trigger("focus_controller/start", self._start_loop)
         self.trigger("focus_controller/stop", self._stop_loop)
         self.trigger("focus_controller/reset", self._reset_loop)
-        self._reset_fusion = self.create_client(Trigger, "fusion/reset")
+        self._reset_fusion = self.client(Trigger, "fusion/reset")
         self.every(_CHECK, self._check)
 
     def stop(self) -> None:
-        """Destroy the client; a controller that is activated again waits for new data."""
+        """Forget all data: a controller that is activated again waits for new ones."""
         self._status.overlay.stop()
-        client = self.__dict__.pop("_reset_fusion", None)
-        if client is not None:
-            self.destroy_client(client)
         self._step = self._new_step()
 
     def diagnose(self) -> None:
         """Show the state of the loop."""
-        state = self._status.state
-        self.diagnostics.note("state", state.state)
-        self.diagnostics.note("frames captured", state.frames_captured)
-        if state.state == WAITING:
-            self.diagnostics.warn(state.reason)
+        self._status.diagnose()
 
     def _new_step(self) -> ControlStep:
         dynamic = self.value("mode") == "dynamic"
@@ -122,30 +108,30 @@ class FocusControllerNode(PipelineNode):
 
     def _take_state(self, state: LensState) -> None:
         with self._lock:
-            self._state_came = time.monotonic()
+            self._watchdog.state_came()
             self._step.observe(state)
             self._act()
 
     def _take_busy(self, busy: bool) -> None:
         """The autofocus takes the lens, or returns it wherever it then is."""
         with self._lock:
-            if self._lens_busy and not busy:
+            if self._watchdog.lens_busy and not busy:
                 self._step.release()
-                self._progress = time.monotonic()
-            self._lens_busy = busy
+                self._watchdog.progress()
+            self._watchdog.lens_busy = busy
         self._check()
 
     # The loop.
 
     def _act(self) -> None:
         """Decide if everything is there, and move the lens; the lock is held."""
-        if not self._status.runs or self._lens_busy:
+        if not self._status.runs or self._watchdog.lens_busy:
             return
         action = self._step.decide()
         if action is None:
             return
         assert self._step.last is not None and self._info is not None
-        self._progress = time.monotonic()
+        self._watchdog.progress()
         self._status.decided(self._step.last, action, self._step.frames, self._info)
         if action.position is None:
             self.get_logger().info(f"stopped after {self._step.frames} frames: {action.reason}")
@@ -157,14 +143,15 @@ class FocusControllerNode(PipelineNode):
 
     def _enter(self, state: str, reason: str) -> None:
         if state == RUNNING:
-            self._progress = time.monotonic()
+            self._watchdog.progress()
         self._status.enter(state, reason, self._step.target)
 
     def _check(self) -> None:
         """Find out what is late, and draw the overlay."""
         with self._lock:
             if self._status.runs:
-                before, late = self._status.state, self._late()
+                before = self._status.state
+                late = self._watchdog.late(self._step.missing, self.value("patience"))
                 if late is not None and (before.state, before.reason) != (WAITING, late):
                     self.get_logger().warning(late)
                     self._enter(WAITING, late)
@@ -172,15 +159,6 @@ class FocusControllerNode(PipelineNode):
                     self.diagnostics.clear()
                     self._enter(RUNNING, "goes on")
         self._status.draw()
-
-    def _late(self) -> str | None:
-        if self._lens_busy:
-            return "the autofocus has the lens"
-        now, patience = time.monotonic(), self.value("patience")
-        if now - self._state_came > patience:
-            return "no lens state comes: see that the lens node is active and the lens answers"
-        missing = self._step.missing
-        return None if missing is None or now - self._progress <= patience else _LATE[missing]
 
     # Services.
 

@@ -79,6 +79,13 @@ class LoopStatus:
         name = self._node.get_fully_qualified_name().lstrip("/")
         self._status.publish(_readable(self.state, name, self._hardware_id))
 
+    def diagnose(self) -> None:
+        """Note the state for the diagnostics."""
+        self._node.diagnostics.note("state", self.state.state)
+        self._node.diagnostics.note("frames captured", self.state.frames_captured)
+        if self.state.state == WAITING:
+            self._node.diagnostics.warn(self.state.reason)
+
     def draw(self) -> None:
         """Draw the overlay for its subscribers."""
         self.overlay.draw(self.state.window, self.state.reason)

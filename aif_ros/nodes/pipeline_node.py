@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
+from rclpy.client import Client
 from rclpy.exceptions import ParameterException
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -139,6 +140,12 @@ class PipelineNode(GuardedNode):
             return response
 
         self.offer(Trigger, name, answer)
+
+    def client(self, service_type: type, name: str) -> Client:
+        """Make a client of a service while active."""
+        client = self.create_client(service_type, name)
+        self.when_stopped(lambda: self.destroy_client(client))
+        return client
 
     def every(self, seconds: float, callback: Callable[[], None]) -> None:
         """Call `callback` regularly while active."""

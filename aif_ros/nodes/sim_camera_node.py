@@ -1,4 +1,4 @@
-"""Node of the simulated camera: looks at a scene through the simulated lens."""
+"""Simulated camera node: looks at a scene through the simulated lens."""
 
 import sys
 
@@ -7,8 +7,7 @@ from aif_ros.devices.device import Camera
 from aif_ros.nodes.capturing_node import LENS_TIMEOUT, CapturingNode
 from aif_ros.nodes.main import run
 from aif_ros.settings.nodes import SimCameraSettings
-from aif_ros.simulation.rendered_scene import RenderedScene
-from aif_ros.simulation.scenes.open_scene import open_scene
+from aif_ros.simulation.open_subject import open_subject
 from aif_ros.simulation.simulated_camera import SimulatedCamera
 
 
@@ -20,18 +19,25 @@ class SimCameraNode(CapturingNode):
 
     def open_camera(self, clock: Clock) -> Camera:
         """Open the scene."""
-        lens_model = self.lens_model()
-        scene = open_scene(self.value("scene"), lens_model, self.value("width"))
-        self.diagnostics.hardware_id = f"simulated camera, {scene.name}"
+        opened = open_subject(
+            self.value("scene"),
+            self.value("calibration"),
+            self.value("width"),
+            shake=self.value("shake"),
+            pan=self.value("pan"),
+            crossing=self.value("crossing"),
+            seed=self.value("seed"),
+        )
+        self.diagnostics.hardware_id = f"simulated camera, {opened.name}"
         return SimulatedCamera(
-            RenderedScene(scene, lens_model, seed=self.value("seed")),
+            opened.subject,
             clock,
             backlash=self.value("backlash"),
             exposure_time=self.value("exposure_time"),
             frame_rate=self.value("frame_rate"),
             lens_timeout=LENS_TIMEOUT,
-            # Where things move, J follows them also in pictures taken on the lens's way.
-            skip_moving=not scene.moving,
+            # Where things move, J follows them also in frames exposed in motion.
+            skip_moving=not opened.moving,
         )
 
 

@@ -13,6 +13,8 @@ from aif_ros.types.frame import LensState
 
 # Observations during one move of the lens that are kept for the next decision.
 _MOST_PASSED = 30
+# Maps of frames that wait for those of J: so many frames may the one be ahead of the other.
+_MOST_AHEAD = 8
 
 
 class Missing(Enum):
@@ -28,8 +30,9 @@ class ControlStep:
     """Asks the agent once for each position of the lens.
 
     A decision needs the maps of a frame exposed after the lens has settled, and those of J as of
-    that frame or a later one. In a static scene a lens that rests where the last decision was made
-    shows nothing new: the agent is then asked with the last observation at once.
+    that frame or a later one. In a static scene J is as of any frame exposed since then, because
+    further ones are not merged; and a lens that rests where the last decision was made shows
+    nothing new: the agent is then asked with the last observation at once.
 
     Args:
         agent: decides.
@@ -53,7 +56,7 @@ class ControlStep:
         self._settling = SettleDetector(
             lens_model.position_resolution, reaction_timeout=reaction_timeout
         )
-        self._frame_maps: DefocusMaps | None = None
+        self._waiting: deque[DefocusMaps] = deque(maxlen=_MOST_AHEAD)
         self._fused_maps: DefocusMaps | None = None
         self.image_size: tuple[int, int] | None = None
         """(width, height) of the images, pixels; None: not known yet."""
@@ -86,7 +89,7 @@ class ControlStep:
 
     def add_frame_maps(self, maps: DefocusMaps) -> None:
         """Add the maps of I."""
-        self._frame_maps = maps
+        self._waiting.append(maps)
 
     def add_fused_maps(self, maps: DefocusMaps) -> None:
         """Add the maps of J, with its source positions."""
@@ -123,14 +126,31 @@ class ControlStep:
             return Missing.IMAGE_SIZE
         if self._rests_where_it_was():
             return None
-        seen = -1 if self.last is None else self.last.stamp + 1
-        needed = max(settled_at, self._not_before, seen)
-        if self._frame_maps is None or self._frame_maps.stamp < needed:
-            return Missing.FRAME_MAPS
         needed = max(settled_at, self._not_before)
-        if self._fused_maps is None or self._fused_maps.stamp < needed:
+        seen = -1 if self.last is None else self.last.stamp
+
+        def is_new(maps: DefocusMaps | None) -> bool:
+            return maps is not None and maps.stamp >= needed and maps.stamp > seen
+
+        if not self._waiting or not is_new(self._waiting[-1]):
+            return Missing.FRAME_MAPS
+        fused = self._fused_maps
+        if fused is None or fused.stamp < needed or not is_new(self._frame_maps):
             return Missing.FUSED_MAPS
         return None
+
+    @property
+    def _frame_maps(self) -> DefocusMaps | None:
+        """The newest maps of a frame that J is as of; None: none."""
+        fused = self._fused_maps
+        if fused is None:
+            return None
+        fitting = (
+            maps
+            for maps in reversed(self._waiting)
+            if not self._dynamic or maps.stamp <= fused.stamp
+        )
+        return next(fitting, None)
 
     def _rests_where_it_was(self) -> bool:
         state = self._settling.state
@@ -140,35 +160,31 @@ class ControlStep:
         return self._lens_model.same_position(state.position, self.last.position, width)
 
     def _look(self) -> None:
-        assert self._frame_maps is not None
-        stamp = self._frame_maps.stamp
-        passed = tuple(look for look in self._passed if look.stamp < stamp)
-        self.last = replace(self._observation(), passed=passed)
+        frame_maps = self._frame_maps
+        assert frame_maps is not None
+        passed = tuple(look for look in self._passed if look.stamp < frame_maps.stamp)
+        self.last = replace(self._observation(frame_maps), passed=passed)
         self._passed.clear()
         self.frames += 1
 
-    def _observation(self) -> Observation:
-        assert self._frame_maps is not None and self._fused_maps is not None
-        assert self.image_size is not None
-        stamp = self._frame_maps.stamp
+    def _observation(self, frame_maps: DefocusMaps) -> Observation:
+        assert self._fused_maps is not None and self.image_size is not None
         return Observation(
-            self._frame_maps.blur(self._lens_model, self.image_size),
+            frame_maps.blur(self._lens_model, self.image_size),
             self._fused_maps.blur(self._lens_model, self.image_size),
             self._fused_maps.source_position,
-            self._states.position(stamp),
-            stamp,
+            self._states.position(frame_maps.stamp),
+            frame_maps.stamp,
         )
 
     def _keep_passed(self) -> None:
         """Keep what is seen while the lens moves in a dynamic scene, for the next decision."""
         if not self._dynamic or self.last is None or self.image_size is None:
             return
-        if self._frame_maps is None or self._fused_maps is None:
-            return
-        newest, stamp = self._states.newest, self._frame_maps.stamp
+        newest, frame_maps = self._states.newest, self._frame_maps
         settled = self._settling.settled_at is not None
-        if settled or newest is None or newest.stamp < stamp:
+        if settled or newest is None or frame_maps is None or newest.stamp < frame_maps.stamp:
             return
         before = self._passed[-1].stamp if self._passed else self.last.stamp
-        if min(stamp, self._fused_maps.stamp) > before:
-            self._passed.append(self._observation())
+        if frame_maps.stamp > before:
+            self._passed.append(self._observation(frame_maps))

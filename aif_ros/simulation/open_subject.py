@@ -1,6 +1,8 @@
 """What a simulated camera looks at, by name: a rendered scene or a recorded focal stack."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from aif_ros.devices.focal_stack import FocalStack, is_focal_stack
 from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
@@ -9,19 +11,45 @@ from aif_ros.simulation.scenes.open_scene import open_scene
 from aif_ros.simulation.simulated_camera import Subject
 
 
+@dataclass(frozen=True)
+class OpenedSubject:
+    """A subject and the lens it is seen through.
+
+    Attributes:
+        subject: what the camera sees.
+        lens_model: of the lens.
+        name: of the scene or stack.
+        rests: the only lens positions at which the lens can rest, metres; None: any.
+        moving: whether it changes with time.
+    """
+
+    subject: Subject
+    lens_model: LensModel
+    name: str
+    rests: Sequence[float] | None = None
+    moving: bool = False
+
+
 def open_subject(
-    name: str, calibration: str | None = None, width: int = 0
-) -> tuple[Subject, LensModel, Sequence[float] | None]:
+    name: str,
+    calibration: str = "",
+    width: int = 0,
+    *,
+    shake: float = 0.0,
+    pan: float = 0.0,
+    crossing: float = 0.0,
+    seed: int = 0,
+) -> OpenedSubject:
     """Open a scene or a stack.
 
     Args:
         name: of a scene, or its folder, or the folder of a recorded focal stack.
-        calibration: lens calibration file; default: the shipped lens, or what a stack suggests.
-        width: of a scene's pictures, pixels; 0: its own.
-
-    Returns:
-        What the camera sees, the lens in use, and the only positions at which that can rest
-        (None: any).
+        calibration: lens calibration file; empty: the default lens, or what a stack suggests.
+        width: of a scene's images, pixels; 0: its own.
+        shake: hand shake added to a scene, standard deviation in pixels.
+        pan: pan added to a scene, pixels per second.
+        crossing: speed of an object that crosses a scene, pixels per second; 0: none.
+        seed: of the sensor noise in a scene.
 
     Raises:
         CalibrationError: the calibration is unusable.
@@ -31,7 +59,8 @@ def open_subject(
     if name and is_focal_stack(name):
         stack = FocalStack(name)
         lens_model = stack.lens_model(LensModel.load(calibration) if calibration else None)
-        return stack, lens_model, list(stack.positions)
+        return OpenedSubject(stack, lens_model, Path(name).name, rests=list(stack.positions))
     lens_model = LensModel.load(calibration or DEFAULT_CALIBRATION)
-    scene = open_scene(name, lens_model, width)
-    return RenderedScene(scene, lens_model), lens_model, None
+    scene = open_scene(name, lens_model, width, shake=shake, pan=pan, crossing=crossing)
+    subject = RenderedScene(scene, lens_model, seed=seed)
+    return OpenedSubject(subject, lens_model, scene.name, moving=scene.moving)

@@ -1,0 +1,43 @@
+"""What the loop waits for, once it has waited too long."""
+
+import time
+
+from aif_ros.pipeline.control_step import Missing
+
+_LATE = {
+    Missing.SETTLED_LENS: "the lens does not come to rest",
+    Missing.IMAGE_SIZE: "no camera info comes: see that the camera node is active",
+    Missing.FRAME_MAPS: "no distance map comes: see that camera and autofocus are active",
+    Missing.FUSED_MAPS: "no distance map of the fused image comes: see that fusion is active",
+}
+
+
+class Watchdog:
+    """Measures how long lens states and decisions have not come."""
+
+    def __init__(self) -> None:
+        self._state_came = self._progress = time.monotonic()
+        self.lens_busy = False
+        """Whether the autofocus moves the lens."""
+
+    def state_came(self) -> None:
+        """Note that a lens state has come."""
+        self._state_came = time.monotonic()
+
+    def progress(self) -> None:
+        """Note that a decision was made, or that waiting begins anew."""
+        self._progress = time.monotonic()
+
+    def late(self, missing: Missing | None, patience: float) -> str | None:
+        """Return what is late and what to do about it; None: nothing.
+
+        Args:
+            missing: what the next decision waits for.
+            patience: how long it may wait, seconds.
+        """
+        if self.lens_busy:
+            return "the autofocus has the lens"
+        now = time.monotonic()
+        if now - self._state_came > patience:
+            return "no lens state comes: see that the lens node is active and the lens answers"
+        return None if missing is None or now - self._progress <= patience else _LATE[missing]

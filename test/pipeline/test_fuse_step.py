@@ -1,0 +1,85 @@
+"""Which frames are merged into J."""
+
+import numpy as np
+import pytest
+
+from aif_ros.fusion.fuser import make_fuser
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.pipeline.fuse_step import FuseStep
+from aif_ros.pipeline.reference_frame import ReferenceFrame
+from aif_ros.types.frame import Frame
+from aif_ros.types.image import ImageError
+
+LENS = LensModel("test", 1e-6, (0.0, 1.5e-3), 90e3, 640)
+REACH = LENS.half_depth_of_focus(64)
+
+
+def reference(position, stamp, travel=0.0, size=(48, 64)):
+    image = np.random.default_rng(stamp).integers(0, 256, size, dtype=np.uint8)
+    return ReferenceFrame(Frame(image, stamp, position, travel), LENS)
+
+
+@pytest.fixture
+def static():
+    return FuseStep(make_fuser("laplacian"), LENS, dynamic=False)
+
+
+@pytest.fixture
+def dynamic():
+    return FuseStep(make_fuser("laplacian", LENS), LENS, dynamic=True)
+
+
+def test_merges_and_reports(static):
+    fusion = static.add(reference(1e-4, 10))
+    assert (fusion.unused, fusion.changed, fusion.fused.frames) == (None, True, 1)
+    assert static.fused is fusion.fused
+    assert fusion.picture.dtype == np.uint8
+    assert (fusion.source_samples == np.float32(1e-4)).all()
+    assert fusion.source_samples.shape == (10, 13)
+
+
+@pytest.mark.parametrize("travel", [1e-9, REACH, np.inf])
+def test_a_static_scene_is_captured_at_rest_only(static, travel):
+    fusion = static.add(reference(1e-4, 10, travel))
+    assert "moved" in fusion.unused
+    assert not fusion.changed
+    assert static.fused is None
+
+
+def test_a_static_scene_is_merged_once_from_each_position(static):
+    static.add(reference(1e-4, 10))
+    assert "position" in static.add(reference(1e-4 + 0.24 * REACH, 20)).unused
+    assert static.add(reference(1e-4 + 0.26 * REACH, 30)).unused is None
+
+
+def test_a_creeping_lens_is_compared_with_what_was_merged(static):
+    static.add(reference(0.0, 10))
+    merged = [static.add(reference(0.2 * n * REACH, 10 + n)).unused is None for n in (1, 2, 3)]
+    assert merged == [False, True, False]
+
+
+@pytest.mark.parametrize("stamp", [10, 9])
+def test_frames_not_newer_are_not_merged(dynamic, stamp):
+    dynamic.add(reference(1e-4, 10))
+    assert "not newer" in dynamic.add(reference(5e-4, stamp)).unused
+
+
+def test_a_dynamic_scene_is_merged_in_slow_motion_and_followed_in_fast(dynamic):
+    assert not dynamic.add(reference(1e-4, 10, np.inf)).changed
+    dynamic.add(reference(1e-4, 20))
+    assert dynamic.add(reference(1e-4, 30)).unused is None
+    assert dynamic.add(reference(2e-4, 40, REACH)).unused is None
+    fusion = dynamic.add(reference(3e-4, 50, 1.01 * REACH))
+    assert "moved" in fusion.unused
+    assert fusion.changed
+
+
+def test_another_size_is_an_error_until_reset(static):
+    static.add(reference(1e-4, 10))
+    before = static.fused
+    with pytest.raises(ImageError, match="reset the fusion"):
+        static.add(reference(5e-4, 20, size=(24, 32)))
+    assert static.fused is before
+    static.reset(not_before=20)
+    assert "not newer" in static.add(reference(5e-4, 20, size=(24, 32))).unused
+    assert static.add(reference(5e-4, 21, size=(24, 32))).fused.frames == 1

@@ -17,8 +17,9 @@ from aif_ros.simulation.patches import Patch, draw_planes, training_patches
 from aif_ros.simulation.photos import PhotosError, list_photos, read_photo, split_photos
 from aif_ros.simulation.sensor_model import SensorModel
 from aif_ros.training.recipe import Recipe
+from aif_ros.training.stream import Source
 from aif_ros.training.temperature import fit_temperatures, stack_luma
-from aif_ros.training.trainer import Source, Training
+from aif_ros.training.trainer import Training
 from aif_ros.types.checked import CHECKED
 
 _TRIES = 400

@@ -7,7 +7,7 @@ one would have seen.
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -18,25 +18,39 @@ from aif_ros.simulation.photos import PhotosError
 from aif_ros.training.processes import Processes
 from aif_ros.training.recipe import Recipe
 
-Sample = TypeVar("Sample")
 _FIRST_BATCHES = 8
 """Batches that are made before the first step."""
 _PREFETCHED = 16
 """Groups of samples that each worker makes ahead."""
 
 
-class _Groups(Dataset[Any]):
-    """Groups of samples by their index; data errors are returned, to be raised by the stream."""
+class Source(NamedTuple):
+    """Where samples of one kind come from.
 
-    def __init__(self, make: Callable[[int], Sequence[Any]], processes: Processes) -> None:
-        self._make = make
+    Attributes:
+        name: of the kind.
+        make: makes the group of samples of an index; picklable, for it runs in other processes.
+        group: samples in each group.
+    """
+
+    name: str
+    make: Callable[[int], Sequence[Any]]
+    group: int
+
+
+class _Groups(Dataset[Any]):
+    """Groups of samples by source and index; data errors are returned, for the stream to raise."""
+
+    def __init__(self, sources: Sequence[Source], processes: Processes) -> None:
+        self._sources = sources
         self._rank, self._world = processes.rank, processes.world
 
-    def __getitem__(self, index: int) -> Sequence[Any] | PhotosError:
+    def __getitem__(self, place: tuple[int, int]) -> tuple[int, Sequence[Any] | PhotosError]:
+        source, index = place
         try:
-            return self._make(index * self._world + self._rank)
+            return source, self._sources[source].make(index * self._world + self._rank)
         except PhotosError as error:
-            return error
+            return source, error
 
 
 def _as_it_is(group: Any) -> Any:
@@ -49,37 +63,34 @@ def _one_thread(worker: int) -> None:
     torch.set_num_threads(1)
 
 
-class Stream(Generic[Sample]):
-    """Draws batches of samples.
+class Stream:
+    """Draws the samples of each step, from the sources in turn.
 
     Args:
-        make: makes the group of samples of an index; must be picklable.
-        group: samples in each group.
-        recipe: its `batch`, `pool`, `reuse` and `seed` count.
-        draws: number of batches in all.
-        first: draws that an earlier run has made.
+        sources: of samples.
+        recipe: its `steps`, `batch`, `pool` and `reuse` count; each source has a pool of its own.
+        first: steps that an earlier run has made.
         processes: among which the groups are shared out.
         workers: processes that make samples; 0: this one does.
     """
 
     def __init__(
         self,
-        make: Callable[[int], Sequence[Sample]],
-        group: int,
+        sources: Sequence[Source],
         recipe: Recipe,
-        draws: int,
         first: int,
         processes: Processes,
         workers: int,
     ) -> None:
-        self._recipe, self._group = recipe, group
-        self._pool: deque[Sequence[Sample]] = deque(maxlen=max(recipe.pool // group, 1))
-        # Resumed, the pool is filled with what it would hold.
-        self._taken = max(self._needed(first) - max(recipe.pool // group, 1), 0)
+        self._recipe, self._sources, self._first = recipe, sources, first
+        self._pools: list[deque[Sequence[Any]]] = [
+            deque(maxlen=self._capacity(source)) for source in sources
+        ]
+        self._taken = self._dropped()
         loader = DataLoader(
-            _Groups(make, processes),
+            _Groups(sources, processes),
             batch_size=None,
-            sampler=range(self._taken, self._needed(draws)),
+            sampler=list(self._order()),
             collate_fn=_as_it_is,
             num_workers=workers,
             prefetch_factor=_PREFETCHED if workers else None,
@@ -87,31 +98,54 @@ class Stream(Generic[Sample]):
             # A plain fork would copy OpenCV's threads in a locked state.
             multiprocessing_context="forkserver" if workers else None,
         )
-        self._groups: Iterator[Sequence[Sample] | PhotosError] = iter(loader)
+        self._groups: Iterator[tuple[int, Sequence[Any] | PhotosError]] = iter(loader)
 
-    def _needed(self, draw: int) -> int:
-        """Number of groups that are made before a draw."""
-        recipe = self._recipe
-        first = min(_FIRST_BATCHES * recipe.batch, recipe.pool)
-        return -(-first // self._group) + int(draw * recipe.batch / (recipe.reuse * self._group))
-
-    def draw(self, draw: int, random: np.random.Generator) -> list[Sample]:
-        """Return the samples of one draw.
+    def draw(self, step: int, random: np.random.Generator) -> list[Any]:
+        """Return the samples of one step.
 
         Args:
-            draw: its number; must ascend from the first.
-            random: source of randomness, seeded for this draw.
+            step: must ascend by one from the first.
+            random: source of randomness, seeded for this step.
 
         Raises:
             PhotosError: the data cannot be trained on.
         """
-        while self._taken < self._needed(draw):
-            group = next(self._groups)
+        turn, which = divmod(step, len(self._sources))
+        while self._taken[which] < self._needed(which, turn):
+            source, group = next(self._groups)
             if isinstance(group, PhotosError):
                 raise group
-            self._pool.append(group)
-            self._taken += 1
-        groups = [
-            self._pool[index] for index in random.integers(len(self._pool), size=self._recipe.batch)
-        ]
+            self._pools[source].append(group)
+            self._taken[source] += 1
+        pool = self._pools[which]
+        groups = [pool[index] for index in random.integers(len(pool), size=self._recipe.batch)]
         return [group[int(random.integers(len(group)))] for group in groups]
+
+    def _capacity(self, source: Source) -> int:
+        """Number of groups in a source's pool."""
+        return max(self._recipe.pool // source.group, 1)
+
+    def _needed(self, which: int, turn: int) -> int:
+        """Number of groups of a source that are made before one of its turns."""
+        recipe, group = self._recipe, self._sources[which].group
+        first = -(-min(_FIRST_BATCHES * recipe.batch, recipe.pool) // group)
+        return first + int(turn * recipe.batch / (recipe.reuse * group))
+
+    def _dropped(self) -> list[int]:
+        """Number of groups of each source that its pool no longer holds at the first step."""
+        count = len(self._sources)
+        turns = [(self._first - which + count - 1) // count for which in range(count)]
+        return [
+            max(self._needed(which, turn) - self._capacity(source), 0)
+            for which, (source, turn) in enumerate(zip(self._sources, turns, strict=True))
+        ]
+
+    def _order(self) -> Iterator[tuple[int, int]]:
+        """Source and index of all groups in the order in which the steps need them."""
+        made = self._dropped()
+        for step in range(self._first, self._recipe.steps):
+            turn, which = divmod(step, len(self._sources))
+            needed = self._needed(which, turn)
+            for index in range(made[which], needed):
+                yield which, index
+            made[which] = max(made[which], needed)

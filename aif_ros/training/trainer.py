@@ -6,10 +6,10 @@ here, what is left of one is the loop below.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from aif_ros.training.card import About
 from aif_ros.training.checkpoint import load_checkpoint, save_checkpoint
 from aif_ros.training.processes import Processes
 from aif_ros.training.recipe import Recipe
-from aif_ros.training.stream import Stream
+from aif_ros.training.stream import Source, Stream
 from aif_ros.weights.files import NetworkKind
 
 _SMOOTHING = 0.98
@@ -32,20 +32,6 @@ Network = TypeVar("Network", bound=nn.Module)
 
 class TrainingError(Exception):
     """A training that cannot go on; the message says why and what to do."""
-
-
-class Source(NamedTuple):
-    """Where samples come from.
-
-    Attributes:
-        name: of the kind of samples, for the logs.
-        make: makes the group of samples of an index; picklable, for it runs in other processes.
-        group: samples in each group.
-    """
-
-    name: str
-    make: Callable[[int], Sequence[Any]]
-    group: int
 
 
 class Training(ABC, Generic[Network]):
@@ -132,7 +118,7 @@ def train(
     )
     first = load_checkpoint(folder, network, optimiser, asdict(recipe)) if resume else 0
     model = processes.parallel(network)
-    streams = _streams(training, first, processes, workers)
+    stream = Stream(training.sources, recipe, first, processes, workers)
     folder.mkdir(parents=True, exist_ok=True)
     writer = SummaryWriter(str(folder), purge_step=first) if processes.is_first else None
     shown = tqdm(
@@ -152,8 +138,7 @@ def train(
         rate = learning_rate(recipe, step)
         for group in optimiser.param_groups:
             group["lr"] = rate
-        turn, which = divmod(step, len(streams))
-        batch = training.collate(streams[which].draw(turn, random), random).to(device)
+        batch = training.collate(stream.draw(step, random), random).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=recipe.bfloat16):
             prediction = training.predict(model, batch)
         loss = training.loss(prediction, batch)
@@ -179,29 +164,6 @@ def train(
         # Resumed after the last step.
         figures = training.validate(network.eval())
     return network.eval().cpu(), figures
-
-
-def _streams(
-    training: Training[Network], first: int, processes: Processes, workers: int
-) -> list[Stream[Any]]:
-    count = len(training.sources)
-
-    def draws(step: int, which: int) -> int:
-        """Number of draws that the steps before `step` make from a source."""
-        return (step - which + count - 1) // count
-
-    return [
-        Stream(
-            source.make,
-            source.group,
-            training.recipe,
-            draws(training.recipe.steps, which),
-            draws(first, which),
-            processes,
-            workers,
-        )
-        for which, source in enumerate(training.sources)
-    ]
 
 
 def _smoothed(mean: float, value: float) -> float:

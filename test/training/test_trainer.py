@@ -13,8 +13,10 @@ from training_data import write_photos, write_recipe
 from aif_ros.__main__ import main
 from aif_ros.defocus.networks import ESTIMATOR_WEIGHTS
 from aif_ros.training import trainer
+from aif_ros.training.blur import BlurRecipe
 from aif_ros.training.processes import Processes
-from aif_ros.training.stream import Stream
+from aif_ros.training.recipe import load_recipe
+from aif_ros.training.stream import Source, Stream
 from aif_ros.weights.files import load_weights
 
 SMALL = {
@@ -109,22 +111,24 @@ def test_resumes_to_exactly_the_same_weights(photos, finished, tmp_path, monkeyp
 
 
 @pytest.mark.parametrize(("pool", "reuse"), [(8, 1.0), (8, 3.0), (1000, 2.0)])
-def test_a_resumed_stream_goes_on_as_it_would_have(photos, tmp_path, pool, reuse) -> None:
-    from aif_ros.training.blur import BlurRecipe
-    from aif_ros.training.recipe import load_recipe
+@pytest.mark.parametrize("first", [1, 25, 39])
+def test_a_resumed_stream_goes_on_as_it_would_have(pool, reuse, first) -> None:
+    changes = {"batch": 3, "pool": pool, "reuse": reuse, "steps": 40}
+    recipe = load_recipe(BlurRecipe, "estimator.yaml", changes)
+    sources = [
+        Source("pairs", lambda index: [("pairs", index, 0), ("pairs", index, 1)], 2),
+        Source("single", lambda index: [("single", index)], 1),
+    ]
 
-    recipe = load_recipe(BlurRecipe, "estimator.yaml", {"batch": 3, "pool": pool, "reuse": reuse})
+    def draws(start):
+        stream = Stream(sources, recipe, start, ALONE, 0)
+        return [stream.draw(step, np.random.default_rng(step)) for step in range(start, 40)]
 
-    def make(index):
-        return [2 * index, 2 * index + 1]
-
-    def draws(stream, numbers):
-        return [stream.draw(number, np.random.default_rng(number)) for number in numbers]
-
-    whole = draws(Stream(make, 2, recipe, 40, 0, ALONE, 0), range(40))
-    resumed = draws(Stream(make, 2, recipe, 40, 25, ALONE, 0), range(25, 40))
-    assert resumed == whole[25:]
-    assert max(whole[39]) > max(whole[0])
+    whole = draws(0)
+    assert draws(first) == whole[first:]
+    assert {sample[0] for sample in whole[6]} == {"pairs"}
+    assert {sample[0] for sample in whole[7]} == {"single"}
+    assert max(whole[38]) > max(whole[0])
 
 
 def test_processes_train_together(photos, tmp_path) -> None:

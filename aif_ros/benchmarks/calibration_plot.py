@@ -7,6 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from aif_ros.calibration.sweep_calibration import LensCalibration
+from aif_ros.storage.atomic_write import replacing
 
 
 def save_calibration_plot(calibration: LensCalibration, path: Path) -> Path:
@@ -38,6 +39,6 @@ def save_calibration_plot(calibration: LensCalibration, path: Path) -> Path:
     axis.set_title("one colour for each window of the picture")
     axis.grid(alpha=0.3)
     axis.legend()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    FigureCanvasAgg(figure).print_png(str(path))
+    with replacing(path) as temporary:
+        FigureCanvasAgg(figure).print_png(str(temporary))
     return path

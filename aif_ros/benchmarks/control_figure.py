@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from aif_ros.benchmarks.control_episode import Episode
 from aif_ros.benchmarks.figures import as_rgb, distance_picture
 from aif_ros.optics.lens_model import LensModel
+from aif_ros.storage.atomic_write import replacing
 
 
 def save_figure(episode: Episode, lens_model: LensModel, path: Path, *, rows: int = 6) -> None:
@@ -60,5 +61,5 @@ def save_figure(episode: Episode, lens_model: LensModel, path: Path, *, rows: in
         axes[0], ("frame I(t), next window", "fused J(t)", "distance to focus"), strict=True
     ):
         axis.set_title(title, fontsize=10)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=100)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=100)

@@ -20,6 +20,7 @@ from PIL import Image as PillowImage
 from aif_ros.benchmarks.score import Score
 from aif_ros.pipeline.recording import LoopRecording, RecordedFrame
 from aif_ros.simulation.truth import to_reference_geometry
+from aif_ros.storage.atomic_write import replacing
 from aif_ros.types.frame import Window
 from aif_ros.types.image import Image, to_float, to_gray, to_uint8
 
@@ -253,15 +254,16 @@ def save_animation(recording: LoopRecording, path: Path) -> None:
         for index in range(len(recording.shots))
     ]
     durations = [900] * (len(pictures) - 1) + [3500]
-    pictures[0].save(
-        path,
-        save_all=True,
-        append_images=pictures[1:],
-        duration=durations,
-        loop=0,
-        quality=80,
-        method=4,
-    )
+    with replacing(path) as temporary:
+        pictures[0].save(
+            temporary,
+            save_all=True,
+            append_images=pictures[1:],
+            duration=durations,
+            loop=0,
+            quality=80,
+            method=4,
+        )
 
 
 def thumbnail(shot: RecordedFrame, recording: LoopRecording, width: int = 240) -> NDArray[np.uint8]:

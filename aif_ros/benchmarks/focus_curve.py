@@ -6,6 +6,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from aif_ros.autofocus.search import FocusRun
+from aif_ros.storage.atomic_write import replacing
 
 
 def save_focus_curve(run: FocusRun, folder: Path) -> Path:
@@ -33,7 +34,7 @@ def save_focus_curve(run: FocusRun, folder: Path) -> Path:
         )
     curve_axis.axvline(run.position * 1e3, color="tab:green", linewidth=0.8)
     curve_axis.set(xlabel="lens position (mm)", ylabel="score", title="focus curve")
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "focus_curve.png"
-    FigureCanvasAgg(figure).print_png(str(path))
+    with replacing(path) as temporary:
+        FigureCanvasAgg(figure).print_png(str(temporary))
     return path

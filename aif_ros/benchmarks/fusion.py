@@ -32,6 +32,7 @@ from aif_ros.simulation.scenes.depth_edges import near_depth_edges
 from aif_ros.simulation.scenes.scene import Scene
 from aif_ros.simulation.scenes.scene_motion import CrossingObject, MovedCamera
 from aif_ros.simulation.truth import Truth
+from aif_ros.storage.atomic_write import replacing
 from aif_ros.types.image import Image, to_float, to_gray
 
 STILL_FRAMES = 10
@@ -368,5 +369,5 @@ def write_sheet(folder: Path | None, name: str, sheet: Sheet) -> None:
         close_up = picture[top : top + _CLOSE_UP, left : left + _CLOSE_UP]
         axis.imshow(np.clip(close_up, 0, 1), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         axis.set_title(title)
-    folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(folder / f"{name.replace(' ', '_')}.png", dpi=100)
+    with replacing(folder / f"{name.replace(' ', '_')}.png") as temporary:
+        figure.savefig(temporary, dpi=100)

@@ -15,6 +15,7 @@ from aif_ros.benchmarks import figures
 from aif_ros.benchmarks.score import Score, score
 from aif_ros.pipeline.recording import LoopRecording
 from aif_ros.simulation.truth import to_reference_geometry
+from aif_ros.storage.atomic_write import write_bytes, write_text
 from aif_ros.types.image import Image
 
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")
@@ -77,14 +78,14 @@ def write_report(recording: LoopRecording, truth: Image | None, folder: Path) ->
         _write(folder / f"{name}.png", figures.as_rgb(picture))
     figures.save_animation(recording, folder / "loop.webp")
     summary = result(recording, scored)
-    (folder / "result.json").write_text(json.dumps(summary, indent=2) + "\n")
-    (folder / "report.html").write_text(_html(recording, truth, scored, folder))
+    write_text(folder / "result.json", json.dumps(summary, indent=2) + "\n")
+    write_text(folder / "report.html", _html(recording, truth, scored, folder))
     return summary
 
 
 def _write(path: Path, picture: NDArray[np.uint8]) -> None:
     encoded = cv2.imencode(path.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
-    path.write_bytes(encoded.tobytes())
+    write_bytes(path, encoded.tobytes())
 
 
 def _embed(picture: NDArray[np.uint8], quality: int = 90) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from aif_ros.defocus.defocus_map import DefocusMap
+from aif_ros.storage.atomic_write import replacing
 
 Array = NDArray[np.floating]
 
@@ -88,7 +89,8 @@ class BlurStandIn:
 
     def save(self, path: str | Path) -> None:
         """Write the tables as a NumPy archive that `load` reads back."""
-        np.savez_compressed(path, **self.__dict__)
+        with replacing(path) as temporary:
+            np.savez_compressed(temporary, **self.__dict__)
 
     @classmethod
     def load(cls, path: str | Path) -> "BlurStandIn":

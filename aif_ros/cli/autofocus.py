@@ -74,6 +74,7 @@ def run(args: Arguments) -> int:
     from aif_ros.simulation.simulated_lens import SimulatedLens
     from aif_ros.types.frame import Frame, Window
     from aif_ros.types.image import to_float
+    from aif_ros.types.units import check_metres
 
     clock = SimulatedClock()
     opened = open_subject(args.scene, args.calibration or "")
@@ -94,6 +95,7 @@ def run(args: Arguments) -> int:
         print(f"look {len(frames):2}: {look.position * 1e3:9.4f} mm   {look.score:.4g}")
 
     for option, positions in (("--start", [args.start]), ("--range", args.range or [])):
+        check_metres(option, [position for position in positions if position is not None])
         for position in positions:
             low, high = lens_model.limits
             if position is not None and not low <= position <= high:
@@ -116,6 +118,8 @@ def run(args: Arguments) -> int:
         sharpest = min(frames, key=lambda frame: abs(frame.position - result.position))
         write_image(args.save / "window.png", to_float(window.crop(sharpest.image)), deep=False)
         print(save_focus_curve(result, args.save))
+    if isinstance(subject, FocalStack) and subject.travel_assumed:
+        print("the positions of the slices are assumed: give them in info.yaml")
     write_json(
         {
             "scene": args.scene,

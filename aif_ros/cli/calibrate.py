@@ -76,13 +76,22 @@ def run(args: Arguments) -> int:
     )
     from aif_ros.devices.focal_stack import FocalStack
     from aif_ros.devices.image_files import read_image
+    from aif_ros.devices.image_files.slices import is_multi_page
+    from aif_ros.storage.atomic_write import check_writable
     from aif_ros.types.image import to_float
+    from aif_ros.types.units import check_metres
 
+    for path in filter(None, (args.output, args.plot)):
+        check_writable(path)
     paths = [Path(photo) for photo in args.photos]
     try:
-        if len(paths) == 1 and paths[0].is_dir():
+        for option, values in (("--travel", [args.travel]), ("--limits", args.limits or [])):
+            check_metres(option, [value for value in values if value is not None])
+        travel_assumed = False
+        if len(paths) == 1 and (paths[0].is_dir() or is_multi_page(paths[0])):
             stack = FocalStack(paths[0])
             positions = stack.positions
+            travel_assumed = stack.travel_assumed and args.travel is None
             if args.travel is not None:
                 if not args.travel > 0:
                     raise CommandError(f"--travel must be above 0 for a sweep, got {args.travel}")
@@ -108,7 +117,6 @@ def run(args: Arguments) -> int:
     lens_model = calibration.lens_model(
         args.name or args.output.stem, args.limits or limits, args.metres_per_step
     )
-    args.output.parent.mkdir(parents=True, exist_ok=True)
     lens_model.save(args.output)
     step = args.metres_per_step
     rows = (
@@ -119,6 +127,12 @@ def run(args: Arguments) -> int:
     for label, estimate, scale, unit in rows:
         value, low, high = (scale * part for part in _parts(estimate))
         print(f"{label:24}{value:10.4g} {unit:6} (95 %: {low:.4g} to {high:.4g})")
+    if travel_assumed:
+        low, high = (position * 1e3 for position in limits)
+        print(
+            f"the travel is assumed, {low:g} to {high:g} mm from the first slice to the last: give "
+            "it with --travel, or all figures are off by the same factor"
+        )
     print(args.output)
     if args.plot is not None:
         print(save_calibration_plot(calibration, args.plot))
@@ -131,7 +145,8 @@ def run(args: Arguments) -> int:
         )
     }
     setup = {"width": calibration.width, "matches": len(calibration.matches)}
-    write_json(result | {"output": str(args.output), "setup": setup}, args.json)
+    described = {"output": str(args.output), "setup": setup, "travel_assumed": travel_assumed}
+    write_json(result | described, args.json)
     return 0
 
 

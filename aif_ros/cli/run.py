@@ -77,6 +77,8 @@ class Arguments(PipelineSettings):
 
 def run(args: Arguments) -> int:
     """Run the loop."""
+    if args.save_path:
+        _check_output(args.save_path, args.scene)
     if args.runner == "library":
         for setting in declared(Arguments):
             name = setting.name
@@ -92,6 +94,22 @@ def run(args: Arguments) -> int:
         print(args.save_path)
     write_json({"how": args.runner, "scene": args.scene or "motorcycle"} | result, args.json)
     return 0
+
+
+def _check_output(output: str, scene: str) -> None:
+    """Check, before the work, that the fused image can be written and replaces no input."""
+    from aif_ros.devices.device import DeviceError
+    from aif_ros.devices.image_files import check_image_output, image_files
+
+    check_image_output(output)
+    inputs = [Path(scene)]
+    if Path(scene).is_dir():
+        try:
+            inputs = image_files(scene)
+        except DeviceError:
+            inputs = []
+    if Path(output).resolve() in {path.resolve() for path in inputs}:
+        raise CommandError(f"{output} is a picture of the scene: name another file to write")
 
 
 def _run_graph(args: Arguments) -> dict[str, Any]:
@@ -163,6 +181,8 @@ class _Watch:
 
 
 def _run_library(args: Arguments) -> dict[str, Any]:
+    import numpy as np
+
     from aif_ros.control.agents import make_agent
     from aif_ros.defocus.estimators import make_estimator
     from aif_ros.devices.clock import SimulatedClock
@@ -189,12 +209,13 @@ def _run_library(args: Arguments) -> dict[str, Any]:
         make_agent(agent, lens_model, dynamic=dynamic),
         dynamic=dynamic,
     )
-    frames, reason, stopped = 0, "interrupted", False
+    frames, deep, reason, stopped = 0, False, "interrupted", False
     start = time.monotonic()
     with _progress() as bar:
 
         def show(step: Step) -> None:
-            nonlocal frames
+            nonlocal frames, deep
+            deep = deep or step.frame.image.dtype != np.uint8
             if step.action is not None:
                 frames += 1
                 bar.update()
@@ -208,7 +229,7 @@ def _run_library(args: Arguments) -> dict[str, Any]:
             pass
     seconds = time.monotonic() - start
     if args.save_path and pipeline.fused is not None:
-        write_image(args.save_path, pipeline.fused.image, deep=False)
+        write_image(args.save_path, pipeline.fused.image, deep=deep)
     return {
         "agent": agent,
         "frames_captured": frames,

@@ -1,0 +1,77 @@
+"""`aif calibrate` on stacks in several forms, and what it reports of assumed travels."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+
+from aif_ros.__main__ import main
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.simulation.renderer import Sensor, render
+from aif_ros.simulation.scenes.planes import texture
+from aif_ros.simulation.scenes.scene import SceneView
+
+SIZE = (256, 192)
+COUNT = 13
+PITCH = 1.5e-3 / (COUNT - 1)
+LENS = LensModel("test", 1e-6, (0.0, 1.5e-3), 8e3, SIZE[0])
+
+
+@pytest.fixture(scope="module")
+def slices():
+    view = SceneView(
+        texture(SIZE, np.random.default_rng(2)), np.full(SIZE[::-1], 6 * PITCH, np.float32)
+    )
+    sensor = Sensor()
+    positions = np.arange(COUNT) * PITCH
+    return [sensor.expose(render(view, LENS, position)) for position in positions]
+
+
+@pytest.fixture
+def folder(tmp_path, slices):
+    folder = tmp_path / "sweep"
+    folder.mkdir()
+    for index, image in enumerate(slices):
+        cv2.imwrite(str(folder / f"{index}.png"), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    return folder
+
+
+def calibrate(tmp_path, source, *options):
+    results = tmp_path / "results.json"
+    arguments = ["calibrate", str(source), "-o", str(tmp_path / "lens.yaml"), *options]
+    assert main([*arguments, "--json", str(results)]) == 0
+    result = json.loads(results.read_text())
+    assert LensModel.load(tmp_path / "lens.yaml").blur_per_metre > 0
+    return result
+
+
+def test_assumed_travel_is_reported(folder, tmp_path, capsys):
+    assert calibrate(tmp_path, folder)["travel_assumed"]
+    assert "the travel is assumed, 0 to 1.5 mm" in capsys.readouterr().out
+
+
+def test_given_travel_is_no_assumption(folder, tmp_path, capsys):
+    assert not calibrate(tmp_path, folder, "--travel", str(PITCH))["travel_assumed"]
+    assert "assumed" not in capsys.readouterr().out
+
+
+def test_travel_of_a_multi_page_file_is_read(slices, tmp_path):
+    metadata = {"axes": "ZYX", "spacing": PITCH * 1e6, "unit": "um"}
+    planes = np.stack([cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in slices])
+    tifffile.imwrite(tmp_path / "z.tif", planes, imagej=True, metadata=metadata)
+    result = calibrate(tmp_path, tmp_path / "z.tif")
+    assert not result["travel_assumed"]
+    assert result["blur_per_metre"]["value"] == pytest.approx(LENS.blur_per_metre, rel=0.3)
+
+
+@pytest.mark.parametrize("option", [["--travel", "300"], ["--limits", "0", "1500"]])
+def test_steps_are_no_metres(folder, tmp_path, capsys, option):
+    assert main(["calibrate", str(folder), "-o", str(tmp_path / "l.yaml"), *option]) == 2
+    assert "give metres" in capsys.readouterr().err
+
+
+def test_outputs_are_checked_first(folder, capsys):
+    assert main(["calibrate", str(folder), "-o", "/proc/nope/lens.yaml"]) == 2
+    assert "/proc/nope" in capsys.readouterr().err

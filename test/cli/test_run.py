@@ -1,0 +1,63 @@
+"""`aif run` on recorded stacks: what it writes, and what it leaves alone."""
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+
+from aif_ros.__main__ import main
+from aif_ros.devices.image_files import read_image
+from aif_ros.simulation.scenes.planes import texture
+
+SHARP = texture((96, 64), np.random.default_rng(3))
+CLASSICAL = ["--preset", "classical", "--agent", "sweep"]
+
+
+def planes(full):
+    """Three slices, each sharp in one third."""
+    gray = cv2.cvtColor(SHARP, cv2.COLOR_RGB2GRAY)
+    soft = cv2.GaussianBlur(gray, (0, 0), 3.0)
+    found = np.stack([soft] * 3)
+    for index in range(3):
+        found[index, :, index * 32 : (index + 1) * 32] = gray[:, index * 32 : (index + 1) * 32]
+    return (found * full).round().astype(np.uint16 if full > 255 else np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "stack"
+    folder.mkdir()
+    for index, plane in enumerate(planes(255)):
+        cv2.imwrite(str(folder / f"img_{index}.png"), plane)
+    return folder
+
+
+@pytest.mark.parametrize("full", [65535, 4095, 1023])
+def test_deep_slices_give_a_deep_picture(tmp_path, full):
+    tifffile.imwrite(tmp_path / "z.tif", planes(full), photometric="minisblack", metadata=None)
+    arguments = ["run", "--scene", str(tmp_path / "z.tif"), *CLASSICAL]
+    assert main([*arguments, "-o", str(tmp_path / "o.tif")]) == 0
+    picture = read_image(tmp_path / "o.tif")
+    assert picture.dtype == np.uint16
+    assert len(np.unique(picture)) > 500
+    assert picture.max() > 40_000
+
+
+def test_own_picture_in_the_folder_is_no_slice(folder):
+    arguments = ["run", "--scene", str(folder), *CLASSICAL, "-o", str(folder / "sharp.png")]
+    for _ in range(2):
+        assert main(arguments) == 0
+    assert read_image(folder / "sharp.png").dtype == np.uint8
+
+
+def test_a_slice_is_not_overwritten(folder, capsys):
+    before = (folder / "img_1.png").read_bytes()
+    assert main(["run", "--scene", str(folder), "-o", str(folder / "img_1.png")]) == 2
+    assert "name another file" in capsys.readouterr().err
+    assert (folder / "img_1.png").read_bytes() == before
+
+
+@pytest.mark.parametrize("output", ["o.gif", "/proc/nope/o.png"])
+def test_output_is_checked_before_the_loop(folder, capsys, output):
+    assert main(["run", "--scene", str(folder), "-o", output]) == 2
+    assert "cannot write" in capsys.readouterr().err

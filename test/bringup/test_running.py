@@ -73,7 +73,7 @@ def test_the_loop_runs_until_it_stops_by_itself(how, namespace, tmp_path):
         assert running.spin_until(lambda: running.stopped, 60.0)
         # The end may be told before the last picture arrives.
         assert running.spin_until(lambda: times and time.monotonic() - times[-1] > 1.0, 20.0)
-        assert int(running.values["frames_captured"]) >= 3
+        assert running.state.frames_captured >= 3
         assert set(running.pids) == (
             {node.name for node in running.graph.nodes} if how == "processes" else set()
         )

@@ -17,7 +17,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
 from aif_ros.bringup.share import share_directory
-from aif_ros.nodes.topics import CONTROL_STATUS
+from aif_ros.nodes.topics import LOOP_STATE
 from launch import LaunchDescription
 
 CHOICES = {"scene": "planes", "width": "160", "agent": "sweep"}
@@ -49,11 +49,11 @@ def test_the_loop_stops_by_itself():
     executor.add_node(node)
     states = []
 
-    def take(status):
-        states.append({pair.key: pair.value for pair in status.values}["state"])
+    def take(message):
+        states.append(LOOP_STATE.decode(message).state)
 
     node.create_subscription(
-        CONTROL_STATUS.message_type, CONTROL_STATUS.name, take, CONTROL_STATUS.publisher_qos
+        LOOP_STATE.message_type, LOOP_STATE.name, take, LOOP_STATE.publisher_qos
     )
     deadline = time.monotonic() + 60.0
     while "stopped" not in states and time.monotonic() < deadline:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from aif_ros.defocus.estimators import make_estimator
 from aif_ros.nodes.focus_server import FocusServer
+from aif_ros.nodes.idleness import report_frames
 from aif_ros.nodes.main import run
 from aif_ros.nodes.outlets import Outlet, View
 from aif_ros.nodes.pipeline_node import PipelineNode
@@ -24,7 +25,6 @@ from aif_ros.nodes.topics import (
     FUSED_IMAGE,
     FUSED_IN_FOCUS,
     IN_FOCUS,
-    LENS_STATE,
     SOURCE_SAMPLES,
     StampedImage,
     StampedMaps,
@@ -72,7 +72,7 @@ class AutofocusNode(PipelineNode):
         self._fused: tuple[StampedImage, StampedImage] | None = None
         self._fused_came = threading.Event()
         self._searches.start()
-        self.inlet(LENS_STATE, self._take_state)
+        self.lens_states(self._take_state, self._model.position_resolution)
         self.inlet(CAMERA_IMAGE, self._take_image, depth=1)
         self.inlet(SOURCE_SAMPLES, partial(self._take_fused, 0))
         self.inlet(FUSED_IMAGE, partial(self._take_fused, 1))
@@ -89,6 +89,10 @@ class AutofocusNode(PipelineNode):
         searches = self.__dict__.pop("_searches", None)
         if searches is not None:
             searches.close()
+
+    def diagnose(self) -> None:
+        """Show lost and unusable frames."""
+        report_frames(self.diagnostics, self._frames)
 
     def _take_state(self, state: LensState) -> None:
         self._searches.observe(state)

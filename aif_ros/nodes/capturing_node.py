@@ -5,11 +5,12 @@ import math
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
-from aif_ros.devices.clock import Clock, SystemClock
+from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import Camera, EndOfRecording
 from aif_ros.nodes.image_messages import to_time
+from aif_ros.nodes.node_clock import NodeClock
 from aif_ros.nodes.pipeline_node import PipelineNode
-from aif_ros.nodes.topics import CAMERA_IMAGE, CAMERA_INFO, LENS_STATE, StampedImage
+from aif_ros.nodes.topics import CAMERA_IMAGE, CAMERA_INFO, StampedImage
 from aif_ros.simulation.simulated_camera import SimulatedCamera
 
 LENS_TIMEOUT = 1.0
@@ -27,7 +28,7 @@ class CapturingNode(PipelineNode):
         """Open the camera."""
         self._images = self.outlet(CAMERA_IMAGE)
         self._infos = self.outlet(CAMERA_INFO)
-        self._camera = self.open_camera(SystemClock())
+        self._camera = self.open_camera(NodeClock(self))
         self._info = make_camera_info(
             self._camera.size, self.value("horizontal_field_of_view"), self.value("frame_id")
         )
@@ -37,7 +38,7 @@ class CapturingNode(PipelineNode):
         """Begin to capture; a simulated camera must know where the lens is."""
         self._ended = False
         if isinstance(self._camera, SimulatedCamera):
-            self.inlet(LENS_STATE, self._camera.observe)
+            self.lens_states(self._camera.observe)
         self.loop(self._capture)
 
     def close(self) -> None:

@@ -18,7 +18,6 @@ from aif_ros.nodes.topics import (
     DEFOCUS_MAPS,
     FUSED_DEFOCUS_MAPS,
     LENS_COMMANDS,
-    LENS_STATE,
     StampedMaps,
 )
 from aif_ros.nodes.watchdog import Watchdog
@@ -58,7 +57,7 @@ class FocusControllerNode(PipelineNode):
         self.inlet(DEFOCUS_MAPS, self._take_maps)
         self.inlet(FUSED_DEFOCUS_MAPS, self._take_fused_maps)
         self.inlet(CAMERA_INFO, self._take_info, depth=1)
-        self.inlet(LENS_STATE, self._take_state)
+        self.lens_states(self._take_state, self._model.position_resolution)
         self.inlet(AUTOFOCUS_BUSY, self._take_busy)
         self.trigger("focus_controller/start", self._start_loop)
         self.trigger("focus_controller/stop", self._stop_loop)

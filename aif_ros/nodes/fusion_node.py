@@ -7,12 +7,12 @@ from pathlib import Path
 from aif_ros.devices.device import DeviceError
 from aif_ros.devices.image_files import write_image
 from aif_ros.fusion.fuser import make_fuser
+from aif_ros.nodes.idleness import report_frames
 from aif_ros.nodes.main import run
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.topics import (
     CAMERA_IMAGE,
     FUSED_IMAGE,
-    LENS_STATE,
     SHARPNESS,
     SOURCE_POSITION,
     SOURCE_SAMPLES,
@@ -52,7 +52,7 @@ class FusionNode(PipelineNode):
             capacity=self.value("queue_size"),
             newest_first=self._dynamic,
         )
-        self.inlet(LENS_STATE, self._frames.add_state)
+        self.lens_states(self._frames.add_state, self._model.position_resolution)
         self.inlet(CAMERA_IMAGE, self._take_image, depth=self.value("queue_size"))
         self.trigger("fusion/reset", self._reset)
         self.trigger("fusion/save", self._save)
@@ -65,8 +65,8 @@ class FusionNode(PipelineNode):
             write_image(self.value("save_path"), step.fused.image, deep=False)
 
     def diagnose(self) -> None:
-        """Show the number of lost frames."""
-        self.diagnostics.note("frames dropped", self._frames.dropped)
+        """Show lost and unusable frames."""
+        report_frames(self.diagnostics, self._frames)
 
     def _take_image(self, image: StampedImage) -> None:
         self._frame_id = image.frame_id
@@ -96,6 +96,7 @@ class FusionNode(PipelineNode):
     def _reset(self) -> tuple[bool, str]:
         """Begin a new J with the next frame; frames that still wait belong to the old one."""
         with self._fusing:
+            self._frames.clear()
             self._step.reset(not_before=self.now())
         return True, "the fusion begins a new image"
 

@@ -1,8 +1,11 @@
 """Lifecycle of a node: transitions run `open`, `start`, `stop` and `close`, and never raise."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from lifecycle_msgs.srv import ChangeState
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from aif_ros.nodes.faults import EXPECTED
@@ -18,6 +21,27 @@ class GuardedNode(LifecycleNode):
         self._undo: list[Callable[[], object]] = []
         self._opened = self._started = False
         super().__init__(name, **arguments)
+        self._guard_change_state()
+
+    def _guard_change_state(self) -> None:
+        """Refuse transitions that the state does not have, instead of ending by an exception."""
+        for service in self.services:
+            if service.srv_type is ChangeState:
+                service.callback = partial(self._change_state, service.callback)
+
+    def _change_state(
+        self,
+        change: Callable[[ChangeState.Request, ChangeState.Response], ChangeState.Response],
+        request: ChangeState.Request,
+        response: ChangeState.Response,
+    ) -> ChangeState.Response:
+        try:
+            return change(request, response)
+        except rclpy_implementation.RCLError as error:
+            wanted = request.transition.label or request.transition.id
+            self.get_logger().warning(f"transition {wanted} refused: {error}")
+            response.success = False
+            return response
 
     # To be implemented by subclasses.
 

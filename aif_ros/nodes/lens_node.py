@@ -5,16 +5,19 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool
 
 from aif_ros.devices.backends import open_lens
-from aif_ros.devices.clock import SystemClock
 from aif_ros.devices.device import DeviceError, FocusLens
 from aif_ros.devices.focal_stack import FocalStack
+from aif_ros.nodes.joint_states import to_joint_state
 from aif_ros.nodes.main import run
+from aif_ros.nodes.node_clock import NodeClock
 from aif_ros.nodes.parameter_lens import open_parameter_lens
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.topics import LENS_COMMANDS, LENS_STATE
@@ -31,7 +34,8 @@ class LensNode(PipelineNode):
 
     def open(self) -> None:
         """Open the lens and listen for commands: what comes too early is refused aloud."""
-        self._states = self.outlet(LENS_STATE)
+        encode = partial(to_joint_state, joint=self.value("lens_joint"))
+        self._states = self.outlet(replace(LENS_STATE, encode=encode))
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._commanded_at: int | None = None
@@ -59,7 +63,7 @@ class LensNode(PipelineNode):
         self.diagnostics.hardware_id = lens_model.name
         return SimulatedLens(
             lens_model,
-            SystemClock(),
+            NodeClock(self),
             speed=self.value("lens_speed"),
             settling_time=self.value("settling_time"),
             rests=rests,
@@ -70,7 +74,7 @@ class LensNode(PipelineNode):
         lens_model = self.lens_model() if self.value("calibration") else None
         if text.startswith("ros_parameter:"):
             return open_parameter_lens(text, self, lens_model)
-        return open_lens(text, SystemClock(), lens_model)
+        return open_lens(text, NodeClock(self), lens_model)
 
     def start(self) -> None:
         """Begin to report."""
@@ -120,7 +124,7 @@ class LensNode(PipelineNode):
             self._commanded_at = None
 
     def _command(self, message: Float64MultiArray, info: Mapping[str, Any]) -> None:
-        age = (self.now() - info["source_timestamp"]) * 1e-9
+        age = (time.time_ns() - info["source_timestamp"]) * 1e-9
         objection = self._objection(message.data, age)
         if objection is None:
             try:

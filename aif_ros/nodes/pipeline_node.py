@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
 from rclpy.client import Client
+from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import ParameterException
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -13,11 +14,13 @@ from aif_ros.nodes.diagnostics import Diagnostics
 from aif_ros.nodes.exchange import Exchange
 from aif_ros.nodes.faults import FaultReporter
 from aif_ros.nodes.guarded_node import GuardedNode
+from aif_ros.nodes.joint_states import RESOLUTION, ForeignJointsError
 from aif_ros.nodes.outlets import Outlet, View
 from aif_ros.nodes.parameters import declare_parameters
-from aif_ros.nodes.topics import Topic
+from aif_ros.nodes.topics import Topic, lens_states_of
 from aif_ros.nodes.workers import Workers
 from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
+from aif_ros.types.frame import LensState
 
 T = TypeVar("T")
 
@@ -52,6 +55,7 @@ class PipelineNode(GuardedNode):
         except ParameterException:
             LifecycleNode.destroy_node(self)
             raise
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.diagnostics = Diagnostics(self)
         self._faults = FaultReporter(self, self.diagnostics)
         self.workers = Workers(self._faults.report_throttled)
@@ -109,6 +113,9 @@ class PipelineNode(GuardedNode):
         def take(message: Any) -> None:
             try:
                 value = topic.decode(message)
+            except ForeignJointsError as error:
+                self.diagnostics.note("other joints", str(error))
+                return
             except ValueError as error:
                 self.diagnostics.count("unusable messages", total=True)
                 self.diagnostics.warn(f"{topic.name}: {error}")
@@ -126,6 +133,17 @@ class PipelineNode(GuardedNode):
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
         return self.when_stopped(lambda: self.destroy_subscription(subscription))
+
+    def lens_states(
+        self, callback: Callable[[LensState], None], resolution: float = RESOLUTION
+    ) -> None:
+        """Subscribe to the states of the joint that the parameter names, while active.
+
+        Args:
+            callback: gets them.
+            resolution: see `LensModel.position_resolution`, metres.
+        """
+        self.inlet(lens_states_of(self.value("lens_joint"), resolution), callback)
 
     def offer(self, service_type: type, name: str, callback: Callable[..., Any]) -> None:
         """Offer a service while active."""
@@ -148,8 +166,8 @@ class PipelineNode(GuardedNode):
         return client
 
     def every(self, seconds: float, callback: Callable[[], None]) -> None:
-        """Call `callback` regularly while active."""
-        timer = self.create_timer(seconds, callback)
+        """Call `callback` regularly while active, also where no simulated time comes."""
+        timer = self.create_timer(seconds, callback, clock=self._steady)
         self.when_stopped(lambda: self.destroy_timer(timer))
 
     def loop(self, body: Callable[[], None]) -> None:

@@ -3,9 +3,8 @@
 Nodes work with what `Topic.decode` returns; messages are made only where they leave the process.
 """
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -13,10 +12,11 @@ from geometry_msgs.msg import PolygonStamped
 from numpy.typing import NDArray
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, JointState, RegionOfInterest
-from std_msgs.msg import Bool, Float32, Float64MultiArray, Header, MultiArrayDimension, String
+from std_msgs.msg import Bool, Float32, Float64MultiArray, MultiArrayDimension, String
 
 from aif_ros.autofocus.search import Look
-from aif_ros.nodes.image_messages import to_array, to_message, to_stamp, to_time
+from aif_ros.nodes.image_messages import to_array, to_message, to_stamp
+from aif_ros.nodes.joint_states import JointReader, to_joint_state
 from aif_ros.nodes.loop_state import LoopState
 from aif_ros.pipeline.assess_step import DefocusMaps
 from aif_ros.types.frame import LensState, Window
@@ -125,27 +125,6 @@ def _maps_topic(name: str, description: str) -> Topic[StampedMaps]:
     return Topic(name, Image, description, _encode_maps, _decode_maps, latched=True)
 
 
-LENS_JOINT = "focus"
-"""Name of the lens's one joint in its state."""
-
-
-def _encode_lens_state(state: LensState) -> JointState:
-    return JointState(
-        header=Header(stamp=to_time(state.stamp)),
-        name=[LENS_JOINT],
-        position=[state.position],
-        velocity=[1.0 if state.moving else 0.0],
-    )
-
-
-def _decode_lens_state(message: JointState) -> LensState:
-    if not message.position or not math.isfinite(message.position[0]):
-        raise ValueError("a lens state without position")
-    # Without a velocity the lens counts as at rest; the buffer detects motion by the positions.
-    moving = bool(message.velocity) and message.velocity[0] != 0.0
-    return LensState(to_stamp(message.header.stamp), message.position[0], moving)
-
-
 def _encode_window(window: Window) -> RegionOfInterest:
     return RegionOfInterest(
         x_offset=window.x, y_offset=window.y, width=window.width, height=window.height
@@ -175,6 +154,16 @@ def _as_it_is(message: Any) -> Any:
     return message
 
 
+def lens_states_of(joint: str, resolution: float) -> Topic[LensState]:
+    """Return the topic of lens states for one subscriber, which needs a reader of its own.
+
+    Args:
+        joint: name of the lens's joint.
+        resolution: see `LensModel.position_resolution`.
+    """
+    return replace(LENS_STATE, decode=JointReader(joint, resolution))
+
+
 CAMERA_IMAGE = _image_topic("camera/image_raw", "Camera image; stamp: middle of the exposure.")
 CAMERA_INFO: Topic[CameraInfo] = Topic(
     "camera/camera_info",
@@ -186,9 +175,10 @@ CAMERA_INFO: Topic[CameraInfo] = Topic(
 LENS_STATE: Topic[LensState] = Topic(
     "lens/state",
     JointState,
-    "Lens position, metres of travel; velocity is not 0 while it moves or settles.",
-    _encode_lens_state,
-    _decode_lens_state,
+    "Lens position, metres of travel; of the lens node: velocity 1 while it moves or settles, "
+    "else 0. Drivers may leave the velocity out.",
+    to_joint_state,
+    lambda message: JointReader()(message),
     depth=50,
 )
 LENS_COMMANDS: Topic[float] = Topic(

@@ -170,8 +170,8 @@ class AssessStep:
         return DefocusMaps.of(blur, self._lens_model, stamp, source_samples)
 
     def _shows_the_same(self, frame: Frame, last: Frame) -> bool:
-        if frame.stamp <= last.stamp:
+        if frame.stamp == last.stamp:
             return True
-        if self._dynamic or frame.stamp - last.stamp >= _REPEAT:
+        if self._dynamic or not 0 < frame.stamp - last.stamp < _REPEAT:
             return False
         return self._lens_model.same_position(frame.position, last.position, frame.size[0])

@@ -7,6 +7,7 @@ from enum import Enum
 from aif_ros.control.agent import Action, Agent, Observation
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.assess_step import DefocusMaps
+from aif_ros.pipeline.clock_jump import jumped_back
 from aif_ros.pipeline.lens_state_buffer import LensStateBuffer
 from aif_ros.pipeline.settling import SettleDetector
 from aif_ros.types.frame import LensState
@@ -83,7 +84,13 @@ class ControlStep:
         return self._settling.target
 
     def observe(self, state: LensState) -> None:
-        """Add a lens state."""
+        """Add a lens state; observations are forgotten where the clock has jumped back."""
+        newest = self._states.newest
+        if newest is not None and jumped_back(newest.stamp, state.stamp):
+            self._waiting.clear()
+            self._fused_maps = None
+            self._agent.reset()
+            self.begin(self._agent)
         self._states.add(state)
         self._settling.observe(state)
 

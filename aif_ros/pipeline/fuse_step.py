@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from aif_ros.fusion.fuser import Fuser
 from aif_ros.fusion.fusion import Fused
 from aif_ros.optics.lens_model import LensModel
+from aif_ros.pipeline.clock_jump import StampOrder, jumped_back
 from aif_ros.pipeline.frame_use import FrameUse, frame_use
 from aif_ros.pipeline.reference_frame import ReferenceFrame
 from aif_ros.types.frame import Frame
@@ -78,17 +79,21 @@ class FuseStep:
             not_before: frames exposed before this time (nanoseconds) are not merged into it.
         """
         self._fuser.reset()
-        self._newest = not_before
+        self._not_before = not_before
+        self._order = StampOrder()
         self._merged: Frame | None = None
 
     def add(self, reference: ReferenceFrame) -> Fusion:
-        """Take in a frame.
+        """Take in a frame; its stamp must be newer, unless the clock has jumped back.
 
         Raises:
             ImageError: the image is unusable, or its shape differs from J's; nothing has changed.
         """
         frame = reference.frame
-        if self._newest is not None and frame.stamp <= self._newest:
+        begin = self._not_before
+        if begin is not None and frame.stamp <= begin and not jumped_back(begin, frame.stamp):
+            return self._unused("exposed before the new image was begun")
+        if not self._order.accept(frame.stamp):
             return self._unused("not newer than the frame before")
         use = frame_use(frame, self._lens_model, dynamic=self._dynamic)
         if use is FrameUse.REJECT:
@@ -97,10 +102,9 @@ class FuseStep:
             return self._unused(REPEATED)
         if use is FrameUse.FOLLOW:
             fused = self._fuser.follow(reference.image, frame.position)
-            self._newest = frame.stamp
             return Fusion(fused, IN_MOTION, changed=fused is not None)
         fused = self._fuser.add(reference.image, frame.position)
-        self._newest, self._merged = frame.stamp, frame
+        self._merged = frame
         return Fusion(fused, None, changed=True)
 
     def _unused(self, reason: str) -> Fusion:

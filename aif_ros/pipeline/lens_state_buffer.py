@@ -8,6 +8,7 @@ from operator import attrgetter
 import numpy as np
 
 from aif_ros.devices.device import Capture
+from aif_ros.pipeline.clock_jump import jumped_back
 from aif_ros.types.frame import Frame, LensState
 
 _stamp = attrgetter("stamp")
@@ -44,7 +45,12 @@ class LensStateBuffer:
         return self._states[-1] if self._states else None
 
     def add(self, state: LensState) -> None:
-        """Add a state; late ones are sorted in, one of an equal stamp is replaced."""
+        """Add a state; late ones are sorted in, one of an equal stamp is replaced.
+
+        The buffer begins anew where the clock has jumped back.
+        """
+        if self._states and jumped_back(self._states[-1].stamp, state.stamp):
+            self._states.clear()
         index = bisect_left(self._states, state.stamp, key=_stamp)
         if index < len(self._states) and self._states[index].stamp == state.stamp:
             self._states[index] = state

@@ -1,5 +1,6 @@
 """Settle detection: has the lens carried out its last command."""
 
+from aif_ros.pipeline.clock_jump import jumped_back
 from aif_ros.types.frame import LensState
 
 
@@ -43,7 +44,10 @@ class SettleDetector:
         self.settled_at = None
 
     def observe(self, state: LensState) -> None:
-        """Add a state."""
+        """Add a state; begins anew where the clock has jumped back."""
+        if self.state is not None and jumped_back(self.state.stamp, state.stamp):
+            self.state, self._commanded_at = None, 0
+            self.release()
         first = self.state is None
         self.state = state
         if state.stamp <= self._commanded_at:

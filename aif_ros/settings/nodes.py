@@ -83,6 +83,7 @@ LensSource = Annotated[
         "for a stack its folder."
     ),
 ]
+LensJoint = Annotated[str, Doc("Name of the lens's joint in lens/state.")]
 SavePath = Annotated[
     str,
     Doc(
@@ -107,6 +108,7 @@ class LensSettings:
     ] = "simulated"
     lens_source: LensSource = ""
     calibration: Calibration = ""
+    lens_joint: LensJoint = "focus"
     state_rate: Annotated[float, Limits(1.0, 1000.0), Doc("Lens states per second.")] = 100.0
     command_timeout: Annotated[
         float, Limits(0.01, 3600.0), Doc("Commands older than this, seconds, are refused as stale.")
@@ -148,6 +150,7 @@ class SimCameraSettings:
     backlash: Annotated[float, Limits(0.0, 0.1), Doc("Backlash of the motor, metres.")] = 0.0
     seed: Annotated[int, Limits(0, 2**31 - 1), Doc("Seed of the sensor noise.")] = 0
     exposure_time: ExposureTime = 0.008
+    lens_joint: LensJoint = "focus"
     calibration: Calibration = ""
     frame_id: FrameId = "camera_optical_frame"
     horizontal_field_of_view: HorizontalFieldOfView = 0.87
@@ -168,6 +171,7 @@ class CameraSettings:
     camera_source: CameraSource = "0"
     frame_rate: FrameRate = 60.0
     exposure_time: ExposureTime = 0.008
+    lens_joint: LensJoint = "focus"
     frame_id: FrameId = "camera_optical_frame"
     horizontal_field_of_view: HorizontalFieldOfView = 0.87
 
@@ -180,6 +184,7 @@ class FusionSettings:
     mode: Mode = "static"
     calibration: Calibration = ""
     exposure_time: ExposureTime = 0.008
+    lens_joint: LensJoint = "focus"
     queue_size: Annotated[
         int, Limits(1, 1000), Doc("Frames that wait to be fused at most; the oldest is dropped.")
     ] = 8
@@ -208,6 +213,7 @@ class AutofocusSettings:
     mode: Mode = "static"
     calibration: Calibration = ""
     exposure_time: ExposureTime = 0.008
+    lens_joint: LensJoint = "focus"
 
 
 @dataclass(frozen=True)
@@ -235,6 +241,7 @@ class FocusControllerSettings:
     ] = 2.0
     mode: Mode = "static"
     calibration: Calibration = ""
+    lens_joint: LensJoint = "focus"
 
 
 NODE_SETTINGS: Mapping[str, type] = {

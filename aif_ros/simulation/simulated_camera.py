@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import Capture, DeviceError, FocusLens
+from aif_ros.pipeline.clock_jump import jumped_back
 from aif_ros.pipeline.lens_state_buffer import LensStateBuffer
 from aif_ros.types.frame import LensState
 
@@ -58,8 +59,9 @@ class SimulatedCamera:
         exposure_time: seconds, at most one frame period.
         frame_rate: frames per second.
         lens_timeout: seconds to wait for lens states (only without `lens`).
-        skip_moving: leave out the pictures during whose exposure the lens moved. A real camera
-            delivers them, but nobody has a use for them, and rendering takes long.
+        skip_moving: leave out the images during whose exposure the lens moved, for no longer than
+            `lens_timeout`. A real camera delivers them, but in a static scene they have no use,
+            and rendering takes long.
 
     Raises:
         ValueError: a number is out of range.
@@ -106,10 +108,10 @@ class SimulatedCamera:
         return self._subject.size
 
     def observe(self, state: LensState) -> None:
-        """Take in what the lens reports; a state older than the newest one is ignored."""
+        """Add a lens state; one older than the newest is ignored, unless its clock jumped back."""
         with self._changed:
             newest = self._optics.newest
-            if newest is None:
+            if newest is None or jumped_back(newest.stamp, state.stamp):
                 optical = state.position
             elif state.stamp > newest.stamp:
                 optical = play(state.position, newest.position, self._backlash)
@@ -121,6 +123,7 @@ class SimulatedCamera:
     def capture(self) -> Capture:
         """Expose the next frame of the camera's regular schedule."""
         half = round(self._exposure * 0.5e9)
+        give_up = self._clock.now() + round(self._lens_timeout * 1e9)
         while True:
             stamp = self._wait_for_next_frame() + half
             self._pass_time(half)
@@ -128,7 +131,7 @@ class SimulatedCamera:
             if self._closed:
                 raise DeviceError("the camera is closed: open it again")
             position, travel, moving = self._optical_state(stamp, half)
-            if not (moving and self._skip_moving):
+            if not (moving and self._skip_moving) or stamp > give_up:
                 image = self._subject.expose(position, (stamp - self._opened) * 1e-9, travel)
                 return Capture(image, stamp)
 

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import pytest
 from executables import EXECUTABLES, node_type
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from rclpy.lifecycle import LifecycleNode
 
 from aif_ros.nodes.lens_node import LensNode
@@ -195,3 +197,31 @@ def test_every_topic_is_published_or_heard_under_its_name(bench, options):
     internal = {"transition_event"}
     others = {name for name in known - {topic.name for topic in TOPICS}}
     assert {name.split("/")[-1] for name in others} <= internal
+
+
+# What leads to a state, and the transitions that it does not have.
+STATES = {
+    "unconfigured": ((), ("activate", "deactivate", "cleanup")),
+    "inactive": (("configure",), ("configure", "deactivate")),
+    "active": (("configure", "activate"), ("configure", "activate", "cleanup")),
+}
+IDS = {"configure": 1, "cleanup": 2, "activate": 3, "deactivate": 4}
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("executable", EXECUTABLES)
+def test_a_transition_that_a_state_does_not_have_is_refused_and_nothing_else(
+    bench, options, logged, executable, state
+):
+    node = bench.make(node_type(executable), **options.get(executable, {}))
+    way, invalid = STATES[state]
+    for step in way:
+        assert getattr(node, f"trigger_{step}")().name == "SUCCESS"
+    service = f"{node.get_name()}/change_state"
+    requests = [Transition(id=IDS[name]) for name in invalid]
+    requests += [Transition(id=200), Transition(label="fly"), Transition(id=10)]
+    for request in requests:
+        assert not bench.call(ChangeState, service, transition=request).success
+        assert node._state_machine.current_state[1] == state
+    assert logged.count("WARN", "refused") >= len(invalid)
+    assert bench.call(ChangeState, service, transition=Transition(label="shutdown")).success

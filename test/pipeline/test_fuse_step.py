@@ -81,5 +81,29 @@ def test_another_size_is_an_error_until_reset(static):
         static.add(reference(5e-4, 20, size=(24, 32)))
     assert static.fused is before
     static.reset(not_before=20)
-    assert "not newer" in static.add(reference(5e-4, 20, size=(24, 32))).unused
+    assert "before the new image" in static.add(reference(5e-4, 20, size=(24, 32))).unused
     assert static.add(reference(5e-4, 21, size=(24, 32))).fused.frames == 1
+
+
+SECOND = 10**9
+
+
+def test_a_recording_played_again_is_merged(static):
+    for begin in (100 * SECOND, 50 * SECOND):
+        for index in (0, 1):
+            fusion = static.add(reference(5e-4 * index, begin + index))
+            assert fusion.unused is None
+
+
+def test_a_short_recording_played_again_is_merged_from_its_second_frame_on(static):
+    for stamp in (10, 20, 30):
+        static.add(reference(stamp * 1e-5, stamp))
+    used = [static.add(reference(stamp * 1e-5, stamp)).unused is None for stamp in (10, 20, 30)]
+    assert used == [False, True, True]
+
+
+def test_a_reset_also_means_old_recordings(static):
+    static.reset(not_before=100 * SECOND)
+    for stamp in (99.5, 99.6, 99.7):
+        assert static.add(reference(0.0, int(stamp * SECOND))).unused is not None
+    assert static.add(reference(0.0, 7 * SECOND)).unused is None

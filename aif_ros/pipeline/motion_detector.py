@@ -1,0 +1,51 @@
+"""Whether a lens moves, from what an encoder or a joint state reports."""
+
+from collections import deque
+
+from aif_ros.pipeline.clock_jump import jumped_back
+from aif_ros.types.frame import LensState
+
+# A lens that travels less than its resolution in this time is at rest, seconds: several exposures.
+_REST = 0.1
+# Positions are compared over this time, nanoseconds: a usual exposure. States at a high rate differ
+# by less than the resolution from one to the next though the lens moves.
+_WINDOW = 8_000_000
+
+
+class MotionDetector:
+    """Turns positions and velocities into lens states.
+
+    A velocity of 0 means rest, one that matters means motion. Otherwise (it is missing, NaN or
+    mere noise) motion is judged from the positions.
+
+    Args:
+        resolution: metres by which the reported positions of a lens at rest may differ; see
+            `LensModel.position_resolution`.
+    """
+
+    def __init__(self, resolution: float) -> None:
+        self._resolution = resolution
+        self._recent: deque[tuple[int, float]] = deque()
+
+    def state(self, stamp: int, position: float, velocity: float | None) -> LensState:
+        """Return the lens state.
+
+        Args:
+            stamp: nanoseconds.
+            position: metres.
+            velocity: metres per second; None or NaN: unknown.
+        """
+        changed = self._position_changed(stamp, position)
+        if velocity == 0.0:
+            return LensState(stamp, position, moving=False)
+        sound = velocity is not None and abs(velocity) > self._resolution / _REST
+        return LensState(stamp, position, moving=sound or changed)
+
+    def _position_changed(self, stamp: int, position: float) -> bool:
+        recent = self._recent
+        if recent and jumped_back(recent[-1][0], stamp):
+            recent.clear()
+        recent.append((stamp, position))
+        while len(recent) > 2 and recent[0][0] < stamp - _WINDOW:
+            recent.popleft()
+        return any(abs(position - other) > self._resolution for _, other in recent)

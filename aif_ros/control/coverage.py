@@ -9,7 +9,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from aif_ros.control.sweep import sweep_positions
 from aif_ros.defocus.defocus_map import DefocusMap
+from aif_ros.optics.lens_model import LensModel
 
 KEPT_SHARPNESS = 0.9
 """A part of the scene is covered if J is at least this share as sharp as a full sweep makes it."""
@@ -24,6 +26,32 @@ _SHARPNESS = (1.0, 1.0, 0.85, 0.76, 0.67, 0.55, 0.4, 0.23, 0.14, 0.06, 0.02)
 def relative_sharpness(blur_radius: ArrayLike) -> NDArray[np.float64]:
     """Return the sharpness, as a share of the sharp scene's, with that blur radius, pixels."""
     return np.asarray(np.interp(np.asarray(blur_radius), _RADII_PX, _SHARPNESS))
+
+
+def covering(
+    lens_model: LensModel,
+    image_width: int,
+    focus: NDArray[np.floating],
+    captures: NDArray[np.floating],
+) -> NDArray[np.bool_]:
+    """Return which captures cover what is in focus where.
+
+    Args:
+        lens_model: of the lens in use.
+        image_width: of the images, pixels.
+        focus: (N,) focus positions, metres.
+        captures: (M,) lens positions, metres.
+
+    Returns:
+        (N, M) bool: whether a capture makes what is in focus there at least `KEPT_SHARPNESS` times
+        as sharp as a full sweep does.
+    """
+    gain = lens_model.blur_gain(image_width)
+    sweep = np.asarray(sweep_positions(lens_model, image_width))
+    swept = gain * np.abs(focus[:, None] - sweep).min(axis=1)
+    captured = gain * np.abs(focus[:, None] - captures)
+    wanted = KEPT_SHARPNESS * relative_sharpness(swept)
+    return np.asarray(relative_sharpness(captured) >= wanted[:, None])
 
 
 def remaining_defocus(fused: DefocusMap) -> float:

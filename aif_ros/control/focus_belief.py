@@ -1,67 +1,67 @@
-"""What has been learned so far of where the scene's parts come into focus.
+"""Focus belief: a posterior over the focus position of each cell of the scene.
 
-The memory of the learned agent. Every cell of the distance maps keeps a probability for each
-candidate lens position to be the one that focuses it. One map tells the distance to focus but not
-its sign; maps seen from several positions agree at one place only. All arrays carry a leading
-batch axis, so that the trainer runs many scenes at once and the agent exactly one.
+The memory of the learned agents. One defocus map gives the distance to focus of a cell but not its
+sign; maps taken at several lens positions agree at one focus position only. The fused image J
+says more: its defocus map, and the lens positions that its pixels come from. All arrays have a
+leading batch axis, so that the trainer runs many scenes at once; an agent runs exactly one.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.control.expected_error import blur_loss, decibels, detail, fused_error
+from aif_ros.control.coverage import covering
+from aif_ros.control.expected_error import detail_error
+from aif_ros.control.sweep import sweep_positions
 from aif_ros.optics.lens_model import LensModel
 
 Array = NDArray[np.floating]
 
-FEATURES = 22
-"""Rows of `FocusBelief.features`."""
-
-GAIN, WORTH, DYNAMIC = 0, 1, 2
-"""Which of them grow with the expected gain of a frame, and with its ratio to what a frame costs,
-and which tells whether the scene may move, 0 or 1."""
-
-FRAME_COST = 0.17
-"""What another frame must gain, dB, where nothing else is said."""
-
-# By its ratio to this cost, dB, the network is told the one that counts.
-_USUAL_COST = 0.2
-
-_CANDIDATES_PER_DEPTH_OF_FIELD = 4
-# In a moving scene: share of what is known that is forgotten in a second, as a rate.
-_FORGETTING = 1.0
-
-# What a reading tells: Student's t of three degrees of freedom, wider than the estimator says by
-# what it cannot know, among outliers; and since one cell is misread alike from look to look, each
-# counts for less than one. Chosen for the probability given to the true focus of eleven rendered
-# scenes after two to eight looks.
-_OUTLIERS = 0.15
-_LEAST_ERROR_PX = 0.5
-_LEAST_ERROR = 0.1
-_WORTH_OF_A_LOOK = 0.7
-# What J's sources tell of the focus: the nearest capture, with a border so wide, in depths of
-# field; where they err, what the readings say stands.
-_BORDER = 0.5
-_SOURCE_ERRS = 0.1
-_LEAST_BELIEF = 1e-3
-
-# In a moving scene: seconds for which what was captured counts as being sharp in J, and in which
-# the age of a capture loses its meaning.
-_FRESH, _OLD = 0.35, 0.7
-# Blur radii, pixels, between which J's error is interpolated.
-_BLUR_LEVELS = (0.0, 1.0, 2.0, 3.0, 4.5, 7.0, 11.0, 20.0, 1e3)
+CANDIDATES_PER_SWEEP_STEP = 4
+"""Candidate lens positions per step of a full sweep, so about two per half depth of focus."""
 
 
 @dataclass(frozen=True)
-class Readings:
-    """What is told of a batch of B scenes with C cells each, by one frame of every scene.
+class ObservationModel:
+    """How readings relate to the true focus position.
+
+    A reading of the blur radius follows Student's t with three degrees of freedom, among outliers;
+    since the errors of one cell are correlated from frame to frame, each reading counts as less
+    than one. Chosen for the probability given to the true focus of eleven rendered scenes after two
+    to eight frames.
+
+    Attributes:
+        outliers: share of readings that have nothing to do with the true blur.
+        least_error_px: standard deviation added to the estimator's uncertainty, pixels.
+        least_error: the same as a share of the blur radius.
+        weight: exponent of the likelihood of one reading.
+        border: width of the border between two captures in the source map, in half depths of focus.
+        source_error: share of the source map that is wrong.
+        least_belief: probability mass spread evenly before the source map is used.
+        forgetting: in a moving scene, rate at which the belief decays, 1 / s.
+    """
+
+    outliers: float = 0.15
+    least_error_px: float = 0.5
+    least_error: float = 0.1
+    weight: float = 0.7
+    border: float = 0.5
+    source_error: float = 0.1
+    least_belief: float = 1e-3
+    forgetting: float = 1.0
+
+
+@dataclass(frozen=True)
+class DefocusReadings:
+    """What one frame of each of B scenes with C cells gives.
 
     Attributes:
         radius: (B, C) blur radius of I(t), pixels; NaN where unknown.
         uncertainty: (B, C) its standard deviation, pixels.
-        fused_radius, fused_uncertainty: (B, C) the same of J(t).
+        fused_radius: (B, C) blur radius of J(t), pixels.
+        fused_uncertainty: (B, C) its standard deviation, pixels.
         fused_in_focus: (B, C) probability that J(t) is in focus; NaN where unknown.
         fused_contrast: (B, C) contrast of J(t).
         source: (B, C, P) lens positions of the frames that P points of each cell of J(t) come from,
@@ -80,31 +80,47 @@ class Readings:
     position: Array
     seconds: Array
 
-    def of(self, which: NDArray[np.intp]) -> "Readings":
+    def of(self, which: NDArray[np.intp]) -> "DefocusReadings":
         """Return those of the scenes `which` alone."""
-        return Readings(*(values[which] for values in self.__dict__.values()))
+        return DefocusReadings(*(values[which] for values in self.__dict__.values()))
 
 
 def candidate_positions(lens_model: LensModel, image_width: int) -> NDArray[np.float64]:
-    """Lens positions worth telling apart, metres, ascending: four per depth of field.
+    """Return the lens positions that agents choose from, metres, ascending.
 
-    They reach from one limit to the other, whatever the width of the image in pixels.
+    Four per step of a full sweep, from one limit to the other; every position of the sweep is one
+    of them.
     """
-    low, high = lens_model.limits
-    spacing = 2 * lens_model.half_depth_of_focus(image_width) / _CANDIDATES_PER_DEPTH_OF_FIELD
-    return np.linspace(low, high, int(np.ceil((high - low) / spacing)) + 1)
+    steps = len(sweep_positions(lens_model, image_width))
+    return np.linspace(*lens_model.limits, CANDIDATES_PER_SWEEP_STEP * steps + 1)
 
 
 class FocusBelief:
-    """Beliefs about a batch of scenes, each seen through the same grid of cells.
+    """Posteriors of a batch of scenes, all seen through the same grid of cells.
 
     Args:
         lens_model: the lens.
         image_width: of the images, pixels.
-        scenes: size of the batch.
-        cells: number of cells of the blur maps.
-        dynamic: whether the scenes may move: what was learned then fades.
-        frame_cost: what another frame of a still scene must gain to be worth it, dB of J.
+        scenes: size of the batch, B.
+        cells: number of cells of the defocus maps, C.
+        dynamic: whether the scenes may move: then what was learned decays.
+        model: how readings relate to the true focus position.
+
+    Attributes:
+        positions: (K,) float32, candidate lens positions, metres.
+        belief: (B, C, K) float32, probability of each candidate to be the focus position of a
+            cell; of a cell with two depths, their shares.
+        covers: (K, K) bool, [k, c]: a capture at c covers what is in focus at k.
+        uncovered: (B, K) bool, what is in focus there is covered by no capture.
+        known: (B, C) bool, cells of which any frame gave a reading.
+        blur: (B, C) newest blur radius of J, pixels; inf before the first.
+        unsharp: (B, C) probability that J is out of focus.
+        detail: (B, C) error of an image that lost all detail of the cell, see `expected_error`.
+        age: (B, K) seconds since a capture within half the depth of focus; inf: none.
+        barred: (B, K) bool, still scenes: too close to a capture to be of use.
+        position: (B,) lens position of the newest frame, metres.
+        passing: (B,) bool, whether frames of a moving lens were used.
+        frames: (B,) number of frames.
     """
 
     def __init__(
@@ -114,141 +130,165 @@ class FocusBelief:
         scenes: int,
         cells: int,
         dynamic: bool = False,
-        frame_cost: float = FRAME_COST,
+        model: ObservationModel | None = None,
     ) -> None:
         self.positions = candidate_positions(lens_model, image_width).astype(np.float32)
-        self.depth_of_field = np.float32(lens_model.half_depth_of_focus(image_width))
+        self.half_depth_of_focus = np.float32(lens_model.half_depth_of_focus(image_width))
+        self.blur_gain = np.float32(lens_model.blur_gain(image_width))
         self.dynamic = dynamic
-        self._frame_cost = frame_cost
-        self._gain = np.float32(lens_model.blur_gain(image_width))
-        self._half_lost = 2 * self._gain * self.depth_of_field
-        self._largest_blur = self._gain * (self.positions[-1] - self.positions[0])
+        self._model = model or ObservationModel()
+        self._largest_blur = self.blur_gain * (self.positions[-1] - self.positions[0])
         candidates = len(self.positions)
-        # [k, c]: what a frame captured at c loses of the detail in focus at k.
-        self._loss_after = blur_loss(
-            self._gain * np.abs(self.positions[:, None] - self.positions)
-        ).astype(np.float32)
-        self._belief: Array = np.zeros((scenes, cells, candidates), np.float32)
-        self.belief = np.zeros_like(self._belief)
+        self.covers = covering(lens_model, image_width, self.positions, self.positions)
+        self._posterior: Array = np.zeros((scenes, cells, candidates), np.float32)
+        self.belief: Array = np.zeros_like(self._posterior)
+        self.uncovered = np.ones((scenes, candidates), bool)
         self._nearest = np.zeros((scenes, candidates), np.float32)
-        self._age = np.zeros((scenes, candidates), np.float32)
-        self._captured = np.zeros((scenes, candidates), bool)
+        self.age: Array = np.zeros((scenes, candidates), np.float32)
+        self.barred = np.zeros((scenes, candidates), bool)
         self._taken = np.zeros((scenes, candidates), bool)
-        self._known = np.zeros((scenes, cells), bool)
-        self._detail = np.zeros((scenes, cells), np.float32)
-        self._blur = np.zeros((scenes, cells), np.float32)
-        self._unsharp = np.zeros((scenes, cells), np.float32)
-        self._position = np.zeros(scenes, np.float32)
+        self.known = np.zeros((scenes, cells), bool)
+        self.detail: Array = np.zeros((scenes, cells), np.float32)
+        self.blur: Array = np.zeros((scenes, cells), np.float32)
+        self.unsharp: Array = np.zeros((scenes, cells), np.float32)
+        self.position: Array = np.zeros(scenes, np.float32)
         self._seconds = np.zeros(scenes)
-        self._passing = np.zeros(scenes, bool)
+        self.passing = np.zeros(scenes, bool)
         self.frames = np.zeros(scenes, np.int64)
+        self._lens_model, self._image_width = lens_model, image_width
         self.forget(np.ones(scenes, bool))
 
     def forget(self, which: NDArray[np.bool_]) -> None:
-        """Begin anew with the scenes marked in `which` (scenes,)."""
-        self._belief[which] = 1.0 / len(self.positions)
+        """Start anew with the scenes marked in `which` (B,)."""
+        self._posterior[which] = 1.0 / len(self.positions)
         self.belief[which] = 1.0 / len(self.positions)
+        self.uncovered[which] = True
         self._nearest[which] = np.inf
-        self._age[which] = np.inf
-        self._captured[which] = False
+        self.age[which] = np.inf
+        self.barred[which] = False
         self._taken[which] = False
-        self._known[which] = False
-        self._detail[which] = 0
-        self._blur[which] = np.inf
-        self._unsharp[which] = 1.0
+        self.known[which] = False
+        self.detail[which] = 0
+        self.blur[which] = np.inf
+        self.unsharp[which] = 1.0
         self._seconds[which] = 0
-        self._passing[which] = False
+        self.passing[which] = False
         self.frames[which] = 0
 
     def update(
-        self, seen: Readings, which: NDArray[np.bool_] | None = None, *, passing: bool = False
+        self,
+        readings: DefocusReadings,
+        which: NDArray[np.bool_] | None = None,
+        *,
+        passing: bool = False,
     ) -> None:
         """Take in one frame of every scene, or of some.
 
         Args:
-            seen: what it tells.
-            which: (scenes,) those that a frame was taken of; None: all.
-            passing: whether the lens was on its way.
+            readings: of that frame.
+            which: (B,) the scenes that a frame was taken of; None: all.
+            passing: whether the lens was in motion.
         """
         scenes = np.arange(len(self.frames))
         if which is not None:
             scenes = np.flatnonzero(which)
-            seen = seen.of(scenes)
-        belief = self._belief[scenes]
+            readings = readings.of(scenes)
+        posterior = self._posterior[scenes]
         if self.dynamic:
-            elapsed = np.maximum(seen.seconds - self._seconds[scenes], 0)
-            kept = np.exp(-_FORGETTING * elapsed).astype(np.float32)[:, None, None]
-            belief = kept * belief + (1 - kept) / len(self.positions)
-            self._age[scenes] += elapsed[:, None].astype(np.float32)
-            self._detail[scenes] *= kept[:, 0]
-        position = np.asarray(seen.position, np.float32)
+            elapsed = np.maximum(readings.seconds - self._seconds[scenes], 0)
+            kept = np.exp(-self._model.forgetting * elapsed).astype(np.float32)[:, None, None]
+            posterior = kept * posterior + (1 - kept) / len(self.positions)
+            self.age[scenes] += elapsed[:, None].astype(np.float32)
+            self.detail[scenes] *= kept[:, 0]
+        position = np.asarray(readings.position, np.float32)
         away = np.abs(self.positions - position[:, None])
-        belief *= self._likelihood(seen.radius, seen.uncertainty, self._gain * away)
-        belief /= belief.sum(axis=-1, keepdims=True)
-        self._belief[scenes] = belief
-        self._known[scenes] |= np.isfinite(seen.radius) & np.isfinite(seen.uncertainty)
-        # A cell of J that cannot be told is taken as it was.
-        told = np.isfinite(seen.fused_radius) & np.isfinite(seen.fused_in_focus)
-        self._blur[scenes] = np.where(told, seen.fused_radius, self._blur[scenes])
-        # The sharper J is, the more detail it shows.
-        found = detail(seen.fused_contrast, np.where(told, seen.fused_radius, 0))
-        self._detail[scenes] = np.fmax(self._detail[scenes], found)
-        unsharp = np.where(told, 1 - seen.fused_in_focus, self._unsharp[scenes])
-        self._unsharp[scenes] = unsharp
-        self._age[scenes] = np.where(away <= self.depth_of_field, 0, self._age[scenes])
+        posterior *= self._likelihood(readings.radius, readings.uncertainty, self.blur_gain * away)
+        posterior /= posterior.sum(axis=-1, keepdims=True)
+        self._posterior[scenes] = posterior
+        self.known[scenes] |= np.isfinite(readings.radius) & np.isfinite(readings.uncertainty)
+        self._update_fused(readings, scenes)
+        self.age[scenes] = np.where(away <= self.half_depth_of_focus, 0, self.age[scenes])
+        self.belief[scenes] = posterior
         if not self.dynamic:
-            self._captured[scenes] |= away < 0.75 * self.depth_of_field
-            nearest = np.minimum(self._nearest[scenes], away)
-            self._nearest[scenes] = nearest
-            # J is as sharp as the nearest capture makes it: that, too, tells where focus is. Not
-            # kept: the next J is no new look but much the same one.
-            belief = belief * self._likelihood(
-                seen.fused_radius, seen.fused_uncertainty, self._gain * nearest
-            )
-            belief /= belief.sum(axis=-1, keepdims=True)
-            self._taken[scenes, away.argmin(axis=1)] = True
-            belief = self._by_sources(belief, seen.source, self._taken[scenes])
-        self.belief[scenes] = belief
-        self._position[scenes] = position
-        self._seconds[scenes] = seen.seconds
-        self._passing[scenes] |= passing
+            self._update_captures(readings, scenes, away)
+        self.position[scenes] = position
+        self._seconds[scenes] = readings.seconds
+        self.passing[scenes] |= passing
         self.frames[scenes] += 1
 
-    def _likelihood(self, radius: Array, uncertainty: Array, expected: Array) -> Array:
-        """(scenes, cells, candidates) float32: how well readings fit, up to a factor per cell.
+    def _update_fused(self, readings: DefocusReadings, scenes: NDArray[np.intp]) -> None:
+        """Take in the defocus map of J. A cell without a reading stays as it was."""
+        valid = np.isfinite(readings.fused_radius) & np.isfinite(readings.fused_in_focus)
+        self.blur[scenes] = np.where(valid, readings.fused_radius, self.blur[scenes])
+        # The sharper J is, the more detail it shows.
+        found = detail_error(readings.fused_contrast, np.where(valid, readings.fused_radius, 0))
+        self.detail[scenes] = np.fmax(self.detail[scenes], found)
+        self.unsharp[scenes] = np.where(valid, 1 - readings.fused_in_focus, self.unsharp[scenes])
+
+    def _update_captures(
+        self, readings: DefocusReadings, scenes: NDArray[np.intp], away: Array
+    ) -> None:
+        """Still scenes: note what the capture covers, and what J says of the focus positions.
 
         Args:
-            radius: (scenes, cells) pixels; NaN tells nothing.
-            uncertainty: (scenes, cells) its standard deviation, pixels.
-            expected: (scenes, candidates) radius if that candidate is in focus, pixels.
+            readings: of the newest frame.
+            scenes: which scenes it is of.
+            away: (scenes, K) distance of each candidate from its lens position, metres.
         """
+        captures = covering(
+            self._lens_model, self._image_width, self.positions, np.asarray(readings.position)
+        )
+        self.uncovered[scenes] &= ~captures.T
+        self.barred[scenes] |= away < self.half_depth_of_focus / 2
+        nearest = np.minimum(self._nearest[scenes], away)
+        self._nearest[scenes] = nearest
+        # J is as sharp as the nearest capture makes it. Not kept: the next J is no new evidence
+        # but much the same image.
+        belief = self._posterior[scenes] * self._likelihood(
+            readings.fused_radius, readings.fused_uncertainty, self.blur_gain * nearest
+        )
+        belief /= belief.sum(axis=-1, keepdims=True)
+        self._taken[scenes, away.argmin(axis=1)] = True
+        self.belief[scenes] = self._by_sources(belief, readings.source, self._taken[scenes])
+
+    def _likelihood(self, radius: Array, uncertainty: Array, expected: Array) -> Array:
+        """Return (B, C, K) float32 likelihoods of readings, up to a factor per cell.
+
+        Args:
+            radius: (B, C) pixels; NaN: no reading.
+            uncertainty: (B, C) its standard deviation, pixels.
+            expected: (B, K) blur radius if that candidate is in focus, pixels.
+        """
+        model = self._model
         known = (np.isfinite(radius) & np.isfinite(uncertainty))[..., None]
         r = np.where(known, radius[..., None], 0).astype(np.float32)
         s = np.where(known, uncertainty[..., None], 1).astype(np.float32)
-        least = np.square(_LEAST_ERROR_PX) + np.square(_LEAST_ERROR * expected)
+        least = np.square(model.least_error_px) + np.square(model.least_error * expected)
         variance = np.square(s) + least[:, None, :].astype(np.float32)
         misfit = np.square(r - expected[:, None, :]) / variance
         # The density of Student's t, whose constant is 2.72, as the power -2 = -(3 + 1) / 2.
-        density = (1 - _OUTLIERS) / (2.72 * np.sqrt(variance) * np.square(1 + misfit / 3))
-        density += _OUTLIERS / self._largest_blur
-        density **= _WORTH_OF_A_LOOK
+        density = (1 - model.outliers) / (2.72 * np.sqrt(variance) * np.square(1 + misfit / 3))
+        density += model.outliers / self._largest_blur
+        density **= model.weight
         return np.where(known, density, 1).astype(np.float32)
 
     def _by_sources(self, belief: Array, source: Array, taken: NDArray[np.bool_]) -> Array:
-        """Beliefs once it is known which capture each part of a cell is sharpest in.
+        """Return the belief given which capture each part of a cell is sharpest in.
 
-        Of each part that is the capture nearest to its focus. A cell that comes from two captures
-        holds two depths, of which the readings show one.
+        Each part is sharpest in the capture nearest to its focus. A cell that comes from two
+        captures holds two depths, of which the readings show one.
 
         Args:
-            belief: (scenes, cells, candidates) by the readings.
-            source: (scenes, cells, points) lens positions, metres.
-            taken: (scenes, candidates) captures so far.
+            belief: (B, C, K) by the readings.
+            source: (B, C, P) lens positions, metres.
+            taken: (B, K) captures so far.
         """
+        model = self._model
         scenes, cells, candidates = belief.shape
-        away = np.abs(self.positions[:, None] - self.positions) / (_BORDER * self.depth_of_field)
+        away = np.abs(self.positions[:, None] - self.positions)
+        away = away / (model.border * self.half_depth_of_focus)
         away = np.where(taken[:, :, None], away, np.float32(np.inf))
-        # Those who tell the sources may know the lens a little differently: any is a capture.
+        # Source positions may be rounded differently: each is taken as the nearest capture.
         step = self.positions[1] - self.positions[0]
         index = np.rint((source - self.positions[0]) / step).astype(np.intp)
         index = away.argmin(axis=1)[np.arange(scenes)[:, None, None], index.clip(0, candidates - 1)]
@@ -259,146 +299,52 @@ class FocusBelief:
         nearest = np.exp(away.min(axis=1, keepdims=True) - away)
         nearest /= nearest.sum(axis=1, keepdims=True)
         # One step of expectation maximisation for the mixture of depths in each cell.
-        prior = (1 - _LEAST_BELIEF) * belief + np.float32(_LEAST_BELIEF / candidates)
+        prior = (1 - model.least_belief) * belief + np.float32(model.least_belief / candidates)
         expected = np.matmul(prior, nearest.transpose(0, 2, 1))
         ratio = np.divide(share, expected, out=np.zeros_like(share), where=expected > 1e-12)
-        told = prior * np.matmul(ratio, nearest)
-        told /= np.maximum(told.sum(axis=-1, keepdims=True), 1e-12)
-        return np.asarray(_SOURCE_ERRS * prior + (1 - _SOURCE_ERRS) * told)
-
-    @property
-    def barred(self) -> NDArray[np.bool_]:
-        """(scenes, candidates) where another frame is of little use: close to one already taken.
-
-        In still scenes only.
-        """
-        return self._captured
+        given = prior * np.matmul(ratio, nearest)
+        given /= np.maximum(given.sum(axis=-1, keepdims=True), 1e-12)
+        return np.asarray(model.source_error * prior + (1 - model.source_error) * given)
 
     @property
     def known_share(self) -> Array:
-        """(scenes,) share of the cells that anything was ever told of."""
-        return self._known.mean(axis=1)
+        """(B,) share of the cells of which any frame gave a reading."""
+        return np.asarray(self.known.mean(axis=1))
+
+    @property
+    def remaining(self) -> Array:
+        """(B,) remaining defocus: share of the known cells that J is not expected to cover.
+
+        1 while nothing is known. See `coverage` for what covered means.
+        """
+        mass = self.profile(self.known) * self.uncovered
+        known = np.maximum(self.known_share, 1 / self.known.shape[1])
+        return np.asarray(np.where(self.known.any(axis=1), mass.sum(axis=1) / known, 1.0))
+
+    def newly_covered(self) -> Array:
+        """(B, K) share of the known cells that a capture there is expected to cover anew."""
+        mass = self.profile(self.known) * self.uncovered
+        known = np.maximum(self.known_share, 1 / self.known.shape[1])[:, None]
+        return np.asarray((mass / known) @ self.covers.astype(np.float32))
 
     @property
     def lacking(self) -> Array:
-        """(scenes, cells) how much J still lacks of a cell that is known of, 0 to 1.
+        """(B, C) share of its detail that J lacks in each known cell, by J's own defocus map.
 
-        Half where it is blurred by twice the depth of field.
+        Half where J is blurred by twice the depth of focus.
         """
-        square = np.square(np.minimum(self._blur / self._half_lost, 1e3))
-        return np.asarray(square / (1 + square) * self._known)
+        half_lost = 2 * self.blur_gain * self.half_depth_of_focus
+        square = np.square(np.minimum(self.blur / half_lost, 1e3))
+        return np.asarray(square / (1 + square) * self.known)
 
-    def gain(self) -> Array:
-        """(scenes, candidates) what J is expected to gain by a frame there, dB.
-
-        Zero while nothing is known.
-        """
-        weight = self._detail * self._known
-        lost, less = self._fading_losses(weight) if self.dynamic else self._lasting_losses(weight)
-        count = np.maximum(self._known.sum(axis=1), 1)
-        whole, lost, less = weight.sum(axis=1) / count, lost / count, less / count[:, None]
-        # Rounding must not leave less than nothing.
-        after = fused_error(whole[:, None], np.maximum(lost[:, None] - less, 0))
-        return np.asarray(decibels(after) - decibels(fused_error(whole, lost))[:, None], np.float32)
-
-    def _lasting_losses(self, weight: Array) -> tuple[Array, Array]:
-        """Return J's loss (scenes,), and what a frame would take of it (scenes, candidates).
-
-        Sums over the cells. In a still scene J is as sharp as the nearest capture makes it.
-        """
-        profile = np.matmul(weight[:, None, :], self.belief)[:, 0]
-        loss = blur_loss(self._gain * self._nearest).astype(np.float32)
-        less = np.maximum(loss[:, :, None] - self._loss_after, 0)
-        return (profile * loss).sum(axis=1), np.matmul(profile[:, None, :], less)[:, 0]
-
-    def _fading_losses(self, weight: Array) -> tuple[Array, Array]:
-        """Return the same for a scene that moves: there J is as sharp as it looks.
-
-        What was captured a moment ago is sharp in J, whatever is read of it.
-        """
-        levels = blur_loss(np.array(_BLUR_LEVELS)).astype(np.float32)
-        loss = self._unsharp * blur_loss(self._blur)
-        # Between which levels a loss lies, and how near to each: so that one table serves all.
-        rank = np.interp(loss, levels, np.arange(len(levels)))
-        share = np.maximum(1 - np.abs(rank[:, None, :] - np.arange(len(levels))[:, None]), 0)
-        share = (share * weight[:, None, :]).astype(np.float32)
-        profile = np.matmul(share, self.belief)
-        profile *= self._stale[:, None, :]
-        table = np.maximum(levels[:, None, None] - self._loss_after, 0)
-        less = np.tensordot(profile, table, axes=((1, 2), (0, 1)))
-        return np.asarray((loss * weight).sum(axis=1)), np.asarray(less)
-
-    @property
-    def _stale(self) -> Array:
-        """(scenes, candidates) how far what was captured there counts as blurred again, 0 to 1."""
-        return np.asarray(1 - np.exp(-self._age / _FRESH))
-
-    def features(self) -> Array:
-        """(scenes, FEATURES, candidates) float32: what the policy network sees."""
-        lacking, known = self.lacking, self._known.astype(np.float32)
-        sure = np.square(self.belief).sum(axis=-1)
-        new = (self._age > 0).astype(np.float32)
-        whole, missing = self._profile(known), self._profile(lacking)
-        shares = [
-            self._reach(whole),
-            self._reach(missing),
-            self._reach(whole * new),
-            self._reach(missing * new),
-            self._reach(self._profile(lacking * sure) * new),
-            self._reach(self._profile(self._unsharp * known) * new),
-        ]
-        offset = (self.positions - self._position[:, None]) / self.depth_of_field
-        here = np.abs(offset).argmin(axis=1)
-        gain = self.gain()
-        worth = np.log(np.maximum(gain, 1e-3) / self._frame_cost)
-        per_candidate = [
-            np.log1p(10 * gain) / 4,
-            np.clip(worth, -3, 3),
-            np.full((len(gain), 1), float(self.dynamic)),
-            *(np.log1p(100 * share) / np.log(101) for share in shares),
-            np.log1p(100 * _passed(missing * self._stale, here)) / np.log(101),
-            _passed(gain, here) / 32,
-            new,
-            np.exp(-self._age / _OLD),
-            np.exp(-np.abs(offset) / 2),
-            np.abs(offset) / len(self.positions),
-        ]
-        per_scene = [
-            lacking.mean(axis=1),
-            self.known_share,
-            (sure * known).sum(axis=1) / np.maximum(known.sum(axis=1), 1),
-            worth.max(axis=1).clip(-3, 3),
-            np.minimum(self.frames / 16, 2),
-            self._passing.astype(float),
-            np.full(len(self.frames), np.log(self._frame_cost / _USUAL_COST)),
-        ]
-        features = np.empty((len(self.frames), FEATURES, len(self.positions)), np.float32)
-        for row, values in enumerate(per_candidate):
-            features[:, row] = values
-        for row, values in enumerate(per_scene, start=len(per_candidate)):
-            features[:, row] = np.asarray(values)[:, None]
-        return features
+    def profile(self, weight: NDArray[Any]) -> Array:
+        """(B, K) share of the image in focus at each candidate, by `weight` (B, C)."""
+        weighted = np.matmul(weight[:, None, :].astype(np.float32), self.belief)[:, 0]
+        return np.asarray(weighted / weight.shape[1])
 
     def window(self, candidate: NDArray[np.intp]) -> NDArray[np.intp]:
-        """(scenes,) the cell that a frame at each scene's `candidate` (scenes,) gains most for."""
-        near = np.abs(self.positions - self.positions[candidate][:, None]) <= self.depth_of_field
+        """(B,) the cell that a frame at each scene's `candidate` (B,) gains most for."""
+        near = np.abs(self.positions - self.positions[candidate][:, None])
+        near = near <= self.half_depth_of_focus
         probability = np.einsum("sck,sk->sc", self.belief, near.astype(np.float32))
-        return np.asarray((probability * (self.lacking + 1e-3 * self._known)).argmax(axis=1))
-
-    def _profile(self, weight: Array) -> Array:
-        """(scenes, candidates) share of the picture focused at each candidate, by `weight`."""
-        profile: Array = np.matmul(weight[:, None, :].astype(np.float32), self.belief)[:, 0]
-        return profile / weight.shape[1]
-
-    def _reach(self, profile: Array) -> Array:
-        """Sum of `profile` within the depth of field around each candidate."""
-        half = _CANDIDATES_PER_DEPTH_OF_FIELD // 2
-        padded = np.pad(profile, ((0, 0), (half + 1, half)))
-        total = np.cumsum(padded, axis=1)
-        return np.maximum(total[:, 2 * half + 1 :] - total[:, : -2 * half - 1], 0)
-
-
-def _passed(profile: Array, here: NDArray[np.intp]) -> Array:
-    """(scenes, candidates) sum of `profile` between the candidate `here` (scenes,) and each."""
-    total = np.cumsum(profile, axis=1)
-    return np.abs(total - np.take_along_axis(total, here[:, None], axis=1))
+        return np.asarray((probability * (self.lacking + 1e-3 * self.known)).argmax(axis=1))

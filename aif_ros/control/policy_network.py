@@ -1,4 +1,4 @@
-"""The network of the learned focus-control agent."""
+"""The network of the learned focus-control agents."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from aif_ros.control.focus_belief import DYNAMIC, FEATURES, GAIN, WORTH
+from aif_ros.control.policy_features import DYNAMIC, FEATURES, GAIN, WORTH
 from aif_ros.types.checked import CHECKED
 from aif_ros.weights.files import NetworkKind
 
@@ -23,19 +23,21 @@ class PolicyArchitecture:
     width: Annotated[int, Field(ge=1, le=512)] = 32
 
 
-class PolicyNetwork(nn.Module):
-    """Looks along the lens's travel and rates each candidate position, and stopping.
+class PolicyBranch(nn.Module):
+    """Rates each candidate lens position, and stopping.
 
-    Convolutions along the axis of lens positions, whose unit is the depth of field: the same
-    weights serve any lens, image width and grid. Ratings start from the expected gain of each
-    candidate, and of stopping from whether any is worth a frame, so an untrained network acts
-    greedily. It learns when to stop and, for moving scenes, where else to go.
+    Convolutions along the lens's travel, whose unit is the depth of focus: the same weights serve
+    any lens, image width and grid. Ratings start from the expected gain of each candidate, and of
+    stopping from whether any is worth a frame, so an untrained network acts greedily. Training adds
+    to both.
+
+    Args:
+        width: channels of each convolution.
+        greed: initial weight of the gain.
     """
 
-    def __init__(self, architecture: PolicyArchitecture | None = None) -> None:
+    def __init__(self, width: int, greed: float) -> None:
         super().__init__()
-        self.architecture = architecture or PolicyArchitecture()
-        width = self.architecture.width
         # Two-dimensional, one row high: a CPU trains these twice as fast as one-dimensional ones.
         self.stem = nn.Conv2d(FEATURES, width, (1, 5), padding=(0, 2))
         self.blocks = nn.ModuleList(
@@ -46,14 +48,14 @@ class PolicyNetwork(nn.Module):
         self.rate = _head(width, width)
         self.stop = _head(2 * width, width)
         self.value = _head(2 * width, width)
-        self.greed = nn.Parameter(torch.tensor(12.0))
+        self.greed = nn.Parameter(torch.tensor(greed))
         self.thrift = nn.Parameter(torch.tensor(4.0))
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Rate the actions.
 
         Args:
-            features: (B, FEATURES, K) from `FocusBelief.features`.
+            features: (B, FEATURES, K) from `policy_features`.
 
         Returns:
             Logits (B, K + 1) of the K candidate positions and, last, of stopping; and the
@@ -66,20 +68,53 @@ class PolicyNetwork(nn.Module):
         x = x[:, :, 0]
         pooled = torch.cat([x.mean(dim=2), x.amax(dim=2)], dim=1)
         x = torch.relu(x + self.context(pooled)[:, :, None])
-        candidates = self.greed * features[:, GAIN]
-        # What training added to it in still scenes, where a simulated fusion is never mistaken, was
-        # of no use in real ones.
-        candidates = candidates + features[:, DYNAMIC] * self.rate(x.transpose(1, 2))[..., 0]
-        # Where to go says nothing of whether to go: else what the rule of the paper, which knows no
-        # stopping, does to the level of the ratings would decide on it.
+        candidates = self.greed * features[:, GAIN] + self.rate(x.transpose(1, 2))[..., 0]
+        # Where to go must not influence whether to go: the paper's rule, which has no stopping,
+        # changes the level of the ratings.
         candidates = torch.log_softmax(candidates, dim=1)
         stop = self.stop(pooled) - self.thrift * features[:, WORTH].amax(dim=1, keepdim=True)
         logits = torch.cat([candidates, stop], dim=1)
         return logits, self.value(pooled)[:, 0]
 
 
+class PolicyNetwork(nn.Module):
+    """Policies for still and for moving scenes, and the one by the paper's rule alone.
+
+    Args:
+        architecture: size of each of them.
+    """
+
+    def __init__(self, architecture: PolicyArchitecture | None = None) -> None:
+        super().__init__()
+        self.architecture = architecture or PolicyArchitecture()
+        width = self.architecture.width
+        self.still = PolicyBranch(width, greed=28.0)
+        self.moving = PolicyBranch(width, greed=12.0)
+        self.paper = PolicyBranch(width, greed=28.0)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Rate the actions, of still scenes by one policy and of moving ones by the other.
+
+        Args:
+            features: (B, FEATURES, K) from `policy_features`.
+
+        Returns:
+            As `PolicyBranch.forward`.
+        """
+        moving = features[:, DYNAMIC, 0] > 0.5
+        if not moving.any():
+            return self.still(features)
+        if moving.all():
+            return self.moving(features)
+        logits = features.new_empty(len(features), features.shape[2] + 1)
+        value = features.new_empty(len(features))
+        logits[moving], value[moving] = self.moving(features[moving])
+        logits[~moving], value[~moving] = self.still(features[~moving])
+        return logits, value
+
+
 def best_action(logits: Tensor, barred: Tensor) -> Tensor:
-    """Return the likeliest answer to whether to stop, and if not, to where to go.
+    """Return the likelier answer to whether to stop, and if not, the likeliest position.
 
     Two questions: were stopping one candidate among many, it would win wherever several are good.
 
@@ -97,11 +132,11 @@ def best_action(logits: Tensor, barred: Tensor) -> Tensor:
 
 
 def _head(inputs: int, width: int) -> nn.Sequential:
-    """Two layers to one number, which is 0 until something has been learned."""
+    """Two layers to one number, which is 0 before training."""
     last = nn.Linear(width, 1)
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
     return nn.Sequential(nn.Linear(inputs, width), nn.ReLU(), last)
 
 
-POLICY_WEIGHTS = NetworkKind("policy", 1, PolicyArchitecture, PolicyNetwork)
+POLICY_WEIGHTS = NetworkKind("policy", 2, PolicyArchitecture, PolicyNetwork)

@@ -1,16 +1,18 @@
-"""The focus-control task: what an agent is trained and scored on, without pictures.
+"""The focus-control task: what an agent is trained and scored on, without images.
 
 `FocusSimulation` runs a batch of scenes at once and is what `train policy` uses.
 `FocusEnvironment` shows one of them through Gymnasium's interface, for any learner.
 
 A scene is a map of focus positions and of how much detail there is; a frame blurs each point by its
 distance to focus, which loses detail; J keeps for each point the sharpest frame since something
-else came to be seen there. In moving scenes
-fusion must tell the sharper of two that do not match exactly, and errs the more the more both are
-blurred. J follows what moves, also while the lens does, but loses some of it on the way, and what
-comes into view it can only show as blurred as the lens does just then. Frames taken on the way are
-fused, too, unless the lens goes too fast. The agent is shown readings of both with the errors of
-the blur estimator, never the truth.
+else became visible there. In still scenes an agent is rewarded for coverage (`FocusSimulation
+.covered`), in moving scenes for the PSNR of J.
+
+In moving scenes fusion compares two frames that do not match exactly, and errs the more, the more
+both are blurred. J is warped to what moves, also while the lens does, but loses some of it, and
+what comes into view it can only show as blurred as the newest frame does. Frames of a moving lens
+are fused, too, unless the lens is too fast. The agent gets readings of both with the errors of the
+blur estimator, never the truth.
 """
 
 from dataclasses import dataclass
@@ -20,10 +22,12 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from aif_ros.control.coverage import KEPT_SHARPNESS, relative_sharpness
 from aif_ros.control.expected_error import blur_loss, contrast_of, decibels, fused_error
-from aif_ros.control.focus_belief import FRAME_COST, Readings, candidate_positions
+from aif_ros.control.focus_belief import DefocusReadings, candidate_positions
+from aif_ros.control.sweep import sweep_positions
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.training.blur_stand_in import BlurStandIn, assumed
+from aif_ros.training.estimator_surrogate import EstimatorSurrogate, assumed
 from aif_ros.training.focus_scenes import SceneBatch, SceneContent
 
 Array = NDArray[np.floating]
@@ -31,12 +35,16 @@ Array = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Task:
-    """What the agent is up against.
+    """Parameters of the task.
 
     Attributes:
         dynamic: whether scenes move; such an episode lasts `horizon` and cannot be stopped.
-        grid: (rows, columns) of the blur maps.
-        frame_cost: what one more frame must gain to be worth it, dB of J.
+        grid: (rows, columns) of the defocus maps.
+        tolerance: share of a still scene that may stay uncovered at little loss: the reward is
+            the logarithm of the factor by which a frame reduces uncovered share plus tolerance.
+            A cell of 300 that is left uncovered costs as much as two frames.
+        frame_cost: what one more frame of a still scene must gain by that measure.
+        travel_cost: of the whole travel of the lens, by the same measure.
         frame_limit: frames of a still episode at most.
         horizon: length of a moving episode, seconds.
         frame_rate: frames per second.
@@ -45,17 +53,20 @@ class Task:
         settling_time: seconds after a move.
         fair_loss: share of its detail by which J of a moving scene is worth nothing either way; it
             keeps returns small and changes no decision.
-        decision, decision_scale: how surely fusion takes the sharper of J and a new frame in moving
-            scenes: log odds of `decision` times the difference of 1 - exp(-radius / scale).
-            Fitted, as the next, to both fusion methods in four moving scenes.
-        still_decision: the same of what it tells of its sources in still scenes; where two frames
-            are alike blurred, it takes either.
-        lost: share of what moves by a picture's width that J has lost of it then.
+        decision: how surely fusion takes the sharper of J and a new frame in moving scenes: log
+            odds of `decision` times the difference of 1 - exp(-radius / scale). Fitted, as the
+            next, to both fusion methods in four moving scenes.
+        decision_scale: that scale, pixels.
+        still_decision: the same of the source map in still scenes; where two frames are equally
+            blurred, either is named.
+        lost: share of J that is lost of what moves by an image's width.
     """
 
     dynamic: bool = False
     grid: tuple[int, int] = (16, 20)
-    frame_cost: float = FRAME_COST
+    tolerance: float = 0.005
+    frame_cost: float = 0.25
+    travel_cost: float = 0.2
     frame_limit: int = 40
     horizon: float = 3.0
     frame_rate: float = 30.0
@@ -74,10 +85,10 @@ class FocusSimulation:
 
     Args:
         lens_model: the lens.
-        image_width: of the images that the blur is told in pixels of.
+        image_width: of the images, pixels.
         scenes: size of the batch.
-        task: what the agent is up against.
-        stand_in: how the estimator errs.
+        task: parameters of the task.
+        surrogate: errors of the blur estimator.
         backgrounds: real focus maps, see `SceneBatch`.
         seed: of everything random.
     """
@@ -89,7 +100,7 @@ class FocusSimulation:
         scenes: int,
         task: Task | None = None,
         *,
-        stand_in: BlurStandIn | None = None,
+        surrogate: EstimatorSurrogate | None = None,
         backgrounds: Array | None = None,
         seed: int = 0,
     ) -> None:
@@ -100,7 +111,8 @@ class FocusSimulation:
         self._image_width = image_width
         self._gain = lens_model.blur_gain(image_width)
         self._largest_blur = self._gain * (lens_model.limits[1] - lens_model.limits[0])
-        self._stand_in = stand_in or assumed()
+        self._sweep = np.asarray(sweep_positions(lens_model, image_width))
+        self._surrogate = surrogate or assumed()
         self._random = np.random.default_rng(seed)
         rows, columns = self.task.grid
         self._scenes = SceneBatch(
@@ -117,6 +129,8 @@ class FocusSimulation:
         # the contrast misleads of it.
         self._detail = np.zeros((scenes, cells))
         self._detail_told = np.ones((scenes, cells))
+        # Gradient energy of each point of a cell when sharp, relative to the cell's.
+        self._energy = np.full((scenes, cells, 4), 0.25)
         # What fusion is mistaken in it stays mistaken in: it lies in what is seen there.
         self._doubt = np.zeros((scenes, cells, 4))
         # Per scene: factor of the readings, largest reading, largest blur that can be read.
@@ -132,7 +146,7 @@ class FocusSimulation:
         self._fused_blur = np.full((scenes, cells, 4), np.inf)
         self._source = np.zeros((scenes, cells, 4))
         self.frames = np.zeros(scenes, np.int64)
-        self.passed: list[tuple[Readings, NDArray[np.bool_]]] = []
+        self.passed: list[tuple[DefocusReadings, NDArray[np.bool_]]] = []
         """What was seen on the way to where the lens now is, and in which of the scenes."""
         self.readings = self.reset(np.ones(scenes, bool))
 
@@ -151,6 +165,17 @@ class FocusSimulation:
         """(B, C) true blur radius of J, pixels. For scoring only."""
         return _middle(self._fused_blur)
 
+    def covered(self) -> Array:
+        """(B,) share of the cells with texture that J covers, by the truth (see `coverage`)."""
+        swept = np.abs(self._focus[..., None] - self._sweep).min(axis=-1) * self._gain
+        reached = self._sharpness_energy(self._fused_blur)
+        covered = reached >= KEPT_SHARPNESS**2 * self._sharpness_energy(swept)
+        return np.asarray((covered & self.visible).sum(axis=1) / np.maximum(self.visible.sum(1), 1))
+
+    def _sharpness_energy(self, blur: Array) -> Array:
+        """(B, C) gradient energy of each cell whose points have that blur (B, C, 4), pixels."""
+        return np.asarray((self._energy * np.square(relative_sharpness(blur))).sum(axis=2))
+
     def quality(self) -> Array:
         """(B,) PSNR of J in dB, as the blur of its points lets one expect."""
         return self._psnr(self._fused_blur)
@@ -160,18 +185,20 @@ class FocusSimulation:
         lost = (self._detail * blur_loss(blur).mean(axis=2)).mean(axis=1)
         return decibels(fused_error(self._detail.mean(axis=1), lost))
 
-    def reset(self, which: NDArray[np.bool_]) -> Readings:
+    def reset(self, which: NDArray[np.bool_]) -> DefocusReadings:
         """Begin new episodes where `which` (B,) says so: one frame from a random position."""
         number = int(which.sum())
         self._scenes.draw(which)
         cells = self._habit.shape[1]
         self._habit[which] = self._random.standard_normal((number, cells))
         # Scenes differ in how much of them is blank.
-        share = self._stand_in.blank * self._random.gamma(1.0, 1.0, (number, 1))
+        share = self._surrogate.blank * self._random.gamma(1.0, 1.0, (number, 1))
         self._blank[which] = self._random.random((number, cells)) < share
         self._detail[which] = self._draw_detail(number, cells) * np.where(
             self._blank[which], 0.2, 1
         )
+        energy = np.exp(self._random.normal(0, 1.0, (number, cells, 4)))
+        self._energy[which] = energy / energy.sum(axis=2, keepdims=True)
         self._detail_told[which] = np.exp(self._random.normal(0, 0.5, (number, cells)))
         self._doubt[which] = self._random.logistic(size=(number, cells, 4))
         self._odd[which] = self._draw_oddities(number)
@@ -185,17 +212,18 @@ class FocusSimulation:
         self.readings = self._read()
         return self.readings
 
-    def step(self, action: NDArray[np.integer]) -> tuple[Readings, Array, NDArray[np.bool_]]:
+    def step(self, action: NDArray[np.integer]) -> tuple[DefocusReadings, Array, NDArray[np.bool_]]:
         """Move, capture and fuse in all scenes.
 
         Args:
             action: (B,) index into `positions`, or their number to stop.
 
         Returns:
-            What is seen then (what is seen on the way is in `passed`); the reward (B,): still
-            scenes, gain of J in dB less `frame_cost`; moving scenes, PSNR of J above that of
-            `fair_loss`, in tens of dB, summed over the frame periods until then; and which
-            episodes have ended (B,) (call `reset` for them).
+            Readings of the new frame (those of a moving lens are in `passed`); the reward (B,):
+            still scenes, logarithm of the factor by which the frame reduced the uncovered share
+            plus `tolerance`, less the costs of frame and travel; moving scenes, PSNR of J above
+            that of `fair_loss`, in tens of dB, summed over the frame periods; and which episodes
+            have ended (B,) (call `reset` for them).
         """
         task = self.task
         stop = action >= len(self.positions)
@@ -211,10 +239,12 @@ class FocusSimulation:
             reward = (self.shown - fair) / 10 * self.periods
             done = self.seconds >= task.horizon
         else:
-            before = self.quality()
+            before, travel = self.covered(), np.abs(target - self._position)
             self._position = target
             self._expose(~stop, 0.0)
-            reward = np.where(stop, 0.0, self.quality() - before - task.frame_cost)
+            left, left_before = (1 - share + task.tolerance for share in (self.covered(), before))
+            cost = task.frame_cost + task.travel_cost * travel / np.ptp(self._limits)
+            reward = np.where(stop, 0.0, np.log(left_before / left) - cost)
             done = stop | (self.frames >= task.frame_limit)
         self.readings = self._read()
         return self.readings, reward, done
@@ -322,6 +352,14 @@ class FocusSimulation:
         told = task.still_decision * (lost - kept) > self._doubt
         return np.asarray(blur < fused), np.asarray(told)
 
+    def _apparent(self, blur: Array) -> Array:
+        """(B, C) blur that cells appear to have, whose points have that blur (B, C, 4), pixels.
+
+        What is sharp dominates: a point counts by the gradient energy that blur leaves of it.
+        """
+        weight = self._energy * np.square(relative_sharpness(blur))
+        return np.asarray((weight * blur).sum(axis=2) / np.maximum(weight.sum(axis=2), 1e-9))
+
     def _draw_detail(self, number: int, cells: int) -> Array:
         """(number, cells) detail, as unevenly spread as in photographs and rendered rooms."""
         random = self._random
@@ -357,15 +395,16 @@ class FocusSimulation:
         misread = random.random((number, cells)) < share[:, None]
         return np.where(misread, random.uniform(0.5, 15, (number, cells)), np.nan)
 
-    def _read(self) -> Readings:
+    def _read(self) -> DefocusReadings:
         blur = np.abs(self._position[:, None, None] - self._focus) * self._gain
         factor, ceiling, blind = (self._odd[:, column, None] for column in range(3))
 
         def maps(true: Array) -> tuple[Array, Array, Array]:
-            seen = np.minimum(_middle(true) * factor, ceiling)
+            mean = self._apparent(true)
+            seen = np.minimum(mean * factor, ceiling)
             seen = np.where(np.isnan(self._misread), seen, self._misread)
-            unseen = self._blank | (_middle(true) > blind)
-            told = self._stand_in.read(seen, self._habit, self._random)
+            unseen = self._blank | (mean > blind)
+            told = self._surrogate.read(seen, self._habit, self._random)
             radius, uncertainty, in_focus = (
                 np.where(unseen, np.nan, values).astype(np.float32) for values in told
             )
@@ -374,7 +413,7 @@ class FocusSimulation:
         radius, uncertainty, _ = maps(blur)
         fused = maps(self._fused_blur)
         contrast = contrast_of(self._detail * self._detail_told, self.fused_radius)
-        return Readings(
+        return DefocusReadings(
             radius,
             uncertainty,
             *fused,
@@ -409,7 +448,7 @@ class FocusEnvironment(gymnasium.Env[Any, np.int64]):
         lens_model: the lens.
         image_width: of the images that the blur is told in pixels of.
         task: what the agent is up against.
-        stand_in: how the estimator errs.
+        surrogate: how the estimator errs.
         backgrounds: real focus maps, see `SceneBatch`.
     """
 
@@ -428,13 +467,13 @@ class FocusEnvironment(gymnasium.Env[Any, np.int64]):
         image_width: int = 640,
         task: Task | None = None,
         *,
-        stand_in: BlurStandIn | None = None,
+        surrogate: EstimatorSurrogate | None = None,
         backgrounds: Array | None = None,
     ) -> None:
         self._lens_model = lens_model
         self._image_width = image_width
         self._task = task or Task()
-        self._stand_in = stand_in
+        self._surrogate = surrogate
         self._backgrounds = backgrounds
         self.positions = candidate_positions(lens_model, image_width)
         grid = self._task.grid
@@ -457,7 +496,7 @@ class FocusEnvironment(gymnasium.Env[Any, np.int64]):
             self._image_width,
             1,
             self._task,
-            stand_in=self._stand_in,
+            surrogate=self._surrogate,
             backgrounds=self._backgrounds,
             seed=int(self.np_random.integers(2**31)),
         )
@@ -481,4 +520,8 @@ class FocusEnvironment(gymnasium.Env[Any, np.int64]):
 
     def _info(self) -> dict[str, Any]:
         simulation = self._simulation
-        return {"frames": int(simulation.frames[0]), "psnr": float(simulation.quality()[0])}
+        return {
+            "frames": int(simulation.frames[0]),
+            "psnr": float(simulation.quality()[0]),
+            "covered": float(simulation.covered()[0]),
+        }

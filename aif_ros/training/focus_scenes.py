@@ -1,7 +1,8 @@
-"""Scenes for focus control: maps of focus positions, many at once, no pictures.
+"""Scenes for focus control: maps of focus positions, many at once, no images.
 
-Objects at several depths before a background, tilted, stepped, hilly or taken from real depth maps;
-they stand still or move sideways and in depth.
+Objects at several depths, some of them thin or small, before a background that is plane, tilted,
+stepped, hilly, a fence with something behind it, or taken from real depth maps. They stand still or
+move sideways and in depth. Still scenes fill a part of the lens's travel or all of it.
 """
 
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 Array = NDArray[np.floating]
 
 _OBJECTS = 8
+"""Objects of a scene at most."""
+_FILLS = (0.2, 0.85)
+"""Least and largest share of the travel that a still scene is compressed to."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ class SceneBatch:
         self._objects = np.zeros((scenes, _OBJECTS, 10), np.float32)
         self._round = np.zeros((scenes, _OBJECTS), bool)
         self._sway = np.zeros((scenes, 3), np.float32)
+        # First focus position, and share of the travel that the scene fills.
+        self._fill = np.tile(np.array([0, 1], np.float32), (scenes, 1))
         self.draw(np.ones(scenes, bool))
 
     def draw(self, which: NDArray[np.bool_]) -> None:
@@ -68,6 +74,11 @@ class SceneBatch:
             self._ground[index] = self._new_ground()
             self._objects[index] = self._new_objects()
             self._round[index] = self._random.random(_OBJECTS) < 0.5
+            if not self._moving and self._random.random() < 0.7:
+                fill = self._random.uniform(*_FILLS)
+                self._fill[index] = self._random.uniform(0, 1 - fill), fill
+            else:
+                self._fill[index] = 0, 1
             sway = self._random.random() < 0.3 if self._moving else False
             self._sway[index] = (
                 (self._random.uniform(0, 0.1), self._random.uniform(0.5, 3), 6 * np.pi)
@@ -99,13 +110,16 @@ class SceneBatch:
             shift = np.where(inside, np.hypot(vx, vy), shift)
         amplitude, rate, phase = (self._sway[:, column, None, None] for column in range(3))
         focus += amplitude * np.sin(rate * t + phase)
-        return SceneContent(np.clip(focus, 0, 1), content, shift)
+        first, fill = (self._fill[:, column, None, None] for column in range(2))
+        return SceneContent(first + fill * np.clip(focus, 0, 1), content, shift)
 
     def _new_ground(self) -> Array:
         random = self._random
         if self._backgrounds is not None and random.random() < 0.6:
             return self._cut_background()
-        kind = random.choice(("plane", "tilted", "steps", "relief"), p=(0.15, 0.3, 0.15, 0.4))
+        kinds = ("plane", "tilted", "steps", "relief", "fence")
+        shares = (0.15, 0.3, 0.15, 0.4, 0.0) if self._moving else (0.2, 0.25, 0.15, 0.3, 0.1)
+        kind = random.choice(kinds, p=shares)
         level = random.uniform(0.05, 0.7)
         if kind == "plane":
             return np.full(self._x.shape, level, np.float32)
@@ -114,6 +128,9 @@ class SceneBatch:
             ground = level + slope_x * (self._x - 0.5) + slope_y * (self._y - 0.5)
             if kind == "relief":
                 ground = ground + self._waves()
+        elif kind == "fence":
+            nearer = random.random(self._x.shape) < random.uniform(0.2, 0.5)
+            ground = np.where(nearer, random.uniform(0.1, 0.95), level)
         else:
             levels = random.uniform(0.05, 0.9, random.integers(2, 6))
             along = self._x if random.random() < 0.7 else self._y
@@ -158,6 +175,10 @@ class SceneBatch:
                 *np.exp(random.uniform(np.log(0.05), np.log(0.4), 2)),
                 random.normal(0, 0.3) if random.random() < 0.3 else 0.0,
             )
+            if not self._moving and random.random() < 0.4:
+                # Thin, and half of them small in both directions.
+                sides = [3, 4] if random.random() < 0.5 else [int(random.integers(3, 5))]
+                objects[index, sides] = random.uniform(0.008, 0.02, len(sides))
             if self._moving and random.random() < 0.6:
                 speed = random.choice((0.05, 0.15, 0.4))
                 objects[index, 6:9] = random.normal(0, speed, 3) * (1, 0.4, 0.4)

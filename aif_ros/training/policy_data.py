@@ -15,7 +15,7 @@ from aif_ros.simulation.rendered_scene import RenderedScene
 from aif_ros.simulation.scenes.photo import PhotoScene
 from aif_ros.simulation.scenes.scene import Scene
 from aif_ros.simulation.truth import Truth, to_reference_geometry
-from aif_ros.training.blur_stand_in import BlurStandIn, Sample, measure
+from aif_ros.training.estimator_surrogate import EstimatorSurrogate, Sample, measure
 
 _MAP_SHAPE = (60, 80)
 # Lenses that blur so many times as much as the one at hand: pictures larger than those there are
@@ -64,7 +64,7 @@ def measure_estimator(
     *,
     looks: int = 12,
     seed: int = 0,
-) -> BlurStandIn:
+) -> EstimatorSurrogate:
     """Let the estimator read rendered frames of `scenes` and tabulate its errors.
 
     Args:

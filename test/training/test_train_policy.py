@@ -6,7 +6,7 @@ import torch
 
 from aif_ros.control.policy_network import POLICY_WEIGHTS, PolicyNetwork
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.training.blur_stand_in import assumed
+from aif_ros.training.estimator_surrogate import assumed
 from aif_ros.training.train_policy import (
     PolicySettings,
     PolicyTrainer,

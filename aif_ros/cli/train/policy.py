@@ -71,15 +71,15 @@ def run(args: Arguments) -> int:
     if args.rounds is not None:
         settings = dataclasses.replace(settings, rounds=args.rounds)
     scenes = drawn_scenes(lens_model) if args.rgbd is None else still_scenes(args.rgbd, lens_model)
-    stand_in = measure_estimator(
+    surrogate = measure_estimator(
         make_estimator(args.estimator, lens_model), lens_model, scenes, seed=args.seed
     )
     args.folder.mkdir(parents=True, exist_ok=True)
-    stand_in.save(args.folder / "stand_in.npz")
+    surrogate.save(args.folder / "surrogate.npz")
     network, figures = train_policy(
         lens_model,
         settings,
-        stand_in,
+        surrogate,
         None if args.rgbd is None else focus_maps(scenes, lens_model),
         args.folder,
         resume=args.resume,

@@ -1,7 +1,7 @@
-"""A stand-in for the blur estimator: readings with its errors, from the true blur, in no time.
+"""A surrogate for the blur estimator: readings with its errors, from the true blur, in no time.
 
 An agent learns from tens of thousands of frames; rendering each and running the estimator on it
-would take days. The stand-in draws what the estimator would have read from tables of what it did
+would take days. The surrogate draws what the estimator would have read from tables of what it did
 read on rendered frames (`measure`): bias, spread, heavy tails, saturation and unknown readings are
 those of the real one, whatever they are.
 """
@@ -39,7 +39,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class BlurStandIn:
+class EstimatorSurrogate:
     """Tables of an estimator's readings; R true radii, Q quantiles.
 
     Attributes:
@@ -93,7 +93,7 @@ class BlurStandIn:
             np.savez_compressed(temporary, **self.__dict__)
 
     @classmethod
-    def load(cls, path: str | Path) -> "BlurStandIn":
+    def load(cls, path: str | Path) -> "EstimatorSurrogate":
         """Read what `save` has written.
 
         Raises:
@@ -108,8 +108,8 @@ class BlurStandIn:
         return cls(**tables)
 
 
-def assumed() -> BlurStandIn:
-    """Return the stand-in of a fair estimator, where none was measured: errors of 0.4 px + 12 %.
+def assumed() -> EstimatorSurrogate:
+    """Return the surrogate of a fair estimator, where none was measured: errors of 0.4 px + 12 %.
 
     It does not fall below 0.6 px and knows its own uncertainty.
     """
@@ -118,7 +118,7 @@ def assumed() -> BlurStandIn:
     centre = np.hypot(_RADII, 0.6)
     reading = np.maximum(centre[:, None] + spread[:, None] * normal, 0.1).astype(np.float32)
     uncertainty = np.repeat(spread[:, None], len(_QUANTILES), axis=1).astype(np.float32)
-    return BlurStandIn(
+    return EstimatorSurrogate(
         radii=_RADII,
         reading=reading,
         uncertainty=uncertainty,
@@ -129,7 +129,7 @@ def assumed() -> BlurStandIn:
     )
 
 
-def measure(samples: Iterable[Sample]) -> BlurStandIn:
+def measure(samples: Iterable[Sample]) -> EstimatorSurrogate:
     """Tabulate an estimator's readings of rendered frames.
 
     Args:
@@ -171,7 +171,7 @@ def measure(samples: Iterable[Sample]) -> BlurStandIn:
     if not radii:
         raise ValueError("too few frames to measure the estimator on")
     stacked = np.asarray(tables, np.float32).transpose(1, 0, 2)
-    return BlurStandIn(
+    return EstimatorSurrogate(
         radii=np.asarray(radii, np.float32),
         reading=stacked[0],
         uncertainty=stacked[1],

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from aif_ros.defocus.defocus_map import DefocusMap
-from aif_ros.training.blur_stand_in import BlurStandIn, Sample, assumed, measure
+from aif_ros.training.estimator_surrogate import EstimatorSurrogate, Sample, assumed, measure
 
 
 def samples(random, *, bias=1.2, spread=0.3, constant=0.0, blank=0.0, scenes=4):
@@ -26,22 +26,22 @@ def samples(random, *, bias=1.2, spread=0.3, constant=0.0, blank=0.0, scenes=4):
 
 class TestMeasure:
     def test_finds_bias_and_blindness(self):
-        stand_in = measure(samples(np.random.default_rng(0)))
-        middle = stand_in.reading[:, 10]
-        chosen = (stand_in.radii >= 2) & (stand_in.radii <= 20)
-        assert middle[chosen] == pytest.approx(1.2 * stand_in.radii[chosen], rel=0.1)
-        assert stand_in.unknown[stand_in.radii <= 20].max() < 0.01
-        assert stand_in.unknown[-1] > 0.9 or stand_in.radii[-1] < 30
+        surrogate = measure(samples(np.random.default_rng(0)))
+        middle = surrogate.reading[:, 10]
+        chosen = (surrogate.radii >= 2) & (surrogate.radii <= 20)
+        assert middle[chosen] == pytest.approx(1.2 * surrogate.radii[chosen], rel=0.1)
+        assert surrogate.unknown[surrogate.radii <= 20].max() < 0.01
+        assert surrogate.unknown[-1] > 0.9 or surrogate.radii[-1] < 30
 
     @pytest.mark.parametrize("constant", [0.0, 0.6])
     def test_finds_how_much_of_the_error_belongs_to_the_cell(self, constant):
         # The true radii within one row of the table vary as well, which dilutes it a little.
-        stand_in = measure(samples(np.random.default_rng(1), spread=3.0, constant=constant))
-        assert stand_in.constancy == pytest.approx(constant, abs=0.15)
+        surrogate = measure(samples(np.random.default_rng(1), spread=3.0, constant=constant))
+        assert surrogate.constancy == pytest.approx(constant, abs=0.15)
 
     def test_finds_the_share_of_blank_cells(self):
-        stand_in = measure(samples(np.random.default_rng(2), blank=0.2))
-        assert stand_in.blank == pytest.approx(0.2, abs=0.03)
+        surrogate = measure(samples(np.random.default_rng(2), blank=0.2))
+        assert surrogate.blank == pytest.approx(0.2, abs=0.03)
 
     def test_says_when_there_is_nothing_to_measure(self):
         with pytest.raises(ValueError, match="no frames"):
@@ -73,7 +73,7 @@ class TestReading:
 
 def test_survives_a_file(tmp_path):
     assumed().save(tmp_path / "errors.npz")
-    read = BlurStandIn.load(tmp_path / "errors.npz")
+    read = EstimatorSurrogate.load(tmp_path / "errors.npz")
     np.testing.assert_array_equal(read.reading, assumed().reading)
     assert read.blank == assumed().blank
 
@@ -81,4 +81,4 @@ def test_survives_a_file(tmp_path):
 def test_a_foreign_file_is_refused(tmp_path):
     np.savez(tmp_path / "other.npz", x=1)
     with pytest.raises(ValueError, match=r"other\.npz"):
-        BlurStandIn.load(tmp_path / "other.npz")
+        EstimatorSurrogate.load(tmp_path / "other.npz")

@@ -5,7 +5,7 @@ from functools import partial
 
 from aif_ros.control.agent import Agent
 from aif_ros.control.continuous import ContinuousAgent
-from aif_ros.control.planner import PlannerAgent
+from aif_ros.control.planner import PlannerAgent, PlannerSettings
 from aif_ros.control.rule_based import RuleBasedAgent
 from aif_ros.control.safety_limits import SafetyLimitedAgent
 from aif_ros.control.sweep import SweepAgent
@@ -13,10 +13,16 @@ from aif_ros.optics.lens_model import LensModel
 
 
 def _learned(lens_model: LensModel, *, dynamic: bool = False) -> Agent:
-    # Only who wants it waits for torch and pays for its memory.
+    # torch is imported only if it is used: it takes seconds and 200 MB.
     from aif_ros.control.learned import LearnedAgent
 
     return LearnedAgent(lens_model, dynamic=dynamic)
+
+
+def _paper(lens_model: LensModel, *, dynamic: bool = False) -> Agent:
+    from aif_ros.control.learned import PaperAgent
+
+    return PaperAgent(lens_model, dynamic=dynamic)
 
 
 AGENTS: dict[str, Callable[[LensModel], Agent]] = {
@@ -24,27 +30,29 @@ AGENTS: dict[str, Callable[[LensModel], Agent]] = {
     "rule_based": RuleBasedAgent,
     "planner": PlannerAgent,
     "learned": _learned,
+    "paper": _paper,
 }
-"""What each name stands for; descriptions in the classes."""
+"""Agents for still scenes by name; described in their classes."""
 
 _MOVING: dict[str, Callable[[LensModel], Agent]] = {
     # In a moving scene every capture costs: meanwhile J grows stale, and what is out of focus
     # in the new frame may displace sharper parts of J. Rare depths are not worth that.
-    "planner": partial(PlannerAgent, price=0.1),
+    "planner": partial(PlannerAgent, settings=PlannerSettings(price=0.1)),
     "learned": partial(_learned, dynamic=True),
+    "paper": partial(_paper, dynamic=True),
 }
-"""Those that act otherwise where the scene may move."""
+"""Agents that are set up differently for moving scenes."""
 
 
 def make_agent(
     name: str, lens_model: LensModel, *, dynamic: bool = False, max_captures: int = 60
 ) -> Agent:
-    """Make the agent of that name, held within bounds.
+    """Make the agent of that name, held within the safety limits.
 
     Args:
         name: one of `AGENTS`.
         lens_model: of the lens in use.
-        dynamic: whether the scene may move: the agent then goes on for ever.
+        dynamic: whether the scene may move: the agent then never stops.
         max_captures: in a still scene, captures after which it stops in any case.
 
     Raises:

@@ -1,13 +1,13 @@
-"""Control that goes on: for scenes that move."""
+"""Continuous control: for scenes that move."""
 
 from aif_ros.control.agent import Action, Agent, Observation
 
 
 class ContinuousAgent:
-    """Lets an agent for still scenes serve a moving one.
+    """Runs an agent for still scenes on a moving one.
 
-    When it stops, the lens waits where it is for one frame; then the agent begins anew, knowing
-    nothing, and so finds what has moved since.
+    When it stops, the lens stays for one frame; then the agent is reset and starts anew, and so
+    finds what has moved since.
 
     Args:
         agent: decides.
@@ -21,9 +21,10 @@ class ContinuousAgent:
         self._agent.reset()
 
     def act(self, observation: Observation) -> Action:
-        """Decide as the agent does; wait where it would stop."""
+        """Return the agent's action; where it stops, stay for one frame."""
         action = self._agent.act(observation)
         if action.position is not None:
             return action
         self._agent.reset()
-        return Action(observation.position, None, f"waiting: {action.reason}")
+        reason = f"waiting: {action.reason}"
+        return Action(observation.position, None, reason, action.remaining)

@@ -1,42 +1,53 @@
-"""Covers what is known of the scene's focus positions, with as few captures as it can."""
+"""The planning agent: plans the fewest captures that cover what is known of the scene."""
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aif_ros.autofocus.posterior import FocusPosterior
 from aif_ros.control.agent import Action, Observation
-from aif_ros.control.coverage import Coverage
+from aif_ros.control.coverage import Coverage, covering
 from aif_ros.control.windows import heaviest_block, pixels
 from aif_ros.optics.lens_model import LensModel
 
-# Share of the cells whose looks mislead altogether, and doubt in what J's map says.
-_MISLED = 0.02
-_DOUBT = 0.05
+
+@dataclass(frozen=True)
+class PlannerSettings:
+    """Settings of the planner, chosen on twelve laid-out scenes by `benchmark control`.
+
+    Attributes:
+        price: what a capture must gain, as a share of the scene that it covers anew.
+        misled: share of the cells whose readings mislead altogether.
+        doubt: probability that J's defocus map is wrong of a cell.
+        window_share: side of a window as a share of the image's sides.
+    """
+
+    price: float = 0.03
+    misled: float = 0.02
+    doubt: float = 0.05
+    window_share: float = 0.25
 
 
 class PlannerAgent:
-    """Plans all remaining captures anew after each look and makes the nearest rewarding one.
+    """Plans all remaining captures anew after each frame and makes the nearest rewarding one.
 
-    For each cell it keeps the probability of every focus position, from all looks so far. The
-    plan is the set of captures that makes the blur expected to remain in J, plus a price for each
+    For each cell it keeps the probability of every focus position, from all frames so far. The
+    plan is the set of captures that makes remaining defocus (see `coverage`), plus a price for each
     capture, smallest. An empty plan ends the loop.
 
     Args:
         lens_model: of the lens in use.
-        price: what a capture must gain, as a share of the picture turned from blurred to sharp.
-        window_share: side of a window as a share of the image's sides.
+        settings: of the planner.
     """
 
-    def __init__(
-        self, lens_model: LensModel, *, price: float = 0.01, window_share: float = 0.25
-    ) -> None:
+    def __init__(self, lens_model: LensModel, settings: PlannerSettings | None = None) -> None:
         self._lens_model = lens_model
-        self._price = price
-        self._window_share = window_share
+        self._settings = settings or PlannerSettings()
         self.reset()
 
     def reset(self) -> None:
-        """Forget all looks."""
+        """Forget all frames."""
         self._coverage = Coverage()
         self._posterior: FocusPosterior | None = None
 
@@ -51,18 +62,16 @@ class PlannerAgent:
         known = np.isfinite(fused.radius)
         if not known.any():
             elsewhere = self._coverage.farthest(self._lens_model.limits)
-            return Action(elsewhere, None, "nothing to see yet, looking elsewhere")
-        positions = self._posterior.positions
-        reach = self._lens_model.half_depth_of_focus(frame.image_size[0])
-        # Each position stands for all as near to it as to its neighbours.
-        share = np.linspace(-0.4, 0.4, 5)[:, None, None]
-        represented = positions + share * (positions[1] - positions[0])
-        lost = loss(self._coverage.distance(represented[:, 0]) / reach).mean(axis=0)
-        occupied = _occupied(self._posterior.probability[known], fused.in_focus[known], lost)
-        lost_then = loss(np.abs(positions[:, None] - represented) / reach).mean(axis=0)
-        plan = plan_captures(occupied.mean(axis=0), lost, lost_then, self._price)
+            return Action(elsewhere, None, "nothing seen yet, looking elsewhere")
+        positions, width = self._posterior.positions, frame.image_size[0]
+        captures = np.asarray(self._coverage.positions)
+        lost = uncovered_share(self._lens_model, width, positions, captures).min(axis=0)
+        occupied = self._occupied(self._posterior.probability[known], fused.in_focus[known], lost)
+        remaining = float((occupied @ lost).mean())
+        lost_then = uncovered_share(self._lens_model, width, positions, positions)
+        plan = plan_captures(occupied.mean(axis=0), lost, lost_then, self._settings.price)
         if not plan:
-            return Action(None, None, "no other capture is expected to be worth it")
+            return Action(None, None, f"{remaining:.1%} of the scene not covered", remaining)
         gains = np.maximum(0.0, lost - lost_then[plan]) @ occupied.T
         totals = gains.sum(axis=1)
         # The nearest of the rewarding ones: those that gain little may not be needed later.
@@ -70,13 +79,53 @@ class PlannerAgent:
         chosen = int(np.where(totals >= totals.max() / 2, travel, np.inf).argmin())
         cells = np.zeros(known.shape)
         cells[known] = gains[chosen]
-        window = pixels(frame, heaviest_block(cells, self._window_share))
-        return Action(float(positions[plan[chosen]]), window, f"{len(plan)} captures planned")
+        window = pixels(frame, heaviest_block(cells, self._settings.window_share))
+        reason = f"{remaining:.1%} of the scene not covered, {len(plan)} captures planned"
+        return Action(float(positions[plan[chosen]]), window, reason, remaining)
+
+    def _occupied(
+        self,
+        probability: NDArray[np.floating],
+        sharp: NDArray[np.floating],
+        lost: NDArray[np.floating],
+    ) -> NDArray[np.float64]:
+        """Return the probability of each focus position of each cell, given also J's map.
+
+        By Bayes' rule: J is blurred where the focus position is not covered, sharp where it is.
+
+        Args:
+            probability: (cells, N) by the frames.
+            sharp: (cells,) probability that J is in focus.
+            lost: (N,) share of what is in focus at each position that is not covered.
+        """
+        misled, doubt = self._settings.misled, self._settings.doubt
+        prior = (1.0 - misled) * probability + misled / probability.shape[-1]
+        sharp = np.clip(sharp, doubt, 1.0 - doubt)[:, None]
+        occupied = prior * ((1.0 - sharp) * lost + sharp * (1.0 - lost))
+        return np.asarray(occupied / occupied.sum(axis=-1, keepdims=True))
 
 
-def loss(distance: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Share of the sharpness lost at a distance, in depths of field, from the nearest capture."""
-    return 1.0 - np.exp(-2.0 * np.maximum(np.asarray(distance, np.float64) - 1.0, 0.0))
+def uncovered_share(
+    lens_model: LensModel,
+    image_width: int,
+    positions: NDArray[np.floating],
+    captures: NDArray[np.floating],
+) -> NDArray[np.float64]:
+    """Return which share of what is in focus near each position a capture does not cover.
+
+    Args:
+        lens_model: of the lens in use.
+        image_width: of the images, pixels.
+        positions: (N,) metres, equally spaced; each stands for all nearer to it than to others.
+        captures: (M,) lens positions, metres.
+
+    Returns:
+        (M, N), 0 to 1.
+    """
+    shares = np.linspace(-0.4, 0.4, 5) * (positions[1] - positions[0])
+    near = (positions[:, None] + shares).ravel()
+    covers = covering(lens_model, image_width, near, captures)
+    return np.asarray(1.0 - covers.reshape(len(positions), len(shares), -1).mean(axis=1).T)
 
 
 def plan_captures(
@@ -91,9 +140,9 @@ def plan_captures(
     neighbouring captures, whose losses add up.
 
     Args:
-        occupied: (N,) share of the picture in focus at each of N positions, in order.
-        lost: (N,) sharpness lost there so far.
-        lost_then: (N, N) sharpness that [k, g] is lost at g after a capture at k.
+        occupied: (N,) share of the image in focus at each of N positions, in order.
+        lost: (N,) share of it that is not covered so far.
+        lost_then: (N, N) share that [k, g] is not covered at g after a capture at k.
         price: of a capture.
 
     Returns:
@@ -121,21 +170,3 @@ def plan_captures(
         plan.append(last - 1)
         last = int(before[last])
     return plan[::-1]
-
-
-def _occupied(
-    probability: NDArray[np.floating], sharp: NDArray[np.floating], lost: NDArray[np.floating]
-) -> NDArray[np.float64]:
-    """Probability of each focus position of each cell, given also what J shows of it.
-
-    By Bayes' rule: J is blurred where the focus position is not covered, sharp where it is.
-
-    Args:
-        probability: (cells, N) by the looks.
-        sharp: (cells,) probability that J is in focus.
-        lost: (N,) sharpness lost so far at each position.
-    """
-    prior = (1.0 - _MISLED) * probability + _MISLED / probability.shape[-1]
-    sharp = np.clip(sharp, _DOUBT, 1.0 - _DOUBT)[:, None]
-    occupied = prior * ((1.0 - sharp) * lost + sharp * (1.0 - lost))
-    return occupied / occupied.sum(axis=-1, keepdims=True)

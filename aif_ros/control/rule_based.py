@@ -1,4 +1,6 @@
-"""The rule of the paper's baseline: go where most of J is still blurred."""
+"""The rule-based agent of the paper's baseline: go where most of J is still blurred."""
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,28 +11,42 @@ from aif_ros.control.windows import heaviest_block, pixels
 from aif_ros.optics.lens_model import LensModel
 
 
+@dataclass(frozen=True)
+class RuleSettings:
+    """Settings of the rule-based agent.
+
+    Attributes:
+        window_share: side of a window as a share of the image's sides; the paper's is a third.
+        stop_share: share of the cells that may stay blurred when the agent stops.
+        spacing: least distance of a capture from the others, half depths of focus. A quarter more
+            than 1, since estimates err: less leads to captures that hardly gain, more to gaps.
+        noise_px: error of the readings that is independent of the blur radius, pixels.
+    """
+
+    window_share: float = 0.25
+    stop_share: float = 0.01
+    spacing: float = 1.25
+    noise_px: float = 1.0
+
+
 class RuleBasedAgent:
     """Focuses on the window with the most remaining blur, by that window's own estimate.
 
-    Blur does not tell its sign; of the two focus positions that a look allows, the one that
-    agrees best with all other looks at the same cell is taken.
+    A blur radius has no sign: of the two focus positions that it allows, the one that agrees best
+    with all other readings of the same cell is taken.
 
     Args:
         lens_model: of the lens in use.
-        window_share: side of a window as a share of the image's sides.
-        stop_share: share of the cells that may stay blurred when the agent stops.
+        settings: of the rule.
     """
 
-    def __init__(
-        self, lens_model: LensModel, *, window_share: float = 0.25, stop_share: float = 0.01
-    ) -> None:
+    def __init__(self, lens_model: LensModel, settings: RuleSettings | None = None) -> None:
         self._lens_model = lens_model
-        self._window_share = window_share
-        self._stop_share = stop_share
+        self._settings = settings or RuleSettings()
         self.reset()
 
     def reset(self) -> None:
-        """Forget all looks."""
+        """Forget all frames."""
         self._coverage = Coverage()
         self._radii: list[NDArray[np.float32]] = []
 
@@ -42,24 +58,22 @@ class RuleBasedAgent:
         known = np.isfinite(observation.fused.radius)
         if not known.any():
             position = self._coverage.farthest(self._lens_model.limits)
-            return Action(position, None, "nothing to see yet, looking elsewhere")
+            return Action(position, None, "nothing seen yet, looking elsewhere")
         reach = self._lens_model.half_depth_of_focus(observation.frame.image_size[0])
         focus = self._focus_positions(observation.frame.image_size[0])
         gainful = (
             (observation.fused.in_focus < 0.5)
-            # Where a capture has been, another is of no use, whatever J looks like there. A quarter
-            # more than the depth of field, for estimates err: less leads to many captures that
-            # hardly gain, more to gaps.
-            & (self._coverage.distance(focus) > 1.25 * reach)
+            # Near a capture another is of no use, whatever J looks like there.
+            & (self._coverage.distance(focus) > self._settings.spacing * reach)
         )
         share = float(gainful.sum() / known.sum())
-        if share <= self._stop_share:
-            return Action(None, None, f"{share:.1%} of the picture left to gain")
+        if share <= self._settings.stop_share:
+            return Action(None, None, f"{share:.1%} of the image left to gain")
         weight = np.where(gainful, observation.fused.radius, 0.0)
-        block = heaviest_block(weight, self._window_share)
+        block = heaviest_block(weight, self._settings.window_share)
         position = self._between(focus[block][gainful[block]], reach)
         window = pixels(observation.frame, block)
-        return Action(position, window, f"{share:.1%} of the picture still blurred")
+        return Action(position, window, f"{share:.1%} of the image still blurred")
 
     def _between(self, wanted: NDArray[np.float64], reach: float) -> float:
         """Return the position that has most of the wanted focus positions within reach.
@@ -81,17 +95,18 @@ class RuleBasedAgent:
         reach = self._lens_model.half_depth_of_focus(image_width)
         radii = np.stack(self._radii).astype(np.float64)
         positions = np.asarray(self._coverage.positions)[:, None, None]
-        # Each cell starts from the look with its smallest blur: that one tells the focus best.
+        # Each cell starts from the reading with the smallest blur, which has the smallest error.
         best = np.where(np.isfinite(radii), radii, np.inf).argmin(axis=0)[None]
         nearest = np.take_along_axis(radii, best, axis=0)[0]
         origin = positions[best[0], 0, 0]
         candidates = np.stack([origin - nearest / gain, origin + nearest / gain])
         expected = np.abs(positions - candidates[:, None]) * gain
-        # In ratios, since estimates err by a share of the blur; 1 px of noise damps the small.
-        misfit = np.abs(np.log((expected + 1.0) / (radii + 1.0)))
+        # Estimates err by a share of the blur, and by some noise.
+        noise = self._settings.noise_px
+        misfit = np.abs(np.log((expected + noise) / (radii + noise)))
         misfit = np.where(np.isfinite(radii), misfit, 0.0).sum(axis=1)
         misfit += np.where((candidates < low - reach) | (candidates > high + reach), 1e3, 0.0)
-        # Where nothing speaks for either side, go towards the middle of the travel.
+        # A tie goes to the middle of the travel.
         misfit += 1e-3 * np.abs(candidates - (low + high) / 2) / (high - low)
         focus = np.where(misfit[0] <= misfit[1], candidates[0], candidates[1])
         return np.clip(focus, low, high)

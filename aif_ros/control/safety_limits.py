@@ -8,15 +8,16 @@ from aif_ros.optics.lens_model import LensModel
 
 
 class SafetyLimitedAgent:
-    """Lets an agent decide, within bounds.
+    """Runs an agent within limits that hold for all of them.
 
-    It keeps the lens within its limits and stops, with the reason, when the scene shows nothing
-    to focus on, when the lens does not go where it is sent, and after too many captures.
+    The lens stays within its limits, and the loop stops, with a reason, when the scene shows
+    nothing to focus on, when the lens does not reach its commanded positions, and after too many
+    captures. It also adds an estimate of the remaining defocus where the agent gives none.
 
     Args:
         agent: decides.
         lens_model: of the lens in use.
-        max_captures: number of captures after which it stops in any case; None: any number.
+        max_captures: number of captures after which it stops in any case; None: no limit.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class SafetyLimitedAgent:
         self._coverage = Coverage()
 
     def act(self, observation: Observation) -> Action:
-        """Decide as the agent does, or stop."""
+        """Return the agent's action, or stop."""
         self._captures += 1
         self._coverage.add(observation.position)
         reason = self._reason_to_stop(observation)
@@ -63,8 +64,8 @@ class SafetyLimitedAgent:
             self._misses = 0
         if self._misses >= 3:
             return (
-                f"the lens does not go where it is sent: it is at {observation.position:.6f} m "
-                f"instead of {self._commanded:.6f} m"
+                f"the lens does not go where it is sent: it is at "
+                f"{observation.position:.6f} m instead of {self._commanded:.6f} m"
             )
         self._seen |= bool(
             np.isfinite(observation.frame.radius).any()
@@ -72,5 +73,5 @@ class SafetyLimitedAgent:
         )
         low, high = self._lens_model.limits
         if not self._seen and self._captures >= 3 and self._coverage.span() > (high - low) / 2:
-            return "nothing to focus on: no texture anywhere, wherever the lens looked"
+            return "nothing to focus on: no texture at any lens position"
         return None

@@ -7,7 +7,7 @@ from world import LENS, REACH, SIZE, World, planes, slope
 
 from aif_ros.control.agent import Action
 from aif_ros.control.agents import AGENTS, make_agent
-from aif_ros.control.planner import loss, plan_captures
+from aif_ros.control.planner import plan_captures
 from aif_ros.control.safety_limits import SafetyLimitedAgent
 from aif_ros.control.sweep import SweepAgent, sweep_positions
 from aif_ros.optics.lens_model import LensModel
@@ -187,6 +187,10 @@ class TestSweep:
         assert worlds[0].captured == worlds[1].captured
 
 
+def sharpness_lost(distance):
+    return 1.0 - np.exp(-2.0 * np.maximum(distance - 1.0, 0.0))
+
+
 class TestPlan:
     @staticmethod
     def cost(captures, occupied, lost, lost_then, price):
@@ -199,7 +203,7 @@ class TestPlan:
         random = np.random.default_rng(seed)
         places = np.arange(10)
         occupied = random.dirichlet(np.full(10, 0.3))
-        lost_then = loss(np.abs(places[:, None] - places) / 1.2)
+        lost_then = sharpness_lost(np.abs(places[:, None] - places) / 1.2)
         lost = lost_then[random.integers(10)] if seed % 2 else np.ones(10)
         plan = plan_captures(occupied, lost, lost_then, price)
         best = min(
@@ -210,10 +214,10 @@ class TestPlan:
         assert self.cost(plan, occupied, lost, lost_then, price) == pytest.approx(best)
 
     def test_nothing_is_planned_where_nothing_is_lost(self):
-        assert plan_captures(np.full(5, 0.2), np.zeros(5), loss(np.eye(5)), 0.01) == []
+        assert plan_captures(np.full(5, 0.2), np.zeros(5), 1 - np.eye(5), 0.01) == []
 
 
-class TestGuard:
+class TestSafetyLimits:
     class Wild:
         """Sends the lens anywhere."""
 

@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from aif_ros.control.expected_error import blur_loss, contrast_of, decibels, detail, fused_error
+from aif_ros.control.expected_error import (
+    blur_loss,
+    contrast_of,
+    decibels,
+    detail_error,
+    fused_error,
+)
 
 
 def test_blur_costs_more_and_more_until_all_detail_is_lost():
@@ -16,18 +22,18 @@ def test_detail_is_what_a_picture_of_that_contrast_loses():
     random = np.random.default_rng(0)
     contrasts = np.array([0.05, 0.1, 0.2])
     variances = [random.normal(0, c, 1000).var() for c in contrasts]
-    ratio = detail(contrasts, 0.0) / variances
+    ratio = detail_error(contrasts, 0.0) / variances
     assert (ratio > 0.5).all()
     assert (ratio < 3).all()
 
 
 def test_blur_hides_some_of_the_contrast():
-    assert detail(0.1, 10.0) == pytest.approx(2 * detail(0.1, 0.0))
-    np.testing.assert_allclose(detail(contrast_of(0.01, [0.0, 5.0]), [0.0, 5.0]), 0.01)
+    assert detail_error(0.1, 10.0) == pytest.approx(2 * detail_error(0.1, 0.0))
+    np.testing.assert_allclose(detail_error(contrast_of(0.01, [0.0, 5.0]), [0.0, 5.0]), 0.01)
 
 
 def test_where_there_is_nothing_to_see_nothing_is_lost():
-    assert detail(0.0, 3.0) == 0
+    assert detail_error(0.0, 3.0) == 0
     assert fused_error(0.0, 0.0) > 0
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from aif_ros.control.expected_error import detail
+from aif_ros.control.expected_error import detail_error
 from aif_ros.control.sweep import sweep_positions
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.training.focus_environment import FocusEnvironment, FocusSimulation, Task
@@ -22,14 +22,28 @@ class TestStillScenes:
         # Half the candidates' spacing comes on top of the depth of field.
         assert scenes.fused_radius.max() <= 1.0 + 0.25 + 1e-6
 
-    def test_the_reward_is_the_gain_less_the_cost_of_the_frame(self):
-        scenes = simulation(frame_cost=0.25)
-        before = scenes.quality()
+    def test_the_reward_is_coverage_less_the_costs_of_frame_and_travel(self):
+        scenes = simulation(frame_cost=0.25, travel_cost=0.1)
+        left, start = 1 - scenes.covered(), scenes.readings.position
         _, reward, _ = scenes.step(np.full(12, 20))
-        np.testing.assert_allclose(reward, scenes.quality() - before - 0.25)
+        gain = np.log((left + 0.005) / (1 - scenes.covered() + 0.005))
+        travel = np.abs(scenes.positions[20] - start) / 1.5e-3
+        np.testing.assert_allclose(reward, gain - 0.25 - 0.1 * travel)
+
+    def test_a_sweep_covers_everything(self):
+        scenes = simulation()
+        assert scenes.covered().max() < 1
+        for position in sweep_positions(LENS, 640):
+            scenes.step(np.full(12, np.abs(scenes.positions - position).argmin()))
+        np.testing.assert_array_equal(scenes.covered(), 1)
+
+    def test_what_is_sharp_hides_what_is_blurred_beside_it(self):
+        scenes = simulation()
+        blur = np.broadcast_to([0.3, 0.3, 12.0, 12.0], scenes.focus_positions.shape)
+        assert np.median(scenes._apparent(blur)) < 1.5
 
     def test_another_frame_never_blurs(self):
-        scenes = simulation(frame_cost=0.0)
+        scenes = simulation(frame_cost=0.0, travel_cost=0.0)
         rewards = [scenes.step(np.full(12, index))[1] for index in (5, 40, 12)]
         assert np.min(rewards) >= 0
 
@@ -66,7 +80,7 @@ class TestStillScenes:
 
     def test_the_contrast_of_j_tells_its_detail(self):
         scenes = FocusSimulation(LENS, 640, 50, seed=4)
-        told = detail(scenes.readings.fused_contrast, scenes.fused_radius)
+        told = detail_error(scenes.readings.fused_contrast, scenes.fused_radius)
         right = np.log(told) - np.log(scenes._detail)
         assert 0.3 < right.std() < 0.7
         assert np.log(scenes._detail).std() > 1

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from aif_ros.control.policy_features import FEATURES
 from aif_ros.control.policy_network import POLICY_WEIGHTS, PolicyNetwork
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.training.estimator_surrogate import assumed
@@ -18,7 +19,7 @@ from aif_ros.weights.files import load_weights, save_weights
 
 LENS = LensModel("test", 1e-6, (0.0, 1.5e-3), 90000.0, 3840)
 SMALL = PolicySettings(
-    paper_rounds=2, rounds=2, scenes=4, steps=6, paper_steps=4, grids=((4, 5),), checkpoint_every=1
+    paper_rounds=4, rounds=2, scenes=4, steps=6, paper_steps=4, grids=((4, 5),), checkpoint_every=1
 )
 
 
@@ -87,11 +88,12 @@ def test_scores_a_policy():
 
 def test_a_policy_that_only_stops_is_told_apart():
     network = PolicyNetwork()
-    torch.nn.init.constant_(network.stop[-1].bias, 100.0)
+    torch.nn.init.constant_(network.still.stop[-1].bias, 100.0)
     figures = evaluate(network, LENS, assumed(), image_width=320, scenes=8)
     assert figures["frames"] == 1
     assert figures["stopped_by_itself"] == 1
     assert figures["psnr_minus_sweep"] < -3
+    assert figures["covered"] < 0.5
 
 
 def test_weights_and_card_are_written(tmp_path):
@@ -99,7 +101,7 @@ def test_weights_and_card_are_written(tmp_path):
     path = tmp_path / "new" / "policy.safetensors"
     save_weights(path, POLICY_WEIGHTS, network)
     write_model_card(path.with_suffix(".md"), ["aif", "train", "policy"], SMALL, figures, "neural")
-    features = torch.rand(1, network.stem.in_channels, 46)
+    features = torch.rand(1, FEATURES, 46)
     loaded = load_weights(path, POLICY_WEIGHTS).network
     assert torch.equal(loaded(features)[0], network(features)[0])
     card = path.with_suffix(".md").read_text()

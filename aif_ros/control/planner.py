@@ -23,7 +23,7 @@ class PlannerSettings:
         window_share: side of a window as a share of the image's sides.
     """
 
-    price: float = 0.03
+    price: float = 0.02
     misled: float = 0.02
     doubt: float = 0.05
     window_share: float = 0.25

@@ -140,10 +140,10 @@ class TestAdaptiveAgents:
         world.run(make_agent(name, LENS), 0.75e-3)
         assert len(world.captured) <= 4
 
-    def test_one_plane_in_focus_needs_no_other(self, name):
+    def test_one_plane_in_focus_needs_at_most_a_check(self, name):
         world = World(planes(0.9e-3))
         world.run(make_agent(name, LENS), 0.9e-3)
-        assert len(world.captured) == 1
+        assert len(world.captured) <= 2
 
     def test_few_planes_need_fewer_captures_than_the_sweep(self, name):
         world, swept = (World(planes(0.2e-3, 0.9e-3)) for _ in range(2))

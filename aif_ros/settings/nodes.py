@@ -15,7 +15,7 @@ from aif_ros.settings.presets import DEFAULT_PRESET, PRESETS
 
 _DEFAULT = PRESETS[DEFAULT_PRESET]
 
-AGENTS = OneOf(("sweep", "rule_based", "planner", "learned"))
+AGENTS = OneOf(("sweep", "rule_based", "planner", "learned", "paper"))
 ESTIMATORS = OneOf(("neural", "gradient_ratio"))
 FUSION_METHODS = OneOf(("laplacian", "pyramid", "neural"))
 SEARCHES = OneOf(("neural", "rule_based", "fibonacci", "sweep"))

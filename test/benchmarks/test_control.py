@@ -192,7 +192,7 @@ def test_the_command_reports_all_agents_and_draws_each_episode(tmp_path, monkeyp
     ]
     assert main(["benchmark", "control", *arguments]) == 0
     result = json.loads(path.read_text())
-    agents = {"sweep", "rule_based", "planner", "learned"}
+    agents = {"sweep", "rule_based", "planner", "learned", "paper"}
     assert set(result["static"]) == agents | {"oracle"}
     assert set(result["dynamic"]) == agents
     still = {"frames_mean", "frames_over_oracle", "psnr_final", "psnr_minus_sweep", "seconds"}
@@ -203,7 +203,7 @@ def test_the_command_reports_all_agents_and_draws_each_episode(tmp_path, monkeyp
     assert result["setup"]["frame_rate"] > 0
     drawn = {figure.name for figure in (tmp_path / "figures").iterdir()}
     assert {"still_steps_oracle.png", "moving_steps_learned.png"} <= drawn
-    assert len(drawn) == 9
+    assert len(drawn) == 11
     shown = capsys.readouterr()
     assert "frames_over_oracle" in shown.out
     assert "still, nominal: 100%" in shown.err

@@ -11,15 +11,13 @@ import ast
 import importlib
 import os
 import pkgutil
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from aif_ros import __version__
+from aif_ros.process.interrupts import raising_interrupts
 
 _COMMANDS = "aif_ros.cli"
 _HELP = ("-h", "--help")
@@ -90,8 +88,7 @@ def _run(command: Command) -> int:
         module = importlib.import_module(command.module)
         arguments = parse(module.Arguments, command.words, command.prog, command.docstring)
         check_json(getattr(arguments, "json", None))
-        with _no_interrupt_lost():
-            return int(module.run(arguments))
+        return int(module.run(arguments))
     word = next(iter(command.words), "")
     if word in _HELP:
         print(_group_help(command))
@@ -136,39 +133,37 @@ def _error_line(error: Exception) -> str | None:
     return str(error) if own else None
 
 
-@contextmanager
-def _no_interrupt_lost() -> Iterator[None]:
-    """Let an interrupt that strikes within a destructor, where Python drops it, strike again."""
-    usual = sys.unraisablehook
-
-    def strike_again(unraisable: "sys.UnraisableHookArgs") -> None:
-        if issubclass(unraisable.exc_type, KeyboardInterrupt):
-            # A little later: at once it would strike in here, and be dropped again.
-            threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGTERM)).start()
-        else:
-            usual(unraisable)
-
-    sys.unraisablehook = strike_again
-    try:
-        yield
-    finally:
-        sys.unraisablehook = usual
+def _was_interrupted(error: BaseException) -> bool:
+    """Whether an interrupt led to the error: some modules replace it while they are imported."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, KeyboardInterrupt):
+        seen = seen.__cause__ or seen.__context__
+    return seen is not None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        arguments: words after the program's name; default: those of this process.
+        arguments: words after the program's name; default: those of this process, whose interrupts
+            (Ctrl-C, SIGTERM, SIGHUP, SIGQUIT) then end the command early.
 
     Returns:
-        The exit code: 0 done or interrupted by Ctrl-C or SIGTERM, 1 as the command says, 2 not
-        possible as asked, with one line on standard error that says why.
+        The exit code: 0 done or interrupted, 1 as the command says, 2 not possible as asked, with
+        one line on standard error that says why.
     """
-    command = find_command(sys.argv[1:] if arguments is None else arguments)
+    if arguments is not None:
+        return _main(arguments)
     try:
-        # SIGTERM ends a command the way Ctrl-C does: it keeps what it has and cleans up.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with raising_interrupts():
+            return _main(sys.argv[1:])
+    except KeyboardInterrupt:
+        return 0
+
+
+def _main(arguments: Sequence[str]) -> int:
+    command = find_command(arguments)
+    try:
         return _run(command)
     except KeyboardInterrupt:
         return 0
@@ -179,6 +174,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
+        if _was_interrupted(error):
+            return 0
         message = _error_line(error)
         if message is None:
             raise

@@ -1,11 +1,11 @@
 """Starts the all-in-focus camera: every node a process, brought up in order by its lifecycle.
 
-The graph itself is described in `aif_ros.bringup.graph`. The nodes are taken through their
-lifecycle by event handlers: `autostart` of lifecycle nodes is not in every launch_ros of Jazzy.
+The graph is described in `aif_ros.bringup.graph`. The lifecycle manager, a process that ends when
+all nodes are active, is `aif_ros.bringup.lifecycle`.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
@@ -13,21 +13,17 @@ from launch.actions import (
     DeclareLaunchArgument,
     EmitEvent,
     ExecuteProcess,
-    LogInfo,
     OpaqueFunction,
-    RegisterEventHandler,
 )
-from launch.event_handler import BaseEventHandler
-from launch.event_handlers import OnProcessExit, OnProcessStart
-from launch.events import Shutdown, matches_action
-from launch_ros.actions import LifecycleNode, Node
-from launch_ros.event_handlers import OnStateTransition
-from launch_ros.events.lifecycle import ChangeState
-from lifecycle_msgs.msg import Transition
+from launch.events import Shutdown
+from launch.events.process import ProcessExited
+from launch_ros.actions import Node
 
 from aif_ros.bringup.graph import BringupError, Graph, NodeSpec, pipeline_graph
-from aif_ros.bringup.runner import listening
+from aif_ros.bringup.observer import check_names_are_free, observe
+from aif_ros.bringup.processes import node_environment
 from aif_ros.bringup.share import share_directory
+from aif_ros.process.parent import parent_environment
 from aif_ros.settings.declaration import Setting, declared, from_text
 from aif_ros.settings.pipeline import PipelineSettings
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
@@ -37,6 +33,15 @@ SWITCHES = {
     "rviz": "Open RViz with the package's layout.",
     "rqt": "Open rqt with the package's layout.",
 }
+VIEWERS = {
+    "rviz": ("rviz2", "rviz2", "-d", "pipeline.rviz"),
+    "rqt": ("rqt_gui", "rqt_gui", "--perspective-file", "pipeline.perspective"),
+}
+"""Package, executable, option of the layout, and the layout in config/."""
+
+
+class CannotStart(Exception):
+    """Ends the launch with exit code 1; the message says why."""
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -57,121 +62,55 @@ def generate_launch_description() -> LaunchDescription:
 
 def argument(setting: Setting) -> DeclareLaunchArgument:
     """Return the launch argument for a setting."""
-    text = (
-        setting.description
-        if setting.limits is None
-        else (f"{setting.description} {setting.limits}.")
-    )
+    text = setting.description
     choices = None
-    if setting.choices is not None and not setting.choices.or_weights:
-        choices = [*setting.choices.names, *([""] if setting.choices.or_empty else [])]
-    elif setting.choices is not None:
+    if setting.limits is not None:
+        text += f" {setting.limits}."
+    if setting.choices is not None and setting.choices.or_weights:
         text += f" One of {setting.choices}."
+    elif setting.choices is not None:
+        choices = [*setting.choices.names, *([""] if setting.choices.or_empty else [])]
+    default = "" if setting.default is None else str(setting.default)
     return DeclareLaunchArgument(
-        setting.name, default_value=str(setting.default), description=text, choices=choices
+        setting.name, default_value=default, description=text, choices=choices
     )
 
 
 def start(context: LaunchContext) -> Sequence[LaunchDescriptionEntity]:
-    """Return what starts the graph that the arguments describe."""
+    """Return what starts the graph that the arguments describe.
+
+    Raises:
+        CannotStart: the arguments contradict each other, something that they name is missing, or
+            nodes of the same names run already. Nothing has been started then.
+    """
     values = {name: str(value) for name, value in context.launch_configurations.items()}
     try:
         settings = from_text(
             PipelineSettings, {each.name: values[each.name] for each in declared(PipelineSettings)}
         )
         graph = pipeline_graph(settings)
+        viewers = [viewer(name, graph) for name in VIEWERS if values[name] == "true"]
         if values["one_process"] == "true":
-            return [*one_process(settings), *windows(graph, values)]
-        with listening(graph):
-            pass  # raises if the names are in use
+            return [one_process(settings), *viewers]
+        with observe(graph) as running:
+            check_names_are_free(running)
     except (BringupError, ValueError, OSError) as error:
-        return stop(f"cannot start: {error}")
-    return [*processes(graph), *windows(graph, values)]
+        raise CannotStart(f"cannot start: {error}") from None
+    nodes = [node(spec, graph) for spec in graph.nodes]
+    return [*nodes, manager(graph), *viewers]
 
 
-def stop(reason: str) -> list[LaunchDescriptionEntity]:
-    """Say why and shut everything down."""
-    return [LogInfo(msg=reason), EmitEvent(event=Shutdown(reason=reason))]
-
-
-def processes(graph: Graph) -> list[LaunchDescriptionEntity]:
-    """Return the nodes and the handlers that configure all, then activate them one by one."""
-    nodes = [
-        LifecycleNode(
-            **program(spec),
-            name=spec.name,
-            namespace=graph.namespace,
-            parameters=[*map(str, graph.params_files), dict(spec.parameters)],
-            output="screen",
-        )
-        for spec in graph.nodes
-    ]
-    handlers: list[LaunchDescriptionEntity] = []
-    unconfigured = {spec.name for spec in graph.nodes}
-
-    def configured(name: str) -> list[LaunchDescriptionEntity] | None:
-        unconfigured.discard(name)
-        return None if unconfigured else [change(nodes[0], Transition.TRANSITION_ACTIVATE)]
-
-    def ended(context: LaunchContext, name: str) -> list[LaunchDescriptionEntity] | None:
-        return None if context.is_shutdown else stop(f"{name} has ended")
-
-    for spec, node, following in zip(graph.nodes, nodes, [*nodes[1:], None], strict=True):
-        activate_next = [] if following is None else [following]
-        handlers += [
-            on(
-                OnProcessStart(
-                    target_action=node,
-                    on_start=[change(node, Transition.TRANSITION_CONFIGURE)],
-                )
-            ),
-            on(
-                OnStateTransition(
-                    target_lifecycle_node=node,
-                    start_state="configuring",
-                    goal_state="inactive",
-                    entities=[OpaqueFunction(function=lambda _, name=spec.name: configured(name))],
-                )
-            ),
-            on(
-                OnStateTransition(
-                    target_lifecycle_node=node,
-                    start_state="activating",
-                    goal_state="active",
-                    entities=[
-                        LogInfo(msg=f"{spec.name} is active"),
-                        *(change(each, Transition.TRANSITION_ACTIVATE) for each in activate_next),
-                    ],
-                )
-            ),
-            *(
-                on(
-                    OnStateTransition(
-                        target_lifecycle_node=node,
-                        start_state=before,
-                        goal_state=after,
-                        entities=stop(f"{spec.name} could not be {what}: see its message above"),
-                    )
-                )
-                for what, before, after in (
-                    ("configured", "configuring", "unconfigured"),
-                    ("activated", "activating", "inactive"),
-                    ("configured or activated", "errorprocessing", "unconfigured"),
-                )
-            ),
-            on(
-                OnProcessExit(
-                    target_action=node,
-                    on_exit=[
-                        OpaqueFunction(
-                            function=lambda context, name=spec.name: ended(context, name)
-                        )
-                    ],
-                )
-            ),
-        ]
-    # Handlers first: no node may change its state before they listen.
-    return [*handlers, *nodes]
+def node(spec: NodeSpec, graph: Graph) -> Node:
+    """Return the process of a node; when it ends, all others are ended."""
+    return Node(
+        **program(spec),
+        name=spec.name,
+        namespace=graph.namespace,
+        parameters=[*map(str, graph.params_files), dict(spec.parameters)],
+        additional_env=dict(node_environment(graph, spec)),
+        output="screen",
+        on_exit=ended(spec.name),
+    )
 
 
 def program(spec: NodeSpec) -> dict[str, Any]:
@@ -186,46 +125,70 @@ def program(spec: NodeSpec) -> dict[str, Any]:
     return {"package": "aif_ros", "executable": spec.executable}
 
 
-def one_process(settings: PipelineSettings) -> list[LaunchDescriptionEntity]:
+def manager(graph: Graph) -> ExecuteProcess:
+    """Return the lifecycle manager, which ends when all nodes are active."""
+
+    def check(event: ProcessExited, context: LaunchContext) -> None:
+        if event.returncode and not context.is_shutdown:
+            raise CannotStart("a node could not be brought up: see its message above")
+
+    return ExecuteProcess(
+        cmd=[
+            *(sys.executable, "-m", "aif_ros.bringup.lifecycle", graph.namespace),
+            *(spec.name for spec in graph.nodes),
+        ],
+        name="bringup",
+        additional_env=parent_environment(),
+        output="screen",
+        on_exit=check,
+    )
+
+
+def one_process(settings: PipelineSettings) -> ExecuteProcess:
     """Return what runs the graph in a single process, which brings it up itself."""
-    options = [
-        f"--{each.name.replace('_', '-')}={value}"
+    chosen = [
+        f"{each.name}:={value}"
         for each in declared(PipelineSettings)
         if (value := getattr(settings, each.name)) != each.default
     ]
-    process = ExecuteProcess(
-        cmd=[sys.executable, "-m", "aif_ros", "run", "--one-process", "--forever", *options],
+    return ExecuteProcess(
+        cmd=[sys.executable, "-m", "aif_ros.bringup.one_process", *chosen],
+        name="pipeline",
+        additional_env=parent_environment(),
         output="screen",
-        on_exit=[EmitEvent(event=Shutdown(reason="the pipeline has ended"))],
+        on_exit=ended("the pipeline"),
     )
-    return [process]
 
 
-def windows(graph: Graph, values: Mapping[str, str]) -> list[LaunchDescriptionEntity]:
-    """Return RViz and rqt, if they are wanted, with the package's layouts."""
-    config = share_directory() / "config"
-    rviz = Node(
-        package="rviz2",
-        executable="rviz2",
+def viewer(name: str, graph: Graph) -> Node:
+    """Return RViz or rqt with the package's layout.
+
+    Raises:
+        CannotStart: it is not installed.
+    """
+    package, executable, option, layout = VIEWERS[name]
+    try:
+        get_package_prefix(package)
+    except (PackageNotFoundError, OSError):
+        raise CannotStart(
+            f"cannot start: {name}:=true needs the package {package}, which is not installed"
+        ) from None
+    return Node(
+        package=package,
+        executable=executable,
         namespace=graph.namespace,
-        arguments=["-d", str(config / "pipeline.rviz")],
+        arguments=[option, str(share_directory() / "config" / layout)],
     )
-    rqt = Node(
-        package="rqt_gui",
-        executable="rqt_gui",
-        namespace=graph.namespace,
-        arguments=["--perspective-file", str(config / "pipeline.perspective")],
-    )
-    return [node for name, node in (("rviz", rviz), ("rqt", rqt)) if values[name] == "true"]
 
 
-def on(handler: BaseEventHandler) -> RegisterEventHandler:
-    """Register an event handler."""
-    return RegisterEventHandler(handler)
+def ended(name: str) -> Any:
+    """Return the handler of the end of a process: all others are ended, too."""
 
+    def handle(event: ProcessExited, context: LaunchContext) -> EmitEvent | None:
+        if context.is_shutdown:
+            return None
+        if event.returncode:
+            raise CannotStart(f"{name} has ended with code {event.returncode}")
+        return EmitEvent(event=Shutdown(reason=f"{name} has ended"))
 
-def change(node: LifecycleNode, transition: int) -> EmitEvent:
-    """Return what asks a node for a transition."""
-    return EmitEvent(
-        event=ChangeState(lifecycle_node_matcher=matches_action(node), transition_id=transition)
-    )
+    return handle

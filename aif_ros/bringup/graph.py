@@ -3,13 +3,11 @@
 The launch file, the many-process runner and the one-process runner all read it from here.
 """
 
-import atexit
 import importlib
 import json
+import os
 import re
-import shutil
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -44,6 +42,11 @@ class NodeSpec:
     name: str
     executable: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_heavy(self) -> bool:
+        """Whether it processes every frame."""
+        return self.executable in ("fusion_node", "autofocus_node")
 
     @property
     def node_type(self) -> type[PipelineNode]:
@@ -189,11 +192,8 @@ def _existing(path: str, what: str) -> Path:
 
 
 def _stack_calibration(folder: str, calibration: str) -> Path:
-    """Write down, for all nodes, the lens model that fits the replay of a stack."""
+    """Write the lens model of a replayed stack to a file that vanishes with this process."""
     calibrated = LensModel.load(_existing(calibration, "calibration")) if calibration else None
-    folder_of_file = tempfile.mkdtemp(prefix="aif_ros_")
-    # Whoever starts the nodes outlives them; a node that is started again reads it again.
-    atexit.register(shutil.rmtree, folder_of_file, ignore_errors=True)
-    path = Path(folder_of_file) / "stack_lens.yaml"
-    FocalStack(folder).lens_model(calibrated).save(path)
-    return path
+    with os.fdopen(os.memfd_create("stack_lens.yaml"), "w", closefd=False) as file:
+        file.write(FocalStack(folder).lens_model(calibrated).to_yaml())
+        return Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")

@@ -1,16 +1,29 @@
-"""Runs the whole graph in this process; frames are handed over by reference."""
+"""Runs the whole graph in this process; frames are handed over by reference.
 
-from collections.abc import Iterator
+As a program, for the launch file: ``python -m aif_ros.bringup.one_process NAME:=VALUE...`` runs the
+graph with these settings until it is interrupted.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rclpy.exceptions import ParameterException
 from rclpy.lifecycle import TransitionCallbackReturn
 
-from aif_ros.bringup.graph import BringupError, Graph
-from aif_ros.bringup.runner import RunningGraph, check_names, listening
+from aif_ros.bringup.graph import BringupError, Graph, pipeline_graph
+from aif_ros.bringup.observer import (
+    RunningGraph,
+    check_names,
+    check_names_are_free,
+    observe,
+)
 from aif_ros.nodes.exchange import Exchange
 from aif_ros.nodes.pipeline_node import PipelineNode
-from aif_ros.process.interrupts import uninterrupted
+from aif_ros.process.interrupts import raising_interrupts, uninterrupted
+from aif_ros.process.parent import end_with_parent
+from aif_ros.settings.declaration import SettingError, from_text
+from aif_ros.settings.pipeline import PipelineSettings
 
 
 @contextmanager
@@ -23,7 +36,8 @@ def run_in_one_process(graph: Graph) -> Iterator[RunningGraph]:
     """
     exchange = Exchange()
     nodes: list[PipelineNode] = []
-    with listening(graph) as running:
+    with observe(graph) as running:
+        check_names_are_free(running)
         try:
             for spec in graph.nodes:
                 try:
@@ -56,3 +70,32 @@ def run_in_one_process(graph: Graph) -> Iterator[RunningGraph]:
 def _expect(result: TransitionCallbackReturn, node: PipelineNode, what: str) -> None:
     if result != TransitionCallbackReturn.SUCCESS:
         raise BringupError(f"{node.get_name()} could not be {what}: see its message above")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the graph until it is interrupted.
+
+    Args:
+        arguments: settings as ``NAME:=VALUE``, see `PipelineSettings`.
+
+    Returns:
+        The exit code: 0 after an interrupt, 1 where the graph cannot be brought up.
+    """
+    try:
+        with raising_interrupts():
+            values = dict(argument.split(":=", 1) for argument in arguments)
+            graph = pipeline_graph(from_text(PipelineSettings, values))
+            with run_in_one_process(graph) as running:
+                print("all nodes are active", flush=True)
+                running.spin_until(lambda: False)
+    except KeyboardInterrupt:
+        return 0
+    except (BringupError, SettingError) as error:
+        print(f"cannot start: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    end_with_parent()
+    sys.exit(main(sys.argv[1:]))

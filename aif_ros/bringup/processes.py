@@ -5,44 +5,38 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from lifecycle_msgs.msg import State, Transition
-from lifecycle_msgs.srv import ChangeState, GetState
-from rclpy.client import Client
-from rclpy.task import Future
-
 import aif_ros
-from aif_ros.bringup.graph import BringupError, Graph
-from aif_ros.bringup.runner import RunningGraph, check_names, listening
+from aif_ros.bringup.graph import BringupError, Graph, NodeSpec
+from aif_ros.bringup.lifecycle import TransitionError, bring_up
+from aif_ros.bringup.observer import RunningGraph, check_names, check_names_are_free, observe
 from aif_ros.process.interrupts import uninterrupted
+from aif_ros.process.parent import parent_environment
+from aif_ros.process.threads import thread_environment
 
-# Seconds that a node may take to appear, for a transition (it may load networks), and to end.
-_APPEARANCE, _TRANSITION, _END = 60.0, 120.0, 15.0
-# Seconds after which an answer may have got lost, and the node is asked for its state.
-_ANSWER = 5.0
-# What leads to a state, and its name.
-_TRANSITIONS = {
-    State.PRIMARY_STATE_INACTIVE: (Transition.TRANSITION_CONFIGURE, "configured"),
-    State.PRIMARY_STATE_ACTIVE: (Transition.TRANSITION_ACTIVATE, "activated"),
-}
+# Seconds that a node may take to end before it is killed.
+_END = 15.0
 
 
 @contextmanager
 def run_in_processes(graph: Graph, *, log_directory: Path | None = None) -> Iterator[RunningGraph]:
     """Bring the graph up; it is stopped, in order, when the block is left.
 
+    The nodes also end when this process ends, on whatever signal.
+
     Args:
         graph: what to run.
-        log_directory: existing folder for what the nodes print; None: this process's output.
+        log_directory: existing folder for the output of the nodes; None: this process's output.
 
     Raises:
-        BringupError: a node died, or could not be configured or activated; nodes of the same
+        BringupError: a node ended, or could not be configured or activated; nodes of the same
             names run already.
     """
-    with listening(graph) as running, ExitStack() as files:
+    with observe(graph) as running, ExitStack() as files:
+        check_names_are_free(running)
         nodes = _Processes(graph, log_directory)
         try:
             with uninterrupted():
@@ -54,6 +48,12 @@ def run_in_processes(graph: Graph, *, log_directory: Path | None = None) -> Iter
         finally:
             with uninterrupted():
                 nodes.stop()
+
+
+def node_environment(graph: Graph, node: NodeSpec) -> Mapping[str, str]:
+    """Return the variables to set for the process of a node, beside those of this process."""
+    heavy = [each.name for each in graph.nodes if each.is_heavy]
+    return {**thread_environment(node.is_heavy, max(1, len(heavy))), **parent_environment()}
 
 
 class _Processes:
@@ -82,50 +82,30 @@ class _Processes:
                     node.executable,
                     *self._graph.ros_arguments(node),
                 ],
-                env=environment,
+                env=environment | dict(node_environment(self._graph, node)),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=None if log is None else subprocess.STDOUT,
-                # Ctrl-C comes to this process alone, which stops the nodes in order.
+                # Ctrl-C is sent to this process alone, which stops the nodes in order.
                 start_new_session=True,
             )
 
     def bring_up(self, running: RunningGraph) -> None:
-        """Configure all nodes at once, then activate them one after the other."""
-        clients = {
-            node.name: running.node.create_client(
-                ChangeState, f"{self._graph.full_name(node)}/change_state"
-            )
-            for node in self._graph.nodes
-        }
+        """Configure all nodes, then activate them one after the other."""
         try:
-            if not running.spin_until(
-                lambda: all(client.service_is_ready() for client in clients.values()), _APPEARANCE
-            ):
-                missing = [name for name, each in clients.items() if not each.service_is_ready()]
-                raise BringupError(f"{', '.join(missing)} did not appear in {_APPEARANCE:g} s")
-            futures = {
-                name: _change(client, Transition.TRANSITION_CONFIGURE)
-                for name, client in clients.items()
-            }
-            for name, future in futures.items():
-                self._expect(running, name, future, clients[name], State.PRIMARY_STATE_INACTIVE)
-            for name, client in clients.items():
-                future = _change(client, Transition.TRANSITION_ACTIVATE)
-                self._expect(running, name, future, client, State.PRIMARY_STATE_ACTIVE)
-            # On a busy computer, others may have been found only by now.
-            check_names(running, own=1)
-        finally:
-            for client in clients.values():
-                running.node.destroy_client(client)
+            bring_up(running)
+        except TransitionError as error:
+            raise BringupError(f"{error}{self._last_output(error.node)}") from error
+        # On a busy computer, other nodes may be discovered only by now.
+        check_names(running, own=1)
 
     def check(self) -> None:
-        """Raise if a node has died."""
+        """Raise if a node has ended."""
         for name, process in self.processes.items():
             code = process.poll()
             if code is not None:
                 how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with code {code}"
-                raise BringupError(f"node {name} has ended {how}{self._last_words(name)}")
+                raise BringupError(f"node {name} has ended {how}{self._last_output(name)}")
 
     def stop(self) -> None:
         """End all nodes, the last activated first; what does not end in time is killed."""
@@ -140,41 +120,9 @@ class _Processes:
                 process.kill()
                 process.wait()
 
-    def _expect(
-        self, running: RunningGraph, name: str, future: Future, client: Client, goal: int
-    ) -> None:
-        """Wait until the node has come to the state `goal`.
-
-        On a busy computer an answer can get lost while the participants are still finding each
-        other ("client will not receive response" in the node's log): then the state tells.
-        """
-        transition, what = _TRANSITIONS[goal]
-        deadline = time.monotonic() + _TRANSITION
-        states = running.node.create_client(GetState, client.srv_name.replace("change", "get"))
-        try:
-            while not running.spin_until(future.done, _ANSWER):
-                state = states.call_async(GetState.Request())
-                answered = running.spin_until(state.done, _ANSWER)
-                if answered and state.result().current_state.id == goal:
-                    return
-                if time.monotonic() > deadline:
-                    break
-                if answered:
-                    future = _change(client, transition)
-        finally:
-            running.node.destroy_client(states)
-        if not future.done() or not future.result().success:
-            raise BringupError(f"{name} could not be {what}{self._last_words(name)}")
-
-    def _last_words(self, name: str) -> str:
+    def _last_output(self, name: str) -> str:
         if self._log_directory is None:
             return ": see its message above"
         log = self._log_directory / f"{name}.log"
         lines = log.read_text(errors="replace").splitlines()[-15:]
-        return "; it said:\n" + "\n".join(lines)
-
-
-def _change(client: Client, transition: int) -> Future:
-    request = ChangeState.Request()
-    request.transition.id = transition
-    return client.call_async(request)
+        return "; its output:\n" + "\n".join(lines)

@@ -11,9 +11,11 @@ Examples:
   aif demo --scene ~/stacks/insect     a recorded focal stack: a folder of pictures
 """
 
+import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -105,6 +107,8 @@ def _processes(graph: "Graph", folder: Path) -> Iterator[Callable[[], None]]:
 @contextmanager
 def _launch(settings: PipelineSettings, folder: Path) -> Iterator[Callable[[], None]]:
     """Run the graph by `ros2 launch`; gives what raises when that has ended."""
+    from aif_ros.process.parent import parent_environment
+
     if shutil.which("ros2") is None:
         raise CommandError("there is no `ros2`: source ROS 2 first, or leave out --with launch")
     arguments = [
@@ -115,7 +119,11 @@ def _launch(settings: PipelineSettings, folder: Path) -> Iterator[Callable[[], N
     log = folder / "launch.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            ["ros2", "launch", "aif_ros", "pipeline.launch.py", *arguments],
+            [
+                *(sys.executable, "-m", "aif_ros.process.parent"),
+                *("ros2", "launch", "aif_ros", "pipeline.launch.py", *arguments),
+            ],
+            env=os.environ | parent_environment(),
             stdout=output,
             stderr=subprocess.STDOUT,
             # Ctrl-C comes to this process alone.

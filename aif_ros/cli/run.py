@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from tqdm import tqdm
 
-    from aif_ros.bringup.runner import RunningGraph
+    from aif_ros.bringup.observer import RunningGraph
     from aif_ros.nodes.loop_state import LoopState
 
 _ROS_ONLY = ("params_file", "namespace", "camera_source", "lens_source", "lens", "device", "search")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from aif_ros.process.interrupts import note_interrupts
+from aif_ros.process.parent import end_with_parent
 
 
 def start(executable: str) -> int:
@@ -21,6 +22,7 @@ def start(executable: str) -> int:
         Its exit code.
     """
     interrupts = note_interrupts()
+    end_with_parent()
     module = importlib.import_module(f"aif_ros.nodes.{executable}")
     return 0 if interrupts else int(module.main())
 

@@ -152,12 +152,16 @@ class LensModel:
 
     def save(self, path: str | Path) -> None:
         """Write the calibration as YAML that `load` reads back."""
+        write_text(path, self.to_yaml())
+
+    def to_yaml(self) -> str:
+        """Return the calibration as text of a YAML file."""
         content = {**self.__dict__, "limits": list(self.limits)}
         content["reading_curve"] = [list(pair) for pair in self.reading_curve]
         for key, default in (("backlash", 0.0), ("reading_curve", [])):
             if content[key] == default:
                 del content[key]
-        write_text(path, yaml.safe_dump(content, sort_keys=False))
+        return str(yaml.safe_dump(content, sort_keys=False))
 
     def blur_gain(self, image_width: int) -> float:
         """Blur radius per metre of travel, in pixels of an image `image_width` pixels wide."""

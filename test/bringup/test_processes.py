@@ -7,7 +7,7 @@ from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import GetState
 from rclpy.task import Future
 
-from aif_ros.bringup import processes
+from aif_ros.bringup import lifecycle, processes
 from aif_ros.bringup.graph import pipeline_graph
 from aif_ros.settings.pipeline import PipelineSettings
 
@@ -16,16 +16,16 @@ from aif_ros.settings.pipeline import PipelineSettings
     "transition", [Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE]
 )
 def test_a_lost_answer_does_not_stop_the_bring_up(transition, monkeypatch, tmp_path):
-    change = processes._change
+    request = lifecycle._request
 
     def lose_answer_of_the_lens(client, wanted):
-        future = change(client, wanted)
+        future = request(client, wanted)
         lost = wanted == transition and client.srv_name.endswith("lens/change_state")
         return Future() if lost else future
 
     monkeypatch.setenv("ROS_DOMAIN_ID", str(40 + os.getpid() % 60))
-    monkeypatch.setattr(processes, "_ANSWER", 0.5)
-    monkeypatch.setattr(processes, "_change", lose_answer_of_the_lens)
+    monkeypatch.setattr(lifecycle, "_RESPONSE", 0.5)
+    monkeypatch.setattr(lifecycle, "_request", lose_answer_of_the_lens)
     graph = pipeline_graph(
         PipelineSettings(scene="planes", width=160, namespace=f"lossy{os.getpid()}_{transition}")
     )

@@ -27,7 +27,7 @@ from aif_ros.settings.declaration import Limits
 from aif_ros.settings.pipeline import PipelineSettings
 
 if TYPE_CHECKING:
-    from aif_ros.bringup.runner import RunningGraph
+    from aif_ros.bringup.observer import RunningGraph
 
 _SCENE, _MOVING_SCENE = "planes", "moving_planes"  # 640x480
 

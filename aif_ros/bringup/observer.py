@@ -1,4 +1,4 @@
-"""A graph that runs: in processes of its own or in this one, started and stopped in order."""
+"""Observes a graph that runs, in processes of its own or in this one."""
 
 import os
 import time
@@ -19,19 +19,19 @@ from aif_ros.nodes.loop_state import STOPPED, LoopState
 from aif_ros.nodes.topics import LOOP_STATE
 from aif_ros.process.interrupts import uninterrupted
 
-# So long other participants of the domain need to make themselves known, seconds.
+# Seconds until the other participants of the ROS domain are discovered.
 _DISCOVERY = 1.0
 
 
 @dataclass
 class RunningGraph:
-    """A graph that has been brought up.
+    """A graph that runs, and the node that observes it.
 
     Attributes:
-        graph: what runs.
-        node: a node of this process, in the graph's namespace, to listen with.
-        executor: spins `node`, and the pipeline's own nodes if they live in this process.
-        check: raises BringupError if part of the graph has broken down.
+        graph: its description.
+        node: the observing node, in the graph's namespace.
+        executor: spins `node`, and the nodes of the graph if they are in this process.
+        check: raises BringupError if a node has ended.
         state: state of the loop that the focus controller published last.
         pids: process of each node by name.
     """
@@ -52,26 +52,23 @@ class RunningGraph:
         """Spin until `condition` holds; false if it did not within `timeout` seconds.
 
         Raises:
-            BringupError: part of the graph has broken down.
+            BringupError: a node has ended.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while not condition():
             if deadline is not None and time.monotonic() > deadline:
                 return False
-            with uninterrupted():  # an exception in the midst of rclpy gets lost or leaves a mess
+            with uninterrupted():  # rclpy loses exceptions that are raised within it
                 self.executor.spin_once(0.05)
             self.check()
         return True
 
 
 @contextmanager
-def listening(graph: Graph) -> Iterator[RunningGraph]:
-    """Give a node that listens to the graph, and see that nobody else uses its names.
+def observe(graph: Graph) -> Iterator[RunningGraph]:
+    """Make a node that observes the graph; it works until the block is left.
 
-    Ctrl-C is left to the caller: ROS itself must go on until everything has been stopped.
-
-    Raises:
-        BringupError: nodes of the same names run already.
+    Interrupts are left to the caller: ROS must work until all nodes have been stopped.
     """
     context = Context()
     with ExitStack() as undo:
@@ -97,15 +94,23 @@ def listening(graph: Graph) -> Iterator[RunningGraph]:
                 LOOP_STATE.message_type, LOOP_STATE.name, take_state, LOOP_STATE.publisher_qos
             )
         try:
-            running.spin_until(lambda: bool(names_in_use(running, 0)), _DISCOVERY)
-            check_names(running)
             yield running
         finally:
             with uninterrupted():
                 undo.close()
 
 
-def names_in_use(running: RunningGraph, own: int) -> list[str]:
+def check_names_are_free(running: RunningGraph) -> None:
+    """Check, before the graph is started, that no other nodes have its names.
+
+    Raises:
+        BringupError: there are such nodes in this ROS domain.
+    """
+    running.spin_until(lambda: bool(_names_in_use(running, 0)), _DISCOVERY)
+    check_names(running)
+
+
+def _names_in_use(running: RunningGraph, own: int) -> list[str]:
     """Return those of the graph's names that more than `own` nodes of this domain have."""
     present = Counter(
         f"{namespace.rstrip('/')}/{name}"
@@ -116,16 +121,16 @@ def names_in_use(running: RunningGraph, own: int) -> list[str]:
 
 
 def check_names(running: RunningGraph, own: int = 0) -> None:
-    """See that nobody else uses the graph's names, as far as is known by now.
+    """Check that no other nodes have the names of the graph, as far as they are discovered.
 
     Args:
         running: the graph.
-        own: how many nodes of each name it has itself.
+        own: number of nodes of each name that the graph itself has by now.
 
     Raises:
-        BringupError: somebody does.
+        BringupError: there are such nodes in this ROS domain.
     """
-    taken = names_in_use(running, own)
+    taken = _names_in_use(running, own)
     if taken:
         raise BringupError(
             f"{', '.join(taken)} run already in ROS domain {os.environ.get('ROS_DOMAIN_ID', '0')}: "

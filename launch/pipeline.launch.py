@@ -40,7 +40,7 @@ VIEWERS = {
 """Package, executable, option of the layout, and the layout in config/."""
 
 
-class CannotStart(Exception):
+class StartError(Exception):
     """Ends the launch with exit code 1; the message says why."""
 
 
@@ -80,7 +80,7 @@ def start(context: LaunchContext) -> Sequence[LaunchDescriptionEntity]:
     """Return what starts the graph that the arguments describe.
 
     Raises:
-        CannotStart: the arguments contradict each other, something that they name is missing, or
+        StartError: the arguments contradict each other, something that they name is missing, or
             nodes of the same names run already. Nothing has been started then.
     """
     values = {name: str(value) for name, value in context.launch_configurations.items()}
@@ -95,7 +95,7 @@ def start(context: LaunchContext) -> Sequence[LaunchDescriptionEntity]:
         with observe(graph) as running:
             check_names_are_free(running)
     except (BringupError, ValueError, OSError) as error:
-        raise CannotStart(f"cannot start: {error}") from None
+        raise StartError(f"cannot start: {error}") from None
     nodes = [node(spec, graph) for spec in graph.nodes]
     return [*nodes, manager(graph), *viewers]
 
@@ -130,7 +130,7 @@ def manager(graph: Graph) -> ExecuteProcess:
 
     def check(event: ProcessExited, context: LaunchContext) -> None:
         if event.returncode and not context.is_shutdown:
-            raise CannotStart("a node could not be brought up: see its message above")
+            raise StartError("a node could not be brought up: see its message above")
 
     return ExecuteProcess(
         cmd=[
@@ -164,13 +164,13 @@ def viewer(name: str, graph: Graph) -> Node:
     """Return RViz or rqt with the package's layout.
 
     Raises:
-        CannotStart: it is not installed.
+        StartError: it is not installed.
     """
     package, executable, option, layout = VIEWERS[name]
     try:
         get_package_prefix(package)
     except (PackageNotFoundError, OSError):
-        raise CannotStart(
+        raise StartError(
             f"cannot start: {name}:=true needs the package {package}, which is not installed"
         ) from None
     return Node(
@@ -188,7 +188,7 @@ def ended(name: str) -> Any:
         if context.is_shutdown:
             return None
         if event.returncode:
-            raise CannotStart(f"{name} has ended with code {event.returncode}")
+            raise StartError(f"{name} has ended with code {event.returncode}")
         return EmitEvent(event=Shutdown(reason=f"{name} has ended"))
 
     return handle

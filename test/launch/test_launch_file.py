@@ -1,19 +1,25 @@
 """The launch file, really run by the launch system where there is one."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 pytest.importorskip("launch_ros", reason="no launch_ros: source ROS 2 to run the launch file")
 
 from launch.actions import DeclareLaunchArgument
 from launch.launch_description_sources import get_launch_description_from_python_launch_file
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 
 from aif_ros.bringup.graph import pipeline_graph
+from aif_ros.bringup.observer import observe
 from aif_ros.bringup.one_process import run_in_one_process
 from aif_ros.bringup.share import share_directory
 from aif_ros.settings import declaration as declarations
@@ -49,10 +55,14 @@ def surroundings(monkeypatch, tmp_path):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
 
 
-def launch(*words, interrupt_at=None):
-    """Exit code and output of a launch; Ctrl-C once some words are printed."""
+def launch(*words, interrupt_at=None, number=signal.SIGINT, meanwhile=None):
+    """Exit code and output of a launch.
+
+    Once the words `interrupt_at` are printed, `meanwhile` is called and the signal is sent: Ctrl-C
+    to all processes, as a terminal does; another one to the launch alone.
+    """
     command = [sys.executable, "-u", "-c", LAUNCH, str(FILE), *words]
-    told = []
+    lines = []
     with subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -61,12 +71,17 @@ def launch(*words, interrupt_at=None):
         start_new_session=True,
     ) as process:
         for line in process.stdout:
-            told.append(line)
+            lines.append(line)
             if interrupt_at is not None and interrupt_at in line:
-                # A terminal sends it to all of them.
-                os.killpg(process.pid, signal.SIGINT)
+                interrupt_at = None
+                if meanwhile is not None:
+                    meanwhile(line)
+                if number == signal.SIGINT:
+                    os.killpg(process.pid, number)
+                else:
+                    process.send_signal(number)
         process.wait(60)
-    return process.returncode, "".join(told)
+    return process.returncode, "".join(lines)
 
 
 SMALL = ("scene:=planes", "width:=160", "agent:=sweep")
@@ -88,17 +103,14 @@ def test_every_argument_is_declared_and_described():
         assert argument.choices is None or "".join(defaults) in argument.choices
 
 
-def test_brings_the_nodes_up_in_order_and_down_without_a_word(tmp_path):
+def test_brings_the_nodes_up_and_down_without_a_word(tmp_path):
     path = tmp_path / "fused.png"
     code, output = launch(
         *SMALL, "namespace:=one", f"save_path:={path}", interrupt_at="stopped after"
     )
     assert code == 0, output
-    active = [
-        line.split("]: ")[1].split()[0] for line in output.splitlines() if "is active" in line
-    ]
-    assert active == list(NODES)
-    assert output.count("process has finished cleanly") == len(NODES), output
+    assert f"{', '.join(NODES)} are active" in output
+    assert output.count("process has finished cleanly") == len(NODES) + 1, output
     assert "Traceback" not in output
     assert "has ended" not in output
     assert path.exists()
@@ -119,32 +131,74 @@ def test_in_one_process(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("word", "reason"),
+    ("words", "reason"),
     [
-        ("scene:=/no/such/scene", "there is no scene '/no/such/scene'"),
-        ("calibration:=/no/such/lens.yaml", "cannot read lens calibration /no/such/lens.yaml"),
-        ("params_file:=/no/such/file.yaml", "there is no parameter file /no/such/file.yaml"),
+        (["calibration:=/no/such/lens.yaml", "scene:=/"], "there is no scene '/'"),
+        (["params_file:=/no/such/file.yaml"], "there is no parameter file /no/such/file.yaml"),
+        (["width:=abc"], "width must be an integer; got 'abc'"),
+        (["fusion:=magic"], "magic"),
+        (["camera:=device"], "camera=device needs an explicit lens"),
+        (["namespace:=1st"], "'1st' is not a namespace"),
+        (["rviz:=true"], "rviz:=true needs the package rviz2, which is not installed"),
+        (["rqt:=true"], "rqt:=true needs the package rqt_gui, which is not installed"),
     ],
 )
-def test_what_cannot_work_ends_with_the_reason(word, reason):
-    _, output = launch("namespace:=three", word)
+def test_what_cannot_work_ends_with_the_reason_and_a_code(words, reason):
+    code, output = launch("namespace:=three", *words)
+    assert code != 0
     assert reason in output
-    # The launch system itself may be surprised in the middle of a service call; the nodes are not.
-    assert "] Traceback" not in output
-    assert "process has died" not in output
+    assert "Traceback" not in output
+    if "scene" not in words[-1]:
+        assert "process started" not in output
 
 
 def test_a_node_that_dies_ends_it(tmp_path):
     wrong = Path(tmp_path / "wrong.yaml")
     wrong.write_text("/**:\n  ros__parameters:\n    state_rate: -1.0\n")
-    _, output = launch("namespace:=four", f"params_file:={wrong}")
+    code, output = launch("namespace:=four", f"params_file:={wrong}")
+    assert code != 0
     assert "lens has ended" in output
     assert "state_rate" in output
 
 
-def test_names_in_use_are_told():
+def test_names_in_use_are_named():
     settings = PipelineSettings(scene="planes", width=160, namespace="five")
     with run_in_one_process(pipeline_graph(settings)):
-        _, output = launch("namespace:=five")
+        code, output = launch("namespace:=five")
+    assert code != 0
     assert "/five/autofocus, " in output
     assert "run already in ROS domain" in output
+
+
+def test_a_user_can_deactivate_and_activate_a_node():
+    settings = PipelineSettings(scene="planes", width=160, namespace="six")
+    changed = []
+
+    def change(_):
+        with observe(pipeline_graph(settings)) as running:
+            for transition in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_ACTIVATE):
+                client = running.node.create_client(ChangeState, "/six/fusion/change_state")
+                assert client.wait_for_service(10.0)
+                request = ChangeState.Request()
+                request.transition.id = transition
+                answer = client.call_async(request)
+                assert running.spin_until(answer.done, 30.0)
+                changed.append(answer.result().success)
+
+    code, output = launch(
+        "scene:=planes", "width:=160", "namespace:=six", interrupt_at="are active", meanwhile=change
+    )
+    assert changed == [True, True]
+    assert code == 0, output
+    assert "has ended" not in output
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_the_nodes_end_with_the_launch(number):
+    _, output = launch(*SMALL, "namespace:=seven", interrupt_at="are active", number=number)
+    pids = [int(pid) for pid in re.findall(r"process started with pid \[(\d+)\]", output)]
+    assert len(pids) == len(NODES) + 1
+    deadline = time.monotonic() + 30.0
+    while any(map(psutil.pid_exists, pids)):
+        assert time.monotonic() < deadline, "nodes go on"
+        time.sleep(0.1)

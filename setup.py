@@ -28,6 +28,12 @@ def shared(folder: str) -> list[tuple[str, list[str]]]:
     return list(files.items())
 
 
+def requirements(name: str) -> list[str]:
+    """Requirements of a file, without those that it takes from another file."""
+    lines = (ROOT / name).read_text().splitlines()
+    return [line for line in lines if line and not line.startswith(("#", "-r"))]
+
+
 def nodes() -> list[str]:
     """Executables of the nodes: one for each module in `aif_ros/nodes` that has a `main`."""
     return [
@@ -36,6 +42,8 @@ def nodes() -> list[str]:
         if "\ndef main(" in path.read_text()
     ]
 
+
+NEURAL = ["pydantic>=2.5", "safetensors>=0.4", "torch>=2.1"]
 
 setup(
     name=NAME,
@@ -67,28 +75,29 @@ setup(
         *shared("config"),
     ],
     zip_safe=False,
-    # What is not in ROS; rclpy and the messages come from ROS or from requirements.txt.
+    # Without networks and without ROS; lowest versions: those of Ubuntu 24.04 where it has them.
     install_requires=[
-        "gymnasium",
-        "imagecodecs",
-        "jinja2",
-        "matplotlib",
-        "numpy",
-        "pillow",
-        "psutil",
-        "pydantic>=2",
-        "pyyaml",
-        "safetensors",
-        "scikit-image",
-        "scipy",
-        "tensorboard",
-        "tifffile",
-        "torch",
-        "tqdm",
-        "typing-extensions>=4.6",
+        "imagecodecs>=2023.9",
+        "jinja2>=3.1",
+        "matplotlib>=3.6",
+        "numpy>=1.26",
+        "opencv-python-headless>=4.6",
+        "pillow>=10.2",
+        "psutil>=5.9",
+        "pyyaml>=6.0",
+        "scikit-image>=0.22",
+        "scipy>=1.11",
+        "tifffile>=2023.7",
+        "tqdm>=4.66",
+        "typing-extensions>=4.10",
         "tyro>=1.0,<2",
     ],
     extras_require={
+        "neural": NEURAL,
+        "train": [*NEURAL, "gymnasium>=1.0", "tensorboard>=2.14"],
+        "ros": requirements("requirements.txt"),
+        "alpaca": ["alpyca>=3.0", "requests>=2.31"],
+        "serial": ["pyserial>=3.5"],
         "micro": ["bioio", "bioio-ome-zarr"],
         "raw": ["rawpy"],
         "test": ["hypothesis", "pytest"],

@@ -25,7 +25,9 @@ _HELP = ("-h", "--help")
 _EXTRAS: Mapping[str, str] = {
     "torch": "neural",
     "safetensors": "neural",
+    "pydantic": "neural",
     "rclpy": "ros",
+    "ament_index_python": "ros",
     "gymnasium": "train",
     "tensorboard": "train",
 }

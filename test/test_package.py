@@ -27,9 +27,9 @@ ROSDEP_KEYS = {
     "tifffile": "python3-skimage",
 }
 # Not in rosdep: package.xml says how to get them, and the code that needs them says so too.
-WITHOUT_KEY = {"pydantic", "safetensors", "tyro"}
+WITHOUT_KEY = {"imagecodecs", "pydantic", "safetensors", "tyro"}
 # Extras, which the code that needs them asks for.
-EXTRAS = {"bioio", "rawpy"}
+EXTRAS = {"alpaca", "bioio", "gymnasium", "rawpy", "tensorboard"}
 # What the benchmark runs in a Python of its own, if it is installed.
 ELSEWHERE = {"shinestacker"}
 
@@ -43,7 +43,7 @@ def third_party_imports():
                 found |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 found.add(node.module.partition(".")[0])
-    return found - set(sys.stdlib_module_names) - {"aif_ros"}
+    return found - set(sys.stdlib_module_names) - {"_typeshed", "aif_ros"}
 
 
 def package_xml():
@@ -62,6 +62,62 @@ def test_package_xml_declares_every_import():
         assert declared & {key, module, f"python3-{module}", f"python3-{module}-pip"}, (
             f"package.xml lacks {module}"
         )
+
+
+def test_nodes_need_no_key_that_pip_installs():
+    assert not [e.text for e in package_xml().iter("exec_depend") if e.text.endswith("-pip")]
+
+
+# What the plain installation, without extras, does not have.
+PLAIN = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in sys.argv[1].split(","):
+            raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+
+sys.meta_path.insert(0, Missing())
+from aif_ros.__main__ import main
+sys.exit(main(sys.argv[2:]))
+"""
+MISSING = (
+    "torch,safetensors,pydantic,rclpy,gymnasium,tensorboard,rawpy,bioio,launch,ament_index_python"
+)
+
+
+def plain(*words):
+    return subprocess.run(
+        [sys.executable, "-c", PLAIN, MISSING, *map(str, words)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_the_plain_installation_runs_the_loop_and_fuses_stacks(tmp_path):
+    fused = tmp_path / "fused.png"
+    result = plain("run", "--scene", "planes", "--width", "160", "--agent", "sweep", "-o", fused)
+    assert result.returncode == 0, result.stderr
+    assert fused.exists()
+    result = plain("stack", fused, fused, "-o", tmp_path / "stacked.png")
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "extra"),
+    [
+        (["demo"], "ros"),
+        (["run", "--ros"], "ros"),
+        (["run", "--fusion", "neural", "--scene", "planes"], "neural"),
+    ],
+)
+def test_the_plain_installation_names_the_extra_for_the_rest(words, extra):
+    result = plain(*words)
+    assert result.returncode == 2
+    assert f"pip install 'aif_ros[{extra}]'" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_package_xml_agrees_with_the_package():
@@ -107,7 +163,14 @@ def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("source")
     for name in ("aif_ros", "config", "launch", "resource"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("setup.py", "setup.cfg", "package.xml", "README.md", "LICENSE"):
+    for name in (
+        "setup.py",
+        "setup.cfg",
+        "package.xml",
+        "README.md",
+        "LICENSE",
+        "requirements.txt",
+    ):
         shutil.copy(ROOT / name, folder / name)
     subprocess.run(
         [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder / "dist"],

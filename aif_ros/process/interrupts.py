@@ -63,13 +63,20 @@ def uninterrupted() -> Iterator[None]:
 
 @contextmanager
 def raising_interrupts() -> Iterator[None]:
-    """Let every interrupt raise KeyboardInterrupt within the block; afterwards ignore them.
+    """Let the first interrupt raise KeyboardInterrupt within the block; ignore all others.
 
-    Python drops exceptions raised within destructors: such an interrupt is raised again, by an
-    alarm of the operating system. For the main thread, and the whole run of a command: what is
-    left to do after the block is to end the process, which nothing may interrupt.
+    What follows the first one is cleaning up, which nothing may interrupt. Python drops exceptions
+    raised within destructors: such an interrupt is raised again, by an alarm of the operating
+    system. For the main thread, and the whole run of a command: after the block, too, interrupts
+    are ignored.
     """
     previous_hook = sys.unraisablehook
+    raised: list[int] = []
+
+    def raise_once(number: int, frame: FrameType | None) -> None:
+        if not raised:
+            raised.append(number)
+            raise KeyboardInterrupt
 
     def raise_again(unraisable: "sys.UnraisableHookArgs") -> None:
         if issubclass(unraisable.exc_type, KeyboardInterrupt):
@@ -77,13 +84,13 @@ def raising_interrupts() -> Iterator[None]:
         else:
             previous_hook(unraisable)
 
-    signals = (*INTERRUPTS, signal.SIGALRM)
-    for each in signals:
-        signal.signal(each, signal.default_int_handler)
+    for each in INTERRUPTS:
+        signal.signal(each, raise_once)
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
     sys.unraisablehook = raise_again
     try:
         yield
     finally:
-        for each in signals:
+        for each in (*INTERRUPTS, signal.SIGALRM):
             signal.signal(each, signal.SIG_IGN)
         sys.unraisablehook = previous_hook

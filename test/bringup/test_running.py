@@ -163,8 +163,8 @@ def test_two_pipelines_in_two_namespaces_do_not_meet(namespace):
     ):
         for running in (first, second):
             assert running.spin_until(lambda running=running: running.stopped, 60.0)
-        assert first.values["agent"] == "sweep"
-        assert second.values["agent"] == "rule_based"
+        assert first.state.agent == "sweep"
+        assert second.state.agent == "rule_based"
 
 
 WAYS = {"library": [], "one-process": ["--one-process"], "processes": ["--ros"]}

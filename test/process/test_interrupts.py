@@ -75,3 +75,21 @@ except KeyboardInterrupt:
     print("ended")
 """
     assert run(code) == (0, ["ended"], "")
+
+
+@pytest.mark.parametrize("number", INTERRUPTS, ids=lambda each: each.name)
+def test_further_interrupts_do_not_stop_the_cleaning_up(number):
+    code = f"""
+import signal
+from aif_ros.process.interrupts import raising_interrupts
+try:
+    with raising_interrupts():
+        try:
+            signal.raise_signal({int(number)})
+        finally:
+            signal.raise_signal({int(number)})
+            print("cleaned")
+except KeyboardInterrupt:
+    print("ended")
+"""
+    assert run(code) == (0, ["cleaned", "ended"], "")

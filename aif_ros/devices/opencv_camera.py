@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import Camera, Capture, DeviceError, EndOfRecording
-from aif_ros.devices.image_files import image_files, read_image
+from aif_ros.devices.image_files.slices import is_multi_page, open_slices
 
 
 class LiveCamera:
@@ -140,10 +140,10 @@ class VideoFile:
 
 
 class ImageFolder:
-    """A folder of pictures, played in the order of their names.
+    """A folder of pictures, played in the order of their names, or the pages of one file.
 
     Args:
-        folder: the folder.
+        folder: the folder, or the multi-page file.
         clock: where the stamps come from.
         frame_rate: pictures per second.
 
@@ -153,9 +153,9 @@ class ImageFolder:
 
     def __init__(self, folder: str | Path, clock: Clock, *, frame_rate: float = 10.0) -> None:
         self._folder = Path(folder)
-        self._files = image_files(folder)
-        first = read_image(self._files[0])
-        self._size = (first.shape[1], first.shape[0])
+        self._slices = open_slices([folder])
+        height, width = self._slices.shape[:2]
+        self._size = (width, height)
         self._next = 0
         self._pace = _Pace(clock, frame_rate)
         self._closed = False
@@ -169,16 +169,10 @@ class ImageFolder:
         """Return the next picture; an unreadable one is an error, the one after it can be had."""
         if self._closed:
             raise DeviceError(f"{self._folder} is closed: open it again")
-        if self._next == len(self._files):
+        if self._next == len(self._slices):
             raise EndOfRecording(f"{self._folder} has been played to its end")
-        file = self._files[self._next]
         self._next += 1
-        image = read_image(file)
-        if (image.shape[1], image.shape[0]) != self._size:
-            raise DeviceError(
-                f"{file} is {image.shape[1]}x{image.shape[0]}, but {self._files[0]} is "
-                f"{self._size[0]}x{self._size[1]}: all pictures must have one size"
-            )
+        image = self._slices.read(self._next - 1).pixels
         return Capture(image, self._pace.wait())
 
     def close(self) -> None:
@@ -201,7 +195,7 @@ def open_camera(source: str, clock: Clock) -> Camera:
         return LiveCamera(int(source), clock)
     if "://" in source or Path(source).is_char_device():
         return LiveCamera(source, clock)
-    if Path(source).is_dir():
+    if Path(source).is_dir() or is_multi_page(Path(source)):
         return ImageFolder(source, clock)
     if Path(source).exists():
         return VideoFile(source, clock)

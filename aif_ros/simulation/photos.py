@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from aif_ros.devices.device import DeviceError
+from aif_ros.devices.image_files import read_image
 from aif_ros.types.image import Image
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm"}
@@ -78,10 +80,13 @@ def read_photo(path: Path) -> NDArray[np.uint8]:
     Raises:
         PhotosError: the file is no readable picture.
     """
-    photo = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if photo is None:
-        raise PhotosError(f"{path} is no readable picture: remove or repair it")
-    return cv2.cvtColor(photo, cv2.COLOR_BGR2RGB)
+    try:
+        photo = read_image(path)
+    except DeviceError as error:
+        raise PhotosError(f"{error}: remove or repair it") from error
+    if photo.dtype == np.uint16:
+        photo = (photo >> 8).astype(np.uint8)
+    return photo if photo.ndim == 3 else cv2.cvtColor(photo, cv2.COLOR_GRAY2RGB)
 
 
 def sharpness(luma: Image, cell: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

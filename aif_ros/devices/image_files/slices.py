@@ -102,7 +102,7 @@ class Slices:
         Raises:
             DeviceError: it cannot be read, or its shape differs from the first one's.
         """
-        samples = self._samples(index, mono=mono, reduction=reduction)
+        samples = self.samples(index, mono=mono, reduction=reduction)
         if samples.values.dtype == np.uint8 and samples.full_scale is None:
             picture = samples.picture(255.0)
         else:
@@ -111,7 +111,8 @@ class Slices:
             self._check_shape(index, picture.pixels)
         return picture
 
-    def _samples(self, index: int, *, mono: bool = False, reduction: int = 1) -> Samples:
+    def samples(self, index: int, *, mono: bool = False, reduction: int = 1) -> Samples:
+        """Read a slice as it is stored; see `read`."""
         plane = self._planes[index]
         if isinstance(plane, _SingleFile):
             samples = plane.read(mono=mono, reduction=reduction)
@@ -144,7 +145,7 @@ class Slices:
                 for index in range(len(self)):
                     if scale >= _SIXTEEN_BITS and samples.values.dtype == np.uint16:
                         break
-                    other = self._samples(index)
+                    other = self.samples(index)
                     if other.full_scale is None and other.values.dtype != np.uint8:
                         scale = full_scale(other.values, scale)
                 self._full_scale = scale
@@ -244,6 +245,21 @@ def read_image(path: str | Path, *, mono: bool = False) -> NDArray[Any]:
     if len(slices) > 1:
         raise DeviceError(f"{path} holds {len(slices)} pictures: one is needed")
     return slices.read(0, mono=mono).pixels
+
+
+def read_values(path: str | Path) -> NDArray[Any]:
+    """Read the samples of one picture as they are stored, such as the depths of a depth map.
+
+    Returns:
+        (H, W) or (H, W, 3), of any real type; values that are not finite are 0.
+
+    Raises:
+        DeviceError: the file cannot be read or holds several pictures; the message names it.
+    """
+    slices = open_slices([path])
+    if len(slices) > 1:
+        raise DeviceError(f"{path} holds {len(slices)} pictures: one is needed")
+    return slices.samples(0).values
 
 
 def _open(path: Path, selection: Selection) -> StackFile:

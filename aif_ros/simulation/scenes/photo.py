@@ -1,11 +1,15 @@
 """Still scenes: a photograph with its measured depth."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from aif_ros.devices.device import DeviceError
+from aif_ros.devices.image_files import read_image
+from aif_ros.devices.image_files.slices import read_values
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.simulation.scenes.depth import dioptre_range, fill_depth, measured_view
 from aif_ros.simulation.scenes.scene import SceneError, SceneView
@@ -111,10 +115,10 @@ def read_picture(path: Path) -> Image:
     Raises:
         SceneError: it cannot be read.
     """
-    picture = _decode(path)
-    if picture.ndim == 3:
-        picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-    return to_float(picture)
+    try:
+        return to_float(read_image(path))
+    except DeviceError as error:
+        raise SceneError(str(error)) from error
 
 
 def read_depth(path: Path) -> NDArray[np.float32]:
@@ -124,12 +128,12 @@ def read_depth(path: Path) -> NDArray[np.float32]:
         SceneError: it cannot be read or has another format.
     """
     if path.suffix.lower() == ".npy":
-        try:
-            depth = np.load(path, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise SceneError(f"cannot read depth {path}: {error}") from error
+        depth = _read_array(path)
     else:
-        depth = _decode(path)
+        try:
+            depth = read_values(path)
+        except DeviceError as error:
+            raise SceneError(str(error)) from error
     if depth.ndim != 2:
         raise SceneError(f"depth {path} must have one channel, it has shape {depth.shape}")
     if depth.dtype == np.uint16:
@@ -150,13 +154,12 @@ def _only(folder: Path, stem: str) -> Path:
     return found[0]
 
 
-def _decode(path: Path) -> NDArray[np.generic]:
+def _read_array(path: Path) -> NDArray[Any]:
+    """Read a NumPy array; mapped first, so that a header that claims too much is refused."""
     try:
-        content = np.frombuffer(path.read_bytes(), np.uint8)
-    except OSError as error:
-        raise SceneError(f"cannot read {path}: {error.strerror}") from error
-    flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR
-    decoded = cv2.imdecode(content, flags) if content.size else None
-    if decoded is None:
-        raise SceneError(f"cannot read {path}: it is cut off or of an unknown format")
-    return decoded
+        if not path.is_file():
+            raise ValueError("it is no regular file")
+        return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+    except Exception as error:  # NumPy raises whatever its parser of the header stumbles over.
+        reason = " ".join(str(error).split())[:200]
+        raise SceneError(f"cannot read depth {path}: {reason}") from error

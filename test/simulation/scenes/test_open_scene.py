@@ -4,6 +4,7 @@ import pytest
 
 from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
 from aif_ros.simulation.scenes.open_scene import SCENES, open_scene
+from aif_ros.simulation.scenes.photo import read_depth
 from aif_ros.simulation.scenes.scene import SceneError
 
 LENS = LensModel.load(DEFAULT_CALIBRATION)
@@ -173,3 +174,18 @@ class TestUnusable:
         for file in (video / "rgb").iterdir():
             file.unlink()
         assert "empty" in self.said(video)
+
+
+@pytest.mark.parametrize("shape", [(10**7, 10**7), (50, 60)])
+def test_depth_array_that_claims_more_than_it_holds_is_refused(tmp_path, shape):
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    content = b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header.encode()
+    (tmp_path / "depth.npy").write_bytes(content + bytes(100))
+    with pytest.raises(SceneError, match=r"cannot read depth .*depth\.npy"):
+        read_depth(tmp_path / "depth.npy")
+
+
+def test_pickled_depth_is_refused(tmp_path):
+    np.save(tmp_path / "depth.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(SceneError, match=r"cannot read depth .*depth\.npy"):
+        read_depth(tmp_path / "depth.npy")

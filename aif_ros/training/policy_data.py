@@ -1,8 +1,9 @@
-"""What the policy's training needs of pictures: the estimator's errors, and real focus maps."""
+"""What the policies are trained on: errors of the blur estimator, and focus maps of real scenes."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise, product
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +13,15 @@ from tqdm import tqdm
 from aif_ros.defocus.defocus_map import BlurEstimator
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.simulation.rendered_scene import RenderedScene
-from aif_ros.simulation.scenes.photo import PhotoScene
-from aif_ros.simulation.scenes.scene import Scene
+from aif_ros.simulation.scenes.photo import PhotoScene, folder_scene
+from aif_ros.simulation.scenes.scene import Scene, SceneError
 from aif_ros.simulation.truth import Truth, to_reference_geometry
+from aif_ros.storage.atomic_write import replacing
 from aif_ros.training.estimator_surrogate import EstimatorSurrogate, Sample, measure
+from aif_ros.training.policy_rollout import SceneSource
 
 _MAP_SHAPE = (60, 80)
+_SURROGATE = "surrogate.npz"
 # Lenses that blur so many times as much as the one at hand: pictures larger than those there are
 # have larger blur, of which the estimator must be known as well.
 _STRENGTHS = (1.0, 2.5)
@@ -41,6 +45,20 @@ def drawn_scenes(lens_model: LensModel) -> list[Scene]:
         dioptres = 0.5 + np.where(middle, (rise + 0.4) % 1.0, rise)
         scenes.append(PhotoScene(name, image, 1 / dioptres, lens_model))
     return scenes
+
+
+def rgbd_scenes(folder: Path, lens_model: LensModel) -> list[Scene]:
+    """Open the RGB-D scenes in a folder, one folder each.
+
+    Raises:
+        SceneError: there are none, or one is unusable.
+    """
+    if not folder.is_dir():
+        raise SceneError(f"there is no folder {folder}")
+    folders = [path for path in sorted(folder.iterdir()) if any(path.glob("depth.*"))]
+    if not folders:
+        raise SceneError(f"no folder in {folder} holds image.* and depth.*")
+    return [folder_scene(path, lens_model) for path in folders]
 
 
 def focus_maps(scenes: Sequence[Scene], lens_model: LensModel) -> NDArray[np.float32]:
@@ -91,6 +109,47 @@ def measure_estimator(
             radius = np.abs(focus - position) * lens.blur_gain(image.shape[1])
             samples.append(Sample(blur, _median_per_cell(radius, blur.shape), number))
     return measure(samples)
+
+
+def scene_source(
+    lens_model: LensModel,
+    estimator: BlurEstimator,
+    rgbd: Path | None,
+    folder: Path,
+    seed: int,
+    *,
+    resume: bool,
+) -> tuple[SceneSource, list[Path]]:
+    """Measure the estimator and collect what the policies are trained on.
+
+    Args:
+        lens_model: the lens.
+        estimator: whose errors to measure.
+        rgbd: folder of RGB-D scenes, or None for photographs that come with scikit-image.
+        folder: of the training; the measured errors are kept there.
+        seed: of the lens positions at which the estimator is measured.
+        resume: use the errors that an interrupted training measured.
+
+    Returns:
+        What to train on, and the files it was made from.
+
+    Raises:
+        OSError: a file cannot be read or written.
+        SceneError: `rgbd` is no folder of RGB-D scenes.
+    """
+    scenes = drawn_scenes(lens_model) if rgbd is None else rgbd_scenes(rgbd, lens_model)
+    tables = folder / _SURROGATE
+    if resume and tables.is_file():
+        surrogate = EstimatorSurrogate.load(tables)
+    else:
+        surrogate = measure_estimator(estimator, lens_model, scenes, seed=seed)
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing(tables) as temporary:
+            surrogate.save(temporary)
+    if rgbd is None:
+        return SceneSource(lens_model, surrogate, None), []
+    files = sorted(path for kind in ("image.*", "depth.*") for path in rgbd.glob(f"*/{kind}"))
+    return SceneSource(lens_model, surrogate, focus_maps(scenes, lens_model)), files
 
 
 def _median_per_cell(values: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:

@@ -1,6 +1,7 @@
 """A whole training: train, calibrate, measure, write weights and card."""
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -8,10 +9,10 @@ import torch
 
 from aif_ros.simulation.photos import fingerprint
 from aif_ros.storage.atomic_write import check_writable
-from aif_ros.training.card import Run, describe_data, source_commit, write_card
-from aif_ros.training.processes import Processes, join_processes
+from aif_ros.training.card import About, Run, describe_data, source_commit, write_card
+from aif_ros.training.processes import join_processes
 from aif_ros.training.trainer import Network, Training, TrainingError, train
-from aif_ros.weights.files import Provenance, save_weights
+from aif_ros.weights.files import NetworkKind, Provenance, save_weights
 
 _SUFFIX = ".safetensors"
 
@@ -49,9 +50,7 @@ def train_and_save(
         PhotosError: the data cannot be trained on.
         TrainingError: the loss is not finite, or `output` does not end in .safetensors.
     """
-    if output.suffix != _SUFFIX:
-        raise TrainingError(f"weights are written as {_SUFFIX} files, not {output.name}")
-    check_writable(output)
+    check_output(output)
     torch.set_num_threads(threads)
     began, cpu = time.monotonic(), time.process_time()
     with join_processes(device) as processes:
@@ -61,41 +60,60 @@ def train_and_save(
         calibration = training.calibrate(network)
         if calibration:
             figures = training.validate(network) | calibration
-    duration = (time.monotonic() - began) / 60, (time.process_time() - cpu) / 60
-    _write(training, network, calibration, figures, output, command, processes, duration)
-    return figures
-
-
-def _write(
-    training: Training[Network],
-    network: Network,
-    calibration: dict[str, float],
-    figures: dict[str, float],
-    output: Path,
-    command: str,
-    processes: Processes,
-    duration: tuple[float, float],
-) -> None:
-    recipe = asdict(training.recipe)
-    provenance = Provenance(
-        recipe, source_commit(), tuple(fingerprint(path) for path in training.files)
-    )
-    save_weights(output, training.kind, network, calibration, provenance)
     run = Run(
         command,
-        recipe,
+        asdict(training.recipe),
         describe_data(training.files, training.folder),
         figures,
         processes.world,
         str(processes.device),
-        *duration,
+        (time.monotonic() - began) / 60,
+        (time.process_time() - cpu) / 60,
     )
+    write_weights_and_card(
+        output, training.kind, network, calibration, training.about, run, training.files
+    )
+    return figures
+
+
+def check_output(output: Path) -> None:
+    """Check that weights can be written, before they are trained.
+
+    Raises:
+        OSError: the file cannot be written.
+        TrainingError: its name does not end in .safetensors.
+    """
+    if output.suffix != _SUFFIX:
+        raise TrainingError(f"weights are written as {_SUFFIX} files, not {output.name}")
+    check_writable(output)
+
+
+def write_weights_and_card(
+    output: Path,
+    kind: NetworkKind[Network],
+    network: Network,
+    calibration: Mapping[str, float],
+    about: About,
+    run: Run,
+    files: Sequence[Path],
+) -> None:
+    """Write weights, and their card beside them.
+
+    Args:
+        output: weights to write.
+        kind: of the network.
+        network: trained.
+        calibration: numbers fitted after the training.
+        about: what the card says whatever the run.
+        run: what it says of this one.
+        files: that were trained on.
+
+    Raises:
+        OSError: a file cannot be read or written.
+    """
+    trained_on = tuple(fingerprint(path) for path in files)
+    provenance = Provenance(dict(run.recipe), source_commit(), trained_on)
+    save_weights(output, kind, network, calibration, provenance)
     parameters = sum(value.numel() for value in network.parameters())
-    write_card(
-        output.with_suffix(".md"),
-        training.kind.name,
-        training.about,
-        run,
-        parameters,
-        network.architecture,
-    )
+    card = output.with_suffix(".md")
+    write_card(card, kind.name, about, run, parameters, network.architecture)

@@ -1,4 +1,4 @@
-"""Options of every training that are no part of its recipe, or replace values of it."""
+"""Options of the trainings that are no part of a recipe, or replace values of it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,44 +16,65 @@ RecipeFile = Annotated[
 ]
 
 
+_OPTIONS = {"num_iterations": "rounds"}
+"""Options that have not the name of the value that they replace."""
+
+
 @dataclass(frozen=True)
-class TrainingOptions:
+class RunOptions:
     """Options of every training."""
 
     recipe: RecipeFile = ""
     output: Output = ""
     folder: Folder = ""
     resume: Annotated[bool, Doc("Continue from the checkpoint in the folder.")] = False
-    device: Annotated[str, OneOf(("auto", "cpu", "cuda")), Doc("Device to train on.")] = "auto"
-    workers: Annotated[int, Limits(0, 256), Doc("Processes that make samples.")] = 1
     threads: Annotated[int, Limits(1, 256), Doc("CPU threads of the training itself.")] = 1
     seed: Annotated[int | None, Doc("Seed, in place of the recipe's.")] = None
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """Values that replace those of the recipe; None: they do not."""
+        return {"seed": self.seed}
+
+    def run_arguments(self) -> dict[str, Any]:
+        """Return the arguments of a training that are no part of its recipe."""
+        return {
+            "output": Path(self.output),
+            "folder": Path(self.folder),
+            "resume": self.resume,
+            "threads": self.threads,
+        }
+
+    def command(self, kind: str, data: str) -> str:
+        """Return the command for the model card: without paths that mean nothing elsewhere."""
+        changed = [
+            f" --{_OPTIONS.get(name, name)} {value}"
+            for name, value in self.overrides.items()
+            if value is not None
+        ]
+        return f"aif train {kind} --recipe {Path(self.recipe).name} {data}{''.join(changed)}"
+
+
+@dataclass(frozen=True)
+class SampleOptions(RunOptions):
+    """Options of the trainings that learn from samples."""
+
+    device: Annotated[str, OneOf(("auto", "cpu", "cuda")), Doc("Device to train on.")] = "auto"
+    workers: Annotated[int, Limits(0, 256), Doc("Processes that make samples.")] = 1
     steps: Annotated[int | None, Doc("Number of steps, in place of the recipe's.")] = None
     batch: Annotated[int | None, Doc("Samples per step, in place of the recipe's.")] = None
 
     @property
     def overrides(self) -> dict[str, Any]:
-        """Values that replace those of the recipe."""
+        """Values that replace those of the recipe; None: they do not."""
         return {"seed": self.seed, "steps": self.steps, "batch": self.batch}
 
     def run_arguments(self) -> dict[str, Any]:
-        """Return the arguments of `train_and_save` but the training and its command."""
-        return {
-            "output": Path(self.output),
-            "folder": Path(self.folder),
-            "resume": self.resume,
-            "workers": self.workers,
-            "threads": self.threads,
-            "device": self.device,
-        }
-
-    def command(self, kind: str, data: str) -> str:
-        """Return the command for the model card: without paths that mean nothing elsewhere."""
-        changed = [f" --{name} {value}" for name, value in self.overrides.items() if value]
-        return f"aif train {kind} --recipe {Path(self.recipe).name} {data}{''.join(changed)}"
+        """Return the arguments of a training that are no part of its recipe."""
+        return super().run_arguments() | {"workers": self.workers, "device": self.device}
 
 
 def print_figures(figures: dict[str, float]) -> None:
     """Print figures, one a line."""
     for name, value in figures.items():
-        print(f"{name:24} {value:9.3f}")
+        print(f"{name:28} {value:9.3f}")

@@ -21,13 +21,13 @@ from aif_ros.cli.train._options import (
     Folder,
     Output,
     RecipeFile,
-    TrainingOptions,
+    SampleOptions,
     print_figures,
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arguments(TrainingOptions):
+class Arguments(SampleOptions):
     """Arguments of the command."""
 
     photos: Annotated[str, tyro.conf.arg(metavar="DIR"), Doc("Folder of sharp photos.")]

@@ -16,7 +16,6 @@ from aif_ros.simulation.rendered_scene import RenderedScene
 from aif_ros.simulation.scenes.photo import PhotoScene, folder_scene
 from aif_ros.simulation.scenes.scene import Scene, SceneError
 from aif_ros.simulation.truth import Truth, to_reference_geometry
-from aif_ros.storage.atomic_write import replacing
 from aif_ros.training.estimator_surrogate import EstimatorSurrogate, Sample, measure
 from aif_ros.training.policy_rollout import SceneSource
 
@@ -144,8 +143,7 @@ def scene_source(
     else:
         surrogate = measure_estimator(estimator, lens_model, scenes, seed=seed)
         folder.mkdir(parents=True, exist_ok=True)
-        with replacing(tables) as temporary:
-            surrogate.save(temporary)
+        surrogate.save(tables)
     if rgbd is None:
         return SceneSource(lens_model, surrogate, None), []
     files = sorted(path for kind in ("image.*", "depth.*") for path in rgbd.glob(f"*/{kind}"))

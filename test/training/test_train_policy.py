@@ -55,15 +55,14 @@ def test_every_part_of_the_network_learns(tmp_path):
     assert learnt | unused == set(after)
 
 
-@pytest.mark.parametrize("at", [1, 3])
-def test_resumes_to_exactly_the_same_weights(at, tmp_path, monkeypatch):
+def test_resumes_to_exactly_the_same_weights(tmp_path, monkeypatch):
     whole = trained(tmp_path / "whole")
     save, saved = training.save_checkpoint, []
 
     def save_and_interrupt(*arguments):
         save(*arguments)
         saved.append(arguments)
-        if len(saved) == at:
+        if len(saved) == 3:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):

@@ -30,7 +30,7 @@ _MEASURING, _CALIBRATING, REFITTING = 1 << 40, (1 << 40) + 1, (1 << 40) + 2
 """Seeds of the random numbers of these stages, none of which a group of samples has."""
 
 
-@dataclass(frozen=True, config=CHECKED)
+@dataclass(frozen=True, kw_only=True, config=CHECKED)
 class BlurRecipe(Recipe):
     """Recipe of a blur network.
 

@@ -70,6 +70,7 @@ class Run:
     Attributes:
         command: that trained the network.
         recipe: values of the recipe.
+        initial_sha256: of the weights that it started from; "": from scratch.
         data: that was trained on.
         figures: by name.
         processes: that trained together.
@@ -80,6 +81,7 @@ class Run:
 
     command: str
     recipe: Mapping[str, Any]
+    initial_sha256: str
     data: Sequence[DataSet]
     figures: Mapping[str, float]
     processes: int
@@ -125,6 +127,7 @@ def write_card(
         device=run.device,
         minutes=run.minutes,
         cpu_minutes=run.cpu_minutes,
+        initial=run.initial_sha256,
         recipe=yaml.safe_dump(_plain(run.recipe), sort_keys=False, width=100).rstrip(),
         data_summary=about.data,
         data=run.data,

@@ -24,7 +24,7 @@ class RecipeError(Exception):
     """A recipe that cannot be used; the message names the file and the field."""
 
 
-@dataclass(frozen=True, config=CHECKED)
+@dataclass(frozen=True, kw_only=True, config=CHECKED)
 class Recipe:
     """What every training has.
 
@@ -42,6 +42,7 @@ class Recipe:
         reuse: how many times each sample is drawn on average: making one often takes longer than
             a step.
         validate_every: steps between validations, each followed by a checkpoint.
+        initial: weight file to start from, of the same architecture; None: from scratch.
     """
 
     seed: Annotated[int, Field(ge=0, lt=2**31)]
@@ -55,6 +56,7 @@ class Recipe:
     pool: Annotated[int, Field(ge=1, le=10**6)]
     reuse: Annotated[float, Field(ge=1, le=1000)]
     validate_every: Annotated[int, Field(ge=1)]
+    initial: str | None = None
 
 
 T = TypeVar("T")

@@ -1,5 +1,6 @@
 """A whole training: train, calibrate, measure, write weights and card."""
 
+import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -63,6 +64,7 @@ def train_and_save(
     run = Run(
         command,
         asdict(training.recipe),
+        _sha256(training.recipe.initial),
         describe_data(training.files, training.folder),
         figures,
         processes.world,
@@ -74,6 +76,10 @@ def train_and_save(
         output, training.kind, network, calibration, training.about, run, training.files
     )
     return figures
+
+
+def _sha256(path: str | None) -> str:
+    return "" if path is None else hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def check_output(output: Path) -> None:

@@ -226,6 +226,7 @@ def train_and_save_policy(
     run = Run(
         command,
         asdict(recipe),
+        "",
         describe_data(files, Path(files[0]).parents[1]) if files else [],
         figures,
         1,

@@ -22,7 +22,7 @@ from aif_ros.training.checkpoint import load_checkpoint, save_checkpoint
 from aif_ros.training.processes import Processes
 from aif_ros.training.recipe import Recipe
 from aif_ros.training.stream import Source, Stream
-from aif_ros.weights.files import NetworkKind
+from aif_ros.weights.files import NetworkKind, load_weights
 
 _SMOOTHING = 0.98
 """Weight of the past in the running mean of the loss that is shown."""
@@ -108,11 +108,15 @@ def train(
     Raises:
         CheckpointError: the training cannot be resumed.
         PhotosError: the data cannot be trained on.
-        TrainingError: the loss is not finite.
+        TrainingError: the loss is not finite, or the initial weights do not fit.
+        WeightsError: the initial weights cannot be used.
     """
     recipe, device = training.recipe, processes.device
     torch.manual_seed(recipe.seed)
-    network = training.build().to(device)
+    network = training.build()
+    if recipe.initial and not resume:
+        _start_from(network, recipe.initial, training.kind)
+    network.to(device)
     optimiser = torch.optim.AdamW(
         network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
     )
@@ -164,6 +168,14 @@ def train(
         # Resumed after the last step.
         figures = training.validate(network.eval())
     return network.eval().cpu(), figures
+
+
+def _start_from(network: Network, path: str, kind: NetworkKind[Network]) -> None:
+    initial = load_weights(path, kind).network
+    try:
+        network.load_state_dict(initial.state_dict())
+    except RuntimeError:
+        raise TrainingError(f"{path} is of another architecture: start from scratch") from None
 
 
 def _smoothed(mean: float, value: float) -> float:

@@ -90,6 +90,14 @@ def test_the_number_of_workers_makes_no_difference(photos, finished, tmp_path) -
     assert torch.equal(weights(tmp_path), weights(finished))
 
 
+def test_starts_from_other_weights(photos, finished, tmp_path) -> None:
+    initial = str(finished / "w.safetensors")
+    arguments = words(photos, tmp_path, steps=1, initial=initial, learning_rate=1e-9)
+    assert main(arguments) == 0
+    torch.testing.assert_close(weights(tmp_path), weights(finished), rtol=0, atol=1e-6)
+    assert "weights with SHA-256" in (tmp_path / "w.md").read_text()
+
+
 def test_another_seed_gives_other_weights(photos, finished, tmp_path) -> None:
     assert main(words(photos, tmp_path, "--seed", "2")) == 0
     assert not torch.equal(weights(tmp_path), weights(finished))

@@ -1,14 +1,15 @@
-"""Calibrating a lens from photographs: blur per travel, focus breathing, depth of field.
+"""Calibration of a lens from photographs: blur per travel, focus breathing, depth of field.
 
-What a defocused photograph shows is what a focused one shows, spread over a disk. So the radius is
-found by blurring the focused photograph, in linear light, until it matches: no network and no
-printed target is needed, only texture. One window after another gives its own answer; how far
-they scatter tells how sure the result is.
+A defocused photograph is the focused one, spread over a disk. The radius is found by blurring the
+focused photograph, in linear light, until it matches: no network and no printed target is needed,
+only texture. Each window gives an answer of its own; their scatter gives the confidence interval.
+The reading curve of the lens relates what the blur estimator reads to this blur.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ from aif_ros.optics.lens_model import LensModel
 from aif_ros.optics.psf import Aperture
 from aif_ros.types.image import DISPLAY_GAMMA, Image, to_float, to_gray
 
+if TYPE_CHECKING:  # calibration works without torch
+    from aif_ros.defocus.neural import PatchBlur
+
 # Radii that are tried, pixels.
 _RADII = np.concatenate([np.arange(0.0, 3.0, 0.25), np.geomspace(3.0, 48.0, 48)])
 # Radii from which slopes are taken: smaller ones drown in the lens's own softness.
@@ -32,6 +36,11 @@ _GRID = (6, 8)
 _LEAST_TEXTURE = 1e-5
 _FEWEST_WINDOWS = 4
 _BOOTSTRAPS = 1000
+# Smallest side of a window that the networks take, pixels.
+_LEAST_WINDOW = 64
+# Windows that are read for the reading curve, its points, samples for each of them, fewest points,
+# and the least rise from point to point, pixels.
+_CURVE_WINDOWS, _CURVE_POINTS, _CURVE_SAMPLES, _CURVE_FEWEST, _CURVE_STEP = 16, 10, 8, 4, 0.05
 # The answer is not determined if its 95 % interval is wider than this, relative to it.
 _WIDEST = 0.5
 
@@ -64,9 +73,17 @@ class Match:
     radius: float
 
 
+class PatchEstimator(Protocol):
+    """Estimates the blur of a patch as a whole (`NeuralBlurEstimator`)."""
+
+    def estimate_patch(self, image: NDArray[Any]) -> "PatchBlur":
+        """Return the blur of `image`, (H, W), float32 in [0, 1]."""
+        ...
+
+
 @dataclass(frozen=True)
 class LensCalibration:
-    """What the photographs tell.
+    """Result of a calibration.
 
     Attributes:
         blur_per_metre: blur radius per metre of travel, pixels of the photographs.
@@ -74,6 +91,7 @@ class LensCalibration:
         depth_of_field: half the depth of field, metres of travel (blur radius 1 px).
         matches: every match that it rests on, for a plot.
         width: of the photographs, pixels.
+        reading_curve: see `LensModel`; empty if it was not asked for, or not determined.
     """
 
     blur_per_metre: Estimate
@@ -81,6 +99,7 @@ class LensCalibration:
     depth_of_field: Estimate
     matches: Sequence[Match]
     width: int
+    reading_curve: tuple[tuple[float, float], ...] = ()
 
     def lens_model(
         self, name: str, limits: tuple[float, float], metres_per_step: float
@@ -93,6 +112,7 @@ class LensCalibration:
             blur_per_metre=self.blur_per_metre.value,
             calibration_width=self.width,
             breathing_per_metre=self.breathing_per_metre.value,
+            reading_curve=self.reading_curve,
         )
 
 
@@ -134,12 +154,17 @@ def calibrate_pair(focused: Image, defocused: Image, travel: float) -> LensCalib
     )
 
 
-def calibrate_sweep(slices: Iterable[Image], positions: Sequence[float]) -> LensCalibration:
+def calibrate_sweep(
+    slices: Iterable[Image],
+    positions: Sequence[float],
+    estimator: PatchEstimator | None = None,
+) -> LensCalibration:
     """Calibrate from a recorded sweep.
 
     Args:
         slices: (H, W) or (H, W, 3), float32 in [0, 1], ordered by position.
         positions: lens position of each, metres, ascending.
+        estimator: whose readings are related to the travel; None: no reading curve.
 
     Raises:
         UndeterminedError: too little texture, nothing comes into focus within the sweep,
@@ -153,12 +178,14 @@ def calibrate_sweep(slices: Iterable[Image], positions: Sequence[float]) -> Lens
     )
     matches: list[Match] = []
     slopes = []
+    followed: list[tuple[tuple[slice, slice], float]] = []
     for index, place in enumerate(_windows(stack.shape[1:])):
         found = _follow(stack, places, place)
         if found is None:
             continue
         slope, peak, radii = found
         slopes.append(slope)
+        followed.append((place, _focus(stack, places, place)))
         matches += [
             Match(index, float(position - peak), radius) for position, radius in radii.items()
         ]
@@ -170,16 +197,56 @@ def calibrate_sweep(slices: Iterable[Image], positions: Sequence[float]) -> Lens
     at_zero = float(np.polyval(coefficients, 0.0))
     breathing = float(coefficients[0]) / at_zero
     spread = 1.96 * deviation / at_zero
-    return _calibration(
+    calibration = _calibration(
         np.array(slopes),
         Estimate(breathing, breathing - spread, breathing + spread),
         matches,
         stack.shape[2],
     )
+    if estimator is None:
+        return calibration
+    gain = calibration.blur_per_metre.value
+    curve = reading_curve(stack, places, followed, gain, estimator)
+    return replace(calibration, reading_curve=curve)
 
 
-def calibrate_stack(stack: FocalStack) -> tuple[LensModel, bool]:
+def measure_backlash(
+    forth: Iterable[Image], back: Iterable[Image], positions: Sequence[float]
+) -> float:
+    """Backlash of the motor, metres: how much later windows come into focus on the way back.
+
+    Args:
+        forth: slices of a sweep upwards, ordered by position.
+        back: slices at the same positions of a sweep downwards, ordered by position too.
+        positions: of the motor, metres, ascending.
+
+    Raises:
+        UndeterminedError: too few windows come into focus in both.
+    """
+    places = np.asarray(positions, dtype=np.float64)
+    first, second = (np.stack([to_gray(image) for image in part]) for part in (forth, back))
+    if first.shape != second.shape:
+        raise UndeterminedError("the two sweeps differ in size or number of slices")
+    delays = []
+    for place in _windows(first.shape[1:]):
+        if all(_sharpest(stack, place) is not None for stack in (first, second)):
+            delays.append(_focus(first, places, place) - _focus(second, places, place))
+    if len(delays) < _FEWEST_WINDOWS:
+        raise UndeterminedError(
+            f"only {len(delays)} windows come into focus in both sweeps, {_FEWEST_WINDOWS} are "
+            "needed: take them of something with texture all over"
+        )
+    return max(0.0, float(np.median(delays)))
+
+
+def calibrate_stack(
+    stack: FocalStack, estimator: PatchEstimator | None = None
+) -> tuple[LensModel, bool]:
     """Calibrate the lens of a recorded focal stack for its replay.
+
+    Args:
+        stack: the recording.
+        estimator: see `calibrate_sweep`.
 
     Returns:
         The lens model, and whether the stack determines it; where it does not, the model is that
@@ -191,7 +258,7 @@ def calibrate_stack(stack: FocalStack) -> tuple[LensModel, bool]:
     suggested = stack.lens_model()
     slices = (to_float(stack.read(index)) for index in range(len(stack.positions)))
     try:
-        calibration = calibrate_sweep(slices, list(stack.positions))
+        calibration = calibrate_sweep(slices, list(stack.positions), estimator)
     except UndeterminedError:
         return suggested, False
     steps = suggested.metres_per_step
@@ -267,9 +334,8 @@ def _follow(
         Pixels per metre, its focus position in metres, and the blur radius at each position that
         counts; None where the window tells nothing.
     """
-    contrast = np.array([tenengrad(image[place]) for image in stack])
-    sharpest = int(contrast.argmax())
-    if contrast[sharpest] < max(_LEAST_TEXTURE, 2.0 * float(contrast.min())):
+    sharpest = _sharpest(stack, place)
+    if sharpest is None:
         return None
     # Signed radii lie on one line through focus, whose slope is wanted.
     signed, where = [], []
@@ -293,6 +359,70 @@ def _follow(
         return None
     peak = float(positions[sharpest])
     return slope, peak, dict(zip(where, np.abs(signed), strict=True))
+
+
+def _contrast(stack: NDArray[np.float32], place: tuple[slice, slice]) -> NDArray[np.float64]:
+    return np.array([tenengrad(image[place]) for image in stack])
+
+
+def _sharpest(stack: NDArray[np.float32], place: tuple[slice, slice]) -> int | None:
+    """Index of the slice of highest contrast; None where there is no texture."""
+    contrast = _contrast(stack, place)
+    sharpest = int(contrast.argmax())
+    if contrast[sharpest] < max(_LEAST_TEXTURE, 2.0 * float(contrast.min())):
+        return None
+    return sharpest
+
+
+def _focus(
+    stack: NDArray[np.float32], positions: NDArray[np.float64], place: tuple[slice, slice]
+) -> float:
+    """Focus position of a window, metres: the peak of a parabola through three log contrasts."""
+    contrast = _contrast(stack, place)
+    return _peak(positions, np.log(contrast + 1e-9), int(contrast.argmax()))
+
+
+def reading_curve(
+    stack: NDArray[np.float32],
+    positions: NDArray[np.float64],
+    followed: Sequence[tuple[tuple[slice, slice], float]],
+    gain: float,
+    estimator: PatchEstimator,
+) -> tuple[tuple[float, float], ...]:
+    """Reading curve: medians of the readings by blur, made monotone; empty if undetermined.
+
+    Args:
+        stack: (N, H, W) registered slices.
+        positions: (N,) of the slices, metres.
+        followed: windows and their focus positions, metres.
+        gain: blur per metre, pixels.
+        estimator: read.
+    """
+    if min(stack.shape[1] // _GRID[0], stack.shape[2] // _GRID[1]) < _LEAST_WINDOW:
+        return ()
+    blurs, readings = [], []
+    step = -(-len(followed) // _CURVE_WINDOWS)
+    for place, focus in followed[::step]:
+        for image, position in zip(stack, positions, strict=True):
+            reading = estimator.estimate_patch(np.ascontiguousarray(image[place])).radius
+            blur = abs(position - focus) * gain
+            if np.isfinite(reading) and blur <= _LARGEST_RADIUS:
+                blurs.append(blur)
+                readings.append(reading)
+    count = min(_CURVE_POINTS, len(blurs) // _CURVE_SAMPLES)
+    if count < _CURVE_FEWEST:
+        return ()
+    parts = np.array_split(np.argsort(blurs), count)
+    x = np.array([np.median(np.array(blurs)[part]) for part in parts])
+    y = np.array([np.median(np.array(readings)[part]) for part in parts])
+    # The mean of the least monotone curve above the medians and the greatest one below them.
+    y = 0.5 * (np.maximum.accumulate(y) + np.minimum.accumulate(y[::-1])[::-1])
+    # Flat parts say nothing on the travel: only their beginnings stay.
+    kept = np.r_[True, (np.diff(x) > _CURVE_STEP) & (np.diff(y) > _CURVE_STEP)]
+    if kept.sum() < 2:
+        return ()
+    pairs = zip(x[kept], y[kept], strict=True)
+    return tuple((round(float(blur), 3), round(float(reading), 3)) for blur, reading in pairs)
 
 
 def _calibration(

@@ -80,7 +80,9 @@ def run(args: Arguments) -> int:
     opened = open_subject(args.scene, args.calibration or "")
     subject, lens_model, rests = opened.subject, opened.lens_model, opened.rests
     if args.search == "neural" and isinstance(subject, FocalStack) and not args.calibration:
-        lens_model, determined = calibrate_stack(subject)
+        from aif_ros.defocus.neural import NeuralBlurEstimator
+
+        lens_model, determined = calibrate_stack(subject, NeuralBlurEstimator())
         if not determined:
             print("the stack does not determine its lens: its depths of field are taken to touch")
     lens = SimulatedLens(lens_model, clock, rests=rests)

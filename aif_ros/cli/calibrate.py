@@ -5,12 +5,17 @@ known travel; or from a recorded sweep: a folder of slices in focus order with a
 between them. Gives blur per travel, focus breathing and depth of field with their confidence,
 and says so when the photographs do not determine the answer. Travels are in metres.
 
+A sweep also gives the reading curve of the lens: what the blur estimator reads at each distance
+from focus. A second sweep, recorded at the same positions on the way back (--back), gives the
+backlash of the motor, listed by ascending position like the first.
+
 Examples:
   aif calibrate focused.png defocused.png --travel 0.0003 -o lens.yaml
   aif calibrate sweep/ --travel 0.00005 -o lens.yaml --metres-per-step 1e-6 --plot check.png
+  aif calibrate up/ --back down/ --travel 0.00005 -o lens.yaml
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +27,7 @@ from aif_ros.settings.declaration import Limits
 
 if TYPE_CHECKING:
     from aif_ros.calibration.sweep_calibration import Estimate
+    from aif_ros.defocus.neural import NeuralBlurEstimator
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,11 @@ class Arguments:
             "Lens travel from the first photograph to the second, or from slice to slice; a sweep "
             "may have it in info.yaml."
         ),
+    ] = None
+    back: Annotated[
+        Path | None,
+        tyro.conf.arg(metavar="FOLDER"),
+        Doc("Sweep of the way back, from which the backlash of the motor is measured."),
     ] = None
     name: Annotated[
         str | None, Doc("Name of the lens, for reports (default: that of the file).")
@@ -73,6 +84,7 @@ def run(args: Arguments) -> int:
         UndeterminedError,
         calibrate_pair,
         calibrate_sweep,
+        measure_backlash,
     )
     from aif_ros.devices.focal_stack import FocalStack
     from aif_ros.devices.image_files import read_image
@@ -84,6 +96,7 @@ def run(args: Arguments) -> int:
     for path in filter(None, (args.output, args.plot)):
         check_writable(path)
     paths = [Path(photo) for photo in args.photos]
+    backlash = 0.0
     try:
         for option, values in (("--travel", [args.travel]), ("--limits", args.limits or [])):
             check_metres(option, [value for value in values if value is not None])
@@ -97,7 +110,19 @@ def run(args: Arguments) -> int:
                     raise CommandError(f"--travel must be above 0 for a sweep, got {args.travel}")
                 positions = np.arange(len(positions), dtype=np.float64) * args.travel
             images = (to_float(stack.read(index)) for index in range(len(positions)))
-            calibration = calibrate_sweep(images, list(positions))
+            calibration = calibrate_sweep(images, list(positions), _blur_reader())
+            if args.back is not None:
+                back = FocalStack(args.back)
+                if len(back.positions) != len(positions):
+                    raise CommandError(
+                        f"{args.back} holds {len(back.positions)} slices, but {paths[0]} "
+                        f"{len(positions)}: they must match"
+                    )
+                forth, returned = (
+                    [to_float(part.read(index)) for index in range(len(positions))]
+                    for part in (stack, back)
+                )
+                backlash = measure_backlash(forth, returned, list(positions))
             limits = float(positions[0]), float(positions[-1])
         elif len(paths) == 2 and not any(path.is_dir() for path in paths):
             if args.travel is None:
@@ -112,11 +137,14 @@ def run(args: Arguments) -> int:
             limits = min(0.0, args.travel), max(0.0, args.travel)
         else:
             raise CommandError("give two photographs, or the folder of one sweep")
+        if args.back is not None and not paths[0].is_dir():
+            raise CommandError("--back needs the folder of a sweep before it")
     except UndeterminedError as error:
         raise CommandError(f"the photographs do not determine the lens: {error}") from error
     lens_model = calibration.lens_model(
         args.name or args.output.stem, args.limits or limits, args.metres_per_step
     )
+    lens_model = replace(lens_model, backlash=backlash)
     lens_model.save(args.output)
     step = args.metres_per_step
     rows = (
@@ -127,6 +155,11 @@ def run(args: Arguments) -> int:
     for label, estimate, scale, unit in rows:
         value, low, high = (scale * part for part in _parts(estimate))
         print(f"{label:24}{value:10.4g} {unit:6} (95 %: {low:.4g} to {high:.4g})")
+    if args.back is not None:
+        print(f"{'backlash':24}{backlash / step:10.4g} steps")
+    if calibration.reading_curve:
+        blur, reading = calibration.reading_curve[-1]
+        print(f"{'reading curve':24}{reading:10.4g} px read at {blur:.4g} px of blur")
     if travel_assumed:
         low, high = (position * 1e3 for position in limits)
         print(
@@ -144,10 +177,20 @@ def run(args: Arguments) -> int:
             ("depth_of_field_metres", calibration.depth_of_field),
         )
     }
+    extra = {"backlash_metres": backlash, "reading_curve": calibration.reading_curve}
     setup = {"width": calibration.width, "matches": len(calibration.matches)}
     described = {"output": str(args.output), "setup": setup, "travel_assumed": travel_assumed}
-    write_json(result | described, args.json)
+    write_json(result | extra | described, args.json)
     return 0
+
+
+def _blur_reader() -> "NeuralBlurEstimator | None":
+    """The shipped networks, or None where torch is not installed."""
+    try:
+        from aif_ros.defocus.neural import NeuralBlurEstimator
+    except ModuleNotFoundError:
+        return None
+    return NeuralBlurEstimator()
 
 
 def _parts(estimate: "Estimate") -> tuple[float, float, float]:

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -6,6 +8,8 @@ from aif_ros.calibration.sweep_calibration import (
     WindowBlurs,
     calibrate_pair,
     calibrate_sweep,
+    measure_backlash,
+    reading_curve,
 )
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.simulation.renderer import Sensor, render
@@ -61,6 +65,52 @@ def test_blur_between(radius):
     view = SceneView(PICTURE, np.zeros(SIZE[::-1], np.float32))
     blurred = render(view, lens, radius / 20e3)[..., 1]
     assert WindowBlurs(sharp, place).radius(blurred) == pytest.approx(radius, rel=0.05)
+
+
+class TestReadingCurve:
+    positions = np.linspace(0.0, 1e-3, 41)
+
+    def curve(self, reading, side=64):
+        """Of four windows in focus at half the travel; slices hold what is to be read of them."""
+        blur = np.abs(self.positions - 0.5e-3) * 20e3
+        stack = np.ones((41, 6 * side, 8 * side), np.float32) * reading(blur)[:, None, None]
+        followed = [((slice(0, side), slice(k * side, (k + 1) * side)), 0.5e-3) for k in range(4)]
+        reader = SimpleNamespace(
+            estimate_patch=lambda image: SimpleNamespace(radius=float(image.mean()))
+        )
+        return reading_curve(stack, self.positions, followed, 20e3, reader)
+
+    def test_follows_the_readings(self):
+        x, y = np.array(self.curve(lambda blur: np.float32(0.5 + 0.6 * blur))).T
+        assert x[0] < 1 and x[-1] > 8
+        np.testing.assert_allclose(y, 0.5 + 0.6 * x, atol=0.05)
+
+    def test_rises_where_readings_fall(self):
+        x, y = np.array(self.curve(lambda blur: np.float32(blur - 0.09 * blur**2))).T
+        assert (np.diff(x) > 0).all() and (np.diff(y) > 0).all()
+
+    def test_readings_all_alike_give_none(self):
+        assert self.curve(lambda blur: np.full(41, 3.0, np.float32)) == ()
+
+    def test_windows_too_small_for_the_networks_give_none(self):
+        assert self.curve(lambda blur: np.float32(blur), side=32) == ()
+
+
+class TestBacklash:
+    def sweep(self, positions, delay, seed):
+        return [photograph(max(z + delay, 0.0), 0.5e-3, seed) for z in positions]
+
+    @pytest.mark.parametrize("backlash", [0.0, 1.2e-4])
+    def test_from_a_sweep_there_and_back(self, backlash):
+        positions = np.linspace(0.1e-3, 0.9e-3, 9)
+        forth = self.sweep(positions, -backlash / 2, 1)
+        back = self.sweep(positions, backlash / 2, 2)
+        assert measure_backlash(forth, back, list(positions)) == pytest.approx(backlash, abs=2.5e-5)
+
+    def test_nothing_to_see(self):
+        flat = [np.full((120, 160), 0.5, np.float32)] * 3
+        with pytest.raises(UndeterminedError, match="texture"):
+            measure_backlash(flat, flat, [0.0, 1e-4, 2e-4])
 
 
 class TestUndetermined:

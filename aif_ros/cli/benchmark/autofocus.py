@@ -146,12 +146,17 @@ def _on_stacks(args: Arguments, names: Sequence[str], folder: Path) -> int:
         raise CommandError(f"there is no focal stack (a folder of numbered pictures) in {folder}")
     runs: dict[str, dict[str, list[evaluation.StackRun]]] = {}
     stacks: dict[str, dict[str, Any]] = {}
+    reader = None
+    if "neural" in names:
+        from aif_ros.defocus.neural import NeuralBlurEstimator
+
+        reader = NeuralBlurEstimator()
     most = evaluation.WINDOWS * evaluation.STARTS * len(names) * len(paths)
     with tqdm(total=most, unit="run") as bar:
         for path in paths:
             bar.set_description(path.name)
             stack = FocalStack(path)
-            lens, determined = calibrate_stack(stack)
+            lens, determined = calibrate_stack(stack, reader)
             searches = {name: make_search(name, lens) for name in names}
             done = evaluation.compare_on_stack(stack, lens, searches, bar.update)
             runs[path.name] = done

@@ -1,8 +1,32 @@
 """Autofocus by Fibonacci search: the fewest looks that narrow down a single peak."""
 
+from collections.abc import Sequence
+
 from aif_ros.autofocus.contrast_search import ContrastSearch
+from aif_ros.autofocus.search import Look
 
 _GOLDEN = 0.381966
+"""Golden section, (3 - sqrt(5)) / 2."""
+
+
+def narrow_down(looks: Sequence[Look], limits: tuple[float, float], enough: float) -> float | None:
+    """Next position, metres, of a search for the highest score by golden section.
+
+    Args:
+        looks: so far, at least one.
+        limits: range of positions, metres.
+        enough: distance, metres, of the looks on either side of the best at which it ends.
+
+    Returns:
+        The position, or None at the end.
+    """
+    best = max(looks, key=lambda look: look.score).position
+    low = max([limits[0], *(look.position for look in looks if look.position < best)])
+    high = min([limits[1], *(look.position for look in looks if look.position > best)])
+    below, above = best - low, high - best
+    if max(below, above) <= enough:
+        return None
+    return best + _GOLDEN * above if above > below else best - _GOLDEN * below
 
 
 class FibonacciSearch(ContrastSearch):
@@ -13,20 +37,9 @@ class FibonacciSearch(ContrastSearch):
     """
 
     def _prepare(self) -> None:
-        self._bracket = self._limits
+        """Nothing to prepare."""
 
     def _next(self) -> float | None:
-        best = self.best.position
-        low, high = self._bracket
-        for look in self.looks:
-            if look.position < best:
-                low = max(low, look.position)
-            elif look.position > best:
-                high = min(high, look.position)
-        self._bracket = low, high
-        below, above = best - low, high - best
         # The peak is nearer than the next look on either side; half of that is the likely error.
-        enough = max(2.0 * self._depth_of_field, 1.25 * self._lens_model.metres_per_step)
-        if max(below, above) <= enough:
-            return None
-        return best + _GOLDEN * above if above > below else best - _GOLDEN * below
+        enough = max(2.0 * self._depth_of_focus, 1.25 * self._lens_model.metres_per_step)
+        return narrow_down(self.looks, self._limits, enough)

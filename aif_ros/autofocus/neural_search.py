@@ -1,46 +1,83 @@
-"""Autofocus by the networks: a look or two, a move, and there it is."""
+"""Autofocus by the networks and the contrast: a look or two, a move, and a look to verify it."""
 
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aif_ros.autofocus.fibonacci import narrow_down
 from aif_ros.autofocus.search import Decision, Look
+from aif_ros.autofocus.window_contrast import WindowContrast
 from aif_ros.autofocus.window_posterior import WindowPosterior
 from aif_ros.defocus.neural import FocusDiscriminator, NeuralBlurEstimator, PatchBlur
-from aif_ros.defocus.sharpness import tenengrad
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.types.image import Image
 
-# Probability within the depth of field from which on the search is sure of it, ...
-_SURE = 0.94
-# ... if it has looked this near, in half depths of field, ...
-_SEEN = 1.5
-# ... and from which on a position is worth going to as focus itself, not only to learn more.
-_WORTH = 0.25
-# It has arrived if the discriminator is as sure as this at the look of highest contrast. Elsewhere,
-# as in soft pictures, contrasts must be lower by this factor on either side, no farther than so
-# many half depths of field; that proof is looked for so many of them away.
-_IN_FOCUS = 0.9
-_LOWER = 1.05
-_NEXT_TO = 3.0
-_BESIDE = 1.5
-# Looks nearer than this, in half depths of field, show the same; nor do motors rest between steps.
-_SAME = 0.5
-_SAME_STEPS = 0.75
-# A lens that rests in so few places, farther apart than its depth of field, looks from all: of two
-# things in a window, each is invisible where the other is in focus.
-_FEW_PLACES = 8
-# More looks than this a search that is any good does not need.
-_MOST_LOOKS = 16
-# There is nothing to see if so many looks tell the networks nothing, and if their contrasts are
-# within this factor of each other, as those of noise are.
-_MOST_BLIND_LOOKS = 6
-_SAME_CONTRAST = 1.15
+
+@dataclass(frozen=True)
+class Rules:
+    """When a search goes where, and when it ends; found with `benchmark autofocus`.
+
+    Lengths are in half depths of focus.
+
+    Attributes:
+        sure: probability within the depth of focus from which on the position is believed, ...
+        seen: ... if there was a look this near to it.
+        worth: probability from which on a position is gone to as focus itself, not to learn more.
+        in_focus: probability, by the discriminator, from which on a look counts as in focus, ...
+        agreement: ... if the reading of an earlier look agrees with the travel from there to here
+            within this many pixels, ...
+        agreement_share: ... or this share of it, ...
+        agreement_travel: ... which is at least so many pixels of blur.
+        lower: without such agreement, contrasts must be lower by this factor on either side, ...
+        next_to: ... no farther away than this; ...
+        beside: ... they are looked for so far away.
+        witness: where the first look is in focus already, the next one is so many pixels of blur
+            away: there the reading shows whether the networks can be believed.
+        there: a look this near to the end position verifies it, ...
+        reproduced: ... if its contrast is at least this share of the highest, ...
+        attempts: ... and so often the lens is sent back if it is not.
+        same: looks nearer than this show the same.
+        same_steps: the same in motor steps: a lens does not rest between them.
+        few_places: a lens that rests in so few places, farther apart than its depth of focus,
+            looks from all of them: of two objects in a window, each is invisible where the other
+            is in focus.
+        most_looks: a search that has not ended by then follows the contrast, ...
+        most_climbs: ... for so many looks more.
+        most_blind: the networks having seen nothing in so many looks, it follows the contrast.
+        saturated: share of the gradients in saturated parts from which on the networks are not
+            believed: clipped edges look sharp at any defocus.
+    """
+
+    sure: float = 0.94
+    seen: float = 1.5
+    worth: float = 0.25
+    in_focus: float = 0.9
+    agreement: float = 1.5
+    agreement_share: float = 0.25
+    agreement_travel: float = 2.0
+    lower: float = 1.05
+    next_to: float = 3.0
+    beside: float = 1.5
+    witness: float = 5.0
+    there: float = 0.6
+    reproduced: float = 0.85
+    attempts: int = 2
+    same: float = 0.5
+    same_steps: float = 0.75
+    few_places: int = 8
+    most_looks: int = 12
+    most_climbs: int = 12
+    most_blind: int = 4
+    saturated: float = 0.5
+
+
+RULES = Rules()
 
 
 class PatchEstimator(Protocol):
-    """Tells the blur of a patch as a whole."""
+    """Estimates the blur of a patch as a whole."""
 
     def estimate_patch(self, image: Image) -> PatchBlur:
         """Return the blur of `image`, (H, W) or (H, W, 3), float32 in [0, 1]."""
@@ -48,17 +85,19 @@ class PatchEstimator(Protocol):
 
 
 class NeuralSearch:
-    """Goes where all looks so far agree that focus is, until they are sure of it.
+    """Goes where all looks so far agree that focus is, and ends when a look there confirms it.
 
-    A look speaks for two positions, one on either side; limits, prior, the discriminator and the
-    looks from other positions decide between them (`WindowPosterior`). Where nothing stands out
-    yet, it looks from where it expects to learn most. The scores of its looks are blur radii.
+    A look speaks for two positions, one on either side; limits, prior, the discriminator, the
+    contrast and the looks from other positions decide between them (`WindowPosterior`). Where
+    nothing stands out yet, it looks from where it expects to learn most. Where the networks see
+    too little it narrows the contrast down. The scores of its looks are blur radii.
 
     Args:
         lens_model: of the lens in use.
-        estimator: tells blur; default: the shipped networks.
+        estimator: estimates blur; default: the shipped networks.
         expected: position and its standard deviation, metres, where focus was last known or is
-            believed to be.
+            expected.
+        rules: see `Rules`.
     """
 
     def __init__(
@@ -66,12 +105,14 @@ class NeuralSearch:
         lens_model: LensModel,
         estimator: PatchEstimator | None = None,
         expected: tuple[float, float] | None = None,
+        rules: Rules = RULES,
     ) -> None:
         self._lens_model = lens_model
         self._estimator = estimator or NeuralBlurEstimator(
             discriminator=FocusDiscriminator(lens_model.depth_of_field_px)
         )
         self._expected = expected
+        self._rules = rules
         self.looks: list[Look] = []
 
     def begin(self, position: float, limits: tuple[float, float], image_width: int) -> None:
@@ -84,22 +125,23 @@ class NeuralSearch:
         if not low < high:
             raise ValueError(f"limits {limits} leave no lens positions to search")
         self.looks = []
-        self._contrasts: list[float] = []
+        self._contrast = WindowContrast()
+        self._contrasts: NDArray[np.float64] = np.zeros(0)
         self._in_focus: list[float] = []
         self._start = position
-        step, reach = (
-            self._lens_model.metres_per_step,
-            self._lens_model.half_depth_of_focus(image_width),
-        )
+        self._limits = low, high
+        self._gain = self._lens_model.blur_gain(image_width)
+        self._image_width = image_width
+        self._attempts = self._rules.attempts
+        self._run_up = False
+        step = self._lens_model.metres_per_step
+        reach = self._lens_model.half_depth_of_focus(image_width)
         # A lens of few resting places gets no nearer to focus than half the way between two.
-        self._depth_of_field = max(reach, 0.6 * step)
-        self._few_places = reach < step and high - low <= _FEW_PLACES * step
-        self._same = max(_SAME * self._depth_of_field, _SAME_STEPS * step)
+        self._depth_of_focus = max(reach, 0.6 * step)
+        self._few_places = reach < step and high - low <= self._rules.few_places * step
+        self._same = max(self._rules.same * self._depth_of_focus, self._rules.same_steps * step)
         self.posterior = WindowPosterior(
-            (low, high),
-            self._lens_model.blur_gain(image_width),
-            self._depth_of_field,
-            self._expected,
+            (low, high), self._gain, self._depth_of_focus, self._expected, self._expected_reading
         )
 
     def look(self, patch: Image, position: float) -> Decision:
@@ -109,56 +151,127 @@ class NeuralSearch:
             ImageError: the patch is unusable, or too small for the networks.
         """
         blur = self._estimator.estimate_patch(patch)
-        contrast = tenengrad(patch)
+        self._contrast.add(patch)
+        self._contrasts = self._contrast.values
+        if self._contrast.saturated > self._rules.saturated:
+            blur = replace(blur, radius=np.nan, uncertainty=np.nan, in_focus=np.nan)
         self.looks.append(Look(position, blur.radius))
-        self._contrasts.append(contrast)
         self._in_focus.append(blur.in_focus)
-        self.posterior.look(position, blur, contrast)
+        self.posterior.look(position, blur, self._contrasts)
         return self._decide()
 
+    def _expected_reading(self, radius: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(self._lens_model.expected_reading(radius, self._image_width))
+
     def _decide(self) -> Decision:
-        blind = not any(np.isfinite(look.score) for look in self.looks) and (
-            max(self._contrasts) <= _SAME_CONTRAST * min(self._contrasts)
-        )
+        rules = self._rules
+        unread = not any(np.isfinite(look.score) for look in self.looks)
+        blind = unread and not self._contrast.varies
+        if len(self.looks) >= rules.most_looks + rules.most_climbs:
+            return self._give_up()
+        if (unread and len(self.looks) >= rules.most_blind) or len(self.looks) >= rules.most_looks:
+            return self._follow_contrast()
         looked = np.array([look.position for look in self.looks])
-        mass = self.posterior.mass_within(0.9 * self._depth_of_field)
+        mass = self.posterior.mass_within(0.9 * self._depth_of_focus)
         focus = float(self.posterior.positions[_middle_of_best(mass)])
         distance = float(np.abs(looked - focus).min())
         target: float | None
-        if not blind and mass.max() >= _SURE and distance <= _SEEN * self._depth_of_field:
+        if not blind and mass.max() >= rules.sure and distance <= self._seen:
             target, reason = self._unproven(), "making sure that it is not sharper beside"
             if target is None:
-                reason = "all looks agree that it is sharpest here"
-                return Decision(self._end(focus), True, True, reason)
-        elif mass.max() >= _WORTH and distance > self._depth_of_field:
+                return self._conclude(self._end(focus), "all looks agree that it is sharpest here")
+        elif mass.max() >= rules.worth and distance > self._depth_of_focus:
             target, reason = focus, "going where the looks agree that focus is"
         else:
             target = self.posterior.most_informative(looked, self._same)
             reason = "looking from where most can be learnt"
-        if target is None or len(self.looks) >= (_MOST_BLIND_LOOKS if blind else _MOST_LOOKS):
-            if blind:
-                reason = "nothing to focus on: no look shows any texture"
-                return Decision(self._start, True, False, reason)
-            reason = f"not certain after {len(self.looks)} looks: the one of highest contrast"
-            return Decision(self.looks[self._best].position, True, False, reason)
+        if target is None:
+            return self._give_up()
         return Decision(target, False, None, reason)
+
+    @property
+    def _seen(self) -> float:
+        return self._rules.seen * self._depth_of_focus
 
     @property
     def _best(self) -> int:
         """Index of the look of highest contrast."""
         return int(np.argmax(self._contrasts))
 
+    def _give_up(self) -> Decision:
+        """End without focus."""
+        if not self._contrast.varies:
+            reason = "nothing to focus on: no look shows any texture"
+            return Decision(self._start, True, False, reason)
+        reason = f"not certain after {len(self.looks)} looks: the one of highest contrast"
+        return Decision(self.looks[self._best].position, True, False, reason)
+
+    def _follow_contrast(self) -> Decision:
+        """Narrow the contrast down, as `FibonacciSearch` does."""
+        scores = [
+            Look(look.position, float(contrast))
+            for look, contrast in zip(self.looks, self._contrasts, strict=True)
+        ]
+        step = self._lens_model.metres_per_step
+        enough = max(2.0 * self._depth_of_focus, 1.25 * step)
+        target = narrow_down(scores, self._limits, enough)
+        if target is not None:
+            reason = "following the contrast: the networks see too little"
+            return Decision(target, False, None, reason)
+        if not self._contrast.varies:
+            return self._give_up()
+        peak = self.looks[self._best].position
+        return self._conclude(peak, "highest contrast of all looks; the networks see too little")
+
+    def _conclude(self, end: float, reason: str) -> Decision:
+        """End if the latest look was at `end` and confirms it; else go there and look."""
+        rules, last = self._rules, self.looks[-1]
+        there = max(rules.there * self._depth_of_focus, rules.same_steps * self._step)
+        if abs(last.position - end) <= there:
+            known = self._contrasts.max()
+            if self._contrasts[-1] >= rules.reproduced * known or self._is_believed(-1):
+                return Decision(last.position, True, True, reason)
+        elif self._attempts:
+            self._attempts -= 1
+            return Decision(end, False, None, "verifying the last move")
+        reason = (
+            "the sharpest position is not found again: the motor has backlash that the lens "
+            "calibration lacks, or the scene has changed"
+        )
+        return Decision(last.position, True, False, reason)
+
+    @property
+    def _step(self) -> float:
+        return self._lens_model.metres_per_step
+
+    def _is_believed(self, index: int) -> bool:
+        """Whether a look is in focus by the discriminator, and an earlier reading agrees."""
+        if not self._in_focus[index] >= self._rules.in_focus:
+            return False
+        rules, here = self._rules, self.looks[index]
+        for look in self.looks:
+            travel = np.array(abs(look.position - here.position) * self._gain)
+            expected = float(self._expected_reading(travel))
+            tolerance = max(rules.agreement, rules.agreement_share * expected)
+            if travel >= rules.agreement_travel and abs(look.score - expected) <= tolerance:
+                return True
+        return False
+
     def _unproven(self) -> float | None:
         """Where to look for proof that focus is at the look of highest contrast; None if it is."""
         if self._few_places:
             looked = np.array([look.position for look in self.looks])
             return self.posterior.most_informative(looked, self._same)
-        if self._in_focus[self._best] >= _IN_FOCUS:
+        if self._is_believed(self._best):
             return None
-        low, high = self.posterior.positions[[0, -1]]
-        for flank, side in zip(self._flanks(), (-_BESIDE, _BESIDE), strict=True):
-            beside = self.looks[self._best].position + side * self._depth_of_field
-            target = float(np.clip(beside, low, high))
+        rules, best = self._rules, self.looks[self._best].position
+        low, high = self._limits
+        if len(self.looks) == 1 and self._in_focus[0] >= rules.in_focus:
+            # Towards the side with more room.
+            side = 1.0 if high - best > best - low else -1.0
+            return float(np.clip(best + side * rules.witness / self._gain, low, high))
+        for flank, side in zip(self._flanks(), (-rules.beside, rules.beside), strict=True):
+            target = float(np.clip(best + side * self._depth_of_focus, low, high))
             if (
                 flank is None
                 and min(abs(look.position - target) for look in self.looks) > self._same
@@ -172,17 +285,17 @@ class NeuralSearch:
         found: list[int | None] = []
         for side in (-1, 1):
             offsets = {
-                index: side * (look.position - self.looks[best].position) / self._depth_of_field
+                index: side * (look.position - self.looks[best].position) / self._depth_of_focus
                 for index, look in enumerate(self.looks)
-                if self._contrasts[index] * _LOWER < self._contrasts[best]
+                if self._contrasts[index] * self._rules.lower < self._contrasts[best]
             }
-            near = [index for index, offset in offsets.items() if 0 < offset <= _NEXT_TO]
+            near = [index for index, offset in offsets.items() if 0 < offset <= self._rules.next_to]
             found.append(min(near, key=offsets.__getitem__, default=None))
         return found[0], found[1]
 
     def _end(self, focus: float) -> float:
         """Where to stay, metres: the networks' answer, or what the contrasts prove."""
-        if self._in_focus[self._best] >= _IN_FOCUS:
+        if self._is_believed(self._best):
             return focus
         below, above = self._flanks()
         if below is None or above is None:
@@ -192,9 +305,9 @@ class NeuralSearch:
     def _peak(self, below: int, best: int, above: int) -> float:
         """Where a parabola through the logarithms of three contrasts is highest, metres."""
         x = np.array([self.looks[index].position for index in (below, best, above)])
-        y = np.log([self._contrasts[index] for index in (below, best, above)])
-        a, b, _ = np.polyfit((x - x[1]) / self._depth_of_field, y, 2)
-        return float(x[1] - self._depth_of_field * b / (2 * a))
+        y = np.log(self._contrasts[[below, best, above]])
+        a, b, _ = np.polyfit((x - x[1]) / self._depth_of_focus, y, 2)
+        return float(x[1] - self._depth_of_focus * b / (2 * a))
 
 
 def _middle_of_best(mass: NDArray[np.float64]) -> int:

@@ -10,7 +10,7 @@ class SweepSearch(ContrastSearch):
 
     def _prepare(self) -> None:
         low, high = self._limits
-        pitch = max(2 * self._depth_of_field, self._lens_model.metres_per_step)
+        pitch = max(2 * self._depth_of_focus, self._lens_model.metres_per_step)
         count = int(np.ceil((high - low) / pitch)) + 1
         positions = np.linspace(low, high, count)
         if self._start > (low + high) / 2:

@@ -1,0 +1,111 @@
+"""Contrast of one window over the looks of a search, made comparable from look to look."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from aif_ros.types.image import Image, check_image, to_gray
+
+_BLOCK = 8
+"""Side of the blocks, pixels, in which gradients are summed and saturated pixels are masked."""
+_SATURATED = 253.5 / 255
+"""Grey level from which on a pixel counts as saturated: rounding of 255 in 8 bits."""
+_LEAST_OPEN = 0.02
+"""Share of the window that must be unsaturated in all looks for its contrast to mean anything."""
+_COARSE = 2
+"""Levels of the Gaussian pyramid by which faint windows are reduced: noise falls faster than
+texture."""
+SAME = 1.15
+"""A contrast that varies by less than this factor over all looks is noise: nothing to focus on."""
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """Of one look: gradient energy of each block, fine and coarse, and where it is saturated."""
+
+    fine: NDArray[np.float32]
+    coarse: NDArray[np.float32]
+    saturated: NDArray[np.bool_] | None
+
+
+class WindowContrast:
+    """Tenengrad of each look, over the blocks that are saturated in none of them.
+
+    Saturated parts have edges at any defocus, and they move with it. Where the fine gradients do
+    not vary more than noise does, those of a quarter of the resolution are taken: a faint texture
+    is then integrated over more pixels.
+    """
+
+    def __init__(self) -> None:
+        self._looks: list[_Measured] = []
+        self._mask: NDArray[np.bool_] | None = None
+
+    def add(self, patch: Image) -> None:
+        """Add a look, (H, W) or (H, W, 3), float32 in [0, 1]; all looks have the same size.
+
+        Raises:
+            ImageError: the patch is unusable.
+        """
+        gray = to_gray(check_image(patch))
+        reduced = gray
+        for _ in range(_COARSE):
+            reduced = cv2.pyrDown(reduced)
+        blocks = (max(gray.shape[1] // _BLOCK, 1), max(gray.shape[0] // _BLOCK, 1))
+        saturated = None
+        if gray.max() >= _SATURATED:
+            share = cv2.resize(
+                (gray >= _SATURATED).astype(np.float32), blocks, interpolation=cv2.INTER_AREA
+            )
+            # Gradients reach into the blocks beside.
+            saturated = cv2.dilate((share > 0).astype(np.uint8), np.ones((3, 3))).astype(bool)
+        measured = _Measured(_energy(gray, blocks), _energy(reduced, blocks), saturated)
+        if self._looks and measured.fine.shape != self._looks[0].fine.shape:
+            self._looks, self._mask = [], None
+        self._looks.append(measured)
+        if saturated is not None:
+            self._mask = saturated if self._mask is None else self._mask | saturated
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """(n,) contrast of each look; all 0 if every part of the window is saturated in some."""
+        fine = self._mean([look.fine for look in self._looks])
+        if _varies(fine):
+            return fine
+        coarse = self._mean([look.coarse for look in self._looks])
+        return coarse if _varies(coarse) else fine
+
+    @property
+    def varies(self) -> bool:
+        """Whether the contrast of the looks varies by more than noise does."""
+        return _varies(self.values)
+
+    @property
+    def saturated(self) -> float:
+        """Share of the gradients of the latest look that lie in saturated parts, 0 to 1."""
+        look = self._looks[-1]
+        if look.saturated is None:
+            return 0.0
+        return float(look.fine[look.saturated].sum() / max(float(look.fine.sum()), 1e-12))
+
+    def _mean(self, energies: list[NDArray[np.float32]]) -> NDArray[np.float64]:
+        if self._mask is None:
+            return np.array([float(energy.mean()) for energy in energies])
+        free = ~self._mask
+        if free.mean() < _LEAST_OPEN:
+            return np.zeros(len(energies))
+        return np.array([float(energy[free].mean()) for energy in energies])
+
+
+def _energy(gray: Image, blocks: tuple[int, int]) -> NDArray[np.float32]:
+    """Mean squared Sobel gradient, per pixel, of each block (Tenengrad; Krotkov, IJCV 1988)."""
+    right = cv2.Sobel(gray, cv2.CV_32F, 1, 0, scale=0.125)
+    below = cv2.Sobel(gray, cv2.CV_32F, 0, 1, scale=0.125)
+    energy = cv2.accumulateProduct(right, right, cv2.multiply(below, below))
+    interpolation = cv2.INTER_AREA
+    return np.asarray(cv2.resize(energy, blocks, interpolation=interpolation), np.float32)
+
+
+def _varies(values: NDArray[np.float64]) -> bool:
+    return bool(values.max() > SAME * max(float(values.min()), 1e-12))

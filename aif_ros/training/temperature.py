@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aif_ros.defocus.networks import CELL, BlurNetwork, pool_votes
+from aif_ros.simulation.conditions import CONDITIONS
 from aif_ros.simulation.patches import CELL as LABELLED_CELL
 from aif_ros.simulation.patches import Patch, draw_planes, draw_radius
 from aif_ros.simulation.sensor_model import SensorModel
@@ -20,6 +21,10 @@ from aif_ros.simulation.sensor_model import SensorModel
 _TEMPERATURES = np.geomspace(0.1, 10, 93)
 """Candidates, 5 % apart: the loss is flat around its minimum."""
 _BATCH = 16
+_SIZE = 512
+"""Side of a patch, pixels."""
+_CONDITIONS = 10
+"""Draws of a condition; half of them are the standard one."""
 """Patches of 512 px that go through the network at once."""
 
 
@@ -43,6 +48,9 @@ def fit_temperatures(
 ) -> dict[str, float]:
     """Fit the temperatures of a network on fresh patches.
 
+    Half of the patches are disks seen by any camera, the rest come from other conditions; half are
+    seen as a whole, the rest as windows of 64 to 256 px.
+
     Args:
         network: trained, on the CPU.
         photos: (H, W, 3) uint8 each, to make fresh patches of.
@@ -53,22 +61,31 @@ def fit_temperatures(
     Returns:
         `patch_temperature` and `cell_temperature`.
     """
-
-    def camera() -> SensorModel:
-        return SensorModel() if random.random() < 0.5 else SensorModel.draw(random)
-
-    radii = [draw_radius(random) for _ in range(count)]
-    planes = draw_planes(photos, radii, 512, random)
-    patches = [plane.photograph(camera(), random) for plane in planes]
+    patches: list[Patch] = []
+    names = ["standard"] * (_CONDITIONS // 2) + list(
+        random.choice(list(CONDITIONS), _CONDITIONS - _CONDITIONS // 2, replace=False)
+    )
+    for name in names:
+        condition = CONDITIONS[name]
+        radii = [draw_radius(random) for _ in range(-(-count // _CONDITIONS))]
+        shuffled = [photos[index] for index in random.permutation(len(photos))]
+        planes = draw_planes(shuffled, radii, _SIZE, random, condition)
+        for plane in planes:
+            camera = condition.camera if random.random() < 0.5 else SensorModel.draw(random)
+            patches.append(plane.photograph(camera, random))
     luma = stack_luma(patches)
     with torch.inference_mode():
         votes = torch.cat([network(part.float() / 255) for part in luma.split(_BATCH)])
     radius = _per_vote(np.stack([patch.radius for patch in patches]))
     trusted = _per_vote(np.stack([patch.weight for patch in patches])) == 1
     cells = votes.permute(0, 2, 3, 1)
+    sides = random.choice([2, 4, 8, votes.shape[2]], len(patches), p=(0.1, 0.2, 0.2, 0.5))
+    pooled = torch.cat(
+        [pool_votes(vote[None, :, :side, :side]) for vote, side in zip(votes, sides, strict=True)]
+    )
     return {
         "patch_temperature": fit_temperature(
-            pool_votes(votes), lambda logits: cross_entropy(logits, radius[:, 0, 0])
+            pooled, lambda logits: cross_entropy(logits, radius[:, 0, 0])
         ),
         "cell_temperature": fit_temperature(
             cells[trusted], lambda logits: cross_entropy(logits, radius[trusted])

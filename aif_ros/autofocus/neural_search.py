@@ -61,7 +61,7 @@ class Rules:
     next_to: float = 3.0
     beside: float = 1.5
     witness: float = 5.0
-    there: float = 0.6
+    there: float = 1.0
     reproduced: float = 0.85
     attempts: int = 2
     same: float = 0.5
@@ -133,7 +133,6 @@ class NeuralSearch:
         self._gain = self._lens_model.blur_gain(image_width)
         self._image_width = image_width
         self._attempts = self._rules.attempts
-        self._run_up = False
         step = self._lens_model.metres_per_step
         reach = self._lens_model.half_depth_of_focus(image_width)
         # A lens of few resting places gets no nearer to focus than half the way between two.
@@ -171,6 +170,9 @@ class NeuralSearch:
             return self._give_up()
         if (unread and len(self.looks) >= rules.most_blind) or len(self.looks) >= rules.most_looks:
             return self._follow_contrast()
+        if len(self.looks) == 1 and self._in_focus[0] >= rules.in_focus and not self._few_places:
+            reason = "in focus, it seems: looking from beside whether the networks can be believed"
+            return Decision(self._witness(), False, None, reason)
         looked = np.array([look.position for look in self.looks])
         mass = self.posterior.mass_within(0.9 * self._depth_of_focus)
         focus = float(self.posterior.positions[_middle_of_best(mass)])
@@ -228,8 +230,10 @@ class NeuralSearch:
         rules, last = self._rules, self.looks[-1]
         there = max(rules.there * self._depth_of_focus, rules.same_steps * self._step)
         if abs(last.position - end) <= there:
-            known = self._contrasts.max()
-            if self._contrasts[-1] >= rules.reproduced * known or self._is_believed(-1):
+            if self._is_believed(-1):
+                # In focus already: a smaller move than the depth of focus needs no proof.
+                return Decision(end, True, True, reason)
+            if self._contrasts[-1] >= rules.reproduced * self._contrasts.max():
                 return Decision(last.position, True, True, reason)
         elif self._attempts:
             self._attempts -= 1
@@ -257,6 +261,12 @@ class NeuralSearch:
                 return True
         return False
 
+    def _witness(self) -> float:
+        """Position beside the first look, metres, towards the side with more room."""
+        (low, high), start = self._limits, self.looks[0].position
+        side = 1.0 if high - start > start - low else -1.0
+        return float(np.clip(start + side * self._rules.witness / self._gain, low, high))
+
     def _unproven(self) -> float | None:
         """Where to look for proof that focus is at the look of highest contrast; None if it is."""
         if self._few_places:
@@ -266,10 +276,6 @@ class NeuralSearch:
             return None
         rules, best = self._rules, self.looks[self._best].position
         low, high = self._limits
-        if len(self.looks) == 1 and self._in_focus[0] >= rules.in_focus:
-            # Towards the side with more room.
-            side = 1.0 if high - best > best - low else -1.0
-            return float(np.clip(best + side * rules.witness / self._gain, low, high))
         for flank, side in zip(self._flanks(), (-rules.beside, rules.beside), strict=True):
             target = float(np.clip(best + side * self._depth_of_focus, low, high))
             if (

@@ -12,13 +12,18 @@ _BLOCK = 8
 """Side of the blocks, pixels, in which gradients are summed and saturated pixels are masked."""
 _SATURATED = 253.5 / 255
 """Grey level from which on a pixel counts as saturated: rounding of 255 in 8 bits."""
+_CLIPPED = 0.08
+"""Share of saturated pixels from which on a block is masked: single bright pixels are no edge."""
 _LEAST_OPEN = 0.02
 """Share of the window that must be unsaturated in all looks for its contrast to mean anything."""
 _COARSE = 2
 """Levels of the Gaussian pyramid by which faint windows are reduced: noise falls faster than
 texture."""
-SAME = 1.15
-"""A contrast that varies by less than this factor over all looks is noise: nothing to focus on."""
+_NOISE = 0.15
+"""A contrast that varies by less than this share over all looks is noise: nothing to focus on."""
+_FEW = 16.0
+"""The same for n pixels, as this over sqrt(n): 6 standard deviations of the mean squared gradient
+of white noise, whose neighbours are correlated over about 2 x 2 pixels."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,8 @@ class WindowContrast:
                 (gray >= _SATURATED).astype(np.float32), blocks, interpolation=cv2.INTER_AREA
             )
             # Gradients reach into the blocks beside.
-            saturated = cv2.dilate((share > 0).astype(np.uint8), np.ones((3, 3))).astype(bool)
+            clipped = (share > _CLIPPED).astype(np.uint8)
+            saturated = cv2.dilate(clipped, np.ones((3, 3), np.uint8)).astype(bool)
         measured = _Measured(_energy(gray, blocks), _energy(reduced, blocks), saturated)
         if self._looks and measured.fine.shape != self._looks[0].fine.shape:
             self._looks, self._mask = [], None
@@ -71,15 +77,24 @@ class WindowContrast:
     def values(self) -> NDArray[np.float64]:
         """(n,) contrast of each look; all 0 if every part of the window is saturated in some."""
         fine = self._mean([look.fine for look in self._looks])
-        if _varies(fine):
+        if _varies(fine, self._pixels):
             return fine
         coarse = self._mean([look.coarse for look in self._looks])
-        return coarse if _varies(coarse) else fine
+        return coarse if _varies(coarse, self._pixels / 4**_COARSE) else fine
 
     @property
     def varies(self) -> bool:
         """Whether the contrast of the looks varies by more than noise does."""
-        return _varies(self.values)
+        fine = self._mean([look.fine for look in self._looks])
+        coarse = self._mean([look.coarse for look in self._looks])
+        pixels = self._pixels
+        return _varies(fine, pixels) or _varies(coarse, pixels / 4**_COARSE)
+
+    @property
+    def _pixels(self) -> float:
+        """Number of pixels that the contrast is taken from."""
+        open_blocks = self._looks[0].fine.size if self._mask is None else int((~self._mask).sum())
+        return max(open_blocks, 1) * float(_BLOCK**2)
 
     @property
     def saturated(self) -> float:
@@ -107,5 +122,6 @@ def _energy(gray: Image, blocks: tuple[int, int]) -> NDArray[np.float32]:
     return np.asarray(cv2.resize(energy, blocks, interpolation=interpolation), np.float32)
 
 
-def _varies(values: NDArray[np.float64]) -> bool:
-    return bool(values.max() > SAME * max(float(values.min()), 1e-12))
+def _varies(values: NDArray[np.float64], pixels: float) -> bool:
+    noise = max(_NOISE, _FEW / pixels**0.5)
+    return bool(values.max() > (1 + noise) * max(float(values.min()), 1e-12))

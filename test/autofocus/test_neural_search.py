@@ -1,5 +1,7 @@
 """The neural search with an estimator that reads the true radius, more or less."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -71,7 +73,9 @@ def test_in_focus_from_the_start_stays_within_the_depth_of_field():
     decision, looks = focus(Reader(), LENS, 0.5e-3, 0.502e-3)
     assert decision.focused
     assert abs(decision.position - 0.502e-3) <= LENS.half_depth_of_focus(WIDTH)
-    assert len(looks) <= 2
+    # One look shows that it is in focus, a second that the networks can be believed, a third that
+    # the lens has come back.
+    assert len(looks) <= 3
 
 
 def test_limits_tell_the_side():
@@ -173,6 +177,61 @@ def test_never_ends_blurrier_than_it_began():
         start, peak = random.uniform(0, 1e-3, 2)
         decision, _ = focus(Reader(error=0.1), LENS, start, peak)
         assert abs(decision.position - peak) <= abs(start - peak) + 1e-9
+
+
+class Deceived(Reader):
+    """Its discriminator says "in focus" everywhere, as before noise that looks like detail."""
+
+    def estimate_patch(self, image):
+        flat = np.full(64, 1 / 64, np.float32)
+        return PatchBlur(0.5, 0.3, 0.99, RADII, flat)
+
+
+@pytest.mark.parametrize("start", [0.1e-3, 0.5e-3, 0.9e-3])
+def test_a_discriminator_alone_is_not_believed(start):
+    decision, _ = focus(Deceived(), LENS, start, 0.6e-3)
+    if decision.focused:
+        assert abs(decision.position - 0.6e-3) <= 1.3 * LENS.half_depth_of_focus(WIDTH)
+
+
+def test_readings_count_by_the_curve_of_the_lens():
+    """A lens of which the estimator reads half the blur."""
+    lens = replace(LENS, reading_curve=((0.0, 0.0), (50.0, 25.0)))
+
+    class Half(Reader):
+        def estimate_patch(self, image):
+            self.radius /= 2
+            return super().estimate_patch(image)
+
+    random = np.random.default_rng(4)
+    images = []
+    for _ in range(20):
+        start, peak = random.uniform(*LENS.limits, 2)
+        decision, looks = focus(Half(), lens, start, peak)
+        images.append(len(looks))
+        assert abs(decision.position - peak) <= 2 * LENS.half_depth_of_focus(WIDTH)
+    assert np.mean(images) <= 5
+
+
+def test_clipped_windows_are_judged_by_what_is_not_clipped():
+    """A lamp, larger out of focus, beside a faint texture."""
+
+    def lamp(radius):
+        image = 0.2 + 0.1 * (seen(radius) - 0.5)
+        image[60:100, 60:100] = 1.0
+        return image.astype(np.float32)
+
+    search = NeuralSearch(LENS, Deceived())
+    search.begin(0.2e-3, LENS.limits, WIDTH)
+    position = 0.2e-3
+    for _ in range(40):
+        radius = abs(LENS.blur_radius(position, 0.6e-3, WIDTH))
+        decision = search.look(lamp(radius), position)
+        if decision.done:
+            break
+        position = decision.position
+    assert decision.done
+    assert not decision.focused or abs(decision.position - 0.6e-3) <= 3e-5
 
 
 def test_wrong_limits():

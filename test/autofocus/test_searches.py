@@ -8,6 +8,7 @@ from pictures import defocused, texture
 
 from aif_ros.autofocus.searches import SEARCHES, make_search
 from aif_ros.optics.lens_model import LensModel
+from aif_ros.simulation.simulated_camera import play
 from aif_ros.types.image import ImageError
 
 # 0.09 px of blur radius per step of 1 um, as the lens of the paper; half a depth of field: 11.1 um.
@@ -96,6 +97,43 @@ def test_nothing_to_focus_on_returns_to_the_start(name, level):
     assert "nothing to focus on" in decision.reason
 
 
+@pytest.mark.parametrize("name", ["rule_based", "fibonacci", "sweep"])
+@pytest.mark.parametrize("start, peak", [(0.2e-3, 0.61e-3), (0.9e-3, 0.35e-3)])
+def test_backlash_unknown_to_the_calibration_gives_no_false_focus(name, start, peak):
+    """A motor with 3 px of backlash: it ends in focus, or reports that it does not."""
+    backlash = 3.0 / 90000
+    search = make_search(name, LENS)
+    search.begin(start, LENS.limits, WIDTH)
+    motor = optics = start
+    for _ in range(300):
+        radius = abs(LENS.blur_radius(optics, peak, WIDTH))
+        decision = search.look(defocused(SHARP, radius, 1.5 / 255), motor)
+        motor = decision.position
+        optics = play(motor, optics, backlash)
+        if decision.done:
+            break
+    assert decision.done
+    blur = abs(LENS.blur_radius(optics, peak, WIDTH))
+    assert blur <= 1.5 or not decision.focused
+
+
+@pytest.mark.parametrize("name", ["rule_based", "fibonacci", "sweep"])
+def test_the_last_move_is_verified(name):
+    """Once the sharpest position has been found, the scene goes out of focus."""
+    search = make_search(name, LENS)
+    search.begin(0.5e-3, LENS.limits, WIDTH)
+    position, shift = 0.5e-3, 0.0
+    for _ in range(300):
+        radius = abs(LENS.blur_radius(position, 0.61e-3 + shift, WIDTH))
+        decision = search.look(defocused(SHARP, radius, 1.5 / 255), position)
+        if decision.done:
+            break
+        position = decision.position
+        shift = 1e-4 if decision.reason.startswith("verifying") else shift
+    assert not decision.focused
+    assert "not found again" in decision.reason
+
+
 class TestBadInput:
     def test_unusable_patches(self, search):
         search.begin(0.5e-3, LENS.limits, WIDTH)
@@ -129,4 +167,4 @@ def test_lens_with_few_resting_places_is_not_sent_to_the_same_one_for_ever(name)
         ).done:
             at = int(np.abs(positions - decision.position).argmin())
         assert np.abs(positions - decision.position).argmin() == peak
-        assert len(search.looks) <= 9
+        assert len(search.looks) <= 10

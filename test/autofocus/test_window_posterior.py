@@ -30,23 +30,23 @@ def test_knows_nothing_at_first():
 
 def test_one_look_leaves_both_sides_open_and_a_second_decides():
     known = posterior()
-    known.look(0.5e-3, read(18.0), 1e-4)
+    known.look(0.5e-3, read(18.0), [1e-4])
     assert mass(known, 0.3e-3) == pytest.approx(mass(known, 0.7e-3), rel=0.1)
     assert mass(known, 0.3e-3) > 0.35
-    known.look(0.4e-3, read(27.0), 5e-5)
+    known.look(0.4e-3, read(27.0), [1e-4, 5e-5])
     assert mass(known, 0.7e-3) > 0.9
 
 
 def test_where_it_is_expected_counts():
     known = posterior(expected=(0.3e-3, 2e-5))
-    known.look(0.5e-3, read(18.0), 1e-4)
+    known.look(0.5e-3, read(18.0), [1e-4])
     assert mass(known, 0.3e-3) > 10 * mass(known, 0.7e-3)
 
 
 def test_contrast_alone_tells_the_side():
     known = posterior()
-    known.look(0.5e-3, UNSEEN, 1e-4)
-    known.look(0.6e-3, UNSEEN, 2e-4)
+    known.look(0.5e-3, UNSEEN, [1e-4])
+    known.look(0.6e-3, UNSEEN, [1e-4, 2e-4])
     above = known.positions > 0.55e-3
     assert known.probability[above].sum() > 0.8
 
@@ -54,14 +54,14 @@ def test_contrast_alone_tells_the_side():
 def test_a_texture_that_is_read_alike_everywhere_says_little():
     """As where the blur is beyond what can be told: focus may be anywhere far away."""
     known = WindowPosterior((0.0, 3e-3), GAIN, REACH)
-    for position in (1.9e-3, 2.1e-3, 2.3e-3, 2.5e-3):
-        known.look(position, read(22.7), 1.7e-5)
+    for count, position in enumerate((1.9e-3, 2.1e-3, 2.3e-3, 2.5e-3), 1):
+        known.look(position, read(22.7), [1.7e-5] * count)
     assert known.probability[known.positions < 1.4e-3].sum() > 0.3
 
 
 def test_mass_within():
     known = posterior()
-    known.look(0.5e-3, read(0.2, in_focus=0.99), 1e-2)
+    known.look(0.5e-3, read(0.2, in_focus=0.99), [1e-2])
     within = known.mass_within(REACH)
     assert within.shape == known.positions.shape
     assert within.max() > 0.8
@@ -71,7 +71,7 @@ def test_mass_within():
 
 def test_the_next_look_is_from_somewhere_else():
     known = posterior()
-    known.look(0.5e-3, read(18.0), 1e-4)
+    known.look(0.5e-3, read(18.0), [1e-4])
     looked = np.array([0.5e-3])
     target = known.most_informative(looked, REACH)
     assert abs(target - 0.5e-3) > REACH

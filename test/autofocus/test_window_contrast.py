@@ -1,0 +1,81 @@
+import cv2
+import numpy as np
+import pytest
+
+from aif_ros.autofocus.window_contrast import WindowContrast
+from aif_ros.defocus.sharpness import tenengrad
+from aif_ros.types.image import ImageError
+
+RANDOM = np.random.default_rng(0)
+TEXTURE = (0.2 + 0.5 * RANDOM.random((128, 128))).astype(np.float32)
+
+
+def blurred(image, sigma):
+    return cv2.GaussianBlur(image, (0, 0), sigma) if sigma else image
+
+
+def contrasts(images):
+    contrast = WindowContrast()
+    for image in images:
+        contrast.add(image)
+    return contrast
+
+
+def test_without_saturation_it_is_tenengrad():
+    images = [blurred(TEXTURE, sigma) for sigma in (0, 1, 3)]
+    expected = [tenengrad(image) for image in images]
+    np.testing.assert_allclose(contrasts(images).values, expected, rtol=1e-3)
+
+
+def test_saturated_parts_are_left_out_of_all_looks():
+    with_lamp = []
+    for sigma in (3.0, 0.0, 3.0):
+        image = blurred(TEXTURE, sigma).copy()
+        # A lamp that is sharp where the texture is not.
+        image[20:60, 20 : 60 + (20 if sigma else 0)] = 1.0
+        with_lamp.append(image)
+    measured = contrasts(with_lamp)
+    assert measured.values.argmax() == 1
+    assert measured.values[0] == pytest.approx(measured.values[2])
+    assert measured.saturated > 0.5
+
+
+def test_single_bright_pixels_are_no_lamp():
+    image = TEXTURE.copy()
+    image[::16, ::16] = 1.0
+    assert contrasts([image]).saturated == 0
+
+
+def test_nothing_is_left_where_all_is_saturated():
+    measured = contrasts([np.ones((64, 64), np.float32), TEXTURE[:64, :64]])
+    assert (measured.values == 0).all()
+    assert not measured.varies
+
+
+def noise(count, amplitude=0.01, size=128):
+    return [
+        (0.5 + amplitude * RANDOM.standard_normal((size, size))).astype(np.float32)
+        for _ in range(count)
+    ]
+
+
+@pytest.mark.parametrize("size", [32, 64, 256])
+def test_noise_does_not_vary(size):
+    assert not contrasts(noise(12, size=size)).varies
+
+
+def test_faint_texture_is_seen_through_noise():
+    """A tenth of the contrast of the noise; its grain is 4 px."""
+    grain = cv2.resize(RANDOM.standard_normal((64, 64)).astype(np.float32), (256, 256))
+    images = [
+        clean + 0.006 * blurred(grain, sigma)
+        for clean, sigma in zip(noise(5, size=256), (8, 4, 0, 4, 8), strict=True)
+    ]
+    measured = contrasts(images)
+    assert measured.varies
+    assert measured.values.argmax() == 2
+
+
+def test_unusable_images_are_refused():
+    with pytest.raises(ImageError):
+        contrasts([np.full((64, 64), np.nan, np.float32)])

@@ -4,8 +4,11 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from aif_ros.devices.image_files.samples import Picture
 from aif_ros.devices.image_files.slices import Slices
@@ -13,6 +16,9 @@ from aif_ros.fusion.fuser import FUSION_METHODS
 from aif_ros.fusion.fusion import Fused
 from aif_ros.fusion.motion.stack_registration import Transform, register
 from aif_ros.fusion.stack_fuser import StackFuser
+
+# Longer side of the copies registered for a preview, pixels: a third of those for a result.
+_PREVIEW_SIDE = 480
 
 Track = Callable[[Iterable[Picture], str], Iterable[Picture]]
 """Passes pictures on and shows the progress of what is done with them."""
@@ -56,8 +62,8 @@ def fuse_stack(
     count = len(slices)
     transforms: Sequence[Transform] = [np.eye(3)] * count
     if align and count > 1:
-        pictures = _read_ahead(slices, mono=True, reduction=reduction)
-        transforms = register(picture.pixels for picture in track(pictures, "registering"))
+        pictures = track(_read_ahead(slices, mono=True, reduction=reduction), "registering")
+        transforms = _registered(pictures) if reduction == 1 else _registered_roughly(pictures)
     fuser, deep = StackFuser(FUSION_METHODS[method]()), False
     pictures = _read_ahead(slices, mono=False, reduction=reduction)
     for index, picture in enumerate(track(pictures, "fusing")):
@@ -66,6 +72,29 @@ def fuse_stack(
         deep = deep or picture.pixels.dtype == np.uint16
     assert fuser.fused is not None
     return FusedStack(fuser.fused, transforms, deep)
+
+
+def _registered(pictures: Iterable[Picture]) -> Sequence[Transform]:
+    return register(picture.pixels for picture in pictures)
+
+
+def _registered_roughly(pictures: Iterable[Picture]) -> Sequence[Transform]:
+    """Register small copies, nine times faster: about one pixel of a preview is good enough."""
+    factors = []
+
+    def small() -> Iterator[NDArray[Any]]:
+        for picture in pictures:
+            height, width = picture.pixels.shape[:2]
+            factor = min(1.0, _PREVIEW_SIDE / max(height, width))
+            size = (max(1, round(width * factor)), max(1, round(height * factor)))
+            factors.append(np.diag([size[0] / width, size[1] / height, 1.0]))
+            yield cv2.resize(picture.pixels, size, interpolation=cv2.INTER_AREA)
+
+    transforms = register(small())
+    return [
+        np.linalg.inv(scale) @ transform @ scale
+        for scale, transform in zip(factors, transforms, strict=True)
+    ]
 
 
 def _read_ahead(slices: Slices, *, mono: bool, reduction: int) -> Iterator[Picture]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aif_ros.defocus.estimators import make_estimator
+from aif_ros.nodes.compressed_images import color_map
 from aif_ros.nodes.focus_server import FocusServer
 from aif_ros.nodes.idleness import report_frames
 from aif_ros.nodes.main import run
@@ -16,6 +17,7 @@ from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.topics import (
     CAMERA_IMAGE,
     DEFOCUS_MAPS,
+    DISTANCE_COMPRESSED,
     DISTANCE_MAP,
     DISTANCE_UNCERTAINTY,
     FOCUS_WINDOW,
@@ -52,6 +54,7 @@ class AutofocusNode(PipelineNode):
         self._maps = self.outlet(DEFOCUS_MAPS)
         self._fused_maps = self.outlet(FUSED_DEFOCUS_MAPS)
         self._frame_views = [self.view(topic) for topic in _VIEWS]
+        self._colors = self.view(DISTANCE_COMPRESSED)
         self._fused_views = [self.view(topic) for topic in _FUSED_VIEWS]
         self._model = self.lens_model()
         self._estimator = make_estimator(self.value("estimator"), self._model)
@@ -123,6 +126,7 @@ class AutofocusNode(PipelineNode):
         if maps is None:
             return
         self._publish(maps, self._frame_id, self._maps, self._frame_views)
+        self._colors.show(partial(self._color, maps, self._frame_id))
         self.diagnostics.count("distance maps")
         self.diagnostics.note("exposure to distance map s", (self.now() - frame.stamp) * 1e-9)
         self._searches.watch(maps, frame.size)
@@ -148,6 +152,10 @@ class AutofocusNode(PipelineNode):
             views, (maps.distance, maps.uncertainty, maps.in_focus), strict=True
         ):
             view.show(partial(_picture, values, maps.stamp, frame_id))
+
+    def _color(self, maps: DefocusMaps, frame_id: str) -> StampedImage:
+        low, high = self._model.limits
+        return StampedImage(color_map(maps.distance, high - low), maps.stamp, frame_id)
 
 
 def _picture(values: NDArray[np.float32], stamp: int, frame_id: str) -> StampedImage:

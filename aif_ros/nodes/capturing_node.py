@@ -10,7 +10,7 @@ from aif_ros.devices.device import Camera, EndOfRecording
 from aif_ros.nodes.image_messages import to_time
 from aif_ros.nodes.node_clock import NodeClock
 from aif_ros.nodes.pipeline_node import PipelineNode
-from aif_ros.nodes.topics import CAMERA_IMAGE, CAMERA_INFO, StampedImage
+from aif_ros.nodes.topics import CAMERA_COMPRESSED, CAMERA_IMAGE, CAMERA_INFO, StampedImage
 from aif_ros.simulation.simulated_camera import SimulatedCamera
 
 LENS_TIMEOUT = 1.0
@@ -27,6 +27,7 @@ class CapturingNode(PipelineNode):
     def open(self) -> None:
         """Open the camera."""
         self._images = self.outlet(CAMERA_IMAGE)
+        self._compressed = self.view(CAMERA_COMPRESSED)
         self._infos = self.outlet(CAMERA_INFO)
         self._camera = self.open_camera(NodeClock(self))
         self._info = make_camera_info(
@@ -71,7 +72,9 @@ class CapturingNode(PipelineNode):
             p=self._info.p,
         )
         self._infos.publish(info)
-        self._images.publish(StampedImage(capture.image, capture.stamp, header.frame_id))
+        image = StampedImage(capture.image, capture.stamp, header.frame_id)
+        self._images.publish(image)
+        self._compressed.show(lambda: image)
 
 
 def make_camera_info(size: tuple[int, int], field_of_view: float, frame_id: str) -> CameraInfo:

@@ -7,7 +7,7 @@ from geometry_msgs.msg import Point32, PolygonStamped
 from sensor_msgs.msg import CameraInfo
 
 from aif_ros.nodes.pipeline_node import PipelineNode
-from aif_ros.nodes.topics import FUSED_IMAGE, OVERLAY, StampedImage
+from aif_ros.nodes.topics import FUSED_IMAGE, OVERLAY, OVERLAY_COMPRESSED, StampedImage
 from aif_ros.types.frame import Window
 
 _YELLOW, _BLACK, _WHITE = (255, 200, 0), (0, 0, 0), (255, 255, 255)
@@ -36,20 +36,22 @@ class Overlay:
 
     def __init__(self, node: PipelineNode) -> None:
         self._node = node
-        self._view = node.view(OVERLAY)
+        self._views = node.view(OVERLAY), node.view(OVERLAY_COMPRESSED)
         self._fused: StampedImage | None = None
         self._unsubscribe: Callable[[], object] | None = None
 
     def draw(self, window: Window | None, text: str) -> None:
         """Publish, if there are subscribers; to be called regularly while the node is active."""
-        if not self._view.wanted:
+        if not any(view.wanted for view in self._views):
             self.stop()
             return
         if self._unsubscribe is None:
             self._unsubscribe = self._node.inlet(FUSED_IMAGE, self._take)
         fused = self._fused
         if fused is not None:
-            self._view.show(lambda: _overlay(fused, window, text))
+            picture = _overlay(fused, window, text)
+            for view in self._views:
+                view.show(lambda: picture)
 
     def stop(self) -> None:
         """End the subscription."""

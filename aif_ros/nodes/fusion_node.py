@@ -12,6 +12,7 @@ from aif_ros.nodes.main import run
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.topics import (
     CAMERA_IMAGE,
+    FUSED_COMPRESSED,
     FUSED_IMAGE,
     SHARPNESS,
     SOURCE_POSITION,
@@ -35,6 +36,7 @@ class FusionNode(PipelineNode):
         """Load the fusion method."""
         self._images = self.outlet(FUSED_IMAGE)
         self._samples = self.outlet(SOURCE_SAMPLES)
+        self._compressed = self.view(FUSED_COMPRESSED)
         self._sharpness = self.view(SHARPNESS)
         self._sources = self.view(SOURCE_POSITION)
         self._model = self.lens_model()
@@ -89,7 +91,9 @@ class FusionNode(PipelineNode):
         self.diagnostics.note("frames in the fused image", fused.frames)
         self.diagnostics.note("exposure to fused s", (self.now() - stamp) * 1e-9)
         self._samples.publish(StampedImage(fusion.source_samples, stamp, frame_id))
-        self._images.publish(StampedImage(fusion.picture, stamp, frame_id))
+        picture = StampedImage(fusion.picture, stamp, frame_id)
+        self._images.publish(picture)
+        self._compressed.show(lambda: picture)
         self._sharpness.show(lambda: StampedImage(fused.sharpness, stamp, frame_id))
         self._sources.show(lambda: StampedImage(fused.source_position, stamp, frame_id))
 

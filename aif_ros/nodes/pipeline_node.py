@@ -7,13 +7,13 @@ from rclpy.client import Client
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import ParameterException
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from std_srvs.srv import Trigger
 
 from aif_ros.nodes.diagnostics import Diagnostics
 from aif_ros.nodes.exchange import Exchange
 from aif_ros.nodes.faults import FaultReporter
 from aif_ros.nodes.guarded_node import GuardedNode
+from aif_ros.nodes.inlets import Inlet
 from aif_ros.nodes.joint_states import RESOLUTION, ForeignJointsError
 from aif_ros.nodes.outlets import Outlet, View
 from aif_ros.nodes.parameters import declare_parameters
@@ -24,7 +24,7 @@ from aif_ros.types.frame import LensState
 
 T = TypeVar("T")
 
-# Seconds between two looks for new subscribers of views.
+# Seconds between two looks for new subscribers and publishers.
 _REFRESH = 0.25
 
 
@@ -49,6 +49,7 @@ class PipelineNode(GuardedNode):
         self._exchange = exchange
         self._outlets: list[Outlet[Any]] = []
         self._views: list[View[Any]] = []
+        self._inlets: list[Inlet] = []
         super().__init__(self.NAME, **arguments)
         try:
             declare_parameters(self, self.SETTINGS)
@@ -125,14 +126,14 @@ class PipelineNode(GuardedNode):
                 return
             hand_over(value)
 
-        subscription = self.create_subscription(
-            topic.message_type,
-            topic.name,
-            take,
-            topic.subscription_qos(topic.depth if depth is None else depth),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-        )
-        return self.when_stopped(lambda: self.destroy_subscription(subscription))
+        inlet = Inlet(self, topic, take, topic.depth if depth is None else depth)
+        self._inlets.append(inlet)
+
+        def end() -> None:
+            self._inlets.remove(inlet)
+            inlet.close()
+
+        return self.when_stopped(end)
 
     def lens_states(
         self, callback: Callable[[LensState], None], resolution: float = RESOLUTION
@@ -182,7 +183,7 @@ class PipelineNode(GuardedNode):
         self.workers.allow()
         self.diagnostics.clear()
         self.every(self.DIAGNOSTICS_PERIOD, self._publish_diagnostics)
-        self.every(_REFRESH, self._refresh_views)
+        self.every(_REFRESH, self._refresh)
         super()._start()
 
     def _stop(self) -> None:
@@ -199,6 +200,8 @@ class PipelineNode(GuardedNode):
         self.diagnose()
         self.diagnostics.publish()
 
-    def _refresh_views(self) -> None:
+    def _refresh(self) -> None:
         for view in self._views:
             view.refresh()
+        for inlet in self._inlets:
+            inlet.refresh()

@@ -11,10 +11,11 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PolygonStamped
 from numpy.typing import NDArray
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, Image, JointState, RegionOfInterest
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState, RegionOfInterest
 from std_msgs.msg import Bool, Float32, Float64MultiArray, MultiArrayDimension, String
 
 from aif_ros.autofocus.search import Look
+from aif_ros.nodes.compressed_images import from_compressed, to_compressed
 from aif_ros.nodes.image_messages import to_array, to_message, to_stamp
 from aif_ros.nodes.joint_states import JointReader, to_joint_state
 from aif_ros.nodes.loop_state import LoopState
@@ -99,6 +100,18 @@ def _image_topic(name: str, description: str, *, latched: bool = False) -> Topic
     return Topic(name, Image, description, _encode_image, _decode_image, latched)
 
 
+def _compressed_topic(topic: Topic[StampedImage], description: str) -> Topic[StampedImage]:
+    return Topic(
+        f"{topic.name}/compressed",
+        CompressedImage,
+        description,
+        lambda picture: to_compressed(picture.image, picture.stamp, picture.frame_id),
+        lambda message: StampedImage(
+            from_compressed(message), to_stamp(message.header.stamp), message.header.frame_id
+        ),
+    )
+
+
 @dataclass(frozen=True)
 class StampedMaps:
     """The defocus maps of one image.
@@ -165,6 +178,7 @@ def lens_states_of(joint: str, resolution: float) -> Topic[LensState]:
 
 
 CAMERA_IMAGE = _image_topic("camera/image_raw", "Camera image; stamp: middle of the exposure.")
+CAMERA_COMPRESSED = _compressed_topic(CAMERA_IMAGE, "Camera image as JPEG, for viewers.")
 CAMERA_INFO: Topic[CameraInfo] = Topic(
     "camera/camera_info",
     CameraInfo,
@@ -194,6 +208,7 @@ FUSED_IMAGE = _image_topic(
     "J, the fused image so far; stamp: newest frame in it.",
     latched=True,
 )
+FUSED_COMPRESSED = _compressed_topic(FUSED_IMAGE, "J as JPEG, for viewers.")
 SHARPNESS = _image_topic(
     "fusion/sharpness", "Sharpness of each pixel of J, by the fusion method's own measure."
 )
@@ -217,6 +232,11 @@ FUSED_DEFOCUS_MAPS = _maps_topic(
 DISTANCE_MAP = _image_topic(
     "autofocus/distance_map",
     "Lens travel to focus of each cell of the camera image, metres, without sign; NaN: unknown.",
+)
+DISTANCE_COMPRESSED = _compressed_topic(
+    DISTANCE_MAP,
+    "distance_map in colours as JPEG: blue in focus, red as far away as the lens can travel, grey "
+    "unknown.",
 )
 DISTANCE_UNCERTAINTY = _image_topic(
     "autofocus/distance_uncertainty", "Standard deviation of distance_map, metres."
@@ -264,6 +284,7 @@ CONTROL_WINDOW: Topic[PolygonStamped] = Topic(
 OVERLAY = _image_topic(
     "focus_controller/overlay", "Fused image with the focus window drawn in, for rqt."
 )
+OVERLAY_COMPRESSED = _compressed_topic(OVERLAY, "overlay as JPEG, for viewers.")
 REMAINING_DEFOCUS: Topic[float] = Topic(
     "focus_controller/remaining_defocus",
     Float32,

@@ -147,7 +147,7 @@ class BlurTraining(Training[BlurNetwork]):
         Raises:
             PhotosError: the folder holds no photos that can serve.
         """
-        self.recipe, self.folder = recipe, Path(photos)
+        self.recipe = recipe
         self.files, held_out = split_photos(list_photos(photos))
         if not self.files or not held_out:
             raise PhotosError(f"{photos} holds too few photos to train on some and keep some")

@@ -22,6 +22,9 @@ from aif_ros.storage.read_yaml import YamlError, read_yaml
 
 _LICENCES = "licences.yaml"
 _NOT_STATED = "not stated"
+_LEVELS = 4
+"""Folders above a file in which licences are looked for: data, kind, scene, rgb."""
+_INSIDE_SCENES = {"rgb", "depth"}
 _PACKAGES = ("torch", "numpy", "scipy", "opencv-python-headless")
 
 
@@ -139,28 +142,45 @@ def write_card(
     write_text(path, text)
 
 
-def describe_data(files: Sequence[Path], folder: Path) -> list[DataSet]:
+def describe_data(files: Sequence[Path]) -> list[DataSet]:
     """Group files by the sets they belong to, with checksum and licence of each.
 
     The set is what stands before the first underscore of a file's name, as in `cid22_1.jpg`, else
-    the name of its folder. Licences are read from `licences.yaml` in `folder`, by the set's name.
+    the name of its folder (of the scene, for `SCENE/rgb/0.jpg`). Its licence is read from the
+    nearest `licences.yaml` in the folders above it, by the set's name.
 
     Raises:
         OSError: a file cannot be read.
+        YamlError: a `licences.yaml` cannot be used.
     """
-    licences = _read_licences(folder)
     groups: dict[str, list[Path]] = {}
     for path in sorted(files):
-        name = path.name.partition("_")[0] if "_" in path.name else path.parent.name
-        groups.setdefault(name, []).append(path)
+        groups.setdefault(_set_of(path), []).append(path)
     sets = []
     for name, paths in sorted(groups.items()):
         digest = hashlib.sha256()
         for path in paths:
             digest.update(path.read_bytes())
-        licence = licences.get(name, _NOT_STATED)
-        sets.append(DataSet(name, len(paths), digest.hexdigest(), licence))
+        sets.append(DataSet(name, len(paths), digest.hexdigest(), _licence(name, paths[0])))
     return sets
+
+
+def _set_of(path: Path) -> str:
+    if "_" in path.name:
+        return path.name.partition("_")[0]
+    return path.parent.parent.name if path.parent.name in _INSIDE_SCENES else path.parent.name
+
+
+def _licence(name: str, path: Path) -> str:
+    """Licence of a set one of whose files is `path`."""
+    for folder in path.absolute().parents[:_LEVELS]:
+        file = folder / _LICENCES
+        if file.is_file():
+            licences = read_yaml(file)
+            if not isinstance(licences, dict):
+                raise YamlError(f"{file} must be a mapping of sets to licences")
+            return str(licences.get(name, _NOT_STATED))
+    return _NOT_STATED
 
 
 def source_commit() -> str:
@@ -183,16 +203,6 @@ def source_commit() -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return commit + ("+" if changes else "")
-
-
-def _read_licences(folder: Path) -> dict[str, str]:
-    path = folder / _LICENCES
-    if not path.is_file():
-        return {}
-    licences = read_yaml(path)
-    if not isinstance(licences, dict):
-        raise YamlError(f"{path} must be a mapping of sets to licences")
-    return {str(name): str(licence) for name, licence in licences.items()}
 
 
 def _plain(values: Any) -> Any:

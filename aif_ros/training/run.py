@@ -65,7 +65,7 @@ def train_and_save(
         command,
         asdict(training.recipe),
         _sha256(training.recipe.initial),
-        describe_data(training.files, training.folder),
+        describe_data(training.files),
         figures,
         processes.world,
         str(processes.device),

@@ -227,7 +227,7 @@ def train_and_save_policy(
         command,
         asdict(recipe),
         "",
-        describe_data(files, Path(files[0]).parents[1]) if files else [],
+        describe_data(files),
         figures,
         1,
         "cpu",

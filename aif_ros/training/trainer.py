@@ -43,7 +43,6 @@ class Training(ABC, Generic[Network]):
         recipe: how to train.
         sources: of samples; the steps draw from them in turn.
         files: that are trained on.
-        folder: in which they are.
     """
 
     kind: NetworkKind[Network]
@@ -51,7 +50,6 @@ class Training(ABC, Generic[Network]):
     recipe: Recipe
     sources: Sequence[Source]
     files: Sequence[Path]
-    folder: Path
 
     @abstractmethod
     def build(self) -> Network:

@@ -19,7 +19,7 @@ from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.settings.declaration import check, declared
 from aif_ros.settings.nodes import NODE_SETTINGS
-from aif_ros.settings.pipeline import PipelineSettings
+from aif_ros.settings.pipeline import PipelineSettings, resolve_device
 from aif_ros.settings.presets import DEFAULT_PRESET, PRESETS, Preset, usable_preset
 
 _NAMESPACE = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
@@ -142,8 +142,7 @@ def pipeline_graph(settings: PipelineSettings) -> Graph:
 
 def _completed(settings: PipelineSettings) -> PipelineSettings:
     """Fill in what follows from other choices."""
-    if settings.device:
-        settings = replace(settings, camera_source=settings.device)
+    settings = resolve_device(settings)
     if settings.camera == "simulated" and settings.scene and is_focal_stack(settings.scene):
         settings = replace(settings, camera="stack")
     if settings.camera == "stack" and not settings.scene:

@@ -56,6 +56,7 @@ class Arguments:
     save: Annotated[
         Path | None, tyro.conf.arg(metavar="DIR"), Doc("Folder for the focus curve and the window.")
     ] = None
+    device: nodes.Device = "auto"
     json: JsonFile = None
 
 
@@ -88,7 +89,7 @@ def run(args: Arguments) -> int:
     lens = SimulatedLens(lens_model, clock, rests=rests)
     camera = SimulatedCamera(subject, clock, lens, exposure_time=_EXPOSURE)
     window = Window(*args.window) if args.window else Window.centred(subject.size, 512)
-    search = make_search(args.search, lens_model)
+    search = make_search(args.search, lens_model, args.device)
     frames: list[Frame] = []
 
     def show(frame: Frame) -> None:

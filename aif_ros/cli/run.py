@@ -24,7 +24,7 @@ from typing_extensions import Doc
 
 from aif_ros.cli import CommandError, JsonFile, write_json
 from aif_ros.settings.declaration import Limits, OneOf, SetsParameter, declared
-from aif_ros.settings.pipeline import PipelineSettings
+from aif_ros.settings.pipeline import PipelineSettings, resolve_device
 from aif_ros.settings.presets import usable_preset
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from aif_ros.bringup.observer import RunningGraph
     from aif_ros.nodes.loop_state import LoopState
 
-_ROS_ONLY = ("params_file", "namespace", "camera_source", "lens_source", "lens", "device", "search")
+_ROS_ONLY = ("params_file", "namespace", "camera_source", "lens_source", "lens", "search")
 _EXPOSURE = 0.008
 
 
@@ -198,15 +198,15 @@ def _run_library(args: Arguments) -> dict[str, Any]:
     preset, warning = usable_preset(args.preset)
     if warning is not None:
         print(warning, file=sys.stderr)
-    agent = args.agent or preset.agent
+    agent, device = args.agent or preset.agent, resolve_device(args).device or "auto"
     opened = open_subject(args.scene, args.calibration, args.width)
     lens_model = opened.lens_model
     lens = SimulatedLens(lens_model, clock, rests=opened.rests)
     pipeline = AllInFocusPipeline(
         lens_model,
-        make_fuser(args.fusion or preset.fusion, lens_model if dynamic else None),
-        make_estimator(args.estimator or preset.estimator, lens_model),
-        make_agent(agent, lens_model, dynamic=dynamic),
+        make_fuser(args.fusion or preset.fusion, lens_model if dynamic else None, device),
+        make_estimator(args.estimator or preset.estimator, lens_model, device),
+        make_agent(agent, lens_model, dynamic=dynamic, device=device),
         dynamic=dynamic,
     )
     frames, deep, reason, stopped = 0, False, "interrupted", False

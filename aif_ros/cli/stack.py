@@ -100,6 +100,7 @@ class Arguments:
             "a magnifier that compares the result with any slice."
         ),
     ] = None
+    device: nodes.Device = "auto"
     json: JsonFile = None
 
     def named(self, name: str) -> "Arguments":
@@ -236,7 +237,9 @@ def _fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
     height, width = slices.shape[:2]
     args.check_outputs((width, height), deep=slices.deep)
     preview = _preview(args, slices, begun) if args.preview else None
-    stack = fuse_stack(slices, args.method, align=not args.no_align, track=_track)
+    stack = fuse_stack(
+        slices, args.method, align=not args.no_align, device=args.device, track=_track
+    )
     metadata = replace(read_metadata(slices.paths[0]), pixel_size=slices.pixel_size)
     write_image(args.output, stack.fused.image, deep=stack.deep, metadata=metadata)
     depth = stack.fused.source_position / np.float32(max(1, len(slices) - 1))
@@ -305,7 +308,12 @@ def _preview(args: Arguments, slices: "Slices", begun: float) -> str:
 
     path = Path(args.output).with_suffix(".preview.jpg")
     small: FusedStack = fuse_stack(
-        slices, args.method, align=not args.no_align, reduction=4, track=_track
+        slices,
+        args.method,
+        align=not args.no_align,
+        reduction=4,
+        device=args.device,
+        track=_track,
     )
     write_image(path, small.fused.image, deep=False)
     print(f"preview after {time.perf_counter() - begun:.1f} s: {path}")

@@ -10,19 +10,22 @@ from aif_ros.control.rule_based import RuleBasedAgent
 from aif_ros.control.safety_limits import SafetyLimitedAgent
 from aif_ros.control.sweep import SweepAgent
 from aif_ros.optics.lens_model import LensModel
+from aif_ros.weights import is_weight_file
 
 
-def _learned(lens_model: LensModel, *, dynamic: bool = False) -> Agent:
+def _learned(
+    lens_model: LensModel, *, dynamic: bool = False, device: str = "cpu", path: str | None = None
+) -> Agent:
     # torch is imported only if it is used: it takes seconds and 200 MB.
     from aif_ros.control.learned import LearnedAgent
 
-    return LearnedAgent(lens_model, dynamic=dynamic)
+    return LearnedAgent(lens_model, dynamic=dynamic, network=path, device=device)
 
 
-def _paper(lens_model: LensModel, *, dynamic: bool = False) -> Agent:
+def _paper(lens_model: LensModel, *, dynamic: bool = False, device: str = "cpu") -> Agent:
     from aif_ros.control.learned import PaperAgent
 
-    return PaperAgent(lens_model, dynamic=dynamic)
+    return PaperAgent(lens_model, dynamic=dynamic, device=device)
 
 
 AGENTS: dict[str, Callable[[LensModel], Agent]] = {
@@ -44,24 +47,43 @@ _MOVING: dict[str, Callable[[LensModel], Agent]] = {
 """Agents that are set up differently for moving scenes."""
 
 
+_NETWORKS = ("learned", "paper")
+"""Agents with a network."""
+
+
 def make_agent(
-    name: str, lens_model: LensModel, *, dynamic: bool = False, max_captures: int = 60
+    name: str,
+    lens_model: LensModel,
+    *,
+    dynamic: bool = False,
+    max_captures: int = 60,
+    device: str = "cpu",
 ) -> Agent:
     """Make the agent of that name, held within the safety limits.
 
     Args:
-        name: one of `AGENTS`.
+        name: one of `AGENTS`, or a weight file (`*.safetensors`) of the policy network.
         lens_model: of the lens in use.
         dynamic: whether the scene may move: the agent then never stops.
         max_captures: in a still scene, captures after which it stops in any case.
+        device: that networks are computed on: auto, cpu or cuda.
 
     Raises:
         ValueError: there is no agent of that name.
         OSError: the weights of a learned agent cannot be read.
     """
-    if name not in AGENTS:
-        raise ValueError(f"there is no agent '{name}': choose from {', '.join(AGENTS)}")
+    make: Callable[..., Agent]
+    if is_weight_file(name):
+        make = partial(_learned, dynamic=dynamic, device=device, path=name)
+    elif name not in AGENTS:
+        raise ValueError(
+            f"there is no agent '{name}': choose from {', '.join(AGENTS)}, or name a .safetensors "
+            "file"
+        )
+    else:
+        make = _MOVING.get(name, AGENTS[name]) if dynamic else AGENTS[name]
+        if name in _NETWORKS:
+            make = partial(make, device=device)
     if not dynamic:
-        return SafetyLimitedAgent(AGENTS[name](lens_model), lens_model, max_captures=max_captures)
-    agent = _MOVING.get(name, AGENTS[name])(lens_model)
-    return ContinuousAgent(SafetyLimitedAgent(agent, lens_model, max_captures=None))
+        return SafetyLimitedAgent(make(lens_model), lens_model, max_captures=max_captures)
+    return ContinuousAgent(SafetyLimitedAgent(make(lens_model), lens_model, max_captures=None))

@@ -1,5 +1,7 @@
 """The agents trained by reinforcement learning."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import torch
@@ -13,6 +15,7 @@ from aif_ros.control.policy_network import POLICY_WEIGHTS, PolicyNetwork, best_a
 from aif_ros.control.sweep import sweep_positions
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.weights import WEIGHTS
+from aif_ros.weights.device import choose_device, infer
 from aif_ros.weights.files import load_weights
 
 _POINTS = 6
@@ -25,10 +28,11 @@ class LearnedAgent:
     Args:
         lens_model: of the lens in use.
         dynamic: whether the scene may move: then it never stops, and its belief decays.
-        network: the policy; default: the shipped one.
+        network: the policy, or its weight file; default: the shipped one.
+        device: to compute on, see `choose_device`.
 
     Raises:
-        WeightsError: the shipped weights are missing or damaged.
+        WeightsError: the weights are missing or damaged.
     """
 
     def __init__(
@@ -36,13 +40,15 @@ class LearnedAgent:
         lens_model: LensModel,
         *,
         dynamic: bool = False,
-        network: PolicyNetwork | None = None,
+        network: PolicyNetwork | str | Path | None = None,
+        device: str = "cpu",
     ) -> None:
         self._lens_model = lens_model
         self._dynamic = dynamic
-        if network is None:
-            network = load_weights(WEIGHTS / "policy.safetensors", POLICY_WEIGHTS).network
-        self._network = network
+        if not isinstance(network, PolicyNetwork):
+            path = network or WEIGHTS / "policy.safetensors"
+            network = load_weights(path, POLICY_WEIGHTS).network
+        self._network = network.to(choose_device(device))
         self.reset()
 
     def reset(self) -> None:
@@ -82,8 +88,7 @@ class LearnedAgent:
 
     def _best(self, belief: FocusBelief) -> int:
         """Return the index of the next position; their number to stop."""
-        with torch.inference_mode():
-            logits, _ = self._network(torch.from_numpy(policy_features(belief)))
+        logits, _ = infer(self._network, torch.from_numpy(policy_features(belief)))
         barred = torch.from_numpy(np.append(belief.barred, [[self._dynamic]], axis=1))
         return int(best_action(logits, barred))
 
@@ -99,8 +104,7 @@ class PaperAgent(LearnedAgent):
         cell = 1 / max(int(belief.known.sum()), 1)
         if not self._dynamic and belief.newly_covered()[0][~belief.barred[0]].max() < cell:
             return len(belief.positions)
-        with torch.inference_mode():
-            logits, _ = self._network.paper(torch.from_numpy(policy_features(belief)))
+        logits, _ = infer(self._network.paper, torch.from_numpy(policy_features(belief)))
         barred = torch.from_numpy(np.append(belief.barred, [[True]], axis=1))
         return int(best_action(logits, barred))
 

@@ -1,36 +1,69 @@
 """The blur estimators one can choose from by name."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aif_ros.defocus.defocus_map import BlurEstimator
 from aif_ros.optics.lens_model import LensModel
+from aif_ros.weights import is_weight_file
+
+if TYPE_CHECKING:
+    from aif_ros.defocus.neural import NeuralBlurEstimator
 
 
-def _gradient_ratio(lens_model: LensModel) -> BlurEstimator:
+def _gradient_ratio(lens_model: LensModel, device: str) -> BlurEstimator:
     from aif_ros.defocus.gradient_ratio import GradientRatioEstimator
 
     return GradientRatioEstimator(lens_model.depth_of_field_px)
 
 
-def _neural(lens_model: LensModel) -> BlurEstimator:
-    from aif_ros.defocus.neural import FocusDiscriminator, NeuralBlurEstimator
+def neural_estimator(
+    lens_model: LensModel, device: str = "cpu", path: str | Path | None = None
+) -> "NeuralBlurEstimator":
+    """Return the networks, of which the discriminator is for the lens's depth of field.
 
-    return NeuralBlurEstimator(discriminator=FocusDiscriminator(lens_model.depth_of_field_px))
-
-
-ESTIMATORS: Mapping[str, Callable[[LensModel], BlurEstimator]] = {
-    "neural": _neural,
-    "gradient_ratio": _gradient_ratio,
-}
-"""Makers by name; what they need is imported only when they are called."""
-
-
-def make_estimator(name: str, lens_model: LensModel) -> BlurEstimator:
-    """Return a new estimator that counts as in focus what the lens's depth of field allows.
+    Args:
+        lens_model: of the lens in use.
+        device: to compute on: auto, cpu or cuda.
+        path: weights of the estimator; default: the shipped ones.
 
     Raises:
-        ValueError: there is none of that name.
+        WeightsError: the weights are missing or damaged.
+        ComputeDeviceError: there is no such device.
     """
+    # torch is imported only where it is used: it takes a second and 200 MB.
+    from aif_ros.defocus.neural import FocusDiscriminator, NeuralBlurEstimator, RadiusEstimator
+
+    return NeuralBlurEstimator(
+        RadiusEstimator(path, device),
+        FocusDiscriminator(lens_model.depth_of_field_px, device=device),
+    )
+
+
+ESTIMATORS: Mapping[str, Callable[[LensModel, str], BlurEstimator]] = {
+    "neural": neural_estimator,
+    "gradient_ratio": _gradient_ratio,
+}
+"""Makers by name, called with lens model and device."""
+
+
+def make_estimator(name: str, lens_model: LensModel, device: str = "cpu") -> BlurEstimator:
+    """Return a new estimator that counts as in focus what the lens's depth of field allows.
+
+    Args:
+        name: one of `ESTIMATORS`, or a weight file (`*.safetensors`) of the estimator network.
+        lens_model: of the lens in use.
+        device: that networks are computed on: auto, cpu or cuda.
+
+    Raises:
+        ValueError: there is no estimator of that name, no such file or no such device.
+    """
+    if is_weight_file(name):
+        return neural_estimator(lens_model, device, name)
     if name not in ESTIMATORS:
-        raise ValueError(f"there is no estimator '{name}': choose from {', '.join(ESTIMATORS)}")
-    return ESTIMATORS[name](lens_model)
+        raise ValueError(
+            f"there is no estimator '{name}': choose from {', '.join(ESTIMATORS)}, or name a "
+            ".safetensors file"
+        )
+    return ESTIMATORS[name](lens_model, device)

@@ -29,6 +29,7 @@ from aif_ros.defocus.networks import (
 from aif_ros.defocus.sharpness import local_contrast
 from aif_ros.types.image import ImageError, check_image, to_float, to_gray
 from aif_ros.weights import WEIGHTS
+from aif_ros.weights.device import choose_device, infer
 from aif_ros.weights.files import WeightsError, load_weights
 
 UNKNOWN_SPREAD = 0.4
@@ -77,30 +78,32 @@ class RadiusEstimator:
         trained_on: fingerprints of the photos it was trained on.
     """
 
-    def __init__(self, path: str | Path | None = None) -> None:
+    def __init__(self, path: str | Path | None = None, device: str = "cpu") -> None:
         """Load weights.
 
         Args:
             path: safetensors file; default the shipped one.
+            device: to compute on, see `choose_device`.
 
         Raises:
             WeightsError: the file is missing, damaged or holds another network.
         """
         path = path or WEIGHTS / "estimator.safetensors"
-        self._network, calibration, provenance = load_weights(path, ESTIMATOR_WEIGHTS)
+        network, calibration, provenance = load_weights(path, ESTIMATOR_WEIGHTS)
+        self._network = network.to(choose_device(device))
         self._temperature = _temperature(calibration, "patch_temperature", path)
         self._cell_temperature = _temperature(calibration, "cell_temperature", path)
         self.trained_on = frozenset(provenance.trained_on)
-        self.radii = torch.tensor(self._network.architecture.radii)
+        self.radii = torch.tensor(network.architecture.radii)
         self._positions = log_radius(self.radii)
 
     def patch(self, luma: Tensor) -> Tensor:
         """Luma (B, 1, H, W) to probabilities (B, classes) of the whole patch."""
-        return (pool_votes(self._network(luma)) / self._temperature).softmax(1)
+        return (pool_votes(infer(self._network, luma)) / self._temperature).softmax(1)
 
     def cells(self, luma: Tensor) -> Tensor:
         """Luma (B, 1, H, W) to probabilities (B, classes, H / 32, W / 32) of each cell."""
-        return (self._network(luma) / self._cell_temperature).softmax(1)
+        return (infer(self._network, luma) / self._cell_temperature).softmax(1)
 
     def summarise(
         self, probabilities: Tensor, unknown_spread: float = UNKNOWN_SPREAD
@@ -125,23 +128,30 @@ class FocusDiscriminator:
         trained_on: fingerprints of the photos it was trained on.
     """
 
-    def __init__(self, depth_of_field_px: float = 1.0, path: str | Path | None = None) -> None:
+    def __init__(
+        self,
+        depth_of_field_px: float = 1.0,
+        path: str | Path | None = None,
+        device: str = "cpu",
+    ) -> None:
         """Load weights.
 
         Args:
             depth_of_field_px: largest blur radius that counts as in focus, pixels.
             path: safetensors file; default the shipped one.
+            device: to compute on, see `choose_device`.
 
         Raises:
             ValueError: the network cannot tell so small or so large a depth of field.
             WeightsError: the file is missing, damaged or holds another network.
         """
         path = path or WEIGHTS / "discriminator.safetensors"
-        self._network, calibration, provenance = load_weights(path, DISCRIMINATOR_WEIGHTS)
+        network, calibration, provenance = load_weights(path, DISCRIMINATOR_WEIGHTS)
+        self._network = network.to(choose_device(device))
         self._temperature = _temperature(calibration, "patch_temperature", path)
         self._cell_temperature = _temperature(calibration, "cell_temperature", path)
         self.trained_on = frozenset(provenance.trained_on)
-        limits = np.array(self._network.architecture.radii)
+        limits = np.array(network.architecture.radii)
         if not limits[0] <= depth_of_field_px <= limits[-1]:
             raise ValueError(
                 f"the discriminator tells depths of field of {limits[0]} to {limits[-1]} px of "
@@ -153,11 +163,11 @@ class FocusDiscriminator:
 
     def patch(self, luma: Tensor) -> Tensor:
         """Luma (B, 1, H, W) to the probability (B,) that the whole patch is in focus."""
-        return (pool_votes(self._network(luma)) @ self._vote / self._temperature).sigmoid()
+        return (pool_votes(infer(self._network, luma)) @ self._vote / self._temperature).sigmoid()
 
     def cells(self, luma: Tensor) -> Tensor:
         """Luma (B, 1, H, W) to the probability (B, H / 32, W / 32) of each cell."""
-        votes = torch.einsum("bchw,c->bhw", self._network(luma), self._vote)
+        votes = torch.einsum("bchw,c->bhw", infer(self._network, luma), self._vote)
         return (votes / self._cell_temperature).sigmoid()
 
 

@@ -13,18 +13,19 @@ from aif_ros.fusion.motion.warping import WarpOnly
 from aif_ros.fusion.pyramid import PyramidFusion
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.types.image import Image, ImageError
+from aif_ros.weights import is_weight_file
 
 
-def _neural() -> FusionMethod:
+def _neural(device: str, path: str | None = None) -> FusionMethod:
     # Imported here: PyTorch takes a second and 200 MB, which the other methods do without.
     from aif_ros.fusion.neural import NeuralFusion
 
-    return NeuralFusion()
+    return NeuralFusion(path, device)
 
 
-FUSION_METHODS: Mapping[str, Callable[[], FusionMethod]] = {
-    "laplacian": LaplacianFusion,
-    "pyramid": PyramidFusion,
+FUSION_METHODS: Mapping[str, Callable[[str], FusionMethod]] = {
+    "laplacian": lambda device: LaplacianFusion(),
+    "pyramid": lambda device: PyramidFusion(),
     "neural": _neural,
 }
 """Fusion methods by the name that selects them."""
@@ -123,16 +124,35 @@ class Fuser:
         return motion if motion.same_scene else None
 
 
-def make_fuser(name: str, lens_model: LensModel | None = None) -> Fuser:
-    """Make a fuser by the name of its method, one of `FUSION_METHODS`.
+def make_method(name: str, device: str = "cpu") -> FusionMethod:
+    """Make a fusion method.
 
     Args:
-        name: of the method.
-        lens_model: of the lens in use, if camera or scene may move; see `Fuser`.
+        name: one of `FUSION_METHODS`, or a weight file (`*.safetensors`) of the fusion network.
+        device: that networks are computed on: auto, cpu or cuda.
 
     Raises:
-        ValueError: there is no such method.
+        ValueError: there is no such method, no such file or no such device.
     """
+    if is_weight_file(name):
+        return _neural(device, name)
     if name not in FUSION_METHODS:
-        raise ValueError(f"there is no fusion method '{name}': choose {', '.join(FUSION_METHODS)}")
-    return Fuser(FUSION_METHODS[name](), lens_model)
+        raise ValueError(
+            f"there is no fusion method '{name}': choose {', '.join(FUSION_METHODS)}, or name a "
+            ".safetensors file"
+        )
+    return FUSION_METHODS[name](device)
+
+
+def make_fuser(name: str, lens_model: LensModel | None = None, device: str = "cpu") -> Fuser:
+    """Make a fuser by the name of its method.
+
+    Args:
+        name: of the method, see `make_method`.
+        lens_model: of the lens in use, if camera or scene may move; see `Fuser`.
+        device: that networks are computed on: auto, cpu or cuda.
+
+    Raises:
+        ValueError: there is no such method, no such file or no such device.
+    """
+    return Fuser(make_method(name, device), lens_model)

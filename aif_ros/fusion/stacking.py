@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from aif_ros.devices.image_files.samples import Picture
 from aif_ros.devices.image_files.slices import Slices
-from aif_ros.fusion.fuser import FUSION_METHODS
+from aif_ros.fusion.fuser import make_method
 from aif_ros.fusion.fusion import Fused
 from aif_ros.fusion.motion.stack_registration import Transform, register
 from aif_ros.fusion.stack_fuser import StackFuser
@@ -45,15 +45,17 @@ def fuse_stack(
     *,
     align: bool = True,
     reduction: int = 1,
+    device: str = "cpu",
     track: Track = lambda pictures, doing: pictures,
 ) -> FusedStack:
     """Fuse a stack; slices are read twice, once to register and once to merge them.
 
     Args:
         slices: in focus order.
-        method: name of the fusion method, one of `FUSION_METHODS`.
+        method: name of the fusion method, see `make_method`.
         align: whether to register the slices.
         reduction: 1, 2 or 4: the slices are made smaller by it.
+        device: that networks are computed on: auto, cpu or cuda.
         track: shows the progress.
 
     Raises:
@@ -64,7 +66,7 @@ def fuse_stack(
     if align and count > 1:
         pictures = track(_read_ahead(slices, mono=True, reduction=reduction), "registering")
         transforms = _registered(pictures) if reduction == 1 else _registered_roughly(pictures)
-    fuser, deep = StackFuser(FUSION_METHODS[method]()), False
+    fuser, deep = StackFuser(make_method(method, device)), False
     pictures = _read_ahead(slices, mono=False, reduction=reduction)
     for index, picture in enumerate(track(pictures, "fusing")):
         # The index stands for the lens position, which files mostly do not give.

@@ -57,7 +57,7 @@ class AutofocusNode(PipelineNode):
         self._colors = self.view(DISTANCE_COMPRESSED)
         self._fused_views = [self.view(topic) for topic in _FUSED_VIEWS]
         self._model = self.lens_model()
-        self._estimator = make_estimator(self.value("estimator"), self._model)
+        self._estimator = make_estimator(self.value("estimator"), self._model, self.value("device"))
         self._searches = FocusServer(self, self._model)
         self.diagnostics.hardware_id = self._model.name
 

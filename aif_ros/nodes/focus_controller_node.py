@@ -86,6 +86,7 @@ class FocusControllerNode(PipelineNode):
             self._model,
             dynamic=self.value("mode") == "dynamic",
             max_captures=self.value("max_captures"),
+            device=self.value("device"),
         )
 
     # Subscriptions.

@@ -129,7 +129,9 @@ class FocusServer:
 
     def _begin(self) -> _Search | None:
         """Begin a search; None if one is in progress."""
-        method = make_search(self._node.value("search"), self._lens_model)
+        method = make_search(
+            self._node.value("search"), self._lens_model, self._node.value("device")
+        )
         step = FocusStep(
             method,
             self._lens_model,

@@ -41,7 +41,11 @@ class FusionNode(PipelineNode):
         self._sources = self.view(SOURCE_POSITION)
         self._model = self.lens_model()
         self._dynamic = self.value("mode") == "dynamic"
-        fuser = make_fuser(self.value("fusion_method"), self._model if self._dynamic else None)
+        fuser = make_fuser(
+            self.value("fusion_method"),
+            self._model if self._dynamic else None,
+            self.value("device"),
+        )
         self._step = FuseStep(fuser, self._model, dynamic=self._dynamic)
         # Held while the step is in use: services run in another thread than the worker.
         self._fusing = threading.Lock()

@@ -15,9 +15,9 @@ from aif_ros.settings.presets import DEFAULT_PRESET, PRESETS
 
 _DEFAULT = PRESETS[DEFAULT_PRESET]
 
-AGENTS = OneOf(("sweep", "rule_based", "planner", "learned", "paper"))
-ESTIMATORS = OneOf(("neural", "gradient_ratio"))
-FUSION_METHODS = OneOf(("laplacian", "pyramid", "neural"))
+AGENTS = OneOf(("sweep", "rule_based", "planner", "learned", "paper"), or_weights=True)
+ESTIMATORS = OneOf(("neural", "gradient_ratio"), or_weights=True)
+FUSION_METHODS = OneOf(("laplacian", "pyramid", "neural"), or_weights=True)
 SEARCHES = OneOf(("neural", "rule_based", "fibonacci", "sweep"))
 MODES = OneOf(("static", "dynamic"))
 REAL_LENSES = (
@@ -32,6 +32,7 @@ REAL_LENSES = (
 """Lens backends of `aif_ros.devices.backends`, and the lens that another node drives."""
 LENS_BACKENDS = OneOf(("simulated", "stack", *REAL_LENSES))
 CAMERA_BACKENDS = OneOf(("device", "stack"))
+DEVICES = OneOf(("auto", "cpu", "cuda"))
 SCENES = ("motorcycle", "planes", "moving_planes")
 
 Agent = Annotated[str, AGENTS, Doc("Focus-control agent: chooses the next focus position.")]
@@ -45,6 +46,11 @@ Mode = Annotated[
         "Scene type: static or dynamic. In a static scene a second frame at the same lens "
         "position is not used."
     ),
+]
+Device = Annotated[
+    str,
+    DEVICES,
+    Doc("Device that networks are computed on; auto: cuda where there is one, else cpu."),
 ]
 Calibration = Annotated[
     str,
@@ -181,6 +187,7 @@ class FusionSettings:
     """Fusion node."""
 
     fusion_method: FusionMethod = _DEFAULT.fusion
+    device: Device = "auto"
     mode: Mode = "static"
     calibration: Calibration = ""
     exposure_time: ExposureTime = 0.008
@@ -196,6 +203,7 @@ class AutofocusSettings:
     """Autofocus node."""
 
     estimator: Estimator = _DEFAULT.estimator
+    device: Device = "auto"
     search: Annotated[
         Search,
         AtRunTime(),
@@ -223,6 +231,7 @@ class FocusControllerSettings:
     agent: Annotated[
         Agent, AtRunTime(), Doc("Focus-control agent; used from the next reset of the loop on.")
     ] = _DEFAULT.agent
+    device: Device = "auto"
     max_captures: Annotated[
         int,
         Limits(1, 100_000),

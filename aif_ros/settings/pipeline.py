@@ -1,12 +1,12 @@
 """What a user chooses when starting the pipeline, by launch file, command line or library."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from typing_extensions import Doc
 
 from aif_ros.settings import nodes
-from aif_ros.settings.declaration import OneOf, SetsParameter
+from aif_ros.settings.declaration import OneOf, SetsParameter, SettingError
 from aif_ros.settings.presets import PRESETS
 
 
@@ -55,7 +55,14 @@ class PipelineSettings:
     ] = ""
     camera_source: Annotated[nodes.CameraSource, SetsParameter("camera_source")] = ""
     lens_source: Annotated[nodes.LensSource, SetsParameter("lens_source")] = ""
-    device: Annotated[str, Doc("Former name of camera_source.")] = ""
+    device: Annotated[
+        str,
+        SetsParameter("device"),
+        Doc(
+            "Device that networks are computed on: auto, cpu or cuda. (With camera=device any "
+            "other text is the camera_source, as it was formerly.)"
+        ),
+    ] = ""
     calibration: Annotated[
         str,
         SetsParameter("calibration"),
@@ -76,3 +83,16 @@ class PipelineSettings:
     ] = ""
     params_file: Annotated[str, Doc("Parameter file (YAML) that overrides the package's own.")] = ""
     namespace: Annotated[str, Doc("Namespace of all nodes and topics.")] = ""
+
+
+def resolve_device(settings: PipelineSettings) -> PipelineSettings:
+    """Return the settings with a camera source out of `device`, where it still names one.
+
+    Raises:
+        SettingError: `device` is neither a computing device nor a camera source.
+    """
+    if not settings.device or nodes.DEVICES.allows(settings.device):
+        return settings
+    if settings.camera != "device":
+        raise SettingError(f"device must be one of {nodes.DEVICES}; got '{settings.device}'")
+    return replace(settings, device="", camera_source=settings.camera_source or settings.device)

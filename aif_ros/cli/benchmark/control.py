@@ -82,6 +82,7 @@ class Arguments:
     save: Annotated[
         Path | None, tyro.conf.arg(metavar="DIR"), Doc("Folder for a figure of each episode.")
     ] = None
+    device: nodes.Device = "auto"
     json: JsonFile = None
 
 
@@ -129,8 +130,8 @@ def run(args: Arguments) -> int:
         known, real = condition.lenses(lens_model)
         return RigSettings(
             known,
-            make_estimator(args.estimator, known),
-            lambda moving: make_fuser(args.fusion, known if moving else None),
+            make_estimator(args.estimator, known, args.device),
+            lambda moving: make_fuser(args.fusion, known if moving else None, args.device),
             real,
             frame_rate=frame_rate,
             lens_speed=args.lens_speed,

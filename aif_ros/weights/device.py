@@ -1,0 +1,60 @@
+"""The device that networks are computed on."""
+
+import sys
+from functools import cache
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+
+class ComputeDeviceError(ValueError):
+    """The device is not there; the message says what to do."""
+
+
+@cache
+def choose_device(name: str) -> torch.device:
+    """Return the device of that name.
+
+    Args:
+        name: ``cpu``, ``cuda``, or ``auto``: CUDA where there is a device for it, else the CPU,
+            with a line on standard error.
+
+    Raises:
+        ComputeDeviceError: ``cuda`` without a CUDA device.
+    """
+    if name == "cpu":
+        return torch.device("cpu")
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if name == "cuda":
+        raise ComputeDeviceError("there is no CUDA device for device 'cuda': use 'cpu' or 'auto'")
+    print("no CUDA device: the networks run on the CPU", file=sys.stderr)
+    return torch.device("cpu")
+
+
+def infer(network: nn.Module, *inputs: Any) -> Any:
+    """Run a network on its device, on a GPU in half precision, without gradients.
+
+    Args:
+        network: with its parameters on the device.
+        inputs: tensors and named tuples of tensors, on the CPU.
+
+    Returns:
+        Its result, a tensor or a tuple of tensors, float32 on the CPU.
+    """
+    device = next(network.parameters()).device
+    with torch.inference_mode():
+        if device.type == "cpu":
+            return network(*inputs)
+        with torch.autocast(device.type, torch.float16):
+            result = network(*(_to(each, device) for each in inputs))
+    if isinstance(result, Tensor):
+        return result.float().cpu()
+    return tuple(each.float().cpu() for each in result)
+
+
+def _to(value: Any, device: torch.device) -> Any:
+    if isinstance(value, Tensor):
+        return value.to(device)
+    return type(value)(*(cast(Tensor, each).to(device) for each in value))

@@ -82,8 +82,7 @@ def make_agent(
         )
     else:
         make = _MOVING.get(name, AGENTS[name]) if dynamic else AGENTS[name]
-        if name in _NETWORKS:
-            make = partial(make, device=device)
+    agent = make(lens_model, device=device) if name in _NETWORKS else make(lens_model)
     if not dynamic:
-        return SafetyLimitedAgent(make(lens_model), lens_model, max_captures=max_captures)
-    return ContinuousAgent(SafetyLimitedAgent(make(lens_model), lens_model, max_captures=None))
+        return SafetyLimitedAgent(agent, lens_model, max_captures=max_captures)
+    return ContinuousAgent(SafetyLimitedAgent(agent, lens_model, max_captures=None))

@@ -41,13 +41,11 @@ _MOVING: dict[str, Callable[[LensModel], Agent]] = {
     # In a moving scene every capture costs: meanwhile J grows stale, and what is out of focus
     # in the new frame may displace sharper parts of J. Rare depths are not worth that.
     "planner": partial(PlannerAgent, settings=PlannerSettings(price=0.1)),
-    "learned": partial(_learned, dynamic=True),
-    "paper": partial(_paper, dynamic=True),
 }
 """Agents that are set up differently for moving scenes."""
 
 
-_NETWORKS = ("learned", "paper")
+_NETWORKS: dict[str, Callable[..., Agent]] = {"learned": _learned, "paper": _paper}
 """Agents with a network."""
 
 
@@ -72,17 +70,18 @@ def make_agent(
         ValueError: there is no agent of that name.
         OSError: the weights of a learned agent cannot be read.
     """
-    make: Callable[..., Agent]
+    agent: Agent
     if is_weight_file(name):
-        make = partial(_learned, dynamic=dynamic, device=device, path=name)
+        agent = _learned(lens_model, dynamic=dynamic, device=device, path=name)
     elif name not in AGENTS:
         raise ValueError(
             f"there is no agent '{name}': choose from {', '.join(AGENTS)}, or name a .safetensors "
             "file"
         )
+    elif name in _NETWORKS:
+        agent = _NETWORKS[name](lens_model, dynamic=dynamic, device=device)
     else:
-        make = _MOVING.get(name, AGENTS[name]) if dynamic else AGENTS[name]
-    agent = make(lens_model, device=device) if name in _NETWORKS else make(lens_model)
+        agent = (_MOVING if dynamic else AGENTS).get(name, AGENTS[name])(lens_model)
     if not dynamic:
         return SafetyLimitedAgent(agent, lens_model, max_captures=max_captures)
     return ContinuousAgent(SafetyLimitedAgent(agent, lens_model, max_captures=None))

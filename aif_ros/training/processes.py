@@ -9,9 +9,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-
-class DeviceError(Exception):
-    """A device that is not there; the message says what to choose instead."""
+from aif_ros.weights.device import choose_device
 
 
 class Processes(NamedTuple):
@@ -45,13 +43,11 @@ def join_processes(device: str = "auto") -> Iterator[Processes]:
         device: "auto" (a GPU where there is one), "cpu" or "cuda".
 
     Raises:
-        DeviceError: there is no GPU.
+        ComputeDeviceError: "cuda" without a CUDA device.
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise DeviceError("there is no CUDA device: use --device cpu or auto")
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    chosen = torch.device("cpu")
-    if device != "cpu" and torch.cuda.is_available():
+    chosen = choose_device(device)
+    if chosen.type == "cuda":
         chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
         torch.cuda.set_device(chosen)
     if world > 1:

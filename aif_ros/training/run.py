@@ -46,7 +46,7 @@ def train_and_save(
 
     Raises:
         CheckpointError: the training cannot be resumed.
-        DeviceError: there is no such device.
+        ComputeDeviceError: there is no such device.
         OSError: a file cannot be read or written.
         PhotosError: the data cannot be trained on.
         TrainingError: the loss is not finite, or `output` does not end in .safetensors.

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import tyro
 from typing_extensions import Doc
 
-from aif_ros.settings.declaration import Limits, OneOf
+from aif_ros.settings import nodes
+from aif_ros.settings.declaration import Limits
 
 Output = Annotated[str, tyro.conf.arg(metavar="FILE"), Doc("Weights to write.")]
 Folder = Annotated[str, tyro.conf.arg(metavar="DIR"), Doc("Folder for checkpoint and TensorBoard.")]
@@ -59,7 +60,7 @@ class RunOptions:
 class SampleOptions(RunOptions):
     """Options of the trainings that learn from samples."""
 
-    device: Annotated[str, OneOf(("auto", "cpu", "cuda")), Doc("Device to train on.")] = "auto"
+    device: nodes.Device = "auto"
     workers: Annotated[int, Limits(0, 256), Doc("Processes that make samples.")] = 1
     steps: Annotated[int | None, Doc("Number of steps, in place of the recipe's.")] = None
     batch: Annotated[int | None, Doc("Samples per step, in place of the recipe's.")] = None

@@ -1,7 +1,8 @@
-"""A recorded run as files for people and programs: pictures, animation, report, result."""
+"""A recorded run as files for people and programs: images, animation, report, result."""
 
 import base64
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,15 @@ from numpy.typing import NDArray
 
 from aif_ros import __version__
 from aif_ros.benchmarks import figures
+from aif_ros.benchmarks.comparison import FULL_SWEEP, ComparedRun
+from aif_ros.benchmarks.coverage import CoverageReference
+from aif_ros.benchmarks.report_pictures import coverage_picture, crop_windows, crops, marked
 from aif_ros.benchmarks.score import Score, score
 from aif_ros.pipeline.recording import LoopRecording
+from aif_ros.simulation.metrics import psnr, ssim
 from aif_ros.simulation.truth import to_reference_geometry
 from aif_ros.storage.atomic_write import write_bytes, write_text
-from aif_ros.types.image import Image
+from aif_ros.types.image import Image, to_float
 
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")
 
@@ -49,14 +54,54 @@ def result(recording: LoopRecording, scored: Score | None) -> dict[str, Any]:
     }
 
 
-def write_report(recording: LoopRecording, truth: Image | None, folder: Path) -> dict[str, Any]:
-    """Write everything there is to see of a run into `folder`.
+def comparison(
+    recording: LoopRecording, truth: Image, others: Sequence[ComparedRun]
+) -> tuple[list[dict[str, Any]], CoverageReference | None]:
+    """Compare a run with others on the same scene.
+
+    Args:
+        recording: the run.
+        truth: the sharp scene in the reference geometry, float32 in [0, 1].
+        others: the other runs.
+
+    Returns:
+        A row for each run, the recorded one first: name, frames, seconds, PSNR (dB), SSIM, and
+        covered, the share of the tiles with detail that are as sharp as by a full sweep; and what
+        that share refers to, None without a full sweep.
+    """
+    own = ComparedRun(
+        "This run", to_float(recording.shots[-1].fused), len(recording.shots), recording.seconds
+    )
+    swept = next((run for run in others if run.name == FULL_SWEEP), None)
+    reference = CoverageReference.of(truth, swept.fused) if swept else None
+    rows = [
+        {
+            "name": run.name,
+            "frames": run.frames,
+            "seconds": round(run.seconds, 3),
+            "psnr": round(psnr(run.fused, truth), 3),
+            "ssim": round(ssim(run.fused, truth), 4),
+            "covered": round(reference.covered(run.fused), 4) if reference else None,
+        }
+        for run in (own, *others)
+    ]
+    return rows, reference
+
+
+def write_report(
+    recording: LoopRecording,
+    truth: Image | None,
+    folder: Path,
+    others: Sequence[ComparedRun] = (),
+) -> dict[str, Any]:
+    """Write images, animation, report and result of a run into `folder`.
 
     Args:
         recording: the run.
         truth: the sharp scene in the reference geometry, float32 in [0, 1]; None if unknown.
         folder: gets `first_frame.png`, `all_in_focus.png`, `ground_truth.png` (with a truth),
             `loop.webp`, `report.html` and `result.json`; made if it is missing.
+        others: other runs on the same scene, to compare with; used only with a truth.
 
     Returns:
         The content of `result.json`.
@@ -77,9 +122,14 @@ def write_report(recording: LoopRecording, truth: Image | None, folder: Path) ->
     for name, picture in pictures.items():
         _write(folder / f"{name}.png", figures.as_rgb(picture))
     figures.save_animation(recording, folder / "loop.webp")
-    summary = result(recording, scored)
+    rows, reference = ([], None) if truth is None else comparison(recording, truth, others)
+    summary = result(recording, scored) | {
+        "covered": rows[0]["covered"] if rows else None,
+        "comparison": rows,
+    }
     write_text(folder / "result.json", json.dumps(summary, indent=2) + "\n")
-    write_text(folder / "report.html", _html(recording, truth, scored, folder))
+    page = _html(recording, truth, scored, folder, others, rows, reference)
+    write_text(folder / "report.html", page)
     return summary
 
 
@@ -95,9 +145,25 @@ def _embed(picture: NDArray[np.uint8], quality: int = 90) -> str:
     return "data:image/webp;base64," + base64.b64encode(encoded.tobytes()).decode()
 
 
-def _html(recording: LoopRecording, truth: Image | None, scored: Score | None, folder: Path) -> str:
+def _html(
+    recording: LoopRecording,
+    truth: Image | None,
+    scored: Score | None,
+    folder: Path,
+    others: Sequence[ComparedRun],
+    rows: Sequence[dict[str, Any]],
+    reference: CoverageReference | None,
+) -> str:
     lens_model = recording.lens_model
-    last = recording.shots[-1]
+    first, last = recording.shots[0], recording.shots[-1]
+    fused = to_float(last.fused)
+    images = {
+        "First frame": to_float(to_reference_geometry(first.image, first.position, lens_model)),
+        "Fused image": fused,
+    }
+    if truth is not None:
+        images["Truth"] = truth
+    windows = crop_windows(images["First frame"], fused, truth)
     layers = [("All-in-focus image", _embed(figures.as_rgb(last.fused)))]
     best = scored.best_frame if scored else len(recording.shots) // 2
     for name, index in (("First frame", 0), ("Best single frame", best)):
@@ -108,12 +174,13 @@ def _html(recording: LoopRecording, truth: Image | None, scored: Score | None, f
         ("Where the lens went", "Dots are the captures.", figures.lens_plot(recording)),
         (
             "What the system believes",
-            "Share of the picture that the estimator expects to be in focus.",
+            "Share of the image that the estimator expects to be in focus.",
             figures.focus_plot(recording),
         ),
     ]
     if truth is not None and scored is not None:
         layers.append(("Truth", _embed(figures.as_rgb(truth))))
+        layers += [(run.name, _embed(figures.as_rgb(run.fused))) for run in others]
         plots.insert(
             1,
             (
@@ -148,6 +215,13 @@ def _html(recording: LoopRecording, truth: Image | None, scored: Score | None, f
         layers=layers,
         plots=plots,
         error=error,
+        side_by_side=[(name, _embed(figures.as_rgb(image))) for name, image in images.items()],
+        marked=_embed(marked(fused, windows)),
+        crops=[
+            [(name, _embed(crop)) for name, crop in each.items()] for each in crops(images, windows)
+        ],
+        rows=rows,
+        coverage=_embed(coverage_picture(fused, reference)) if reference else None,
         shots=shots,
         animation=f"data:image/webp;base64,{animation}",
     )

@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,9 +31,11 @@ from aif_ros.settings.declaration import Limits, OneOf, declared
 from aif_ros.settings.pipeline import PipelineSettings
 
 if TYPE_CHECKING:
+    from aif_ros.benchmarks.comparison import ComparedRun
     from aif_ros.bringup.graph import Graph
     from aif_ros.bringup.recorder import Recorder
     from aif_ros.optics.lens_model import LensModel
+    from aif_ros.simulation.scenes.scene import Scene
     from aif_ros.types.image import Image
 
 
@@ -69,7 +71,7 @@ def run(args: Arguments) -> int:
     if not args.params_file:
         args = replace(args, params_file=str(share_directory() / "config" / "demo.yaml"))
     graph = pipeline_graph(args)
-    scene, truth, lens_model = _scene(graph)
+    name, scene, truth, lens_model = _scene(graph)
     args.out.mkdir(parents=True, exist_ok=True)
     with recording(graph.namespace) as recorder:
         try:
@@ -85,9 +87,10 @@ def run(args: Arguments) -> int:
                 print("Interrupted before the first frame was fused.")
                 return 0
             print("Interrupted: writing what was seen until now.")
-        seen = recorder.recording(scene, lens_model)
+        seen = recorder.recording(name, lens_model)
     print("Writing the report ...")
-    summary = write_report(seen, truth, args.out)
+    others = [] if scene is None or truth is None else _others(args, scene, lens_model)
+    summary = write_report(seen, truth, args.out, others)
     write_json(summary, args.json)
     _print_summary(summary, args.out)
     return 0
@@ -157,8 +160,22 @@ def _watch(recorder: "Recorder", check: Callable[[], None], timeout: float) -> N
             print(f"  frame {told:2}  lens at {position:6.0f} µm  {state.reason}", flush=True)
 
 
-def _scene(graph: "Graph") -> "tuple[str, Image | None, LensModel]":
-    """Return the scene's name, its truth where that is known, and the lens in use."""
+def _others(args: Arguments, scene: "Scene", lens_model: "LensModel") -> "Sequence[ComparedRun]":
+    """Return other runs on the same scene, to compare with."""
+    from aif_ros.benchmarks.comparison import compared_runs
+    from aif_ros.settings.presets import usable_preset
+
+    preset, _ = usable_preset(args.preset)
+    return compared_runs(
+        scene,
+        lens_model,
+        fusion=args.fusion or preset.fusion,
+        estimator=args.estimator or preset.estimator,
+    )
+
+
+def _scene(graph: "Graph") -> "tuple[str, Scene | None, Image | None, LensModel]":
+    """Return the scene's name, the scene and its truth where known, and the lens in use."""
     from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
     from aif_ros.simulation.scenes.open_scene import open_scene
     from aif_ros.simulation.truth import Truth
@@ -166,10 +183,10 @@ def _scene(graph: "Graph") -> "tuple[str, Image | None, LensModel]":
     camera = next(node for node in graph.nodes if node.name == "camera")
     lens_model = LensModel.load(camera.parameters.get("calibration") or DEFAULT_CALIBRATION)
     if camera.executable != "sim_camera_node":
-        return Path(camera.parameters["camera_source"]).name, None, lens_model
+        return Path(camera.parameters["camera_source"]).name, None, None, lens_model
     scene = open_scene(camera.parameters.get("scene", ""), lens_model)
     truth = None if scene.moving else Truth(scene, lens_model).at(0.0)[0]
-    return scene.name, truth, lens_model
+    return scene.name, scene, truth, lens_model
 
 
 def _print_summary(summary: Mapping[str, Any], folder: Path) -> None:

@@ -3,12 +3,16 @@
 import json
 import re
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
+from aif_ros.benchmarks.comparison import FULL_SWEEP, ComparedRun
+from aif_ros.benchmarks.coverage import CoverageReference
 from aif_ros.benchmarks.figures import distance_picture, error_picture
 from aif_ros.benchmarks.report import write_report
+from aif_ros.benchmarks.report_pictures import coverage_picture, crop_windows
 from aif_ros.benchmarks.score import score
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.recording import LoopRecording, RecordedFrame
@@ -93,6 +97,52 @@ def test_report_is_self_contained_and_escaped(recording, truth, tmp_path):
     assert "&lt;most&gt;" in html
     assert "<most>" not in html
     assert html.count("<svg") == 3
+
+
+def test_other_runs_stand_beside_this_one(recording, truth, tmp_path):
+    # A full sweep that is sharp, and another run that is blurred.
+    others = [
+        ComparedRun(FULL_SWEEP, truth, 13, 2.0),
+        ComparedRun("Classical preset", cv2.blur(truth, (9, 9)), 7, 1.0),
+    ]
+    summary = write_report(recording, truth, tmp_path, others)
+    names = [row["name"] for row in summary["comparison"]]
+    assert names == ["This run", "Full sweep", "Classical preset"]
+    assert summary["covered"] == 1.0
+    assert [row["covered"] for row in summary["comparison"]] == [1.0, 1.0, 0.0]
+    html = (tmp_path / "report.html").read_text()
+    assert "Covered tiles of the fused image" in html
+    assert "Classical preset" in html
+
+
+class TestCropWindows:
+    def test_lie_where_images_differ_and_do_not_overlap(self):
+        first = np.full((200, 320), 0.5, np.float32)
+        fused, truth = first.copy(), first.copy()
+        fused[20:40, 40:60] = truth[20:40, 40:60] = 1.0
+        truth[150:170, 260:280] = 0.0
+        windows = crop_windows(first, fused, truth)
+        assert len(windows) == 4
+        assert windows[0].x <= 40 and windows[0].x + windows[0].width >= 60
+        assert windows[2].x <= 260 and windows[2].y + windows[2].height >= 170
+        taken = np.zeros(first.shape, int)
+        for each in windows:
+            taken[each.y : each.y + each.height, each.x : each.x + each.width] += 1
+        assert taken.max() == 1
+
+    def test_a_small_image_has_fewer(self):
+        image = np.zeros((20, 20), np.float32)
+        assert len(crop_windows(image, image + 0.1, None)) == 1
+
+
+def test_coverage_is_shown_by_colour():
+    image = np.random.default_rng(0).random((64, 96, 3), dtype=np.float32)
+    reference = CoverageReference.of(image, image)
+    blurred = image.copy()
+    blurred[:, 32:64] = cv2.blur(image, (9, 9))[:, 32:64]
+    picture = coverage_picture(blurred, reference).astype(int)
+    assert picture[:, :32, 1].mean() > picture[:, :32, 0].mean()
+    assert picture[:, 32:64, 0].mean() > picture[:, 32:64, 1].mean()
 
 
 def test_report_without_truth_gives_no_scores(recording, tmp_path):

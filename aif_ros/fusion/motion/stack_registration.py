@@ -1,12 +1,16 @@
 """Registering the slices of a focal stack that nobody has calibrated.
 
 Neighbouring slices are blurred alike, so each is registered to the one before and the transforms
-are chained. The correlation that is maximised does not depend on brightness or contrast:
-Evangelidis & Psarakis, "Parametric Image Alignment Using Enhanced Correlation Coefficient
-Maximization", PAMI 2008 (OpenCV's `findTransformECC`).
+are chained. The errors of a chain add up: in long stacks every 16th slice is also registered
+directly to the one 16 before, and every 128th to the one 128 before, starting from the chain; what
+correlates better replaces the chain, whose slices in between share the correction.
+
+The correlation that is maximised does not depend on brightness or contrast: Evangelidis & Psarakis,
+"Parametric Image Alignment Using Enhanced Correlation Coefficient Maximization", PAMI 2008
+(OpenCV's `findTransformECC`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
@@ -14,11 +18,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from aif_ros.fusion.motion.geometry import Transform
 from aif_ros.fusion.tiles import WHOLE, Place
 from aif_ros.types.image import Image, to_gray
-
-Transform = NDArray[np.float64]
-"""(3, 3): pixel coordinates (x, y, 1) of one slice to those of another."""
 
 # Registration works on copies no larger than this on their longer side, coarse to fine.
 _SIDES = (160, 480, 1440)
@@ -28,8 +30,12 @@ _CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
 _NEGLIGIBLE = 0.3
 # Pairs of slices that are registered at the same time.
 _AT_ONCE = 2
-# More than this share of the picture's size is no drift, but a registration gone astray.
+# More than this share of the picture's size is no drift, but a failed registration.
 _LARGEST_MOVE = 0.2
+# Slices that are registered directly lie so many apart.
+_SPANS = (16, 128)
+# A direct registration corrects a chain by no more than this, pixels of the largest copies.
+_LARGEST_CORRECTION = 6.0
 
 
 def register(slices: Iterable[NDArray[Any]]) -> list[Transform]:
@@ -44,7 +50,9 @@ def register(slices: Iterable[NDArray[Any]]) -> list[Transform]:
         is the slice with the narrowest view: the others cover it.
     """
     steps: list[Future[Transform]] = []
+    anchors: dict[int, Image] = {}
     earlier: list[Image] = []
+    size, count = (0, 0), 0
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for image in slices:
             pyramid = [_shrunk(to_gray(image), side) for side in _SIDES]
@@ -52,15 +60,72 @@ def register(slices: Iterable[NDArray[Any]]) -> list[Transform]:
             if earlier:
                 steps.append(pool.submit(_between, earlier, pyramid, size))
             earlier = pyramid
+            if count % _SPANS[0] == 0:
+                anchors[count] = pyramid[-1]
+            count += 1
             # Slices may come faster than they are registered.
             wait(steps[-2 * _AT_ONCE : -_AT_ONCE])
     chained = [np.eye(3)]
     for step in steps:
         chained.append(step.result() @ chained[-1])
+    if earlier:
+        anchors[count - 1] = earlier[-1]
+    for span in _SPANS:
+        _anchor(chained, anchors, span, size)
     # `chained` maps the first slice's coordinates: the narrowest view is the most magnified.
     scales = [float(np.sqrt(abs(np.linalg.det(transform[:2, :2])))) for transform in chained]
     reference = np.linalg.inv(chained[int(np.argmax(scales))])
     return [transform @ reference for transform in chained]
+
+
+def _anchor(
+    chained: list[Transform], anchors: Mapping[int, Image], span: int, size: tuple[int, int]
+) -> None:
+    """Correct a chain of transforms by registering slices directly that lie `span` apart."""
+    for first in range(0, len(chained) - span, span):
+        last = min(first + span, len(chained) - 1)
+        between = chained[last] @ np.linalg.inv(chained[first])
+        direct = _direct(anchors[first], anchors[last], between, size, snap=span == _SPANS[-1])
+        correction = direct @ chained[first] @ np.linalg.inv(chained[last])
+        for index in range(first + 1, len(chained)):
+            share = min(1.0, (index - first) / (last - first))
+            # Corrections are small: their shares may be interpolated linearly.
+            chained[index] = (np.eye(3) + share * (correction - np.eye(3))) @ chained[index]
+
+
+def _direct(
+    first: Image, second: Image, chained: Transform, size: tuple[int, int], *, snap: bool
+) -> Transform:
+    """Improve the transform between two slices, unless that correlates worse.
+
+    Args:
+        first: copy of the one.
+        second: copy of the other.
+        chained: from the coordinates of the one to those of the other, full-size pixels.
+        size: (width, height) of the slices.
+        snap: whether a move too small to be told from none is none.
+    """
+    scale = np.diag([first.shape[1] / size[0], first.shape[0] / size[1], 1.0])
+    start = (scale @ chained @ np.linalg.inv(scale))[:2].astype(np.float32)
+    try:
+        correlation, warp = cv2.findTransformECC(
+            first, second, start.copy(), cv2.MOTION_AFFINE, _CRITERIA, None, 5
+        )
+    except cv2.error:
+        return chained
+    found, copy_size = _square(warp), first.shape[1::-1]
+    if snap and _largest_move(found, copy_size) < _NEGLIGIBLE:
+        return np.eye(3)
+    if _largest_move(found @ np.linalg.inv(_square(start)), copy_size) > _LARGEST_CORRECTION:
+        return chained
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    if cv2.computeECC(first, cv2.warpAffine(second, start, copy_size, flags=flags)) >= correlation:
+        return chained
+    return np.linalg.inv(scale) @ found @ scale
+
+
+def _square(transform: NDArray[np.float32]) -> Transform:
+    return np.vstack([transform, [0.0, 0.0, 1.0]])
 
 
 def resample(image: NDArray[Any], transform: Transform, place: Place = WHOLE) -> NDArray[Any]:
@@ -102,7 +167,7 @@ def _between(earlier: Sequence[Image], later: Sequence[Image], size: tuple[int, 
         except cv2.error:
             # Nothing to hold on to (a flat or very blurred slice): keep what is known.
             continue
-        found = np.linalg.inv(scale) @ np.vstack([found, [0.0, 0.0, 1.0]]) @ scale
+        found = np.linalg.inv(scale) @ _square(found) @ scale
         if _largest_move(found, size) < _LARGEST_MOVE * max(size):
             transform = found
     return transform

@@ -1,0 +1,125 @@
+"""Matching exposure and white balance between frames before they are merged.
+
+Defocus moves light but keeps its sum, so averages of light over large cells agree between frames
+that differ in focus alone. Their ratio, the median over the cells, is the gain of each channel:
+things that move, and light that blur carries across a border of cells, hardly change a median.
+Encoded values y stand for light y^2 here, which is near enough to the gamma of cameras for a ratio.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from aif_ros.types.image import Image
+
+# Cells along the longer side. Blur must be small against a cell, and cells be many enough for a
+# median: at 24, 40 px of blur radius are 1.5 cells in a picture of 640 px.
+_CELLS = 24
+# A cell with more than this share of clipped pixels says nothing; nor does one darker than this.
+_CLIPPED, _DARK = 0.02, 1e-3
+# Encoded values of clipped pixels.
+_SATURATED = 0.985
+# Fewer usable cells, as a share of all, are too few to trust.
+_LEAST_CELLS = 0.1
+# Gains are log factors. Smaller ones are within the error of measurement; larger ones are no change
+# of exposure between frames of one scene.
+_NEGLIGIBLE, _LARGEST = 0.007, np.log(4.0)
+# Median absolute deviation of the cells' log gains from which on the light has not changed evenly.
+_UNEVEN = 0.06
+
+
+@dataclass(frozen=True)
+class LightMap:
+    """Averages of light over cells.
+
+    Attributes:
+        light: (h, w, C) float32.
+        usable: (h, w) bool, cells that are neither clipped nor dark.
+    """
+
+    light: NDArray[np.float32]
+    usable: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Gain:
+    """By how much a frame is brighter than a reference.
+
+    Attributes:
+        factors: (C,) float32, of encoded values, of each channel; 1 where they agree, or where
+            they cannot be compared.
+        even: whether the whole picture has changed alike, as far as can be said.
+    """
+
+    factors: NDArray[np.float32]
+    even: bool
+
+    @property
+    def negligible(self) -> bool:
+        """Whether there is nothing to correct."""
+        return bool((self.factors == 1).all())
+
+    def remove(self, image: Image) -> Image:
+        """Return the frame as bright as the reference."""
+        if self.negligible:
+            return image
+        factors = 1 / self.factors if image.ndim == 3 else 1 / self.factors[0]
+        return np.minimum(image * factors, np.float32(1.0))
+
+
+def light_map(image: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> LightMap:
+    """Average the light of a picture over cells.
+
+    Args:
+        image: (H, W) or (H, W, 3), uint8, uint16 or float32 in [0, 1].
+        valid: (H, W), pixels to use; None: all.
+    """
+    full_scale = 1.0 if image.dtype == np.float32 else float(np.iinfo(image.dtype).max)
+    height, width = image.shape[:2]
+    step = max(1, min(height, width) // (8 * _CELLS))
+    # A sample of a large picture will do.
+    sample = image[::step, ::step].astype(np.float32) / np.float32(full_scale)
+    sample = sample[..., None] if sample.ndim == 2 else sample
+    longer = max(height, width)
+    size = (max(1, round(_CELLS * width / longer)), max(1, round(_CELLS * height / longer)))
+    clipped = (sample >= _SATURATED).any(axis=2).astype(np.float32)
+    if valid is not None:
+        clipped = np.maximum(clipped, ~valid[::step, ::step])
+    light = cv2.resize(sample * sample, size, interpolation=cv2.INTER_AREA)
+    light = light.reshape(*size[::-1], -1)
+    share = cv2.resize(clipped, size, interpolation=cv2.INTER_AREA).reshape(size[::-1])
+    return LightMap(light, (share <= _CLIPPED) & (light > _DARK).all(axis=2))
+
+
+def match_exposure(light: LightMap, reference: LightMap) -> Gain:
+    """Measure by how much a frame is brighter than a reference that shows the same.
+
+    Args:
+        light: of the frame.
+        reference: of the same shape.
+    """
+    channels = light.light.shape[2]
+    unknown = Gain(np.ones(channels, np.float32), True)
+    usable = light.usable & reference.usable
+    if light.light.shape != reference.light.shape or usable.mean() < _LEAST_CELLS:
+        return unknown
+    # Half the log ratio of light is the log ratio of encoded values.
+    ratios = 0.5 * np.log(light.light[usable] / reference.light[usable])
+    gains = np.median(ratios, axis=0)
+    spread = float(np.median(np.abs(ratios - gains)))
+    if np.abs(gains).max() > _LARGEST:
+        return Gain(unknown.factors, False)
+    if np.abs(gains).max() <= max(_NEGLIGIBLE, 2 * spread / np.sqrt(usable.sum())):
+        return Gain(unknown.factors, spread <= _UNEVEN)
+    return Gain(np.exp(gains).astype(np.float32), spread <= _UNEVEN)
+
+
+def stack_gains(maps: list[LightMap]) -> list[Gain]:
+    """Measure the gains of the slices of a registered stack against what most of them agree on."""
+    light = np.median([each.light for each in maps], axis=0)
+    usable = np.mean([each.usable for each in maps], axis=0) >= 0.5
+    reference = LightMap(np.asarray(light, np.float32), usable)
+    return [match_exposure(each, reference) for each in maps]

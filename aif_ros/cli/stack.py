@@ -58,6 +58,10 @@ class Arguments:
     no_align: Annotated[bool, Doc("The slices are registered already: do not register them.")] = (
         False
     )
+    no_exposure: Annotated[
+        bool, Doc("Keep the exposure and white balance of each slice: do not match them.")
+    ] = False
+    crop: Annotated[bool, Doc("Cut off the borders that not all slices show (drift).")] = False
     channel: Annotated[
         str | None,
         tyro.conf.arg(metavar="NAME|NUMBER"),
@@ -229,7 +233,7 @@ def _fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
 
     from aif_ros.devices.image_files import read_metadata, write_image
     from aif_ros.fusion.relief import write_relief
-    from aif_ros.fusion.stacking import describe_registration, fuse_stack
+    from aif_ros.fusion.stacking import describe_registration, fuse_stack, interpolate_flat
 
     begun = time.perf_counter()
     args.check_outputs()
@@ -238,11 +242,18 @@ def _fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
     args.check_outputs((width, height), deep=slices.deep)
     preview = _preview(args, slices, begun) if args.preview else None
     stack = fuse_stack(
-        slices, args.method, align=not args.no_align, device=args.device, track=_track
+        slices,
+        args.method,
+        align=not args.no_align,
+        match_exposure=not args.no_exposure,
+        crop_to_common=args.crop,
+        device=args.device,
+        track=_track,
     )
     metadata = replace(read_metadata(slices.paths[0]), pixel_size=slices.pixel_size)
     write_image(args.output, stack.fused.image, deep=stack.deep, metadata=metadata)
-    depth = stack.fused.source_position / np.float32(max(1, len(slices) - 1))
+    depth = interpolate_flat(stack.fused.source_position, stack.confidence)
+    depth /= np.float32(max(1, len(slices) - 1))
     if args.focus_map:
         write_image(args.focus_map, depth, deep=True)
     if args.relief:
@@ -254,6 +265,20 @@ def _fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
     print(f"{len(slices)} slices of {width}x{height} fused in {seconds:.1f} s: {args.output}")
     if not args.no_align and len(slices) > 1:
         print(f"registration: {registration}")
+    corrected = [index for index, gain in enumerate(stack.gains) if not gain.negligible]
+    if corrected:
+        names = ", ".join(slices.name(index) for index in corrected[:5])
+        print(
+            f"exposure matched in {len(corrected)} slices ({names}"
+            f"{', ...' if len(corrected) > 5 else ''})"
+        )
+    if stack.uneven:
+        names = ", ".join(slices.name(index) for index in stack.uneven[:5])
+        print(
+            f"warning: the brightness of {len(stack.uneven)} slices differs in parts of the "
+            f"picture, which cannot be corrected ({names})",
+            file=sys.stderr,
+        )
     print(f"memory: {memory / 1e6:.0f} MB at most")
     result = {
         "output": args.output,
@@ -273,6 +298,8 @@ def _fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
             "magnifications": registration.magnifications,
             "rotations": registration.rotations,
         },
+        "exposure": [[float(factor) for factor in gain.factors] for gain in stack.gains],
+        "uneven": stack.uneven,
         "memory_bytes": memory,
     }
     others = {"preview": preview, "focus_map": args.focus_map, "relief": args.relief}

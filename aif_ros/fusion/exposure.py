@@ -26,7 +26,7 @@ _SATURATED = 0.985
 _LEAST_CELLS = 0.1
 # Gains are log factors. Smaller ones are within the error of measurement; larger ones are no change
 # of exposure between frames of one scene.
-_NEGLIGIBLE, _LARGEST = 0.007, np.log(4.0)
+_NEGLIGIBLE, _LARGEST = 0.01, np.log(4.0)
 # Median absolute deviation of the cells' log gains from which on the light has not changed evenly.
 _UNEVEN = 0.06
 
@@ -69,6 +69,28 @@ class Gain:
         factors = 1 / self.factors if image.ndim == 3 else 1 / self.factors[0]
         return np.minimum(image * factors, np.float32(1.0))
 
+    def without_clipped(
+        self, image: NDArray[Any], valid: NDArray[np.bool_] | None
+    ) -> NDArray[np.bool_] | None:
+        """Return which pixels of the frame can be made as bright as the reference.
+
+        Pixels clipped in a brighter frame cannot: darkened, they would turn grey.
+
+        Args:
+            image: (H, W) or (H, W, 3), of any type.
+            valid: (H, W), pixels that hold data; None: all.
+        """
+        if self.factors.max() <= 1 + _NEGLIGIBLE:
+            return valid
+        clipped = image >= _SATURATED * _full_scale(image)
+        usable = np.asarray(~(clipped if image.ndim == 2 else clipped.any(axis=2)))
+        return usable if valid is None else usable & valid
+
+
+def _full_scale(image: NDArray[Any]) -> float:
+    floating = np.issubdtype(image.dtype, np.floating)
+    return 1.0 if floating else float(np.iinfo(image.dtype).max)
+
 
 def light_map(image: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> LightMap:
     """Average the light of a picture over cells.
@@ -77,11 +99,10 @@ def light_map(image: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> Li
         image: (H, W) or (H, W, 3), uint8, uint16 or float32 in [0, 1].
         valid: (H, W), pixels to use; None: all.
     """
-    full_scale = 1.0 if image.dtype == np.float32 else float(np.iinfo(image.dtype).max)
     height, width = image.shape[:2]
     step = max(1, min(height, width) // (8 * _CELLS))
     # A sample of a large picture will do.
-    sample = image[::step, ::step].astype(np.float32) / np.float32(full_scale)
+    sample = image[::step, ::step].astype(np.float32) / np.float32(_full_scale(image))
     sample = sample[..., None] if sample.ndim == 2 else sample
     longer = max(height, width)
     size = (max(1, round(_CELLS * width / longer)), max(1, round(_CELLS * height / longer)))
@@ -123,3 +144,7 @@ def stack_gains(maps: list[LightMap]) -> list[Gain]:
     usable = np.mean([each.usable for each in maps], axis=0) >= 0.5
     reference = LightMap(np.asarray(light, np.float32), usable)
     return [match_exposure(each, reference) for each in maps]
+
+
+NO_GAIN = Gain(np.ones(1, np.float32), True)
+"""Of a frame that is as bright as the others."""

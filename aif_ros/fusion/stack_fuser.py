@@ -5,20 +5,25 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
+from aif_ros.fusion.coverage import covered, merge_covered
+from aif_ros.fusion.exposure import Gain
 from aif_ros.fusion.fusion import Fused, FusionMethod
-from aif_ros.fusion.motion.stack_registration import Transform, resample
-from aif_ros.fusion.tiles import Place, TileableMethod, merge_tiles
-from aif_ros.types.image import to_float
+from aif_ros.fusion.motion.geometry import Transform
+from aif_ros.fusion.motion.stack_registration import resample
+from aif_ros.fusion.tiles import WHOLE, Place, TileableMethod, merge_tiles
+from aif_ros.types.image import Image, to_float
 
 
 class StackFuser:
     """Holds J of a stack and merges one slice after the other into it, in place where it can.
 
     A slice stays as its file has it; where the method can work on tiles, each is resampled and
-    made floating point on its own: new memory of the size of the picture takes longer to come by
-    than fusing takes.
+    made floating point on its own: allocating memory of the size of the picture takes longer than
+    fusing. Only what a slice shows is merged: neither what lies beyond its border nor pixels
+    without data.
 
     Args:
         method: merges two aligned images.
@@ -34,22 +39,46 @@ class StackFuser:
         """J so far, which the next slice changes; None before the first."""
         return self._fused
 
-    def add(self, image: NDArray[Any], transform: Transform, position: float) -> None:
+    def add(
+        self,
+        image: NDArray[Any],
+        transform: Transform,
+        position: float,
+        *,
+        valid: NDArray[np.bool_] | None = None,
+        gain: Gain | None = None,
+    ) -> None:
         """Merge a slice.
 
         Args:
             image: (H, W) or (H, W, 3), uint8 or uint16; all of one shape.
             transform: from the coordinates of J to the slice's.
             position: its lens position, metres.
+            valid: (H, W), pixels that hold data; None: all.
+            gain: by which it is brighter than the others; None: it is not.
         """
-        if self._fused is None or not isinstance(self._method, TileableMethod):
-            whole = to_float(resample(image, transform))
-            self._fused = self._method.merge(whole, position, self._fused)
+
+        def aligned(place: Place) -> Image:
+            part = to_float(resample(image, transform, place))
+            return part if gain is None else gain.remove(part)
+
+        if gain is not None and not gain.negligible:
+            valid = gain.without_clipped(image, valid)
+        if self._fused is None:
+            first = self._method.merge(aligned(WHOLE), position, None)
+            shown = covered(image.shape, transform, WHOLE, valid)
+            self._fused = replace(first, sharpness=first.sharpness * shown)
             return
-        merge, margin = self._method.for_tiles(self._fused)
+        if not isinstance(self._method, TileableMethod):
+            shown = covered(image.shape, transform, WHOLE, valid)
+            merge = self._method.merge
+            self._fused = merge_covered(merge, aligned(WHOLE), shown, position, self._fused)
+            return
+        merge_tile, margin = self._method.for_tiles(self._fused)
 
         def merged(place: Place, fused: Fused) -> Fused:
-            return merge(to_float(resample(image, transform, place)), position, fused)
+            shown = covered(image.shape, transform, place, valid)
+            return merge_covered(merge_tile, aligned(place), shown, position, fused)
 
         merge_tiles(merged, self._fused, self._fused, margin, self._pool.map)
         self._fused = replace(self._fused, frames=self._fused.frames + 1)

@@ -12,12 +12,23 @@ from numpy.typing import NDArray
 
 from aif_ros.devices.image_files.samples import Picture
 from aif_ros.devices.image_files.slices import Slices
+from aif_ros.fusion.coverage import common_area, crop
+from aif_ros.fusion.exposure import NO_GAIN, Gain, LightMap, light_map, stack_gains
 from aif_ros.fusion.fuser import make_method
 from aif_ros.fusion.fusion import Fused
-from aif_ros.fusion.motion.stack_registration import Transform, register
+from aif_ros.fusion.laplacian import laplacian_energy
+from aif_ros.fusion.motion.geometry import Transform, translation
+from aif_ros.fusion.motion.stack_registration import register
 from aif_ros.fusion.stack_fuser import StackFuser
+from aif_ros.types.image import Image
 
-# Longer side of the copies registered for a preview, pixels: a third of those for a result.
+# Detail is measured over windows of this standard deviation, pixels; the flattest share of the
+# picture is taken for noise, and detail for certain above some multiples of it. The least energy
+# is that of rounding to 8 bits.
+_DETAIL_SIGMA, _FLAT_SHARE, _ABOVE_NOISE, _LEAST_ENERGY = 4.0, 0.1, 3.0, 1e-4
+
+# Longer side of the copies registered for a preview, pixels, a third of those for a result: nine
+# times faster, and about one pixel is good enough.
 _PREVIEW_SIDE = 480
 
 Track = Callable[[Iterable[Picture], str], Iterable[Picture]]
@@ -31,12 +42,21 @@ class FusedStack:
     Attributes:
         fused: the fused image; its source positions are the indices of the slices.
         transforms: from the coordinates of the fused image to those of each slice.
+        gains: by which each slice was brighter than most.
+        confidence: (H, W) float32, 0 to 1, how far the source position is known: 0 in flat parts.
         deep: whether any slice has 16 bits.
     """
 
     fused: Fused
     transforms: Sequence[Transform]
+    gains: Sequence[Gain]
+    confidence: NDArray[np.float32]
     deep: bool
+
+    @property
+    def uneven(self) -> list[int]:
+        """Slices whose light differs from the others' in parts of the picture only."""
+        return [index for index, gain in enumerate(self.gains) if not gain.even]
 
 
 def fuse_stack(
@@ -44,59 +64,105 @@ def fuse_stack(
     method: str,
     *,
     align: bool = True,
+    match_exposure: bool = True,
+    crop_to_common: bool = False,
     reduction: int = 1,
     device: str = "cpu",
     track: Track = lambda pictures, doing: pictures,
 ) -> FusedStack:
-    """Fuse a stack; slices are read twice, once to register and once to merge them.
+    """Fuse a stack; slices are read twice, once to compare and once to merge them.
 
     Args:
         slices: in focus order.
         method: name of the fusion method, see `make_method`.
         align: whether to register the slices.
+        match_exposure: whether to make the slices equally bright.
+        crop_to_common: whether to cut off what not all slices show.
         reduction: 1, 2 or 4: the slices are made smaller by it.
         device: that networks are computed on: auto, cpu or cuda.
         track: shows the progress.
 
     Raises:
         DeviceError: a slice cannot be read, or differs from the first one in shape.
+        ValueError: there is nothing that all slices show.
     """
     count = len(slices)
     transforms: Sequence[Transform] = [np.eye(3)] * count
-    if align and count > 1:
-        pictures = track(_read_ahead(slices, mono=True, reduction=reduction), "registering")
-        transforms = _registered(pictures) if reduction == 1 else _registered_roughly(pictures)
+    gains: Sequence[Gain] = [NO_GAIN] * count
+    if count > 1 and (align or match_exposure):
+        pictures = _read_ahead(slices, mono=not match_exposure, reduction=reduction)
+        maps: list[LightMap] = []
+        pixels = _with_light(track(pictures, "comparing"), maps if match_exposure else None)
+        if align:
+            transforms = register(pixels, _PREVIEW_SIDE if reduction > 1 else None)
+        else:
+            for _ in pixels:
+                pass
+        if match_exposure:
+            gains = stack_gains(maps)
     fuser, deep = StackFuser(make_method(method, device)), False
     pictures = _read_ahead(slices, mono=False, reduction=reduction)
     for index, picture in enumerate(track(pictures, "fusing")):
         # The index stands for the lens position, which files mostly do not give.
-        fuser.add(picture.pixels, transforms[index], float(index))
+        transform, gain = transforms[index], gains[index]
+        fuser.add(picture.pixels, transform, float(index), valid=picture.valid, gain=gain)
         deep = deep or picture.pixels.dtype == np.uint16
     assert fuser.fused is not None
-    return FusedStack(fuser.fused, transforms, deep)
+    fused = fuser.fused
+    if crop_to_common:
+        place = common_area(transforms, fused.image.shape)
+        fused = crop(fused, place)
+        shift = translation(place[1].start, place[0].start)
+        transforms = [transform @ shift for transform in transforms]
+    return FusedStack(fused, transforms, gains, confidence(fused.image), deep)
 
 
-def _registered(pictures: Iterable[Picture]) -> Sequence[Transform]:
-    return register(picture.pixels for picture in pictures)
+def _with_light(pictures: Iterable[Picture], maps: list[LightMap] | None) -> Iterator[NDArray[Any]]:
+    """Pass the pixels on and collect the light maps of the slices."""
+    for picture in pictures:
+        if maps is not None:
+            maps.append(light_map(picture.pixels, picture.valid))
+        yield picture.pixels
 
 
-def _registered_roughly(pictures: Iterable[Picture]) -> Sequence[Transform]:
-    """Register small copies, nine times faster: about one pixel of a preview is good enough."""
-    factors = []
+def confidence(image: Image) -> NDArray[np.float32]:
+    """How far the sharpest slice of each pixel can be known: the share of detail beside noise.
 
-    def small() -> Iterator[NDArray[Any]]:
-        for picture in pictures:
-            height, width = picture.pixels.shape[:2]
-            factor = min(1.0, _PREVIEW_SIDE / max(height, width))
-            size = (max(1, round(width * factor)), max(1, round(height * factor)))
-            factors.append(np.diag([size[0] / width, size[1] / height, 1.0]))
-            yield cv2.resize(picture.pixels, size, interpolation=cv2.INTER_AREA)
+    Args:
+        image: (H, W) or (H, W, 3), fused.
 
-    transforms = register(small())
-    return [
-        np.linalg.inv(scale) @ transform @ scale
-        for scale, transform in zip(factors, transforms, strict=True)
-    ]
+    Returns:
+        (H, W) float32, 0 where the picture has no more detail than its flattest tenth.
+    """
+    energy = laplacian_energy(image, _DETAIL_SIGMA)
+    noise = float(np.quantile(energy[::4, ::4], _FLAT_SHARE)) + _LEAST_ENERGY
+    return np.clip(1 - _ABOVE_NOISE * noise / np.maximum(energy, 1e-12), 0, 1, dtype=np.float32)
+
+
+def interpolate_flat(
+    positions: NDArray[np.float32], known: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Fill a map of source positions where they are not known from what surrounds them.
+
+    Args:
+        positions: (H, W).
+        known: (H, W), 0 to 1, see `confidence`.
+
+    Returns:
+        (H, W) float32, positions where `known` is 1, the weighted mean of ever wider surroundings
+        where it is 0 (a pyramid, as in Gortler et al., "The Lumigraph", SIGGRAPH 1996).
+    """
+    if min(positions.shape) <= 2:
+        total = float(known.sum())
+        mean = float((positions * known).sum()) / total if total else float(positions.mean())
+        return known * positions + (1 - known) * np.float32(mean)
+    weight = cv2.pyrDown(known)
+    # Where nothing is known, the plain mean.
+    trust = known + np.float32(1e-6)
+    mean = cv2.pyrDown(positions * trust) / cv2.pyrDown(trust)
+    wider = interpolate_flat(mean, np.minimum(4 * weight, 1).astype(np.float32))
+    size = positions.shape[1::-1]
+    return known * positions + (1 - known) * cv2.pyrUp(wider, dstsize=size)
 
 
 def _read_ahead(slices: Slices, *, mono: bool, reduction: int) -> Iterator[Picture]:

@@ -39,9 +39,11 @@ def test_the_same_as_in_one_piece(method, shape, monkeypatch):
     fused, whole = fuser.fused, expected.fused
     assert fused.image.shape == shape
     assert fused.frames == whole.frames == len(DRIFT)
-    # Places between pixels are rounded to 1 / 32 in each tile.
-    assert np.abs(fused.image - whole.image).mean() < 1e-3
-    assert (fused.source_position == whole.source_position).mean() > 0.99
+    # Places between pixels are rounded to 1 / 32 in each tile; beyond their borders, slices count
+    # in the whole only.
+    inner = np.s_[12:-12, 12:-12]
+    assert np.abs(fused.image - whole.image)[inner].mean() < 1e-3
+    assert (fused.source_position == whole.source_position)[inner].mean() > 0.99
 
 
 def test_tiles_leave_no_seams(monkeypatch):

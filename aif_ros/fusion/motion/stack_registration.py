@@ -38,24 +38,29 @@ _SPANS = (16, 128)
 _LARGEST_CORRECTION = 6.0
 
 
-def register(slices: Iterable[NDArray[Any]]) -> list[Transform]:
+def register(
+    slices: Iterable[NDArray[Any]], largest_side: int | None = None
+) -> list[Transform]:
     """Register a stack.
 
     Args:
         slices: in focus order, (H, W) or (H, W, 3), uint8, uint16 or float32, all of one size;
             of each only small copies are kept, and not for long.
+        largest_side: longer side of the copies that are registered, at most, pixels; None: as
+            large as is worth it.
 
     Returns:
         For each slice the transform from the reference's coordinates to its own. The reference
         is the slice with the narrowest view: the others cover it.
     """
+    sides = [side for side in _SIDES if largest_side is None or side <= largest_side]
     steps: list[Future[Transform]] = []
     anchors: dict[int, Image] = {}
     earlier: list[Image] = []
     size, count = (0, 0), 0
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for image in slices:
-            pyramid = [_shrunk(to_gray(image), side) for side in _SIDES]
+            pyramid = [_shrunk(to_gray(image), side) for side in sides]
             size = (image.shape[1], image.shape[0])
             if earlier:
                 steps.append(pool.submit(_between, earlier, pyramid, size))

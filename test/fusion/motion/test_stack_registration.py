@@ -70,3 +70,17 @@ def test_odd_sizes(shape):
     image = np.random.default_rng(0).random(shape, dtype=np.float32)
     transforms = register([image, image])
     assert resample(image, transforms[1]).shape == shape
+
+
+def test_the_errors_of_a_long_chain_do_not_add_up():
+    random = np.random.default_rng(1)
+    small = cv2.resize(SCENE, (160, 120), interpolation=cv2.INTER_AREA)[..., 1]
+    blurs = 0.3 + 2 * np.abs(np.linspace(-1, 1, 140))
+    stack = [
+        cv2.GaussianBlur(small, (0, 0), blur)
+        + np.float32(0.02) * random.standard_normal(small.shape, np.float32)
+        for blur in blurs
+    ]
+    corners = np.array([[0, 160, 0, 160], [0, 0, 120, 120], [1, 1, 1, 1]])
+    moves = [np.abs((transform @ corners - corners)[:2]).max() for transform in register(stack)]
+    assert max(moves) < 0.4

@@ -1,0 +1,98 @@
+"""Which pixels of the fused image a slice shows, and merging only those."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from aif_ros.fusion.fusion import Fused
+from aif_ros.fusion.motion.geometry import Transform, corners
+from aif_ros.fusion.motion.stack_registration import resample
+from aif_ros.fusion.tiles import Merge, Place
+from aif_ros.types.image import Image
+
+Mask = NDArray[np.bool_]
+
+
+def covered(
+    shape: tuple[int, ...], transform: Transform, place: Place, valid: Mask | None = None
+) -> Mask:
+    """Return which pixels of a place of the fused image a slice shows, (h, w).
+
+    Args:
+        shape: (H, W, ...) of the slice.
+        transform: from the coordinates of the fused image to the slice's.
+        place: rows and columns of the fused image.
+        valid: (H, W), pixels of the slice that hold data; None: all.
+    """
+    height, width = shape[:2]
+    (top, bottom, _), (left, right, _) = place[0].indices(height), place[1].indices(width)
+    down, right_ = np.mgrid[top:bottom, left:right].astype(np.float32)
+    x, y = cv2.split(cv2.transform(np.dstack([right_, down]), transform[:2]))
+    # Transforms that are not worth a resampling move the border by less than half a pixel.
+    inside = (x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5)
+    if valid is not None:
+        # Interpolation mixes neighbours: all of them must hold data.
+        inside &= resample(255 * valid.astype(np.uint8), transform, place) == 255
+    return np.asarray(inside)
+
+
+def merge_covered(merge: Merge, image: Image, shown: Mask, position: float, fused: Fused) -> Fused:
+    """Merge the part of a slice that is `shown` (H, W); what is not shown keeps J.
+
+    Where J has not been seen yet (sharpness 0), it starts as the slice.
+    """
+    seen = fused.sharpness > 0
+    if shown.all() and seen.all():
+        return merge(image, position, fused)
+
+    def select(where: Mask, one: Image, other: Image) -> Image:
+        return np.where(where if image.ndim == 2 else where[..., None], one, other)
+
+    before = replace(fused, image=select(shown & ~seen, image, fused.image))
+    # Filled with J, what is not shown has no edge that would count as detail.
+    after = merge(select(seen & ~shown, fused.image, image), position, before)
+    return replace(
+        after,
+        image=select(shown, after.image, before.image),
+        sharpness=np.where(shown, after.sharpness, before.sharpness),
+        source_position=np.where(shown, after.source_position, before.source_position),
+    )
+
+
+def common_area(transforms: Sequence[Transform], shape: tuple[int, ...]) -> Place:
+    """Return the rows and columns of the fused image that all slices show.
+
+    Args:
+        transforms: from the coordinates of the fused image to those of each slice.
+        shape: (H, W, ...) of the slices.
+
+    Raises:
+        ValueError: there are none.
+    """
+    height, width = shape[:2]
+    top, left, bottom, right = 0.0, 0.0, height - 1.0, width - 1.0
+    for transform in transforms:
+        back = np.linalg.inv(transform)
+        (x, y), (x1, y1), (x2, y2), (x3, y3) = cv2.transform(corners(shape)[None], back[:2])[0]
+        left, right = max(left, x, x2), min(right, x1, x3)
+        top, bottom = max(top, y, y1), min(bottom, y2, y3)
+    rows = slice(int(np.ceil(top - 0.5)), int(np.floor(bottom + 0.5)) + 1)
+    columns = slice(int(np.ceil(left - 0.5)), int(np.floor(right + 0.5)) + 1)
+    if rows.stop - rows.start < 1 or columns.stop - columns.start < 1:
+        raise ValueError("the slices have no area in common: do not crop, or leave slices out")
+    return rows, columns
+
+
+def crop(fused: Fused, place: Place) -> Fused:
+    """Return a part of J."""
+    return replace(
+        fused,
+        image=fused.image[place],
+        sharpness=fused.sharpness[place],
+        source_position=fused.source_position[place],
+        mismatch=None,
+        memory=None,
+    )

@@ -1,0 +1,79 @@
+"""Matching of exposure and white balance between frames."""
+
+import cv2
+import numpy as np
+import pytest
+
+from aif_ros.fusion.exposure import Gain, light_map, match_exposure, stack_gains
+from aif_ros.simulation.scenes.planes import texture
+
+SCENE = 0.7 * texture((320, 240), np.random.default_rng(5))
+
+
+def defocused(image, sigma):
+    """Blurred in light, as by a lens."""
+    return np.sqrt(cv2.GaussianBlur(image * image, (0, 0), sigma))
+
+
+def gain(image, reference=SCENE):
+    return match_exposure(light_map(image), light_map(reference))
+
+
+@pytest.mark.parametrize("sigma", [0.5, 3.0, 5.0])
+def test_focus_alone_is_no_gain(sigma):
+    assert gain(defocused(SCENE, sigma)).negligible
+
+
+@pytest.mark.parametrize("factors", [(1.1, 1.1, 1.1), (0.8, 1.0, 1.2), (1.4, 1.4, 1.4)])
+def test_gains_of_each_channel_are_measured_and_removed(factors):
+    brighter = np.float32(defocused(SCENE, 4.0) * factors)
+    measured = gain(brighter)
+    np.testing.assert_allclose(measured.factors, factors, rtol=0.01)
+    np.testing.assert_allclose(measured.remove(brighter), defocused(SCENE, 4.0), atol=0.01)
+    assert measured.even
+
+
+def test_a_moving_object_does_not_pull():
+    other = SCENE.copy()
+    other[60:140, 40:140] = 1 - other[60:140, 40:140]
+    assert gain(other).negligible
+
+
+def test_light_that_changes_in_parts_is_reported():
+    ramp = np.linspace(0.6, 1.3, 320, dtype=np.float32)[None, :, None]
+    assert not gain(SCENE * ramp).even
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_frames_without_usable_light_are_left_alone(level):
+    assert gain(np.full_like(SCENE, level)).negligible
+
+
+def test_the_odd_slice_is_corrected_not_the_others():
+    slices = [defocused(SCENE, 1.0 + index) for index in range(5)]
+    slices[2] = np.float32(1.3 * slices[2])
+    gains = stack_gains([light_map(image) for image in slices])
+    assert [each.negligible for each in gains] == [True, True, False, True, True]
+    assert gains[2].factors[0] == pytest.approx(1.3, rel=0.01)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_integers_are_measured_alike(dtype):
+    full = np.iinfo(dtype).max
+    one, other = ((full * image).astype(dtype) for image in (SCENE, np.float32(1.2 * SCENE)))
+    np.testing.assert_allclose(gain(other, one).factors, 1.2, rtol=0.01)
+
+
+def test_clipped_pixels_of_a_brighter_frame_are_not_usable():
+    image = np.full((40, 60, 3), 200, np.uint8)
+    image[:10] = 255
+    usable = Gain(np.full(3, 1.5, np.float32), True).without_clipped(image, None)
+    assert not usable[:10].any()
+    assert usable[10:].all()
+
+
+def test_mono():
+    gray = SCENE[..., 1]
+    measured = gain(np.float32(0.9 * gray), gray)
+    assert measured.factors.shape == (1,)
+    np.testing.assert_allclose(measured.remove(np.float32(0.9 * gray)), gray, atol=0.01)

@@ -38,9 +38,7 @@ _SPANS = (16, 128)
 _LARGEST_CORRECTION = 6.0
 
 
-def register(
-    slices: Iterable[NDArray[Any]], largest_side: int | None = None
-) -> list[Transform]:
+def register(slices: Iterable[NDArray[Any]], largest_side: int | None = None) -> list[Transform]:
     """Register a stack.
 
     Args:

@@ -22,10 +22,11 @@ from aif_ros.fusion.motion.stack_registration import register
 from aif_ros.fusion.stack_fuser import StackFuser
 from aif_ros.types.image import Image
 
-# Detail is measured over windows of this standard deviation, pixels; the flattest share of the
-# picture is taken for noise, and detail for certain above some multiples of it. The least energy
-# is that of rounding to 8 bits.
-_DETAIL_SIGMA, _FLAT_SHARE, _ABOVE_NOISE, _LEAST_ENERGY = 4.0, 0.1, 3.0, 1e-4
+# Detail is measured over windows of this standard deviation, pixels, in which the energy of noise
+# varies by a fifth. The flattest share of the picture is taken for noise; energies up to the first
+# multiple of it may be noise, from the second on they are detail. The least energy is that of
+# rounding to 8 bits.
+_DETAIL_SIGMA, _FLAT_SHARE, _NOISE, _DETAIL, _LEAST_ENERGY = 4.0, 0.02, 2.0, 4.0, 1e-4
 
 # Longer side of the copies registered for a preview, pixels, a third of those for a result: nine
 # times faster, and about one pixel is good enough.
@@ -126,17 +127,17 @@ def _with_light(pictures: Iterable[Picture], maps: list[LightMap] | None) -> Ite
 
 
 def confidence(image: Image) -> NDArray[np.float32]:
-    """How far the sharpest slice of each pixel can be known: the share of detail beside noise.
+    """How far the sharpest slice of each pixel can be known: whether it has detail beside noise.
 
     Args:
         image: (H, W) or (H, W, 3), fused.
 
     Returns:
-        (H, W) float32, 0 where the picture has no more detail than its flattest tenth.
+        (H, W) float32, 0 where the picture has hardly more detail than its flattest part.
     """
     energy = laplacian_energy(image, _DETAIL_SIGMA)
     noise = float(np.quantile(energy[::4, ::4], _FLAT_SHARE)) + _LEAST_ENERGY
-    return np.clip(1 - _ABOVE_NOISE * noise / np.maximum(energy, 1e-12), 0, 1, dtype=np.float32)
+    return np.clip((energy / noise - _NOISE) / (_DETAIL - _NOISE), 0, 1, dtype=np.float32)
 
 
 def interpolate_flat(

@@ -4,6 +4,7 @@ OpenCV decodes 16 bits and colour together, which Pillow does not; Pillow says w
 before it is decoded.
 """
 
+import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,10 @@ MAX_BYTES = 4 << 30
 PIL.Image.MAX_IMAGE_PIXELS = None
 # Damaged EXIF data are `metadata`'s concern.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
+
+# Most pixels in a byte of a file: deflate packs 1032 bytes of eight pixels, the run lengths of a
+# BMP 128 bytes of two; a bitmap of a PNM has eight.
+_PIXELS_PER_BYTE = {"PNG": 8 * 1032, "BMP": 256, "PPM": 8}
 
 # A JPEG decodes at these fractions of its size in less time (discrete cosine transform).
 _REDUCED = {
@@ -103,6 +108,9 @@ def _read_header(path: Path) -> _Header:
     if frames > 1:
         raise DeviceError(f"{path} is an animation of {frames} pictures: extract the one to use")
     check_size(str(path), *found.size)
+    width, height = found.size
+    if width * height > path.stat().st_size * _PIXELS_PER_BYTE.get(found.format, math.inf):
+        raise DeviceError(f"{path} is cut off or damaged: it is too short for {width}x{height}")
     return found
 
 

@@ -1,6 +1,7 @@
 """PNG, JPEG and the like: depth, transparency, orientation, and what is refused."""
 
 import io
+import struct
 
 import cv2
 import numpy as np
@@ -123,6 +124,21 @@ class TestRefused:
         (tmp_path / "a.png").write_bytes(png_header(*size))
         with pytest.raises(DeviceError, match=r"a\.png has \d+x\d+ pixels: more than 536 mega"):
             read_image(tmp_path / "a.png")
+
+    @pytest.mark.parametrize("suffix", [".png", ".ppm", ".bmp"])
+    def test_file_too_short_for_the_size_it_claims(self, tmp_path, suffix):
+        """Nothing is allocated for it."""
+        file = tmp_path / f"a{suffix}"
+        content = {
+            ".png": png_header(20_000, 20_000),
+            ".ppm": b"P6 20000 20000 255\n" + bytes(100),
+            ".bmp": cv2.imencode(".bmp", RGB)[1].tobytes(),
+        }[suffix]
+        if suffix == ".bmp":
+            content = content[:18] + struct.pack("<ii", 20_000, 20_000) + content[26:]
+        file.write_bytes(content)
+        with pytest.raises(DeviceError, match="too short for 20000x20000"):
+            read_image(file)
 
     def test_large_photograph_is_read(self, tmp_path):
         """Pillow alone refuses more than 179 megapixels."""

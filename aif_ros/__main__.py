@@ -9,6 +9,7 @@ Examples:
 
 import ast
 import importlib
+import io
 import os
 import pkgutil
 import sys
@@ -64,7 +65,7 @@ def list_commands(package: str = _COMMANDS) -> dict[str, str]:
         if not module.name.startswith("_"):
             path = folder / module.name
             source = path / "__init__.py" if module.ispkg else path.with_suffix(".py")
-            docstring = ast.get_docstring(ast.parse(source.read_text())) or ""
+            docstring = ast.get_docstring(ast.parse(source.read_bytes())) or ""
             found[module.name.replace("_", "-")] = docstring
     return found
 
@@ -156,6 +157,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if arguments is not None:
         return _main(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal without UTF-8 shows what it can of a path.
+            stream.reconfigure(errors="backslashreplace")
     try:
         with raising_interrupts():
             return _main(sys.argv[1:])

@@ -206,7 +206,7 @@ def _html(
     animation = base64.b64encode((folder / "loop.webp").read_bytes()).decode()
     template = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    ).from_string(_TEMPLATE.read_text())
+    ).from_string(_TEMPLATE.read_text(encoding="utf-8"))
     return template.render(
         version=__version__,
         recording=recording,

@@ -62,8 +62,11 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write `text` as UTF-8 to a file, whole or not at all; see `replacing`."""
-    write_bytes(path, text.encode())
+    """Write `text` as UTF-8 to a file, whole or not at all; see `replacing`.
+
+    Parts of a path that are no UTF-8 are escaped.
+    """
+    write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def check_writable(path: str | Path, size: int = 0) -> None:

@@ -1,8 +1,10 @@
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -248,6 +250,24 @@ class TestBatch:
         monkeypatch.chdir(tmp_path)
         assert main(["stack", str(folder), *options]) == 2
         assert said in capsys.readouterr().err
+
+
+def test_odd_paths_without_home_and_utf8(stack, tmp_path):
+    folder = tmp_path / "🦋 ü"
+    shutil.copytree(stack, folder / "s")
+    outputs = ["-o", str(folder / "o.png"), "--report", str(folder / "r"), "--json", "-"]
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": "/proc/nope"}
+    environment |= {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "MPLCONFIGDIR": str(tmp_path)}
+    run = subprocess.run(
+        [sys.executable, "-m", "aif_ros", "stack", str(folder / "s"), *outputs],
+        capture_output=True,
+        env=environment,
+        cwd=Path(__file__).parents[2],
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr.decode()
+    assert read_image(folder / "o.png").shape == (120, 160, 3)
+    assert (folder / "r" / "report.html").is_file()
 
 
 def test_slices_of_megapixels_stay_within_memory(tmp_path):

@@ -74,6 +74,29 @@ def test_full_disk_is_reported_with_the_name_of_the_target(tmp_path):
     assert file.read_text() == "old"
 
 
+LIMITED = """
+import resource, signal, sys
+from aif_ros.storage.atomic_write import write_bytes
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    write_bytes(sys.argv[1], bytes(5000))
+except OSError as error:
+    print(error)
+"""
+
+
+def test_write_that_the_system_refuses_leaves_the_old_file(tmp_path):
+    file = tmp_path / "a.bin"
+    file.write_text("old")
+    command = [sys.executable, "-c", LIMITED, str(file)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path.cwd())
+    assert "File too large" in run.stdout
+    assert "a.bin" in run.stdout
+    assert file.read_text() == "old"
+    assert files(tmp_path) == ["a.bin"]
+
+
 WRITER = """
 import sys
 from aif_ros.storage.atomic_write import write_bytes

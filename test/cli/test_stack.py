@@ -48,9 +48,9 @@ def test_folder_to_picture(stack, tmp_path):
     assert main([*arguments, "--json", str(results)]) == 0
     assert psnr(to_float(read_image(out)), SHARP) > 30
     which = read_image(map_)
-    assert np.median(which[:, :45]) == 0
+    assert np.median(which[:, :45]) < 0.005 * 65535
     assert which.dtype == np.uint16
-    assert np.median(which[:, 115:]) == 65535
+    assert np.median(which[:, 115:]) > 0.995 * 65535
     result = json.loads(results.read_text())
     assert (result["slices"], result["width"], result["height"]) == (3, 160, 120)
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
+
 from aif_ros.fusion.fusion import Fused, FusionMethod
 from aif_ros.fusion.laplacian import LaplacianFusion
 from aif_ros.fusion.motion import mosaic
@@ -65,18 +67,20 @@ class Fuser:
             position: its lens position, metres.
 
         Raises:
-            ImageError: its shape differs from J's; J has not changed.
+            ImageError: its shape differs from J's, or merging it gives values that are not finite;
+                J has not changed.
         """
         self._check(image)
         if self._lens_model is None:
-            self._fused = self._method.merge(image, position, self._fused)
+            self._fused = _checked(self._method.merge(image, position, self._fused))
+            return self._fused
+        motion = self._motion(image, position, self._lens_model)
+        if self._mosaic is not None and motion is not None:
+            merged = mosaic.merge(self._mosaic, self._method, image, position, motion)
         else:
-            motion = self._motion(image, position, self._lens_model)
-            if self._mosaic is not None and motion is not None:
-                self._mosaic = mosaic.merge(self._mosaic, self._method, image, position, motion)
-            else:
-                self._mosaic = mosaic.begin(self._method.merge(image, position, None))
-            self._fused = mosaic.view(self._mosaic)
+            merged = mosaic.begin(self._method.merge(image, position, None))
+        self._fused = _checked(mosaic.view(merged))
+        self._mosaic = merged
         return self._fused
 
     def follow(self, image: Image, position: float) -> Fused | None:
@@ -122,6 +126,12 @@ class Fuser:
             pose = self._mosaic.pose @ shift
             motion = estimate_motion(fused.image, image, pose, blur, flow.result)
         return motion if motion.same_scene else None
+
+
+def _checked(fused: Fused) -> Fused:
+    if not np.isfinite(fused.image).all():
+        raise ImageError("the frame is dropped: merging it gives values that are not finite")
+    return fused
 
 
 def make_method(name: str, device: str = "cpu") -> FusionMethod:

@@ -34,7 +34,7 @@ from aif_ros.nodes.topics import (
 from aif_ros.pipeline.assess_step import AssessStep, DefocusMaps
 from aif_ros.pipeline.frame_joiner import FrameJoiner
 from aif_ros.pipeline.lens_state_buffer import LensStateBuffer
-from aif_ros.pipeline.reference_frame import ReferenceFrame
+from aif_ros.pipeline.reference_frame import FrameStream
 from aif_ros.pipeline.stamp_join import StampJoin
 from aif_ros.settings.nodes import AutofocusSettings
 from aif_ros.types.frame import LensState, Window
@@ -70,6 +70,7 @@ class AutofocusNode(PipelineNode):
         )
         dynamic = self.value("mode") == "dynamic"
         self._step = AssessStep(self._estimator, self._model, dynamic=dynamic)
+        self._stream = FrameStream(self._model, self.value("bits_per_sample"))
         self._frame_id = ""
         self._join = StampJoin(2)
         self._fused: tuple[StampedImage, StampedImage] | None = None
@@ -121,7 +122,7 @@ class AutofocusNode(PipelineNode):
             return
         if frame is None:
             return
-        reference = ReferenceFrame(frame, self._model)
+        reference = self._stream.reference(frame)
         maps = self._step.frame(reference, repeat=self._searches.continuous)
         if maps is None:
             return

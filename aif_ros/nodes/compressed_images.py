@@ -26,7 +26,7 @@ def to_compressed(image: NDArray[Any], stamp: int, frame_id: str) -> CompressedI
         stamp: nanoseconds.
         frame_id: coordinate frame.
     """
-    pixels = image if image.dtype == np.uint8 else (image >> 8).astype(np.uint8)
+    pixels = to_8_bits(image)
     color = pixels.ndim == 3
     if color:
         pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
@@ -37,6 +37,11 @@ def to_compressed(image: NDArray[Any], stamp: int, frame_id: str) -> CompressedI
     )
     message.data.frombytes(data.tobytes())
     return message
+
+
+def to_8_bits(image: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return a uint8 image unchanged, of a uint16 image the upper 8 bits."""
+    return image if image.dtype == np.uint8 else (image >> 8).astype(np.uint8)
 
 
 def from_compressed(message: CompressedImage) -> NDArray[np.uint8]:

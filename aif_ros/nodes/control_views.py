@@ -6,6 +6,7 @@ import cv2
 from geometry_msgs.msg import Point32, PolygonStamped
 from sensor_msgs.msg import CameraInfo
 
+from aif_ros.nodes.compressed_images import to_8_bits
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.topics import FUSED_IMAGE, OVERLAY, OVERLAY_COMPRESSED, StampedImage
 from aif_ros.types.frame import Window
@@ -14,11 +15,14 @@ _YELLOW, _BLACK, _WHITE = (255, 200, 0), (0, 0, 0), (255, 255, 255)
 
 
 def window_polygon(window: Window | None, info: CameraInfo) -> PolygonStamped:
-    """Return the window as seen by a pinhole camera, 1 m away; without points if there is none."""
+    """Return the window as seen by a pinhole camera, 1 m away.
+
+    Without points if there is no window, or if the camera is not calibrated (all intrinsics 0).
+    """
     polygon = PolygonStamped(header=info.header)
-    if window is None:
-        return polygon
     focal_x, centre_x, focal_y, centre_y = info.k[0], info.k[2], info.k[4], info.k[5]
+    if window is None or not (focal_x and focal_y):
+        return polygon
     right, bottom = window.x + window.width, window.y + window.height
     corners = ((window.x, window.y), (right, window.y), (right, bottom), (window.x, bottom))
     polygon.polygon.points = [
@@ -64,8 +68,8 @@ class Overlay:
 
 
 def _overlay(picture: StampedImage, window: Window | None, text: str) -> StampedImage:
-    """Draw the window and the text into a copy of the picture."""
-    image = picture.image
+    """Draw the window and the text into a copy of the picture, of 8 bits."""
+    image = to_8_bits(picture.image)
     image = cv2.cvtColor(image, cv2.COLOR_GRAY2RGB) if image.ndim == 2 else image.copy()
     if window is not None:
         corner = (window.x + window.width - 1, window.y + window.height - 1)

@@ -71,7 +71,7 @@ class FocusServer:
 
     def start(self) -> None:
         """Accept searches."""
-        self._watch = FocusWatch()
+        self._watch = FocusWatch(self._lens_model)
         self._active = True
         self._busy.publish(False)
 
@@ -138,6 +138,7 @@ class FocusServer:
             self._chosen,
             window_size=self._node.value("window_size"),
             reaction_timeout=_REACTION,
+            bits=self._node.value("bits_per_sample"),
             on_look=lambda frame: self._curve.publish(list(method.looks)),
         )
         # A move in progress must end before the first frame of the search is exposed.

@@ -22,7 +22,7 @@ from aif_ros.nodes.topics import (
 from aif_ros.pipeline.frame_joiner import FrameJoiner
 from aif_ros.pipeline.fuse_step import FuseStep, Fusion
 from aif_ros.pipeline.lens_state_buffer import LensStateBuffer
-from aif_ros.pipeline.reference_frame import ReferenceFrame
+from aif_ros.pipeline.reference_frame import FrameStream
 from aif_ros.settings.nodes import FusionSettings
 
 
@@ -47,6 +47,7 @@ class FusionNode(PipelineNode):
             self.value("device"),
         )
         self._step = FuseStep(fuser, self._model, dynamic=self._dynamic)
+        self._stream = FrameStream(self._model, self.value("bits_per_sample"))
         # Held while the step is in use: services run in another thread than the worker.
         self._fusing = threading.Lock()
         self._frame_id = ""
@@ -68,7 +69,7 @@ class FusionNode(PipelineNode):
         """Save J."""
         step = self.__dict__.pop("_step", None)
         if step is not None and step.fused is not None and self.value("save_path"):
-            write_image(self.value("save_path"), step.fused.image, deep=False)
+            write_image(self.value("save_path"), step.fused.image, deep=step.deep)
 
     def diagnose(self) -> None:
         """Show lost and unusable frames."""
@@ -83,7 +84,7 @@ class FusionNode(PipelineNode):
         if frame is None:
             return
         with self._fusing:
-            fusion = self._step.add(ReferenceFrame(frame, self._model))
+            fusion = self._step.add(self._stream.reference(frame))
         if fusion.changed:
             self._publish(fusion, frame.stamp)
 
@@ -116,7 +117,7 @@ class FusionNode(PipelineNode):
         if fused is None:
             return False, "nothing has been fused yet"
         try:
-            write_image(path, fused.image, deep=False)
+            write_image(path, fused.image, deep=self._step.deep)
         except (OSError, ValueError, DeviceError) as error:
             return False, str(error)
         return True, str(Path(path).absolute())

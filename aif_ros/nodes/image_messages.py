@@ -32,6 +32,19 @@ _LAYOUT: dict[str, tuple[type, int]] = {
     "bgr16": (np.uint16, 3),
 }
 _MAPS = re.compile(r"32FC([1-9]\d?)")
+# Encodings that OpenCV converts in one call: the sample type, the channels and the conversion.
+# ROS names a Bayer pattern by its first four pixels, as OpenCV's COLOR_BayerRGGB2RGB does.
+_CONVERTED: dict[str, tuple[type, int, int]] = {
+    "yuv422": (np.uint8, 2, cv2.COLOR_YUV2RGB_UYVY),
+    "uyvy": (np.uint8, 2, cv2.COLOR_YUV2RGB_UYVY),
+    "yuv422_yuy2": (np.uint8, 2, cv2.COLOR_YUV2RGB_YUY2),
+    "yuyv": (np.uint8, 2, cv2.COLOR_YUV2RGB_YUY2),
+    **{
+        f"bayer_{pattern.lower()}{bits}": (dtype, 1, getattr(cv2, f"COLOR_Bayer{pattern}2RGB"))
+        for pattern in ("RGGB", "BGGR", "GBRG", "GRBG")
+        for bits, dtype in ((8, np.uint8), (16, np.uint16))
+    },
+}
 _TO_RGB = {
     "bgr8": cv2.COLOR_BGR2RGB,
     "bgr16": cv2.COLOR_BGR2RGB,
@@ -96,7 +109,9 @@ def _encoding(image: NDArray[Any]) -> str:
 def _layout(encoding: str) -> tuple[type, int] | None:
     """Return type and number of channels; None: not converted here."""
     maps = _MAPS.fullmatch(encoding)
-    return (np.float32, int(maps[1])) if maps else _LAYOUT.get(encoding)
+    if maps:
+        return np.float32, int(maps[1])
+    return _CONVERTED[encoding][:2] if encoding in _CONVERTED else _LAYOUT.get(encoding)
 
 
 def to_array(message: Image) -> NDArray[Any]:
@@ -135,9 +150,20 @@ def to_array(message: Image) -> NDArray[Any]:
         image = image[..., 0]
     if not item.isnative:
         image = image.astype(dtype)
+    if message.encoding in _CONVERTED:
+        return _convert(np.ascontiguousarray(image), message.encoding)
     if message.encoding in _TO_RGB:
         image = cv2.cvtColor(np.ascontiguousarray(image), _TO_RGB[message.encoding])
     return image
+
+
+def _convert(image: NDArray[Any], encoding: str) -> NDArray[Any]:
+    try:
+        return cv2.cvtColor(image, _CONVERTED[encoding][2])
+    except cv2.error as error:
+        raise ImageError(
+            f"an image of {image.shape[1]}x{image.shape[0]} pixels cannot be of encoding {encoding}"
+        ) from error
 
 
 def _foreign(message: Image) -> NDArray[Any]:
@@ -151,7 +177,7 @@ def _foreign(message: Image) -> NDArray[Any]:
     if convert is None:
         raise ImageError(
             f"unknown image encoding '{message.encoding}': publish one of "
-            f"{', '.join(_LAYOUT)}, 32FC1, or install cv_bridge, which knows more"
+            f"{', '.join([*_LAYOUT, *_CONVERTED])}, 32FC1, or install cv_bridge, which knows more"
         )
     mono = message.encoding.startswith("mono")
     try:

@@ -136,7 +136,7 @@ class LensNode(PipelineNode):
             except (ValueError, DeviceError) as error:
                 objection = str(error)
         text = f"command refused, the lens stays: {objection}"
-        self.get_logger().warning(text)
+        self.get_logger().warning(text, throttle_duration_sec=1.0, skip_first=False)
         self.diagnostics.count("refused commands", total=True)
         self.diagnostics.warn(text)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PolygonStamped
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from aif_ros.nodes.joint_states import JointReader, to_joint_state
 from aif_ros.nodes.loop_state import LoopState
 from aif_ros.pipeline.assess_step import DefocusMaps
 from aif_ros.types.frame import LensState, Window
+from aif_ros.types.image import ImageError, check_image, full_scale
 
 T = TypeVar("T")
 
@@ -100,6 +102,23 @@ def _image_topic(name: str, description: str, *, latched: bool = False) -> Topic
     return Topic(name, Image, description, _encode_image, _decode_image, latched)
 
 
+def _decode_camera_image(message: Image) -> StampedImage:
+    image = _decode_image(message)
+    check_image(image.image)
+    if image.image.dtype == np.float32 and full_scale(image.image) > 1.0:
+        raise ImageError(
+            f"values of a {message.encoding} image must be within 0 to 1, not up to "
+            f"{image.image.max():g}: publish mono8, mono16 or rgb8"
+        )
+    return image
+
+
+def _decode_info(message: CameraInfo) -> CameraInfo:
+    if message.width == 0 or message.height == 0:
+        raise ValueError(f"a camera info of size {message.width}x{message.height}")
+    return message
+
+
 def _compressed_topic(topic: Topic[StampedImage], description: str) -> Topic[StampedImage]:
     return Topic(
         f"{topic.name}/compressed",
@@ -177,14 +196,20 @@ def lens_states_of(joint: str, resolution: float) -> Topic[LensState]:
     return replace(LENS_STATE, decode=JointReader(joint, resolution))
 
 
-CAMERA_IMAGE = _image_topic("camera/image_raw", "Camera image; stamp: middle of the exposure.")
+CAMERA_IMAGE: Topic[StampedImage] = Topic(
+    "camera/image_raw",
+    Image,
+    "Camera image; stamp: middle of the exposure.",
+    _encode_image,
+    _decode_camera_image,
+)
 CAMERA_COMPRESSED = _compressed_topic(CAMERA_IMAGE, "Camera image as JPEG, for viewers.")
 CAMERA_INFO: Topic[CameraInfo] = Topic(
     "camera/camera_info",
     CameraInfo,
-    "Size and intrinsics of the image of equal stamp.",
+    "Size and intrinsics of the image of equal stamp; the focus controller needs the size.",
     _as_it_is,
-    _as_it_is,
+    _decode_info,
 )
 LENS_STATE: Topic[LensState] = Topic(
     "lens/state",

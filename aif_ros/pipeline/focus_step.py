@@ -5,7 +5,7 @@ from collections.abc import Callable
 from aif_ros.autofocus.search import Decision, FocusRun, FocusSearch
 from aif_ros.devices.device import DeviceError
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.pipeline.reference_frame import ReferenceFrame
+from aif_ros.pipeline.reference_frame import FrameStream
 from aif_ros.pipeline.rig import Rig
 from aif_ros.pipeline.settling import SettleDetector
 from aif_ros.types.frame import Frame, LensState, Window
@@ -29,6 +29,7 @@ class FocusStep:
         start: where to begin, metres; None: where the lens is.
         window_size: side of the default window, pixels.
         reaction_timeout: see `SettleDetector`.
+        bits: see `FrameStream`.
         on_look: called with each frame that the search has looked at.
     """
 
@@ -42,6 +43,7 @@ class FocusStep:
         start: float | None = None,
         window_size: int = 512,
         reaction_timeout: float = 0.0,
+        bits: int = 0,
         on_look: Callable[[Frame], None] = lambda frame: None,
     ) -> None:
         self._search = search
@@ -54,6 +56,7 @@ class FocusStep:
         self._settling = SettleDetector(
             lens_model.position_resolution, reaction_timeout=reaction_timeout
         )
+        self._stream = FrameStream(lens_model, bits)
         self._begun = False
         self._decision: Decision | None = None
         self._image_width = 0
@@ -120,7 +123,7 @@ class FocusStep:
         if self._decision is None:
             self._image_width = frame.size[0]
             self._search.begin(frame.position, self._limits, self._image_width)
-        image = ReferenceFrame(frame, self._lens_model).image
+        image = self._stream.reference(frame).image
         decision = self._search.look(window.crop(image), frame.position)
         self._on_look(frame)
         return decision

@@ -13,7 +13,7 @@ from aif_ros.pipeline.clock_jump import StampOrder, jumped_back
 from aif_ros.pipeline.frame_use import FrameUse, frame_use
 from aif_ros.pipeline.reference_frame import ReferenceFrame
 from aif_ros.types.frame import Frame
-from aif_ros.types.image import to_uint8
+from aif_ros.types.image import to_uint8, to_uint16
 
 IN_MOTION = "the lens moved during the exposure"
 REPEATED = "at the lens position of the frame before"
@@ -31,17 +31,22 @@ class Fusion:
         fused: J as of this frame; None before the first.
         unused: why the frame was not merged into J; None if it was.
         changed: whether J has changed: merged, or moved along with the scene.
+        deep: whether the frames have more than 8 bits.
     """
 
     fused: Fused | None
     unused: str | None
     changed: bool
+    deep: bool = False
 
     @property
     def picture(self) -> NDArray[Any]:
-        """J as it leaves the system, (H, W) or (H, W, 3) uint8. Only where `fused` is not None."""
+        """J as it leaves the system, (H, W) or (H, W, 3), uint8, or uint16 of its whole range.
+
+        Only where `fused` is not None.
+        """
         assert self.fused is not None
-        return to_uint8(self.fused.image)
+        return to_uint16(self.fused.image) if self.deep else to_uint8(self.fused.image)
 
     @property
     def source_samples(self) -> NDArray[np.float32]:
@@ -72,19 +77,30 @@ class FuseStep:
         """J so far; None before the first frame."""
         return self._fuser.fused
 
+    @property
+    def deep(self) -> bool:
+        """Whether the frames of J have more than 8 bits."""
+        return self._merged is not None and self._merged.image.dtype != np.uint8
+
     def reset(self, not_before: int | None = None) -> None:
         """Begin a new J.
 
         Args:
             not_before: frames exposed before this time (nanoseconds) are not merged into it.
         """
-        self._fuser.reset()
         self._not_before = not_before
         self._order = StampOrder()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._fuser.reset()
         self._merged: Frame | None = None
+        self._scale: float | None = None
 
     def add(self, reference: ReferenceFrame) -> Fusion:
         """Take in a frame; its stamp must be newer, unless the clock has jumped back.
+
+        J begins anew where the full scale of the frames turns out to be higher than it seemed.
 
         Raises:
             ImageError: the image is unusable, or its shape differs from J's; nothing has changed.
@@ -100,15 +116,17 @@ class FuseStep:
             return self._unused(IN_MOTION)
         if self._repeats(frame):
             return self._unused(REPEATED)
+        if self._merged is not None and reference.scale != self._scale:
+            self._begin()
         if use is FrameUse.FOLLOW:
             fused = self._fuser.follow(reference.image, frame.position)
-            return Fusion(fused, IN_MOTION, changed=fused is not None)
+            return Fusion(fused, IN_MOTION, fused is not None, self.deep)
         fused = self._fuser.add(reference.image, frame.position)
-        self._merged = frame
-        return Fusion(fused, None, changed=True)
+        self._merged, self._scale = frame, reference.scale
+        return Fusion(fused, None, True, self.deep)
 
     def _unused(self, reason: str) -> Fusion:
-        return Fusion(self.fused, reason, changed=False)
+        return Fusion(self.fused, reason, False, self.deep)
 
     def _repeats(self, frame: Frame) -> bool:
         if self._dynamic or self._merged is None:

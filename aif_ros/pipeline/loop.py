@@ -17,7 +17,7 @@ from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.assess_step import AssessStep, DefocusMaps
 from aif_ros.pipeline.control_step import ControlStep
 from aif_ros.pipeline.fuse_step import FuseStep, Fusion
-from aif_ros.pipeline.reference_frame import ReferenceFrame
+from aif_ros.pipeline.reference_frame import FrameStream, ReferenceFrame
 from aif_ros.pipeline.rig import Rig
 from aif_ros.types.frame import Frame, LensState
 
@@ -79,6 +79,7 @@ class AllInFocusPipeline:
         self.lens_model = lens_model
         self.dynamic = dynamic
         self._agent = agent
+        self._stream = FrameStream(lens_model)
         self._fuse = FuseStep(fuser, lens_model, dynamic=dynamic)
         self._assess = AssessStep(estimator, lens_model, dynamic=dynamic)
         self._control = ControlStep(agent, lens_model, dynamic=dynamic)
@@ -89,6 +90,11 @@ class AllInFocusPipeline:
         return self._fuse.fused
 
     @property
+    def deep(self) -> bool:
+        """Whether the frames of J have more than 8 bits."""
+        return self._fuse.deep
+
+    @property
     def frames(self) -> int:
         """Number of frames decided on."""
         return self._control.frames
@@ -96,6 +102,7 @@ class AllInFocusPipeline:
     def reset(self) -> None:
         """Forget everything: a new scene begins."""
         self._agent.reset()
+        self._stream = FrameStream(self.lens_model)
         self._fuse.reset()
         self._assess.reset()
         self._control.begin(self._agent)
@@ -118,7 +125,7 @@ class AllInFocusPipeline:
         Raises:
             ImageError: the image is unusable; J has not changed.
         """
-        reference = ReferenceFrame(frame, self.lens_model)
+        reference = self._stream.reference(frame)
         maps = self._assess.frame(reference)
         fusion = self._fuse.add(reference)
         fused_maps = None

@@ -1,11 +1,11 @@
-"""A frame in the geometry that all steps share: focus breathing removed."""
+"""Frames as all steps see them: of one full scale, and without focus breathing."""
 
 from functools import cached_property
 
 from aif_ros.optics.breathing import remove_breathing
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.types.frame import Frame
-from aif_ros.types.image import Image, check_image, to_float
+from aif_ros.types.image import Image, check_image, full_scale, full_scale_of_bits, to_float
 
 
 class ReferenceFrame:
@@ -14,19 +14,47 @@ class ReferenceFrame:
     Args:
         frame: as captured.
         lens_model: of the lens.
+        scale: full scale of its samples; None: that of their type.
 
     Raises:
         ImageError: the captured image is unusable, see `check_image`.
     """
 
-    def __init__(self, frame: Frame, lens_model: LensModel) -> None:
+    def __init__(self, frame: Frame, lens_model: LensModel, scale: float | None = None) -> None:
         check_image(frame.image)
         self.frame = frame
+        self.scale = scale
         self._lens_model = lens_model
 
     @cached_property
     def image(self) -> Image:
         """(H, W) or (H, W, 3), float32 in [0, 1], magnified as at the reference position."""
-        image = to_float(self.frame.image)
+        image = to_float(self.frame.image, self.scale)
         position = self._lens_model.within_limits(self.frame.position)
         return remove_breathing(image, self._lens_model.breathing_scale(position))
+
+
+class FrameStream:
+    """Makes the reference frames of one camera, whose samples have one full scale.
+
+    Args:
+        lens_model: of the lens.
+        bits: bits per sample in use; 0: recognised by the largest sample so far (see
+            `full_scale`).
+    """
+
+    def __init__(self, lens_model: LensModel, bits: int = 0) -> None:
+        self._lens_model = lens_model
+        self._bits = bits
+        self._scale = full_scale_of_bits(bits) if bits else 0.0
+
+    def reference(self, frame: Frame) -> ReferenceFrame:
+        """Return the reference frame of a captured one.
+
+        Raises:
+            ImageError: the captured image is unusable, see `check_image`.
+        """
+        check_image(frame.image)
+        if not self._bits or frame.image.dtype.itemsize == 1:
+            self._scale = full_scale(frame.image, self._scale)
+        return ReferenceFrame(frame, self._lens_model, self._scale)

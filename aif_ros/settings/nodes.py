@@ -89,6 +89,14 @@ LensSource = Annotated[
         "for a stack its folder."
     ),
 ]
+BitsPerSample = Annotated[
+    int,
+    Limits(0, 16),
+    Doc(
+        "Bits in use of the samples of a 16-bit camera image. 0: recognised by the largest sample; "
+        "the fused image begins anew where one turns out to be larger."
+    ),
+]
 LensJoint = Annotated[str, Doc("Name of the lens's joint in lens/state.")]
 SavePath = Annotated[
     str,
@@ -192,6 +200,7 @@ class FusionSettings:
     calibration: Calibration = ""
     exposure_time: ExposureTime = 0.008
     lens_joint: LensJoint = "focus"
+    bits_per_sample: BitsPerSample = 0
     queue_size: Annotated[
         int, Limits(1, 1000), Doc("Frames that wait to be fused at most; the oldest is dropped.")
     ] = 8
@@ -222,6 +231,7 @@ class AutofocusSettings:
     calibration: Calibration = ""
     exposure_time: ExposureTime = 0.008
     lens_joint: LensJoint = "focus"
+    bits_per_sample: BitsPerSample = 0
 
 
 @dataclass(frozen=True)

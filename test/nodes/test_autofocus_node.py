@@ -335,6 +335,19 @@ class TestContinuous:
         assert len(world.moves) == 4
 
 
+@pytest.mark.parametrize("parameters", [{}, NETWORKS], ids=["default", "networks"])
+def test_continuous_autofocus_rests_in_a_still_scene(bench, parameters):
+    """Also with an estimator that calls what is in focus blurred."""
+    bench.active(AutofocusNode, **parameters)
+    busy, world = bench.listen(AUTOFOCUS_BUSY), TexturedWorld(bench)
+    assert bench.call(SetBool, "autofocus/continuous", data=True).success
+    bench.spin_until(lambda: world.moves and busy and not busy[-1])
+    moves = len(world.moves)
+    bench.spin_for(4.0)
+    assert len(world.moves) == moves
+    assert abs(world.position - FOCUS) < 1e-4
+
+
 @pytest.mark.usefixtures("parts")
 def test_threads_end_with_deactivation(bench):
     before = threading.active_count()

@@ -1,11 +1,13 @@
 import array
 
+import cv2
 import numpy as np
 import pytest
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 
 from aif_ros.nodes import image_messages
 from aif_ros.nodes.image_messages import to_array, to_message, to_stamp, to_time
+from aif_ros.nodes.topics import CAMERA_IMAGE, CAMERA_INFO
 from aif_ros.types.image import ImageError
 
 RANDOM = np.random.default_rng(0)
@@ -140,9 +142,9 @@ def test_cv_bridge_converts_what_else_there_is(monkeypatch):
         return np.full((5, 7, 3), 9, np.uint8)
 
     monkeypatch.setattr(image_messages, "_cv_bridge", lambda: convert)
-    sent = message(picture(np.uint8, 5, 7), "bayer_rggb8")
+    sent = message(picture(np.uint8, 5, 7), "nv21")
     assert (to_array(sent) == 9).all()
-    assert asked == [("bayer_rggb8", "rgb8")]
+    assert asked == [("nv21", "rgb8")]
 
 
 def test_what_cv_bridge_cannot_convert_is_an_image_error(monkeypatch):
@@ -178,3 +180,68 @@ def test_maps_of_many_channels():
     sent = to_message(maps, 5, "camera")
     assert (sent.encoding, sent.step) == ("32FC40", 480)
     np.testing.assert_array_equal(to_array(sent), maps)
+
+
+COLORS = cv2.resize(np.random.default_rng(3).integers(0, 256, (3, 4, 3), dtype=np.uint8), (32, 24))
+
+
+@pytest.mark.parametrize("encoding", ["yuv422", "uyvy", "yuv422_yuy2", "yuyv"])
+def test_yuv_422(encoding):
+    """Two pixels share their colour."""
+    y, u, v = np.moveaxis(cv2.cvtColor(COLORS, cv2.COLOR_RGB2YUV), -1, 0)
+    color = np.where(np.arange(32) % 2, np.roll(v, 1, axis=1), u)
+    luma_first = encoding in ("yuv422_yuy2", "yuyv")
+    samples = np.stack([y, color] if luma_first else [color, y], axis=-1)
+    raw = Image(height=24, width=32, encoding=encoding, step=64)
+    raw.data.frombytes(samples.tobytes())
+    difference = to_array(raw).astype(int) - COLORS
+    # Video levels (16 to 235) and full ones differ, by a tenth at most.
+    assert np.abs(difference).mean() < 30
+    for channel in range(3):
+        seen = np.corrcoef(to_array(raw)[..., channel].ravel(), COLORS[..., channel].ravel())
+        assert seen[0, 1] > 0.95
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
+def test_bayer(pattern, bits):
+    """A flat colour comes back from each pattern."""
+    color = {"r": 200, "g": 120, "b": 40}
+    dtype = np.uint8 if bits == 8 else np.uint16
+    tile = np.array([color[each] for each in pattern], dtype).reshape(2, 2)
+    mosaic = np.tile(tile, (12, 16))
+    raw = Image(height=24, width=32, encoding=f"bayer_{pattern}{bits}", step=mosaic.strides[0])
+    raw.data.frombytes(mosaic.tobytes())
+    image = to_array(raw)
+    assert image.dtype == dtype
+    assert (image[8:-8, 8:-8] == (200, 120, 40)).all()
+
+
+def test_a_size_that_the_encoding_cannot_have():
+    raw = Image(height=24, width=31, encoding="yuyv", step=62)
+    raw.data.frombytes(bytes(62 * 24))
+    with pytest.raises(ImageError, match="31x24 pixels cannot be of encoding yuyv"):
+        to_array(raw)
+
+
+class TestCameraImages:
+    def decode(self, image):
+        return CAMERA_IMAGE.decode(to_message(image, 5, "camera"))
+
+    def test_floats_within_0_to_1(self):
+        image = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
+        np.testing.assert_array_equal(self.decode(image).image, image)
+
+    def test_floats_of_another_range_are_refused(self):
+        with pytest.raises(ImageError, match="32FC1 image must be within 0 to 1, not up to 255"):
+            self.decode(np.full((3, 4), 255, np.float32))
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_values_that_are_none_are_refused(self, value):
+        with pytest.raises(ImageError, match="not finite"):
+            self.decode(np.full((3, 4), value, np.float32))
+
+
+def test_a_camera_info_without_size_is_refused():
+    with pytest.raises(ValueError, match="camera info of size 0x480"):
+        CAMERA_INFO.decode(CameraInfo(width=0, height=480))

@@ -22,11 +22,18 @@ from aif_ros.types.image import Image, to_float
 LONGEST_SIDE = 1600
 """Of the pictures on the page, pixels: three times a magnifier's field, 0.3 MB for each slice."""
 
+# Slices that are listed by name.
+_LISTED = 10
+
 _TEMPLATE = Path(__file__).with_name("stack_report.html.jinja")
 
 
 def write_stack_report(
-    folder: Path, slices: Slices, stack: FusedStack, result: Mapping[str, Any]
+    folder: Path,
+    slices: Slices,
+    stack: FusedStack,
+    depth: NDArray[np.float32],
+    result: Mapping[str, Any],
 ) -> Path:
     """Write the report.
 
@@ -35,6 +42,7 @@ def write_stack_report(
             made if it is missing.
         slices: that have been fused.
         stack: what came of them.
+        depth: (H, W) focus map, from 0 for the first slice to 1 for the last.
         result: what `--json` writes.
 
     Returns:
@@ -49,7 +57,6 @@ def write_stack_report(
     scale = min(1.0, LONGEST_SIDE / max(width, height))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     write_image(folder / "result.jpg", _resized(fused.image, size), deep=False)
-    depth = fused.source_position / np.float32(max(1, len(slices) - 1))
     write_image(folder / "focus_map.png", _coloured(_resized(depth, size)), deep=False)
     reduction = next((step for step in (4, 2) if max(width, height) >= step * LONGEST_SIDE), 1)
     shrink = np.diag([reduction, reduction, 1.0])
@@ -85,6 +92,19 @@ def _facts(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         facts.append(("z step", f"{result['z_step'] * 1e6:.4g} um"))
     if result["pixel_size"] is not None:
         facts.append(("pixel size", f"{result['pixel_size'] * 1e6:.4g} um"))
+    corrected = [
+        (name, factors)
+        for name, factors in zip(result["files"], result["exposure"], strict=True)
+        if any(factor != 1 for factor in factors)
+    ]
+    for name, factors in corrected[:_LISTED]:
+        shown = ", ".join(f"{factor:.3f}" for factor in factors)
+        facts.append(("exposure", f"{Path(name).name} was brighter by {shown}, and is matched"))
+    if len(corrected) > _LISTED:
+        facts.append(("exposure", f"{len(corrected) - _LISTED} more slices are matched"))
+    for index in result["uneven"][:_LISTED]:
+        name = Path(result["files"][index]).name
+        facts.append(("warning", f"the brightness of {name} differs in parts of the picture"))
     return facts + [("note", note) for note in result["notes"]]
 
 

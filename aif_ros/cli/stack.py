@@ -250,6 +250,7 @@ def _fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
         device=args.device,
         track=_track,
     )
+    height, width = stack.fused.image.shape[:2]
     metadata = replace(read_metadata(slices.paths[0]), pixel_size=slices.pixel_size)
     write_image(args.output, stack.fused.image, deep=stack.deep, metadata=metadata)
     depth = interpolate_flat(stack.fused.source_position, stack.confidence)
@@ -307,7 +308,7 @@ def _fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
     if args.report:
         from aif_ros.cli._stack_report import write_stack_report
 
-        result["report"] = str(write_stack_report(Path(args.report), slices, stack, result))
+        result["report"] = str(write_stack_report(Path(args.report), slices, stack, depth, result))
         print(f"report: {result['report']}")
     return result
 

@@ -20,7 +20,7 @@ from aif_ros.fusion.laplacian import laplacian_energy
 from aif_ros.fusion.motion.geometry import Transform, translation
 from aif_ros.fusion.motion.stack_registration import register
 from aif_ros.fusion.stack_fuser import StackFuser
-from aif_ros.types.image import Image
+from aif_ros.types.image import Image, to_float, to_gray
 
 # Detail is measured over windows of this standard deviation, pixels, in which the energy of noise
 # varies by a fifth. The flattest share of the picture is taken for noise; energies up to the first
@@ -119,11 +119,16 @@ def fuse_stack(
 
 
 def _with_light(pictures: Iterable[Picture], maps: list[LightMap] | None) -> Iterator[NDArray[Any]]:
-    """Pass the pixels on and collect the light maps of the slices."""
+    """Pass the pixels on, to be registered, and collect the light maps of the slices."""
     for picture in pictures:
         if maps is not None:
             maps.append(light_map(picture.pixels, picture.valid))
-        yield picture.pixels
+        if picture.valid is None:
+            yield picture.pixels
+        else:
+            # Where there is no data, a smooth continuation has no edge to be registered by.
+            gray = to_gray(to_float(picture.pixels))
+            yield interpolate_flat(gray, picture.valid.astype(np.float32))
 
 
 def confidence(image: Image) -> NDArray[np.float32]:

@@ -180,6 +180,29 @@ def test_one_file_with_all_slices(tmp_path):
         assert file.pages.first.tags["XResolution"].value[0] > 1
 
 
+def test_transparent_areas_are_neither_fused_nor_registered(tmp_path):
+    scene = texture((280, 200), np.random.default_rng(5))
+    checks = (np.indices((40, 240)).sum(0) // 4 % 2).astype(np.float32)[..., None]
+    offsets = [(0, 0), (8, 60), (16, 120)]
+    for index, (x, y) in enumerate([(8 * index, 12 * index) for index in range(3)]):
+        slice_ = scene[y : y + 160, x : x + 240].copy()
+        alpha = np.ones((160, 240, 1), np.float32)
+        # A watermark that does not move with the scene, at another place in each slice.
+        rows = slice(offsets[index][1], offsets[index][1] + 40)
+        slice_[rows], alpha[rows] = checks, 0
+        rgba = np.dstack([slice_, alpha])
+        PIL.Image.fromarray((rgba * 255).round().astype(np.uint8)).save(tmp_path / f"{index}.png")
+    out, results = tmp_path / "o" / "o.png", tmp_path / "r.json"
+    assert main(["stack", str(tmp_path), "-o", str(out), "--json", str(results)]) == 0
+    shifts = np.array(json.loads(results.read_text())["registration"]["shifts"])
+    np.testing.assert_allclose(np.diff(shifts, axis=0), [[-8, -12]] * 2, atol=0.7)
+    reference = int(np.abs(shifts).sum(1).argmin())
+    x, y = 8 * reference, 12 * reference
+    fused, truth = to_float(read_image(out)), scene[y : y + 160, x : x + 240]
+    # The outermost rows are transparent in the only slice that shows them.
+    assert psnr(fused[30:-30, 20:-20], truth[30:-30, 20:-20]) > 24
+
+
 def test_own_results_in_the_folder_are_left_out(stack, capsys):
     arguments = ["stack", str(stack), "-o", str(stack / "fused1.png")]
     arguments += ["--focus-map", str(stack / "map1.png"), "--preview"]

@@ -98,6 +98,14 @@ LENSES: Mapping[str, Backend] = {
         "IndiLensSettings",
         counts_steps=True,
     ),
+    "micro_manager": Backend(
+        "Z stage of Micro-Manager",
+        "CONFIG",
+        "micro_manager:demo?low=-50&high=50",
+        "micro_manager",
+        "MicroManagerStage",
+        "StageSettings",
+    ),
 }
 """Lens backends by name."""
 
@@ -116,6 +124,14 @@ CAMERAS: Mapping[str, Backend] = {
         "indi",
         "IndiCamera",
         "IndiCameraSettings",
+    ),
+    "micro_manager": Backend(
+        "camera of Micro-Manager",
+        "CONFIG",
+        "micro_manager:demo?exposure=0.02",
+        "micro_manager",
+        "MicroManagerCamera",
+        "MicroscopeCameraSettings",
     ),
 }
 """Camera backends by name."""

@@ -240,7 +240,11 @@ class MotorLens(ABC):
             self._progress = None
             if self._rest_since is None:
                 self._rest_since = now
-            return now - self._rest_since < self._settings.settling_time * 1e9
+            settles = now - self._rest_since < self._settings.settling_time * 1e9
+            if not settles:
+                # The move is complete: if something else moves the lens now, that is no fault.
+                self._target = self._start = None
+            return settles
         self._rest_since = None
         self._check_direction(position)
         if (

@@ -27,6 +27,7 @@ REAL_LENSES = (
     "marlin",
     "alpaca",
     "indi",
+    "micro_manager",
     "ros_parameter",
 )
 """Lens backends of `aif_ros.devices.backends`, and the lens that another node drives."""

@@ -76,9 +76,8 @@ def test_autofocus_on_simulated_stars_from_afar(server, clock):
     camera = IndiCamera(server.address(CAMERA), clock, IndiCameraSettings(exposure=0.2))
     lens.move_to(0.052)
     run = focus_window(
-        Rig(camera, lens, clock, exposure_time=0.2, settle_timeout=60),
+        Rig(camera, lens, clock, lens_model, exposure_time=0.2, settle_timeout=60),
         make_search("fibonacci", lens_model),
-        lens_model,
         Window.centred(camera.size, 512),
     )
     assert run.focused

@@ -1,0 +1,129 @@
+"""Focus map: the lens position at which each part of the scene is in focus.
+
+On a microscope, lens travel is height, so this is its height map. Several captures at different
+positions are combined: each says how far away focus is (`DefocusMaps`), on one of two sides, and
+all must agree. The precision is finer than the distance between the captures.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.pipeline.assess_step import DefocusMaps
+
+CANDIDATES_PER_DEPTH_OF_FIELD = 6
+"""Positions that are told apart in one depth of field; a parabola refines the best one."""
+MOST_CANDIDATES = 2000
+"""Limit of the number of positions, for lenses whose travel is many depths of field."""
+RELATIVE_ERROR = 0.1
+"""Error of the estimator that all its readings share, relative to the blur radius (calibration)."""
+OUTLIERS = 0.02
+"""Share of readings that are wrong altogether, for instance where a cell holds two depths."""
+
+
+@dataclass(frozen=True)
+class FocusMap:
+    """Where each cell of an image is in focus.
+
+    Attributes:
+        position: (rows, columns) float32, lens position, metres; NaN where unknown.
+        uncertainty: (rows, columns) float32, standard deviation, metres; NaN likewise.
+    """
+
+    position: NDArray[np.float32]
+    uncertainty: NDArray[np.float32]
+
+    def enlarged(self, size: tuple[int, int]) -> NDArray[np.float32]:
+        """Return the positions over an image of `size` (width, height), (H, W) float32, metres.
+
+        Linear between the centres of cells; NaN where the nearest cell is unknown.
+        """
+        known = np.isfinite(self.position)
+        if not known.any():
+            return np.full(size[::-1], np.nan, np.float32)
+        weight = known.astype(np.float32)
+        filled = np.where(known, self.position, 0).astype(np.float32)
+        numerator = cv2.resize(filled, size, interpolation=cv2.INTER_LINEAR)
+        denominator = cv2.resize(weight, size, interpolation=cv2.INTER_LINEAR)
+        nearest = cv2.resize(weight, size, interpolation=cv2.INTER_NEAREST) > 0
+        with np.errstate(divide="ignore", invalid="ignore"):
+            values = numerator / denominator
+        return np.where(nearest, values, np.nan).astype(np.float32)
+
+
+class FocusMapper:
+    """Combines the defocus maps of captures at different lens positions.
+
+    Args:
+        lens_model: of the lens.
+        image_width: of the images, pixels.
+    """
+
+    def __init__(self, lens_model: LensModel, image_width: int) -> None:
+        low, high = lens_model.limits
+        self._half_depth = lens_model.half_depth_of_focus(image_width)
+        count = int((high - low) / (2 * self._half_depth) * CANDIDATES_PER_DEPTH_OF_FIELD) + 2
+        self._positions = np.linspace(low, high, min(count, MOST_CANDIDATES))
+        self._score: NDArray[np.float64] | None = None
+        self._readings: NDArray[np.int64] | None = None
+
+    def add(self, maps: DefocusMaps, position: float) -> None:
+        """Take in the defocus maps of a frame captured with the lens at rest.
+
+        Args:
+            maps: of the frame.
+            position: of the lens, metres.
+
+        Raises:
+            ValueError: the grid differs from that of the frames before.
+        """
+        distance, uncertainty = maps.values[..., 0], maps.values[..., 1]
+        if self._score is None or self._readings is None:
+            self._score = np.zeros((*distance.shape, len(self._positions)))
+            self._readings = np.zeros(distance.shape, np.int64)
+        if distance.shape != self._readings.shape:
+            raise ValueError(f"a grid of {distance.shape} after one of {self._readings.shape}")
+        known = np.isfinite(distance) & np.isfinite(uncertainty)
+        expected = np.abs(self._positions - position)
+        # A disk of less than a pixel cannot be told from none.
+        least = np.hypot(0.3 * self._half_depth, RELATIVE_ERROR * expected)
+        r, s = distance[known][:, None], uncertainty[known][:, None]
+        deviation = np.hypot(s, least)
+        density = np.exp(-0.5 * np.square((r - expected) / deviation)) / deviation
+        span = self._positions[-1] - self._positions[0]
+        self._score[known] += np.log((1 - OUTLIERS) * density + OUTLIERS / span)
+        self._readings += known
+
+    def focus_map(self) -> FocusMap:
+        """Return the focus map of all frames so far.
+
+        A cell is unknown unless two captures have read its blur: one cannot tell the side.
+
+        Raises:
+            ValueError: there was no frame.
+        """
+        if self._score is None or self._readings is None:
+            raise ValueError("a focus map needs at least one frame")
+        score, positions = self._score, self._positions
+        best = np.clip(score.argmax(axis=-1), 1, len(positions) - 2)
+        before, at, after = (
+            np.take_along_axis(score, (best + offset)[..., None], axis=-1)[..., 0]
+            for offset in (-1, 0, 1)
+        )
+        curvature = before - 2 * at + after
+        peaked = curvature < 0
+        shift = np.where(peaked, (before - after) / np.where(peaked, 2 * curvature, 1), 0)
+        step = positions[1] - positions[0]
+        position = positions[best] + np.clip(shift, -1, 1) * step
+        # Probability by position, for the spread: two sides that fit alike are uncertain.
+        belief = np.exp(score - score.max(axis=-1, keepdims=True))
+        belief /= belief.sum(axis=-1, keepdims=True)
+        spread = np.sqrt((belief * np.square(positions - position[..., None])).sum(axis=-1))
+        known = self._readings >= 2
+        return FocusMap(
+            np.where(known, position, np.nan).astype(np.float32),
+            np.where(known, spread, np.nan).astype(np.float32),
+        )

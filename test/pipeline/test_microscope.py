@@ -1,0 +1,96 @@
+"""The demonstration microscope of pymmcore-plus: its fluorescent beads blur with the Z stage."""
+
+import pytest
+
+pytest.importorskip("pymmcore_plus", reason="needs pymmcore-plus")
+pytest.importorskip("mm_test_adapters", reason="needs mm-test-adapters")
+
+import numpy as np
+import useq
+from pymmcore_plus import CMMCorePlus
+
+from aif_ros.devices.device import DeviceError
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.pipeline.microscope import AutofocusEngine, Microscope
+from aif_ros.types.frame import Window
+
+# The adapter's BeadBlurRate, 0.5 pixels of blur for each micrometre from 0.
+LENS = LensModel("demo", 1e-6, (-40e-6, 60e-6), 0.5e6, 512)
+
+
+@pytest.fixture
+def core():
+    core = CMMCorePlus()
+    core.loadSystemConfiguration("MMConfig_demo.cfg")
+    core.setProperty("Camera", "Mode", "Fluorescent Beads")
+    core.setProperty("Camera", "BitDepth", "12")
+    core.setExposure(20)
+    yield core
+    core.unloadAllDevices()
+
+
+@pytest.fixture
+def microscope(core):
+    return Microscope(core, LENS, search="fibonacci", estimator="gradient_ratio", agent="sweep")
+
+
+def test_focuses_from_afar(core, microscope):
+    core.setPosition(50)
+    run = microscope.focus()
+    assert run.focused
+    assert core.getPosition() == pytest.approx(0, abs=2)
+
+
+def test_focuses_from_afar_with_the_networks(core):
+    core.setPosition(50)
+    window = Window.centred((512, 512), 256)
+    run = Microscope(core, LENS, search="neural").focus(window)
+    assert run.focused
+    assert core.getPosition() == pytest.approx(0, abs=2)
+    assert len(run.looks) <= 8
+
+
+def test_an_all_in_focus_snapshot_with_its_height_map(core):
+    core.setPosition(20)
+    snapshot = Microscope(core, LENS).all_in_focus()
+    known = np.isfinite(snapshot.height)
+    assert snapshot.image.shape == snapshot.height.shape == (512, 512)
+    assert known.mean() > 0.4
+    # All beads lie at 0; the captures are several micrometres apart.
+    assert np.median(snapshot.height[known]) == pytest.approx(0, abs=2e-6)
+    assert len(snapshot.positions) >= 3
+
+
+def test_autofocus_actions_of_an_acquisition(core, microscope):
+    core.mda.set_engine(AutofocusEngine(microscope))
+    sequence = useq.MDASequence(
+        stage_positions=[(0, 0, 30), (10, 0, -25)],
+        autofocus_plan=useq.AxesBasedAF(axes=("p",), autofocus_motor_offset=0),
+    )
+    positions = []
+    core.mda.events.frameReady.connect(
+        lambda image, event, meta: positions.append(core.getZPosition())
+    )
+    core.mda.run(sequence)
+    assert positions == pytest.approx([0, 0], abs=2)
+
+
+def test_an_autofocus_that_fails_leaves_the_stage_and_the_acquisition_goes_on(
+    core, microscope, monkeypatch
+):
+    def fail():
+        core.setZPosition(12)
+        raise DeviceError("the stage has stalled")
+
+    monkeypatch.setattr(microscope, "focus", fail)
+    core.mda.set_engine(AutofocusEngine(microscope))
+    sequence = useq.MDASequence(
+        stage_positions=[(0, 0, 30)],
+        autofocus_plan=useq.AxesBasedAF(axes=("p",), autofocus_motor_offset=0),
+    )
+    positions = []
+    core.mda.events.frameReady.connect(
+        lambda image, event, meta: positions.append(core.getZPosition())
+    )
+    core.mda.run(sequence)
+    assert positions == pytest.approx([30], abs=0.3)

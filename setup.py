@@ -98,9 +98,12 @@ setup(
         "ros": requirements("requirements.txt"),
         "alpaca": ["alpyca>=3.0", "requests>=2.31"],
         "serial": ["pyserial>=3.5"],
-        "micro": ["bioio", "bioio-ome-zarr"],
+        "alpaca": ["alpyca>=3"],
+        "micro": ["bioio", "bioio-ome-zarr", "pymmcore-plus>=0.13"],
         "raw": ["rawpy"],
+        "serial": ["pyserial>=3.5"],
         "test": ["hypothesis", "pytest"],
+        "v4l2": ["linuxpy>=0.20"],
     },
     entry_points={"console_scripts": [f"aif = {NAME}.__main__:main", *nodes()]},
 )

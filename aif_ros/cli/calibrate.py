@@ -1,15 +1,18 @@
-"""Calibrate a lens from photographs, and write the YAML file that every other part reads.
+"""Calibrate a lens, and write the YAML file that every other part reads.
 
-From two photographs of something flat and textured, one in focus, one with the lens moved by a
-known travel; or from a recorded sweep: a folder of slices in focus order with a known travel
-between them. Gives blur per travel, focus breathing and depth of field with their confidence,
-and says so when the photographs do not determine the answer. Travels are in metres.
+With --camera and --lens, live: records a sweep, calibrates, then autofocuses once and writes the
+picture as proof. The scene must be flat, textured, still and evenly lit. Otherwise from two
+photographs of something flat and textured, one in focus, one with the lens moved by a known travel;
+or from a recorded sweep: a folder of slices in focus order with a known travel between them. Gives
+blur per travel, focus breathing and depth of field with their confidence, and says so when the
+photographs do not determine the answer. Travels are in metres.
 
 A sweep also gives the reading curve of the lens: what the blur estimator reads at each distance
 from focus. A second sweep, recorded at the same positions on the way back (--back), gives the
 backlash of the motor, listed by ascending position like the first.
 
 Examples:
+  aif calibrate --camera /dev/video0 --lens "moonlite:/dev/ttyUSB0?high=8000" -o lens.yaml
   aif calibrate focused.png defocused.png --travel 0.0003 -o lens.yaml
   aif calibrate sweep/ --travel 0.00005 -o lens.yaml --metres-per-step 1e-6 --plot check.png
   aif calibrate up/ --back down/ --travel 0.00005 -o lens.yaml
@@ -17,17 +20,19 @@ Examples:
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from typing_extensions import Doc
 
 from aif_ros.cli import CommandError, JsonFile, write_json
 from aif_ros.settings.declaration import Limits
+from aif_ros.settings.nodes import SEARCHES
 
 if TYPE_CHECKING:
-    from aif_ros.calibration.sweep_calibration import Estimate
+    from aif_ros.calibration.sweep_calibration import Estimate, LensCalibration
     from aif_ros.defocus.neural import NeuralBlurEstimator
+    from aif_ros.optics.lens_model import LensModel
 
 
 @dataclass(frozen=True)
@@ -39,12 +44,34 @@ class Arguments:
         tyro.conf.Positional,
         tyro.conf.arg(metavar="FILE|FOLDER"),
         Doc("The focused and the defocused photograph, or the folder of a sweep."),
-    ]
+    ] = ()
     output: Annotated[
-        Path,
+        Path | None,
         tyro.conf.arg(metavar="FILE", aliases=("-o",)),
-        Doc("Calibration to write."),
-    ]
+        Doc("Calibration to write (required)."),
+    ] = None
+    camera: Annotated[
+        str,
+        tyro.conf.arg(metavar="CAMERA"),
+        Doc("Camera to calibrate with, live: index, path or BACKEND:ADDRESS (see `aif devices`)."),
+    ] = ""
+    lens: Annotated[
+        str,
+        tyro.conf.arg(metavar="LENS"),
+        Doc("Lens to calibrate, live: BACKEND:ADDRESS (see `aif devices`)."),
+    ] = ""
+    range: Annotated[
+        tuple[float, float] | None,
+        tyro.conf.arg(metavar="LOW HIGH"),
+        Doc("Lens positions to sweep live, metres (default: the whole travel)."),
+    ] = None
+    slices: Annotated[int, Limits(5, 200), Doc("Images of a live sweep.")] = 15
+    exposure_time: Annotated[
+        float, tyro.conf.arg(metavar="S"), Limits(0.0, 3600.0), Doc("Exposure time of the camera.")
+    ] = 0.033
+    search: Annotated[
+        str, SEARCHES, Doc("Search strategy of the autofocus that proves a live calibration.")
+    ] = "fibonacci"
     travel: Annotated[
         float | None,
         tyro.conf.arg(metavar="M"),
@@ -77,76 +104,22 @@ class Arguments:
 
 def run(args: Arguments) -> int:
     """Calibrate."""
-    import numpy as np
-
     from aif_ros.benchmarks.calibration_plot import save_calibration_plot
-    from aif_ros.calibration.sweep_calibration import (
-        UndeterminedError,
-        calibrate_pair,
-        calibrate_sweep,
-        measure_backlash,
-    )
-    from aif_ros.devices.focal_stack import FocalStack
-    from aif_ros.devices.image_files import read_image
-    from aif_ros.devices.image_files.slices import is_multi_page
+    from aif_ros.calibration.sweep_calibration import UndeterminedError
     from aif_ros.storage.atomic_write import check_writable
-    from aif_ros.types.image import to_float
-    from aif_ros.types.units import check_metres
 
+    if args.output is None:
+        raise CommandError("give the file to write: -o lens.yaml")
     for path in filter(None, (args.output, args.plot)):
         check_writable(path)
-    paths = [Path(photo) for photo in args.photos]
-    backlash = 0.0
+    live = bool(args.camera or args.lens)
     try:
-        for option, values in (("--travel", [args.travel]), ("--limits", args.limits or [])):
-            check_metres(option, [value for value in values if value is not None])
-        travel_assumed = False
-        if len(paths) == 1 and (paths[0].is_dir() or is_multi_page(paths[0])):
-            stack = FocalStack(paths[0])
-            positions = stack.positions
-            travel_assumed = stack.travel_assumed and args.travel is None
-            if args.travel is not None:
-                if not args.travel > 0:
-                    raise CommandError(f"--travel must be above 0 for a sweep, got {args.travel}")
-                positions = np.arange(len(positions), dtype=np.float64) * args.travel
-            images = (to_float(stack.read(index)) for index in range(len(positions)))
-            calibration = calibrate_sweep(images, list(positions), _blur_reader())
-            if args.back is not None:
-                back = FocalStack(args.back)
-                if len(back.positions) != len(positions):
-                    raise CommandError(
-                        f"{args.back} holds {len(back.positions)} slices, but {paths[0]} "
-                        f"{len(positions)}: they must match"
-                    )
-                forth, returned = (
-                    [to_float(part.read(index)) for index in range(len(positions))]
-                    for part in (stack, back)
-                )
-                backlash = measure_backlash(forth, returned, list(positions))
-            limits = float(positions[0]), float(positions[-1])
-        elif len(paths) == 2 and not any(path.is_dir() for path in paths):
-            if args.travel is None:
-                raise CommandError("two photographs need --travel: how far the lens has moved")
-            first, second = (to_float(read_image(path)) for path in paths)
-            if first.shape != second.shape:
-                raise CommandError(
-                    f"{paths[0]} has shape {first.shape}, but {paths[1]} {second.shape}: they "
-                    "must match"
-                )
-            calibration = calibrate_pair(first, second, args.travel)
-            limits = min(0.0, args.travel), max(0.0, args.travel)
-        else:
-            raise CommandError("give two photographs, or the folder of one sweep")
-        if args.back is not None and not paths[0].is_dir():
-            raise CommandError("--back needs the folder of a sweep before it")
+        measured = (_live if live else _from_photographs)(args, args.output)
     except UndeterminedError as error:
         raise CommandError(f"the photographs do not determine the lens: {error}") from error
-    lens_model = calibration.lens_model(
-        args.name or args.output.stem, args.limits or limits, args.metres_per_step
-    )
-    lens_model = replace(lens_model, backlash=backlash)
+    calibration, lens_model = measured.calibration, measured.lens_model
     lens_model.save(args.output)
-    step = args.metres_per_step
+    step = lens_model.metres_per_step
     rows = (
         ("blur radius per step", calibration.blur_per_metre, step, "px"),
         ("magnification per step", calibration.breathing_per_metre, step * 100, "%"),
@@ -156,12 +129,12 @@ def run(args: Arguments) -> int:
         value, low, high = (scale * part for part in _parts(estimate))
         print(f"{label:24}{value:10.4g} {unit:6} (95 %: {low:.4g} to {high:.4g})")
     if args.back is not None:
-        print(f"{'backlash':24}{backlash / step:10.4g} steps")
+        print(f"{'backlash':24}{lens_model.backlash / step:10.4g} steps")
     if calibration.reading_curve:
         blur, reading = calibration.reading_curve[-1]
         print(f"{'reading curve':24}{reading:10.4g} px read at {blur:.4g} px of blur")
-    if travel_assumed:
-        low, high = (position * 1e3 for position in limits)
+    if measured.notes.get("travel_assumed"):
+        low, high = (position * 1e3 for position in lens_model.limits)
         print(
             f"the travel is assumed, {low:g} to {high:g} mm from the first slice to the last: give "
             "it with --travel, or all figures are off by the same factor"
@@ -177,11 +150,128 @@ def run(args: Arguments) -> int:
             ("depth_of_field_metres", calibration.depth_of_field),
         )
     }
-    extra = {"backlash_metres": backlash, "reading_curve": calibration.reading_curve}
     setup = {"width": calibration.width, "matches": len(calibration.matches)}
-    described = {"output": str(args.output), "setup": setup, "travel_assumed": travel_assumed}
-    write_json(result | extra | described, args.json)
+    described = {"output": str(args.output), "setup": setup}
+    curve = {
+        "backlash_metres": lens_model.backlash,
+        "reading_curve": calibration.reading_curve,
+        "travel_assumed": False,
+    }
+    write_json(result | curve | described | measured.notes, args.json)
     return 0
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A calibration, and what else `--json` shows of it."""
+
+    calibration: "LensCalibration"
+    lens_model: "LensModel"
+    notes: dict[str, Any]
+
+
+def _live(args: Arguments, output: Path) -> _Measured:
+    """Calibrate through the camera and autofocus once."""
+    from tqdm import tqdm
+
+    from aif_ros.cli._live import calibrate_through_camera, open_pair, save_proof
+
+    if not (args.camera and args.lens) or args.photos:
+        raise CommandError("a live calibration needs --camera and --lens, and no photographs")
+    with (
+        open_pair(args.camera, args.lens) as (camera, lens),
+        tqdm(unit="image", disable=None, bar_format="{n} images, {elapsed} {postfix}") as bar,
+    ):
+        low, high = lens.limits
+        for position in args.range or ():
+            if not low <= position <= high:
+                raise CommandError(f"--range must lie within the travel, {low:g} to {high:g} m")
+        result = calibrate_through_camera(
+            camera,
+            lens,
+            args.name or output.stem,
+            limits=args.range,
+            slices=args.slices,
+            exposure_time=args.exposure_time,
+            search=args.search,
+            on_frame=lambda frame: bar.update() or bar.set_postfix_str(f"{frame.position:.6g} m"),
+        )
+    focus = result.focus
+    state = "in focus" if focus.focused else "NOT in focus"
+    print(f"autofocus: {state} at {focus.position:.6g} m after {len(focus.looks)} images")
+    proof = output.with_name(f"{output.stem}_proof.png")
+    print(f"{save_proof(result, proof)}: before and after")
+    if not focus.focused:
+        raise CommandError(
+            f"the autofocus with this calibration did not succeed ({focus.reason}): nothing is "
+            "written; see that the scene is flat and textured"
+        )
+    found = {"focus_position": focus.position, "images": len(focus.looks), "proof": str(proof)}
+    return _Measured(result.calibration, result.lens_model, {"autofocus": found})
+
+
+def _from_photographs(args: Arguments, output: Path) -> _Measured:
+    """Calibrate from files."""
+    import numpy as np
+
+    from aif_ros.calibration.sweep_calibration import (
+        calibrate_pair,
+        calibrate_sweep,
+        measure_backlash,
+    )
+    from aif_ros.devices.focal_stack import FocalStack
+    from aif_ros.devices.image_files import read_image
+    from aif_ros.devices.image_files.slices import is_multi_page
+    from aif_ros.types.image import to_float
+    from aif_ros.types.units import check_metres
+
+    paths = [Path(photo) for photo in args.photos]
+    for option, values in (("--travel", [args.travel]), ("--limits", args.limits or [])):
+        check_metres(option, [value for value in values if value is not None])
+    travel_assumed, backlash = False, 0.0
+    if len(paths) == 1 and (paths[0].is_dir() or is_multi_page(paths[0])):
+        stack = FocalStack(paths[0])
+        positions = stack.positions
+        travel_assumed = stack.travel_assumed and args.travel is None
+        if args.travel is not None:
+            if not args.travel > 0:
+                raise CommandError(f"--travel must be above 0 for a sweep, got {args.travel}")
+            positions = np.arange(len(positions), dtype=np.float64) * args.travel
+        images = (to_float(stack.read(index)) for index in range(len(positions)))
+        calibration = calibrate_sweep(images, list(positions), _blur_reader())
+        if args.back is not None:
+            back = FocalStack(args.back)
+            if len(back.positions) != len(positions):
+                raise CommandError(
+                    f"{args.back} holds {len(back.positions)} slices, but {paths[0]} "
+                    f"{len(positions)}: they must match"
+                )
+            forth, returned = (
+                [to_float(part.read(index)) for index in range(len(positions))]
+                for part in (stack, back)
+            )
+            backlash = measure_backlash(forth, returned, list(positions))
+        limits = float(positions[0]), float(positions[-1])
+    elif len(paths) == 2 and not any(path.is_dir() for path in paths):
+        if args.travel is None:
+            raise CommandError("two photographs need --travel: how far the lens has moved")
+        first, second = (to_float(read_image(path)) for path in paths)
+        if first.shape != second.shape:
+            raise CommandError(
+                f"{paths[0]} has shape {first.shape}, but {paths[1]} {second.shape}: they "
+                "must match"
+            )
+        calibration = calibrate_pair(first, second, args.travel)
+        limits = min(0.0, args.travel), max(0.0, args.travel)
+    else:
+        raise CommandError("give two photographs, or the folder of one sweep")
+    if args.back is not None and not paths[0].is_dir():
+        raise CommandError("--back needs the folder of a sweep before it")
+    lens_model = calibration.lens_model(
+        args.name or output.stem, args.limits or limits, args.metres_per_step
+    )
+    lens_model = replace(lens_model, backlash=backlash)
+    return _Measured(calibration, lens_model, {"travel_assumed": travel_assumed})
 
 
 def _blur_reader() -> "NeuralBlurEstimator | None":

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from aif_ros.devices.clock import Clock
-from aif_ros.devices.device import Camera, FocusLens
+from aif_ros.devices.device import Camera
+from aif_ros.devices.motor_lens import MotorLens
 from aif_ros.optics.lens_model import LensModel
 
 T = TypeVar("T")
@@ -198,7 +199,7 @@ class DeviceText:
         return kind(**values)
 
 
-def open_lens(text: str, clock: Clock, lens_model: LensModel | None = None) -> FocusLens:
+def open_lens(text: str, clock: Clock, lens_model: LensModel | None = None) -> MotorLens:
     """Open the lens that a text names.
 
     Args:
@@ -216,7 +217,7 @@ def open_lens(text: str, clock: Clock, lens_model: LensModel | None = None) -> F
     if lens_model is not None and named.backend.counts_steps:
         defaults["metres_per_unit"] = lens_model.metres_per_step
     settings = named.settings(defaults)
-    opener = cast(Callable[..., FocusLens], named.backend.load(named.backend.opener))
+    opener = cast(Callable[..., MotorLens], named.backend.load(named.backend.opener))
     limits = lens_model.limits if lens_model is not None else None
     return opener(named.address, clock, settings, limits=limits)
 

@@ -470,3 +470,57 @@ def decode_image(text: str, kind: str) -> NDArray[Any]:
     except (binascii.Error, zlib.error) as error:
         raise ValueError(str(error)) from error
     return read_fits(content)
+
+
+FOCUSER_INTERFACE, CCD_INTERFACE = 1 << 3, 1 << 1
+"""Bits of DRIVER_INTERFACE (`basedevice.h` of INDI)."""
+LISTING_TIME = 1.0
+"""Seconds during which a server may describe its devices; local ones take some milliseconds."""
+
+
+@dataclass(frozen=True)
+class DeviceList:
+    """The devices of an INDI server.
+
+    Attributes:
+        focusers: their names.
+        cameras: their names.
+    """
+
+    focusers: tuple[str, ...]
+    cameras: tuple[str, ...]
+
+    @classmethod
+    def of(cls, host: str, port: int) -> "DeviceList":
+        """Ask a server for its devices.
+
+        Raises:
+            OSError: there is no server.
+            xml.etree.ElementTree.ParseError: it is no INDI server.
+        """
+        parser: ElementTree.XMLPullParser[ElementTree.Element] = ElementTree.XMLPullParser(["end"])
+        parser.feed("<indi>")
+        interfaces: dict[str, int] = {}
+        with socket.create_connection((host, port), timeout=LISTING_TIME) as connection:
+            connection.sendall(b'<getProperties version="1.7"/>')
+            deadline = time.monotonic() + LISTING_TIME
+            while time.monotonic() < deadline:
+                connection.settimeout(max(0.01, deadline - time.monotonic()))
+                try:
+                    received = connection.recv(65536)
+                except TimeoutError:
+                    break
+                if not received:
+                    break
+                parser.feed(received)
+        for _, element in cast(Iterator[tuple[str, ElementTree.Element]], parser.read_events()):
+            if element.get("name") == "DRIVER_INFO":
+                for child in element:
+                    if child.get("name") == "DRIVER_INTERFACE":
+                        text = (child.text or "").strip()
+                        bits = int(text) if text.isdecimal() else 0
+                        interfaces[element.get("device", "")] = bits
+        return cls(
+            tuple(name for name, bits in interfaces.items() if bits & FOCUSER_INTERFACE),
+            tuple(name for name, bits in interfaces.items() if bits & CCD_INTERFACE),
+        )

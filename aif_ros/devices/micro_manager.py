@@ -57,7 +57,7 @@ def acquire_core(config: str) -> "CMMCorePlus":
             try:
                 core.loadSystemConfiguration("MMConfig_demo.cfg" if config == DEMO else config)
             except (OSError, RuntimeError, ValueError) as error:
-                core.unloadAllDevices()
+                _unload(core)
                 raise DeviceError(
                     f"cannot load the Micro-Manager configuration {config}: {_reason(error)}"
                 ) from error
@@ -74,7 +74,14 @@ def release_core(config: str) -> None:
             shared.users -= 1
             if shared.users == 0:
                 del _cores[config]
-                shared.core.unloadAllDevices()
+                _unload(shared.core)
+
+
+def _unload(core: "CMMCorePlus") -> None:
+    core.unloadAllDevices()
+    # Its thread would call Python while the interpreter ends, which aborts the process
+    # (pymmcore-plus 0.18 with MMCore 12.5; it hides this method of the base class).
+    require("pymmcore", "micro").CMMCore.registerCallback(core, None)
 
 
 @dataclass(frozen=True)

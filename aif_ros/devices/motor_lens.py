@@ -28,6 +28,10 @@ RECONNECT_INTERVAL = 0.5
 """Seconds between two attempts to open a lost connection. Short enough to resume soon after a cable
 is plugged in again, long enough not to keep a USB hub busy."""
 
+ROUNDING = 1e-9
+"""Share of the travel by which a position may lie outside the limits: -15 times 1e-6 is not -15e-6
+in floating point. The device is sent to the limit then."""
+
 WRONG_WAY = 0.05
 """Share of the whole travel by which a lens may move away from its target before it is stopped:
 more than the overshoot and backlash compensation of usual focusers."""
@@ -154,7 +158,7 @@ class MotorLens(ABC):
         self._target: float | None = None
         self._start: float | None = None
         self._progress: tuple[int, float | None] | None = None
-        self._rest_since: int | None = None
+        self._rest_since: int | None = 0  # at rest until it is sent somewhere
         try:
             self._axis = self._open()
             self._unit_limits = self._intersection(limits)
@@ -191,6 +195,12 @@ class MotorLens(ABC):
         """Lowest and highest position, metres."""
         low, high = (self._metres(unit) for unit in self._unit_limits)
         return (low, high) if low < high else (high, low)
+
+    @property
+    def metres_per_step(self) -> float:
+        """Smallest step, metres; of a device without steps, what it can tell apart."""
+        step = self._axis.resolution or self._axis.tolerance
+        return abs(self._metres(step))
 
     def move_to(self, position: float) -> None:
         """Start moving to `position` (metres), rounded to the resolution of the device."""
@@ -341,7 +351,8 @@ class MotorLens(ABC):
     def _checked(self, position: float) -> float:
         """Return the target in the unit of the device."""
         low, high = self.limits
-        if not low <= position <= high:  # NaN fails as well
+        rounding = ROUNDING * (high - low)
+        if not low - rounding <= position <= high + rounding:  # NaN fails as well
             raise ValueError(
                 f"lens position {position} m does not lie within the limits {low} to {high} m"
             )

@@ -1,0 +1,180 @@
+"""List the cameras and lenses that are connected, and try them.
+
+Without a device, everything that can be found is listed with the text that names it for `aif
+calibrate`, `aif run` and the nodes. With one or more devices, each is opened: whether it answers,
+its limits, where it is, and the line that uses it. Serial ports are not probed unless named: a byte
+too many can move a machine.
+
+Examples:
+  aif devices
+  aif devices "moonlite:/dev/ttyUSB0?high=8000" opencv:0
+  aif devices --simulate moonlite        a simulated focuser on a serial port, until Ctrl-C
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import tyro
+from typing_extensions import Doc
+
+from aif_ros.cli import CommandError, JsonFile, check_json, write_json
+from aif_ros.settings.declaration import OneOf
+
+SIMULATED = ("moonlite", "optotune", "grbl", "marlin")
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Arguments of the command."""
+
+    devices: Annotated[
+        tuple[str, ...],
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="BACKEND:ADDRESS"),
+        Doc("Devices to try; none: list what is connected."),
+    ] = ()
+    simulate: Annotated[
+        str,
+        OneOf(SIMULATED, or_empty=True),
+        Doc("Offer a simulated device on a serial port, to try the package without hardware."),
+    ] = ""
+    json: JsonFile = None
+
+
+def run(args: Arguments) -> int:
+    """List or try devices."""
+    check_json(args.json)
+    if args.simulate:
+        return _simulate(args.simulate)
+    if args.devices:
+        return _try_all(args)
+    from aif_ros.devices.discovery import discover
+
+    found = discover()
+    for device in found:
+        print(f"{device.kind:7} {device.text:44} {device.description}")
+    if not found:
+        print("no device found: connect one, or name it (aif devices BACKEND:ADDRESS)")
+    _print_backends()
+    write_json({"devices": [vars(device) for device in found]}, args.json)
+    return 0
+
+
+def _try_all(args: Arguments) -> int:
+    results = [_try(text) for text in args.devices]
+    for result in results:
+        print(result["text"])
+        for key, value in result.items():
+            if key != "text":
+                print(f"  {key:10} {value}")
+    write_json({"devices": results}, args.json)
+    failed = [result["text"] for result in results if "problem" in result]
+    if failed:
+        raise CommandError(f"{len(failed)} of {len(results)} devices cannot be used")
+    return 0
+
+
+def _try(text: str) -> dict[str, Any]:
+    """Open one device and return what there is to say about it."""
+    from aif_ros.devices.backends import CAMERAS, LENSES
+    from aif_ros.devices.device import DeviceError
+
+    name = text.partition(":")[0]
+    if name not in LENSES and name not in CAMERAS:
+        raise CommandError(f"there is no backend '{name}': choose from {_names()}")
+    result: dict[str, Any] = {"text": text}
+    # A text may name a lens and a camera, as that of Micro-Manager or INDI.
+    problems = []
+    for kinds, attempt in ((LENSES, _try_lens), (CAMERAS, _try_camera)):
+        if name not in kinds:
+            continue
+        try:
+            result |= attempt(text)
+        except (DeviceError, ValueError) as error:
+            problems.append(str(error))
+    if len(result) == 1:
+        result["problem"] = "; ".join(problems)
+    return result
+
+
+def _try_lens(text: str) -> dict[str, Any]:
+    from aif_ros.devices.backends import open_lens
+    from aif_ros.devices.clock import SystemClock
+
+    lens = open_lens(text, SystemClock())
+    try:
+        state = lens.state()
+        low, high = lens.limits
+        name, _, source = text.partition(":")
+        return {
+            "answers": "yes",
+            "limits": f"{low:g} to {high:g} m",
+            "step": f"{lens.metres_per_step:g} m",
+            "position": f"{state.position:g} m{', moving' if state.moving else ''}",
+            "calibrate": f'aif calibrate --camera CAMERA --lens "{text}" -o lens.yaml',
+            "run": f"aif run --camera device --camera-source CAMERA --lens {name} --lens-source "
+            f'"{source}" --calibration lens.yaml',
+        }
+    finally:
+        lens.close()
+
+
+def _try_camera(text: str) -> dict[str, Any]:
+    import time
+
+    from aif_ros.devices.backends import open_camera
+    from aif_ros.devices.clock import SystemClock
+
+    camera = open_camera(text, SystemClock())
+    try:
+        begin = time.monotonic()
+        capture = camera.capture()
+        seconds = time.monotonic() - begin
+        width, height = camera.size
+        return {
+            "answers": "yes",
+            "images": f"{width}x{height}, {capture.image.dtype}, one in {seconds:.3g} s",
+            "use": f'--camera device --camera-source "{text}"',
+        }
+    finally:
+        camera.close()
+
+
+def _simulate(name: str) -> int:
+    """Serve a simulated device until Ctrl-C."""
+    import tempfile
+    import threading
+    from pathlib import Path
+
+    from aif_ros.devices.simulators.gcode import SimulatedGrbl, SimulatedMarlin
+    from aif_ros.devices.simulators.moonlite import SimulatedMoonlite
+    from aif_ros.devices.simulators.optotune import SimulatedOptotune
+    from aif_ros.devices.simulators.serial_line import SerialSimulator
+
+    makers = (SimulatedMoonlite, SimulatedOptotune, SimulatedGrbl, SimulatedMarlin)
+    device = dict(zip(SIMULATED, makers, strict=True))[name]()
+    with (
+        tempfile.TemporaryDirectory(prefix="aif_") as folder,
+        SerialSimulator(device, Path(folder) / name) as line,
+    ):
+        print(f"{name}:{line.path}", flush=True)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            return 0
+    return 0
+
+
+def _print_backends() -> None:
+    from aif_ros.devices.backends import CAMERAS, LENSES
+
+    for title, backends in (("lenses", LENSES), ("cameras", CAMERAS)):
+        print(f"\nbackends for {title}:")
+        for backend in backends.values():
+            print(f"  {backend.example:44} {backend.summary}")
+
+
+def _names() -> str:
+    from aif_ros.devices.backends import CAMERAS, LENSES
+
+    return ", ".join(dict.fromkeys([*LENSES, *CAMERAS]))

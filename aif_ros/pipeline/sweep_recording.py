@@ -1,0 +1,160 @@
+"""Records a focal sweep with a camera and a lens, to calibrate the lens from it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from aif_ros.calibration.sweep_calibration import (
+    LensCalibration,
+    UndeterminedError,
+    calibrate_sweep,
+)
+from aif_ros.defocus.sharpness import tenengrad
+from aif_ros.devices.device import DeviceError
+from aif_ros.pipeline.rig import Rig
+from aif_ros.types.frame import Frame
+from aif_ros.types.image import Image, to_float, to_gray
+
+ZOOMS = 3
+"""Sweeps at most: each one spans a quarter of the one before, about its sharpest slice."""
+ZOOM = 0.25
+"""Share of the span of a sweep that the next one spans."""
+CHANGE = 1.5
+"""A picture has changed if it differs from another by more than this times what two pictures at
+one lens position differ by (noise, flicker)."""
+PATIENCE = 10
+"""Frames in a row that may have been exposed in motion: drivers hold up to a handful back."""
+TEXTURE = 3.0
+"""A picture shows texture if its contrast is more than this times its noise."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Images at ascending lens positions.
+
+    Attributes:
+        images: (H, W) or (H, W, 3), float32 in [0, 1].
+        positions: of each, metres.
+    """
+
+    images: Sequence[Image]
+    positions: Sequence[float]
+
+    @property
+    def sharpest(self) -> int:
+        """Index of the sharpest image."""
+        return int(np.argmax([tenengrad(to_gray(image)) for image in self.images]))
+
+
+def record_sweep(
+    rig: Rig,
+    limits: tuple[float, float],
+    slices: int,
+    on_frame: Callable[[Frame], None] = lambda frame: None,
+) -> Sweep:
+    """Record a sweep from below, so that backlash does not matter.
+
+    Args:
+        rig: camera and lens.
+        limits: first and last position, metres.
+        slices: number of images, equally spaced.
+        on_frame: called with each frame.
+
+    Raises:
+        DeviceError: a device fails, or the lens reports motion that the picture does not show.
+    """
+    images, positions = [], []
+    for position in np.linspace(*limits, slices):
+        rig.send(float(position))
+        rig.settle()
+        frame = _still_frame(rig)
+        on_frame(frame)
+        images.append(to_float(frame.image))
+        positions.append(frame.position)
+        if len(images) == 1:
+            again = to_float(_still_frame(rig).image)
+    if not all(after > before for before, after in pairwise(positions)):
+        raise DeviceError(
+            f"the lens did not take {slices} different positions between {limits[0]:g} and "
+            f"{limits[1]:g} m: sweep a longer range, or with fewer slices"
+        )
+    require_change(images, again, (positions[0], positions[-1]))
+    return Sweep(images, positions)
+
+
+def require_change(images: Sequence[Image], again: Image, positions: tuple[float, float]) -> None:
+    """Check that the pictures show the motion of the lens.
+
+    Args:
+        images: of a sweep.
+        again: a second picture at the position of the first.
+        positions: lens positions of the first and last, metres, as the lens reports them.
+
+    Raises:
+        DeviceError: no picture differs from the first one more than the second one there does.
+    """
+    first = to_gray(images[0])
+    noise = _difference(first, to_gray(again))
+    change = max(_difference(first, to_gray(image)) for image in images[1:])
+    if change > CHANGE * noise:
+        return
+    contrast = max(float(np.std(image) / max(image.mean(), 1e-6)) for image in images)
+    if contrast < TEXTURE * noise:
+        raise DeviceError(
+            "the pictures show nothing but noise: light the scene, or take one with texture"
+        )
+    raise DeviceError(
+        f"the lens reports that it moved from {positions[0]:g} to {positions[1]:g} m, but the "
+        "picture has not changed: see that its motor turns the focus ring, that automatic focus "
+        "is off, and that this camera looks through this lens"
+    )
+
+
+def calibrate_live(
+    rig: Rig,
+    limits: tuple[float, float],
+    slices: int = 15,
+    on_sweep: Callable[[Sweep], None] = lambda sweep: None,
+    on_frame: Callable[[Frame], None] = lambda frame: None,
+) -> LensCalibration:
+    """Calibrate a lens by sweeps that close in on focus until they determine it.
+
+    Args:
+        rig: camera and lens; the scene must be flat, textured and still.
+        limits: positions to sweep, metres.
+        slices: images of each sweep.
+        on_sweep: called with each sweep.
+        on_frame: called with each frame.
+
+    Raises:
+        UndeterminedError: no sweep determines the lens; the message says why.
+        DeviceError: a device fails.
+    """
+    low, high = limits
+    for attempt in range(ZOOMS):
+        sweep = record_sweep(rig, (low, high), slices, on_frame)
+        on_sweep(sweep)
+        try:
+            return calibrate_sweep(sweep.images, list(sweep.positions))
+        except UndeterminedError:
+            if attempt == ZOOMS - 1:
+                raise
+        middle, half = sweep.positions[sweep.sharpest], 0.5 * ZOOM * (high - low)
+        low, high = max(limits[0], middle - half), min(limits[1], middle + half)
+    raise AssertionError("the loop returns or raises")
+
+
+def _still_frame(rig: Rig) -> Frame:
+    """Return the next frame exposed with the lens at rest."""
+    for _ in range(PATIENCE):
+        frame = rig.frame()
+        if not frame.moving:
+            return frame
+    raise DeviceError(f"the lens moved during {PATIENCE} exposures in a row though it is at rest")
+
+
+def _difference(first: Image, second: Image) -> float:
+    """Standard deviation between two gray images, brightness aside."""
+    return float(np.std(first / max(first.mean(), 1e-6) - second / max(second.mean(), 1e-6)))

@@ -10,7 +10,7 @@ from aif_ros.cli import CommandError
 
 if TYPE_CHECKING:
     from aif_ros.autofocus.search import FocusRun
-    from aif_ros.calibration.sweep_calibration import LensCalibration
+    from aif_ros.calibration.sweep_calibration import LensCalibration, PatchEstimator
     from aif_ros.devices.device import Camera
     from aif_ros.devices.motor_lens import MotorLens
     from aif_ros.optics.lens_model import LensModel
@@ -83,6 +83,7 @@ def calibrate_through_camera(
     slices: int,
     exposure_time: float,
     search: str,
+    estimator: "PatchEstimator | None",
     on_frame: "Callable[[Frame], None]",
 ) -> LiveCalibration:
     """Record a sweep, calibrate, and autofocus once from the far end of the sweep.
@@ -103,7 +104,11 @@ def calibrate_through_camera(
         "unknown", lens.metres_per_step, lens.limits, blur_per_metre, camera.size[0]
     )
     calibration = calibrate_live(
-        make_rig(camera, lens, unknown, exposure_time), (low, high), slices, on_frame=on_frame
+        make_rig(camera, lens, unknown, exposure_time),
+        (low, high),
+        slices,
+        estimator,
+        on_frame=on_frame,
     )
     lens_model = calibration.lens_model(name, lens.limits, lens.metres_per_step)
     frames: list[Frame] = []

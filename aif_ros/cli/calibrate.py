@@ -194,6 +194,7 @@ def _live(args: Arguments, output: Path) -> _Measured:
             slices=args.slices,
             exposure_time=args.exposure_time,
             search=args.search,
+            estimator=_blur_reader(),
             on_frame=lambda frame: bar.update() or bar.set_postfix_str(f"{frame.position:.6g} m"),
         )
     focus = result.focus

@@ -10,11 +10,15 @@ Examples:
   aif run --agent sweep --json -                 the conventional focal sweep
   aif run --scene ~/stacks/insect -o sharp.png   a recorded focal stack
   aif run --preset classical                     the light parts, without PyTorch
+  aif run --camera device --camera-source 0 --lens moonlite --lens-source "/dev/ttyUSB0?high=8000" \
+    --calibration lens.yaml -o sharp.png         real devices (see `aif devices`)
   aif run --ros --forever                        as ROS 2 processes, until Ctrl-C
 """
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -33,9 +37,12 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from aif_ros.bringup.observer import RunningGraph
+    from aif_ros.devices.clock import Clock
+    from aif_ros.devices.device import Camera, FocusLens
     from aif_ros.nodes.loop_state import LoopState
+    from aif_ros.optics.lens_model import LensModel
 
-_ROS_ONLY = ("params_file", "namespace", "camera_source", "lens_source", "lens", "search")
+_ROS_ONLY = ("params_file", "namespace", "search")
 _EXPOSURE = 0.008
 
 
@@ -54,6 +61,20 @@ class Arguments(PipelineSettings):
     forever: Annotated[
         bool, Doc("Continue after the loop has stopped, until Ctrl-C (needs ROS).")
     ] = False
+    exposure_time: Annotated[
+        float,
+        tyro.conf.arg(metavar="SECONDS"),
+        Limits(0.0, 3600.0),
+        Doc("Exposure time of a real camera, without ROS."),
+    ] = 0.033
+    focus_map: Annotated[
+        str,
+        tyro.conf.arg(metavar="FILE"),
+        Doc(
+            "32-bit TIFF to write at the end, without ROS: lens position at which each pixel is "
+            "in focus, metres (the height map of a microscope); NaN where unknown."
+        ),
+    ] = ""
     timeout: Annotated[
         float,
         tyro.conf.arg(metavar="SECONDS"),
@@ -84,8 +105,8 @@ def run(args: Arguments) -> int:
             name = setting.name
             if name in (*_ROS_ONLY, "forever") and getattr(args, name) != setting.default:
                 raise CommandError(f"--{name.replace('_', '-')} needs ROS: add --ros")
-        if args.camera in ("device", "external"):
-            raise CommandError(f"--camera {args.camera} needs ROS: add --ros")
+        if args.camera == "external":
+            raise CommandError("--camera external needs ROS: add --ros")
         result = _run_library(args)
     else:
         result = _run_graph(args)
@@ -180,28 +201,79 @@ class _Watch:
         }
 
 
-def _run_library(args: Arguments) -> dict[str, Any]:
-    import numpy as np
+@dataclass(frozen=True)
+class _Devices:
+    """What the library loop runs on."""
 
-    from aif_ros.control.agents import make_agent
-    from aif_ros.defocus.estimators import make_estimator
-    from aif_ros.devices.clock import SimulatedClock
-    from aif_ros.devices.image_files import write_image
-    from aif_ros.fusion.fuser import make_fuser
-    from aif_ros.pipeline.loop import AllInFocusPipeline, Step, run_loop
+    camera: "Camera"
+    lens: "FocusLens"
+    lens_model: "LensModel"
+    clock: "Clock"
+    exposure_time: float
+    settle_timeout: float
+
+
+@contextmanager
+def _open_devices(args: Arguments) -> Iterator[_Devices]:
+    """Open the simulated or the real devices."""
+    from aif_ros.devices.clock import SimulatedClock, SystemClock
+
+    if args.camera == "device":
+        from aif_ros.cli._live import SETTLE_TIMEOUT, open_pair
+        from aif_ros.devices.backends import LENSES
+        from aif_ros.optics.lens_model import LensModel
+
+        if args.lens not in LENSES:
+            known = ", ".join(LENSES)
+            raise CommandError(f"a real camera needs a real lens: --lens {known}; or add --ros")
+        if not args.calibration:
+            raise CommandError(
+                "a real lens needs its calibration: --calibration FILE, written by aif calibrate"
+            )
+        lens_model = LensModel.load(args.calibration)
+        source = resolve_device(args).camera_source or "0"
+        with open_pair(source, f"{args.lens}:{args.lens_source}", lens_model) as (camera, lens):
+            clock = SystemClock()
+            yield _Devices(camera, lens, lens_model, clock, args.exposure_time, SETTLE_TIMEOUT)
+        return
     from aif_ros.simulation.open_subject import open_subject
     from aif_ros.simulation.simulated_camera import SimulatedCamera
     from aif_ros.simulation.simulated_lens import SimulatedLens
 
-    clock = SimulatedClock()
+    simulated = SimulatedClock()
+    opened = open_subject(args.scene, args.calibration, args.width)
+    simulated_lens = SimulatedLens(opened.lens_model, simulated, rests=opened.rests)
+    yield _Devices(
+        SimulatedCamera(opened.subject, simulated, simulated_lens, exposure_time=_EXPOSURE),
+        simulated_lens,
+        opened.lens_model,
+        simulated,
+        _EXPOSURE,
+        10.0,
+    )
+
+
+def _run_library(args: Arguments) -> dict[str, Any]:
+    with _open_devices(args) as devices:
+        return _run_on(args, devices)
+
+
+def _run_on(args: Arguments, devices: _Devices) -> dict[str, Any]:
+    import numpy as np
+
+    from aif_ros.control.agents import make_agent
+    from aif_ros.defocus.estimators import make_estimator
+    from aif_ros.devices.image_files import write_image
+    from aif_ros.fusion.fuser import make_fuser
+    from aif_ros.pipeline.focus_map import FocusMapper
+    from aif_ros.pipeline.loop import AllInFocusPipeline, Step, run_loop
+
     dynamic = args.mode == "dynamic"
     preset, warning = usable_preset(args.preset)
     if warning is not None:
         print(warning, file=sys.stderr)
     agent, device = args.agent or preset.agent, resolve_device(args).device or "auto"
-    opened = open_subject(args.scene, args.calibration, args.width)
-    lens_model = opened.lens_model
-    lens = SimulatedLens(lens_model, clock, rests=opened.rests)
+    lens_model = devices.lens_model
     pipeline = AllInFocusPipeline(
         lens_model,
         make_fuser(args.fusion or preset.fusion, lens_model if dynamic else None, device),
@@ -209,27 +281,45 @@ def _run_library(args: Arguments) -> dict[str, Any]:
         make_agent(agent, lens_model, dynamic=dynamic, device=device),
         dynamic=dynamic,
     )
-    frames, deep, reason, stopped = 0, False, "interrupted", False
+    mapper = FocusMapper(lens_model, devices.camera.size[0])
+    frames, deep, reason, stopped, fault = 0, False, "interrupted", False, None
     start = time.monotonic()
     with _progress() as bar:
 
         def show(step: Step) -> None:
             nonlocal frames, deep
             deep = deep or step.frame.image.dtype != np.uint8
+            if step.maps is not None and not step.frame.moving:
+                mapper.add(step.maps, step.frame.position)
             if step.action is not None:
                 frames += 1
                 bar.update()
                 bar.set_postfix_str(step.action.reason)
 
-        camera = SimulatedCamera(opened.subject, clock, lens, exposure_time=_EXPOSURE)
         try:
-            result = run_loop(camera, lens, pipeline, clock, show, exposure_time=_EXPOSURE)
-            reason, stopped = result.reason, result.stopped
+            result = run_loop(
+                devices.camera,
+                devices.lens,
+                pipeline,
+                devices.clock,
+                show,
+                exposure_time=devices.exposure_time,
+                settle_timeout=devices.settle_timeout,
+            )
+            reason, stopped, fault = result.reason, result.stopped, result.fault
         except KeyboardInterrupt:
             pass
     seconds = time.monotonic() - start
-    if args.save_path and pipeline.fused is not None:
-        write_image(args.save_path, pipeline.fused.image, deep=deep)
+    if pipeline.fused is not None:
+        if args.save_path:
+            write_image(args.save_path, pipeline.fused.image, deep=deep)
+        if args.focus_map:
+            height, width = pipeline.fused.image.shape[:2]
+            mapper.focus_map().save(args.focus_map, (width, height))
+            print(args.focus_map)
+    if fault is not None and args.camera == "device":
+        # What was fused until then is kept.
+        raise fault
     return {
         "agent": agent,
         "frames_captured": frames,

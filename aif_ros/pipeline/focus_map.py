@@ -6,13 +6,16 @@ all must agree. The precision is finer than the distance between the captures.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
+import tifffile
 from numpy.typing import NDArray
 
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.assess_step import DefocusMaps
+from aif_ros.storage.atomic_write import replacing
 
 CANDIDATES_PER_DEPTH_OF_FIELD = 6
 """Positions that are told apart in one depth of field; a parabola refines the best one."""
@@ -52,6 +55,15 @@ class FocusMap:
         with np.errstate(divide="ignore", invalid="ignore"):
             values = numerator / denominator
         return np.where(nearest, values, np.nan).astype(np.float32)
+
+    def save(self, path: str | Path, size: tuple[int, int]) -> None:
+        """Write the positions over an image of `size` (width, height) as a 32-bit TIFF, metres.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        with replacing(Path(path)) as temporary:
+            tifffile.imwrite(temporary, self.enlarged(size), metadata={"unit": "m"})
 
 
 class FocusMapper:

@@ -8,6 +8,7 @@ import numpy as np
 
 from aif_ros.calibration.sweep_calibration import (
     LensCalibration,
+    PatchEstimator,
     UndeterminedError,
     calibrate_sweep,
 )
@@ -116,6 +117,7 @@ def calibrate_live(
     rig: Rig,
     limits: tuple[float, float],
     slices: int = 15,
+    estimator: PatchEstimator | None = None,
     on_sweep: Callable[[Sweep], None] = lambda sweep: None,
     on_frame: Callable[[Frame], None] = lambda frame: None,
 ) -> LensCalibration:
@@ -125,6 +127,7 @@ def calibrate_live(
         rig: camera and lens; the scene must be flat, textured and still.
         limits: positions to sweep, metres.
         slices: images of each sweep.
+        estimator: see `calibrate_sweep`.
         on_sweep: called with each sweep.
         on_frame: called with each frame.
 
@@ -137,7 +140,7 @@ def calibrate_live(
         sweep = record_sweep(rig, (low, high), slices, on_frame)
         on_sweep(sweep)
         try:
-            return calibrate_sweep(sweep.images, list(sweep.positions))
+            return calibrate_sweep(sweep.images, list(sweep.positions), estimator)
         except UndeterminedError:
             if attempt == ZOOMS - 1:
                 raise

@@ -1,0 +1,125 @@
+"""`aif devices`, and live calibration and loop on simulated devices that speak real protocols."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+from demo_microscope import write_config
+
+from aif_ros.__main__ import main
+from aif_ros.devices import discovery
+from aif_ros.devices.simulators.moonlite import SimulatedMoonlite
+from aif_ros.devices.simulators.serial_line import SerialSimulator
+from aif_ros.optics.lens_model import LensModel
+
+
+def test_a_device_that_answers(tmp_path, capsys):
+    with SerialSimulator(SimulatedMoonlite(), tmp_path / "tty") as line:
+        assert main(["devices", f"moonlite:{line.path}?high=8000"]) == 0
+    text = capsys.readouterr().out
+    assert "answers    yes" in text
+    assert "limits     0 to 0.032 m" in text
+    assert "position   0 m\n" in text
+    assert f'--lens "moonlite:{line.path}?high=8000"' in text
+
+
+def test_a_device_that_does_not_answer(tmp_path, capsys):
+    results = tmp_path / "results.json"
+    assert main(["devices", f"moonlite:{tmp_path}/nowhere", "--json", str(results)]) == 2
+    captured = capsys.readouterr()
+    assert "there is no such port" in captured.out
+    assert "1 of 1 devices cannot be used" in captured.err
+    (device,) = json.loads(results.read_text())["devices"]
+    assert "there is no such port" in device["problem"]
+
+
+def test_an_unknown_backend(capsys):
+    assert main(["devices", "telepathy:here"]) == 2
+    assert "there is no backend 'telepathy': choose from moonlite" in capsys.readouterr().err
+
+
+def test_what_is_connected(tmp_path, capsys, monkeypatch):
+    entry = tmp_path / "video2"
+    entry.mkdir()
+    (entry / "name").write_text("Microscope camera\n")
+    (entry / "index").write_text("0\n")
+    monkeypatch.setattr(discovery, "VIDEO", tmp_path)
+    monkeypatch.setattr(discovery, "port_names", lambda: ["/dev/ttyUSB7"])
+    monkeypatch.setattr(discovery, "_alpaca_focusers", lambda: iter(()))
+    assert main(["devices"]) == 0
+    text = capsys.readouterr().out
+    assert "opencv:/dev/video2" in text
+    assert "Microscope camera" in text
+    assert "moonlite:/dev/ttyUSB7" in text
+    assert "backends for lenses:" in text
+
+
+def test_a_simulated_device_serves_until_interrupted():
+    command = [sys.executable, "-m", "aif_ros", "devices", "--simulate", "moonlite"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        text = process.stdout.readline().strip()
+        assert main(["devices", text]) == 0
+        process.send_signal(2)
+        assert process.wait(10) in (0, 130)
+
+
+class TestMicroscope:
+    """The demonstration microscope of Micro-Manager: beads that blur with the stage."""
+
+    @pytest.fixture
+    def config(self, tmp_path):
+        pytest.importorskip("pymmcore_plus", reason="needs pymmcore-plus")
+        pytest.importorskip("mm_test_adapters", reason="needs mm-test-adapters")
+        return write_config(tmp_path)
+
+    def test_calibrate_then_run(self, config, tmp_path, capsys):
+        calibration, picture = tmp_path / "lens.yaml", tmp_path / "sharp.png"
+        focus_map = tmp_path / "height.tif"
+        camera = f"micro_manager:{config}"
+        options = ["--camera", camera, "--lens", f"{camera}?low=-15&high=15"]
+        assert main(["calibrate", *options, "-o", str(calibration)]) == 0
+        assert "autofocus: in focus" in capsys.readouterr().out
+        assert (tmp_path / "lens_proof.png").is_file()
+        # The adapter's beads blur by 0.5 pixels for each micrometre.
+        assert LensModel.load(calibration).blur_per_metre == pytest.approx(5e5, rel=0.25)
+        devices = ["--camera", "device", "--camera-source", camera, "--lens", "micro_manager"]
+        outputs = ["-o", str(picture), "--focus-map", str(focus_map)]
+        preset = ["--preset", "classical"]
+        calibrated = ["--lens-source", config, "--calibration", str(calibration)]
+        assert main(["run", *devices, *calibrated, *outputs, *preset]) == 0
+        assert picture.is_file()
+        height = tifffile.imread(focus_map)
+        assert height.dtype == np.float32
+        assert np.nanmedian(height) == pytest.approx(0, abs=3e-6)
+
+    def test_a_range_outside_the_travel(self, config, tmp_path, capsys):
+        camera = f"micro_manager:{config}"
+        options = ["--camera", camera, "--lens", f"{camera}?low=-15&high=15"]
+        output = tmp_path / "lens.yaml"
+        arguments = ["calibrate", *options, "--range", "0", "1", "-o", str(output)]
+        assert main(arguments) == 2
+        assert "--range must lie within the travel, -1.5e-05 to 1.5e-05" in capsys.readouterr().err
+        assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["calibrate", "--camera", "0", "-o", "x.yaml"], "needs --camera and --lens"),
+        (["calibrate", "--camera", "0", "--lens", "magic:1", "-o", "x.yaml"], "no backend 'magic'"),
+        (["calibrate", "a.png"], "give the file to write"),
+        (["run", "--camera", "device"], "a real camera needs a real lens"),
+        (
+            ["run", "--camera", "device", "--lens", "moonlite", "--lens-source", "/dev/null"],
+            "a real lens needs its calibration",
+        ),
+    ],
+)
+def test_incomplete_commands(arguments, words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    assert words in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -99,6 +99,14 @@ LENSES: Mapping[str, Backend] = {
         "IndiLensSettings",
         counts_steps=True,
     ),
+    "v4l2": Backend(
+        "focus of a webcam or other V4L2 camera",
+        "PATH",
+        "v4l2:/dev/video0",
+        "v4l2",
+        "V4l2Lens",
+        "V4l2Settings",
+    ),
     "micro_manager": Backend(
         "Z stage of Micro-Manager",
         "CONFIG",

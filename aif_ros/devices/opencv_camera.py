@@ -1,6 +1,7 @@
-"""Cameras and recordings that OpenCV opens: device index, URL, video file, folder of pictures."""
+"""Cameras and recordings that OpenCV opens: device index, URL, video file, folder of images."""
 
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +12,28 @@ from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import Camera, Capture, DeviceError, EndOfRecording
 from aif_ros.devices.image_files.slices import is_multi_page, open_slices
 
+LARGEST_AGE = 2 * 10**9
+"""Nanoseconds: a buffer that is older by its stamp was not stamped with the monotonic clock."""
+
 
 class LiveCamera:
     """A running camera: a device index or a stream.
 
-    A thread of its own empties the driver's queue, so that a slow caller gets the newest picture
-    and its true time instead of one that has waited in line.
+    A thread reads the driver's queue continuously, so that a slow caller gets the newest image with
+    its own time instead of one that has waited.
+
+    Stamps: where the driver stamps its buffers (V4L2), its time, the start of the exposure for most
+    cameras; otherwise the time of arrival.
 
     Args:
         source: device index, path of a device, or URL.
-        clock: where the stamps come from.
-        delay: seconds from the middle of the exposure to the picture's arrival, subtracted from
-            the stamps; depends on camera and driver.
-        timeout: seconds without a picture after which the camera counts as gone.
+        clock: source of the stamps.
+        delay: seconds from the middle of the exposure to the stamp of the driver or the arrival;
+            subtracted from the stamps. Negative where the driver stamps the start.
+        timeout: seconds without an image after which the camera counts as disconnected.
 
     Raises:
-        DeviceError: it cannot be opened or gives no picture.
+        DeviceError: it cannot be opened or gives no image.
     """
 
     def __init__(
@@ -42,13 +49,14 @@ class LiveCamera:
                 f"cannot open camera {source!r}: see that it is connected, that no other program "
                 "uses it, and that you may read it"
             )
+        self._backend = self._video.getBackendName()
         self._changed = threading.Condition()
         self._newest: Capture | None = None
         self._fault: str | None = None
         self._reader = threading.Thread(target=self._read, name=f"camera {source}", daemon=True)
         self._reader.start()
         try:
-            # The driver may not say the size beforehand: look at a picture.
+            # Drivers may not report the size beforehand.
             image = self.capture().image
         except DeviceError:
             self.close()
@@ -61,38 +69,48 @@ class LiveCamera:
         return self._size
 
     def capture(self) -> Capture:
-        """Return the newest picture not yet returned; waits for one if there is none."""
+        """Return the newest image not yet returned; waits for one if there is none."""
         with self._changed:
             came = self._changed.wait_for(lambda: self._newest or self._fault, self._timeout)
             if self._fault is not None:
                 raise DeviceError(self._fault)
             if not came or self._newest is None:
-                raise DeviceError(f"camera {self._source!r} gave no picture in {self._timeout:g} s")
+                raise DeviceError(f"camera {self._source!r} gave no image in {self._timeout:g} s")
             capture, self._newest = self._newest, None
             return capture
 
     def close(self) -> None:
-        """Let go of the camera."""
+        """Release the camera."""
         with self._changed:
             self._fault = f"camera {self._source!r} is closed: open it again"
             self._changed.notify_all()
-        # A driver can hang in a read; it must not take the program with it.
+        # A driver can hang in a read; that must not block the program.
         self._reader.join(self._timeout)
 
     def _read(self) -> None:
         while self._fault is None:
             good, image = self._video.read()
-            stamp = self._clock.now() - self._delay
+            stamp = self._clock.now() - self._age() - self._delay
             with self._changed:
                 if self._fault is None:
                     if good:
                         self._newest = Capture(_to_rgb(image), stamp)
                     else:
-                        self._fault = (
-                            f"camera {self._source!r} is gone: connect it and open it again"
-                        )
+                        self._fault = f"camera {self._source!r} was disconnected: connect it and open it again"
                 self._changed.notify_all()
         self._video.release()
+
+    def _age(self) -> int:
+        """Time since the driver has stamped the newest buffer, nanoseconds; 0 if it has not.
+
+        OpenCV's V4L2 backend gives that stamp, milliseconds of the monotonic clock, as position
+        (`cap_v4l.cpp`, CAP_PROP_POS_MSEC).
+        """
+        if self._backend != "V4L2":
+            return 0
+        age = time.monotonic_ns() - round(self._video.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
+        # Some drivers stamp with the time of day, or not at all.
+        return age if 0 <= age <= LARGEST_AGE else 0
 
 
 class VideoFile:
@@ -100,7 +118,7 @@ class VideoFile:
 
     Args:
         path: the file.
-        clock: where the stamps come from.
+        clock: source of the stamps.
 
     Raises:
         DeviceError: it does not exist or cannot be decoded.
@@ -124,7 +142,7 @@ class VideoFile:
         return self._size
 
     def capture(self) -> Capture:
-        """Return the next picture of the recording when its time has come."""
+        """Return the next image of the recording when it is due."""
         if not self._video.isOpened():
             raise DeviceError(f"{self._path} is closed: open it again")
         image, self._pending = self._pending, None
@@ -140,15 +158,15 @@ class VideoFile:
 
 
 class ImageFolder:
-    """A folder of pictures, played in the order of their names, or the pages of one file.
+    """A folder of images, played in the order of their names, or the pages of one file.
 
     Args:
         folder: the folder, or the multi-page file.
-        clock: where the stamps come from.
-        frame_rate: pictures per second.
+        clock: source of the stamps.
+        frame_rate: images per second.
 
     Raises:
-        DeviceError: it does not exist, holds no picture, or the first one cannot be read.
+        DeviceError: it does not exist, holds no image, or the first one cannot be read.
     """
 
     def __init__(self, folder: str | Path, clock: Clock, *, frame_rate: float = 10.0) -> None:
@@ -166,7 +184,7 @@ class ImageFolder:
         return self._size
 
     def capture(self) -> Capture:
-        """Return the next picture; an unreadable one is an error, the one after it can be had."""
+        """Return the next image; after an unreadable one, the next call goes on behind it."""
         if self._closed:
             raise DeviceError(f"{self._folder} is closed: open it again")
         if self._next == len(self._slices):
@@ -176,7 +194,7 @@ class ImageFolder:
         return Capture(image, self._pace.wait())
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Release the folder."""
         self._closed = True
 
 
@@ -185,8 +203,8 @@ def open_camera(source: str, clock: Clock) -> Camera:
 
     Args:
         source: device index ("0"), path of a device ("/dev/video0"), URL, video file, or folder
-            of pictures.
-        clock: where the stamps come from.
+            of images.
+        clock: source of the stamps.
 
     Raises:
         DeviceError: it cannot be opened; the message says what to do.
@@ -201,12 +219,12 @@ def open_camera(source: str, clock: Clock) -> Camera:
         return VideoFile(source, clock)
     raise DeviceError(
         f"there is no camera {source!r}: give a device index (0), the path of a device, a URL, "
-        "a video file, or a folder of pictures"
+        "a video file, or a folder of images"
     )
 
 
 class _Pace:
-    """Lets recorded pictures come at equal intervals from the first one on."""
+    """Times recorded images at equal intervals from the first one on."""
 
     def __init__(self, clock: Clock, frame_rate: float) -> None:
         self._clock = clock
@@ -215,7 +233,7 @@ class _Pace:
         self._due: int | None = None
 
     def wait(self) -> int:
-        """Sleep until the next picture is due and return the time, nanoseconds."""
+        """Sleep until the next image is due and return the time, nanoseconds."""
         now = self._clock.now()
         self._due = now if self._due is None else max(now, self._due)
         self._clock.sleep((self._due - now) * 1e-9)

@@ -27,6 +27,7 @@ REAL_LENSES = (
     "marlin",
     "alpaca",
     "indi",
+    "v4l2",
     "micro_manager",
     "ros_parameter",
 )

@@ -94,6 +94,8 @@ class FakeDriver:
         self.silent = threading.Event()
         self.count = 0
         self.released = False
+        self.backend = "FAKE"
+        self.stamp = 0.0
 
     def isOpened(self):  # noqa: N802
         return self.source != 7
@@ -106,6 +108,12 @@ class FakeDriver:
             return False, None
         self.count += 1
         return True, np.full((24, 32, 3), (0, *divmod(self.count, 256)), np.uint8)
+
+    def getBackendName(self):  # noqa: N802
+        return self.backend
+
+    def get(self, _):
+        return self.stamp
 
     def release(self):
         self.released = True
@@ -156,16 +164,30 @@ class TestLiveCamera(CameraContract):
 
     def test_unplugging_is_an_error(self, camera, driver):
         driver[0].unplugged.set()
-        with pytest.raises(DeviceError, match="is gone"):
+        with pytest.raises(DeviceError, match="was disconnected"):
             for _ in range(3):
                 camera.capture()
 
     def test_silence_is_an_error(self, driver, clock):
         camera = LiveCamera(0, clock, timeout=0.05)
         driver[0].silent.set()
-        with pytest.raises(DeviceError, match="no picture in"):
+        with pytest.raises(DeviceError, match="no image in"):
             for _ in range(3):
                 camera.capture()
+        driver[0].unplugged.set()
+        camera.close()
+
+    @pytest.mark.parametrize(
+        ("backend", "age", "expected"),
+        [("V4L2", 0.5, 0.5), ("V4L2", 1e6, 0.0), ("FFMPEG", 0.5, 0.0)],
+    )
+    def test_stamps_of_the_driver_are_used(self, driver, clock, backend, age, expected):
+        camera = LiveCamera(0, clock)
+        camera._backend = backend
+        driver[0].stamp = (time.monotonic() - age) * 1e3
+        camera.capture()
+        capture = camera.capture()
+        assert (clock.now() - capture.stamp) * 1e-9 == pytest.approx(expected, abs=0.4)
         driver[0].unplugged.set()
         camera.close()
 

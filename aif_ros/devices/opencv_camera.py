@@ -96,7 +96,10 @@ class LiveCamera:
                     if good:
                         self._newest = Capture(_to_rgb(image), stamp)
                     else:
-                        self._fault = f"camera {self._source!r} was disconnected: connect it and open it again"
+                        self._fault = (
+                            f"camera {self._source!r} was disconnected: connect it and open it "
+                            "again"
+                        )
                 self._changed.notify_all()
         self._video.release()
 

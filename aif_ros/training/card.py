@@ -19,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 import aif_ros
 from aif_ros.storage.atomic_write import write_text
 from aif_ros.storage.read_yaml import YamlError, read_yaml
+from aif_ros.training.checkpoint import Progress
 
 _LICENCES = "licences.yaml"
 _NOT_STATED = "not stated"
@@ -78,8 +79,7 @@ class Run:
         figures: by name.
         processes: that trained together.
         device: on which.
-        minutes: that the training took.
-        cpu_minutes: of the CPU, in the process that writes the card.
+        progress: what it took.
     """
 
     command: str
@@ -89,8 +89,7 @@ class Run:
     figures: Mapping[str, float]
     processes: int
     device: str
-    minutes: float
-    cpu_minutes: float
+    progress: Progress
 
 
 def write_card(
@@ -128,8 +127,8 @@ def write_card(
         versions=versions | {name: _version(name) for name in _PACKAGES},
         processes=run.processes,
         device=run.device,
-        minutes=run.minutes,
-        cpu_minutes=run.cpu_minutes,
+        minutes=run.progress.seconds / 60,
+        cpu_minutes=run.progress.cpu_seconds / 60,
         initial=run.initial_sha256,
         recipe=yaml.safe_dump(_plain(run.recipe), sort_keys=False, width=100).rstrip(),
         data_summary=about.data,

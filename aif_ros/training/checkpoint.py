@@ -5,9 +5,10 @@ Random numbers are seeded anew at every step, so that network, optimiser and ste
 
 import io
 import pickle
+import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -15,6 +16,32 @@ from torch import nn
 from aif_ros.storage.atomic_write import write_bytes
 
 NAME = "checkpoint.pt"
+
+
+class Progress(NamedTuple):
+    """How far a training is.
+
+    Attributes:
+        step: number of steps done.
+        seconds: that they took.
+        cpu_seconds: of this process that they took.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+
+class Stopwatch:
+    """Measures the time of a training, beginning with what earlier runs took."""
+
+    def __init__(self, earlier: Progress) -> None:
+        self._begin = time.monotonic() - earlier.seconds
+        self._cpu_begin = time.process_time() - earlier.cpu_seconds
+
+    def progress(self, step: int) -> Progress:
+        """Return how far the training is."""
+        return Progress(step, time.monotonic() - self._begin, time.process_time() - self._cpu_begin)
 
 
 class CheckpointError(Exception):
@@ -25,14 +52,14 @@ def save_checkpoint(
     folder: Path,
     network: nn.Module,
     optimiser: torch.optim.Optimizer,
-    step: int,
+    progress: Progress,
     recipe: Mapping[str, Any],
 ) -> None:
     """Write the folder's checkpoint; an older one is replaced as a whole or not at all."""
     state = {
         "network": network.state_dict(),
         "optimiser": optimiser.state_dict(),
-        "step": step,
+        "progress": tuple(progress),
         "recipe": dict(recipe),
     }
     buffer = io.BytesIO()
@@ -45,7 +72,7 @@ def load_checkpoint(
     network: nn.Module,
     optimiser: torch.optim.Optimizer,
     recipe: Mapping[str, Any],
-) -> int:
+) -> Progress:
     """Restore network and optimiser from the folder's checkpoint.
 
     Nothing in the file is executed.
@@ -57,7 +84,7 @@ def load_checkpoint(
         recipe: that it must have been made with.
 
     Returns:
-        The number of steps done.
+        How far it is.
 
     Raises:
         CheckpointError: there is none, it is damaged, or it was made with another recipe.
@@ -68,7 +95,7 @@ def load_checkpoint(
     device = next(network.parameters()).device
     try:
         state = torch.load(path, map_location=device, weights_only=True)
-        made_with, step = dict(state["recipe"]), int(state["step"])
+        made_with, progress = dict(state["recipe"]), Progress(*state["progress"])
         different = sorted(
             name
             for name in made_with.keys() | recipe.keys()
@@ -86,4 +113,4 @@ def load_checkpoint(
             f"checkpoint {path} was made with another recipe ({', '.join(different)[:200]}): "
             "use that one, or another --folder"
         )
-    return step
+    return progress

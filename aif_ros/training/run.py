@@ -1,10 +1,10 @@
 """A whole training: train, calibrate, measure, write weights and card."""
 
 import hashlib
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -53,9 +53,10 @@ def train_and_save(
     """
     check_output(output)
     torch.set_num_threads(threads)
-    began, cpu = time.monotonic(), time.process_time()
     with join_processes(device) as processes:
-        network, figures = train(training, processes, folder, resume=resume, workers=workers)
+        network, figures, progress = train(
+            training, processes, folder, resume=resume, workers=workers
+        )
         if not processes.is_first:
             return {}
         calibration = training.calibrate(network)
@@ -63,19 +64,24 @@ def train_and_save(
             figures = training.validate(network) | calibration
     run = Run(
         command,
-        asdict(training.recipe),
+        _without_folder(asdict(training.recipe)),
         _sha256(training.recipe.initial),
         describe_data(training.files),
         figures,
         processes.world,
         str(processes.device),
-        (time.monotonic() - began) / 60,
-        (time.process_time() - cpu) / 60,
+        progress,
     )
     write_weights_and_card(
         output, training.kind, network, calibration, training.about, run, training.files
     )
     return figures
+
+
+def _without_folder(recipe: dict[str, Any]) -> dict[str, Any]:
+    """Return the recipe with the initial weights named without their folder."""
+    initial = recipe["initial"]
+    return recipe if initial is None else recipe | {"initial": Path(initial).name}
 
 
 def _sha256(path: str | None) -> str:

@@ -8,7 +8,6 @@ action; in moving scenes on the PSNR of J.
 """
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +20,7 @@ from tqdm import tqdm
 
 from aif_ros.control.policy_network import POLICY_WEIGHTS, PolicyNetwork
 from aif_ros.training.card import About, Run, describe_data
-from aif_ros.training.checkpoint import load_checkpoint, save_checkpoint
+from aif_ros.training.checkpoint import Progress, Stopwatch, load_checkpoint, save_checkpoint
 from aif_ros.training.policy_evaluation import evaluate
 from aif_ros.training.policy_losses import (
     masked_distribution,
@@ -64,7 +63,7 @@ ABOUT = About(
 
 def train_policy(
     recipe: PolicyRecipe, source: SceneSource, folder: Path, *, resume: bool = False
-) -> PolicyNetwork:
+) -> tuple[PolicyNetwork, Progress]:
     """Train the policies, from scratch or from the folder's checkpoint.
 
     Args:
@@ -73,13 +72,19 @@ def train_policy(
         folder: for checkpoint and TensorBoard.
         resume: continue from the folder's checkpoint.
 
+    Returns:
+        The network, and what it took, earlier runs included.
+
     Raises:
         CheckpointError: the training cannot be resumed.
     """
     torch.manual_seed(recipe.seed)
     network = PolicyNetwork()
     optimiser = torch.optim.Adam(network.parameters(), recipe.learning_rate, eps=_ADAM_EPSILON)
-    first = load_checkpoint(folder, network, optimiser, asdict(recipe)) if resume else 0
+    progress = Progress()
+    if resume:
+        progress = load_checkpoint(folder, network, optimiser, asdict(recipe))
+    first, watch = progress.step, Stopwatch(progress)
     folder.mkdir(parents=True, exist_ok=True)
     writer = SummaryWriter(str(folder), purge_step=first)
     total = recipe.reinforce_iterations + recipe.num_iterations
@@ -93,15 +98,16 @@ def train_policy(
         else:
             if iteration == recipe.reinforce_iterations:
                 _start_from_paper(network, recipe.scene_types)
-            progress = (iteration - recipe.reinforce_iterations) / recipe.num_iterations
-            figures = _ppo(network, optimiser, source, recipe, progress, random)
+            share = (iteration - recipe.reinforce_iterations) / recipe.num_iterations
+            figures = _ppo(network, optimiser, source, recipe, share, random)
         for name, value in figures.items():
             writer.add_scalar(name, value, iteration + 1)
         if (iteration + 1) % recipe.checkpoint_every == 0 or iteration + 1 == total:
-            save_checkpoint(folder, network, optimiser, iteration + 1, asdict(recipe))
+            now = watch.progress(iteration + 1)
+            save_checkpoint(folder, network, optimiser, now, asdict(recipe))
             shown.set_postfix({name: f"{value:.3f}" for name, value in figures.items()})
     writer.close()
-    return network.eval()
+    return network.eval(), watch.progress(total)
 
 
 def _reinforce(
@@ -220,8 +226,7 @@ def train_and_save_policy(
     """
     check_output(output)
     torch.set_num_threads(threads)
-    began, cpu = time.monotonic(), time.process_time()
-    network = train_policy(recipe, source, folder, resume=resume)
+    network, progress = train_policy(recipe, source, folder, resume=resume)
     figures = evaluate(network, source, scenes=recipe.evaluation_scenes)
     run = Run(
         command,
@@ -231,8 +236,7 @@ def train_and_save_policy(
         figures,
         1,
         "cpu",
-        (time.monotonic() - began) / 60,
-        (time.process_time() - cpu) / 60,
+        progress,
     )
     write_weights_and_card(output, POLICY_WEIGHTS, network, {}, ABOUT, run, files)
     return figures

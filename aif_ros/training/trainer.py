@@ -18,7 +18,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from aif_ros.training.card import About
-from aif_ros.training.checkpoint import load_checkpoint, save_checkpoint
+from aif_ros.training.checkpoint import Progress, Stopwatch, load_checkpoint, save_checkpoint
 from aif_ros.training.processes import Processes
 from aif_ros.training.recipe import Recipe
 from aif_ros.training.stream import Source, Stream
@@ -89,7 +89,7 @@ def train(
     *,
     resume: bool = False,
     workers: int = 1,
-) -> tuple[Network, dict[str, float]]:
+) -> tuple[Network, dict[str, float], Progress]:
     """Train a network.
 
     Args:
@@ -100,8 +100,8 @@ def train(
         workers: processes that make samples, for each process that trains.
 
     Returns:
-        The network on the CPU and the figures of the last validation; those are empty in all
-        processes but the first.
+        The network on the CPU; the figures of the last validation, which are empty in all
+        processes but the first; and what it took, earlier runs included.
 
     Raises:
         CheckpointError: the training cannot be resumed.
@@ -118,7 +118,10 @@ def train(
     optimiser = torch.optim.AdamW(
         network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
     )
-    first = load_checkpoint(folder, network, optimiser, asdict(recipe)) if resume else 0
+    progress = Progress()
+    if resume:
+        progress = load_checkpoint(folder, network, optimiser, asdict(recipe))
+    first, watch = progress.step, Stopwatch(progress)
     model = processes.parallel(network)
     stream = Stream(training.sources, recipe, first, processes, workers)
     folder.mkdir(parents=True, exist_ok=True)
@@ -159,13 +162,13 @@ def train(
             network.train()
             logged = {"loss": mean_loss, "learning_rate": rate, **figures}
             _report(writer, shown, done, logged)
-            save_checkpoint(folder, network, optimiser, done, asdict(recipe))
+            save_checkpoint(folder, network, optimiser, watch.progress(done), asdict(recipe))
     if writer:
         writer.close()
     if processes.is_first and not figures:
         # Resumed after the last step.
         figures = training.validate(network.eval())
-    return network.eval().cpu(), figures
+    return network.eval().cpu(), figures, watch.progress(recipe.steps)
 
 
 def _start_from(network: Network, path: str, kind: NetworkKind[Network]) -> None:

@@ -5,6 +5,7 @@ import yaml
 
 from aif_ros.storage.read_yaml import YamlError
 from aif_ros.training.card import About, Run, describe_data, write_card
+from aif_ros.training.checkpoint import Progress
 
 ABOUT = About("A network", "does nothing.", "Made of nothing.", "In px.", "aif x", ("None.",))
 
@@ -60,7 +61,14 @@ def test_unusable_licences_are_refused(data) -> None:
 def test_card_holds_the_run(data, tmp_path) -> None:
     recipe = {"seed": 3, "gamma": (0.9, 0.8), "initial": None}
     run = Run(
-        "aif train it", recipe, "", describe_data(files(data)), {"mae": 0.25}, 2, "cpu", 61.0, 7.0
+        "aif train it",
+        recipe,
+        "",
+        describe_data(files(data)),
+        {"mae": 0.25},
+        2,
+        "cpu",
+        Progress(5, 3660.0, 420.0),
     )
     write_card(tmp_path / "it.md", "it", ABOUT, run, 1234567, "architecture")
     card = (tmp_path / "it.md").read_text()

@@ -33,7 +33,7 @@ SMALL = load_recipe(PolicyRecipe, "policy.yaml", CHANGES)
 
 
 def trained(folder, recipe=SMALL, resume=False):
-    network = training.train_policy(recipe, SOURCE, folder, resume=resume)
+    network, _ = training.train_policy(recipe, SOURCE, folder, resume=resume)
     return torch.cat([value.flatten() for value in network.state_dict().values()])
 
 
@@ -47,7 +47,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path):
 def test_every_part_of_the_network_learns(tmp_path):
     torch.manual_seed(SMALL.seed)
     before = PolicyNetwork().state_dict()
-    after = training.train_policy(SMALL, SOURCE, tmp_path).state_dict()
+    after = training.train_policy(SMALL, SOURCE, tmp_path)[0].state_dict()
     learnt = {name for name in after if not torch.equal(after[name], before[name])}
     # Stopping is no action in moving scenes, nor by the paper's rule.
     unused = {name for name in after if name.startswith(("moving.stop", "paper.stop"))}

@@ -95,7 +95,9 @@ def test_starts_from_other_weights(photos, finished, tmp_path) -> None:
     arguments = words(photos, tmp_path, steps=1, initial=initial, learning_rate=1e-9)
     assert main(arguments) == 0
     torch.testing.assert_close(weights(tmp_path), weights(finished), rtol=0, atol=1e-6)
-    assert "weights with SHA-256" in (tmp_path / "w.md").read_text()
+    card = (tmp_path / "w.md").read_text()
+    assert "weights with SHA-256" in card
+    assert "initial: w.safetensors" in card
 
 
 def test_another_seed_gives_other_weights(photos, finished, tmp_path) -> None:

@@ -2,6 +2,8 @@
 
 import sys
 import threading
+from collections.abc import Callable
+from functools import partial
 
 from sensor_msgs.msg import CameraInfo
 from std_srvs.srv import Trigger
@@ -17,10 +19,12 @@ from aif_ros.nodes.topics import (
     CAMERA_INFO,
     DEFOCUS_MAPS,
     FUSED_DEFOCUS_MAPS,
+    FUSION_EPOCH,
     LENS_COMMANDS,
     StampedMaps,
 )
 from aif_ros.nodes.watchdog import Watchdog
+from aif_ros.pipeline.assess_step import DefocusMaps
 from aif_ros.pipeline.control_step import ControlStep
 from aif_ros.settings.nodes import FocusControllerSettings
 from aif_ros.types.frame import LensState
@@ -52,10 +56,12 @@ class FocusControllerNode(PipelineNode):
     def start(self) -> None:
         """Subscribe and act."""
         self._info: CameraInfo | None = None
+        self._epoch: int | None = None
         self._watchdog = Watchdog()
         self._status.publish()
-        self.inlet(DEFOCUS_MAPS, self._take_maps)
-        self.inlet(FUSED_DEFOCUS_MAPS, self._take_fused_maps)
+        self.inlet(DEFOCUS_MAPS, partial(self._take_maps, self._step.add_frame_maps))
+        self.inlet(FUSED_DEFOCUS_MAPS, partial(self._take_maps, self._step.add_fused_maps))
+        self.inlet(FUSION_EPOCH, self._take_epoch)
         self.inlet(CAMERA_INFO, self._take_info, depth=1)
         self.lens_states(self._take_state, self._model.position_resolution)
         self.inlet(AUTOFOCUS_BUSY, self._take_busy)
@@ -75,10 +81,8 @@ class FocusControllerNode(PipelineNode):
         self._status.diagnose()
 
     def _new_step(self) -> ControlStep:
-        dynamic = self.value("mode") == "dynamic"
-        return ControlStep(
-            self._new_agent(), self._model, dynamic=dynamic, reaction_timeout=_REACTION
-        )
+        agent, dynamic = self._new_agent(), self.value("mode") == "dynamic"
+        return ControlStep(agent, self._model, dynamic=dynamic, reaction_timeout=_REACTION)
 
     def _new_agent(self) -> Agent:
         return make_agent(
@@ -91,14 +95,9 @@ class FocusControllerNode(PipelineNode):
 
     # Subscriptions.
 
-    def _take_maps(self, stamped: StampedMaps) -> None:
+    def _take_maps(self, add: Callable[[DefocusMaps], None], stamped: StampedMaps) -> None:
         with self._lock:
-            self._step.add_frame_maps(stamped.maps)
-            self._act()
-
-    def _take_fused_maps(self, stamped: StampedMaps) -> None:
-        with self._lock:
-            self._step.add_fused_maps(stamped.maps)
+            add(stamped.maps)
             self._act()
 
     def _take_info(self, info: CameraInfo) -> None:
@@ -111,6 +110,16 @@ class FocusControllerNode(PipelineNode):
             self._watchdog.state_came()
             self._step.observe(state)
             self._act()
+
+    def _take_epoch(self, epoch: int) -> None:
+        """Begin anew where J does: what has been captured for the old one is not in it."""
+        with self._lock:
+            before, self._epoch = self._epoch, epoch
+            if before in (None, epoch):
+                return
+            idle = self._status.state.state == IDLE
+            self._begin(not_before=epoch)
+            self._enter(IDLE if idle else RUNNING, "a new fused image was begun")
 
     def _take_busy(self, busy: bool) -> None:
         """The autofocus takes the lens, or returns it wherever it then is."""

@@ -2,18 +2,21 @@
 
 import sys
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 from aif_ros.devices.device import DeviceError
-from aif_ros.devices.image_files import write_image
+from aif_ros.devices.image_files import check_image_output, write_image
 from aif_ros.fusion.fuser import make_fuser
 from aif_ros.nodes.idleness import report_frames
 from aif_ros.nodes.main import run
 from aif_ros.nodes.pipeline_node import PipelineNode
+from aif_ros.nodes.saved_image import save
 from aif_ros.nodes.topics import (
     CAMERA_IMAGE,
     FUSED_COMPRESSED,
     FUSED_IMAGE,
+    FUSION_EPOCH,
     SHARPNESS,
     SOURCE_POSITION,
     SOURCE_SAMPLES,
@@ -26,6 +29,14 @@ from aif_ros.pipeline.reference_frame import FrameStream
 from aif_ros.settings.nodes import FusionSettings
 
 
+@dataclass(frozen=True)
+class FusionEpoch:
+    """When the present J was begun (nanoseconds), and its number."""
+
+    stamp: int
+    begun: int
+
+
 class FusionNode(PipelineNode):
     """Runs `FuseStep` on the camera's frames and publishes J."""
 
@@ -33,9 +44,12 @@ class FusionNode(PipelineNode):
     SETTINGS = FusionSettings
 
     def open(self) -> None:
-        """Load the fusion method."""
+        """Load the fusion method; J must be writable where it shall be saved."""
+        if self.value("save_path"):
+            check_image_output(self.value("save_path"))
         self._images = self.outlet(FUSED_IMAGE)
         self._samples = self.outlet(SOURCE_SAMPLES)
+        self._epochs = self.outlet(FUSION_EPOCH)
         self._compressed = self.view(FUSED_COMPRESSED)
         self._sharpness = self.view(SHARPNESS)
         self._sources = self.view(SOURCE_POSITION)
@@ -51,6 +65,7 @@ class FusionNode(PipelineNode):
         # Held while the step is in use: services run in another thread than the worker.
         self._fusing = threading.Lock()
         self._frame_id = ""
+        self._epoch = FusionEpoch(self.now(), self._step.begun)
 
     def start(self) -> None:
         """Subscribe and begin to fuse."""
@@ -63,13 +78,15 @@ class FusionNode(PipelineNode):
         self.inlet(CAMERA_IMAGE, self._take_image, depth=self.value("queue_size"))
         self.trigger("fusion/reset", self._reset)
         self.trigger("fusion/save", self._save)
+        self._epochs.publish(self._epoch.stamp)
         self.loop(self._fuse)
 
     def close(self) -> None:
-        """Save J."""
-        step = self.__dict__.pop("_step", None)
-        if step is not None and step.fused is not None and self.value("save_path"):
-            write_image(self.value("save_path"), step.fused.image, deep=step.deep)
+        """Save J; it is kept where that fails, and closing again tries it again."""
+        step, path = self.__dict__.get("_step"), self.value("save_path")
+        if step is not None and step.fused is not None and path:
+            save(path, step.fused.image, deep=step.deep)
+        self.__dict__.pop("_step", None)
 
     def diagnose(self) -> None:
         """Show lost and unusable frames."""
@@ -85,6 +102,7 @@ class FusionNode(PipelineNode):
             return
         with self._fusing:
             fusion = self._step.add(self._stream.reference(frame))
+        self._publish_epoch()
         if fusion.changed:
             self._publish(fusion, frame.stamp)
 
@@ -102,11 +120,18 @@ class FusionNode(PipelineNode):
         self._sharpness.show(lambda: StampedImage(fused.sharpness, stamp, frame_id))
         self._sources.show(lambda: StampedImage(fused.source_position, stamp, frame_id))
 
+    def _publish_epoch(self) -> None:
+        """Publish that a new J has been begun, if so."""
+        if self._epoch.begun != self._step.begun:
+            self._epoch = FusionEpoch(self.now(), self._step.begun)
+            self._epochs.publish(self._epoch.stamp)
+
     def _reset(self) -> tuple[bool, str]:
         """Begin a new J with the next frame; frames that still wait belong to the old one."""
         with self._fusing:
             self._frames.clear()
             self._step.reset(not_before=self.now())
+        self._publish_epoch()
         return True, "the fusion begins a new image"
 
     def _save(self) -> tuple[bool, str]:

@@ -20,6 +20,8 @@ class GuardedNode(LifecycleNode):
     def __init__(self, name: str, **arguments: Any) -> None:
         self._undo: list[Callable[[], object]] = []
         self._opened = self._started = False
+        self.failed = False
+        """Whether something was lost when the node was shut down or destroyed."""
         super().__init__(name, **arguments)
         self._guard_change_state()
 
@@ -104,6 +106,7 @@ class GuardedNode(LifecycleNode):
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop and close, in any state."""
         result = self._attempt("shut down", self._release)
+        self.failed |= result != TransitionCallbackReturn.SUCCESS
         super().on_deactivate(state)
         return result
 
@@ -115,7 +118,8 @@ class GuardedNode(LifecycleNode):
 
     def destroy_node(self) -> None:
         """Stop and close if that has not been done, then destroy the node."""
-        self._attempt("shut down", self._release)
+        result = self._attempt("shut down", self._release)
+        self.failed |= result != TransitionCallbackReturn.SUCCESS
         super().destroy_node()
 
     def _start(self) -> None:
@@ -131,8 +135,8 @@ class GuardedNode(LifecycleNode):
 
     def _close(self) -> None:
         if self._opened:
-            self._opened = False
             self.close()
+            self._opened = False
 
     def _release(self) -> None:
         self._stop()

@@ -18,7 +18,8 @@ def run(node_type: type[PipelineNode]) -> int:
     """Make a node and spin it until Ctrl-C or SIGTERM.
 
     Returns:
-        Exit code: 0 after Ctrl-C and SIGTERM, 1 where a parameter is not allowed.
+        Exit code: 0 after Ctrl-C and SIGTERM; 1 where a parameter is not allowed, or where what
+        should have been saved at the end was not.
     """
     interrupts = note_interrupts()
     if interrupts:
@@ -40,4 +41,4 @@ def run(node_type: type[PipelineNode]) -> int:
         if node is not None:
             node.destroy_node()
         rclpy.shutdown()
-    return 0
+    return int(node.failed)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PolygonStamped
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from std_msgs.msg import Bool, Float32, Float64MultiArray, MultiArrayDimension, 
 
 from aif_ros.autofocus.search import Look
 from aif_ros.nodes.compressed_images import from_compressed, to_compressed
-from aif_ros.nodes.image_messages import to_array, to_message, to_stamp
+from aif_ros.nodes.image_messages import to_array, to_message, to_stamp, to_time
 from aif_ros.nodes.joint_states import JointReader, to_joint_state
 from aif_ros.nodes.loop_state import LoopState
 from aif_ros.pipeline.assess_step import DefocusMaps
@@ -231,6 +232,14 @@ LENS_COMMANDS: Topic[float] = Topic(
 FUSED_IMAGE = _image_topic(
     "fusion/image",
     "J, the fused image so far; stamp: newest frame in it.",
+    latched=True,
+)
+FUSION_EPOCH: Topic[int] = Topic(
+    "fusion/epoch",
+    Time,
+    "When J was begun: changes after a reset and a restart; the focus controller then begins anew.",
+    to_time,
+    to_stamp,
     latched=True,
 )
 FUSED_COMPRESSED = _compressed_topic(FUSED_IMAGE, "J as JPEG, for viewers.")

@@ -70,6 +70,8 @@ class FuseStep:
         self._fuser = fuser
         self._lens_model = lens_model
         self._dynamic = dynamic
+        self.begun = 0
+        """Number of images J begun so far, the present one included."""
         self.reset()
 
     @property
@@ -94,6 +96,7 @@ class FuseStep:
 
     def _begin(self) -> None:
         self._fuser.reset()
+        self.begun += 1
         self._merged: Frame | None = None
         self._scale: float | None = None
 

@@ -15,6 +15,7 @@ from aif_ros.nodes.topics import (
     DEFOCUS_MAPS,
     FUSED_DEFOCUS_MAPS,
     FUSED_IMAGE,
+    FUSION_EPOCH,
     LENS_COMMANDS,
     OVERLAY,
     REMAINING_DEFOCUS,
@@ -75,7 +76,8 @@ class Loop(World):
         return values.get("state")
 
     def value(self, key):
-        return {pair.key: pair.value for pair in self.statuses[-1].values}.get(key)
+        values = self.statuses[-1].values if self.statuses else ()
+        return {pair.key: pair.value for pair in values}.get(key)
 
 
 @pytest.fixture
@@ -317,6 +319,33 @@ class TestServices:
         answer = bench.call(Trigger, "focus_controller/reset")
         assert not answer.success
         assert "fusion/reset is not there" in answer.message
+
+
+@pytest.mark.parametrize("state", ["running", "stopped", "idle"])
+def test_begins_anew_where_fusion_does(bench, act, state):
+    first = Action(None, None, "end") if state == "stopped" else Action(5e-4, None, "on")
+    script = act(first, Action(2e-4, None, "anew"))
+    bench.active(FocusControllerNode)
+    loop, epoch = Loop(bench), bench.talk(FUSION_EPOCH)
+    begun = loop.now
+    epoch(begun)
+    loop.info()
+    loop.assessed_frame(0.0)
+    bench.spin_until(lambda: loop.value("frames_captured") == "1")
+    if state == "idle":
+        assert bench.call(Trigger, "focus_controller/stop").success
+    # The same again: the subscription was late, or fusion was only paused.
+    epoch(begun)
+    bench.spin_for(0.1)
+    assert loop.value("frames_captured") == "1"
+    epoch(loop.now + 1)
+    bench.spin_until(lambda: "new fused image" in loop.statuses[-1].message)
+    assert loop.value("frames_captured") == "0"
+    assert loop.state == ("idle" if state == "idle" else "running")
+    loop.assessed_frame(5e-4)
+    if state != "idle":
+        bench.spin_until(lambda: loop.commands and loop.commands[-1] == 2e-4)
+        assert len(script.seen) == 2
 
 
 def test_lends_the_lens_to_the_autofocus(bench, act):

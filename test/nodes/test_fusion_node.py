@@ -6,10 +6,12 @@ from bench import World, texture
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
+from aif_ros.nodes import saved_image
 from aif_ros.nodes.fusion_node import FusionNode
 from aif_ros.nodes.topics import (
     CAMERA_IMAGE,
     FUSED_IMAGE,
+    FUSION_EPOCH,
     SHARPNESS,
     SOURCE_POSITION,
     SOURCE_SAMPLES,
@@ -174,15 +176,46 @@ class TestSaving:
         written = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
         np.testing.assert_array_equal(written, fused[-1].image)
 
-    @pytest.mark.parametrize("name", ["no_folder\0/x.png", "/proc/x.png", "picture.unknown"])
-    def test_where_it_cannot_be_written(self, bench, tmp_path, name):
-        bench.active(FusionNode, save_path=name)
+    BAD = ("no_folder\0/x.png", "/proc/x.png", "picture.unknown")
+
+    @pytest.mark.parametrize("name", BAD)
+    def test_where_it_cannot_be_written_is_said_at_once(self, bench, logged, name):
+        node = bench.make(FusionNode, save_path=name)
+        assert node.trigger_configure().name == "FAILURE"
+        bench.spin_until(lambda: logged.find("ERROR", "cannot configure: .*"))
+        assert not logged.find("ERROR", "Traceback")
+
+    @pytest.mark.parametrize("name", BAD)
+    def test_where_it_cannot_be_written_nothing_is_lost(self, bench, tmp_path, monkeypatch, name):
+        monkeypatch.setattr(saved_image.tempfile, "gettempdir", lambda: str(tmp_path))
+        node = bench.active(FusionNode)
         fused = bench.listen(FUSED_IMAGE)
         World(bench).frame(texture(SIZE), THERE)
         bench.spin_until(lambda: fused)
+        node.set_parameters([rclpy.Parameter("save_path", value=name)])
         answer = bench.call(Trigger, "fusion/save")
         assert not answer.success
         assert answer.message
+        assert node.trigger_deactivate().name == "SUCCESS"
+        # The image stays in the node, and a second try succeeds.
+        assert node.trigger_cleanup().name == "FAILURE"
+        (spare,) = tmp_path.glob("aif_ros_fused_*.tif")
+        spared = cv2.cvtColor(cv2.imread(str(spare)), cv2.COLOR_BGR2RGB)
+        np.testing.assert_array_equal(spared, fused[-1].image)
+        path = tmp_path / "good.png"
+        node.set_parameters([rclpy.Parameter("save_path", value=str(path))])
+        assert node.trigger_cleanup().name == "SUCCESS"
+        assert path.exists()
+
+    def test_a_loss_at_the_end_is_no_success(self, bench, tmp_path, monkeypatch):
+        monkeypatch.setattr(saved_image.tempfile, "gettempdir", lambda: "/proc/no/folder")
+        node = bench.active(FusionNode)
+        fused = bench.listen(FUSED_IMAGE)
+        World(bench).frame(texture(SIZE), THERE)
+        bench.spin_until(lambda: fused)
+        node.set_parameters([rclpy.Parameter("save_path", value="/proc/x.png")])
+        bench.remove(node)
+        assert node.failed
 
     def test_when_the_node_goes(self, bench, tmp_path):
         path = tmp_path / "fused.png"
@@ -192,6 +225,7 @@ class TestSaving:
         bench.spin_until(lambda: fused)
         bench.remove(node)
         assert path.exists()
+        assert not node.failed
 
 
 def test_in_dynamic_mode_what_a_slow_lens_passes_is_fused(bench, diagnostics):
@@ -204,3 +238,21 @@ def test_in_dynamic_mode_what_a_slow_lens_passes_is_fused(bench, diagnostics):
         stamp = world.frame(texture(SIZE), HERE, moving=True, pace=pace)
         bench.spin_until(lambda stamp=stamp: fused[-1].stamp == stamp)
         assert node._step.fused.frames == count
+
+
+def test_every_new_image_has_an_epoch_of_its_own(bench):
+    node = bench.active(FusionNode)
+    epochs, fused = bench.listen(FUSION_EPOCH), bench.listen(FUSED_IMAGE)
+    bench.spin_until(lambda: len(epochs) == 1)
+    World(bench).frame(texture(SIZE), THERE)
+    bench.spin_until(lambda: fused)
+    assert bench.call(Trigger, "fusion/reset").success
+    bench.spin_until(lambda: len(epochs) == 2)
+    # A node that is only paused keeps its image.
+    node.trigger_deactivate()
+    node.trigger_activate()
+    bench.spin_until(lambda: len(epochs) == 3)
+    bench.remove(node)
+    bench.active(FusionNode)
+    bench.spin_until(lambda: len(epochs) == 4)
+    assert epochs[0] < epochs[1] == epochs[2] < epochs[3]

@@ -20,7 +20,8 @@ class LoopState:
         reason: for people.
         agent: name of the agent.
         frames_captured: number of frames decided on.
-        remaining_defocus: share of J that is not in focus, 0 to 1; None: unknown.
+        remaining_defocus: estimated share of the scene that J does not cover (see
+            `control.coverage`), 0 to 1; None: unknown.
         target: last commanded lens position, metres; None: none.
         position: lens position of the frame decided on last, metres; None: none yet.
         stamp: of that frame, nanoseconds; None: none yet.

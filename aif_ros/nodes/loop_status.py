@@ -3,7 +3,6 @@
 import math
 from dataclasses import replace
 
-import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import CameraInfo
 
@@ -59,18 +58,15 @@ class LoopStatus:
             frames: number of frames decided on.
             info: of the camera.
         """
-        in_focus = seen.fused.in_focus
-        known = np.isfinite(in_focus)
-        share = float((in_focus[known] < 0.5).mean()) if known.any() else math.nan
         self.state = replace(
             self.state,
             frames_captured=frames,
-            remaining_defocus=None if math.isnan(share) else share,
+            remaining_defocus=None if math.isnan(action.remaining) else action.remaining,
             position=seen.position,
             stamp=seen.stamp,
             window=action.window,
         )
-        self._remaining.publish(share)
+        self._remaining.publish(action.remaining)
         self._windows.publish(window_polygon(action.window, info))
 
     def publish(self) -> None:

@@ -322,7 +322,7 @@ OVERLAY_COMPRESSED = _compressed_topic(OVERLAY, "overlay as JPEG, for viewers.")
 REMAINING_DEFOCUS: Topic[float] = Topic(
     "focus_controller/remaining_defocus",
     Float32,
-    "Share of J that is not in focus, 0 to 1; NaN: unknown.",
+    "Estimated share of the scene with detail that J does not cover, 0 to 1; NaN: unknown.",
     lambda share: Float32(data=share),
     lambda message: message.data,
     latched=True,

@@ -42,7 +42,7 @@ class Task:
         grid: (rows, columns) of the defocus maps.
         tolerance: share of a still scene that may stay uncovered at little loss: the reward is
             the logarithm of the factor by which a frame reduces uncovered share plus tolerance.
-            A cell of 300 that is left uncovered costs as much as two frames.
+            A cell of 300 that is left uncovered costs as much as five frames.
         frame_cost: what one more frame of a still scene must gain by that measure.
         travel_cost: of the whole travel of the lens, by the same measure.
         frame_limit: frames of a still episode at most.
@@ -64,9 +64,9 @@ class Task:
 
     dynamic: bool = False
     grid: tuple[int, int] = (16, 20)
-    tolerance: float = 0.005
-    frame_cost: float = 0.25
-    travel_cost: float = 0.2
+    tolerance: float = 0.003
+    frame_cost: float = 0.15
+    travel_cost: float = 0.12
     frame_limit: int = 40
     horizon: float = 3.0
     frame_rate: float = 30.0

@@ -26,7 +26,7 @@ class TestStillScenes:
         scenes = simulation(frame_cost=0.25, travel_cost=0.1)
         left, start = 1 - scenes.covered(), scenes.readings.position
         _, reward, _ = scenes.step(np.full(12, 20))
-        gain = np.log((left + 0.005) / (1 - scenes.covered() + 0.005))
+        gain = np.log((left + 0.003) / (1 - scenes.covered() + 0.003))
         travel = np.abs(scenes.positions[20] - start) / 1.5e-3
         np.testing.assert_allclose(reward, gain - 0.25 - 0.1 * travel)
 

@@ -93,7 +93,8 @@ def act(monkeypatch):
 
 
 def test_acts_on_the_maps_and_stops_when_the_agent_does(bench, act):
-    script = act(Action(5e-4, Window(160, 120, 320, 240), "over there"), Action(None, None, "done"))
+    window = Window(160, 120, 320, 240)
+    script = act(Action(5e-4, window, "over there", 0.75), Action(None, None, "done"))
     bench.active(FocusControllerNode)
     loop = Loop(bench)
     shares, windows = bench.listen(REMAINING_DEFOCUS), bench.listen(CONTROL_WINDOW)
@@ -108,7 +109,7 @@ def test_acts_on_the_maps_and_stops_when_the_agent_does(bench, act):
     assert seen.fused.contrast == pytest.approx(np.full((3, 4), 0.07))
     assert seen.source_position == pytest.approx(np.full((18, 24), 2e-4))
     assert seen.fused.uncertainty == pytest.approx(np.full((3, 4), 0.15))
-    bench.spin_until(lambda: shares == [1.0] and windows)
+    bench.spin_until(lambda: shares == [0.75] and windows)
     points = [(point.x, point.y, point.z) for point in windows[-1].polygon.points]
     focal = 320 / np.tan(0.45)
     assert points[0] == pytest.approx(((160 - 319.5) / focal, (120 - 239.5) / focal, 1.0))

@@ -1,4 +1,4 @@
-"""The picture by which one judges a calibration."""
+"""The plot that shows how good a calibration is."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def save_calibration_plot(calibration: LensCalibration, path: Path) -> Path:
         label="95 %",
     )
     axis.set(xlabel="travel out of focus (mm)", ylabel="blur radius (px)", ylim=(0, None))
-    axis.set_title("one colour for each window of the picture")
+    axis.set_title("one colour for each window of the image")
     axis.grid(alpha=0.3)
     axis.legend()
     with replacing(path) as temporary:

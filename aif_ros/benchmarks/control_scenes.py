@@ -54,7 +54,7 @@ def open_photos(folder: Path | None = None) -> list[Image]:
     """Return photographs, float32 in [0, 1], (H, W, 3); None: those of scikit-image.
 
     Raises:
-        SceneError: the folder holds no picture, or one that cannot be read.
+        SceneError: the folder holds no photograph, or one that cannot be read.
     """
     if folder is None:
         return [_as_colour(getattr(data, name)()) for name in _PHOTOS]
@@ -79,7 +79,7 @@ class _Canvas:
 
     Args:
         photos: to take textures from.
-        shape: (H, W) of the picture.
+        shape: (H, W) of the image.
         random: source of randomness.
     """
 
@@ -208,7 +208,7 @@ def laid_out_scenes(
         photos: (H, W, 3) float32 each.
         lens_model: of the lens that looks at them.
         count: number of scenes.
-        width: of their pictures, pixels; the height is three quarters of it.
+        width: of their images, pixels; the height is three quarters of it.
         seed: of everything random.
     """
     low, high = lens_model.limits
@@ -232,7 +232,7 @@ def still_scenes(folder: Path | None, lens_model: LensModel, width: int = 0) -> 
     Args:
         folder: of the scenes.
         lens_model: of the lens that looks at them.
-        width: of their pictures, pixels; 0: their own.
+        width: of their images, pixels; 0: their own.
 
     Raises:
         SceneError: there are none, or one is unusable.

@@ -1,4 +1,4 @@
-"""Pictures and plots of a recorded run."""
+"""Images and plots of a recorded run."""
 
 import io
 from collections.abc import Sequence
@@ -61,7 +61,7 @@ def distance_picture(
     colours = _DISTANCE_COLOURS(share)[..., :3].astype(np.float32)
     colours[~known] = 0.55
     colours = cv2.resize(colours, size, interpolation=cv2.INTER_NEAREST)
-    # Luminance from the picture, so that one sees what is where.
+    # Luminance from the image, so that the scene stays recognisable.
     return to_uint8(colours * (0.3 + 0.8 * gray[..., None]))
 
 
@@ -165,7 +165,7 @@ def quality_plot(score: Score) -> str:
 
 
 def focus_plot(recording: LoopRecording) -> str:
-    """Share of the picture expected to be in focus, frame by frame, as SVG."""
+    """Share of the image expected to be in focus, frame by frame, as SVG."""
 
     def share(in_focus: NDArray[np.float32]) -> float:
         known = in_focus[np.isfinite(in_focus)]
@@ -192,7 +192,7 @@ _WIDTH, _MARGIN, _TITLE, _AXIS = 960, 18, 34, 46  # of the animation, pixels
 
 
 def _loop_frame(recording: LoopRecording, index: int, farthest: float) -> NDArray[np.uint8]:
-    """One picture of the animation: frame, fused image, distance map, lens track."""
+    """One frame of the animation: frame, fused image, distance map, lens track."""
     shot = recording.shots[index]
     frame = to_reference_geometry(shot.image, shot.position, recording.lens_model)
     panel = (_WIDTH - 3 * _MARGIN) / 2
@@ -243,7 +243,7 @@ def _loop_frame(recording: LoopRecording, index: int, farthest: float) -> NDArra
 
 
 def save_animation(recording: LoopRecording, path: Path) -> None:
-    """Write the loop as an animated WebP picture: one second a frame, the last one longer.
+    """Write the loop as an animated WebP: one second a frame, the last one longer.
 
     Raises:
         OSError: the file cannot be written.

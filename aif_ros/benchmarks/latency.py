@@ -39,8 +39,8 @@ class Timing:
         return {"median": self.median, "p99": self.p99}
 
 
-def picture(width: int, height: int, seed: int = 0) -> NDArray[np.uint8]:
-    """A picture with texture at all scales, (height, width) uint8: smoothed noise of 1 / f."""
+def textured_image(width: int, height: int, seed: int = 0) -> NDArray[np.uint8]:
+    """An image with texture at all scales, (height, width) uint8: smoothed noise of 1 / f."""
     random = np.random.default_rng(seed)
     total = np.zeros((height, width), np.float32)
     for level in range(6):

@@ -1,4 +1,4 @@
-"""How fast the simulated camera and the loop are, without ROS, and how good their picture is."""
+"""Speed of the simulated camera and of the loop without ROS, and quality of the fused image."""
 
 import time
 from dataclasses import dataclass
@@ -27,23 +27,23 @@ EXPOSURE = 0.008
 def camera_rate(
     scene: Scene, lens_model: LensModel, *, lens_moves: bool, seconds: float = 3.0
 ) -> float:
-    """Pictures per second that the simulated camera can make of a scene.
+    """Images per second that the simulated camera can make of a scene.
 
     Args:
         scene: what it looks at.
         lens_model: of its lens.
-        lens_moves: whether the lens stands elsewhere for every picture.
+        lens_moves: whether the lens is at another position for every image.
         seconds: to measure for.
     """
     subject = RenderedScene(scene, lens_model)
     positions = np.linspace(*lens_model.limits, 7)
     subject.expose(float(positions[0]), 0.0)
-    pictures, start = 0, time.perf_counter()
+    images, start = 0, time.perf_counter()
     while (elapsed := time.perf_counter() - start) < seconds:
-        position = positions[pictures % len(positions)] if lens_moves else positions[0]
+        position = positions[images % len(positions)] if lens_moves else positions[0]
         subject.expose(float(position), elapsed)
-        pictures += 1
-    return pictures / elapsed
+        images += 1
+    return images / elapsed
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def run_core_loop(
 
 
 def quality(run: LoopRun, scene: Scene, lens_model: LensModel) -> dict[str, float]:
-    """PSNR of a run's picture and of its best single frame, dB, against a still scene."""
+    """PSNR of a run's fused image and of its best single frame, dB, against a still scene."""
     truth = Truth(scene, lens_model).at(0.0)[0]
     best = max(
         psnr(to_reference_geometry(frame.image, frame.position, lens_model), truth)

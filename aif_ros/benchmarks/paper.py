@@ -80,7 +80,7 @@ def table_2(repeats: int) -> dict[str, dict[str, float]]:
         Median and 99th percentile, milliseconds, by search.
     """
     lens = autofocus.paper_lens(1000)
-    window = latency.picture(WINDOW, WINDOW)
+    window = latency.textured_image(WINDOW, WINDOW)
     with latency.threads(1):
         return {
             name: latency.search_step(make_search(name, lens), window, lens, repeats).as_dict()

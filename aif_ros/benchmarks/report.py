@@ -139,7 +139,7 @@ def _write(path: Path, picture: NDArray[np.uint8]) -> None:
 
 
 def _embed(picture: NDArray[np.uint8], quality: int = 90) -> str:
-    """Return a picture as a data URI, WebP."""
+    """Return an image as a data URI, WebP."""
     bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     encoded = cv2.imencode(".webp", bgr, [cv2.IMWRITE_WEBP_QUALITY, quality])[1]
     return "data:image/webp;base64," + base64.b64encode(encoded.tobytes()).decode()

@@ -1,4 +1,4 @@
-"""The interface of all focus-control agents: what is known in, the next focus window out."""
+"""The interface of all focus-control agents: from an observation to the next focus window."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,11 +17,11 @@ class Observation:
     Attributes:
         frame: blur over I(t).
         fused: blur over J(t).
-        source_position: (h, w) float32, lens positions that points of J(t) come from, metres: every
-            pixel, or as many as are evenly spread over it.
+        source_position: (h, w) float32, lens positions that pixels of J(t) come from, metres: of
+            all pixels, or of evenly spaced ones.
         position: lens position of I(t), metres.
         stamp: time of I(t), nanoseconds.
-        passed: what was seen since the last decision, while the lens was on its way.
+        passed: observations since the last decision, while the lens was in motion.
     """
 
     frame: DefocusMap
@@ -33,7 +33,7 @@ class Observation:
 
     @property
     def looks(self) -> tuple["Observation", ...]:
-        """All that is new, in its order: what was passed, then this."""
+        """All new observations in their order: those of the moving lens, then this one."""
         return (*self.passed, self)
 
 
@@ -44,7 +44,7 @@ class Action:
     Attributes:
         position: absolute lens position of the next capture, metres; None to stop, because
             another capture would not improve J.
-        window: where in the image that brings into focus; None if nowhere in particular.
+        window: the part of the image that this brings into focus; None: no part in particular.
         reason: why, for people.
         remaining: remaining defocus: the agent's estimate of the share of the scene's parts with
             detail that J does not cover (see `coverage`), 0 to 1; NaN: no estimate.
@@ -60,7 +60,7 @@ class Agent(Protocol):
     """Picks where to focus next."""
 
     def reset(self) -> None:
-        """Forget everything: a new scene begins."""
+        """Forget all observations: a new scene begins."""
         ...
 
     def act(self, observation: Observation) -> Action:

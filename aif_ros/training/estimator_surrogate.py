@@ -45,10 +45,10 @@ class EstimatorSurrogate:
     Attributes:
         radii: (R,) true blur radii, pixels, ascending.
         reading: (R, Q) quantiles of the estimated radius, pixels.
-        uncertainty: (R, Q) mean uncertainty told with readings about that quantile, pixels.
-        in_focus: (R, Q) mean probability of being in focus told with them.
+        uncertainty: (R, Q) mean uncertainty of readings near that quantile, pixels.
+        in_focus: (R, Q) mean in-focus probability of the same readings.
         unknown: (R,) share of the readings that are unknown, in cells that are not always so.
-        blank: share of the cells of which nothing is ever told.
+        blank: share of the cells that never give a reading.
         constancy: correlation between the errors of one cell seen at different lens positions.
     """
 
@@ -78,13 +78,13 @@ class EstimatorSurrogate:
         error = np.sqrt(self.constancy) * habit + np.sqrt(1 - self.constancy) * noise
         quantile = ndtr(error) * (len(_QUANTILES) - 1)
         row = np.interp(true_radius, self.radii, np.arange(len(self.radii)))
-        told = [
+        drawn = [
             _bilinear(table, row, quantile)
             for table in (self.reading, self.uncertainty, self.in_focus)
         ]
         share = np.interp(true_radius, self.radii, self.unknown)
         unknown = random.random(true_radius.shape, dtype=np.float32) < share
-        radius, uncertainty, in_focus = (np.where(unknown, np.nan, values) for values in told)
+        radius, uncertainty, in_focus = (np.where(unknown, np.nan, values) for values in drawn)
         return radius, uncertainty, in_focus
 
     def save(self, path: str | Path) -> None:
@@ -146,7 +146,7 @@ def measure(samples: Iterable[Sample]) -> EstimatorSurrogate:
     true, reading, uncertainty, in_focus, cell = cells
     known = np.isfinite(reading)
     if not known.any():
-        raise ValueError("the estimator told nothing of any frame")
+        raise ValueError("the estimator gave no reading of any frame")
     ever_known = np.bincount(cell, known) > 0
     rows = np.abs(true[:, None] - _RADII).argmin(axis=1)
     radii, tables, unknown, score = [], [], [], np.full(true.shape, np.nan)
@@ -204,8 +204,8 @@ def _cells(samples: list[Sample]) -> tuple[Array, Array, Array, Array, NDArray[n
 
 def _constancy(rank: Array, cell: NDArray[np.intp]) -> float:
     """Correlation of the rank of one cell's error among all from look to look, within 0..0.95."""
-    told = np.isfinite(rank)
-    cell, deviation = cell[told], rank[told] - 0.5
+    known = np.isfinite(rank)
+    cell, deviation = cell[known], rank[known] - 0.5
     count = np.bincount(cell)
     total = np.bincount(cell, deviation)
     squares = np.bincount(cell, np.square(deviation))

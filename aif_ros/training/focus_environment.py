@@ -125,13 +125,13 @@ class FocusSimulation:
         cells = rows * columns
         self._habit = np.zeros((scenes, cells), np.float32)
         self._blank = np.zeros((scenes, cells), bool)
-        # Per cell: the error of a picture that has lost all detail there, and the factor by which
-        # the contrast misleads of it.
+        # Per cell: the error of an image that has lost all detail there, and the factor by which
+        # the contrast misleads about it.
         self._detail = np.zeros((scenes, cells))
         self._detail_told = np.ones((scenes, cells))
         # Gradient energy of each point of a cell when sharp, relative to the cell's.
         self._energy = np.full((scenes, cells, 4), 0.25)
-        # What fusion is mistaken in it stays mistaken in: it lies in what is seen there.
+        # Errors of fusion persist: they depend on the content of the scene.
         self._doubt = np.zeros((scenes, cells, 4))
         # Per scene: factor of the readings, largest reading, largest blur that can be read.
         self._odd = np.zeros((scenes, 3))
@@ -147,7 +147,7 @@ class FocusSimulation:
         self._source = np.zeros((scenes, cells, 4))
         self.frames = np.zeros(scenes, np.int64)
         self.passed: list[tuple[DefocusReadings, NDArray[np.bool_]]] = []
-        """What was seen on the way to where the lens now is, and in which of the scenes."""
+        """Readings during the last move of the lens, and (B,) which of the scenes they are of."""
         self.readings = self.reset(np.ones(scenes, bool))
 
     @property
@@ -181,7 +181,7 @@ class FocusSimulation:
         return self._psnr(self._fused_blur)
 
     def _psnr(self, blur: Array) -> Array:
-        """(B,) PSNR in dB of pictures with points of that blur (B, C, 4), pixels."""
+        """(B,) PSNR in dB of images with points of that blur (B, C, 4), pixels."""
         lost = (self._detail * blur_loss(blur).mean(axis=2)).mean(axis=1)
         return decibels(fused_error(self._detail.mean(axis=1), lost))
 
@@ -250,7 +250,7 @@ class FocusSimulation:
         return self.readings, reward, done
 
     def _move(self, target: Array) -> Array:
-        """Let the lens go to `target` (B,), metres, and the scenes move meanwhile.
+        """Move the lens to `target` (B,), metres, while the scenes move.
 
         Returns:
             (B,) mean PSNR of J in dB over the frame periods.
@@ -276,7 +276,7 @@ class FocusSimulation:
     def _followed(
         self, view: SceneContent, position: Array, elapsed: float
     ) -> tuple[Array, Array, NDArray[np.integer]]:
-        """J once it has followed the scene for `elapsed` seconds.
+        """J after it has been warped to the scene for `elapsed` seconds.
 
         Args:
             view: the scene as it is then.
@@ -291,7 +291,7 @@ class FocusSimulation:
         content, speed = (_cells(each, rows, columns) for each in (view.content, view.shift))
         blur = np.abs(position[:, None, None] - focus) * self._gain
         known = content == self._content
-        # What has moved here brings along how sharp J has been where it was.
+        # What has moved here keeps the sharpness that J had of it.
         brought = self._mean_blur(content)
         moved = ~known & (speed > 0) & np.isfinite(brought)
         fused = np.where(known, self._fused_blur, np.where(moved, brought, blur))
@@ -313,7 +313,7 @@ class FocusSimulation:
     def _expose(
         self, which: NDArray[np.bool_], elapsed: float, fused: NDArray[np.bool_] | None = None
     ) -> None:
-        """Let `elapsed` seconds pass in the scenes of `which` (B,) and take a frame.
+        """Advance the scenes of `which` (B,) by `elapsed` seconds and take a frame.
 
         It is fused in the scenes of `fused` (B,); in the others J follows it. None: in all.
         """
@@ -334,7 +334,7 @@ class FocusSimulation:
         self.frames += which if fused is None else which & fused
 
     def _sharper(self, blur: Array, fused: Array) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Which points fusion takes from a frame, and which it tells to be from there.
+        """Which points fusion takes from a frame, and which the source map says are from it.
 
         Args:
             blur: (B, C, 4) blur radius of the frame, pixels.
@@ -348,9 +348,9 @@ class FocusSimulation:
         if task.dynamic:
             taken = np.asarray(task.decision * (lost - kept) > self._doubt)
             return taken, taken.copy()
-        # In a still scene it errs only where it makes no difference.
-        told = task.still_decision * (lost - kept) > self._doubt
-        return np.asarray(blur < fused), np.asarray(told)
+        # In a still scene it errs only where both are equally blurred.
+        named = task.still_decision * (lost - kept) > self._doubt
+        return np.asarray(blur < fused), np.asarray(named)
 
     def _apparent(self, blur: Array) -> Array:
         """(B, C) blur that cells appear to have, whose points have that blur (B, C, 4), pixels.
@@ -404,9 +404,9 @@ class FocusSimulation:
             seen = np.minimum(mean * factor, ceiling)
             seen = np.where(np.isnan(self._misread), seen, self._misread)
             unseen = self._blank | (mean > blind)
-            told = self._surrogate.read(seen, self._habit, self._random)
+            drawn = self._surrogate.read(seen, self._habit, self._random)
             radius, uncertainty, in_focus = (
-                np.where(unseen, np.nan, values).astype(np.float32) for values in told
+                np.where(unseen, np.nan, values).astype(np.float32) for values in drawn
             )
             return radius, uncertainty, in_focus
 
@@ -446,7 +446,7 @@ class FocusEnvironment(gymnasium.Env[Any, np.int64]):
 
     Args:
         lens_model: the lens.
-        image_width: of the images that the blur is told in pixels of.
+        image_width: of the images, pixels.
         task: what the agent is up against.
         surrogate: how the estimator errs.
         backgrounds: real focus maps, see `SceneBatch`.

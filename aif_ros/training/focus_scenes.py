@@ -25,7 +25,7 @@ class SceneContent:
     Attributes:
         focus: (B, H, W) float32, focus position as a share of the lens's travel, 0..1.
         content: (B, H, W) int, which thing is seen: changes where a thing covers or bares another.
-        shift: (B, H, W) float32, sideways speed of what is seen, picture widths per second.
+        shift: (B, H, W) float32, sideways speed of what is seen, image widths per second.
     """
 
     focus: Array

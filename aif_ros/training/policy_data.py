@@ -21,7 +21,7 @@ from aif_ros.training.policy_rollout import SceneSource
 
 _MAP_SHAPE = (60, 80)
 _SURROGATE = "surrogate.npz"
-# Lenses that blur so many times as much as the one at hand: pictures larger than those there are
+# Lenses that blur so many times as much as the one at hand: images larger than the scenes at hand
 # have larger blur, of which the estimator must be known as well.
 _STRENGTHS = (1.0, 2.5)
 _PHOTOS = ("astronaut", "brick", "camera", "chelsea", "coffee", "coins", "gravel", "rocket")

@@ -38,20 +38,20 @@ def test_threads_are_set_and_restored():
 
 
 def test_picture_has_texture_and_its_size():
-    picture = latency.picture(96, 64)
+    picture = latency.textured_image(96, 64)
     assert picture.shape == (64, 96) and picture.dtype == np.uint8
     assert picture.std() > 10
-    assert np.array_equal(picture, latency.picture(96, 64))
+    assert np.array_equal(picture, latency.textured_image(96, 64))
 
 
 def test_every_step_looks_once_at_the_window():
     lens_model = LensModel.load(DEFAULT_CALIBRATION)
     search = make_search("fibonacci", lens_model)
-    timing = latency.search_step(search, latency.picture(64, 64), lens_model, 3)
+    timing = latency.search_step(search, latency.textured_image(64, 64), lens_model, 3)
     assert len(search.looks) == 1
     assert timing.median > 0
 
 
 def test_gpu_is_timed_only_where_there_is_one(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert latency.networks_on_gpu(latency.picture(64, 64), 1) is None
+    assert latency.networks_on_gpu(latency.textured_image(64, 64), 1) is None

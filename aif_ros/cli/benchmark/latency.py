@@ -40,7 +40,7 @@ def run(args: Arguments) -> int:
     from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
 
     lens_model = LensModel.load(DEFAULT_CALIBRATION)
-    window, frame = latency.picture(_WINDOW, _WINDOW), latency.picture(*_FRAME)
+    window, frame = latency.textured_image(_WINDOW, _WINDOW), latency.textured_image(*_FRAME)
     maps = max(args.repeats // 10, 1)
     steps: dict[str, dict[str, dict[str, float]]] = {name: {} for name in SEARCHES}
     distance_maps: dict[str, dict[str, dict[str, float]]] = {name: {} for name in ESTIMATORS}

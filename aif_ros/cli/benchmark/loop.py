@@ -1,10 +1,10 @@
-"""Measure speed, latency and memory of the loop, with and without ROS, and its picture.
+"""Measure speed, latency and memory of the loop, with and without ROS, and its quality.
 
-Measured with the simulated camera in colour: pictures per second it makes; iterations per second of
+Measured with the simulated camera in colour: images per second; iterations per second of
 the loop without ROS (as fast as it goes, simulation included), of all nodes in one process, and of
 one process for each node (both in real time, with the simulated lens's moves and rests); time
 from the middle of an exposure to the arrival of the fused image made from it in another process;
-memory of each process at its highest. The picture is judged on the photographed motorcycle.
+memory of each process at its highest. Quality is measured on the photographed motorcycle.
 
 Examples:
   aif benchmark loop
@@ -178,9 +178,9 @@ def _print(result: dict[str, Any]) -> None:
     width, height = result["setup"]["image_size"]
     fps, hz, memory = result["camera_fps"], result["loop_hz"], result["memory_mb"]
     rows: Sequence[tuple[str, str]] = (
-        ("simulated camera, still scene", f"{fps['still_scene']:.1f} pictures/s"),
-        ("  with the lens moving", f"{fps['still_scene_moving_lens']:.1f} pictures/s"),
-        ("  moving scene", f"{fps['moving_scene']:.1f} pictures/s"),
+        ("simulated camera, still scene", f"{fps['still_scene']:.1f} images/s"),
+        ("  with the lens moving", f"{fps['still_scene_moving_lens']:.1f} images/s"),
+        ("  moving scene", f"{fps['moving_scene']:.1f} images/s"),
         ("loop without ROS", f"{hz['without_ros']:.1f} iterations/s"),
         ("loop, all nodes in one process", f"{hz['one_process']:.1f} iterations/s"),
         ("loop, a process for each node", f"{hz['processes']:.1f} iterations/s"),

@@ -48,7 +48,7 @@ class TestMeasure:
             measure([])
         nothing = np.full((3, 4), np.nan)
         blank = DefocusMap(nothing, nothing, nothing, nothing, (64, 48))
-        with pytest.raises(ValueError, match="told nothing"):
+        with pytest.raises(ValueError, match="no reading"):
             measure([Sample(blank, np.ones((3, 4)), 0)])
 
 

@@ -1,1 +1,1 @@
-"""Data sets, augmentation and one trainer for each network."""
+"""One trainer for all networks; recipes, data, losses and model cards."""

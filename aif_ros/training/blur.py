@@ -1,7 +1,7 @@
 """What the trainings of the two blur networks share: their recipe, patches and batches."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
+from torch.nn import functional
 
 from aif_ros.defocus.networks import Architecture, BlurNetwork
 from aif_ros.simulation.patches import Patch, draw_planes, training_patches
@@ -20,6 +21,7 @@ from aif_ros.training.recipe import Recipe
 from aif_ros.training.stream import Source
 from aif_ros.training.temperature import fit_temperatures, stack_luma
 from aif_ros.training.trainer import Training
+from aif_ros.training.window_pooling import pool_random_window
 from aif_ros.types.checked import CHECKED
 
 _TRIES = 400
@@ -125,6 +127,27 @@ def collate(samples: Sequence[Patch], random: np.random.Generator) -> Batch:
         turned([patch.weight for patch in samples]).float(),
         torch.tensor([patch.one_depth for patch in samples]),
     )
+
+
+def patch_loss(logits: Tensor, batch: Batch, loss: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Return the loss of the votes of each labelled cell, plus that of a window of random size.
+
+    Args:
+        logits: (B, classes, h, w), votes of each cell of 32 px.
+        batch: of patches.
+        loss: (N,) of logits (N, classes) for radii (N,).
+    """
+
+    def mean(logits: Tensor, radius: Tensor, weight: Tensor) -> Tensor:
+        return (loss(logits, radius) * weight).sum() / weight.sum().clamp(min=1)
+
+    # The mean of 2 x 2 votes, times 2: pooled as by `pool_votes`.
+    cells = 2 * functional.avg_pool2d(logits, 2)
+    dense = mean(
+        cells.permute(0, 2, 3, 1).flatten(0, 2), batch.radius.flatten(), batch.weight.flatten()
+    )
+    votes, trust = pool_random_window(logits, batch.weight)
+    return dense + mean(votes, batch.radius[:, 0, 0], batch.one_depth * trust)
 
 
 class BlurTraining(Training[BlurNetwork]):

@@ -20,12 +20,12 @@ from aif_ros.simulation.sensor_model import SensorModel
 
 _TEMPERATURES = np.geomspace(0.1, 10, 93)
 """Candidates, 5 % apart: the loss is flat around its minimum."""
-_BATCH = 16
 _SIZE = 512
 """Side of a patch, pixels."""
+_BATCH = 16
+"""Patches that go through the network at once."""
 _CONDITIONS = 10
 """Draws of a condition; half of them are the standard one."""
-"""Patches of 512 px that go through the network at once."""
 
 
 def stack_luma(patches: list[Patch]) -> Tensor:
@@ -34,7 +34,7 @@ def stack_luma(patches: list[Patch]) -> Tensor:
 
 
 def fit_temperature(logits: Tensor, loss: Callable[[Tensor], Tensor]) -> float:
-    """The temperature, 0.1 to 10, by which to divide `logits` so that `loss` is least."""
+    """Return the temperature, 0.1 to 10, at which `loss` of `logits` divided by it is least."""
     losses = [float(loss(logits / float(t)).mean()) for t in _TEMPERATURES]
     return float(_TEMPERATURES[int(np.argmin(losses))])
 
@@ -94,6 +94,6 @@ def fit_temperatures(
 
 
 def _per_vote(values: NDArray[np.float32]) -> Tensor:
-    """(N, h, w) of labelled cells -> of the smaller cells that vote."""
+    """Repeat values (N, h, w) of labelled cells for each of the smaller cells that vote."""
     side = LABELLED_CELL // CELL
     return torch.tensor(values.repeat(side, axis=1).repeat(side, axis=2))

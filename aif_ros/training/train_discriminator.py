@@ -1,8 +1,8 @@
 """Training of the in-focus discriminator.
 
 The network votes on "the radius is at most d" for several d, so that one training serves lenses
-of different depth of field. Each vote is a binary decision with its own cross-entropy, of each
-64-px cell and of the whole patch.
+of different depth of field. The loss is the binary cross-entropy, mean over all d; of each cell of
+64 px and of windows of any size.
 """
 
 from collections.abc import Sequence
@@ -16,9 +16,8 @@ from torch.nn import functional
 from aif_ros.defocus.networks import DISCRIMINATOR, DISCRIMINATOR_WEIGHTS, BlurNetwork, pool_votes
 from aif_ros.simulation.metrics import area_under_curve
 from aif_ros.simulation.patches import LARGEST_RADIUS
-from aif_ros.training.blur import Batch, BlurTraining
+from aif_ros.training.blur import Batch, BlurTraining, patch_loss
 from aif_ros.training.card import About
-from aif_ros.training.window_pooling import pool_random_window
 
 _DEFAULT_LIMIT = 1.0
 """Blur radius, pixels, up to which an image counts as in focus by default."""
@@ -32,21 +31,9 @@ def _cross_entropy(logits: Tensor, radius: Tensor) -> Tensor:
     return functional.binary_cross_entropy_with_logits(logits, target, reduction="none").mean(1)
 
 
-def _vote_loss(logits: Tensor, radius: Tensor, weight: Tensor) -> Tensor:
-    return (_cross_entropy(logits, radius) * weight).sum() / weight.sum().clamp(min=1)
-
-
 def discriminator_loss(logits: Tensor, batch: Batch) -> Tensor:
-    """Loss of the votes for each 64-px cell and for the patch as a whole."""
-    cells = 2 * functional.avg_pool2d(logits, 2)
-    dense = _vote_loss(
-        cells.permute(0, 2, 3, 1).flatten(0, 2),
-        batch.radius.flatten(),
-        batch.weight.flatten(),
-    )
-    votes, trust = pool_random_window(logits, batch.weight)
-    whole = _vote_loss(votes, batch.radius[:, 0, 0], batch.one_depth * trust)
-    return dense + whole
+    """Return the loss of logits (B, classes, h, w); see the module."""
+    return patch_loss(logits, batch, _cross_entropy)
 
 
 def in_focus_logit(network: BlurNetwork, luma: Tensor) -> NDArray[np.float64]:

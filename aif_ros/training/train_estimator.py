@@ -1,8 +1,8 @@
 """Training of the blur estimator.
 
-The network votes for classes of blur radius, `log(1 + r / 4)` apart alike. The loss asks for the
-right distribution (cross-entropy with the two classes next to the truth) and for its mean to be
-right, of each 64-px cell and of the whole patch.
+The network votes for classes of blur radius, equally spaced in log(1 + r / 4). The loss is the
+cross-entropy with the two classes next to the true radius, plus the error of the mean of the
+distribution; both of each cell of 64 px and of windows of any size.
 """
 
 from collections.abc import Sequence
@@ -25,10 +25,9 @@ from aif_ros.defocus.networks import (
 from aif_ros.simulation.patches import draw_planes
 from aif_ros.simulation.photos import read_photo
 from aif_ros.simulation.sensor_model import SensorModel
-from aif_ros.training.blur import REFITTING, Batch, BlurTraining
+from aif_ros.training.blur import REFITTING, Batch, BlurTraining, patch_loss
 from aif_ros.training.card import About
 from aif_ros.training.temperature import stack_luma
-from aif_ros.training.window_pooling import pool_random_window
 
 _MEAN_WEIGHT = 4.0
 """Weight of the error of the mean, in log(1 + r / 4), beside the cross-entropy."""
@@ -53,25 +52,16 @@ def _cross_entropy(logits: Tensor, radius: Tensor) -> Tensor:
     return -(near * torch.stack([1 - fraction, fraction], 1)).sum(1)
 
 
-def _vote_loss(logits: Tensor, radius: Tensor, weight: Tensor) -> Tensor:
-    """Mean loss of logits (N, classes) for true radii (N,)."""
+def _vote_loss(logits: Tensor, radius: Tensor) -> Tensor:
+    """Loss (N,) of logits (N, classes) for radii (N,)."""
     mean = logits.softmax(1) @ _class_positions(logits.device)
     error = (mean - log_radius(radius)).abs()
-    loss = _cross_entropy(logits, radius) + _MEAN_WEIGHT * error
-    return (loss * weight).sum() / weight.sum().clamp(min=1)
+    return _cross_entropy(logits, radius) + _MEAN_WEIGHT * error
 
 
 def estimator_loss(logits: Tensor, batch: Batch) -> Tensor:
-    """Loss of the votes for each 64-px cell and for the patch as a whole."""
-    cells = 2 * functional.avg_pool2d(logits, 2)
-    dense = _vote_loss(
-        cells.permute(0, 2, 3, 1).flatten(0, 2),
-        batch.radius.flatten(),
-        batch.weight.flatten(),
-    )
-    votes, trust = pool_random_window(logits, batch.weight)
-    whole = _vote_loss(votes, batch.radius[:, 0, 0], batch.one_depth * trust)
-    return dense + whole
+    """Return the loss of logits (B, classes, h, w); see the module."""
+    return patch_loss(logits, batch, _vote_loss)
 
 
 def refit_radii(
@@ -81,11 +71,11 @@ def refit_radii(
     random: np.random.Generator,
     count: int,
 ) -> None:
-    """Shift the radii up to 4 px that the network's classes stand for, against its bias.
+    """Correct the bias near focus by shifting the radii of the classes up to 4 px.
 
-    Photos are never perfectly sharp, and below 1 px there is hardly anything to see: the network
-    learns to read too little near focus. Its mean is linear in the classes' positions: these are
-    found by least squares, kept in order, neighbours shifted about alike.
+    Photos are never perfectly sharp, and blur below 1 px is hardly visible: the network
+    underestimates small radii. The mean of its distribution is linear in the positions of the
+    classes; these are fitted by least squares, in ascending order, with neighbours shifted alike.
 
     Args:
         network: trained, on the CPU; its architecture is replaced.

@@ -1,4 +1,4 @@
-"""Weights of the shipped networks and their model cards."""
+"""Weights of the shipped networks, their model cards, and the one loader of weight files."""
 
 from pathlib import Path
 

@@ -14,9 +14,10 @@ from aif_ros.defocus.defocus_map import BlurEstimator
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.simulation.rendered_scene import RenderedScene
 from aif_ros.simulation.scenes.photo import PhotoScene, folder_scene
-from aif_ros.simulation.scenes.scene import Scene, SceneError
+from aif_ros.simulation.scenes.scene import Scene
 from aif_ros.simulation.truth import Truth, to_reference_geometry
 from aif_ros.training.estimator_surrogate import EstimatorSurrogate, Sample, measure
+from aif_ros.training.fusion_data import list_rgbd
 from aif_ros.training.policy_rollout import SceneSource
 
 _MAP_SHAPE = (60, 80)
@@ -52,12 +53,7 @@ def rgbd_scenes(folder: Path, lens_model: LensModel) -> list[Scene]:
     Raises:
         SceneError: there are none, or one is unusable.
     """
-    if not folder.is_dir():
-        raise SceneError(f"there is no folder {folder}")
-    folders = [path for path in sorted(folder.iterdir()) if any(path.glob("depth.*"))]
-    if not folders:
-        raise SceneError(f"no folder in {folder} holds image.* and depth.*")
-    return [folder_scene(path, lens_model) for path in folders]
+    return [folder_scene(path, lens_model) for path in list_rgbd(folder)]
 
 
 def focus_maps(scenes: Sequence[Scene], lens_model: LensModel) -> NDArray[np.float32]:

@@ -12,15 +12,12 @@ on photos it never saw. TensorBoard's files and the checkpoint go to --folder.
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import tyro
 from typing_extensions import Doc
 
 from aif_ros.settings.declaration import Limits
-
-if TYPE_CHECKING:
-    from aif_ros.training.fusion_sequences import Sources
 
 
 @dataclass(frozen=True)
@@ -67,6 +64,7 @@ def run(args: Arguments) -> int:
     from aif_ros.cli import CommandError
     from aif_ros.fusion.network import FUSION_WEIGHTS
     from aif_ros.training import train_fusion as training
+    from aif_ros.training.fusion_data import find_sources
     from aif_ros.weights.files import Provenance, save_weights
 
     for name in training.KINDS:
@@ -83,7 +81,7 @@ def run(args: Arguments) -> int:
         pairs=args.pairs,
         bfloat16=args.bfloat16,
     )
-    sources, to_measure = _sources(args)
+    sources, to_measure = find_sources(args.photos, args.rgbd, args.videos, args.leave_out)
     prepared = {
         kind: {
             held_out: training.prepare(
@@ -113,34 +111,6 @@ def run(args: Arguments) -> int:
     return 0
 
 
-def _sources(args: Arguments) -> tuple["Sources", "Sources"]:
-    """What to train on, and what to measure on."""
-    from aif_ros.cli import CommandError
-    from aif_ros.simulation.photos import list_photos, split_photos
-    from aif_ros.training.fusion_sequences import Sources, list_videos
-
-    scenes = _scenes(args.rgbd)
-    photos, held_out = split_photos(list_photos(args.photos))
-    if not photos or not held_out:
-        raise CommandError(f"{args.photos} holds too few photos to train on some and keep some")
-    videos = [] if args.videos is None else list_videos(Path(args.videos))
-    if args.videos is not None and not videos:
-        raise CommandError(
-            f"there is no video in {args.videos}: neither rgb/ and depth/, nor DAVIS"
-        )
-    missing = set(args.leave_out) - {path.name for path in (*scenes, *videos)}
-    if missing:
-        raise CommandError(f"--leave-out: there is no scene {', '.join(sorted(missing))}")
-
-    def chosen(paths: list[Path], left_out: bool) -> list[Path]:
-        return [path for path in paths if (path.name in args.leave_out) is left_out]
-
-    return (
-        Sources(photos, chosen(scenes, False), chosen(videos, False)),
-        Sources(held_out, chosen(scenes, True), chosen(videos, True)),
-    )
-
-
 def _command(args: Arguments) -> str:
     """The command for the model card: all that decides the weights, but no paths of one's own."""
     parts = ["aif train fusion --photos photos/"]
@@ -152,16 +122,3 @@ def _command(args: Arguments) -> str:
     parts += [f"--still {args.still} --moving {args.moving} --pairs {args.pairs}"]
     parts += ["--bfloat16"] if args.bfloat16 else []
     return " ".join(parts)
-
-
-def _scenes(folder: str | None) -> list[Path]:
-    from aif_ros.cli import CommandError
-
-    if folder is None:
-        return []
-    if not Path(folder).is_dir():
-        raise CommandError(f"there is no folder {folder}")
-    scenes = [path for path in sorted(Path(folder).iterdir()) if any(path.glob("depth.*"))]
-    if not scenes:
-        raise CommandError(f"no folder in {folder} holds image.* and depth.*")
-    return scenes

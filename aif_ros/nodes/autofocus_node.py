@@ -20,6 +20,7 @@ from aif_ros.nodes.topics import (
     DISTANCE_COMPRESSED,
     DISTANCE_MAP,
     DISTANCE_UNCERTAINTY,
+    FOCUS_MAP,
     FOCUS_WINDOW,
     FUSED_DEFOCUS_MAPS,
     FUSED_DISTANCE_MAP,
@@ -32,15 +33,20 @@ from aif_ros.nodes.topics import (
     StampedMaps,
 )
 from aif_ros.pipeline.assess_step import AssessStep, DefocusMaps
+from aif_ros.pipeline.focus_map import FocusMapper
 from aif_ros.pipeline.frame_joiner import FrameJoiner
 from aif_ros.pipeline.lens_state_buffer import LensStateBuffer
 from aif_ros.pipeline.reference_frame import FrameStream
 from aif_ros.pipeline.stamp_join import StampJoin
 from aif_ros.settings.nodes import AutofocusSettings
-from aif_ros.types.frame import LensState, Window
+from aif_ros.types.frame import Frame, LensState, Window
 
 _VIEWS = (DISTANCE_MAP, DISTANCE_UNCERTAINTY, IN_FOCUS)
 _FUSED_VIEWS = (FUSED_DISTANCE_MAP, FUSED_DISTANCE_UNCERTAINTY, FUSED_IN_FOCUS)
+
+_FOCUS_MAP_MEMORY = 30.0
+"""Frames after which a reading counts 1/e in the focus map: two or three runs of the loop, so that
+the map follows a scene that somebody has changed."""
 
 
 class AutofocusNode(PipelineNode):
@@ -58,6 +64,7 @@ class AutofocusNode(PipelineNode):
         self._fused_views = [self.view(topic) for topic in _FUSED_VIEWS]
         self._model = self.lens_model()
         self._estimator = make_estimator(self.value("estimator"), self._model, self.value("device"))
+        self._focus_map = self.view(FOCUS_MAP)
         self._searches = FocusServer(self, self._model)
         self.diagnostics.hardware_id = self._model.name
 
@@ -70,6 +77,7 @@ class AutofocusNode(PipelineNode):
         )
         dynamic = self.value("mode") == "dynamic"
         self._step = AssessStep(self._estimator, self._model, dynamic=dynamic)
+        self._mapper: FocusMapper | None = None
         self._stream = FrameStream(self._model, self.value("bits_per_sample"))
         self._frame_id = ""
         self._join = StampJoin(2)
@@ -128,9 +136,22 @@ class AutofocusNode(PipelineNode):
             return
         self._publish(maps, self._frame_id, self._maps, self._frame_views)
         self._colors.show(partial(self._color, maps, self._frame_id))
+        self._map_focus(maps, frame)
         self.diagnostics.count("distance maps")
         self.diagnostics.note("exposure to distance map s", (self.now() - frame.stamp) * 1e-9)
         self._searches.watch(maps, frame.size)
+
+    def _map_focus(self, maps: DefocusMaps, frame: Frame) -> None:
+        """Combine the maps of the frames of a static scene into the focus map."""
+        if frame.moving or self.value("mode") == "dynamic":
+            return
+        if self._mapper is None or self._mapper.image_width != frame.size[0]:
+            self._mapper = FocusMapper(self._model, frame.size[0], _FOCUS_MAP_MEMORY)
+        mapper = self._mapper
+        mapper.add(maps, frame.position)
+        self._focus_map.show(
+            lambda: _picture(mapper.focus_map().position, maps.stamp, self._frame_id)
+        )
 
     def _assess_fused(self) -> None:
         if not self._fused_came.wait(0.2):

@@ -283,6 +283,11 @@ FUSED_DISTANCE_UNCERTAINTY = _image_topic(
 FUSED_IN_FOCUS = _image_topic(
     "autofocus/fused_in_focus", "Probability that each cell of J is in focus, 0 to 1."
 )
+FOCUS_MAP = _image_topic(
+    "autofocus/focus_map",
+    "Lens position at which each cell of the camera image is in focus, metres, from the frames of "
+    "a static scene (height on a microscope); NaN: unknown.",
+)
 FOCUS_WINDOW: Topic[Window] = Topic(
     "autofocus/window",
     RegionOfInterest,

@@ -5,6 +5,7 @@ positions are combined: each says how far away focus is (`DefocusMaps`), on one 
 all must agree. The precision is finer than the distance between the captures.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,13 +73,16 @@ class FocusMapper:
     Args:
         lens_model: of the lens.
         image_width: of the images, pixels.
+        memory: number of frames after which a reading counts 1/e; for scenes that may change.
     """
 
-    def __init__(self, lens_model: LensModel, image_width: int) -> None:
+    def __init__(self, lens_model: LensModel, image_width: int, memory: float = math.inf) -> None:
+        self.image_width = image_width
         low, high = lens_model.limits
         self._half_depth = lens_model.half_depth_of_focus(image_width)
         count = int((high - low) / (2 * self._half_depth) * CANDIDATES_PER_DEPTH_OF_FIELD) + 2
         self._positions = np.linspace(low, high, min(count, MOST_CANDIDATES))
+        self._kept = math.exp(-1 / memory)
         self._score: NDArray[np.float64] | None = None
         self._readings: NDArray[np.int64] | None = None
 
@@ -98,6 +102,7 @@ class FocusMapper:
             self._readings = np.zeros(distance.shape, np.int64)
         if distance.shape != self._readings.shape:
             raise ValueError(f"a grid of {distance.shape} after one of {self._readings.shape}")
+        self._score *= self._kept
         known = np.isfinite(distance) & np.isfinite(uncertainty)
         expected = np.abs(self._positions - position)
         # A disk of less than a pixel cannot be told from none.

@@ -15,6 +15,7 @@ from aif_ros.nodes.topics import (
     DISTANCE_MAP,
     DISTANCE_UNCERTAINTY,
     FOCUS_CURVE,
+    FOCUS_MAP,
     FOCUS_WINDOW,
     FUSED_DEFOCUS_MAPS,
     FUSED_DISTANCE_MAP,
@@ -366,3 +367,19 @@ def test_in_dynamic_mode_what_a_slow_lens_passes_is_judged(bench):
     stamp = world.frame(grey(15), 5e-4, moving=True, pace=1e-5)
     bench.spin_until(lambda: maps)
     assert [each.stamp for each in maps] == [stamp]
+
+
+def test_the_focus_map_combines_frames_at_different_positions(bench, parts):
+    bench.active(AutofocusNode, mode="static")
+    world = World(bench, SIZE)
+    heard = bench.listen(FOCUS_MAP)
+    # In focus at 0.6 mm; the lens blurs by 15 pixels for each millimetre.
+    world.frame(grey(9), 0.0)
+    bench.spin_until(lambda: heard)
+    assert np.isnan(heard[-1].image).all()
+    world.frame(grey(6), 1e-3)
+    bench.spin_until(lambda: np.isfinite(heard[-1].image).any())
+    focus_map = heard[-1].image
+    assert focus_map.dtype == np.float32
+    assert np.isnan(focus_map[0, 0])
+    np.testing.assert_allclose(focus_map[1], 6e-4, atol=3e-5)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tifffile
 
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.assess_step import DefocusMaps
@@ -87,3 +88,23 @@ def test_enlarged_to_the_image():
 def test_nothing_known():
     unknown = np.full((2, 2), np.nan, np.float32)
     assert np.isnan(FocusMap(unknown, unknown).enlarged((4, 4))).all()
+
+
+def test_old_readings_are_forgotten():
+    mapper = FocusMapper(LENS, WIDTH, memory=2.0)
+    moved = FOCUS[::-1, ::-1].copy()
+    for focus in (FOCUS, moved):
+        for position in np.linspace(0, 1.5e-3, 8):
+            mapper.add(seen(position, focus=focus), position)
+    np.testing.assert_allclose(mapper.focus_map().position, moved, atol=2e-5)
+
+
+def test_a_32_bit_tiff_in_metres(tmp_path):
+    values = np.array([[1e-4, np.nan]], np.float32)
+    path = tmp_path / "height.tif"
+    FocusMap(values, values).save(path, (8, 4))
+    read = tifffile.imread(path)
+    assert read.dtype == np.float32
+    assert read.shape == (4, 8)
+    assert read[0, 0] == pytest.approx(1e-4)
+    assert np.isnan(read[0, 7])

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from aif_ros.fusion.motion.geometry import Transform, translation
 from aif_ros.types.image import Image
 
 # Cells along the longer side. Blur must be small against a cell, and cells be many enough for a
@@ -22,6 +23,8 @@ _CELLS = 24
 _CLIPPED, _DARK = 0.02, 1e-3
 # Encoded values of clipped pixels.
 _SATURATED = 0.985
+# From this encoded value on, matched highlights approach their old value.
+_SHOULDER = np.float32(0.94)
 # Fewer usable cells, as a share of all, are too few to trust.
 _LEAST_CELLS = 0.1
 # Gains are log factors. Smaller ones are within the error of measurement; larger ones are no change
@@ -63,28 +66,20 @@ class Gain:
         return bool((self.factors == 1).all())
 
     def remove(self, image: Image) -> Image:
-        """Return the frame as bright as the reference."""
+        """Return the frame as bright as the reference; what is white stays white.
+
+        Highlights above `_SHOULDER` approach their old value smoothly: clipped pixels that are
+        darkened would turn grey, and pixels that are left out there get rings around them.
+        """
         if self.negligible:
             return image
         factors = 1 / self.factors if image.ndim == 3 else 1 / self.factors[0]
-        return np.minimum(image * factors, np.float32(1.0))
-
-    def without_clipped(
-        self, image: NDArray[Any], valid: NDArray[np.bool_] | None
-    ) -> NDArray[np.bool_] | None:
-        """Return which pixels of the frame can be made as bright as the reference.
-
-        Pixels clipped in a brighter frame cannot: darkened, they would turn grey.
-
-        Args:
-            image: (H, W) or (H, W, 3), of any type.
-            valid: (H, W), pixels that hold data; None: all.
-        """
-        if self.factors.max() <= 1 + _NEGLIGIBLE:
-            return valid
-        clipped = image >= _SATURATED * _full_scale(image)
-        usable = np.asarray(~(clipped if image.ndim == 2 else clipped.any(axis=2)))
-        return usable if valid is None else usable & valid
+        matched = np.minimum(image * factors, np.float32(1.0))
+        if self.factors.max() <= 1:
+            return matched
+        share = np.clip((image - _SHOULDER) * np.float32(1 / (1 - _SHOULDER)), 0, 1)
+        share *= share * (3 - 2 * share)
+        return np.maximum(matched, matched + share * (image - matched))
 
 
 def _full_scale(image: NDArray[Any]) -> float:
@@ -113,6 +108,25 @@ def light_map(image: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> Li
     light = light.reshape(*size[::-1], -1)
     share = cv2.resize(clipped, size, interpolation=cv2.INTER_AREA).reshape(size[::-1])
     return LightMap(light, (share <= _CLIPPED) & (light > _DARK).all(axis=2))
+
+
+def registered(light: LightMap, transform: Transform, size: tuple[int, int]) -> LightMap:
+    """Bring the light map of a slice into the geometry of the fused image.
+
+    Args:
+        light: of the slice.
+        transform: from the coordinates of the fused image to the slice's.
+        size: (width, height) of the slice, pixels.
+    """
+    rows, columns = light.usable.shape
+    cells = np.diag([columns / size[0], rows / size[1], 1.0])
+    # Pixels and cells are counted by their middles.
+    cells = translation(-0.5, -0.5) @ cells @ translation(0.5, 0.5)
+    moved = (cells @ transform @ np.linalg.inv(cells))[:2]
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    moved_light = cv2.warpAffine(light.light, moved, (columns, rows), flags=flags)
+    usable = cv2.warpAffine(light.usable.astype(np.float32), moved, (columns, rows), flags=flags)
+    return LightMap(moved_light.reshape(light.light.shape), usable > 0.99)
 
 
 def match_exposure(light: LightMap, reference: LightMap) -> Gain:

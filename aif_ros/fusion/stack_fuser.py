@@ -62,8 +62,6 @@ class StackFuser:
             part = to_float(resample(image, transform, place))
             return part if gain is None else gain.remove(part)
 
-        if gain is not None and not gain.negligible:
-            valid = gain.without_clipped(image, valid)
         if self._fused is None:
             first = self._method.merge(aligned(WHOLE), position, None)
             shown = covered(image.shape, transform, WHOLE, valid)

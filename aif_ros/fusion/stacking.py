@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from aif_ros.devices.image_files.samples import Picture
 from aif_ros.devices.image_files.slices import Slices
 from aif_ros.fusion.coverage import common_area, crop
-from aif_ros.fusion.exposure import NO_GAIN, Gain, LightMap, light_map, stack_gains
+from aif_ros.fusion.exposure import NO_GAIN, Gain, LightMap, light_map, registered, stack_gains
 from aif_ros.fusion.fuser import make_method
 from aif_ros.fusion.fusion import Fused
 from aif_ros.fusion.laplacian import laplacian_energy
@@ -100,7 +100,12 @@ def fuse_stack(
             for _ in pixels:
                 pass
         if match_exposure:
-            gains = stack_gains(maps)
+            scale = np.diag([reduction, reduction, 1.0])
+            size = (slices.shape[1], slices.shape[0])
+            moved = [scale @ transform @ np.linalg.inv(scale) for transform in transforms]
+            gains = stack_gains(
+                [registered(each, move, size) for each, move in zip(maps, moved, strict=True)]
+            )
     fuser, deep = StackFuser(make_method(method, device)), False
     pictures = _read_ahead(slices, mono=False, reduction=reduction)
     for index, picture in enumerate(track(pictures, "fusing")):

@@ -4,7 +4,14 @@ import cv2
 import numpy as np
 import pytest
 
-from aif_ros.fusion.exposure import Gain, light_map, match_exposure, stack_gains
+from aif_ros.fusion.exposure import (
+    Gain,
+    light_map,
+    match_exposure,
+    registered,
+    stack_gains,
+)
+from aif_ros.fusion.motion.geometry import translation
 from aif_ros.simulation.scenes.planes import texture
 
 SCENE = 0.7 * texture((320, 240), np.random.default_rng(5))
@@ -64,12 +71,14 @@ def test_integers_are_measured_alike(dtype):
     np.testing.assert_allclose(gain(other, one).factors, 1.2, rtol=0.01)
 
 
-def test_clipped_pixels_of_a_brighter_frame_are_not_usable():
-    image = np.full((40, 60, 3), 200, np.uint8)
-    image[:10] = 255
-    usable = Gain(np.full(3, 1.5, np.float32), True).without_clipped(image, None)
-    assert not usable[:10].any()
-    assert usable[10:].all()
+def test_highlights_of_a_brighter_frame_stay_white_without_a_step():
+    ramp = np.linspace(0, 1, 201, dtype=np.float32)[None]
+    for factor in (1.02, 1.4):
+        matched = Gain(np.full(1, factor, np.float32), True).remove(ramp)[0]
+        assert matched[-1] == 1
+        np.testing.assert_allclose(matched[:188], ramp[0, :188] / factor, rtol=1e-4)
+        assert (np.diff(matched) > 0).all()
+        assert np.diff(matched).max() < 0.06
 
 
 def test_mono():
@@ -77,3 +86,19 @@ def test_mono():
     measured = gain(np.float32(0.9 * gray), gray)
     assert measured.factors.shape == (1,)
     np.testing.assert_allclose(measured.remove(np.float32(0.9 * gray)), gray, atol=0.01)
+
+
+def test_drift_is_no_change_of_exposure():
+    """Cells of drifting slices show other things, unless they are registered first."""
+    scene = 0.7 * texture((360, 280), np.random.default_rng(5))
+    moves = [translation(-10.0 * index, -14.0 * index) for index in range(4)]
+    slices = [scene[14 * k : 14 * k + 200, 10 * k : 10 * k + 300] for k in range(4)]
+    maps = [
+        registered(light_map(image), move, (300, 200))
+        for image, move in zip(slices, moves, strict=True)
+    ]
+    gains = np.concatenate([gain.factors for gain in stack_gains(maps)])
+    assert np.abs(gains - 1).max() < 0.02
+    brighter = registered(light_map(np.minimum(slices[3] * 1.2, 1)), moves[3], (300, 200))
+    gain = stack_gains([*maps[:3], brighter])[3]
+    np.testing.assert_allclose(gain.factors, 1.2, rtol=0.03)

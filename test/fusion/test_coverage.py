@@ -6,7 +6,7 @@ import pytest
 
 from aif_ros.fusion import tiles
 from aif_ros.fusion.coverage import common_area, covered
-from aif_ros.fusion.fuser import FUSION_METHODS
+from aif_ros.fusion.fuser import FUSION_METHODS, make_method
 from aif_ros.fusion.stack_fuser import StackFuser
 from aif_ros.fusion.tiles import WHOLE
 from aif_ros.simulation.scenes.planes import texture
@@ -50,7 +50,7 @@ def test_pixels_without_data_are_not_covered():
 @pytest.mark.parametrize("method", FUSION_METHODS)
 def test_drift_leaves_no_mirrored_content(method, monkeypatch):
     monkeypatch.setattr(tiles, "_SIDE", 64)
-    fuser = StackFuser(FUSION_METHODS[method]())
+    fuser = StackFuser(make_method(method))
     for index, (right, down) in enumerate([(-14, -9), (0, 0), (13, 8)]):
         image, transform = view(right, down, 0.5 * index)
         fuser.add(image, transform, float(index))
@@ -62,7 +62,7 @@ def test_drift_leaves_no_mirrored_content(method, monkeypatch):
 
 @pytest.mark.parametrize("method", FUSION_METHODS)
 def test_pixels_without_data_are_filled_from_other_slices(method):
-    fuser = StackFuser(FUSION_METHODS[method]())
+    fuser = StackFuser(make_method(method))
     image, transform = view(0, 0)
     for index, place in enumerate([np.s_[20:60, 20:60], np.s_[70:100, 90:130]]):
         valid = np.ones(SHAPE, bool)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from aif_ros.fusion import tiles
-from aif_ros.fusion.fuser import FUSION_METHODS, make_fuser
+from aif_ros.fusion.fuser import FUSION_METHODS, make_fuser, make_method
 from aif_ros.fusion.laplacian import laplacian_energy
 from aif_ros.fusion.motion.stack_registration import resample
 from aif_ros.fusion.stack_fuser import StackFuser
@@ -32,7 +32,7 @@ def stack(shape, transforms):
 @pytest.mark.parametrize("shape", [SHARP.shape, SHARP.shape[:2]])
 def test_the_same_as_in_one_piece(method, shape, monkeypatch):
     monkeypatch.setattr(tiles, "_SIDE", 64)
-    fuser, expected = StackFuser(FUSION_METHODS[method]()), make_fuser(method)
+    fuser, expected = StackFuser(make_method(method)), make_fuser(method)
     for index, (image, transform) in enumerate(zip(stack(shape, DRIFT), DRIFT, strict=True)):
         fuser.add(image, transform, float(index))
         expected.add(to_float(resample(image, transform)), float(index))
@@ -48,7 +48,7 @@ def test_the_same_as_in_one_piece(method, shape, monkeypatch):
 
 def test_tiles_leave_no_seams(monkeypatch):
     monkeypatch.setattr(tiles, "_SIDE", 64)
-    fuser, expected = StackFuser(FUSION_METHODS["laplacian"]()), make_fuser("laplacian")
+    fuser, expected = StackFuser(make_method("laplacian")), make_fuser("laplacian")
     for index, image in enumerate(stack(SHARP.shape, [np.eye(3)] * 5)):
         fuser.add(image, np.eye(3), float(index))
         expected.add(to_float(image), float(index))

@@ -131,14 +131,42 @@ class Arguments:
         from aif_ros.devices.image_files import check_image_output
         from aif_ros.storage.atomic_write import check_writable
 
+        named = [
+            Path(output).resolve()
+            for output in (self.output, self.focus_map, self.relief, self.json)
+            if output not in (None, "-")
+        ]
+        for output in named:
+            if named.count(output) > 1:
+                raise CommandError(f"{output} is named twice as an output")
         for image in filter(None, (self.output, self.focus_map)):
             check_image_output(image, size, deep=deep)
+        if self.preview:
+            _refuse_foreign([self.preview_path])
+            check_image_output(self.preview_path)
         if self.relief:
             if Path(self.relief).suffix.lower() != ".ply":
                 raise CommandError(f"cannot write {self.relief}: a relief is a .ply")
             check_writable(self.relief)
         if self.report:
-            check_writable(Path(self.report) / "report.html")
+            folder = Path(self.report)
+            pictures = (folder / "result.jpg", folder / "focus_map.png")
+            _refuse_foreign([*pictures, *(folder / "slices").glob("*.jpg")])
+            check_writable(folder / "report.html")
+
+    @property
+    def preview_path(self) -> Path:
+        """Where the preview is written, beside the fused image."""
+        return Path(self.output).with_suffix(".preview.jpg")
+
+
+def _refuse_foreign(paths: Iterable[Path]) -> None:
+    """Refuse to overwrite files that nobody has named, unless this program has written them."""
+    from aif_ros.devices.image_files.metadata import software_of
+
+    for path in paths:
+        if path.exists() and not software_of(path).startswith("aif_ros"):
+            raise CommandError(f"{path} exists and was not written by aif_ros: move it away")
 
 
 def run(args: Arguments) -> int:
@@ -334,7 +362,7 @@ def _preview(args: Arguments, slices: "Slices", begun: float) -> str:
     from aif_ros.devices.image_files import write_image
     from aif_ros.fusion.stacking import fuse_stack
 
-    path = Path(args.output).with_suffix(".preview.jpg")
+    path = args.preview_path
     small: FusedStack = fuse_stack(
         slices,
         args.method,

@@ -149,6 +149,25 @@ class TestBadInput:
             assert "is one of the slices" in said
         assert (stack / "9.png").read_bytes() == before
 
+    @pytest.mark.parametrize(
+        "option", [["--preview"], ["--report", "report"]], ids=["preview", "report"]
+    )
+    def test_files_that_nobody_named_are_not_overwritten(
+        self, stack, tmp_path, capsys, monkeypatch, option
+    ):
+        monkeypatch.chdir(tmp_path)
+        foreign = tmp_path / ("o.preview.jpg" if len(option) == 1 else "report/slices/000.jpg")
+        foreign.parent.mkdir(parents=True, exist_ok=True)
+        write(foreign, SHARP)
+        before = foreign.read_bytes()
+        said = self.said(capsys, stack, "-o", "o.png", *option)
+        assert "was not written by aif_ros" in said
+        assert foreign.read_bytes() == before
+
+    def test_one_file_for_two_outputs(self, stack, tmp_path, capsys):
+        out = tmp_path / "o.png"
+        assert "named twice" in self.said(capsys, stack, "-o", out, "--focus-map", out)
+
     def test_several_channels(self, tmp_path, capsys):
         planes = np.zeros((3, 2, 20, 30), np.uint16)
         metadata = {"axes": "ZCYX", "Channel": {"Name": ["DAPI", "GFP"]}}

@@ -132,8 +132,9 @@ def oracle_captures(
 
     Greedy choice by the truth: of all candidate positions the next is the one whose frame brings
     the tiles nearest to what they need, where each part of a tile comes from its sharpest frame.
-    Captures that the others make superfluous are dropped. Then the frames are really fused, and
-    captures added until the fused image itself has the required coverage and PSNR.
+    Then the frames are really fused, and captures added until the fused image itself has the
+    required coverage and PSNR. After both stages, captures that the others make superfluous are
+    dropped.
 
     Args:
         scene: a still scene.
@@ -175,6 +176,17 @@ def oracle_captures(
             gains = [float(np.sqrt(np.maximum(best, frame)).sum()) for frame in energy[:-1]]
         return int(np.argmax(gains))
 
+    def way(indices: list[int]) -> list[float]:
+        ahead = sorted(float(candidates[index]) for index in indices)
+        return ahead[::-1] if ahead and abs(start - ahead[-1]) < abs(start - ahead[0]) else ahead
+
+    def fused(indices: list[int]) -> Image:
+        return sweep_image(scene, lens, [start, *way(indices)], new_fuser(), model)
+
+    def suffices(image: Image) -> bool:
+        good = psnr(image, truth) >= reference.psnr - psnr_tolerance
+        return bool(good and reference.covered(image) >= required)
+
     chosen: list[int] = []
     while share(energy[[*chosen, -1]].max(axis=0)) < required and len(chosen) < limit:
         chosen.append(next_best(chosen, reference.detailed))
@@ -182,19 +194,18 @@ def oracle_captures(
         others = [other for other in chosen if other != index]
         if share(energy[[*others, -1]].max(axis=0)) >= required:
             chosen = others
-    while True:
-        way = sorted(float(candidates[index]) for index in chosen)
-        if way and abs(start - way[-1]) < abs(start - way[0]):
-            way.reverse()
-        fused = sweep_image(scene, lens, [start, *way], new_fuser(), model)
-        pending = reference.detailed & ~reference.covered_tiles(fused)
-        good = psnr(fused, truth) >= reference.psnr - psnr_tolerance
-        if (reference.covered(fused) >= required and good) or len(chosen) >= limit:
-            return way
-        addition = next_best(chosen, pending)
+    planned = len(chosen)
+    while not suffices(image := fused(chosen)) and len(chosen) < limit:
+        addition = next_best(chosen, reference.detailed & ~reference.covered_tiles(image))
         if addition in chosen:
-            return way
+            break
         chosen.append(addition)
+    # Additions may have made others superfluous.
+    for index in chosen[:planned] if len(chosen) > planned else ():
+        others = [other for other in chosen if other != index]
+        if suffices(fused(others)):
+            chosen = others
+    return way(chosen)
 
 
 def _of_tiles(energy: Array) -> Array:

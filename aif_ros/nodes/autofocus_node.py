@@ -28,6 +28,7 @@ from aif_ros.nodes.topics import (
     FUSED_IMAGE,
     FUSED_IN_FOCUS,
     IN_FOCUS,
+    LENS_FAULT,
     SOURCE_SAMPLES,
     StampedImage,
     StampedMaps,
@@ -88,6 +89,7 @@ class AutofocusNode(PipelineNode):
         self.inlet(CAMERA_IMAGE, self._take_image, depth=1)
         self.inlet(SOURCE_SAMPLES, partial(self._take_fused, 0))
         self.inlet(FUSED_IMAGE, partial(self._take_fused, 1))
+        self.inlet(LENS_FAULT, self._searches.fault)
         self.inlet(FOCUS_WINDOW, self._take_window)
         self.loop(self._assess)
         self.loop(self._assess_fused)

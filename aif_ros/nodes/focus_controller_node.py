@@ -21,6 +21,7 @@ from aif_ros.nodes.topics import (
     FUSED_DEFOCUS_MAPS,
     FUSION_EPOCH,
     LENS_COMMANDS,
+    LENS_FAULT,
     StampedMaps,
 )
 from aif_ros.nodes.watchdog import Watchdog
@@ -64,6 +65,7 @@ class FocusControllerNode(PipelineNode):
         self.inlet(FUSION_EPOCH, self._take_epoch)
         self.inlet(CAMERA_INFO, self._take_info, depth=1)
         self.lens_states(self._take_state, self._model.position_resolution)
+        self.inlet(LENS_FAULT, self._watchdog.take_fault)
         self.inlet(AUTOFOCUS_BUSY, self._take_busy)
         self.trigger("focus_controller/start", self._start_loop)
         self.trigger("focus_controller/stop", self._stop_loop)

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass
 
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -18,6 +19,8 @@ from aif_ros.pipeline.focus_step import FocusStep
 from aif_ros.pipeline.focus_watch import FocusWatch
 from aif_ros.types.frame import Frame, LensState, Window
 
+# Seconds without a lens state that end a search.
+_SILENCE = 1.0
 # Seconds within which a lens reacts to a command; on a busy computer messages can be slow.
 _REACTION = 2.0
 
@@ -45,7 +48,10 @@ class FocusServer:
         self._commands = node.outlet(LENS_COMMANDS)
         self._busy = node.outlet(AUTOFOCUS_BUSY)
         self._curve = node.outlet(FOCUS_CURVE)
-        self._lock = threading.Lock()
+        self._states: deque[LensState] = deque(maxlen=1000)
+        self._state_came = 0.0
+        self._abort: str | None = None
+        self._beginning = threading.Lock()
         self._search: _Search | None = None
         self._active = False
         self.window = Window(0, 0, 0, 0)
@@ -61,6 +67,7 @@ class FocusServer:
                 # The answer waits for other callbacks of this node.
                 callback_group=ReentrantCallbackGroup(),
             ),
+            node.create_service(Trigger, "autofocus/cancel", self._cancel),
             node.create_service(SetBool, "autofocus/continuous", self._set_continuous),
         )
 
@@ -87,31 +94,48 @@ class FocusServer:
             self._node.destroy_service(service)
 
     def observe(self, state: LensState) -> None:
-        """Add a lens state."""
-        with self._lock:
-            if self._search is not None:
-                self._search.step.observe(state)
+        """Add a lens state; from any thread."""
+        self._state_came = time.monotonic()
+        if self._search is not None:
+            self._states.append(state)
+
+    def fault(self, text: str) -> None:
+        """Note what the lens node says of its lens; from any thread. Empty: it is well."""
+        if text:
+            self._abort = text
 
     def advance(self, frame: Frame | None) -> None:
-        """Go on with the search in progress, with a new frame or without."""
+        """Go on with the search in progress, with a new frame or without; called by a worker."""
         search = self._search
         if search is None:
             return
-        if time.monotonic() > search.deadline:
-            self._end(False, f"given up after {self._node.value('search_timeout'):g} s")
+        while self._states:
+            search.step.observe(self._states.popleft())
+        failure = self._failure(search)
+        if failure is not None:
+            self._end(False, failure)
             return
         try:
-            with self._lock:
-                target = search.step.advance(frame)
-                if target is not None:
-                    search.step.commanded(target, self._node.now())
+            target = search.step.advance(frame)
         except (ValueError, DeviceError) as error:
             self._end(False, str(error))
             return
         if target is not None:
+            search.step.commanded(target, self._node.now())
             self._commands.publish(target)
         elif search.step.run is not None:
             self._end(search.step.run.focused, search.step.run.reason)
+
+    def _failure(self, search: _Search) -> str | None:
+        """Return why the search must end now; None: it goes on."""
+        if self._abort is not None:
+            return self._abort
+        now = time.monotonic()
+        if now > search.deadline:
+            return f"given up after {self._node.value('search_timeout'):g} s"
+        if now - self._state_came > _SILENCE:
+            return "no lens state comes: see that the lens node is active and the lens answers"
+        return None
 
     def watch(self, maps: DefocusMaps, image_size: tuple[int, int]) -> None:
         """In continuous mode, begin a search if the window is blurred."""
@@ -143,17 +167,18 @@ class FocusServer:
         )
         # A move in progress must end before the first frame of the search is exposed.
         step.release()
-        with self._lock:
+        with self._beginning:
             if self._search is not None:
                 return None
+            self._states.clear()
+            self._abort, self._state_came = None, time.monotonic()
             deadline = time.monotonic() + self._node.value("search_timeout")
             search = self._search = _Search(step, deadline, Future())
         self._busy.publish(True)
         return search
 
     def _end(self, focused: bool, reason: str) -> None:
-        with self._lock:
-            search, self._search = self._search, None
+        search, self._search = self._search, None
         assert search is not None
         self._watch.ended(focused, time.monotonic())
         if not focused:
@@ -177,6 +202,14 @@ class FocusServer:
             response.message = "a search is in progress already"
             return response
         response.success, response.message = await search.outcome
+        return response
+
+    def _cancel(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """End the search in progress; the lens stays where it was sent last."""
+        response.success = self._search is not None
+        response.message = "cancelled" if response.success else "no search is in progress"
+        if response.success:
+            self._abort = "cancelled"
         return response
 
     def _set_continuous(

@@ -20,7 +20,7 @@ from aif_ros.nodes.main import run
 from aif_ros.nodes.node_clock import NodeClock
 from aif_ros.nodes.parameter_lens import open_parameter_lens
 from aif_ros.nodes.pipeline_node import PipelineNode
-from aif_ros.nodes.topics import LENS_COMMANDS, LENS_STATE
+from aif_ros.nodes.topics import LENS_COMMANDS, LENS_FAULT, LENS_STATE
 from aif_ros.settings.nodes import REAL_LENSES, LensSettings
 from aif_ros.simulation.simulated_lens import SimulatedLens
 from aif_ros.types.frame import LensState
@@ -36,10 +36,11 @@ class LensNode(PipelineNode):
         """Open the lens and listen for commands: what comes too early is refused aloud."""
         encode = partial(to_joint_state, joint=self.value("lens_joint"))
         self._states = self.outlet(replace(LENS_STATE, encode=encode))
+        self._faults_of_lens = self.outlet(LENS_FAULT)
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._commanded_at: int | None = None
-        self._fault: str | None = None
+        self._fault = ""
         self._moving = False
         self._due = 0.0
         self._lens = self._open_lens()
@@ -78,6 +79,7 @@ class LensNode(PipelineNode):
 
     def start(self) -> None:
         """Begin to report."""
+        self._faults_of_lens.publish(self._fault)
         self.loop(self._report)
         if isinstance(self._lens, SimulatedLens):
             self.offer(SetBool, "lens/stall", self._stall)
@@ -96,15 +98,17 @@ class LensNode(PipelineNode):
             with self._lock:
                 state = self._lens.state()
         except DeviceError as fault:
-            # Told once; the reports stay away until the lens answers again.
+            # No states are published until the lens answers again.
             if str(fault) != self._fault:
                 self._fault = str(fault)
-                self.get_logger().error(str(fault))
+                self._faults_of_lens.publish(self._fault)
+                self.get_logger().error(self._fault)
             self.diagnostics.error(str(fault))
             self.workers.pause(0.05)
             return
-        if self._fault is not None:
-            self._fault = None
+        if self._fault:
+            self._fault = ""
+            self._faults_of_lens.publish("")
             self.get_logger().info("the lens answers again")
             self.diagnostics.clear()
         period = 1.0 / self.value("state_rate")

@@ -221,6 +221,14 @@ LENS_STATE: Topic[LensState] = Topic(
     lambda message: JointReader()(message),
     depth=50,
 )
+LENS_FAULT: Topic[str] = Topic(
+    "lens/fault",
+    String,
+    "Why the lens does not answer or has stalled; empty: it is well.",
+    lambda fault: String(data=fault),
+    lambda message: message.data,
+    latched=True,
+)
 LENS_COMMANDS: Topic[float] = Topic(
     "lens/commands",
     Float64MultiArray,

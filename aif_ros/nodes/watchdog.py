@@ -17,12 +17,17 @@ class Watchdog:
 
     def __init__(self) -> None:
         self._state_came = self._progress = time.monotonic()
+        self._fault = ""
         self.lens_busy = False
         """Whether the autofocus moves the lens."""
 
     def state_came(self) -> None:
         """Note that a lens state has come."""
         self._state_came = time.monotonic()
+
+    def take_fault(self, fault: str) -> None:
+        """Note what the lens node says of its lens; empty: it is well."""
+        self._fault = fault
 
     def progress(self) -> None:
         """Note that a decision was made, or that waiting begins anew."""
@@ -35,6 +40,8 @@ class Watchdog:
             missing: what the next decision waits for.
             patience: how long it may wait, seconds.
         """
+        if self._fault:
+            return self._fault
         if self.lens_busy:
             return "the autofocus has the lens"
         now = time.monotonic()

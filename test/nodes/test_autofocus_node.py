@@ -23,6 +23,7 @@ from aif_ros.nodes.topics import (
     FUSED_IN_FOCUS,
     IN_FOCUS,
     LENS_COMMANDS,
+    LENS_FAULT,
     LENS_STATE,
     SOURCE_SAMPLES,
     StampedImage,
@@ -298,6 +299,42 @@ class TestFocusOnce:
             "a search is in progress already",
             "given up after 0.5 s",
         ]
+
+    def test_can_be_watched_and_cancelled(self, bench):
+        bench.active(AutofocusNode)
+        curve, world = bench.listen(FOCUS_CURVE), LiveWorld(bench)
+        client = bench.node.create_client(Trigger, "autofocus/focus_once")
+        bench.spin_until(client.service_is_ready)
+        answer = bench.call(Trigger, "autofocus/cancel")
+        assert (answer.success, answer.message) == (False, "no search is in progress")
+        outcome = client.call_async(Trigger.Request())
+        bench.spin_until(lambda: curve)
+        assert len(curve[0]) == 1
+        assert bench.call(Trigger, "autofocus/cancel").success
+        bench.spin_until(outcome.done)
+        assert (outcome.result().success, outcome.result().message) == (False, "cancelled")
+        moves = len(world.moves)
+        bench.spin_for(0.3)
+        assert len(world.moves) <= moves + 1
+        # The next one is not affected.
+        assert bench.call(Trigger, "autofocus/focus_once").success
+
+    def test_the_cause_of_a_failure_is_said_at_once(self, bench):
+        bench.active(AutofocusNode)
+        fault, world = bench.talk(LENS_FAULT), LiveWorld(bench)
+        client = bench.node.create_client(Trigger, "autofocus/focus_once")
+        bench.spin_until(client.service_is_ready)
+        outcome = client.call_async(Trigger.Request())
+        bench.spin_until(lambda: world.moves)
+        fault("the lens has stalled")
+        bench.spin_until(outcome.done, timeout=5.0)
+        assert outcome.result().message == "the lens has stalled"
+
+    def test_a_lens_that_falls_silent_ends_it(self, bench):
+        bench.active(AutofocusNode)
+        answer = bench.call(Trigger, "autofocus/focus_once")
+        assert not answer.success
+        assert "no lens state comes" in answer.message
 
     def test_inactive_it_says_so(self, bench):
         bench.make(AutofocusNode).trigger_configure()

@@ -17,6 +17,7 @@ from aif_ros.nodes.topics import (
     FUSED_IMAGE,
     FUSION_EPOCH,
     LENS_COMMANDS,
+    LENS_FAULT,
     OVERLAY,
     REMAINING_DEFOCUS,
     StampedImage,
@@ -240,6 +241,11 @@ class TestWatchdog:
         bench.spin_until(lambda: diagnostics.find("focus_controller", "WARN", "no lens state"))
         assert logged.count("WARN", "no lens state") == 1
         assert loop.commands == []
+
+    def test_a_lens_that_has_a_fault(self, bench, loop):
+        self.keep_reporting(bench, loop, 0.0)
+        bench.talk(LENS_FAULT)("the lens has stalled")
+        self.waits(bench, loop, "the lens has stalled")
 
     def test_a_lens_that_never_rests(self, bench, loop):
         self.keep_reporting(bench, loop, 0.0, moving=True)

@@ -7,7 +7,7 @@ from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool
 
 from aif_ros.nodes.lens_node import LensNode
-from aif_ros.nodes.topics import LENS_COMMANDS, LENS_STATE
+from aif_ros.nodes.topics import LENS_COMMANDS, LENS_FAULT, LENS_STATE
 
 
 def at(states, position):
@@ -91,10 +91,13 @@ def test_refuses_stale_commands(bench, logged):
 
 def test_a_stall_is_told_and_overcome(bench, diagnostics, logged):
     bench.active(LensNode)
-    states = bench.listen(LENS_STATE)
+    states, faults = bench.listen(LENS_STATE), bench.listen(LENS_FAULT)
     assert bench.call(SetBool, "lens/stall", data=True).success
     send(bench, [1e-3])
     bench.spin_until(lambda: diagnostics.find("lens", "ERROR", "the lens has stalled at"))
+    bench.spin_until(lambda: len(faults) == 2)
+    assert faults[0] == ""
+    assert "the lens has stalled at" in faults[1]
     assert logged.count("ERROR", "the lens has stalled") == 1
     bench.spin_for(0.1)
     silent_since = len(states)
@@ -103,6 +106,7 @@ def test_a_stall_is_told_and_overcome(bench, diagnostics, logged):
     assert bench.call(SetBool, "lens/stall", data=False).success
     send(bench, [1e-3])
     bench.spin_until(lambda: at(states, 1e-3))
+    bench.spin_until(lambda: faults[-1] == "")
     bench.spin_until(partial(diagnostics.find, "lens", "OK", "running"))
 
 

@@ -19,8 +19,8 @@ from aif_ros.pipeline.focus_step import FocusStep
 from aif_ros.pipeline.focus_watch import FocusWatch
 from aif_ros.types.frame import Frame, LensState, Window
 
-# Seconds without a lens state that end a search.
-_SILENCE = 1.0
+# Seconds without a lens state that end a search: longer than a busy computer delays messages.
+_SILENCE = 3.0
 # Seconds within which a lens reacts to a command; on a busy computer messages can be slow.
 _REACTION = 2.0
 

@@ -41,6 +41,9 @@ Without any look it is 0.85; at 0.4 the radius is known to within a factor of ab
 UNKNOWN_CELL_SPREAD = 0.25
 """The same for a single cell: all looks at it err alike, so what is known less well misleads."""
 
+CLEARLY_BLURRED = 3.0
+"""Depths of field beyond which a blur radius contradicts "in focus"."""
+
 LEAST_CONTRAST = 2 / 255
 """Differences of brightness, between blocks of 8 px, below which there is nothing to see.
 
@@ -125,6 +128,7 @@ class FocusDiscriminator:
     """The discriminator network with its calibration: luma to the probability to be in focus.
 
     Attributes:
+        depth_of_field_px: largest blur radius that counts as in focus, pixels.
         trained_on: fingerprints of the photos it was trained on.
     """
 
@@ -152,6 +156,7 @@ class FocusDiscriminator:
         self._cell_temperature = _temperature(calibration, "cell_temperature", path)
         self.trained_on = frozenset(provenance.trained_on)
         limits = np.array(network.architecture.radii)
+        self.depth_of_field_px = depth_of_field_px
         if not limits[0] <= depth_of_field_px <= limits[-1]:
             raise ValueError(
                 f"the discriminator tells depths of field of {limits[0]} to {limits[-1]} px of "
@@ -172,7 +177,7 @@ class FocusDiscriminator:
 
 
 class NeuralBlurEstimator:
-    """Tells blur by the networks: of a whole patch, or on a grid of cells about 32 px wide."""
+    """Blur estimation by the networks, of a whole patch or on a grid of cells about 32 px wide."""
 
     def __init__(
         self,
@@ -182,6 +187,15 @@ class NeuralBlurEstimator:
         """Take networks of one's own, or the shipped ones for a depth of field of 1 px."""
         self.estimator = estimator or RadiusEstimator()
         self.discriminator = discriminator or FocusDiscriminator()
+
+    def _not_blurred(self, probabilities: Tensor) -> Tensor:
+        """Probability (B, ...), by the estimator, that the blur is not far beyond focus.
+
+        The discriminator sees fine detail only, for which it can take noise: what the estimator
+        is sure is blurred is not in focus.
+        """
+        limit = CLEARLY_BLURRED * self.discriminator.depth_of_field_px
+        return probabilities[:, self.estimator.radii <= limit].sum(1)
 
     def estimate(self, image: NDArray[Any]) -> DefocusMap:
         """Return the blur over `image`, (H, W) or (H, W, 3), float32 in [0, 1], or 8 or 16 bit.
@@ -196,11 +210,13 @@ class NeuralBlurEstimator:
         with torch.inference_mode():
             padded = _pad(luma)
             tensor = torch.from_numpy(padded)[None, None]
-            told = self.estimator.summarise(self.estimator.cells(tensor), UNKNOWN_CELL_SPREAD)
-            unknown = told[0].isnan() | torch.from_numpy(_range(padded) < LEAST_CONTRAST)
+            probabilities = self.estimator.cells(tensor)
+            estimate = self.estimator.summarise(probabilities, UNKNOWN_CELL_SPREAD)
+            unknown = estimate[0].isnan() | torch.from_numpy(_range(padded) < LEAST_CONTRAST)
+            sharp = self.discriminator.cells(tensor) * self._not_blurred(probabilities)
             radius, uncertainty, in_focus = (
                 answer[0].masked_fill(unknown[0], torch.nan).numpy()
-                for answer in (*told, self.discriminator.cells(tensor))
+                for answer in (*estimate, sharp)
             )
         seen = local_contrast(luma, (radius.shape[0], radius.shape[1]))
         return DefocusMap(radius, uncertainty, in_focus, seen, (width, height))
@@ -216,7 +232,7 @@ class NeuralBlurEstimator:
             tensor = torch.from_numpy(padded)[None, None]
             probabilities = self.estimator.patch(tensor)
             radius, uncertainty = self.estimator.summarise(probabilities)
-            in_focus = self.discriminator.patch(tensor)
+            in_focus = self.discriminator.patch(tensor) * self._not_blurred(probabilities)
         shares = probabilities[0].numpy()
         known = not bool(radius.isnan())
         if _range(padded).max() < LEAST_CONTRAST:

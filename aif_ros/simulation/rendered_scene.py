@@ -6,9 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aif_ros.optics.lens_model import LensModel
+from aif_ros.optics.pupil import PointSpread
 from aif_ros.simulation.renderer import Renderer, Sensor, SensorNoise
 from aif_ros.simulation.scenes.scene import Scene, SceneView, shifted
-from aif_ros.types.image import Image
+from aif_ros.simulation.sensor_model import SensorModel
+from aif_ros.types.image import DISPLAY_GAMMA, Image
 
 
 class RenderedScene:
@@ -19,6 +21,8 @@ class RenderedScene:
         lens_model: the lens it looks through.
         noise: of the sensor; default: a good industrial camera's.
         seed: of the noise.
+        spread: point-spread function of the lens; default: a disk.
+        camera: sensor and processing in place of `noise`: a real camera's.
     """
 
     def __init__(
@@ -28,7 +32,12 @@ class RenderedScene:
         *,
         noise: SensorNoise | None = None,
         seed: int = 0,
+        spread: PointSpread | None = None,
+        camera: SensorModel | None = None,
     ) -> None:
+        self._spread = spread
+        self._camera = camera
+        self._random = np.random.default_rng(seed)
         self._scene = scene
         self._lens_model = lens_model
         self._sensor = Sensor(noise, seed)
@@ -57,6 +66,8 @@ class RenderedScene:
             magnification = self._lens_model.magnification(position)
             right, down = view.shift
             image = shifted(image, (right * magnification, down * magnification))
+        if self._camera is not None:
+            return self._camera.capture(image ** np.float32(DISPLAY_GAMMA), self._random)
         return self._sensor.expose(image)
 
     def _look(self, seconds: float) -> tuple[SceneView, Renderer]:
@@ -65,7 +76,7 @@ class RenderedScene:
             return self._view, self._renderer
         view = self._scene.view(seconds)
         if self._view is None or self._renderer is None or view.image is not self._view.image:
-            self._renderer = Renderer(view, self._lens_model)
+            self._renderer = Renderer(view, self._lens_model, self._spread)
             self._latest = None
         self._view = view
         return view, self._renderer

@@ -20,6 +20,7 @@ from scipy import fft, ndimage
 
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.optics.psf import Aperture
+from aif_ros.optics.pupil import PointSpread
 from aif_ros.types.image import DISPLAY_GAMMA, Image, to_uint8
 
 if TYPE_CHECKING:  # scenes know optics, not the reverse
@@ -72,12 +73,15 @@ class Renderer:
     Args:
         view: the scene, sharp; its shift is left to the caller.
         lens_model: the lens.
+        spread: its point-spread function; default: a disk.
 
     Raises:
         ValueError: image and focus positions differ in size, or focus positions are not finite.
     """
 
-    def __init__(self, view: "SceneView", lens_model: LensModel) -> None:
+    def __init__(
+        self, view: "SceneView", lens_model: LensModel, spread: PointSpread | None = None
+    ) -> None:
         if view.image.shape[:2] != view.focus_position.shape:
             raise ValueError(
                 f"image {view.image.shape[:2]} and focus positions {view.focus_position.shape} "
@@ -86,6 +90,7 @@ class Renderer:
         if not np.isfinite(view.focus_position).all():
             raise ValueError("focus positions must all be finite")
         self._lens_model = lens_model
+        self._point_spread = spread
         self._height, self._width = view.image.shape[:2]
         self._shape = view.image.shape
         self._gain = lens_model.blur_gain(self._width)
@@ -143,12 +148,12 @@ class Renderer:
             Nearest first: rows and columns of the padded image, and there (C + 1, h, w) linear
             colour times coverage, and coverage.
         """
-        place, hidden_place, radii = self._places(position)
+        place, hidden_place, blurs = self._places(position)
         # A pixel between two layers belongs to both, in shares that add up to 1.
-        boxes = ndimage.find_objects(place.astype(np.int32) + 1, len(radii))
-        for index, radius in enumerate(radii):
+        boxes = ndimage.find_objects(place.astype(np.int32) + 1, len(blurs))
+        for index, blur in enumerate(blurs):
             hidden = slice(*np.searchsorted(hidden_place, (index - 1, index + 1), "right"))
-            reach = int(np.ceil(radius)) + 1
+            reach = int(np.ceil(abs(blur))) + 1
             box = self._box(boxes[max(index - 1, 0) : index + 1], hidden, reach)
             if box is None:
                 continue
@@ -161,7 +166,11 @@ class Renderer:
             columns = self._hidden_columns[hidden] - box[1].start
             planes[:-1, rows, columns] += self._hidden_colour[:, hidden] * share
             planes[-1, rows, columns] += share
-            yield *box, _spread(planes, float(radius))
+            if self._point_spread is None:
+                yield *box, _spread(planes, abs(float(blur)))
+            else:
+                transfer = self._point_spread.transfer_function
+                yield *box, _transformed(planes, transfer, float(blur))
 
     def _places(
         self, position: float
@@ -170,12 +179,12 @@ class Renderer:
 
         Returns:
             (H, W) place of the visible surface, >= 0; (N,) places of the hidden ones; and (L,)
-            blur radii of the layers, pixels.
+            signed blur radii of the layers, pixels, as of `LensModel.blur_radius`.
         """
         gain = np.float32(self._gain)
         if self._levels is not None:
-            level_radii = np.abs(np.float32(position) - self._levels) * gain
-            return self._level_places, self._hidden_level_places, level_radii
+            level_blurs = (np.float32(position) - self._levels) * gain
+            return self._level_places, self._hidden_level_places, level_blurs
         growth = np.float32(_SPACING_GROWTH)
         place, hidden = (
             np.arcsinh(growth * gain * (np.float32(position) - focus)) / growth
@@ -183,8 +192,8 @@ class Renderer:
         )
         first = np.floor(place.min())
         layers = np.arange(first, np.floor(place.max()) + 2, dtype=np.float32)
-        radii = np.abs(np.sinh(growth * layers)) / growth
-        return place - first, hidden - first, radii.astype(np.float32)
+        blurs = np.sinh(growth * layers) / growth
+        return place - first, hidden - first, blurs.astype(np.float32)
 
     def _box(
         self, boxes: list[tuple[slice, slice] | None], hidden: slice, reach: int
@@ -258,13 +267,15 @@ def _half_transfer_function(radius: float, shape: tuple[int, int]) -> NDArray[np
 
 def _transformed(
     planes: Planes,
-    transfer_function: Callable[[float, tuple[int, int]], NDArray[np.float32]],
+    transfer_function: Callable[
+        [float, tuple[int, int]], NDArray[np.float32] | NDArray[np.complex64]
+    ],
     radius: float,
 ) -> Planes:
     """Return the planes (C, h, w), spread by way of the Fourier transform."""
     height, width = planes.shape[1:]
     # It joins opposite ends: what spreads over one must not arrive at the other.
-    gap = int(np.ceil(radius))
+    gap = int(np.ceil(abs(radius)))
     shape = (
         int(fft.next_fast_len(height + gap)),
         int(fft.next_fast_len(width + gap, real=True)),

@@ -6,9 +6,11 @@ from camera_contract import CameraContract
 
 from aif_ros.devices.clock import SimulatedClock
 from aif_ros.optics.lens_model import LensModel
+from aif_ros.optics.pupil import GaussianSpread, Pupil
 from aif_ros.simulation.rendered_scene import RenderedScene
 from aif_ros.simulation.renderer import SensorNoise, magnify
 from aif_ros.simulation.scenes.scene import SceneView
+from aif_ros.simulation.sensor_model import SensorModel
 from aif_ros.simulation.simulated_camera import SimulatedCamera
 from aif_ros.simulation.simulated_lens import SimulatedLens
 
@@ -90,3 +92,31 @@ def test_a_lens_that_moves_meanwhile_shows_the_mean_over_its_way():
     moved = subject.expose(0.55e-3, 0.0, 0.02e-3)
     resting = subject.expose(0.55e-3, 0.0)
     assert np.abs(moved - mean).mean() < 0.4 * np.abs(resting - mean).mean()
+
+
+def test_lens_and_sensor_can_be_those_of_a_real_camera():
+    """A Gaussian blurs the stripes away, where a disk leaves some; Bayer noise is correlated."""
+    contrast, correlation = [], []
+    for spread, camera in ((None, None), (GaussianSpread(), SensorModel(read_noise=0.0))):
+        scene = RenderedScene(Stripes(), LENS, noise=QUIET, spread=spread, camera=camera)
+        contrast.append(scene.expose(0.38e-3, 0.0).astype(float).std())
+    assert contrast[1] != pytest.approx(contrast[0], rel=0.05)
+    for camera in (None, SensorModel(read_noise=8 / 255, demosaic="bilinear")):
+        scene = RenderedScene(Stripes(), LENS, noise=SensorNoise(8 / 255, 0), camera=camera)
+        first, second = (scene.expose(0.9e-3, 0.0).astype(float) for _ in range(2))
+        assert first.shape == (48, 64, 3)[: first.ndim] and (first != second).any()
+        noise = first - second
+        correlation.append((noise[:, 1:] * noise[:, :-1]).mean() / noise.var())
+    assert abs(correlation[0]) < 0.1 and correlation[1] > 0.2
+
+
+@pytest.mark.parametrize("position", [0.4e-3, 0.6e-3])
+def test_aberrated_lenses_see_the_side_of_focus(position):
+    plain, aberrated = (
+        RenderedScene(Stripes(), LENS, noise=QUIET, spread=spread).expose(position, 0.0)
+        for spread in (Pupil(), Pupil(spherical=6.0))
+    )
+    other = RenderedScene(Stripes(), LENS, noise=QUIET, spread=Pupil(spherical=-6.0))
+    assert (plain != aberrated).any()
+    mirrored = other.expose(1e-3 - position, 0.0).astype(int)
+    assert np.abs(mirrored - aberrated).max() <= 2

@@ -37,6 +37,7 @@ class Rules:
             away: there the reading shows whether the networks can be believed.
         there: a look this near to the end position verifies it, ...
         reproduced: ... if its contrast is at least this share of the highest, ...
+        contradiction: ... and the estimator does not read so many pixels more than in focus, ...
         attempts: ... and so often the lens is sent back if it is not.
         same: looks nearer than this show the same.
         same_steps: the same in motor steps: a lens does not rest between them.
@@ -63,6 +64,7 @@ class Rules:
     witness: float = 5.0
     there: float = 1.0
     reproduced: float = 0.85
+    contradiction: float = 3.0
     attempts: int = 2
     same: float = 0.5
     same_steps: float = 0.75
@@ -152,7 +154,7 @@ class NeuralSearch:
         blur = self._estimator.estimate_patch(patch)
         self._contrast.add(patch)
         self._contrasts = self._contrast.values
-        if self._contrast.saturated > self._rules.saturated:
+        if self._is_clipped(-1):
             blur = replace(blur, radius=np.nan, uncertainty=np.nan, in_focus=np.nan)
         self.looks.append(Look(position, blur.radius))
         self._in_focus.append(blur.in_focus)
@@ -222,14 +224,44 @@ class NeuralSearch:
             return Decision(target, False, None, reason)
         if not self._contrast.varies:
             return self._give_up()
+        if not self._is_peak(self._best):
+            # A pattern can be seen again beyond the blur that hides it: look where no look was.
+            places = np.sort([*self._limits, *(look.position for look in self.looks)])
+            widest = int(np.diff(places).argmax())
+            if np.diff(places)[widest] <= enough:
+                return self._give_up()
+            reason = "following the contrast: it is no peak yet"
+            return Decision(float(places[widest : widest + 2].mean()), False, None, reason)
         peak = self.looks[self._best].position
         return self._conclude(peak, "highest contrast of all looks; the networks see too little")
+
+    def _is_peak(self, index: int) -> bool:
+        """Whether the contrast at a look is clearly higher than at the next looks beside it."""
+        here = self.looks[index].position
+        for side in (-1, 1):
+            beside = [
+                (side * (look.position - here), self._contrasts[other])
+                for other, look in enumerate(self.looks)
+                if side * (look.position - here) > self._same
+            ]
+            limit = self._limits[0 if side < 0 else 1]
+            if not beside and abs(limit - here) > self._same:
+                return False
+            if beside and min(beside)[1] * self._rules.lower > self._contrasts[index]:
+                return False
+        return True
 
     def _conclude(self, end: float, reason: str) -> Decision:
         """End if the latest look was at `end` and confirms it; else go there and look."""
         rules, last = self._rules, self.looks[-1]
         there = max(rules.there * self._depth_of_focus, rules.same_steps * self._step)
         if abs(last.position - end) <= there:
+            at_focus = float(self._expected_reading(np.array(0.0)))
+            if last.score > at_focus + rules.contradiction and not self._few_places:
+                reason = (
+                    f"contrast says it is sharpest here, but the blur reads {last.score:.1f} px"
+                )
+                return Decision(last.position, True, False, reason)
             if self._is_believed(-1):
                 # In focus already: a smaller move than the depth of focus needs no proof.
                 return Decision(end, True, True, reason)
@@ -248,9 +280,14 @@ class NeuralSearch:
     def _step(self) -> float:
         return self._lens_model.metres_per_step
 
+    def _is_clipped(self, index: int) -> bool:
+        """Whether the networks may not be believed at a look, because saturated parts lead."""
+        clipped = self._contrast.saturated(index) > self._rules.saturated
+        return clipped and self._contrast.masked
+
     def _is_believed(self, index: int) -> bool:
         """Whether a look is in focus by the discriminator, and an earlier reading agrees."""
-        if not self._in_focus[index] >= self._rules.in_focus:
+        if not self._in_focus[index] >= self._rules.in_focus or self._is_clipped(index):
             return False
         rules, here = self._rules, self.looks[index]
         for look in self.looks:

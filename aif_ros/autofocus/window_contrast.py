@@ -40,7 +40,7 @@ class WindowContrast:
 
     Saturated parts have edges at any defocus, and they move with it. Where the fine gradients do
     not vary more than noise does, those of a quarter of the resolution are taken: a faint texture
-    is then integrated over more pixels.
+    is then integrated over more pixels. Saturated parts count only if nothing else is seen.
     """
 
     def __init__(self) -> None:
@@ -63,9 +63,9 @@ class WindowContrast:
             share = cv2.resize(
                 (gray >= _SATURATED).astype(np.float32), blocks, interpolation=cv2.INTER_AREA
             )
-            # Gradients reach into the blocks beside.
+            # Out of focus their light spreads beyond what is saturated.
             clipped = (share > _CLIPPED).astype(np.uint8)
-            saturated = cv2.dilate(clipped, np.ones((3, 3), np.uint8)).astype(bool)
+            saturated = cv2.dilate(clipped, np.ones((5, 5), np.uint8)).astype(bool)
         measured = _Measured(_energy(gray, blocks), _energy(reduced, blocks), saturated)
         if self._looks and measured.fine.shape != self._looks[0].fine.shape:
             self._looks, self._mask = [], None
@@ -75,34 +75,44 @@ class WindowContrast:
 
     @property
     def values(self) -> NDArray[np.float64]:
-        """(n,) contrast of each look; all 0 if every part of the window is saturated in some."""
-        fine = self._mean([look.fine for look in self._looks])
-        if _varies(fine, self._pixels):
-            return fine
-        coarse = self._mean([look.coarse for look in self._looks])
-        return coarse if _varies(coarse, self._pixels / 4**_COARSE) else fine
+        """(n,) contrast of each look, of what varies most surely; see the class."""
+        return self._choose()[0]
 
     @property
     def varies(self) -> bool:
         """Whether the contrast of the looks varies by more than noise does."""
-        fine = self._mean([look.fine for look in self._looks])
-        coarse = self._mean([look.coarse for look in self._looks])
-        pixels = self._pixels
-        return _varies(fine, pixels) or _varies(coarse, pixels / 4**_COARSE)
+        return self._choose()[1]
+
+    @property
+    def masked(self) -> bool:
+        """Whether the contrast is that of unsaturated parts, in spite of saturated ones."""
+        return self._mask is not None and self._choose()[2]
+
+    def saturated(self, index: int) -> float:
+        """Share of the gradients of look `index` that lie in saturated parts, 0 to 1."""
+        look = self._looks[index]
+        if look.saturated is None:
+            return 0.0
+        return float(look.fine[look.saturated].sum() / max(float(look.fine.sum()), 1e-12))
+
+    def _choose(self) -> tuple[NDArray[np.float64], bool, bool]:
+        """Return contrasts, whether they vary, and whether saturated parts are left out."""
+        fine, coarse = (
+            [getattr(look, name) for look in self._looks] for name in ("fine", "coarse")
+        )
+        for energies, finer in ((fine, 1), (coarse, 4**_COARSE)):
+            values = self._mean(energies)
+            if _varies(values, self._pixels / finer):
+                return values, True, True
+        values = np.array([float(energy.mean()) for energy in fine])
+        everything = fine[0].size * float(_BLOCK**2)
+        return values, self._mask is not None and _varies(values, everything), False
 
     @property
     def _pixels(self) -> float:
         """Number of pixels that the contrast is taken from."""
         open_blocks = self._looks[0].fine.size if self._mask is None else int((~self._mask).sum())
         return max(open_blocks, 1) * float(_BLOCK**2)
-
-    @property
-    def saturated(self) -> float:
-        """Share of the gradients of the latest look that lie in saturated parts, 0 to 1."""
-        look = self._looks[-1]
-        if look.saturated is None:
-            return 0.0
-        return float(look.fine[look.saturated].sum() / max(float(look.fine.sum()), 1e-12))
 
     def _mean(self, energies: list[NDArray[np.float32]]) -> NDArray[np.float64]:
         if self._mask is None:

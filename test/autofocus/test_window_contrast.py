@@ -37,19 +37,22 @@ def test_saturated_parts_are_left_out_of_all_looks():
     measured = contrasts(with_lamp)
     assert measured.values.argmax() == 1
     assert measured.values[0] == pytest.approx(measured.values[2])
-    assert measured.saturated > 0.5
+    assert measured.masked
+    assert measured.saturated(0) > 0.5
 
 
 def test_single_bright_pixels_are_no_lamp():
     image = TEXTURE.copy()
     image[::16, ::16] = 1.0
-    assert contrasts([image]).saturated == 0
+    assert contrasts([image]).saturated(0) == 0
 
 
-def test_nothing_is_left_where_all_is_saturated():
-    measured = contrasts([np.ones((64, 64), np.float32), TEXTURE[:64, :64]])
-    assert (measured.values == 0).all()
-    assert not measured.varies
+def test_saturated_parts_count_where_nothing_else_is_seen():
+    """Black and white squares, at full scale."""
+    squares = np.kron(np.indices((8, 8)).sum(0) % 2, np.ones((16, 16))).astype(np.float32)
+    measured = contrasts([blurred(squares, sigma) for sigma in (4, 0, 2)])
+    assert measured.varies and not measured.masked
+    assert measured.values.argmax() == 1
 
 
 def noise(count, amplitude=0.01, size=128):

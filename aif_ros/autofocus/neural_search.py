@@ -37,6 +37,8 @@ class Rules:
             away: there the reading shows whether the networks can be believed.
         there: a look this near to the end position verifies it, ...
         reproduced: ... if its contrast is at least this share of the highest, ...
+        doubted: at the ends of the range, which have one side only, a look counts as in focus by
+            its contrast unless the discriminator gives it less than this.
         contradiction: ... and the estimator does not read so many pixels more than in focus, ...
         attempts: ... and so often the lens is sent back if it is not.
         same: looks nearer than this show the same.
@@ -54,7 +56,7 @@ class Rules:
     sure: float = 0.94
     seen: float = 1.5
     worth: float = 0.25
-    in_focus: float = 0.9
+    in_focus: float = 0.85
     agreement: float = 1.5
     agreement_share: float = 0.25
     agreement_travel: float = 2.0
@@ -64,6 +66,7 @@ class Rules:
     witness: float = 5.0
     there: float = 1.0
     reproduced: float = 0.85
+    doubted: float = 0.05
     contradiction: float = 3.0
     attempts: int = 2
     same: float = 0.5
@@ -72,7 +75,7 @@ class Rules:
     most_looks: int = 12
     most_climbs: int = 12
     most_blind: int = 4
-    saturated: float = 0.5
+    saturated: float = 0.7
 
 
 RULES = Rules()
@@ -224,7 +227,8 @@ class NeuralSearch:
             return Decision(target, False, None, reason)
         if not self._contrast.varies:
             return self._give_up()
-        if not self._is_peak(self._best):
+        peak = self.looks[self._best].position
+        if not self._is_peak(peak, self._same):
             # A pattern can be seen again beyond the blur that hides it: look where no look was.
             places = np.sort([*self._limits, *(look.position for look in self.looks)])
             widest = int(np.diff(places).argmax())
@@ -232,24 +236,17 @@ class NeuralSearch:
                 return self._give_up()
             reason = "following the contrast: it is no peak yet"
             return Decision(float(places[widest : widest + 2].mean()), False, None, reason)
-        peak = self.looks[self._best].position
         return self._conclude(peak, "highest contrast of all looks; the networks see too little")
 
-    def _is_peak(self, index: int) -> bool:
-        """Whether the contrast at a look is clearly higher than at the next looks beside it."""
-        here = self.looks[index].position
-        for side in (-1, 1):
-            beside = [
-                (side * (look.position - here), self._contrasts[other])
-                for other, look in enumerate(self.looks)
-                if side * (look.position - here) > self._same
-            ]
-            limit = self._limits[0 if side < 0 else 1]
-            if not beside and abs(limit - here) > self._same:
-                return False
-            if beside and min(beside)[1] * self._rules.lower > self._contrasts[index]:
-                return False
-        return True
+    def _is_peak(self, end: float, there: float) -> bool:
+        """Whether the contrast is highest at `end` and clearly lower beside it, all in metres."""
+        best = self.looks[self._best].position
+        if abs(best - end) > there:
+            return False
+        if self._few_places:
+            return True
+        flanks = zip(self._flanks(), self._limits, strict=True)
+        return all(flank is not None or abs(limit - best) <= there for flank, limit in flanks)
 
     def _conclude(self, end: float, reason: str) -> Decision:
         """End if the latest look was at `end` and confirms it; else go there and look."""
@@ -265,7 +262,11 @@ class NeuralSearch:
             if self._is_believed(-1):
                 # In focus already: a smaller move than the depth of focus needs no proof.
                 return Decision(end, True, True, reason)
-            if self._contrasts[-1] >= rules.reproduced * self._contrasts.max():
+            if self._at_limit() and self._in_focus[-1] < rules.doubted:
+                reason = "sharpest at the end of the range: focus may lie beyond it"
+                return Decision(last.position, True, False, reason)
+            reproduced = self._contrasts[-1] >= rules.reproduced * self._contrasts.max()
+            if reproduced and self._is_peak(end, there):
                 return Decision(last.position, True, True, reason)
         elif self._attempts:
             self._attempts -= 1
@@ -275,6 +276,10 @@ class NeuralSearch:
             "calibration lacks, or the scene has changed"
         )
         return Decision(last.position, True, False, reason)
+
+    def _at_limit(self) -> bool:
+        """Whether the lens is at an end of its range, where one side cannot be looked at."""
+        return min(abs(self.looks[-1].position - limit) for limit in self._limits) <= self._same
 
     @property
     def _step(self) -> float:

@@ -75,6 +75,14 @@ class Arguments(PipelineSettings):
             "in focus, metres (the height map of a microscope); NaN where unknown."
         ),
     ] = ""
+    depth_map: Annotated[
+        str,
+        tyro.conf.arg(metavar="FILE"),
+        Doc(
+            "32-bit TIFF to write at the end, without ROS: distance of each pixel from the camera, "
+            "metres; needs object_distances in the calibration."
+        ),
+    ] = ""
     timeout: Annotated[
         float,
         tyro.conf.arg(metavar="SECONDS"),
@@ -265,7 +273,7 @@ def _run_on(args: Arguments, devices: _Devices) -> dict[str, Any]:
     from aif_ros.defocus.estimators import make_estimator
     from aif_ros.devices.image_files import write_image
     from aif_ros.fusion.fuser import make_fuser
-    from aif_ros.pipeline.focus_map import FocusMapper
+    from aif_ros.pipeline.focus_map import FocusMapper, save_metres
     from aif_ros.pipeline.loop import AllInFocusPipeline, Step, run_loop
 
     dynamic = args.mode == "dynamic"
@@ -274,6 +282,10 @@ def _run_on(args: Arguments, devices: _Devices) -> dict[str, Any]:
         print(warning, file=sys.stderr)
     agent, device = args.agent or preset.agent, resolve_device(args).device or "auto"
     lens_model = devices.lens_model
+    if args.depth_map and not lens_model.object_distances:
+        raise CommandError(
+            "--depth-map needs object_distances in the calibration (see docs/calibrating.md)"
+        )
     pipeline = AllInFocusPipeline(
         lens_model,
         make_fuser(args.fusion or preset.fusion, lens_model if dynamic else None, device),
@@ -315,8 +327,13 @@ def _run_on(args: Arguments, devices: _Devices) -> dict[str, Any]:
             write_image(args.save_path, pipeline.fused.image, deep=deep)
         if args.focus_map:
             height, width = pipeline.fused.image.shape[:2]
-            mapper.focus_map().save(args.focus_map, (width, height))
+            save_metres(args.focus_map, mapper.focus_map().enlarged((width, height)))
             print(args.focus_map)
+        if args.depth_map:
+            height, width = pipeline.fused.image.shape[:2]
+            positions = mapper.focus_map().enlarged((width, height))
+            save_metres(args.depth_map, lens_model.object_distance(positions))
+            print(args.depth_map)
     if fault is not None and args.camera == "device":
         # What was fused until then is kept.
         raise fault

@@ -17,6 +17,7 @@ from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.topics import (
     CAMERA_IMAGE,
     DEFOCUS_MAPS,
+    DEPTH_IMAGE,
     DISTANCE_COMPRESSED,
     DISTANCE_MAP,
     DISTANCE_UNCERTAINTY,
@@ -66,6 +67,7 @@ class AutofocusNode(PipelineNode):
         self._model = self.lens_model()
         self._estimator = make_estimator(self.value("estimator"), self._model, self.value("device"))
         self._focus_map = self.view(FOCUS_MAP)
+        self._depth = self.view(DEPTH_IMAGE)
         self._searches = FocusServer(self, self._model)
         self.diagnostics.hardware_id = self._model.name
 
@@ -154,6 +156,14 @@ class AutofocusNode(PipelineNode):
         self._focus_map.show(
             lambda: _picture(mapper.focus_map().position, maps.stamp, self._frame_id)
         )
+        if self._model.object_distances:
+            self._depth.show(
+                lambda: _picture(
+                    self._model.object_distance(mapper.focus_map().enlarged(frame.size)),
+                    maps.stamp,
+                    self._frame_id,
+                )
+            )
 
     def _assess_fused(self) -> None:
         if not self._fused_came.wait(0.2):

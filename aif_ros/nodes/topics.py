@@ -296,6 +296,11 @@ FOCUS_MAP = _image_topic(
     "Lens position at which each cell of the camera image is in focus, metres, from the frames of "
     "a static scene (height on a microscope); NaN: unknown.",
 )
+DEPTH_IMAGE = _image_topic(
+    "autofocus/depth/image_raw",
+    "Depth image (REP 118): distance of each pixel of the camera image in metres, from focus_map; "
+    "NaN: unknown. Only where the calibration holds object distances.",
+)
 FOCUS_WINDOW: Topic[Window] = Topic(
     "autofocus/window",
     RegionOfInterest,

@@ -48,6 +48,9 @@ class LensModel:
             `calibration_width` pixels wide: what the blur estimator reads, on the median, of
             an object whose blur by `blur_per_metre` is `blur`. Point-spread functions of real
             lenses are no disks, so the two differ. Empty: they are equal.
+        object_distances: pairs (lens position, object distance), at least two, metres, positions
+            ascending and distances descending: how far away from the camera objects are in focus
+            there (.inf: infinity). Empty: not known.
     """
 
     name: str
@@ -59,6 +62,7 @@ class LensModel:
     depth_of_field_px: float = 1.0
     backlash: float = 0.0
     reading_curve: tuple[tuple[float, float], ...] = ()
+    object_distances: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
         for key in ("metres_per_step", "blur_per_metre", "calibration_width", "depth_of_field_px"):
@@ -85,6 +89,16 @@ class LensModel:
             )
         if (np.diff(curve, axis=0) <= 0).any():
             raise CalibrationError("reading_curve must ascend, in blur and in reading")
+        table = np.asarray(self.object_distances, dtype=np.float64).reshape(-1, 2)
+        if len(table) == 1 or not (np.isfinite(table[:, 0]).all() and (table[:, 1] > 0).all()):
+            raise CalibrationError(
+                "object_distances must hold at least two pairs [lens position, distance] in metres"
+            )
+        # Reciprocals: infinity has one, and a difference.
+        if (np.diff(table[:, 0]) <= 0).any() or (np.diff(1 / table[:, 1]) <= 0).any():
+            raise CalibrationError(
+                "object_distances must have ascending lens positions and descending distances"
+            )
         if min(self.magnification(low), self.magnification(high)) <= 0:
             raise CalibrationError(
                 "breathing_per_metre makes the magnification vanish within the limits"
@@ -117,7 +131,8 @@ class LensModel:
     @classmethod
     def _from_mapping(cls, content: Mapping[str, Any]) -> "LensModel":
         required = ("name", "metres_per_step", "limits", "blur_per_metre", "calibration_width")
-        optional = ("breathing_per_metre", "depth_of_field_px", "backlash", "reading_curve")
+        tables = ("reading_curve", "object_distances")
+        optional = ("breathing_per_metre", "depth_of_field_px", "backlash", *tables)
         for key in required:
             if key not in content:
                 raise CalibrationError(f"key '{key}' is missing")
@@ -131,7 +146,7 @@ class LensModel:
             raise CalibrationError(
                 f"key 'limits' must be a list [low, high] in metres, got {limits!r}"
             )
-        no_numbers = ("name", "limits", "reading_curve")
+        no_numbers = ("name", "limits", *tables)
         numbers = {key: content[key] for key in content if key not in no_numbers}
         numbers |= {"limits[0]": limits[0], "limits[1]": limits[1]}
         for key, value in numbers.items():
@@ -146,7 +161,8 @@ class LensModel:
             name=str(content["name"]),
             limits=(low, high),
             calibration_width=width,
-            reading_curve=_pairs(content.get("reading_curve") or []),
+            reading_curve=_pairs("reading_curve", content),
+            object_distances=_pairs("object_distances", content),
             **numbers,
         )
 
@@ -157,7 +173,8 @@ class LensModel:
     def to_yaml(self) -> str:
         """Return the calibration as text of a YAML file."""
         content = {**self.__dict__, "limits": list(self.limits)}
-        content["reading_curve"] = [list(pair) for pair in self.reading_curve]
+        for key in ("reading_curve", "object_distances"):
+            content[key] = [list(pair) for pair in content[key]]
         for key, default in (("backlash", 0.0), ("reading_curve", [])):
             if content[key] == default:
                 del content[key]
@@ -207,6 +224,24 @@ class LensModel:
         start, end = curve[:, source], curve[:, target]
         inside = np.interp(values, start, end)
         return np.where(values > start[-1], values * (end[-1] / start[-1]), inside)
+
+    def object_distance(self, position: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Distance from the camera, metres, at which objects are in focus at each lens position.
+
+        The reciprocals of the table are interpolated: the thin-lens equation makes them linear in
+        the lens position, to first order. Outside the table, NaN.
+
+        Raises:
+            CalibrationError: the calibration holds no object distances.
+        """
+        if not self.object_distances:
+            raise CalibrationError(
+                "the calibration holds no object distances: add object_distances to it"
+            )
+        table = np.asarray(self.object_distances)
+        reciprocals = np.interp(position, table[:, 0], 1 / table[:, 1], left=np.nan, right=np.nan)
+        with np.errstate(divide="ignore"):
+            return (1 / reciprocals).astype(np.float32)
 
     def half_depth_of_focus(self, image_width: int) -> float:
         """Half the depth of field in metres of travel: this far either way still is in focus."""
@@ -260,10 +295,12 @@ class LensModel:
         return float(min(max(position, self.limits[0]), self.limits[1]))
 
 
-def _pairs(content: Any) -> tuple[tuple[float, float], ...]:
+def _pairs(key: str, content: Mapping[str, Any]) -> tuple[tuple[float, float], ...]:
+    """Return the pairs under an optional key."""
+    pairs = content.get(key) or []
     try:
-        return tuple((float(blur), float(reading)) for blur, reading in content)
+        return tuple((float(first), float(second)) for first, second in pairs)
     except (TypeError, ValueError):
         raise CalibrationError(
-            f"key 'reading_curve' must be a list of pairs [blur, reading], got {content!r}"
+            f"key '{key}' must be a list of pairs of numbers, got {pairs!r}"
         ) from None

@@ -57,14 +57,19 @@ class FocusMap:
             values = numerator / denominator
         return np.where(nearest, values, np.nan).astype(np.float32)
 
-    def save(self, path: str | Path, size: tuple[int, int]) -> None:
-        """Write the positions over an image of `size` (width, height) as a 32-bit TIFF, metres.
 
-        Raises:
-            OSError: the file cannot be written.
-        """
-        with replacing(Path(path)) as temporary:
-            tifffile.imwrite(temporary, self.enlarged(size), metadata={"unit": "m"})
+def save_metres(path: str | Path, values: NDArray[np.float32]) -> None:
+    """Write a map in metres as a 32-bit TIFF.
+
+    Args:
+        path: of the file.
+        values: (H, W) float32, metres; NaN where unknown.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with replacing(Path(path)) as temporary:
+        tifffile.imwrite(temporary, values, metadata={"unit": "m"})
 
 
 class FocusMapper:

@@ -1,4 +1,5 @@
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from aif_ros.nodes.autofocus_node import AutofocusNode
 from aif_ros.nodes.topics import (
     AUTOFOCUS_BUSY,
     CAMERA_IMAGE,
+    DEPTH_IMAGE,
     DISTANCE_MAP,
     DISTANCE_UNCERTAINTY,
     FOCUS_CURVE,
@@ -422,3 +424,20 @@ def test_the_focus_map_combines_frames_at_different_positions(bench, parts):
     assert focus_map.dtype == np.float32
     assert np.isnan(focus_map[0, 0])
     np.testing.assert_allclose(focus_map[1], 6e-4, atol=3e-5)
+
+
+def test_a_depth_image_where_the_calibration_knows_distances(bench, parts, tmp_path):
+    calibration = tmp_path / "lens.yaml"
+    distances = ((0.0, float("inf")), (1.2e-3, 0.5))
+    replace(LensModel.load(DEFAULT_CALIBRATION), object_distances=distances).save(calibration)
+    bench.active(AutofocusNode, mode="static", calibration=str(calibration))
+    world = World(bench, SIZE)
+    heard = bench.listen(DEPTH_IMAGE)
+    world.frame(grey(9), 0.0)
+    bench.spin_until(lambda: heard)
+    world.frame(grey(6), 1e-3)
+    bench.spin_until(lambda: heard and np.isfinite(heard[-1].image).any())
+    depth = heard[-1].image
+    assert depth.shape == SIZE[::-1]
+    # Half of the table's reciprocal distance.
+    assert np.nanmedian(depth) == pytest.approx(1.0, rel=0.06)

@@ -171,3 +171,40 @@ class TestReadingCurve:
 def test_impossible_backlash(backlash):
     with pytest.raises(CalibrationError, match="backlash"):
         LensModel("x", 1e-6, (0.0, 1e-3), 9e4, 3840, backlash=backlash)
+
+
+class TestObjectDistances:
+    TABLE = ((0.0, float("inf")), (5e-4, 1.0), (1e-3, 0.5))
+
+    def lens(self, table=TABLE):
+        return LensModel("x", 1e-6, (0.0, 1.5e-3), 9e4, 3840, object_distances=table)
+
+    def test_reciprocals_are_linear(self):
+        positions = np.array([0.0, 2.5e-4, 5e-4, 7.5e-4, 1e-3])
+        expected = [np.inf, 2.0, 1.0, 2 / 3, 0.5]
+        np.testing.assert_allclose(self.lens().object_distance(positions), expected, rtol=1e-6)
+
+    def test_unknown_and_outside_the_table(self):
+        assert np.isnan(self.lens().object_distance(np.array([np.nan, 1.2e-3]))).all()
+
+    def test_survives_a_file(self, tmp_path):
+        self.lens().save(tmp_path / "lens.yaml")
+        assert LensModel.load(tmp_path / "lens.yaml").object_distances == self.TABLE
+
+    @pytest.mark.parametrize(
+        "table",
+        [
+            ((0.0, 1.0),),
+            ((0.0, 1.0), (1e-3, 2.0)),
+            ((1e-3, 1.0), (0.0, 0.5)),
+            ((0.0, 1.0), (1e-3, -0.5)),
+            ((0.0, 1.0), (float("nan"), 0.5)),
+        ],
+    )
+    def test_impossible_tables(self, table):
+        with pytest.raises(CalibrationError, match="object_distances"):
+            self.lens(table)
+
+    def test_none(self):
+        with pytest.raises(CalibrationError, match="holds no object distances"):
+            self.lens(()).object_distance(np.zeros(1))

@@ -4,7 +4,7 @@ import tifffile
 
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.assess_step import DefocusMaps
-from aif_ros.pipeline.focus_map import FocusMap, FocusMapper
+from aif_ros.pipeline.focus_map import FocusMap, FocusMapper, save_metres
 
 LENS = LensModel("test", 1e-6, (0.0, 1.5e-3), 90000.0, 3840)
 WIDTH = 640
@@ -102,7 +102,7 @@ def test_old_readings_are_forgotten():
 def test_a_32_bit_tiff_in_metres(tmp_path):
     values = np.array([[1e-4, np.nan]], np.float32)
     path = tmp_path / "height.tif"
-    FocusMap(values, values).save(path, (8, 4))
+    save_metres(path, FocusMap(values, values).enlarged((8, 4)))
     read = tifffile.imread(path)
     assert read.dtype == np.float32
     assert read.shape == (4, 8)

@@ -81,7 +81,7 @@ setup(
         "jinja2>=3.1",
         "matplotlib>=3.6",
         "numpy>=1.26",
-        "opencv-python-headless>=4.6",
+        "opencv-python-headless>=4.6,<5",
         "pillow>=10.2",
         "psutil>=5.9",
         "pyyaml>=6.0",

@@ -3,7 +3,7 @@
 `Aperture` (in `psf`) is the ideal: a uniformly lit disk or polygon. Real lenses deviate from it.
 `Pupil` follows rays from the exit pupil to the sensor, with Seidel's third-order aberrations
 (Born & Wolf, "Principles of Optics", section 5.3) and any illumination of the pupil.
-`MicroscopePupil` adds diffraction: its point-spread function is |FFT(pupil)|^2.
+`MicroscopePupil` adds diffraction: its point-spread function is ``|FFT(pupil)|^2``.
 
 Blur radius of a point-spread function that is no disk: the radius of the disk whose transfer
 function falls to 0.8 at the same frequency, averaged over all directions (`equivalent_radius`).
@@ -83,7 +83,7 @@ class GaussianSpread:
 class Pupil:
     """Exit pupil of a photographic lens, and its aberrations, in geometric optics.
 
-    A ray through the pupil at (u, v), |(u, v)| <= 1, meets the sensor at `defocus` (u, v) plus its
+    A ray through the pupil at (u, v), ``|(u, v)| <= 1``, meets the sensor at `defocus` (u, v) plus its
     aberrations, measured from the best focus (least second moment).
 
     Attributes:

@@ -1,4 +1,4 @@
-"""How a setting is declared: a field of a frozen dataclass whose annotation carries its limits.
+"""How a setting is declared: a field of a frozen dataclass whose annotation carries its limits::
 
     @dataclass(frozen=True)
     class LensSettings:

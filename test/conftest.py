@@ -1,7 +1,48 @@
 """What all tests rely on."""
 
 import signal
+from pathlib import Path
+
+import pytest
+
+ROS = ("nodes", "bringup", "launch", "reliability", "cli/test_demo.py")
+"""Tests that start ROS nodes: run one after the other, on each ROS distribution."""
+SLOW = (
+    "bringup/test_processes.py",
+    "bringup/test_running.py",
+    "cli/test_demo.py",
+    "launch",
+    "reliability",
+    "training",
+    "benchmarks/test_control.py",
+    "benchmarks/test_loop.py",
+    "test_package.py",
+)
+"""Tests that take many seconds each; `-m "not slow"` leaves them out."""
 
 # Started in the background of a script, a process inherits that SIGINT is ignored, and so would
 # the programs that tests interrupt. With a handler here they start with the default.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--part",
+        choices=("all", "core", "ros"),
+        default="all",
+        help="run only the tests without (core) or with ROS nodes (ros)",
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    part = config.getoption("--part")
+    here = Path(__file__).parent
+    kept, left_out = [], []
+    for item in items:
+        path = item.path.relative_to(here).as_posix()
+        if path.startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
+        belongs = part == "all" or (part == "ros") == path.startswith(ROS)
+        (kept if belongs else left_out).append(item)
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = kept

@@ -143,7 +143,8 @@ def test_requirements_are_pinned_and_equal_on_both_distributions():
 
 
 @pytest.mark.parametrize(
-    "script", ["scripts/demo", "scripts/test", "scripts/environment", ".ci/run"]
+    "script",
+    ["scripts/demo", "scripts/test", "scripts/test-launch", "scripts/environment", ".ci/run"],
 )
 def test_scripts_are_executable_bash(script):
     assert (ROOT / script).stat().st_mode & 0o111

@@ -57,5 +57,5 @@ class FocusPosterior:
 
     @property
     def probability(self) -> NDArray[np.float64]:
-        """Probability of each of `positions`, shape (..., positions); sums to 1 over the last axis."""
+        """Probability of each of `positions`, shape (..., positions); the last axis sums to 1."""
         return np.exp(self._log - logsumexp(self._log, axis=-1, keepdims=True))

@@ -83,8 +83,8 @@ class GaussianSpread:
 class Pupil:
     """Exit pupil of a photographic lens, and its aberrations, in geometric optics.
 
-    A ray through the pupil at (u, v), ``|(u, v)| <= 1``, meets the sensor at `defocus` (u, v) plus its
-    aberrations, measured from the best focus (least second moment).
+    A ray through the pupil at (u, v), ``|(u, v)| <= 1``, meets the sensor at `defocus` (u, v) plus
+    its aberrations, measured from the best focus (least second moment).
 
     Attributes:
         softness: standard deviation of diffraction and anti-aliasing filter, pixels.

@@ -1,4 +1,6 @@
-"""How a setting is declared: a field of a frozen dataclass whose annotation carries its limits::
+"""How a setting is declared: a field of a frozen dataclass whose annotation carries its limits.
+
+Example::
 
     @dataclass(frozen=True)
     class LensSettings:

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from aif_ros.weights.device import choose_device
 
@@ -30,9 +29,20 @@ class Processes(NamedTuple):
         """Whether this is the one that validates and writes files."""
         return self.rank == 0
 
-    def parallel(self, network: nn.Module) -> nn.Module:
-        """Return the network so that its gradients are averaged over all processes."""
-        return DistributedDataParallel(network) if self.world > 1 else network
+    def average_gradients(self, network: nn.Module) -> None:
+        """Average the gradients of a network over all processes.
+
+        In one message: these networks are small. Parameters that a step does not use have no
+        gradient in any process, which `DistributedDataParallel` refuses.
+        """
+        if self.world == 1:
+            return
+        gradients = [each.grad for each in network.parameters() if each.grad is not None]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        torch.distributed.all_reduce(flat)
+        parts = (flat / self.world).split([gradient.numel() for gradient in gradients])
+        for gradient, part in zip(gradients, parts, strict=True):
+            gradient.copy_(part.view_as(gradient))
 
 
 @contextmanager

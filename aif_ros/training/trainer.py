@@ -122,7 +122,6 @@ def train(
     if resume:
         progress = load_checkpoint(folder, network, optimiser, asdict(recipe))
     first, watch = progress.step, Stopwatch(progress)
-    model = processes.parallel(network)
     stream = Stream(training.sources, recipe, first, processes, workers)
     folder.mkdir(parents=True, exist_ok=True)
     writer = SummaryWriter(str(folder), purge_step=first) if processes.is_first else None
@@ -145,10 +144,11 @@ def train(
             group["lr"] = rate
         batch = training.collate(stream.draw(step, random), random).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=recipe.bfloat16):
-            prediction = training.predict(model, batch)
+            prediction = training.predict(network, batch)
         loss = training.loss(prediction, batch)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        processes.average_gradients(network)
         torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
         optimiser.step()
 

@@ -99,7 +99,7 @@ def _facts(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
     for name, factors in corrected[:_LISTED]:
         shown = ", ".join(f"{factor:.3f}" for factor in factors)
-        facts.append(("exposure", f"{Path(name).name} was brighter by {shown}, and is matched"))
+        facts.append(("exposure", f"{Path(name).name}: {shown} times as bright, matched"))
     if len(corrected) > _LISTED:
         facts.append(("exposure", f"{len(corrected) - _LISTED} more slices are matched"))
     for index in result["uneven"][:_LISTED]:

@@ -22,9 +22,9 @@ DISPLAY_GAMMA = 2.4
 SAMPLE_BITS = (8, 10, 12, 14, 16)
 """Bits per sample that cameras and microscopes deliver (GenICam PFNC: Mono8 to Mono16)."""
 
-# Floating-point values up to here are taken for [0, 1] with overshoot (sharpening, resampling),
-# higher ones for unscaled integers; 2 is far from both.
-_LARGEST_OVERSHOOT = 2.0
+LARGEST_OVERSHOOT = 2.0
+"""Floating-point values up to here are taken for [0, 1] with overshoot (sharpening, resampling),
+higher ones for unscaled integers; 2 is far from both."""
 _INTEGER_FULL_SCALE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
 
 
@@ -79,7 +79,7 @@ def full_scale(image: NDArray[Any], at_least: float = 0.0) -> float:
     if image.dtype == np.uint8:
         return max(255.0, at_least)
     largest = float(np.nanmax(image, initial=0)) if image.size else 0.0
-    if not np.issubdtype(image.dtype, np.integer) and largest <= _LARGEST_OVERSHOOT:
+    if not np.issubdtype(image.dtype, np.integer) and largest <= LARGEST_OVERSHOOT:
         return max(1.0, at_least)
     scales = map(full_scale_of_bits, SAMPLE_BITS)
     return max(next((scale for scale in scales if scale >= largest), largest), at_least)

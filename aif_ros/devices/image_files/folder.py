@@ -15,6 +15,9 @@ _LOGGER = logging.getLogger(__name__)
 SUFFIXES = raster.SUFFIXES | tiff.SUFFIXES | raw.SUFFIXES | microscopy.SUFFIXES
 """Of the files that are taken for pictures."""
 
+# Pictures, too, but in formats that are not read.
+_UNREAD = frozenset((".heic", ".heif", ".avif", ".jxl", ".gif", ".psd", ".exr", ".hdr"))
+
 
 def image_files(folder: str | Path) -> list[Path]:
     """Return the pictures in `folder`, numbers in their names counted as numbers (2 before 10).
@@ -49,7 +52,7 @@ def list_pictures(folder: str | Path) -> tuple[list[Path], str]:
     if not folder.is_dir():
         raise DeviceError(f"there is no folder {folder}")
     try:
-        named = [file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES]
+        named = [file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES | _UNREAD]
     except OSError as error:
         raise DeviceError(f"cannot read {folder}: {error.strerror}") from error
     named.sort(key=natural_order)
@@ -65,7 +68,9 @@ def list_pictures(folder: str | Path) -> tuple[list[Path], str]:
         reasons |= dict.fromkeys(own, "written by aif_ros")
         files = [file for file in files if file not in reasons]
     if not files:
-        raise DeviceError(f"there is no picture ({', '.join(sorted(SUFFIXES))}) in {folder}")
+        left_out = f"; left out {_summary(reasons)}" if reasons else ""
+        readable = ", ".join(sorted(SUFFIXES - raw.SUFFIXES))
+        raise DeviceError(f"there is no picture ({readable}) in {folder}{left_out}")
     return files, f"{folder}: left out {_summary(reasons)}" if reasons else ""
 
 
@@ -83,6 +88,8 @@ def _no_picture(file: Path) -> str | None:
         return None
     if file.is_dir():
         return "folders"
+    if file.suffix.lower() in _UNREAD:
+        return "a format that is not read"
     return None if file.is_file() else "no regular files"
 
 

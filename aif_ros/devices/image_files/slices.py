@@ -15,7 +15,7 @@ from aif_ros.devices.image_files import microscopy, raster, raw, tiff
 from aif_ros.devices.image_files.folder import SUFFIXES, list_pictures, log_once
 from aif_ros.devices.image_files.samples import Picture, Samples, for_opencv, without_nan
 from aif_ros.devices.image_files.stack_axes import AmbiguousError, Plane, Selection, StackFile
-from aif_ros.types.image import full_scale, full_scale_of_bits
+from aif_ros.types.image import LARGEST_OVERSHOOT, full_scale, full_scale_of_bits
 
 # A 16-bit sample above this needs more than 14 bits: nothing is left to recognise.
 _SIXTEEN_BITS = 65535.0
@@ -65,6 +65,7 @@ class Slices:
         self._full_scale = None if bits is None else full_scale_of_bits(bits)
         self._shape: tuple[int, ...] | None = None
         self._deep = False
+        self._clipping_noted = False
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -120,6 +121,7 @@ class Slices:
             samples = plane.read()
         samples = without_nan(plane.name, samples)
         values = samples.values
+        self._note_range(values)
         if mono and values.ndim == 3:
             values = cv2.cvtColor(for_opencv(values), cv2.COLOR_RGB2GRAY)
         samples = Samples(values, samples.full_scale, samples.valid)
@@ -152,15 +154,25 @@ class Slices:
                 self._note_scale(samples.values.dtype, scale)
             return self._full_scale
 
+    def _note_range(self, values: NDArray[Any]) -> None:
+        """Note floating-point values that are clipped."""
+        if values.dtype.kind != "f" or self._clipping_noted:
+            return
+        if values.min() < 0 or 1 < values.max() <= LARGEST_OVERSHOOT:
+            self._clipping_noted = True
+            self._note("values below 0 or above 1 are clipped")
+
+    def _note(self, text: str) -> None:
+        name = self.paths[0].parent if len(set(self.paths)) > 1 else self.paths[0]
+        self.notes.append(f"{name}: {text}")
+        log_once(self.notes[-1])
+
     def _note_scale(self, dtype: np.dtype[Any], scale: float) -> None:
         if dtype == np.uint16 and scale >= _SIXTEEN_BITS:
             return
         if dtype.kind == "f" and scale == 1.0:
             return
-        name = self.paths[0].parent if len(set(self.paths)) > 1 else self.paths[0]
-        note = f"{name}: no sample is above {scale:g}, which is taken for white"
-        self.notes.append(note)
-        log_once(note)
+        self._note(f"no sample is above {scale:g}, which is taken for white")
 
 
 def open_slices(

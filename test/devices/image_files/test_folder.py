@@ -47,6 +47,7 @@ def test_what_is_no_slice_is_left_out_with_one_line(folder, caplog):
     (folder / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0")
     (folder / "notes.txt").write_text("none")
     (folder / "thumbs.png").mkdir()
+    (folder / "IMG_2.HEIC").write_bytes(b"ftypheic")
     os.mkfifo(folder / "pipe.png")
     (folder / "zero.png").symlink_to("/dev/zero")
     (folder / "gone.png").symlink_to(folder / "nowhere")
@@ -78,6 +79,12 @@ def test_folder_of_own_outputs_only_is_taken(tmp_path):
     for index in range(3):
         write_image(tmp_path / f"part{index}.tif", to_float(RGB), deep=False)
     assert len(names(tmp_path)) == 3
+
+
+def test_folder_of_pictures_that_are_not_read_says_so(tmp_path):
+    (tmp_path / "IMG_2.HEIC").write_bytes(b"ftypheic")
+    with pytest.raises(DeviceError, match=r"left out IMG_2\.HEIC \(a format that is not read\)"):
+        image_files(tmp_path)
 
 
 def test_raw_file_beside_its_picture_is_left_out(folder):

@@ -83,6 +83,14 @@ class TestOnePage:
         assert read_image(file).max() == round(4000 / 4095 * 65535)
         assert "4095, which is taken for white" in caplog.text
 
+    @pytest.mark.parametrize("low, high", [(-0.2, 0.9), (0.0, 1.3)])
+    def test_clipped_floating_point_values_are_reported(self, file, caplog, low, high):
+        tifffile.imwrite(file, np.linspace(low, high, 30).reshape(5, 6).astype(np.float32))
+        read = read_image(file)
+        assert read.min() == 0
+        assert read.max() == pytest.approx(min(high, 1) * 65535, abs=1)
+        assert "values below 0 or above 1 are clipped" in caplog.text
+
     def test_values_that_are_not_finite_are_no_data(self, file):
         image = np.full((5, 6), 0.5, np.float32)
         image[1, 2] = np.nan

@@ -9,9 +9,18 @@ import cv2
 from numpy.typing import NDArray
 
 from aif_ros.devices.clock import Clock
-from aif_ros.devices.device import Camera, Capture, DeviceError, EndOfRecording
+from aif_ros.devices.device import (
+    Camera,
+    Capture,
+    ConnectionLostError,
+    DeviceError,
+    EndOfRecording,
+)
 from aif_ros.devices.image_files.slices import is_multi_page, open_slices
+from aif_ros.devices.motor_lens import RECONNECT_INTERVAL
 
+CLOSE_TIMEOUT = 2.0
+"""Seconds to wait for a driver that hangs in a read when its camera is closed."""
 LARGEST_AGE = 2 * 10**9
 """Nanoseconds: a buffer that is older by its stamp was not stamped with the monotonic clock."""
 
@@ -20,7 +29,8 @@ class LiveCamera:
     """A running camera: a device index or a stream.
 
     A thread reads the driver's queue continuously, so that a slow caller gets the newest image with
-    its own time instead of one that has waited.
+    its own time instead of one that has waited. A camera that was disconnected is opened again by
+    a later `capture`.
 
     Stamps: where the driver stamps its buffers (V4L2), its time, the start of the exposure for most
     cameras; otherwise the time of arrival.
@@ -43,20 +53,12 @@ class LiveCamera:
         self._clock = clock
         self._delay = round(delay * 1e9)
         self._timeout = timeout
-        self._video = cv2.VideoCapture(source)
-        if not self._video.isOpened():
-            raise DeviceError(
-                f"cannot open camera {source!r}: see that it is connected, that no other program "
-                "uses it, and that you may read it"
-            )
-        self._backend = self._video.getBackendName()
-        self._changed = threading.Condition()
-        self._newest: Capture | None = None
-        self._fault: str | None = None
-        self._reader = threading.Thread(target=self._read, name=f"camera {source}", daemon=True)
-        self._reader.start()
+        self._closed = False
+        self._retry_at = 0.0
+        self._stream: _Stream | None = _Stream(source, clock, self._delay)
+        # Drivers may not report the size beforehand.
+        self._size = (0, 0)
         try:
-            # Drivers may not report the size beforehand.
             image = self.capture().image
         except DeviceError:
             self.close()
@@ -70,36 +72,96 @@ class LiveCamera:
 
     def capture(self) -> Capture:
         """Return the newest image not yet returned; waits for one if there is none."""
+        if self._closed:
+            raise DeviceError(f"camera {self._source!r} is closed: open it again")
+        if self._stream is None:
+            if time.monotonic() < self._retry_at:
+                raise ConnectionLostError(f"camera {self._source!r} is disconnected: connect it")
+            self._retry_at = time.monotonic() + RECONNECT_INTERVAL
+            self._stream = _Stream(self._source, self._clock, self._delay)
+        try:
+            capture = self._stream.next(self._timeout)
+        except ConnectionLostError:
+            self._drop()
+            raise
+        size = (capture.image.shape[1], capture.image.shape[0])
+        if self._size not in ((0, 0), size):
+            self._drop()
+            raise DeviceError(
+                f"camera {self._source!r} gives images of {size[0]}x{size[1]} pixels after it was "
+                f"connected again, before {self._size[0]}x{self._size[1]}: set it up as before"
+            )
+        return capture
+
+    def close(self) -> None:
+        """Release the camera."""
+        self._closed = True
+        self._drop()
+
+    def _drop(self) -> None:
+        stream, self._stream = self._stream, None
+        self._retry_at = time.monotonic() + RECONNECT_INTERVAL
+        if stream is not None:
+            stream.close()
+
+
+class _Stream:
+    """One connection to a camera, with the thread that reads it.
+
+    Raises:
+        ConnectionLostError: it cannot be opened.
+    """
+
+    def __init__(self, source: int | str, clock: Clock, delay: int) -> None:
+        self._source = source
+        self._clock = clock
+        self._delay = delay
+        self._video = cv2.VideoCapture(source)
+        if not self._video.isOpened():
+            raise ConnectionLostError(
+                f"cannot open camera {source!r}: see that it is connected, that no other program "
+                "uses it, and that you may read it"
+            )
+        self._backend = self._video.getBackendName()
+        self._changed = threading.Condition()
+        self._newest: Capture | None = None
+        self._ended = False
+        self._reader = threading.Thread(target=self._read, name=f"camera {source}", daemon=True)
+        self._reader.start()
+
+    def next(self, timeout: float) -> Capture:
+        """Return the newest image not yet returned.
+
+        Raises:
+            ConnectionLostError: there is none in `timeout` seconds, or the camera is gone.
+        """
         with self._changed:
-            came = self._changed.wait_for(lambda: self._newest or self._fault, self._timeout)
-            if self._fault is not None:
-                raise DeviceError(self._fault)
-            if not came or self._newest is None:
-                raise DeviceError(f"camera {self._source!r} gave no image in {self._timeout:g} s")
+            self._changed.wait_for(lambda: self._newest is not None or self._ended, timeout)
+            if self._ended:
+                raise ConnectionLostError(
+                    f"camera {self._source!r} was disconnected: connect it again"
+                )
+            if self._newest is None:
+                raise ConnectionLostError(f"camera {self._source!r} gave no image in {timeout:g} s")
             capture, self._newest = self._newest, None
             return capture
 
     def close(self) -> None:
-        """Release the camera."""
+        """End the connection."""
         with self._changed:
-            self._fault = f"camera {self._source!r} is closed: open it again"
+            self._ended = True
             self._changed.notify_all()
         # A driver can hang in a read; that must not block the program.
-        self._reader.join(self._timeout)
+        self._reader.join(CLOSE_TIMEOUT)
 
     def _read(self) -> None:
-        while self._fault is None:
+        while not self._ended:
             good, image = self._video.read()
             stamp = self._clock.now() - self._age() - self._delay
             with self._changed:
-                if self._fault is None:
-                    if good:
-                        self._newest = Capture(_to_rgb(image), stamp)
-                    else:
-                        self._fault = (
-                            f"camera {self._source!r} was disconnected: connect it and open it "
-                            "again"
-                        )
+                if good and not self._ended:
+                    self._newest = Capture(_to_rgb(image), stamp)
+                self._ended |= not good
                 self._changed.notify_all()
         self._video.release()
 

@@ -168,6 +168,19 @@ class TestLiveCamera(CameraContract):
             for _ in range(3):
                 camera.capture()
 
+    def test_a_camera_that_comes_back_is_opened_again(self, camera, driver):
+        driver[0].unplugged.set()
+        deadline = time.monotonic() + 5
+        while len(driver) < 2:
+            assert time.monotonic() < deadline
+            try:
+                camera.capture()
+            except DeviceError:
+                time.sleep(0.02)
+        assert driver[0].released
+        assert camera.capture().image.shape == (24, 32, 3)
+        driver[1].unplugged.set()
+
     def test_silence_is_an_error(self, driver, clock):
         camera = LiveCamera(0, clock, timeout=0.05)
         driver[0].silent.set()
@@ -183,7 +196,7 @@ class TestLiveCamera(CameraContract):
     )
     def test_stamps_of_the_driver_are_used(self, driver, clock, backend, age, expected):
         camera = LiveCamera(0, clock)
-        camera._backend = backend
+        camera._stream._backend = backend
         driver[0].stamp = (time.monotonic() - age) * 1e3
         camera.capture()
         capture = camera.capture()

@@ -6,6 +6,10 @@ import yaml
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool
 
+from aif_ros.devices import serial_port
+from aif_ros.devices.simulators.moonlite import SimulatedMoonlite
+from aif_ros.devices.simulators.motor import SimulatedMotor
+from aif_ros.devices.simulators.serial_line import SerialSimulator
 from aif_ros.nodes.lens_node import LensNode
 from aif_ros.nodes.topics import LENS_COMMANDS, LENS_FAULT, LENS_STATE
 
@@ -143,3 +147,61 @@ def test_an_unusable_calibration_fails_with_a_reason(bench, tmp_path, logged, co
     }
     path.write_text(yaml.safe_dump(good))
     assert node.trigger_configure().name == "SUCCESS"
+
+
+class TestRealLens:
+    """A simulated Moonlite focuser on a serial port, driven by its real protocol."""
+
+    @pytest.fixture
+    def line(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(serial_port, "REPLY_TIMEOUT", 0.2)
+        motor = SimulatedMotor(position=1000, speed=20000)
+        with SerialSimulator(SimulatedMoonlite(motor), tmp_path / "tty") as line:
+            yield line
+
+    @pytest.fixture
+    def states(self, bench, line):
+        bench.active(LensNode, lens_backend="moonlite", lens_source=f"{line.path}?high=8000")
+        states = bench.listen(LENS_STATE)
+        bench.spin_until(lambda: at(states, 4e-3))
+        return states
+
+    def test_obeys_and_reports_its_motion(self, bench, line, states, diagnostics):
+        send(bench, [2e-2])
+        bench.spin_until(lambda: at(states, 2e-2))
+        assert any(state.moving for state in states)
+        assert line.device.motor.commands == [5000]
+        bench.spin_until(lambda: diagnostics.find("lens", "OK", ""))
+        assert diagnostics.hardware("lens").startswith("moonlite:")
+
+    def test_unplugged_in_mid_move_and_plugged_in_again(
+        self, bench, line, states, diagnostics, logged
+    ):
+        send(bench, [3e-2])
+        bench.spin_until(lambda: states[-1].moving)
+        line.unplug()
+        bench.spin_until(lambda: diagnostics.find("lens", "ERROR", "connect"))
+        assert logged.find("ERROR", "was disconnected")
+        line.plug_in()
+        bench.spin_until(lambda: diagnostics.find("lens", "OK", ""))
+        send(bench, [1e-2])
+        bench.spin_until(lambda: at(states, 1e-2))
+
+    def test_a_jam_is_reported(self, bench, line, states, diagnostics):
+        line.device.motor.blocked = True
+        send(bench, [3e-2])
+        bench.spin_until(lambda: diagnostics.find("lens", "ERROR", "has stalled at 0.004 m"))
+
+    @pytest.mark.parametrize(
+        ("source", "words"),
+        [
+            ("/dev/nowhere", "cannot configure: .*there is no such port"),
+            ("", "cannot configure: .*names no device"),
+            ("/dev/null?speed=1", "cannot configure: .*has no setting 'speed'"),
+        ],
+    )
+    def test_what_cannot_be_opened_fails_with_a_reason(self, bench, logged, source, words):
+        node = bench.make(LensNode, lens_backend="moonlite", lens_source=source)
+        assert node.trigger_configure().name == "FAILURE"
+        bench.spin_until(lambda: logged.find("ERROR", words))
+        assert not logged.find("ERROR", "Traceback")

@@ -11,8 +11,10 @@ class SweepSearch(ContrastSearch):
     def _prepare(self) -> None:
         low, high = self._limits
         pitch = max(2 * self._depth_of_focus, self._lens_model.metres_per_step)
-        count = int(np.ceil((high - low) / pitch)) + 1
-        positions = np.linspace(low, high, count)
+        # The middles of equal parts: from the limits on, every look would lie between two slices of
+        # a recorded stack.
+        count = max(1, int(np.ceil((high - low) / pitch - 1e-6)))
+        positions = low + (np.arange(count) + 0.5) * ((high - low) / count)
         if self._start > (low + high) / 2:
             positions = positions[::-1]
         self._left = [float(position) for position in positions]

@@ -281,8 +281,9 @@ def _fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
     height, width = stack.fused.image.shape[:2]
     metadata = replace(read_metadata(slices.paths[0]), pixel_size=slices.pixel_size)
     write_image(args.output, stack.fused.image, deep=stack.deep, metadata=metadata)
-    depth = interpolate_flat(stack.fused.source_position, stack.confidence)
-    depth /= np.float32(max(1, len(slices) - 1))
+    if args.focus_map or args.relief or args.report:
+        depth = interpolate_flat(stack.fused.source_position, stack.confidence)
+        depth /= np.float32(max(1, len(slices) - 1))
     if args.focus_map:
         write_image(args.focus_map, depth, deep=True)
     if args.relief:

@@ -5,6 +5,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+import tifffile
 
 from aif_ros.__main__ import main
 from aif_ros.optics.lens_model import LensModel
@@ -49,6 +50,21 @@ def test_focuses_with_the_calibration_that_is_given(stack, tmp_path, search):
     assert result["images"] == len(result["looks"])
     assert abs(result["position"] - FOCUS) < 0.19e-3
     assert (tmp_path / "out" / "window.png").is_file()
+
+
+def test_positions_of_a_multi_page_file_are_read(stack, tmp_path):
+    pages = [cv2.imread(str(stack / f"{index}.png"), cv2.IMREAD_GRAYSCALE) for index in range(5)]
+    metadata = {"axes": "ZYX", "spacing": 0.2, "unit": "mm"}
+    tifffile.imwrite(tmp_path / "z.tif", np.stack(pages), imagej=True, metadata=metadata)
+    result = focus(tmp_path / "z.tif", tmp_path, "--search", "sweep")
+    assert result["focused"]
+    assert result["position"] == pytest.approx(0.6e-3, abs=0.02e-3)
+
+
+@pytest.mark.parametrize("option", [["--start", "300"], ["--range", "0", "1500"]])
+def test_steps_are_no_metres(stack, capsys, option):
+    assert main(["autofocus", str(stack), *option]) == 2
+    assert "give metres" in capsys.readouterr().err
 
 
 def test_without_a_calibration_the_stack_calibrates_itself(stack, tmp_path):

@@ -5,15 +5,19 @@ from collections.abc import Callable
 from aif_ros.autofocus.search import Decision, FocusRun, FocusSearch
 from aif_ros.devices.device import DeviceError
 from aif_ros.optics.lens_model import LensModel
+from aif_ros.pipeline.picture_change import differs_by_noise_only
 from aif_ros.pipeline.reference_frame import FrameStream
 from aif_ros.pipeline.rig import Rig
 from aif_ros.pipeline.settling import SettleDetector
 from aif_ros.types.frame import Frame, LensState, Window
+from aif_ros.types.image import Image, to_float
 
 # A lens that comes to rest farther than this from its target, in half depths of focus, has not
 # arrived: blur would exceed what counts as in focus. Never less than 0.75 motor steps, since a
 # lens rests at whole steps only.
 _TOLERANCE, _TOLERANCE_STEPS = 1.5, 0.75
+# Travel after which a picture must have changed, in half depths of focus, if it shows anything.
+_VISIBLE = 6.0
 # So many frames in a row may be exposed in motion, with the lens at rest, before the search fails.
 _PATIENCE = 10
 
@@ -60,6 +64,8 @@ class FocusStep:
         self._begun = False
         self._decision: Decision | None = None
         self._image_width = 0
+        self._first: tuple[float, Image] | None = None
+        self._farthest: tuple[float, Image] | None = None
         self._in_motion = 0
         self.run: FocusRun | None = None
         """The outcome; None while the search goes on."""
@@ -123,6 +129,7 @@ class FocusStep:
         if self._decision is None:
             self._image_width = frame.size[0]
             self._search.begin(frame.position, self._limits, self._image_width)
+        self._note_picture(window, frame)
         image = self._stream.reference(frame).image
         decision = self._search.look(window.crop(image), frame.position)
         self._on_look(frame)
@@ -142,10 +149,32 @@ class FocusStep:
                 "nothing blocks it and that its limits are right"
             )
 
+    def _note_picture(self, window: Window, frame: Frame) -> None:
+        """Keep the first picture and the one taken farthest from it, as captured."""
+        here = (frame.position, to_float(window.crop(frame.image)))
+        if self._first is None:
+            self._first = self._farthest = here
+        elif self._farthest is not None and (
+            abs(here[0] - self._first[0]) > abs(self._farthest[0] - self._first[0])
+        ):
+            self._farthest = here
+
     def _end(self, decision: Decision) -> None:
-        self.run = FocusRun(
-            decision.position, bool(decision.focused), decision.reason, list(self._search.looks)
-        )
+        reason, focused = decision.reason, bool(decision.focused)
+        if not focused and self._lens_seems_stuck():
+            reason += (
+                "; the lens reports motion, but the picture does not change: see that its motor "
+                "turns the focus ring and that this camera looks through this lens"
+            )
+        self.run = FocusRun(decision.position, focused, reason, list(self._search.looks))
+
+    def _lens_seems_stuck(self) -> bool:
+        if self._first is None or self._farthest is None:
+            return False
+        (start, first), (end, last) = self._first, self._farthest
+        reach = self._lens_model.half_depth_of_focus(self._image_width)
+        far = abs(end - start) > _VISIBLE * reach
+        return far and differs_by_noise_only(first, last)
 
 
 def focus_window(

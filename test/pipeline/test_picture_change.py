@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+
+from aif_ros.autofocus.searches import make_search
+from aif_ros.devices.clock import SimulatedClock
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.pipeline.focus_step import focus_window
+from aif_ros.pipeline.picture_change import differs_by_noise_only
+from aif_ros.pipeline.rig import Rig
+from aif_ros.simulation.renderer import Sensor, render
+from aif_ros.simulation.scenes.planes import texture
+from aif_ros.simulation.scenes.scene import SceneView
+from aif_ros.simulation.simulated_camera import SimulatedCamera
+from aif_ros.simulation.simulated_lens import SimulatedLens
+
+SIZE = (256, 192)
+LENS = LensModel("test", 1e-6, (0.0, 1.5e-3), 3e4, SIZE[0])
+VIEW = SceneView(texture(SIZE, np.random.default_rng(1)), np.full(SIZE[::-1], 5e-4, np.float32))
+
+
+class Wall:
+    """A wall through a lens that reports its motion, and goes where `stuck_at` says if it does."""
+
+    size = SIZE
+
+    def __init__(self, stuck_at=None):
+        self.stuck_at = stuck_at
+        self.sensor = Sensor()
+
+    def expose(self, position, seconds, travel=0.0):
+        seen = position if self.stuck_at is None else self.stuck_at
+        return self.sensor.expose(render(VIEW, LENS, seen))
+
+
+def picture(position, seed):
+    dice = np.random.default_rng(seed)
+    image = render(VIEW, LENS, position)
+    return (image + dice.normal(0, 0.01, image.shape)).astype(np.float32)
+
+
+@pytest.mark.parametrize("position", [0.0, 5e-4, 1.5e-3])
+def test_noise_and_brightness_are_no_change(position):
+    first, second = picture(position, 1), picture(position, 2)
+    assert differs_by_noise_only(first, second)
+    assert differs_by_noise_only(first, 0.7 * second)
+    assert differs_by_noise_only(first, first)
+
+
+@pytest.mark.parametrize(("before", "after"), [(5e-4, 8e-4), (8e-4, 1.1e-3), (0.0, 1.5e-3)])
+def test_a_change_of_blur_is_seen(before, after):
+    assert not differs_by_noise_only(picture(before, 1), picture(after, 2))
+
+
+def focus(subject, search):
+    clock = SimulatedClock()
+    lens = SimulatedLens(LENS, clock)
+    camera = SimulatedCamera(subject, clock, lens)
+    rig = Rig(camera, lens, clock, LENS, exposure_time=0.01)
+    return focus_window(rig, search)
+
+
+class Lost:
+    """A search that looks at both ends and gives up."""
+
+    def begin(self, position, limits, image_width):
+        from aif_ros.autofocus.search import Decision
+
+        self.looks = []
+        self._ahead = [
+            Decision(limits[1], False, None, "looking"),
+            Decision(limits[0], True, False, "lost"),
+        ]
+
+    def look(self, patch, position):
+        return self._ahead.pop(0)
+
+
+def test_a_search_that_fails_names_a_lens_that_does_not_move():
+    run = focus(Wall(stuck_at=1e-3), Lost())
+    assert not run.focused
+    assert "lost; the lens reports motion, but the picture does not change" in run.reason
+
+
+def test_a_search_that_fails_with_a_lens_that_moves():
+    assert focus(Wall(), Lost()).reason == "lost"
+
+
+def test_a_search_that_succeeds_is_not_touched():
+    run = focus(Wall(), make_search("fibonacci", LENS))
+    assert run.focused
+    assert "picture does not change" not in run.reason

@@ -33,11 +33,13 @@ apidoc_modules = [
         "destination": "api",
         "separate_modules": True,
         "module_first": True,
-        "exclude_patterns": ["../aif_ros/__main__.py"],
+        # Programs: importing them runs them.
+        "exclude_patterns": [
+            "../aif_ros/__main__.py",
+            "../aif_ros/benchmarks/run_shinestacker.py",
+        ],
     }
 ]
 napoleon_use_ivar = True
-# Benchmarked in a Python of its own.
-autodoc_mock_imports = ["shinestacker"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"

@@ -235,6 +235,31 @@ class TestCommand:
         assert process.returncode == 0, output
         assert "Traceback" not in output
 
+    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
+    def test_leaves_no_nodes_and_no_files_behind(self, number, namespace, stack, tmp_path):
+        temporary = tmp_path / "temporary"
+        temporary.mkdir()
+        words = ["--ros", "--forever", f"--scene={stack[0]}", f"--namespace={namespace}"]
+        command = [sys.executable, "-m", "aif_ros", "run", *words]
+        with subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=os.environ | {"TMPDIR": str(temporary)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+            while "camera opened" not in process.stdout.readline():
+                assert process.poll() is None
+            nodes = psutil.Process(process.pid).children()
+            assert len(nodes) == 5
+            process.send_signal(number)
+            process.stdout.read()
+        assert process.returncode == (0 if number == signal.SIGHUP else -number)
+        psutil.wait_procs(nodes, timeout=30)
+        assert not any(node.is_running() for node in nodes)
+        assert not list(temporary.iterdir())
+
     def test_what_the_library_does_not_have(self, namespace):
         result = self.run(self.command(namespace))
         assert result.returncode == 2

@@ -27,7 +27,12 @@ def test_a_lost_answer_does_not_stop_the_bring_up(transition, monkeypatch, tmp_p
     monkeypatch.setattr(lifecycle, "_RESPONSE", 0.5)
     monkeypatch.setattr(lifecycle, "_request", lose_answer_of_the_lens)
     graph = pipeline_graph(
-        PipelineSettings(scene="planes", width=160, namespace=f"lossy{os.getpid()}_{transition}")
+        PipelineSettings(
+            preset="classical",
+            scene="planes",
+            width=160,
+            namespace=f"lossy{os.getpid()}_{transition}",
+        )
     )
     with processes.run_in_processes(graph, log_directory=tmp_path) as running:
         for node in graph.nodes:

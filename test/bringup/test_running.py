@@ -38,8 +38,8 @@ def namespace(request):
 
 
 def small(namespace, **choices):
-    chosen = {"scene": "planes", "width": 160, "agent": "sweep", "namespace": namespace} | choices
-    return pipeline_graph(PipelineSettings(**chosen))
+    small = {"scene": "planes", "width": 160, "preset": "classical", "agent": "sweep"}
+    return pipeline_graph(PipelineSettings(**(small | {"namespace": namespace} | choices)))
 
 
 @pytest.fixture
@@ -91,7 +91,13 @@ def test_a_recorded_stack_goes_through_the_same_graph(how, namespace, stack, tmp
     folder, sharp = stack
     path = tmp_path / "fused.png"
     graph = pipeline_graph(
-        PipelineSettings(scene=str(folder), agent="sweep", namespace=namespace, save_path=str(path))
+        PipelineSettings(
+            preset="classical",
+            scene=str(folder),
+            agent="sweep",
+            namespace=namespace,
+            save_path=str(path),
+        )
     )
     with RUNNERS[how](graph) as running:
         assert running.spin_until(lambda: running.stopped, 60.0)
@@ -174,7 +180,8 @@ class TestCommand:
     """`aif run`."""
 
     def command(self, namespace, *words):
-        options = ["--scene=planes", "--width=160", "--agent=sweep", f"--namespace={namespace}"]
+        options = ["--scene=planes", "--width=160", "--agent=sweep", "--preset=classical"]
+        options.append(f"--namespace={namespace}")
         return [sys.executable, "-m", "aif_ros", "run", *options, *words]
 
     def run(self, command, **options):
@@ -239,7 +246,8 @@ class TestCommand:
     def test_leaves_no_nodes_and_no_files_behind(self, number, namespace, stack, tmp_path):
         temporary = tmp_path / "temporary"
         temporary.mkdir()
-        words = ["--ros", "--forever", f"--scene={stack[0]}", f"--namespace={namespace}"]
+        words = ["--ros", "--forever", "--preset=classical", f"--scene={stack[0]}"]
+        words.append(f"--namespace={namespace}")
         command = [sys.executable, "-m", "aif_ros", "run", *words]
         with subprocess.Popen(
             command,

@@ -39,7 +39,17 @@ def demo(tmp_path):
 
     def start(*arguments):
         process = subprocess.Popen(
-            [sys.executable, "-m", "aif_ros", "demo", "--out", tmp_path / "demo", *arguments],
+            [
+                sys.executable,
+                "-m",
+                "aif_ros",
+                "demo",
+                "--preset",
+                "classical",
+                "--out",
+                tmp_path / "demo",
+                *arguments,
+            ],
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE,

@@ -13,6 +13,8 @@ from aif_ros.nodes.capturing_node import make_camera_info
 from aif_ros.nodes.exchange import Exchange
 from aif_ros.nodes.image_messages import to_time
 from aif_ros.nodes.topics import CAMERA_IMAGE, CAMERA_INFO, LENS_STATE, StampedImage
+from aif_ros.settings.declaration import declared
+from aif_ros.settings.presets import PRESETS
 from aif_ros.types.frame import LensState
 
 # Away from the domain that people use; different in test runs that share a machine.
@@ -41,8 +43,11 @@ class Bench:
         self.nodes = []
         self.exchange = Exchange()
 
-    def make(self, node_type, *, in_exchange=False, **parameters):
-        """A node under test, unconfigured."""
+    def make(self, node_type, *, in_exchange=False, preset="classical", **parameters):
+        """A node under test, unconfigured; the light preset whatever the default one is."""
+        known = {setting.name for setting in declared(node_type.SETTINGS)}
+        chosen = PRESETS[preset].parameters.items()
+        parameters = {name: value for name, value in chosen if name in known} | parameters
         node = node_type(
             exchange=self.exchange if in_exchange else None,
             context=self.context,

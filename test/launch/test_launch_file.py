@@ -84,7 +84,7 @@ def launch(*words, interrupt_at=None, number=signal.SIGINT, meanwhile=None):
     return process.returncode, "".join(lines)
 
 
-SMALL = ("scene:=planes", "width:=160", "agent:=sweep")
+SMALL = ("preset:=classical", "scene:=planes", "width:=160", "agent:=sweep")
 
 
 def test_every_argument_is_declared_and_described():
@@ -163,7 +163,7 @@ def test_a_node_that_dies_ends_it(tmp_path):
 
 
 def test_names_in_use_are_named():
-    settings = PipelineSettings(scene="planes", width=160, namespace="five")
+    settings = PipelineSettings(preset="classical", scene="planes", width=160, namespace="five")
     with run_in_one_process(pipeline_graph(settings)):
         code, output = launch("namespace:=five")
     assert code != 0
@@ -186,9 +186,7 @@ def test_a_user_can_deactivate_and_activate_a_node():
                 assert running.spin_until(answer.done, 30.0)
                 changed.append(answer.result().success)
 
-    code, output = launch(
-        "scene:=planes", "width:=160", "namespace:=six", interrupt_at="are active", meanwhile=change
-    )
+    code, output = launch(*SMALL, "namespace:=six", interrupt_at="are active", meanwhile=change)
     assert changed == [True, True]
     assert code == 0, output
     assert "has ended" not in output

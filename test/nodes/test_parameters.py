@@ -20,6 +20,7 @@ from aif_ros.devices.clock import SimulatedClock
 from aif_ros.nodes.lens_node import LensNode
 from aif_ros.nodes.sim_camera_node import SimCameraNode
 from aif_ros.settings.declaration import declared
+from aif_ros.settings.presets import DEFAULT_PRESET
 from aif_ros.types.frame import LensState
 
 
@@ -34,7 +35,7 @@ def test_there_are_six_nodes():
 
 @pytest.mark.parametrize("executable", EXECUTABLES)
 def test_every_parameter_is_described_and_bounded(bench, executable):
-    node = bench.make(node_type(executable))
+    node = bench.make(node_type(executable), preset=DEFAULT_PRESET)
     for parameter in declared(node.SETTINGS):
         descriptor = node.describe_parameter(parameter.name)
         assert descriptor.description.endswith(".")

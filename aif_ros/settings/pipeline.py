@@ -15,6 +15,16 @@ def _optional(choices: OneOf) -> OneOf:
     return OneOf(choices.names, or_weights=choices.or_weights, or_empty=True)
 
 
+PresetName = Annotated[
+    str,
+    OneOf(tuple(PRESETS), or_empty=True),
+    Doc(
+        "learned: neural networks and trained agent; classical: light, without PyTorch. Single "
+        "parts chosen by name override it."
+    ),
+]
+
+
 @dataclass(frozen=True)
 class PipelineSettings:
     """Launch arguments, and options of `aif run` and `aif demo`.
@@ -22,14 +32,7 @@ class PipelineSettings:
     What is left empty is as the parameter file, the preset or the node says, in this order.
     """
 
-    preset: Annotated[
-        str,
-        OneOf(tuple(PRESETS), or_empty=True),
-        Doc(
-            "learned: neural networks and trained agent; classical: light, without PyTorch. "
-            "Single parts chosen by name override it."
-        ),
-    ] = ""
+    preset: PresetName = ""
     camera: Annotated[
         str,
         OneOf(("simulated", "stack", "device", "external")),

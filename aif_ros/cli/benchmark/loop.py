@@ -24,7 +24,8 @@ from typing_extensions import Doc
 from aif_ros.cli import CommandError, JsonFile, write_json
 from aif_ros.settings import nodes
 from aif_ros.settings.declaration import Limits
-from aif_ros.settings.pipeline import PipelineSettings
+from aif_ros.settings.pipeline import PipelineSettings, PresetName
+from aif_ros.settings.presets import Preset, usable_preset
 
 if TYPE_CHECKING:
     from aif_ros.bringup.observer import RunningGraph
@@ -36,6 +37,7 @@ _SCENE, _MOVING_SCENE = "planes", "moving_planes"  # 640x480
 class Arguments:
     """Arguments of the command."""
 
+    preset: PresetName = ""
     agent: nodes.Agent = "sweep"
     rounds: Annotated[int, Limits(1, 1000), Doc("Runs of the loop to measure.")] = 3
     json: JsonFile = None
@@ -47,8 +49,9 @@ def run(args: Arguments) -> int:
     from aif_ros.bringup.one_process import run_in_one_process
     from aif_ros.bringup.processes import run_in_processes
 
-    core = _measure_core(args.agent, args.rounds)
-    graph = pipeline_graph(PipelineSettings(scene=_SCENE, agent=args.agent))
+    preset, _ = usable_preset(args.preset)
+    core = _measure_core(args.agent, preset, args.rounds)
+    graph = pipeline_graph(PipelineSettings(preset=args.preset, scene=_SCENE, agent=args.agent))
     # In this order: nodes of this process are known to ROS as long as anything of them is left.
     with run_in_processes(graph) as running:
         processes = _measure(running, args.rounds)
@@ -69,6 +72,8 @@ def run(args: Arguments) -> int:
         "quality": core["quality"],
         "setup": {
             "agent": args.agent,
+            "fusion": preset.fusion,
+            "estimator": preset.estimator,
             "image_size": core["image_size"],
             "rounds": args.rounds,
             "cores": os.cpu_count(),
@@ -81,14 +86,15 @@ def run(args: Arguments) -> int:
     return 0
 
 
-def _measure_core(agent: str, rounds: int) -> dict[str, Any]:
+def _measure_core(agent: str, preset: Preset, rounds: int) -> dict[str, Any]:
     from aif_ros.benchmarks.loop import camera_rate, quality, run_core_loop
     from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
     from aif_ros.simulation.scenes.open_scene import open_scene
 
     lens_model = LensModel.load(DEFAULT_CALIBRATION)
     still, moving = (open_scene(name, lens_model) for name in (_SCENE, _MOVING_SCENE))
-    runs = [run_core_loop(still, lens_model, agent) for _ in range(rounds)]
+    parts = {"estimator": preset.estimator, "fusion": preset.fusion}
+    runs = [run_core_loop(still, lens_model, agent, **parts) for _ in range(rounds)]
     photo = open_scene("motorcycle", lens_model)
     return {
         "camera_fps": {
@@ -97,7 +103,7 @@ def _measure_core(agent: str, rounds: int) -> dict[str, Any]:
             "moving_scene": camera_rate(moving, lens_model, lens_moves=True),
         },
         "loop_hz": sum(len(run.frames) for run in runs) / sum(run.seconds for run in runs),
-        "quality": quality(run_core_loop(photo, lens_model, agent), photo, lens_model),
+        "quality": quality(run_core_loop(photo, lens_model, agent, **parts), photo, lens_model),
         "image_size": list(still.size),
     }
 

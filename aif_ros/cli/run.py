@@ -108,6 +108,7 @@ def run(args: Arguments) -> int:
     """Run the loop."""
     if args.save_path:
         _check_output(args.save_path, args.scene)
+    before = _version(args.save_path)
     if args.runner == "library":
         for setting in declared(Arguments):
             name = setting.name
@@ -119,10 +120,21 @@ def run(args: Arguments) -> int:
     else:
         result = _run_graph(args)
     print(f"{result['frames_captured']} frames in {result['seconds']:.1f} s: {result['reason']}")
-    if args.save_path and Path(args.save_path).exists():
+    saved = _version(args.save_path) != before
+    if saved:
         print(args.save_path)
     write_json({"how": args.runner, "scene": args.scene or "motorcycle"} | result, args.json)
+    if args.save_path and result["frames_captured"] and not saved:
+        raise CommandError(f"{args.save_path} has not been written: see the message above")
     return 0
+
+
+def _version(path: str) -> tuple[int, int] | None:
+    """Return what changes when a file is written; None: there is no such file."""
+    if not path or not Path(path).exists():
+        return None
+    status = Path(path).stat()
+    return status.st_ino, status.st_mtime_ns
 
 
 def _check_output(output: str, scene: str) -> None:

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 import aif_ros
+from aif_ros.__main__ import main
 from aif_ros.bringup.graph import BringupError, pipeline_graph
 from aif_ros.bringup.one_process import run_in_one_process
 from aif_ros.bringup.processes import run_in_processes
@@ -272,3 +273,17 @@ class TestCommand:
         result = self.run(self.command(namespace))
         assert result.returncode == 2
         assert "--namespace needs ROS: add --ros" in result.stderr
+
+
+def test_a_fused_image_that_could_not_be_saved_is_no_success(
+    namespace, tmp_path, monkeypatch, capsys
+):
+    def full(path, image, *, deep):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr("aif_ros.nodes.saved_image.write_image", full)
+    path = tmp_path / "fused.png"
+    words = ["run", "--scene=planes", "--width=160", "--agent=sweep", "--one-process"]
+    assert main([*words, f"--namespace={namespace}", "-o", str(path)]) == 2
+    assert f"{path} has not been written" in capsys.readouterr().err
+    assert not path.exists()

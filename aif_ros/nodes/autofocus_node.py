@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from aif_ros.defocus.estimators import make_estimator
 from aif_ros.nodes.compressed_images import color_map
 from aif_ros.nodes.focus_server import FocusServer
+from aif_ros.nodes.focus_services import FocusServices
 from aif_ros.nodes.idleness import report_frames
 from aif_ros.nodes.main import run
 from aif_ros.nodes.outlets import Outlet, View
@@ -69,6 +70,7 @@ class AutofocusNode(PipelineNode):
         self._focus_map = self.view(FOCUS_MAP)
         self._depth = self.view(DEPTH_IMAGE)
         self._searches = FocusServer(self, self._model)
+        self._offered = FocusServices(self, self._searches)
         self.diagnostics.hardware_id = self._model.name
 
     def start(self) -> None:
@@ -102,9 +104,9 @@ class AutofocusNode(PipelineNode):
 
     def close(self) -> None:
         """Withdraw the services."""
-        searches = self.__dict__.pop("_searches", None)
-        if searches is not None:
-            searches.close()
+        services = self.__dict__.pop("_offered", None)
+        if services is not None:
+            services.close()
 
     def diagnose(self) -> None:
         """Show lost and unusable frames."""

@@ -10,7 +10,7 @@ from std_srvs.srv import Trigger
 
 from aif_ros.control.agent import Agent
 from aif_ros.control.agents import make_agent
-from aif_ros.nodes.loop_state import IDLE, RUNNING, STOPPED, WAITING, LoopState
+from aif_ros.nodes.loop_state import IDLE, RUNNING, STOPPED, LoopState
 from aif_ros.nodes.loop_status import LoopStatus
 from aif_ros.nodes.main import run
 from aif_ros.nodes.pipeline_node import PipelineNode
@@ -50,8 +50,8 @@ class FocusControllerNode(PipelineNode):
         # Held by callbacks, which run in several threads where nodes share a process.
         self._lock = threading.RLock()
         self._step = self._new_step()
-        state = RUNNING if self.value("autostart") else IDLE
-        first = LoopState(state, "waiting for the first distance maps", self.value("agent"))
+        state, reason = RUNNING if self.value("autostart") else IDLE, "waiting for distance maps"
+        first = LoopState(state, reason, self.value("agent"))
         self._status = LoopStatus(self, first, self._model.name)
 
     def start(self) -> None:
@@ -73,14 +73,14 @@ class FocusControllerNode(PipelineNode):
         self._reset_fusion = self.client(Trigger, "fusion/reset")
         self.every(_CHECK, self._check)
 
+    def diagnose(self) -> None:
+        """Show the state of the loop."""
+        self._status.diagnose()
+
     def stop(self) -> None:
         """Forget all data: a controller that is activated again waits for new ones."""
         self._status.overlay.stop()
         self._step = self._new_step()
-
-    def diagnose(self) -> None:
-        """Show the state of the loop."""
-        self._status.diagnose()
 
     def _new_step(self) -> ControlStep:
         agent, dynamic = self._new_agent(), self.value("mode") == "dynamic"
@@ -94,8 +94,6 @@ class FocusControllerNode(PipelineNode):
             max_captures=self.value("max_captures"),
             device=self.value("device"),
         )
-
-    # Subscriptions.
 
     def _take_maps(self, add: Callable[[DefocusMaps], None], stamped: StampedMaps) -> None:
         with self._lock:
@@ -119,9 +117,9 @@ class FocusControllerNode(PipelineNode):
             before, self._epoch = self._epoch, epoch
             if before in (None, epoch):
                 return
-            idle = self._status.state.state == IDLE
+            state = IDLE if self._status.state.state == IDLE else RUNNING
             self._begin(not_before=epoch)
-            self._enter(IDLE if idle else RUNNING, "a new fused image was begun")
+            self._enter(state, "a new fused image was begun")
 
     def _take_busy(self, busy: bool) -> None:
         """The autofocus takes the lens, or returns it wherever it then is."""
@@ -131,8 +129,6 @@ class FocusControllerNode(PipelineNode):
                 self._watchdog.progress()
             self._watchdog.lens_busy = busy
         self._check()
-
-    # The loop.
 
     def _act(self) -> None:
         """Decide if everything is there, and move the lens; the lock is held."""
@@ -160,18 +156,12 @@ class FocusControllerNode(PipelineNode):
     def _check(self) -> None:
         """Find out what is late, and draw the overlay."""
         with self._lock:
-            if self._status.runs:
-                before = self._status.state
-                late = self._watchdog.late(self._step.missing, self.value("patience"))
-                if late is not None and (before.state, before.reason) != (WAITING, late):
-                    self.get_logger().warning(late)
-                    self._enter(WAITING, late)
-                elif late is None and before.state == WAITING:
-                    self.diagnostics.clear()
-                    self._enter(RUNNING, "goes on")
+            change = self._watchdog.change(
+                self._status.state, self._step.missing, self.value("patience")
+            )
+            if change is not None:
+                self._enter(*change)
         self._status.draw()
-
-    # Services.
 
     def _begin(self, not_before: int = 0) -> None:
         """Forget everything."""

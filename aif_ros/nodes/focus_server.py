@@ -1,13 +1,11 @@
-"""The focus searches of the autofocus node: services, lens commands, outcome."""
+"""The focus searches of the autofocus node: lens commands and outcome."""
 
 import threading
 import time
 from collections import deque
 from dataclasses import dataclass
 
-from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.task import Future
-from std_srvs.srv import SetBool, Trigger
 
 from aif_ros.autofocus.searches import make_search
 from aif_ros.devices.device import DeviceError
@@ -26,7 +24,7 @@ _REACTION = 2.0
 
 
 @dataclass(frozen=True)
-class _Search:
+class Search:
     """A search in progress."""
 
     step: FocusStep
@@ -38,7 +36,7 @@ class FocusServer:
     """Runs one search at a time, on demand or, in continuous mode, when the window is blurred.
 
     Args:
-        node: whose topics and services these are. To be made in its `open`.
+        node: whose topics these are. To be made in its `open`.
         lens_model: of the lens.
     """
 
@@ -52,24 +50,14 @@ class FocusServer:
         self._state_came = 0.0
         self._abort: str | None = None
         self._beginning = threading.Lock()
-        self._search: _Search | None = None
-        self._active = False
+        self._search: Search | None = None
+        self.active = False
+        """Whether searches are accepted."""
+        """Whether searches are accepted."""
         self.window = Window(0, 0, 0, 0)
         """Pixels to focus on; of size 0: a square at the centre."""
         self.continuous = False
         """Whether the window is kept in focus."""
-        # Services of an inactive node answer, too; and a search ended by deactivation is answered.
-        self._services = (
-            node.create_service(
-                Trigger,
-                "autofocus/focus_once",
-                self._focus_once,
-                # The answer waits for other callbacks of this node.
-                callback_group=ReentrantCallbackGroup(),
-            ),
-            node.create_service(Trigger, "autofocus/cancel", self._cancel),
-            node.create_service(SetBool, "autofocus/continuous", self._set_continuous),
-        )
 
     @property
     def searching(self) -> bool:
@@ -79,25 +67,27 @@ class FocusServer:
     def start(self) -> None:
         """Accept searches."""
         self._watch = FocusWatch(self._lens_model)
-        self._active = True
+        self.active = True
         self._busy.publish(False)
 
     def stop(self) -> None:
         """End the search in progress; accept no more."""
-        self._active = False
+        self.active = False
         if self._search is not None:
             self._end(False, "the node is being deactivated")
-
-    def close(self) -> None:
-        """Withdraw the services."""
-        for service in self._services:
-            self._node.destroy_service(service)
 
     def observe(self, state: LensState) -> None:
         """Add a lens state; from any thread."""
         self._state_came = time.monotonic()
         if self._search is not None:
             self._states.append(state)
+
+    def cancel(self) -> bool:
+        """End the search in progress; returns whether there is one; from any thread."""
+        if self._search is None:
+            return False
+        self._abort = "cancelled"
+        return True
 
     def fault(self, text: str) -> None:
         """Note what the lens node says of its lens; from any thread. Empty: it is well."""
@@ -126,7 +116,7 @@ class FocusServer:
         elif search.step.run is not None:
             self._end(search.step.run.focused, search.step.run.reason)
 
-    def _failure(self, search: _Search) -> str | None:
+    def _failure(self, search: Search) -> str | None:
         """Return why the search must end now; None: it goes on."""
         if self._abort is not None:
             return self._abort
@@ -142,7 +132,7 @@ class FocusServer:
         if self.continuous:
             window = self._window_in(image_size)
             if self._watch.needs_search(maps, window, image_size, time.monotonic()):
-                self._begin()
+                self.begin()
 
     def _window_in(self, image_size: tuple[int, int]) -> Window:
         return self._chosen or Window.centred(image_size, self._node.value("window_size"))
@@ -151,7 +141,7 @@ class FocusServer:
     def _chosen(self) -> Window | None:
         return self.window if self.window.width and self.window.height else None
 
-    def _begin(self) -> _Search | None:
+    def begin(self) -> Search | None:
         """Begin a search; None if one is in progress."""
         method = make_search(
             self._node.value("search"), self._lens_model, self._node.value("device")
@@ -173,7 +163,7 @@ class FocusServer:
             self._states.clear()
             self._abort, self._state_came = None, time.monotonic()
             deadline = time.monotonic() + self._node.value("search_timeout")
-            search = self._search = _Search(step, deadline, Future())
+            search = self._search = Search(step, deadline, Future())
         self._busy.publish(True)
         return search
 
@@ -189,34 +179,3 @@ class FocusServer:
         # On Jazzy nothing else wakes the executor for the service that awaits the outcome.
         if self._node.executor is not None:
             self._node.executor.create_task(lambda: None)
-
-    async def _focus_once(
-        self, request: Trigger.Request, response: Trigger.Response
-    ) -> Trigger.Response:
-        """Focus the window; answers when the search has ended."""
-        if not self._active:
-            response.message = "the node is not active"
-            return response
-        search = self._begin()
-        if search is None:
-            response.message = "a search is in progress already"
-            return response
-        response.success, response.message = await search.outcome
-        return response
-
-    def _cancel(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        """End the search in progress; the lens stays where it was sent last."""
-        response.success = self._search is not None
-        response.message = "cancelled" if response.success else "no search is in progress"
-        if response.success:
-            self._abort = "cancelled"
-        return response
-
-    def _set_continuous(
-        self, request: SetBool.Request, response: SetBool.Response
-    ) -> SetBool.Response:
-        """Keep the window in focus from now on, or no longer."""
-        self.continuous = request.data
-        response.success = True
-        response.message = f"continuous autofocus is {'on' if request.data else 'off'}"
-        return response

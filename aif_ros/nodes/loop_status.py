@@ -46,6 +46,10 @@ class LoopStatus:
             reason: for people.
             target: last commanded lens position, metres.
         """
+        if state == WAITING:
+            self._node.get_logger().warning(reason)
+        elif self.state.state == WAITING:
+            self._node.diagnostics.clear()
         self.state = replace(self.state, state=state, reason=reason, target=target)
         self.publish()
 

@@ -2,6 +2,7 @@
 
 import time
 
+from aif_ros.nodes.loop_state import RUNNING, WAITING, LoopState
 from aif_ros.pipeline.control_step import Missing
 
 _LATE = {
@@ -33,13 +34,25 @@ class Watchdog:
         """Note that a decision was made, or that waiting begins anew."""
         self._progress = time.monotonic()
 
-    def late(self, missing: Missing | None, patience: float) -> str | None:
-        """Return what is late and what to do about it; None: nothing.
+    def change(
+        self, state: LoopState, missing: Missing | None, patience: float
+    ) -> tuple[str, str] | None:
+        """Return state and reason to enter: waiting, or running again; None: no change.
 
         Args:
+            state: of the loop.
             missing: what the next decision waits for.
             patience: how long it may wait, seconds.
         """
+        if state.state not in (RUNNING, WAITING):
+            return None
+        late = self._late(missing, patience)
+        if late is not None and (state.state, state.reason) != (WAITING, late):
+            return WAITING, late
+        return (RUNNING, "goes on") if late is None and state.state == WAITING else None
+
+    def _late(self, missing: Missing | None, patience: float) -> str | None:
+        """Return what is late and what to do about it; None: nothing."""
         if self._fault:
             return self._fault
         if self.lens_busy:

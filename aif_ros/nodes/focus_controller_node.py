@@ -27,11 +27,10 @@ from aif_ros.nodes.topics import (
 from aif_ros.nodes.watchdog import Watchdog
 from aif_ros.pipeline.assess_step import DefocusMaps
 from aif_ros.pipeline.control_step import ControlStep
+from aif_ros.pipeline.settling import MESSAGE_REACTION
 from aif_ros.settings.nodes import FocusControllerSettings
 from aif_ros.types.frame import LensState
 
-# Seconds within which a lens reacts to a command; on a busy computer messages can be slow.
-_REACTION = 2.0
 # Seconds between two checks of what is late.
 _CHECK = 0.25
 
@@ -84,7 +83,7 @@ class FocusControllerNode(PipelineNode):
 
     def _new_step(self) -> ControlStep:
         agent, dynamic = self._new_agent(), self.value("mode") == "dynamic"
-        return ControlStep(agent, self._model, dynamic=dynamic, reaction_timeout=_REACTION)
+        return ControlStep(agent, self._model, dynamic=dynamic, reaction_timeout=MESSAGE_REACTION)
 
     def _new_agent(self) -> Agent:
         return make_agent(

@@ -15,12 +15,11 @@ from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.assess_step import DefocusMaps
 from aif_ros.pipeline.focus_step import FocusStep
 from aif_ros.pipeline.focus_watch import FocusWatch
+from aif_ros.pipeline.settling import MESSAGE_REACTION
 from aif_ros.types.frame import Frame, LensState, Window
 
 # Seconds without a lens state that end a search: longer than a busy computer delays messages.
 _SILENCE = 3.0
-# Seconds within which a lens reacts to a command; on a busy computer messages can be slow.
-_REACTION = 2.0
 
 
 @dataclass(frozen=True)
@@ -151,7 +150,7 @@ class FocusServer:
             self._lens_model,
             self._chosen,
             window_size=self._node.value("window_size"),
-            reaction_timeout=_REACTION,
+            reaction_timeout=MESSAGE_REACTION,
             bits=self._node.value("bits_per_sample"),
             on_look=lambda frame: self._curve.publish(list(method.looks)),
         )

@@ -7,7 +7,12 @@ from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
+from aif_ros.nodes.diagnostics import Diagnostics
+from aif_ros.nodes.joint_states import ForeignJointsError
 from aif_ros.nodes.topics import Topic
+
+# Seconds until an unusable message of a topic is logged again.
+_LOG_AGAIN = 5.0
 
 
 class Inlet:
@@ -15,22 +20,29 @@ class Inlet:
 
     BEST_AVAILABLE is resolved when the subscription is made: to what the publishers offer that are
     there, else to reliable. A driver that starts later and publishes best effort is not matched;
-    then the subscription is made again.
+    then the subscription is made again. Unusable messages are logged, counted and dropped.
 
     Args:
         node: that subscribes.
         topic: to subscribe to.
-        take: called with each message.
-        depth: messages kept while `take` is busy.
+        callback: called with what each message holds.
+        depth: messages kept while `callback` is busy.
+        diagnostics: of the node.
     """
 
     def __init__(
-        self, node: LifecycleNode, topic: Topic[Any], take: Callable[[Any], None], depth: int
+        self,
+        node: LifecycleNode,
+        topic: Topic[Any],
+        callback: Callable[[Any], None],
+        depth: int,
+        diagnostics: Diagnostics,
     ) -> None:
         self._node = node
         self._topic = topic
-        self._take = take
+        self._callback = callback
         self._depth = depth
+        self._diagnostics = diagnostics
         self._incompatible = False
         self._subscription = self._subscribe()
 
@@ -55,6 +67,22 @@ class Inlet:
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._note),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
+
+    def _take(self, message: Any) -> None:
+        try:
+            value = self._topic.decode(message)
+        except ForeignJointsError as error:
+            self._diagnostics.note("other joints", str(error))
+            return
+        except ValueError as error:
+            text = f"{self._topic.name}: {error}"
+            self._diagnostics.count("unusable messages", total=True)
+            self._diagnostics.warn(text)
+            self._node.get_logger().warning(
+                text, throttle_duration_sec=_LOG_AGAIN, skip_first=False
+            )
+            return
+        self._callback(value)
 
     def _note(self, event: Any) -> None:
         # A subscription cannot be destroyed by its own event.

@@ -14,7 +14,7 @@ from aif_ros.nodes.exchange import Exchange
 from aif_ros.nodes.faults import FaultReporter
 from aif_ros.nodes.guarded_node import GuardedNode
 from aif_ros.nodes.inlets import Inlet
-from aif_ros.nodes.joint_states import RESOLUTION, ForeignJointsError
+from aif_ros.nodes.joint_states import RESOLUTION
 from aif_ros.nodes.outlets import Outlet, View
 from aif_ros.nodes.parameters import declare_parameters
 from aif_ros.nodes.topics import Topic, lens_states_of
@@ -111,22 +111,8 @@ class PipelineNode(GuardedNode):
             exchange.subscribe(path, hand_over)
             return self.when_stopped(lambda: exchange.unsubscribe(path, hand_over))
 
-        def take(message: Any) -> None:
-            try:
-                value = topic.decode(message)
-            except ForeignJointsError as error:
-                self.diagnostics.note("other joints", str(error))
-                return
-            except ValueError as error:
-                self.diagnostics.count("unusable messages", total=True)
-                self.diagnostics.warn(f"{topic.name}: {error}")
-                self.get_logger().warning(
-                    f"{topic.name}: {error}", throttle_duration_sec=5.0, skip_first=False
-                )
-                return
-            hand_over(value)
-
-        inlet = Inlet(self, topic, take, topic.depth if depth is None else depth)
+        depth = topic.depth if depth is None else depth
+        inlet = Inlet(self, topic, hand_over, depth, self.diagnostics)
         self._inlets.append(inlet)
 
         def end() -> None:

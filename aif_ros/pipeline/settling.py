@@ -3,6 +3,9 @@
 from aif_ros.pipeline.clock_jump import jumped_back
 from aif_ros.types.frame import LensState
 
+MESSAGE_REACTION = 2.0
+"""Reaction timeout where commands are messages, seconds: on a busy computer they can be slow."""
+
 
 class SettleDetector:
     """Follows a lens by its reported states.

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from aif_ros.fusion.exposure import light_map, match_exposure
 from aif_ros.fusion.fusion import Fused, FusionMethod
 from aif_ros.fusion.laplacian import LaplacianFusion
 from aif_ros.fusion.motion import mosaic
@@ -35,6 +36,8 @@ FUSION_METHODS: Mapping[str, Callable[[str], FusionMethod]] = {
 
 class Fuser:
     """Holds J and merges one frame after the other into it.
+
+    A frame of another exposure or white balance is made as bright as J first; see `exposure`.
 
     Args:
         method: merges two aligned images.
@@ -71,6 +74,7 @@ class Fuser:
                 J has not changed.
         """
         self._check(image)
+        image = self._as_bright(image)
         if self._lens_model is None:
             self._fused = _checked(self._method.merge(image, position, self._fused))
             return self._fused
@@ -96,12 +100,20 @@ class Fuser:
             ImageError: its shape differs from J's; J has not changed.
         """
         self._check(image)
+        image = self._as_bright(image)
         if self._lens_model is not None:
             motion = self._motion(image, position, self._lens_model)
             if self._mosaic is not None and motion is not None:
                 self._mosaic = mosaic.merge(self._mosaic, WarpOnly(), image, position, motion)
                 self._fused = mosaic.view(self._mosaic)
         return self._fused
+
+    def _as_bright(self, image: Image) -> Image:
+        """Make a frame as bright as J, channel by channel, where all of it has changed alike."""
+        if self._fused is None:
+            return image
+        gain = match_exposure(light_map(image), light_map(self._fused.image))
+        return gain.remove(image) if gain.even else image
 
     def _check(self, image: Image) -> None:
         if self._fused is not None and image.shape != self._fused.image.shape:

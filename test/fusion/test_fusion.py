@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from aif_ros.fusion.fuser import FUSION_METHODS, make_fuser
+from aif_ros.fusion.fuser import FUSION_METHODS, Fuser, make_fuser
 from aif_ros.optics.breathing import remove_breathing
 from aif_ros.simulation.metrics import psnr
 from aif_ros.simulation.scenes.planes import texture
@@ -101,6 +101,24 @@ def test_black_and_saturated_frames_do_no_harm(fuser, level):
     fused = fuser.add(np.full_like(SHARP, level), 2e-3)
     assert psnr(fused.image, SHARP) > 30
     assert np.isfinite(fused.image).all()
+
+
+@pytest.mark.parametrize("factors", [1.1, 0.9, (0.95, 1.0, 1.08)])
+def test_a_change_of_exposure_leaves_no_trace(fuser, factors):
+    dim = 0.8 * SHARP
+    first, second = (np.where(mask, dim, blurred(dim)) for mask in (LEFT, ~LEFT))
+    fuser.add(first, 1e-3)
+    alike = make_fuser_like(fuser, [first, second])
+    fused = fuser.add(np.float32(second * factors), 2e-3)
+    assert psnr(fused.image, dim) > min(psnr(alike.image, dim), 42) - 1
+
+
+def make_fuser_like(fuser, frames):
+    """J of frames of one exposure, by the method of a fuser."""
+    other = Fuser(fuser._method)
+    for index, frame in enumerate(frames, 1):
+        fused = other.add(frame, 1e-3 * index)
+    return fused
 
 
 def test_unknown_method_is_named():

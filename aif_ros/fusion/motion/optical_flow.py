@@ -168,4 +168,6 @@ def _dense_flow(now: Image, before: Image) -> NDArray[np.float32]:
         np.round(255 * np.clip(cv2.GaussianBlur(picture, (0, 0), _SEARCH_SIGMA), 0, 1))
         for picture in (now, before)
     )
-    return search.calc(first.astype(np.uint8), second.astype(np.uint8), None)
+    flow = search.calc(first.astype(np.uint8), second.astype(np.uint8), None)
+    # The search can fail in parts without any detail.
+    return np.nan_to_num(flow, copy=False, nan=0.0, posinf=0.0, neginf=0.0)

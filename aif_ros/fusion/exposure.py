@@ -3,7 +3,8 @@
 Defocus moves light but keeps its sum, so averages of light over large cells agree between frames
 that differ in focus alone. Their ratio, the median over the cells, is the gain of each channel:
 things that move, and light that blur carries across a border of cells, hardly change a median.
-Encoded values y stand for light y^2 here, which is near enough to the gamma of cameras for a ratio.
+Encoded values y stand for light y^2.25 here: cameras have exponents of 2.2 to 2.4. As much as that
+is wrong, blur changes the average of what has contrast; smaller gains are not believed.
 """
 
 from dataclasses import dataclass
@@ -29,7 +30,11 @@ _SHOULDER = np.float32(0.94)
 _LEAST_CELLS = 0.1
 # Gains are log factors. Smaller ones are within the error of measurement; larger ones are no change
 # of exposure between frames of one scene.
-_NEGLIGIBLE, _LARGEST = 0.01, np.log(4.0)
+_NEGLIGIBLE, _LARGEST = 0.01, np.log(1.6)
+# How much of a difference of contrast, in squared coefficients of variation of light, may come out
+# as a log gain: half of (a - 1) / 2, a = 2.25 / 2.4, and as much again.
+_CONTRAST = 0.03
+_EXPONENT = 2.25
 # Median absolute deviation of the cells' log gains from which on the light has not changed evenly.
 _UNEVEN = 0.06
 
@@ -40,10 +45,12 @@ class LightMap:
 
     Attributes:
         light: (h, w, C) float32.
+        contrast: (h, w) float32, squared coefficient of variation of the light in a cell.
         usable: (h, w) bool, cells that are neither clipped nor dark.
     """
 
     light: NDArray[np.float32]
+    contrast: NDArray[np.float32]
     usable: NDArray[np.bool_]
 
 
@@ -104,10 +111,15 @@ def light_map(image: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> Li
     clipped = (sample >= _SATURATED).any(axis=2).astype(np.float32)
     if valid is not None:
         clipped = np.maximum(clipped, ~valid[::step, ::step])
-    light = cv2.resize(sample * sample, size, interpolation=cv2.INTER_AREA)
-    light = light.reshape(*size[::-1], -1)
+    sample = np.maximum(sample, 0)
+    # y^2.25 by square roots, which are fast.
+    light = _averages(sample * sample * np.sqrt(np.sqrt(sample)), size)
+    total = sample.mean(axis=2, keepdims=True) ** 2
+    mean = _averages(total, size)[..., 0]
+    contrast = _averages(total * total, size)[..., 0] / np.maximum(mean * mean, 1e-12) - 1
     share = cv2.resize(clipped, size, interpolation=cv2.INTER_AREA).reshape(size[::-1])
-    return LightMap(light, (share <= _CLIPPED) & (light > _DARK).all(axis=2))
+    usable = (share <= _CLIPPED) & (light > _DARK).all(axis=2)
+    return LightMap(light, contrast.astype(np.float32), usable)
 
 
 def registered(light: LightMap, transform: Transform, size: tuple[int, int]) -> LightMap:
@@ -126,28 +138,37 @@ def registered(light: LightMap, transform: Transform, size: tuple[int, int]) -> 
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     moved_light = cv2.warpAffine(light.light, moved, (columns, rows), flags=flags)
     usable = cv2.warpAffine(light.usable.astype(np.float32), moved, (columns, rows), flags=flags)
-    return LightMap(moved_light.reshape(light.light.shape), usable > 0.99)
+    contrast = cv2.warpAffine(light.contrast, moved, (columns, rows), flags=flags)
+    return LightMap(moved_light.reshape(light.light.shape), np.asarray(contrast), usable > 0.99)
 
 
-def match_exposure(light: LightMap, reference: LightMap) -> Gain:
+def _averages(plane: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Averages (h, w, C) over the cells of a plane (H, W, C)."""
+    cells = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
+    return cells.reshape(*size[::-1], -1).astype(np.float32, copy=False)
+
+
+def match_exposure(light: LightMap, reference: LightMap, least: float = _NEGLIGIBLE) -> Gain:
     """Measure by how much a frame is brighter than a reference that shows the same.
 
     Args:
         light: of the frame.
         reference: of the same shape.
+        least: smaller log gains are not believed.
     """
     channels = light.light.shape[2]
     unknown = Gain(np.ones(channels, np.float32), True)
     usable = light.usable & reference.usable
     if light.light.shape != reference.light.shape or usable.mean() < _LEAST_CELLS:
         return unknown
-    # Half the log ratio of light is the log ratio of encoded values.
-    ratios = 0.5 * np.log(light.light[usable] / reference.light[usable])
+    ratios = np.log(light.light[usable] / reference.light[usable]) / _EXPONENT
     gains = np.median(ratios, axis=0)
     spread = float(np.median(np.abs(ratios - gains)))
     if np.abs(gains).max() > _LARGEST:
         return Gain(unknown.factors, False)
-    if np.abs(gains).max() <= max(_NEGLIGIBLE, 2 * spread / np.sqrt(usable.sum())):
+    contrast = float(np.median(np.abs(light.contrast - reference.contrast)[usable]))
+    uncertain = max(least, spread / np.sqrt(usable.sum()), _CONTRAST * contrast)
+    if np.abs(gains).max() <= uncertain:
         return Gain(unknown.factors, spread <= _UNEVEN)
     return Gain(np.exp(gains).astype(np.float32), spread <= _UNEVEN)
 
@@ -156,7 +177,8 @@ def stack_gains(maps: list[LightMap]) -> list[Gain]:
     """Measure the gains of the slices of a registered stack against what most of them agree on."""
     light = np.median([each.light for each in maps], axis=0)
     usable = np.mean([each.usable for each in maps], axis=0) >= 0.5
-    reference = LightMap(np.asarray(light, np.float32), usable)
+    contrast = np.median([each.contrast for each in maps], axis=0)
+    reference = LightMap(np.asarray(light, np.float32), np.asarray(contrast, np.float32), usable)
     return [match_exposure(each, reference) for each in maps]
 
 

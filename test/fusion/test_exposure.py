@@ -19,7 +19,7 @@ SCENE = 0.7 * texture((320, 240), np.random.default_rng(5))
 
 def defocused(image, sigma):
     """Blurred in light, as by a lens."""
-    return np.sqrt(cv2.GaussianBlur(image * image, (0, 0), sigma))
+    return cv2.GaussianBlur(image**2.2, (0, 0), sigma) ** np.float32(1 / 2.2)
 
 
 def gain(image, reference=SCENE):

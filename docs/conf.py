@@ -1,5 +1,6 @@
 """Configuration of the documentation site: `sphinx-build -W docs out/docs`."""
 
+import logging
 import sys
 from pathlib import Path
 
@@ -7,6 +8,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from aif_ros import __version__  # noqa: E402
+
+# A package that is imported for the reference turns on everybody's debug messages.
+logging.getLogger("markdown_it").setLevel(logging.WARNING)
 
 project = "aif_ros"
 author = "The aif_ros developers"

@@ -15,6 +15,7 @@ from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.topics import TOPICS
 from aif_ros.settings import nodes as node_settings
 from aif_ros.settings.declaration import WEIGHTS_SUFFIX, declared
+from aif_ros.settings.pipeline import PipelineSettings
 from aif_ros.settings.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -113,6 +114,16 @@ def parameters_table():
     return "\n".join(lines).rstrip()
 
 
+def arguments_table():
+    lines = ["| argument | default | allowed | what it chooses |", "|---|---|---|---|"]
+    for setting in declared(PipelineSettings):
+        default = f"`{_yaml(setting.default)}`" if setting.default != "" else "empty"
+        lines.append(
+            f"| `{setting.name}` | {default} | {_allowed(setting)} | {setting.description} |"
+        )
+    return "\n".join(lines)
+
+
 PARAMETER_FILE = ROOT / "config" / "pipeline.yaml"
 PARAMETER_FILE_HEAD = """\
 # Parameters of all nodes with their defaults. Copy what you change into a file of your own and
@@ -178,7 +189,12 @@ def _yaml_entry(setting):
     return f"{comment}\n    {setting.name}: {json.dumps(setting.default)}\n"
 
 
-TABLES = {"topics": topics_table, "services": services_table, "parameters": parameters_table}
+TABLES = {
+    "topics": topics_table,
+    "services": services_table,
+    "parameters": parameters_table,
+    "arguments": arguments_table,
+}
 
 
 def section(name):

@@ -9,6 +9,7 @@ import PIL.ExifTags
 import PIL.Image
 
 from aif_ros import __version__
+from aif_ros.devices.image_files import raw
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -67,21 +68,32 @@ def read_metadata(path: str | Path) -> Metadata:
     if not Path(path).is_file():
         return Metadata()
     try:
-        with warnings.catch_warnings(action="error"), PIL.Image.open(path) as picture:
-            profile = picture.info.get("icc_profile") or b""
-            exif = picture.getexif()
-            for tag in set(exif) - _KEPT:
-                del exif[tag]
-            # Read now what lies elsewhere in the file, and see whether it can be written.
-            for tag in set(exif) & IFDS:
-                exif.get_ifd(tag)
-            exif.tobytes()
-    except PIL.UnidentifiedImageError:
-        pass  # A format that Pillow does not know.
+        with warnings.catch_warnings(action="error"), Path(path).open("rb") as file:
+            try:
+                with PIL.Image.open(file) as picture:
+                    profile = picture.info.get("icc_profile") or b""
+                    exif = _kept(picture.getexif())
+            except PIL.UnidentifiedImageError:
+                # Most raw files have the structure of a TIFF with EXIF data.
+                if Path(path).suffix.lower() in raw.SUFFIXES:
+                    file.seek(0)
+                    exif.load_from_fp(file)
+                    exif = _kept(exif)
     except Exception as error:  # Pillow raises whatever its parsers stumble over.
         _LOGGER.warning("%s: damaged EXIF data are not carried over (%s)", path, _line(error))
         exif = PIL.Image.Exif()
     return Metadata(exif, profile if isinstance(profile, bytes) else b"")
+
+
+def _kept(exif: PIL.Image.Exif) -> PIL.Image.Exif:
+    """Leave what describes the photograph, read while the file is open."""
+    for tag in set(exif) - _KEPT:
+        del exif[tag]
+    for tag in set(exif) & IFDS:
+        exif.get_ifd(tag)
+    # Whatever cannot be written is damaged.
+    exif.tobytes()
+    return exif
 
 
 def software_of(path: str | Path) -> str:

@@ -267,7 +267,7 @@ def _apply(element: "ElementTree.Element[str]", vectors: dict[str, Vector]) -> N
     for child in element:
         key = child.get("name", "")
         if child.tag.endswith("BLOB") and child.tag.startswith("one"):
-            # The format, such as ".fits.z", tells how to read it.
+            # The format, such as ".fits.z", decides how it is read.
             vector.values["format"] = child.get("format", "")
         vector.values[key] = (child.text or "").strip()
         if child.tag == "defNumber":

@@ -19,7 +19,7 @@ from aif_ros.pipeline.assess_step import DefocusMaps
 from aif_ros.storage.atomic_write import replacing
 
 CANDIDATES_PER_DEPTH_OF_FIELD = 6
-"""Positions that are told apart in one depth of field; a parabola refines the best one."""
+"""Candidate positions in one depth of field; a parabola refines the best one."""
 MOST_CANDIDATES = 2000
 """Limit of the number of positions, for lenses whose travel is many depths of field."""
 RELATIVE_ERROR = 0.1
@@ -110,7 +110,7 @@ class FocusMapper:
         self._score *= self._kept
         known = np.isfinite(distance) & np.isfinite(uncertainty)
         expected = np.abs(self._positions - position)
-        # A disk of less than a pixel cannot be told from none.
+        # A disk of less than a pixel looks like none.
         least = np.hypot(0.3 * self._half_depth, RELATIVE_ERROR * expected)
         r, s = distance[known][:, None], uncertainty[known][:, None]
         deviation = np.hypot(s, least)

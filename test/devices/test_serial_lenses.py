@@ -280,3 +280,37 @@ def test_another_kind_of_device(path, clock):
 def test_impossible_settings(settings, words):
     with pytest.raises(ValueError, match=words):
         MoonliteSettings(**settings)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            PermissionError(13, "Permission denied"),
+            r"you may not open the port: join its group",
+        ),
+        (OSError(16, "Device or resource busy"), "another program uses the port"),
+        (OSError(5, "Input/output error"), "cannot open the port: .*Input/output error"),
+        (ValueError("Not a valid baudrate"), "cannot be set up: Not a valid baudrate"),
+    ],
+)
+def test_ports_that_cannot_be_opened(path, clock, monkeypatch, error, words):
+    path.touch()
+
+    def fail(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr("serial.Serial", fail)
+    with pytest.raises(ConnectionLostError, match=words):
+        MoonliteLens(str(path), clock)
+
+
+def test_a_move_outside_the_limits_reaches_no_motor(path, clock):
+    motor = SimulatedMotor(position=100)
+    with SerialSimulator(SimulatedMoonlite(motor), path):
+        lens = MoonliteLens(str(path), clock, MoonliteSettings(low=50, high=200))
+        for position in (0.0, 49 * 4e-6, 201 * 4e-6, 1.0, float("nan")):
+            with pytest.raises(ValueError, match="does not lie within the limits"):
+                lens.move_to(position)
+        assert motor.commands == []
+        lens.close()

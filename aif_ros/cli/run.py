@@ -123,7 +123,8 @@ def run(args: Arguments) -> int:
     saved = _version(args.save_path) != before
     if saved:
         print(args.save_path)
-    write_json({"how": args.runner, "scene": args.scene or "motorcycle"} | result, args.json)
+    scene = args.scene or ("motorcycle" if args.camera == "simulated" else args.camera_source)
+    write_json({"how": args.runner, "scene": scene} | result, args.json)
     if args.save_path and result["frames_captured"] and not saved:
         raise CommandError(f"{args.save_path} has not been written: see the message above")
     return 0

@@ -147,6 +147,7 @@ class TestMoonlite(SerialLensContract):
 
     def test_a_motor_that_turns_the_wrong_way_is_stopped(self, lens, line):
         at_rest(lens)
+        line.device.motor.speed = 1000
         line.device.motor.reverse = True
         lens.move_to(0.03)
         with pytest.raises(DeviceError, match="moves away from it"):

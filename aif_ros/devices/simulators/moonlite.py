@@ -29,7 +29,7 @@ class SimulatedMoonlite:
             case b"GV", b"":
                 return b"13"
             case b"GP", b"":
-                return b"%04X#" % round(self.motor.position)
+                return b"%04X#" % max(0, round(self.motor.position))
             case b"GI", b"":
                 return b"01#" if self.motor.moving else b"00#"
             case b"GN", b"":

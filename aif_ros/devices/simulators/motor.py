@@ -21,7 +21,8 @@ class SimulatedMotor:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._now = now
-        self._speed = speed
+        self.speed = speed
+        """Units per second."""
         self._origin = self._target = position
         self._begin = now()
         self.blocked = False
@@ -41,7 +42,7 @@ class SimulatedMotor:
         if self.blocked:
             return self._origin
         distance = self._target - self._origin
-        travelled = min(self._speed * (self._now() - self._begin), abs(distance))
+        travelled = min(self.speed * (self._now() - self._begin), abs(distance))
         return self._origin + math.copysign(travelled, -distance if self.reverse else distance)
 
     @property

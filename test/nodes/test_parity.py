@@ -15,8 +15,6 @@ from aif_ros.nodes.fusion_node import FusionNode
 from aif_ros.nodes.image_messages import to_time
 from aif_ros.nodes.topics import (
     CAMERA_IMAGE,
-    DEFOCUS_MAPS,
-    FUSED_DEFOCUS_MAPS,
     FUSED_IMAGE,
     LENS_COMMANDS,
     LENS_STATE,
@@ -98,7 +96,6 @@ class Nodes:
             bench.active(FocusControllerNode, use_sim_time=True, agent=AGENT, **options)
         )
         self.fused = bench.listen(FUSED_IMAGE)
-        self.maps = [bench.listen(topic) for topic in (DEFOCUS_MAPS, FUSED_DEFOCUS_MAPS)]
         self.states = bench.listen(LOOP_STATE)
         self.commands, self.decided = bench.listen(LENS_COMMANDS), 0
         for topic in (CAMERA_IMAGE, LENS_STATE):
@@ -115,10 +112,15 @@ class Nodes:
         elif name == "capture":
             self.world.images(StampedImage(value.image, value.stamp, "camera"))
         elif name == "maps":
-            for heard in self.maps:
-                self.bench.spin_until(lambda heard=heard: heard and heard[-1].maps.stamp == value)
+            # The controller must have them before the states that come next.
+            self.bench.spin_until(lambda: self._last_maps() == [value, value])
         else:
             self._wait_for(value)
+
+    def _last_maps(self):
+        step = self.nodes[-1]._step
+        maps = (*list(step._waiting)[-1:], step._fused_maps)
+        return [each.stamp for each in maps if each is not None]
 
     def _set_time(self, now):
         self.clock.publish(ClockMessage(clock=to_time(now)))

@@ -15,6 +15,9 @@ from aif_ros.types.image import Image
 
 Mask = NDArray[np.bool_]
 
+# Rows that are worked on at a time: coordinates of all pixels would take much memory.
+_ROWS = 256
+
 
 def covered(
     shape: tuple[int, ...], transform: Transform, place: Place, valid: Mask | None = None
@@ -29,14 +32,19 @@ def covered(
     """
     height, width = shape[:2]
     (top, bottom, _), (left, right, _) = place[0].indices(height), place[1].indices(width)
-    down, right_ = np.mgrid[top:bottom, left:right].astype(np.float32)
-    x, y = cv2.split(cv2.transform(np.dstack([right_, down]), transform[:2]))
-    # Transforms that are not worth a resampling move the border by less than half a pixel.
-    inside = (x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5)
+    (xx, xy, x0), (yx, yy, y0) = transform[:2].astype(np.float32)
+    across = np.arange(left, right, dtype=np.float32)
+    inside = np.empty((bottom - top, right - left), np.bool_)
+    for start in range(0, len(inside), _ROWS):
+        rows = inside[start : start + _ROWS]
+        down = np.arange(top + start, top + start + len(rows), dtype=np.float32)[:, None]
+        x, y = xx * across + (xy * down + x0), yx * across + (yy * down + y0)
+        # Transforms that are not worth a resampling move the border by less than half a pixel.
+        rows[:] = (x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5)
     if valid is not None:
         # Interpolation mixes neighbours: all of them must hold data.
         inside &= resample(255 * valid.astype(np.uint8), transform, place) == 255
-    return np.asarray(inside)
+    return inside
 
 
 def merge_covered(merge: Merge, image: Image, shown: Mask, position: float, fused: Fused) -> Fused:

@@ -65,7 +65,9 @@ class StackFuser:
         if self._fused is None:
             first = self._method.merge(aligned(WHOLE), position, None)
             shown = covered(image.shape, transform, WHOLE, valid)
-            self._fused = replace(first, sharpness=first.sharpness * shown)
+            if not shown.all():
+                first = replace(first, sharpness=first.sharpness * shown)
+            self._fused = first
             return
         if not isinstance(self._method, TileableMethod):
             shown = covered(image.shape, transform, WHOLE, valid)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import cv2
@@ -44,15 +45,18 @@ class FusedStack:
         fused: the fused image; its source positions are the indices of the slices.
         transforms: from the coordinates of the fused image to those of each slice.
         gains: by which each slice was brighter than most.
-        confidence: (H, W) float32, 0 to 1, how far the source position is known: 0 in flat parts.
         deep: whether any slice has 16 bits.
     """
 
     fused: Fused
     transforms: Sequence[Transform]
     gains: Sequence[Gain]
-    confidence: NDArray[np.float32]
     deep: bool
+
+    @cached_property
+    def confidence(self) -> NDArray[np.float32]:
+        """(H, W), 0 to 1, how far the source position is known: 0 in flat parts."""
+        return confidence(self.fused.image)
 
     @property
     def uneven(self) -> list[int]:
@@ -120,7 +124,7 @@ def fuse_stack(
         fused = crop(fused, place)
         shift = translation(place[1].start, place[0].start)
         transforms = [transform @ shift for transform in transforms]
-    return FusedStack(fused, transforms, gains, confidence(fused.image), deep)
+    return FusedStack(fused, transforms, gains, deep)
 
 
 def _with_light(pictures: Iterable[Picture], maps: list[LightMap] | None) -> Iterator[NDArray[Any]]:

@@ -34,6 +34,12 @@ class SimulatedMoonlite:
                 return b"01#" if self.motor.moving else b"00#"
             case b"GN", b"":
                 return b"%04X#" % self._target
+            case b"GT", b"":
+                return b"0028#"  # temperature, half degrees
+            case b"GD", b"":
+                return b"02#"  # speed
+            case b"GH", b"":
+                return b"00#"  # full steps
             case b"SN", digits:
                 # The real one ignores what it does not understand.
                 with contextlib.suppress(ValueError):

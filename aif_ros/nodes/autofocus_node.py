@@ -49,7 +49,7 @@ _FUSED_VIEWS = (FUSED_DISTANCE_MAP, FUSED_DISTANCE_UNCERTAINTY, FUSED_IN_FOCUS)
 
 _FOCUS_MAP_MEMORY = 30.0
 """Frames after which a reading counts 1/e in the focus map: two or three runs of the loop, so that
-the map follows a scene that somebody has changed."""
+the map follows a changed scene."""
 
 
 class AutofocusNode(PipelineNode):

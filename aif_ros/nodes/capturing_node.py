@@ -1,4 +1,4 @@
-"""What every camera node has in common: capture in a thread, publish image and camera info."""
+"""Base class of the camera nodes: captures in a thread, publishes image and camera info."""
 
 import math
 
@@ -14,7 +14,7 @@ from aif_ros.nodes.topics import CAMERA_COMPRESSED, CAMERA_IMAGE, CAMERA_INFO, S
 from aif_ros.simulation.simulated_camera import SimulatedCamera
 
 LENS_TIMEOUT = 1.0
-"""Seconds that a simulated camera waits for the lens; as long may its deactivation take."""
+"""Seconds that a simulated camera waits for lens states; its deactivation can take as long."""
 
 
 class CapturingNode(PipelineNode):
@@ -36,14 +36,14 @@ class CapturingNode(PipelineNode):
         self.get_logger().info("camera opened: {}x{} pixels".format(*self._camera.size))
 
     def start(self) -> None:
-        """Begin to capture; a simulated camera must know where the lens is."""
+        """Begin to capture; a simulated camera also needs the lens states."""
         self._ended = False
         if isinstance(self._camera, SimulatedCamera):
             self.lens_states(self._camera.observe)
         self.loop(self._capture)
 
     def close(self) -> None:
-        """Let go of the camera."""
+        """Close the camera."""
         camera = self.__dict__.pop("_camera", None)
         if camera is not None:
             camera.close()

@@ -1,4 +1,4 @@
-"""Pictures of what the focus controller does, for RViz and rqt."""
+"""Views of the focus controller for RViz and rqt: focus window and overlay."""
 
 from collections.abc import Callable
 
@@ -32,7 +32,7 @@ def window_polygon(window: Window | None, info: CameraInfo) -> PolygonStamped:
 
 
 class Overlay:
-    """Publishes J with the focus window; subscribes to J only while somebody looks.
+    """Publishes J with the focus window; subscribes to J only while it has subscribers.
 
     Args:
         node: whose topics these are. To be made in its `open`.

@@ -1,4 +1,4 @@
-"""How a node fares, on /diagnostics."""
+"""Node health, on /diagnostics."""
 
 import threading
 import time
@@ -9,14 +9,14 @@ from rclpy.node import Node
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
-# So long a fault is shown after it has last occurred.
+# Seconds that a fault is shown after it has last occurred.
 _MEMORY = 10.0
 
 
 def make_status(
     name: str, hardware_id: str, level: bytes, message: str, values: Mapping[str, object]
 ) -> DiagnosticStatus:
-    """Return a status message; values are written as people read them."""
+    """Return a status message; numbers are written with six digits."""
     return DiagnosticStatus(
         level=level,
         name=name,
@@ -30,10 +30,10 @@ def make_status(
 
 
 class Diagnostics:
-    """Counts events and remembers faults, from any thread, until they are published.
+    """Collects events, values and faults, from any thread, until they are published.
 
     Args:
-        node: whose diagnostics these are.
+        node: that publishes them.
     """
 
     def __init__(self, node: Node) -> None:
@@ -54,25 +54,25 @@ class Diagnostics:
             counts[event] = counts.get(event, 0) + 1
 
     def note(self, key: str, value: object) -> None:
-        """Remember a value to show."""
+        """Set a value to show."""
         with self._lock:
             self._values[key] = value
 
     def warn(self, message: str) -> None:
-        """Something was refused or is late; shown for a while."""
+        """Note that something was refused or is late; shown for some time."""
         self._remember(WARN, message)
 
     def error(self, message: str) -> None:
-        """Something failed; shown for a while."""
+        """Note that something failed; shown for some time."""
         self._remember(ERROR, message)
 
     def clear(self) -> None:
-        """The last fault is over."""
+        """Show no fault any more."""
         with self._lock:
             self._fault = None
 
     def publish(self) -> None:
-        """Publish what has been gathered since the last time."""
+        """Publish what has been collected since the last time."""
         with self._lock:
             now = time.monotonic()
             seconds, self._since = max(now - self._since, 1e-3), now

@@ -1,4 +1,4 @@
-"""Hand-over by reference between nodes that run in one process."""
+"""Intra-process transport by reference, between nodes that run in one process."""
 
 import threading
 from collections.abc import Callable
@@ -8,10 +8,10 @@ Callback = Callable[[Any], None]
 
 
 class Exchange:
-    """What is published in this process goes to the subscribers in this process, uncopied.
+    """Passes published values to the subscribers in the same process, without a copy.
 
-    Callbacks run in the publisher's thread. They must be short, and nobody may publish while
-    holding a lock that a callback takes. What was handed over must not be changed afterwards.
+    Callbacks run in the publisher's thread. They must be short, and a publisher must not hold a
+    lock that a callback takes. Published values must not be changed afterwards.
     """
 
     def __init__(self) -> None:
@@ -20,22 +20,22 @@ class Exchange:
         self._latched: dict[str, Any] = {}
 
     def advertise(self, topic: str) -> None:
-        """Announce that `topic` will be published here."""
+        """Declare that `topic` is published in this process."""
         with self._lock:
             self._callbacks.setdefault(topic, [])
 
     def offers(self, topic: str) -> bool:
-        """Whether `topic` is published here."""
+        """Whether `topic` is published in this process."""
         with self._lock:
             return topic in self._callbacks
 
     def withdraw(self, topic: str) -> None:
-        """Forget what was published last; later subscribers do not get it."""
+        """Drop the latched value: later subscribers do not get it."""
         with self._lock:
             self._latched.pop(topic, None)
 
     def publish(self, topic: str, value: Any, *, latch: bool = False) -> None:
-        """Hand `value` to all subscribers; if latched, also to those that come later."""
+        """Pass `value` to all subscribers; if latched, also to later ones."""
         with self._lock:
             if latch:
                 self._latched[topic] = value

@@ -27,13 +27,13 @@ from aif_ros.types.frame import LensState
 
 
 class LensNode(PipelineNode):
-    """Moves the lens as commanded and reports where it is."""
+    """Moves the lens as commanded and publishes its state."""
 
     NAME = "lens"
     SETTINGS = LensSettings
 
     def open(self) -> None:
-        """Open the lens and listen for commands: what comes too early is refused aloud."""
+        """Open the lens; commands that come before activation are refused with a warning."""
         encode = partial(to_joint_state, joint=self.value("lens_joint"))
         self._states = self.outlet(replace(LENS_STATE, encode=encode))
         self._faults_of_lens = self.outlet(LENS_FAULT)
@@ -78,14 +78,14 @@ class LensNode(PipelineNode):
         return open_lens(text, NodeClock(self), lens_model)
 
     def start(self) -> None:
-        """Begin to report."""
+        """Begin to publish states."""
         self._faults_of_lens.publish(self._fault)
         self.loop(self._report)
         if isinstance(self._lens, SimulatedLens):
             self.offer(SetBool, "lens/stall", self._stall)
 
     def close(self) -> None:
-        """Let go of the lens."""
+        """Close the lens."""
         commands = self.__dict__.pop("_commands", None)
         if commands is not None:
             self.destroy_subscription(commands)
@@ -114,7 +114,7 @@ class LensNode(PipelineNode):
         period = 1.0 / self.value("state_rate")
         now = time.monotonic()
         if now >= self._due or state.moving != self._moving:
-            # Beginning and end of a move are told at once: others wait for them.
+            # Beginning and end of a move are published at once: other nodes wait for them.
             self._due, self._moving = now + period, state.moving
             self._note(state)
             self._states.publish(state)

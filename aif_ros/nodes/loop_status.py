@@ -1,6 +1,7 @@
 """What the focus controller publishes about the loop, for programs and for people."""
 
 import math
+import time
 from dataclasses import replace
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -12,6 +13,9 @@ from aif_ros.nodes.diagnostics import OK, WARN, make_status
 from aif_ros.nodes.loop_state import RUNNING, WAITING, LoopState
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.topics import CONTROL_STATUS, CONTROL_WINDOW, LOOP_STATE, REMAINING_DEFOCUS
+
+# Seconds after which waiting is an error instead of a warning.
+_ERROR = 10.0
 
 
 class LoopStatus:
@@ -32,6 +36,7 @@ class LoopStatus:
         self._windows = node.outlet(CONTROL_WINDOW)
         self.overlay = Overlay(node)
         self.state = state
+        self._waiting_since = 0.0
 
     @property
     def runs(self) -> bool:
@@ -47,6 +52,8 @@ class LoopStatus:
             target: last commanded lens position, metres.
         """
         if state == WAITING:
+            if self.state.state != WAITING:
+                self._waiting_since = time.monotonic()
             self._node.get_logger().warning(reason)
         elif self.state.state == WAITING:
             self._node.diagnostics.clear()
@@ -84,7 +91,9 @@ class LoopStatus:
         self._node.diagnostics.note("state", self.state.state)
         self._node.diagnostics.note("frames captured", self.state.frames_captured)
         if self.state.state == WAITING:
-            self._node.diagnostics.warn(self.state.reason)
+            long = time.monotonic() - self._waiting_since > _ERROR
+            report = self._node.diagnostics.error if long else self._node.diagnostics.warn
+            report(self.state.reason)
 
     def draw(self) -> None:
         """Draw the overlay for its subscribers."""

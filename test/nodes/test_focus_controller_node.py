@@ -5,7 +5,7 @@ from bench import World
 from std_srvs.srv import Trigger
 
 from aif_ros.control.agent import Action
-from aif_ros.nodes import focus_controller_node
+from aif_ros.nodes import focus_controller_node, loop_status
 from aif_ros.nodes.focus_controller_node import FocusControllerNode
 from aif_ros.nodes.fusion_node import FusionNode
 from aif_ros.nodes.topics import (
@@ -241,6 +241,11 @@ class TestWatchdog:
         bench.spin_until(lambda: diagnostics.find("focus_controller", "WARN", "no lens state"))
         assert logged.count("WARN", "no lens state") == 1
         assert loop.commands == []
+
+    def test_waiting_for_long_is_an_error(self, bench, loop, diagnostics, monkeypatch):
+        monkeypatch.setattr(loop_status, "_ERROR", 0.5)
+        bench.spin_until(lambda: diagnostics.find("focus_controller", "WARN", "no lens state"))
+        bench.spin_until(lambda: diagnostics.find("focus_controller", "ERROR", "no lens state"))
 
     def test_a_lens_that_has_a_fault(self, bench, loop):
         self.keep_reporting(bench, loop, 0.0)

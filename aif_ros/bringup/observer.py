@@ -13,6 +13,7 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import try_shutdown
 
 from aif_ros.bringup.graph import BringupError, Graph
 from aif_ros.nodes.loop_state import STOPPED, LoopState
@@ -74,7 +75,7 @@ def observe(graph: Graph) -> Iterator[RunningGraph]:
     with ExitStack() as undo:
         with uninterrupted():
             rclpy.init(args=[], context=context, signal_handler_options=SignalHandlerOptions.NO)
-            undo.callback(rclpy.try_shutdown, context=context)
+            undo.callback(try_shutdown, context=context)
             node = Node(
                 f"bringup_{os.getpid()}",
                 namespace=graph.namespace or "/",

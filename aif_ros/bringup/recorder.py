@@ -13,6 +13,7 @@ from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import try_shutdown
 
 from aif_ros.bringup.graph import BringupError
 from aif_ros.nodes.loop_state import STOPPED, LoopState
@@ -178,6 +179,6 @@ def recording(namespace: str = "") -> Iterator[Recorder]:
     try:
         yield recorder
     finally:
-        rclpy.try_shutdown(context=context)
+        try_shutdown(context=context)
         thread.join()
         node.destroy_node()

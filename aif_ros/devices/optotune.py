@@ -113,8 +113,8 @@ class OptotuneLens(MotorLens):
             # Only lenses made for it take negative currents: they must be asked for.
             lowest = 0.0 if self._options.low is None else -highest
         else:
-            (kind,) = self._query(FIRMWARE_TYPE, ">xc")
-            self._offset = TYPE_A_OFFSET if kind == b"A" else 0.0
+            (kind,) = self._query(FIRMWARE_TYPE, ">xB")
+            self._offset = TYPE_A_OFFSET if kind == ord("A") else 0.0
             error, most, least = self._query(FOCAL_POWER_MODE, ">3xBhh")
             if error:
                 raise DeviceError(

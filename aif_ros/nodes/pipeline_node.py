@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
 from rclpy.client import Client
-from rclpy.clock import Clock, ClockType
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.exceptions import ParameterException
 from rclpy.lifecycle import LifecycleNode
 from std_srvs.srv import Trigger

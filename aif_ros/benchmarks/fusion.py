@@ -21,9 +21,11 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from aif_ros.benchmarks.metrics import edge_preservation, mutual_information
+from aif_ros.benchmarks.stack_fidelity import stack_fidelity
 from aif_ros.benchmarks.stacking_tools import other_tools, own_tools, run_tool
 from aif_ros.devices.image_files import image_files, read_image
 from aif_ros.fusion.fuser import FUSION_METHODS, Fuser, make_fuser
+from aif_ros.fusion.motion.stack_registration import register, resample
 from aif_ros.optics.breathing import remove_breathing
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.simulation.metrics import psnr, ssim
@@ -296,7 +298,8 @@ def measure_stacks(
     """Fuse whole stacks from disk, each in a process of its own, aligned where the tool can.
 
     Returns:
-        By stack and method `seconds` and `peak_mb`, megabytes.
+        By stack and method `seconds` and `peak_mb`, megabytes; of the own methods also `fog`,
+        `worst_fog` and `contrast`, see `Fidelity`.
 
     Raises:
         ToolError: a tool failed.
@@ -306,12 +309,15 @@ def measure_stacks(
         slices = [str(file) for file in image_files(folder)]
         figures: Figures = {}
         pictures: dict[str, Image] = {}
+        own, registered = own_tools(align=True), _registered(folder)
         with TemporaryDirectory() as temporary:
-            for name, command in {**own_tools(align=True), **other_tools()}.items():
+            for name, command in {**own, **other_tools()}.items():
                 output = Path(temporary) / f"{name}.tif"
                 cost = run_tool(command(slices, str(output)), output)
                 figures[name] = {"seconds": cost.seconds, "peak_mb": cost.peak_mb}
                 picture = to_float(read_image(output))
+                if name in own:
+                    figures[name] |= stack_fidelity(picture, registered)._asdict()
                 first = next(iter(pictures.values()), picture)
                 pictures[name] = _alike(picture, first)
                 progress(f"{folder.name}, {name}")
@@ -319,6 +325,15 @@ def measure_stacks(
         write_sheet(save, folder.name, sheet)
         results[folder.name] = figures
     return results
+
+
+def _registered(folder: Path) -> list[Image]:
+    """Slices of a stack in the geometry of the own tools' results, gray."""
+    slices = [read_image(file, mono=True) for file in image_files(folder)]
+    return [
+        to_float(resample(image, transform))
+        for image, transform in zip(slices, register(slices), strict=True)
+    ]
 
 
 def _alike(picture: Image, like: Image) -> Image:

@@ -90,14 +90,17 @@ def test_pairs(folder, tmp_path, no_others):
 
 
 def test_stacks_are_fused_by_the_command_and_by_installed_tools(folder, tmp_path, monkeypatch):
-    # A tool that merely copies its first slice.
+    # A tool whose result is always the same.
+    result = tmp_path / "result.tif"
+    cv2.imwrite(str(result), cv2.imread(str(next((folder / "pair").iterdir()))))
     tool = tmp_path / "enfuse"
-    tool.write_text('#!/bin/sh\nfor last; do :; done\nsleep 0.1\ncp "$last" "$6"\n')
+    tool.write_text(f'#!/bin/sh\nsleep 0.1\ncp {result} "$6"\n')
     tool.chmod(tool.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.setattr(stacking_tools, "FUSION_METHODS", ["laplacian"])
     figures = measure_stacks([folder / "pair"], None, lambda name: None)["pair"]
     assert {"laplacian", "enfuse"} <= set(figures)
+    assert figures["laplacian"]["fog"] < 5
     assert figures["laplacian"]["peak_mb"] > 30 > figures["enfuse"]["peak_mb"]
 
 

@@ -29,7 +29,16 @@ ROSDEP_KEYS = {
 # Not in rosdep: package.xml says how to get them, and the code that needs them says so too.
 WITHOUT_KEY = {"imagecodecs", "pydantic", "safetensors", "tyro"}
 # Extras, which the code that needs them asks for.
-EXTRAS = {"alpaca", "bioio", "gymnasium", "rawpy", "tensorboard"}
+EXTRAS = {
+    "alpaca",
+    "bioio",
+    "gymnasium",
+    "pymmcore_plus",
+    "rawpy",
+    "requests",
+    "tensorboard",
+    "useq",
+}
 # What the benchmark runs in a Python of its own, if it is installed.
 ELSEWHERE = {"shinestacker"}
 

@@ -159,22 +159,27 @@ def _summary(episode: Episode) -> dict[str, float | str]:
 
 
 def as_markdown(result: Mapping[str, Any]) -> str:
-    """Return the tables of a reproduction as Markdown."""
-    table, times = result["table_1"], result["table_2"]
-    lines = ["# Tables of the paper, as made here", "", "## Table 1: images until in focus", ""]
-    lines += _row("search", *table) + _row(*["---"] * (1 + len(table)))
-    for name in SEARCHES:
-        cells = [
-            f"{rows[name]['images_mean']:.2f} (95 %: {rows[name]['images_p95']:.0f}); "
-            f"{rows[name]['success_rate']:.0%} succeed"
-            for rows in table.values()
-        ]
-        lines += _row(name, *cells)
-    lines += ["", "## Table 2: one step, 512 x 512 px, one thread", ""]
-    lines += _row("search", "median, ms", "99 %, ms") + _row("---", "---", "---")
-    for name in SEARCHES:
-        lines += _row(name, f"{times[name]['median']:.2f}", f"{times[name]['p99']:.2f}")
+    """Return the tables of a reproduction, as far as it has come, as Markdown."""
+    lines = ["# Tables of the paper, as made here"]
+    table, times = result.get("table_1", {}), result.get("table_2", {})
+    if table:
+        lines += ["", "## Table 1: images until in focus", ""]
+        lines += _row("search", *table) + _row(*["---"] * (1 + len(table)))
+        for name in SEARCHES:
+            cells = [
+                f"{rows[name]['images_mean']:.2f} (95 %: {rows[name]['images_p95']:.0f}); "
+                f"{100 * rows[name]['success_rate']:.0f} % succeed"
+                for rows in table.values()
+            ]
+            lines += _row(name, *cells)
+    if times:
+        lines += ["", "## Table 2: one step, 512 x 512 px, one thread", ""]
+        lines += _row("search", "median, ms", "99 %, ms") + _row("---", "---", "---")
+        for name in SEARCHES:
+            lines += _row(name, f"{times[name]['median']:.2f}", f"{times[name]['p99']:.2f}")
     for kind in ("static", "dynamic"):
+        if kind not in result:
+            continue
         lines += ["", f"## Demonstration: {kind} scene", ""]
         lines += _row("agent", "frames", "PSNR of J, dB", "in focus", "hunting", "ended")
         lines += _row(*["---"] * 6)
@@ -183,7 +188,7 @@ def as_markdown(result: Mapping[str, Any]) -> str:
                 name,
                 f"{row['frames']}",
                 f"{row['psnr']:.1f}",
-                f"{row['in_focus_share']:.0%}",
+                f"{100 * row['in_focus_share']:.0f} %",
                 f"{row['hunting_rate']:.2f}",
                 row["reason"],
             )

@@ -15,7 +15,7 @@ Examples:
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from typing_extensions import Doc
@@ -26,6 +26,10 @@ from aif_ros.settings.declaration import Limits
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+_CROSSING = 120.0
+"""Speed of what crosses the scene of the dynamic demonstration, pixels per second."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,9 @@ class Arguments:
     seconds: Annotated[
         float, Limits(0.1, 3600.0), Doc("Duration of the dynamic demonstration, seconds.")
     ] = 3.0
-    frame_rate: Annotated[float, Limits(0.1, 120.0), Doc("Frames per second.")] = 30.0
+    frame_rate: Annotated[
+        float, Limits(0.1, 120.0), Doc("Frames per second of the demonstrations.")
+    ] = 10.0
     seed: Annotated[int, Limits(0, 2**31 - 1), Doc("Seed of the trials.")] = 0
     save: Annotated[Path, tyro.conf.arg(metavar="DIR"), Doc("Folder to write to.")] = Path(
         "out/paper"
@@ -75,35 +81,34 @@ def run(args: Arguments) -> int:
         lambda moving: make_fuser("neural", lens_model if moving else None),
         frame_rate=args.frame_rate,
     )
-    with tqdm(
-        total=args.trials * len(paper.SEARCHES) * len(paper.STARTS), desc="Table 1", unit="run"
-    ) as bar:
-        table_1 = paper.table_1(photos, args.trials, args.seed, bar.update)
-    paper.save_figure_2(photos[0], args.save / "figure_2.png")
-    result = {
-        "table_1": table_1,
-        "table_2": paper.table_2(args.repeats),
-        "static": paper.demonstrate(
-            open_scene("motorcycle", lens_model), rig, lens_model.limits[0], None, args.save
-        ),
-        "dynamic": paper.demonstrate(
-            open_scene("motorcycle", lens_model, crossing=120.0),
-            rig,
-            lens_model.limits[0],
-            args.seconds,
-            args.save,
-        ),
+    result: dict[str, Any] = {
         "setup": {
             "photos": len(photos),
             "trials": args.trials,
             "seed": args.seed,
             "seconds": args.seconds,
             "frame_rate": args.frame_rate,
-        },
+        }
     }
+
+    def keep(name: str, part: Any) -> None:
+        """Write what has been made so far: an interruption loses one part only."""
+        result[name] = part
+        write_text(args.save / "result.json", json.dumps(result, indent=2) + "\n")
+        write_text(args.save / "tables.md", paper.as_markdown(result))
+
+    paper.save_figure_2(photos[0], args.save / "figure_2.png")
+    keep("table_2", paper.table_2(args.repeats))
+    start = lens_model.limits[0]
+    scene = open_scene("motorcycle", lens_model)
+    keep("static", paper.demonstrate(scene, rig, start, None, args.save))
+    scene = open_scene("motorcycle", lens_model, crossing=_CROSSING)
+    keep("dynamic", paper.demonstrate(scene, rig, start, args.seconds, args.save))
+    with tqdm(
+        total=args.trials * len(paper.SEARCHES) * len(paper.STARTS), desc="Table 1", unit="run"
+    ) as bar:
+        keep("table_1", paper.table_1(photos, args.trials, args.seed, bar.update))
     tables = paper.as_markdown(result)
-    write_text(args.save / "tables.md", tables)
-    write_text(args.save / "result.json", json.dumps(result, indent=2) + "\n")
     print(f"{tables}\n{args.save}")
     write_json(result, args.json)
     return 0

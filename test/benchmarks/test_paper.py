@@ -66,10 +66,24 @@ def test_command_writes_tables_and_json(tmp_path, monkeypatch, capsys) -> None:
     assert main(["reproduce", "--save", str(tmp_path)]) == 0
     tables = (tmp_path / "tables.md").read_text()
     assert tables in capsys.readouterr().out
-    assert "| neural | 2.50 (95 %: 4); 100 % succeed |" in tables.replace("100%", "100 %")
+    assert "| neural | 2.50 (95 %: 4); 100 % succeed |" in tables
     assert "| fibonacci | 1.25 | 2.00 |" in tables
     assert json.loads((tmp_path / "result.json").read_text())["dynamic"]["paper"] == shown
     assert (tmp_path / "figure_2.png").is_file()
+
+
+def test_interruption_keeps_the_parts_that_are_done(tmp_path, monkeypatch) -> None:
+    times = {"median": 1.25, "p99": 2.0}
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(paper, "table_2", lambda _: {name: times for name in paper.SEARCHES})
+    monkeypatch.setattr(paper, "demonstrate", interrupted)
+    main(["reproduce", "--save", str(tmp_path)])
+    assert json.loads((tmp_path / "result.json").read_text())["table_2"]["neural"] == times
+    tables = (tmp_path / "tables.md").read_text()
+    assert "Table 2" in tables and "Table 1" not in tables
 
 
 def test_photos_that_are_too_small_are_refused(tmp_path, capsys) -> None:

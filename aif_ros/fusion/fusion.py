@@ -11,7 +11,7 @@ from aif_ros.types.image import Image
 
 @dataclass(frozen=True)
 class Fused:
-    """The fused image J(t) and what is known of each of its pixels.
+    """The fused image J(t) and the state of each of its pixels.
 
     Attributes:
         image: (H, W, 3) RGB or (H, W) mono, float32 in [0, 1].
@@ -19,11 +19,11 @@ class Fused:
         source_position: (H, W) float32, lens position in metres of the frame that each pixel
             comes (mostly) from.
         frames: number of frames merged so far.
-        mismatch: (h, w) float32 >= 0, of any size, where J(t-1) has been carried over to moved
-            things: mean difference from I(t) that neither motion nor blur explains, share of full
-            scale, 1 where J(t-1) does not show what I(t) shows. None where nothing can have moved.
-        memory: (ceil(H / 2), ceil(W / 2), C) float32, what else the method remembers of each
-            pixel, if anything.
+        mismatch: (h, w) float32 >= 0, of any size, where J(t-1) has been warped to I(t): mean
+            photometric error that neither motion nor blur explains, share of full scale, 1 where
+            J(t-1) does not show what I(t) shows. None where nothing can have moved.
+        memory: (ceil(H / 2), ceil(W / 2), C) float32, learned state of each pixel, if the method
+            has any.
     """
 
     image: Image
@@ -35,7 +35,7 @@ class Fused:
 
 
 def blend(fused: Image, image: Image, weight: NDArray[np.float32]) -> Image:
-    """Return `fused` moved towards `image` by `weight` (H, W), with one new array and no other."""
+    """Return `fused` moved towards `image` by `weight` (H, W); allocates the result only."""
     blended = image - fused
     blended *= weight if image.ndim == 2 else weight[..., None]
     blended += fused
@@ -51,6 +51,6 @@ class FusionMethod(Protocol):
         Args:
             image: I(t), aligned with `fused`, same shape.
             position: lens position of I(t), metres.
-            fused: J(t-1); where things have moved since, carried over.
+            fused: J(t-1), warped to I(t) where things have moved.
         """
         ...

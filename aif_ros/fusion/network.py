@@ -1,9 +1,9 @@
 """The fusion network: how much of each pixel of J(t) comes from the frame I(t).
 
-It looks at both images and at the smoothed Laplacian energies, and corrects what the classical
-choice by energy would do: near occlusion edges the sharpest frame is not the truest one, and where
-two frames are equally sharp their mean has less noise. It outputs weights, so that nothing is
-invented, and how sharp J is from now on, which is all it remembers beside J itself.
+Its inputs are both images and their smoothed Laplacian energies. It corrects the classical choice
+by energy: near occlusion edges the sharpest frame is not the truest one, and where two frames are
+equally sharp their mean has less noise. Its outputs are weights, so that nothing is invented, and
+the sharpness of J(t), which with a small memory is the state kept beside J itself.
 """
 
 from collections.abc import Sequence
@@ -25,14 +25,14 @@ ENERGY_FLOOR = 1e-8
 """Energies are compared as log(energy + ENERGY_FLOOR)."""
 
 MEMORY = 4
-"""Channels of what the network remembers beside sharpness."""
+"""Channels of the memory that is kept beside J and its sharpness."""
 HOPELESS = 0.15
-"""A mismatch from which on J(t-1) is no use, share of full scale."""
+"""Photometric error from which on J(t-1) is not used, share of full scale."""
 
 _PLANES = 5
 # Row and column in a square of two by two, as `pixel_unshuffle` goes through them.
 _PIXELS = ((0, 0), (0, 1), (1, 0), (1, 1))
-# The classical choice enters as logits no larger than this: the network must be able to object.
+# The classical choice enters as logits no larger than this, which the network can overrule.
 _LARGEST_LOGIT = 6.0
 _LARGEST_ADJUSTMENT = 1.0
 
@@ -62,12 +62,12 @@ def _tanh(x: Tensor) -> Tensor:
 
 
 class State(NamedTuple):
-    """What is known of J(t) beside its colours.
+    """State of J(t) beside its colours.
 
     Attributes:
         luma: (B, 1, H, W) of J(t).
         sharpness: (B, 1, H, W) log energy that J(t) is taken to have.
-        memory: (B, MEMORY, H / 2, W / 2) what else the network keeps in mind.
+        memory: (B, MEMORY, H / 2, W / 2), learned.
         mismatch: (B, 1, H, W) see `Fused`; 0 where nothing moves.
         frames: (B,) how many frames J(t) is made of.
     """
@@ -95,8 +95,7 @@ class FusionArchitecture:
 class FusionNetwork(nn.Module):
     """A small U-Net on pixels taken two by two.
 
-    Its rectifiers leak a little: with others, its deep levels fell silent early in training and
-    never woke again.
+    Its rectifiers leak: with plain ones the deep levels stopped learning early in the training.
 
     Args:
         architecture: its size.
@@ -138,7 +137,7 @@ class FusionNetwork(nn.Module):
         weighing = functional.pixel_shuffle(correction[:, :8].contiguous(), 2)
         choice = self.contrast * gain / _LARGEST_LOGIT
         weight = torch.sigmoid(_LARGEST_LOGIT * _tanh(choice) + weighing[:, :1])
-        # Bounded, so that what is remembered cannot run away over a long sequence.
+        # Bounded, so that the state cannot diverge over a long sequence.
         adjustment = _LARGEST_ADJUSTMENT * _tanh(weighing[:, 1:])
         sharpness = state.sharpness + weight * gain + adjustment
         memory = correction[:, 8:].contiguous(memory_format=torch.channels_last)

@@ -30,18 +30,21 @@ from aif_ros.weights.files import load_weights
 ENERGY_SIGMA = 2.0
 """Standard deviation, pixels, of the window that energies are averaged over."""
 
-# Pictures of more pixels than this are worked on in tiles, so that memory stays bounded; what lies
-# beyond the margin has no part in a pixel that could be seen: of the second frame, and of others.
+# Larger pictures, pixels, are merged in tiles, so that memory stays bounded. Margin around a tile,
+# pixels, of the second frame and of later ones: what lies beyond changes nothing that can be seen.
 _WHOLE, _FIRST_MARGIN, _MARGIN = 2_500_000, 64, 48
 
-# The scenes that the network was taught on move more than most: to it, mismatch is motion. Where
-# little moves most of it is blur, and half as much is believed.
+# The scenes of the training move more than most, so that the network takes mismatch for motion. In
+# scenes that move little most of it is blur: it is halved.
 _TRUSTED = np.float32(0.5)
 
-# The network hedges: it was mostly taught on many frames, of which later ones put right what the
-# first ones did not. Where one merge is all there may be, the odds are raised to this power: faint
-# edges stay as they are; noise, too (0.25 dB on noisy pairs of frames, nothing after ten).
+# Trained mostly on long sequences, in which later frames correct earlier ones, the network decides
+# too softly on the second frame, which may be the last: its odds are raised to this power. Faint
+# edges are kept, at the cost of noise (0.25 dB on noisy pairs of frames, nothing after ten).
 _DECIDED = 3.0
+
+# Log energy: above any that an image in [0, 1] has; the exponential must not overflow.
+_LARGEST_LOG = np.float32(10.0)
 
 # A tile in which no block, of so many pixels squared, has more than this share of J's energy would
 # change J by less than can be seen (60 dB below full scale or less, on real and rendered stacks).
@@ -92,7 +95,7 @@ class NeuralFusion:
 
     def for_tiles(self, fused: Fused) -> tuple[Merge, int]:
         """Return what merges a tile, and the margin of tiles; see `TileableMethod`."""
-        # Threads within a tile would only be in the way of those that work on others.
+        # Threads within a tile would compete with those that work on other tiles.
         torch.set_num_threads(1)
         return self.merge, _margin(fused)
 
@@ -139,14 +142,16 @@ class NeuralFusion:
         chosen = weight[:height, :width, 0]
         return (
             _decided(chosen) if fused.frames == 1 else chosen,
-            np.maximum(np.exp(log_sharpness) - np.float32(ENERGY_FLOOR), 0),
+            np.maximum(
+                np.exp(np.minimum(log_sharpness, _LARGEST_LOG)) - np.float32(ENERGY_FLOOR), 0
+            ),
             memory[: (height + 1) // 2, : (width + 1) // 2],
         )
 
 
 @cache
 def _fast_in_bfloat16() -> bool:
-    """Whether the processor multiplies in this format; old PyTorch does not tell."""
+    """Whether the processor multiplies in this format; PyTorch before 2.6 does not report it."""
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
 
@@ -185,7 +190,7 @@ def _padded(plane: NDArray[np.float32], stride: int) -> Tensor:
 
 
 def _without(fused: Fused, image: Image, wrong: NDArray[np.bool_]) -> Fused:
-    """Put `image`, with sharpness 0 and nothing to remember, in the place of what is wrong."""
+    """Replace what is wrong by `image`, with sharpness 0 and empty memory."""
     assert fused.memory is not None
     kept = (~wrong).astype(np.float32)
     half = cv2.resize(kept, fused.memory.shape[1::-1], interpolation=cv2.INTER_LINEAR)

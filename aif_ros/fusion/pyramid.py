@@ -23,7 +23,7 @@ _LEAST = np.float32(1e-12)
 
 
 class PyramidFusion:
-    """Keeps, band by band, what stands out most so far."""
+    """Keeps, band by band, the strongest detail so far."""
 
     def merge(self, image: Image, position: float, fused: Fused | None) -> Fused:
         """Return J(t); see `FusionMethod`."""

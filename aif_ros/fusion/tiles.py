@@ -1,4 +1,4 @@
-"""Merging large pictures tile by tile, so that what is made on the way stays small."""
+"""Merging large pictures tile by tile, so that intermediate arrays stay small."""
 
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -22,10 +22,10 @@ Merge = Callable[[Image, float, Fused | None], Fused]
 
 @runtime_checkable
 class TileableMethod(FusionMethod, Protocol):
-    """A fusion method that merges a place with its surroundings, without the whole picture."""
+    """A fusion method that can merge a part of the picture from that part and a margin."""
 
     def for_tiles(self, fused: Fused) -> tuple[Merge, int]:
-        """Return what merges a tile of a frame into `fused`, and how much it must see of it.
+        """Return what merges a tile of a frame into `fused`, and the margin that it needs.
 
         Returns:
             As `merge`, for tiles and from several threads at a time; pixels around a tile that

@@ -4,10 +4,18 @@ import threading
 from dataclasses import replace
 
 from aif_ros.devices.device import FocusLens
+from aif_ros.optics.lens_model import LensModel
 from aif_ros.types.frame import LensState
 
 _MARGIN = 1.25
 """A lens goes below its target by the backlash times this, so that the play is surely taken up."""
+
+
+def compensated(lens: FocusLens, lens_model: LensModel | None) -> FocusLens:
+    """Return `lens`, approached from below if its calibration has a backlash."""
+    if lens_model is None or not lens_model.backlash:
+        return lens
+    return BacklashCompensation(lens, lens_model.backlash)
 
 
 class BacklashCompensation:

@@ -13,6 +13,7 @@ from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool
 
 from aif_ros.devices.backends import open_lens
+from aif_ros.devices.backlash import compensated
 from aif_ros.devices.device import DeviceError, FocusLens
 from aif_ros.devices.focal_stack import FocalStack
 from aif_ros.nodes.joint_states import to_joint_state
@@ -74,8 +75,8 @@ class LensNode(PipelineNode):
         self.diagnostics.hardware_id = text
         lens_model = self.lens_model() if self.value("calibration") else None
         if text.startswith("ros_parameter:"):
-            return open_parameter_lens(text, self, lens_model)
-        return open_lens(text, NodeClock(self), lens_model)
+            return compensated(open_parameter_lens(text, self, lens_model), lens_model)
+        return compensated(open_lens(text, NodeClock(self), lens_model), lens_model)
 
     def start(self) -> None:
         """Begin to publish states."""

@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from aif_ros.devices.backlash import BacklashCompensation
+from aif_ros.devices.backlash import BacklashCompensation, compensated
 from aif_ros.devices.clock import SimulatedClock
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.simulation.simulated_camera import play
@@ -80,3 +82,10 @@ def test_stop_forgets_the_second_leg(clock):
 def test_backlash_must_be_a_length(clock):
     with pytest.raises(ValueError, match="backlash"):
         BacklashCompensation(SimulatedLens(LENS, clock), 0.0)
+
+
+def test_a_calibration_with_backlash_asks_for_it(clock):
+    lens = SimulatedLens(LENS, clock)
+    assert compensated(lens, None) is lens
+    assert compensated(lens, LENS) is lens
+    assert isinstance(compensated(lens, replace(LENS, backlash=1e-5)), BacklashCompensation)

@@ -105,7 +105,7 @@ def test_command(tmp_path):
     assert main(["benchmark", "autofocus", *arguments]) == 0
     assert (tmp_path / "autofocus.png").stat().st_size > 0
     result = json.loads(results.read_text())
-    assert set(result) == {"methods", "setup"}
+    assert set(result) == {"methods", "conditions", "setup"}
     assert set(result["methods"]) == {"neural", "fibonacci"}
     assert result["setup"]["photos"] == 1
 

@@ -47,3 +47,5 @@ apidoc_modules = [
 napoleon_use_ivar = True
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
+# Names in backquotes that several classes have need no link.
+suppress_warnings = ["ref.python"]

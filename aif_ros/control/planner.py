@@ -14,7 +14,7 @@ from aif_ros.optics.lens_model import LensModel
 
 @dataclass(frozen=True)
 class PlannerSettings:
-    """Settings of the planner, chosen on twelve laid-out scenes by `benchmark control`.
+    """Settings of the planner, checked on development scenes of `benchmark control`.
 
     Attributes:
         price: what a capture must gain, as a share of the scene that it covers anew.

@@ -1,10 +1,12 @@
 """Sequences of frames with known truth, rendered to train the fusion network.
 
-Photographs become scenes by being given depth: a slanted background, and before it shapes cut out
-of other photographs. Real edges of real objects come from photographs with measured depth, real
-motion from videos. All are rendered with occlusion, focus breathing and noise at lens positions in
-any order; in moving scenes camera and objects move from frame to frame. In pairs of frames,
-each part of the scene is sharp in one of the two, as in most pictures that are taken to be fused.
+Photographs become scenes by being given depth: a slanted background, and in front of it shapes cut
+out of other photographs. Graphics (lettering and shapes in flat colours) take the place of some
+photographs: large flat areas with sharp borders are where blur shows as fog. Real edges of real
+objects come from photographs with measured depth, real motion from videos. All are rendered with
+occlusion, focus breathing and the noise and processing of a camera; in moving scenes camera and
+objects move from frame to frame. In pairs of frames, each part of the scene is sharp in one of the
+two, as in most pairs that are taken to be fused.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,8 +28,10 @@ from aif_ros.fusion.motion.registration import register_frames
 from aif_ros.fusion.motion.warping import sampling_grid, warp_image
 from aif_ros.optics.breathing import remove_breathing
 from aif_ros.optics.lens_model import LensModel
+from aif_ros.optics.psf import Aperture
+from aif_ros.optics.pupil import GaussianSpread, PointSpread
 from aif_ros.simulation.photos import read_photo
-from aif_ros.simulation.renderer import Renderer, Sensor, SensorNoise
+from aif_ros.simulation.renderer import Renderer
 from aif_ros.simulation.scenes.depth_edges import near_depth_edges
 from aif_ros.simulation.scenes.photo import folder_scene
 from aif_ros.simulation.scenes.scene import SceneView, shifted
@@ -36,9 +40,13 @@ from aif_ros.types.image import Image, to_float, to_uint8
 
 _LIMITS = (0.0, 1.5e-3)
 # Blur radius, pixels, over the whole depth of a scene.
-_SMALLEST_RADIUS, _LARGEST_RADIUS = 5.0, 25.0
+_SMALLEST_RADIUS, _LARGEST_RADIUS = 4.0, 40.0
 _BREATHING = 60.0
-_LARGEST_NOISE = 5.0 / 255
+# Share of the pictures that are graphics.
+_GRAPHICS = 0.2
+# Errors of registration and of exposure that are left, in this share of the still sequences:
+# standard deviations, pixels and share of the brightness.
+_INEXACT, _LEFT_SHIFT, _LEFT_GAIN = 0.3, 0.25, 0.01
 _MOST_OBJECTS = 5
 # Motion from frame to frame, pixels: a steady pan, a shaking hand, an object of its own, and what
 # the nearest things move against the farthest where the camera moves sideways.
@@ -50,12 +58,70 @@ _SLOWEST = 0.03
 _SLICES = 8
 # Share of the moving sequences in which the scene is cut.
 _CUTS = 0.1
-# Share of the pairs without noise: real ones have been cleaned of most.
+# Share of the pairs without noise: published ones have little.
 _NOISELESS = 0.5
 # A part of a pair is out of focus by up to this share of the travel where it is taken for sharp.
 _MISSED = 0.02
 # Share of each kind of scene, where there are any.
 _MEASURED, _FILMED = 1 / 3, 1 / 5
+
+
+@dataclass(frozen=True)
+class Camera:
+    """What a camera adds to the picture that its lens makes.
+
+    Attributes:
+        read: standard deviation of the noise in the dark, share of full scale.
+        shot: standard deviation of the light's own noise at full scale; its variance grows with
+            the encoded value.
+        denoising: standard deviation, pixels, of the smoothing of the noise (demosaicing,
+            denoising); 0: none.
+        sharpening: amount of unsharp masking with a Gaussian of 1 px.
+        jpeg_quality: 1 to 100; None: not compressed.
+    """
+
+    read: float = 0.0
+    shot: float = 0.0
+    denoising: float = 0.0
+    sharpening: float = 0.0
+    jpeg_quality: int | None = None
+
+    @classmethod
+    def draw(cls, random: np.random.Generator) -> "Camera":
+        """Draw a camera: half of them raw with white noise, half with processing."""
+        read = 5 / 255 * float(random.random()) ** 2
+        shot = float(random.choice([0.5 / 255, 4 / 255 * random.random()]))
+        if random.random() < 0.5:
+            return cls(read, shot)
+        return cls(
+            read,
+            shot,
+            denoising=random.uniform(0.4, 1.2) if random.random() < 0.7 else 0.0,
+            sharpening=random.uniform(0.2, 1.0) if random.random() < 0.4 else 0.0,
+            jpeg_quality=int(random.integers(70, 97)) if random.random() < 0.6 else None,
+        )
+
+    def ideal(self, image: Image) -> Image:
+        """Return the picture (H, W, 3) as the camera would give it without noise and loss."""
+        if self.sharpening:
+            smooth = cv2.GaussianBlur(image, (0, 0), 1.0)
+            image = image + np.float32(self.sharpening) * (image - smooth)
+        return np.clip(image, 0, 1)
+
+    def take(self, image: Image, random: np.random.Generator) -> NDArray[np.uint8]:
+        """Return the picture (H, W, 3) with noise, processed, 8 bit."""
+        if self.read or self.shot:
+            noise = random.standard_normal(image.shape, dtype=np.float32)
+            noise *= np.sqrt(np.float32(self.read**2) + np.float32(self.shot**2) * image)
+            if self.denoising:
+                noise = cv2.GaussianBlur(noise, (0, 0), self.denoising)
+            image = image + noise
+        pixels = to_uint8(self.ideal(image))
+        if self.jpeg_quality is not None:
+            quality = [cv2.IMWRITE_JPEG_QUALITY, self.jpeg_quality]
+            code = cv2.imencode(".jpg", pixels[..., ::-1], quality)[1]
+            pixels = cv2.imdecode(code, cv2.IMREAD_COLOR)[..., ::-1]
+        return pixels
 
 
 @dataclass(frozen=True)
@@ -89,8 +155,9 @@ def render_sequence(
     views: Sequence[SceneView],
     lens_model: LensModel,
     positions: Sequence[float],
-    noise: SensorNoise,
-    seed: int,
+    point_spread: PointSpread,
+    camera: Camera,
+    random: np.random.Generator,
 ) -> FocusSequence:
     """Render a scene at the given lens positions (metres) and remove the breathing.
 
@@ -98,22 +165,23 @@ def render_sequence(
         views: of each moment, or a single one of a still scene.
         lens_model: of the lens.
         positions: one for each frame.
-        noise: of the sensor.
-        seed: of the noise.
+        point_spread: of the lens.
+        camera: that takes the pictures.
+        random: source of randomness.
     """
-    sensor = Sensor(noise, seed)
-    renderers = [Renderer(view, lens_model) for view in views]
-    frames = [
-        to_uint8(
-            remove_breathing(
-                to_float(sensor.expose(renderers[min(t, len(views) - 1)].render(position))),
-                lens_model.breathing_scale(position),
-            )
-        )
-        for t, position in enumerate(positions)
-    ]
+    renderers = [Renderer(view, lens_model, point_spread) for view in views]
+    exact = len(views) > 1 or random.random() > _INEXACT
+    frames = []
+    for t, position in enumerate(positions):
+        image = renderers[min(t, len(views) - 1)].render(position)
+        if not exact:
+            right, down = random.normal(0, _LEFT_SHIFT, 2)
+            gain = np.float32(1 + random.normal(0, _LEFT_GAIN))
+            image = np.clip(gain * shifted(image, (float(right), float(down))), 0, 1)
+        taken = to_float(camera.take(image, random))
+        frames.append(to_uint8(remove_breathing(taken, lens_model.breathing_scale(position))))
     reference = lens_model.breathing_scale(0.0)
-    truths = [to_uint8(remove_breathing(view.image, reference)) for view in views]
+    truths = [to_uint8(remove_breathing(camera.ideal(view.image), reference)) for view in views]
     edges = [near_depth_edges(view.focus_position, lens_model.limits) for view in views]
     half = (0, frames[0].shape[0] // 2, frames[0].shape[1] // 2)
     sequence = FocusSequence(
@@ -233,9 +301,9 @@ def random_sequence(
     if moving and random.random() < _CUTS:
         cut = int(random.integers(1, count))
         views[cut:] = _views(sources, lens_model, size, count - cut, random)
-    seed = int(random.integers(2**31))
-    noise = _noise(random)
-    return render_sequence(views, lens_model, _trajectory(count, random), noise, seed)
+    positions = _trajectory(count, random)
+    camera = Camera.draw(random)
+    return render_sequence(views, lens_model, positions, _point_spread(random), camera, random)
 
 
 def random_pair(sources: Sources, size: int, random: np.random.Generator) -> FocusSequence:
@@ -256,14 +324,14 @@ def random_pair(sources: Sources, size: int, random: np.random.Generator) -> Foc
     missed = _MISSED * (_LIMITS[1] - _LIMITS[0]) * random.uniform(-1, 1, 2)
     positions = np.clip(np.array(depths) + missed, *_LIMITS)
     random.shuffle(positions)
-    clean = random.random() < _NOISELESS
-    noise = SensorNoise(0.0, 0.0) if clean else _noise(random)
-    seed = int(random.integers(2**31))
-    return render_sequence([view], lens_model, [float(x) for x in positions], noise, seed)
+    camera = Camera() if random.random() < _NOISELESS else Camera.draw(random)
+    return render_sequence(
+        [view], lens_model, positions.tolist(), _point_spread(random), camera, random
+    )
 
 
 def _lens(size: int, random: np.random.Generator) -> LensModel:
-    radius = random.uniform(_SMALLEST_RADIUS, _LARGEST_RADIUS)
+    radius = float(np.exp(random.uniform(*np.log([_SMALLEST_RADIUS, _LARGEST_RADIUS]))))
     return LensModel(
         name="training",
         metres_per_step=1e-6,
@@ -274,8 +342,13 @@ def _lens(size: int, random: np.random.Generator) -> LensModel:
     )
 
 
-def _noise(random: np.random.Generator) -> SensorNoise:
-    return SensorNoise(_LARGEST_NOISE * float(random.random()) ** 2, 0.5 / 255)
+def _point_spread(random: np.random.Generator) -> PointSpread:
+    """Mostly a disk; polygons, and Gaussians for lenses with many small aberrations."""
+    kind, softness = random.random(), max(0.0, random.normal(0, 0.3))
+    if kind < 0.25:
+        return GaussianSpread(softness)
+    blades = int(random.integers(5, 10)) if kind < 0.4 else 0
+    return Aperture(blades, random.uniform(0, 2 * np.pi), softness)
 
 
 def _views(
@@ -381,7 +454,7 @@ def _slices(view: SceneView) -> list[_Layer]:
 def _composed(photos: Sequence[Path], size: int, random: np.random.Generator) -> list[_Layer]:
     """A slanted background and objects before it, the nearest last."""
     share = random.uniform(0.05, 0.4) + _slant(size, random)
-    picture = _photo_patch(photos, size, random)
+    picture = _picture(photos, size, random)
     layers = [_Layer(picture, np.ones_like(share), share)]
     for nearness in np.sort(random.uniform(0.1, 0.95, random.integers(1, _MOST_OBJECTS + 1))):
         layers.append(_object(photos, size, float(nearness), random))
@@ -399,7 +472,7 @@ def _object(
 ) -> _Layer:
     mask = _shape(size, random).astype(np.float32)
     return _Layer(
-        _photo_patch(photos, size, random), mask, np.float32(nearness) + 0.2 * _slant(size, random)
+        _picture(photos, size, random), mask, np.float32(nearness) + 0.2 * _slant(size, random)
     )
 
 
@@ -423,6 +496,44 @@ def _shape(size: int, random: np.random.Generator) -> NDArray[np.bool_]:
             thickness = int(random.integers(2, 8))
             cv2.line(canvas, tuple(map(int, ends[0])), tuple(map(int, ends[1])), 1, thickness)
     return canvas > 0
+
+
+def _picture(photos: Sequence[Path], size: int, random: np.random.Generator) -> Image:
+    """Cut a square out of a photograph, or draw a graphic."""
+    photo = _photo_patch(photos, size, random)
+    return _graphic(photo, random) if random.random() < _GRAPHICS else photo
+
+
+def _graphic(photo: Image, random: np.random.Generator) -> Image:
+    """Draw lettering, lines and discs in flat colours, with little of the photo's texture."""
+    size = 2 * len(photo)
+    bright, dark = random.uniform(0.6, 1.1), random.uniform(-0.05, 0.3)
+    tones = [dark, bright] if random.random() < 0.5 else [bright, dark]
+    ground, ink, other = (
+        np.clip(np.float32(tone) + random.uniform(-0.15, 0.15, 3), 0, 1)
+        for tone in (*tones, random.uniform(0, 1))
+    )
+    drawn = np.full((size, size, 3), ground, np.float32)
+    letters = [chr(code) for code in (*range(48, 58), *range(65, 91), *range(97, 123))]
+    scale = float(np.exp(random.uniform(0, np.log(12))))
+    for _ in range(int(random.integers(2, max(3, int(40 / scale))))):
+        colour = tuple(float(x) for x in (ink if random.random() < 0.8 else other))
+        at, to = random.integers(-size // 8, size, (2, 2)).tolist()
+        thickness = int(random.integers(2, 4 + int(4 * scale)))
+        kind = random.random()
+        if kind < 0.6:
+            text = "".join(random.choice(letters, int(random.integers(1, 9))))
+            cv2.putText(drawn, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, thickness)
+        elif kind < 0.8:
+            cv2.line(drawn, at, to, colour, thickness)
+        elif kind < 0.9:
+            cv2.circle(drawn, at, int(random.integers(3, 8 + int(10 * scale))), colour, -1)
+        else:
+            cv2.rectangle(drawn, at, to, colour, thickness)
+    small = cv2.resize(drawn, photo.shape[1::-1], interpolation=cv2.INTER_AREA)
+    # Letters are drawn at twice the size: their borders are sharp to the pixel, not jagged.
+    texture = float(random.choice([0.0, random.uniform(0, 0.1)]))
+    return np.clip(small + np.float32(texture) * (photo - photo.mean()), 0, 1)
 
 
 def _photo_patch(photos: Sequence[Path], size: int, random: np.random.Generator) -> Image:

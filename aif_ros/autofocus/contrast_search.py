@@ -46,6 +46,7 @@ class ContrastSearch(ABC):
         self._depth_of_focus = self._lens_model.half_depth_of_focus(image_width)
         self._peak: float | None = None
         self._ways: list[list[float]] = []
+        self._refuted: set[int] = set()
         self._prepare()
 
     def look(self, patch: Image, position: float) -> Decision:
@@ -56,19 +57,25 @@ class ContrastSearch(ABC):
         """
         self._contrast.add(patch)
         positions = [*(look.position for look in self.looks), position]
+        values = self._contrast.values
         self.looks = [
-            Look(place, float(value))
-            for place, value in zip(positions, self._contrast.values, strict=True)
+            Look(place, 0.0 if index in self._refuted else float(value))
+            for index, (place, value) in enumerate(zip(positions, values, strict=True))
         ]
         if self._peak is None:
-            target = self._next() if len(self.looks) < _MOST_LOOKS else None
-            if target is not None:
-                return Decision(target, False, None, "looking for higher contrast")
-            if not self._contrast.varies:
-                reason = "nothing to focus on: the contrast is the same everywhere"
-                return Decision(self._start, True, False, reason)
-            self._peak = self.best.position
-            self._ways = self._ways_to(self.looks.index(self.best))
+            return self._search()
+        return self._verify(self._peak)
+
+    def _search(self) -> Decision:
+        """Go on, or turn to verifying the sharpest position."""
+        target = self._next() if len(self.looks) < _MOST_LOOKS else None
+        if target is not None:
+            return Decision(target, False, None, "looking for higher contrast")
+        if not self._contrast.varies:
+            reason = "nothing to focus on: the contrast is the same everywhere"
+            return Decision(self._start, True, False, reason)
+        self._peak = self.best.position
+        self._ways = self._ways_to(self.looks.index(self.best))
         return self._verify(self._peak)
 
     def _ways_to(self, index: int) -> list[list[float]]:
@@ -90,6 +97,13 @@ class ContrastSearch(ABC):
             del self._ways[0]
         if self._ways:
             return Decision(self._ways[0].pop(0), False, None, "verifying the sharpest position")
+        if not self._refuted and abs(last.position - peak) <= same:
+            # What was seen there has gone: go on without it, once.
+            best = self.looks.index(self.best)
+            self._refuted.add(best)
+            self.looks[best] = Look(self.looks[best].position, 0.0)
+            self._peak = None
+            return self._search()
         reason = (
             "the sharpest position is not found again: the motor has backlash that the lens "
             "calibration lacks, or the scene has changed"

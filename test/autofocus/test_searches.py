@@ -134,6 +134,23 @@ def test_the_last_move_is_verified(name):
     assert "not found again" in decision.reason
 
 
+@pytest.mark.parametrize("name", ["rule_based", "fibonacci"])
+def test_a_first_look_that_was_wrong_is_forgotten(name):
+    """The first image is four times as bright as the others: a camera that has just started."""
+    search = make_search(name, LENS)
+    search.begin(0.9e-3, LENS.limits, WIDTH)
+    position, gain = 0.9e-3, 4.0
+    for _ in range(300):
+        radius = abs(LENS.blur_radius(position, 0.61e-3, WIDTH))
+        decision = search.look(gain * 0.25 * defocused(SHARP, radius, 1.5 / 255), position)
+        gain = 1.0 if radius > 1.5 else gain
+        if decision.done:
+            break
+        position = decision.position
+    assert decision.focused
+    assert abs(decision.position - 0.61e-3) <= 1.5 * LENS.half_depth_of_focus(WIDTH)
+
+
 class TestBadInput:
     def test_unusable_patches(self, search):
         search.begin(0.5e-3, LENS.limits, WIDTH)

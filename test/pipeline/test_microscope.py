@@ -61,9 +61,6 @@ def test_an_all_in_focus_snapshot_with_its_height_map(core):
     assert len(snapshot.positions) >= 3
 
 
-@pytest.mark.xfail(
-    reason="passed before the searches verified their last move; to be looked into", strict=False
-)
 def test_autofocus_actions_of_an_acquisition(core, microscope):
     core.mda.set_engine(AutofocusEngine(microscope))
     sequence = useq.MDASequence(

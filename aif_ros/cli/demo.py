@@ -184,7 +184,8 @@ def _scene(graph: "Graph") -> "tuple[str, Scene | None, Image | None, LensModel]
     lens_model = LensModel.load(camera.parameters.get("calibration") or DEFAULT_CALIBRATION)
     if camera.executable != "sim_camera_node":
         return Path(camera.parameters["camera_source"]).name, None, None, lens_model
-    scene = open_scene(camera.parameters.get("scene", ""), lens_model)
+    width = int(camera.parameters.get("width", 0))
+    scene = open_scene(camera.parameters.get("scene", ""), lens_model, width)
     truth = None if scene.moving else Truth(scene, lens_model).at(0.0)[0]
     return scene.name, scene, truth, lens_model
 

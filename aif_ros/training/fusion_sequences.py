@@ -268,6 +268,12 @@ class Sources:
     measured: Sequence[Path] = ()
     videos: Sequence[Path] = ()
 
+    def files(self) -> list[Path]:
+        """All files of them."""
+        folders = (*self.measured, *self.videos)
+        inside = [path for folder in folders for path in sorted(folder.rglob("*"))]
+        return [*self.photos, *(path for path in inside if path.is_file())]
+
 
 def list_videos(folder: Path) -> list[Path]:
     """Folders of videos in `folder`: RGB-D (rgb/, depth/) and DAVIS (JPEGImages/480p/NAME)."""

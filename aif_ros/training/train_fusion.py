@@ -7,84 +7,75 @@ see, and the mean error of the slopes of brightness once more, for faint edges m
 the last J counts as much as all before it together.
 """
 
-import json
 import math
-import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
-from datetime import date
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
-from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from pydantic import Field
+from pydantic.dataclasses import dataclass as checked_dataclass
+from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.tensorboard import SummaryWriter
-from tqdm import tqdm
 
 from aif_ros.fusion.laplacian import laplacian_energy
 from aif_ros.fusion.motion.warping import RESAMPLED
-from aif_ros.fusion.network import ENERGY_FLOOR, HOPELESS, MEMORY, STRIDE, FusionNetwork, State
+from aif_ros.fusion.network import (
+    ENERGY_FLOOR,
+    FUSION_WEIGHTS,
+    HOPELESS,
+    MEMORY,
+    STRIDE,
+    FusionNetwork,
+    State,
+)
 from aif_ros.fusion.neural import ENERGY_SIGMA
+from aif_ros.training.card import About
 from aif_ros.training.fusion_sequences import (
     FocusSequence,
     Sources,
     random_pair,
     random_sequence,
 )
+from aif_ros.training.recipe import Recipe
+from aif_ros.training.stream import Source
+from aif_ros.training.trainer import Training
+from aif_ros.types.checked import CHECKED
 from aif_ros.types.image import to_float
 
 KINDS = ("still", "moving", "pairs")
-"""Kinds of sequences; `Settings` has the number of each by its name."""
+"""Kinds of sequences; the steps learn from each in turn."""
 
 _LUMA = (0.299, 0.587, 0.114)
 _ERROR_FLOOR = 1e-6
-_LARGEST_GRADIENT = 1.0
-# Share of the still sequences in which a frame is black, saturated or covered.
-_FLAT = 0.15
-_CPU = torch.device("cpu")
-_HELD_OUT_SEQUENCES = 24
+_HELD_OUT = 1 << 40
+"""First index of the sequences to measure on; those that are trained on have smaller ones."""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Everything a training depends on beside its photos.
+@checked_dataclass(frozen=True, kw_only=True, config=CHECKED)
+class FusionRecipe(Recipe):
+    """Recipe of the fusion network.
 
     Attributes:
-        seed: of weights and sequences.
-        minutes: time to train; the learning rate falls to zero over it.
-        steps: train for so many steps instead, whatever the time.
-        batch: sequences per step.
-        crop: side of the squares that are learned from, pixels; a multiple of 16.
-        still: number of sequences of still scenes made to learn from.
-        moving: number of those of moving scenes.
-        pairs: number of pairs of frames of still scenes.
-        size: side of these, pixels; even.
-        frames: frames of each that is no pair.
-        learning_rate: at its highest.
-        validate_every: seconds between validations and checkpoints.
-        bfloat16: convolve in this format, which some processors are faster in.
+        size: side of a sequence's frames, pixels.
+        crop: side of the squares that are learned from, pixels.
+        frames: of each sequence that is no pair.
+        lost: share of the still sequences in which a frame is black, saturated or covered.
+        validation_sequences: of each kind, to measure on.
     """
 
-    seed: int = 1
-    minutes: float = 60.0
-    steps: int | None = None
-    batch: int = 4
-    crop: int = 128
-    still: int = 800
-    moving: int = 500
-    pairs: int = 800
-    size: int = 224
-    frames: int = 10
-    learning_rate: float = 2e-3
-    validate_every: float = 120.0
-    bfloat16: bool = False
+    size: Annotated[int, Field(ge=64, le=1024, multiple_of=2)]
+    crop: Annotated[int, Field(ge=32, le=1024, multiple_of=16)]
+    frames: Annotated[int, Field(ge=3, le=100)]
+    lost: Annotated[float, Field(ge=0, le=1)]
+    validation_sequences: Annotated[int, Field(ge=1, le=1000)]
+
+    def __post_init__(self) -> None:
+        if self.crop > self.size:
+            raise ValueError("crop must be at most size")
 
 
 @dataclass(frozen=True)
@@ -102,13 +93,13 @@ class Prepared:
         mismatch: (N, T - 1, H / 2, W / 2) float16; None of still scenes.
     """
 
-    frames: Tensor
-    energies: Tensor
-    truths: Tensor
-    near_edges: Tensor
-    shown: Tensor
-    flow: Tensor | None
-    mismatch: Tensor | None
+    frames: NDArray[np.uint8]
+    energies: NDArray[np.float16]
+    truths: NDArray[np.uint8]
+    near_edges: NDArray[np.bool_]
+    shown: NDArray[np.bool_]
+    flow: NDArray[np.float16] | None
+    mismatch: NDArray[np.float16] | None
 
 
 class Batch(NamedTuple):
@@ -132,41 +123,18 @@ class Batch(NamedTuple):
     flow: Tensor | None
     mismatch: Tensor | None
 
-
-def make_sequences(
-    sources: Sources,
-    settings: Settings,
-    workers: int,
-    *,
-    kind: str,
-    held_out: bool = False,
-) -> list[FocusSequence]:
-    """Render sequences in processes of their own, with a progress bar.
-
-    Args:
-        sources: of scenes.
-        settings: how many, how large, and the seed.
-        workers: number of processes.
-        kind: which, one of `KINDS`.
-        held_out: make the few to measure on, with other seeds.
-    """
-    count: int = getattr(settings, kind)
-    count = min(_HELD_OUT_SEQUENCES, count) if held_out else count
-    make = partial(_sequence, sources, settings, kind, held_out)
-    with ProcessPoolExecutor(workers, get_context("forkserver")) as pool:
-        made = pool.map(make, range(count), chunksize=4)
-        return list(tqdm(made, total=count, desc=f"rendering {kind}", unit="sequence"))
+    def to(self, device: torch.device) -> "Batch":
+        """Return it on another device."""
+        return Batch(*(None if value is None else value.to(device) for value in self))  # type: ignore[arg-type]
 
 
-def _sequence(
-    sources: Sources, settings: Settings, kind: str, held_out: bool, index: int
-) -> FocusSequence:
-    cv2.setNumThreads(1)
-    random = np.random.default_rng((settings.seed, int(held_out), KINDS.index(kind), index))
+def make_sequence(sources: Sources, recipe: FusionRecipe, kind: str, index: int) -> list[Prepared]:
+    """Render the sequence of an index, ready to cut from; N is 1."""
+    random = np.random.default_rng((recipe.seed, KINDS.index(kind), index))
     if kind == "pairs":
-        return random_pair(sources, settings.size, random)
+        return [prepare([random_pair(sources, recipe.size, random)])]
     moving = kind == "moving"
-    return random_sequence(sources, settings.size, settings.frames, random, moving=moving)
+    return [prepare([random_sequence(sources, recipe.size, recipe.frames, random, moving=moving)])]
 
 
 def prepare(sequences: Sequence[FocusSequence]) -> Prepared:
@@ -181,13 +149,13 @@ def prepare(sequences: Sequence[FocusSequence]) -> Prepared:
         for sequence in sequences
     ]
 
-    def stacked(name: str) -> Tensor:
-        return torch.from_numpy(np.stack([getattr(sequence, name) for sequence in sequences]))
+    def stacked(name: str) -> NDArray[Any]:
+        return np.stack([getattr(sequence, name) for sequence in sequences])
 
     moving = len(sequences[0].flow) > 0
     return Prepared(
         stacked("frames"),
-        torch.from_numpy(np.stack(energies)),
+        np.stack(energies),
         stacked("truths"),
         stacked("near_edges"),
         stacked("shown"),
@@ -201,7 +169,7 @@ def _luma(image: Tensor) -> Tensor:
     return (image * image.new_tensor(_LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
-def fuse(network: FusionNetwork, batch: Batch) -> list[Tensor]:
+def fuse(network: nn.Module, batch: Batch) -> list[Tensor]:
     """Fuse sequences to every J(t), as `NeuralFusion` does."""
     image, sharpness = batch.frames[:, 0], batch.energies[:, 0]
     shape = image.shape[0], MEMORY, image.shape[2] // 2, image.shape[3] // 2
@@ -301,15 +269,15 @@ def fusion_loss(results: Sequence[Tensor], batch: Batch) -> Tensor:
     return whole + 4 * close + sharp + 2 * worse
 
 
-def draw(
-    prepared: Prepared, settings: Settings, random: np.random.Generator, device: torch.device
+def collate(
+    samples: Sequence[Prepared], recipe: FusionRecipe, random: np.random.Generator
 ) -> Batch:
-    """Cut a batch out of sequences, mirrored and turned; still scenes with frames in new order."""
-    total = prepared.frames.shape[1]
+    """Cut squares out of sequences of one kind, mirrored and turned; still ones in a new order."""
+    total = samples[0].frames.shape[1]
     count = int(random.integers(max(2, total // 2), total + 1))
-    still = prepared.flow is None
     cuts = []
-    for index in random.integers(len(prepared.frames), size=settings.batch):
+    for sample in samples:
+        still = sample.flow is None
         if still:
             order = np.arange(total)
             if random.random() < 0.5:
@@ -320,11 +288,11 @@ def draw(
             order = np.resize(order, count)
         else:
             order = np.arange(count) + random.integers(total - count + 1)
-        square = _turned(_square(prepared, int(index), order, settings.crop, random), random)
-        if still and random.random() < _FLAT:
+        square = _turned(_square(sample, 0, order, recipe.crop, random), random)
+        if still and random.random() < recipe.lost:
             _lose_frame(square, random)
         cuts.append(square)
-    return _gathered(cuts, device)
+    return _gathered(cuts)
 
 
 def _lose_frame(square: Batch, random: np.random.Generator) -> None:
@@ -334,11 +302,11 @@ def _lose_frame(square: Batch, random: np.random.Generator) -> None:
     square.energies[lost] = math.log(ENERGY_FLOOR)
 
 
-def _gathered(squares: Sequence[Batch], device: torch.device = _CPU) -> Batch:
+def _gathered(squares: Sequence[Batch]) -> Batch:
     """Put squares, without the axis B, into a batch."""
 
     def stacked(name: str) -> Tensor:
-        return torch.stack([getattr(square, name) for square in squares]).to(device)
+        return torch.stack([getattr(square, name) for square in squares])
 
     still = squares[0].flow is None
     return Batch(
@@ -360,16 +328,18 @@ def _square(
     top = 2 * int(random.integers((height - crop) // 2 + 1))
     left = 2 * int(random.integers((width - crop) // 2 + 1))
     place = (slice(top, top + crop), slice(left, left + crop))
-    chosen = torch.from_numpy(order.copy())
+    chosen = order.copy()
     flow = mismatch = None
     truths, near_edges, shown = (
-        planes[index][:, *place]
+        torch.from_numpy(planes[index][:, *place])
         for planes in (prepared.truths, prepared.near_edges, prepared.shown)
     )
     if prepared.flow is not None and prepared.mismatch is not None:
         half = tuple(slice(each.start // 2, each.stop // 2) for each in place)
-        flow = prepared.flow[index][chosen[:-1]][:, *half].permute(0, 3, 1, 2).float()
-        mismatch = prepared.mismatch[index][chosen[:-1]][:, *half][:, None].float()
+        flow = torch.from_numpy(prepared.flow[index][chosen[:-1]][:, *half])
+        flow = flow.permute(0, 3, 1, 2).float()
+        mismatch = torch.from_numpy(prepared.mismatch[index][chosen[:-1]][:, *half])
+        mismatch = mismatch[:, None].float()
         down, right = torch.meshgrid(*(2 * [torch.arange(crop // 2)]), indexing="ij")
         x, y = right + flow[:, :1], down + flow[:, 1:]
         inside = (x > -1) & (x < crop // 2) & (y > -1) & (y < crop // 2)
@@ -377,8 +347,9 @@ def _square(
         truths, near_edges, shown = truths[chosen], near_edges[chosen], shown[chosen]
     truths = truths.permute(0, 3, 1, 2).float() / 255
     return Batch(
-        prepared.frames[index][chosen][:, *place].permute(0, 3, 1, 2).float() / 255,
-        prepared.energies[index][chosen][:, *place][:, None].float(),
+        torch.from_numpy(prepared.frames[index][chosen][:, *place]).permute(0, 3, 1, 2).float()
+        / 255,
+        torch.from_numpy(prepared.energies[index][chosen][:, *place])[:, None].float(),
         truths.expand(len(chosen), -1, -1, -1),
         near_edges[:, None].float().expand(len(chosen), -1, -1, -1),
         shown[:, None].float().expand(len(chosen), -1, -1, -1),
@@ -412,176 +383,90 @@ def _turned(square: Batch, random: np.random.Generator) -> Batch:
     )
 
 
-def validate(network: FusionNetwork, held_out: Prepared) -> float:
-    """Mean PSNR, dB, of the last J over held-out sequences, which are cut to a multiple of 16."""
-    side = held_out.frames.shape[2] // STRIDE * STRIDE
+def psnr_of(network: nn.Module, sequences: Sequence[Prepared]) -> float:
+    """Mean PSNR, dB, of the last J over sequences, which are cut to a multiple of 16."""
+    device = next(network.parameters()).device
     random = np.random.default_rng(0)
     figures = []
     with torch.inference_mode():
-        for index in range(len(held_out.frames)):
-            order = np.arange(held_out.frames.shape[1])
-            square = _square(held_out, index, order, side, random)
-            batch = _gathered([square])
+        for sequence in sequences:
+            side = sequence.frames.shape[2] // STRIDE * STRIDE
+            order = np.arange(sequence.frames.shape[1])
+            batch = _gathered([_square(sequence, 0, order, side, random)]).to(device)
             error = _log_error(fuse(network, batch)[-1], batch.truths[:, -1])
             figures.append(-10 * float(error))
     return float(np.mean(figures))
 
 
-def train(
-    prepared: Mapping[str, Prepared],
-    held_out: Mapping[str, Prepared],
-    settings: Settings,
-    folder: Path,
-    *,
-    resume: bool = False,
-) -> tuple[FusionNetwork, dict[str, float]]:
-    """Train the network.
+class FusionTraining(Training[FusionNetwork]):
+    """Training of the fusion network; a part of the scenes is held out to measure on."""
 
-    Args:
-        prepared: sequences to learn from, by their kind; each step learns from one kind, in turn.
-        held_out: sequences of other photos, to measure on, by the same kinds.
-        settings: how.
-        folder: for the checkpoint and TensorBoard's files.
-        resume: go on from the folder's checkpoint, if there is one.
+    kind = FUSION_WEIGHTS
+    recipe: FusionRecipe
+    about = About(
+        "Fusion network",
+        "computes how much of each pixel of J(t) comes from I(t), as a correction of the choice by "
+        "Laplacian energy.",
+        "Photos become scenes by being given depth; scenes with measured depth and videos are "
+        "taken as they are. All are rendered with occlusion, focus breathing and noise: still "
+        "scenes, scenes in which camera and objects move, and pairs of frames each part of which "
+        "is sharp in one of the two. A fifth of the photos, chosen by a hash of their names, and "
+        "the scenes named in the command are held out.",
+        "PSNR, dB, of the last J, mean over sequences of held-out photos and scenes; `untrained`: "
+        "of the choice by Laplacian energy that the network begins as.",
+        "aif benchmark fusion",
+        (
+            "Where no frame is sharp, J is not: nothing is invented.",
+            "Blur of more than 25 px radius was not seen in training.",
+        ),
+    )
 
-    Returns:
-        The network on the CPU, and mean PSNR in dB on each kind of `held_out`: `psnr/KIND` of the
-        network, `psnr_untrained/KIND` of the classical choice it began as.
-    """
-    cv2.setNumThreads(1)
-    torch.manual_seed(settings.seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = FusionNetwork()
-    figures = {f"psnr_untrained/{kind}": validate(network, x) for kind, x in held_out.items()}
-    network.to(device)
-    optimiser = torch.optim.AdamW(network.parameters(), settings.learning_rate)
-    folder.mkdir(parents=True, exist_ok=True)
-    checkpoint = folder / "checkpoint.pt"
-    step, elapsed = 0, 0.0
-    if resume and checkpoint.exists():
-        state = torch.load(checkpoint, map_location=device, weights_only=True)
-        network.load_state_dict(state["network"])
-        optimiser.load_state_dict(state["optimiser"])
-        step, elapsed = state["step"], state["elapsed"]
-    random = np.random.default_rng((settings.seed, step))
-    writer = SummaryWriter(str(folder))
-    started = time.monotonic() - elapsed
-    validated = time.monotonic()
+    def __init__(self, recipe: FusionRecipe, train: Sources, held_out: Sources) -> None:
+        """Render what to measure on.
 
-    def save() -> None:
-        state = {
-            "network": network.state_dict(),
-            "optimiser": optimiser.state_dict(),
-            "step": step,
-            "elapsed": time.monotonic() - started,
+        Args:
+            recipe: how to train.
+            train: scenes to train on.
+            held_out: scenes to measure on.
+        """
+        self.recipe = recipe
+        self.files = train.files()
+        self.sources = [
+            Source(kind, partial(make_sequence, train, recipe, kind), 1) for kind in KINDS
+        ]
+        self._held_out = {
+            kind: [
+                make_sequence(held_out, recipe, kind, _HELD_OUT + index)[0]
+                for index in range(recipe.validation_sequences)
+            ]
+            for kind in KINDS
         }
-        # Written aside first: an interruption must not leave half a checkpoint.
-        torch.save(state, checkpoint.with_suffix(".tmp"))
-        checkpoint.with_suffix(".tmp").replace(checkpoint)
+        untrained = FusionNetwork().eval()
+        self._untrained = {
+            f"psnr_untrained/{kind}": psnr_of(untrained, sequences)
+            for kind, sequences in self._held_out.items()
+        }
 
-    with tqdm(total=settings.steps, initial=step, unit="step", mininterval=5) as bar:
-        while True:
-            elapsed = time.monotonic() - started
-            progress = step / settings.steps if settings.steps else elapsed / 60 / settings.minutes
-            if progress >= 1:
-                break
-            warm = min((step + 1) / 30, 1)
-            for group in optimiser.param_groups:
-                group["lr"] = (
-                    settings.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * progress))
-                )
-            kind = list(prepared)[step % len(prepared)]
-            batch = draw(prepared[kind], settings, random, device)
-            with torch.autocast(device.type, torch.bfloat16, enabled=settings.bfloat16):
-                results = fuse(network, batch)
-            loss = fusion_loss(results, batch)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), _LARGEST_GRADIENT)
-            optimiser.step()
-            step += 1
-            bar.update()
-            writer.add_scalar(f"loss/{kind}", float(loss.detach()), step)
-            if time.monotonic() - validated > settings.validate_every:
-                network.cpu()
-                for each, sequences in held_out.items():
-                    figures[f"psnr/{each}"] = validate(network, sequences)
-                    writer.add_scalar(f"psnr/{each}", figures[f"psnr/{each}"], step)
-                network.to(device)
-                bar.write(f"step {step}: {figures}")
-                save()
-                validated = time.monotonic()
-    save()
-    writer.close()
-    network = network.cpu().eval()
-    for kind, sequences in held_out.items():
-        figures[f"psnr/{kind}"] = validate(network, sequences)
-    return network, figures
+    def build(self) -> FusionNetwork:
+        """Return the untrained network: the choice by Laplacian energy."""
+        return FusionNetwork()
 
+    def collate(self, samples: Sequence[Prepared], random: np.random.Generator) -> Batch:
+        """See `collate`."""
+        return collate(samples, self.recipe, random)
 
-def write_model_card(
-    path: Path,
-    network: FusionNetwork,
-    settings: Settings,
-    sources: Sources,
-    command: str,
-    figures: Mapping[str, float],
-) -> None:
-    """Write the card of a network beside its weights, as Markdown.
+    def predict(self, network: nn.Module, batch: Batch) -> list[Tensor]:
+        """Return every J(t)."""
+        return fuse(network, batch)
 
-    Args:
-        path: of the card.
-        network: trained.
-        settings: of the training.
-        sources: trained on.
-        command: that did it.
-        figures: measured on others.
-    """
-    parameters = sum(value.numel() for value in network.parameters())
-    names, videos = (
-        ", ".join(path.name for path in paths) or "none"
-        for paths in (sources.measured, sources.videos)
-    )
-    rows = "\n".join(f"| {name} | {value:.2f} |" for name, value in figures.items())
-    path.write_text(
-        f"""# Fusion network
+    def loss(self, prediction: list[Tensor], batch: Batch) -> Tensor:
+        """See `fusion_loss`."""
+        return fusion_loss(prediction, batch)
 
-`{path.stem}.safetensors` tells how much of each pixel of J(t) comes from I(t), by correcting the
-classical choice by Laplacian energy; {parameters:,} parameters (`aif_ros/fusion/network.py`).
-
-Written on {date.today()} by
-
-    {command}
-
-## Trained on
-
-{len(sources.photos)} photos that were given depth, {len(sources.measured)} with measured depth
-({names}) and {len(sources.videos)} videos ({videos}),
-rendered to {settings.frames} frames of {settings.size} px with occlusion, blur radii of up to
-25 px, focus breathing and noise of up to sigma 5/255: {settings.still} still scenes, and
-{settings.moving} in which camera and objects move; and {settings.pairs} pairs of frames, each part
-of which is sharp in one of the two, half without noise.
-
-## Settings
-
-```json
-{json.dumps(asdict(settings), indent=2)}
-```
-
-## Figures
-
-PSNR, dB, of the last J, mean over sequences of photos and scenes that were not trained on;
-"untrained" is the classical choice the network began as.
-
-| figure | dB |
-|---|---|
-{rows}
-
-`aif benchmark fusion` measures it against the other methods.
-
-## Limits
-
-- Where no frame is sharp, J is not: nothing is invented.
-- Blur of more than 25 px radius was not seen in training.
-"""
-    )
+    def validate(self, network: FusionNetwork) -> dict[str, float]:
+        """Return the PSNR on each kind of held-out sequences, and that of the untrained network."""
+        trained = {
+            f"psnr/{kind}": psnr_of(network, sequences)
+            for kind, sequences in self._held_out.items()
+        }
+        return trained | self._untrained

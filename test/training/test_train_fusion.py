@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from training_data import write_recipe
 
 from aif_ros.__main__ import main
 from aif_ros.fusion import neural
@@ -13,21 +14,24 @@ from aif_ros.fusion.motion.warping import warp_along_flow
 from aif_ros.fusion.network import FUSION_WEIGHTS, FusionNetwork
 from aif_ros.fusion.neural import NeuralFusion
 from aif_ros.simulation.scenes.planes import texture
+from aif_ros.training import trainer
 from aif_ros.training.fusion_sequences import (
     Sources,
     list_videos,
     random_pair,
     random_sequence,
 )
+from aif_ros.training.recipe import load_recipe
 from aif_ros.training.train_fusion import (
-    Settings,
+    KINDS,
+    FusionRecipe,
     _gathered,
     _square,
     _turned,
+    collate,
     fuse,
     fusion_loss,
     prepare,
-    train,
 )
 from aif_ros.types.image import to_float, to_uint8
 from aif_ros.weights.files import load_weights
@@ -91,40 +95,60 @@ def test_moving_sequence_has_a_truth_and_a_motion_for_each_frame(photos):
     assert any(not sequence.shown.all() for sequence in made)
 
 
-def test_learns_and_resumes(photos, tmp_path):
-    kinds = {
-        "still": prepare(sequences(photos, 4)),
-        "moving": prepare(sequences(photos, 4, moving=True)),
-        "pairs": prepare(pairs(photos, 4)),
-    }
-    settings = Settings(steps=40, batch=2, crop=48, frames=4)
-    network, figures = train(kinds, kinds, settings, tmp_path)
-    trained, untrained = (
-        sum(figures[f"{name}/{kind}"] for kind in kinds) for name in ("psnr", "psnr_untrained")
-    )
-    assert trained > untrained
-    longer = Settings(steps=41, batch=2, crop=48, frames=4)
-    resumed, _ = train(kinds, kinds, longer, tmp_path, resume=True)
-    change = max(
-        float((a - b).detach().abs().max())
-        for a, b in zip(network.parameters(), resumed.parameters(), strict=True)
-    )
-    assert 0 < change < 0.01
+def command(photos, folder, *more, **changes):
+    folder.mkdir(exist_ok=True)
+    values = {"steps": 12, "batch": 2, "size": 64, "crop": 48, "frames": 4, "pool": 6, "reuse": 2}
+    values |= {"validate_every": 6, "validation_sequences": 2, "bfloat16": False, "warmup_steps": 2}
+    recipe = write_recipe(folder / "recipe.yaml", "fusion", **values | changes)
+    words = ["train", "fusion", "--photos", str(photos[0].parent), "--recipe", str(recipe)]
+    words += ["--folder", str(folder), "--output", str(folder / "w.safetensors")]
+    return main([*words, "--workers", "0", "--device", "cpu", *more])
 
 
-def test_narrow_numbers_teach_alike(photos, tmp_path):
-    kinds = {"pairs": prepare(pairs(photos, 4))}
-    figures = [
-        train(
-            kinds,
-            kinds,
-            Settings(steps=10, batch=2, crop=48, bfloat16=narrow),
-            tmp_path / f"{narrow}",
-        )[1]
-        for narrow in (False, True)
-    ]
-    wide, narrow = (each["psnr/pairs"] for each in figures)
-    assert narrow == pytest.approx(wide, abs=0.2)
+def trained_weights(folder):
+    network = load_weights(folder / "w.safetensors", FUSION_WEIGHTS).network
+    return torch.cat([value.flatten() for value in network.state_dict().values()])
+
+
+def test_trains_resumes_to_the_same_weights_and_writes_a_card(photos, tmp_path, monkeypatch):
+    assert command(photos, tmp_path / "whole") == 0
+    card = (tmp_path / "whole" / "w.md").read_text()
+    for kind in KINDS:
+        assert f"| psnr/{kind} |" in card and f"| psnr_untrained/{kind} |" in card
+    save = trainer.save_checkpoint
+
+    def save_and_interrupt(*arguments):
+        save(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "save_checkpoint", save_and_interrupt)
+        command(photos, tmp_path / "parts")
+    assert not (tmp_path / "parts" / "w.safetensors").exists()
+    assert command(photos, tmp_path / "parts", "--resume") == 0
+    assert torch.equal(trained_weights(tmp_path / "parts"), trained_weights(tmp_path / "whole"))
+
+
+def test_training_lowers_the_loss(photos):
+    torch.manual_seed(0)
+    recipe = load_recipe(FusionRecipe, "fusion.yaml", {"size": 64, "crop": 48, "lost": 0.0})
+    samples = [prepare([pair]) for pair in pairs(photos, 4)]
+    network = FusionNetwork()
+    optimiser = torch.optim.AdamW(network.parameters(), 2e-3)
+    losses = []
+    for _ in range(25):
+        batch = collate(samples, recipe, np.random.default_rng(0))
+        loss = fusion_loss(fuse(network, batch), batch)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < losses[0]
+
+
+def test_crop_larger_than_the_frames_is_refused(photos, tmp_path, capsys):
+    assert command(photos, tmp_path, crop=96) == 2
+    assert "crop must be at most size" in capsys.readouterr().err
 
 
 def test_lost_edges_cost_more_than_as_much_error_without_any(photos):
@@ -220,10 +244,3 @@ def test_command_says_what_is_missing(photos, tmp_path, capsys):
     code = main(["train", "fusion", "--photos", str(photos[0].parent), "--rgbd", str(tmp_path)])
     assert code != 0
     assert "depth" in capsys.readouterr().err
-
-
-def test_weights_are_shipped():
-    from aif_ros.weights import WEIGHTS
-
-    load_weights(WEIGHTS / "fusion.safetensors", FUSION_WEIGHTS)
-    assert (WEIGHTS / "fusion.md").is_file()

@@ -86,7 +86,7 @@ def test_sequences_differ_by_seed_only(photos):
 
 
 def test_moving_sequence_has_a_truth_and_a_motion_for_each_frame(photos):
-    made = sequences(photos, 3, moving=True)
+    made = sequences(photos, 10, moving=True)
     for sequence in made:
         assert sequence.truths.shape == sequence.frames.shape
         assert sequence.flow.shape == (3, 32, 32, 2)

@@ -142,8 +142,9 @@ class Pupil:
     def _spots(self, defocus: float, most: int = 768) -> tuple[Samples, Samples, Samples]:
         """Where the rays meet the sensor, pixels from their centroid, and their share of light."""
         size = abs(defocus) + abs(self.spherical) + 3 * abs(self.coma) + abs(self.astigmatism)
-        # Two thirds of a pixel apart, or as fine as it must be to show the shape of the pupil.
-        u, v, squared = _grid(int(np.clip(np.ceil(3 * size / 12) * 12, 24, most)))
+        # Half a pixel apart, or as fine as it must be to show the shape of the pupil. The grid of
+        # rays repeats the spectrum at 2 cycles per pixel, where the tent of `_splat` is 0.
+        u, v, squared = _grid(int(np.clip(np.ceil(4 * size / 12) * 12, 24, most)))
         weight = np.exp(-np.float32(self.falloff) * squared)
         if self.obstruction:
             weight = weight * (squared >= self.obstruction**2)

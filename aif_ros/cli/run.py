@@ -257,6 +257,12 @@ def _open_devices(args: Arguments) -> Iterator[_Devices]:
             clock = SystemClock()
             yield _Devices(camera, lens, lens_model, clock, args.exposure_time, SETTLE_TIMEOUT)
         return
+    from aif_ros.devices.backends import LENSES
+
+    if args.lens in LENSES:
+        raise CommandError(
+            f"--lens {args.lens} is a real lens and needs a real camera: add --camera device"
+        )
     from aif_ros.simulation.open_subject import open_subject
     from aif_ros.simulation.simulated_camera import SimulatedCamera
     from aif_ros.simulation.simulated_lens import SimulatedLens

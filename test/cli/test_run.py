@@ -61,3 +61,9 @@ def test_a_slice_is_not_overwritten(folder, capsys):
 def test_output_is_checked_before_the_loop(folder, capsys, output):
     assert main(["run", "--scene", str(folder), "-o", output]) == 2
     assert "cannot write" in capsys.readouterr().err
+
+
+def test_a_real_lens_without_a_real_camera_is_refused(tmp_path, capsys):
+    code = main(["run", *CLASSICAL, "--lens", "moonlite", "--lens-source", "/dev/nothere"])
+    assert code == 2
+    assert "add --camera device" in capsys.readouterr().err

@@ -97,6 +97,11 @@ class TestBadInput:
         (stack / "9.png").write_bytes((stack / "9.png").read_bytes()[:kept])
         assert "9.png" in self.said(capsys, stack, "-o", tmp_path / "o.png")
 
+    def test_a_channel_of_files_that_have_none(self, stack, tmp_path, capsys):
+        code = main(["stack", str(stack), "--channel", "GFP", "-o", str(tmp_path / "out.png")])
+        assert code == 2
+        assert "--channel GFP" in capsys.readouterr().err
+
     def test_missing_folder(self, tmp_path, capsys):
         said = self.said(capsys, tmp_path / "nowhere", "-o", tmp_path / "o.png")
         assert "nowhere" in said

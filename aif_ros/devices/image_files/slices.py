@@ -205,6 +205,7 @@ def open_slices(
     if not files:
         raise DeviceError("no slices are given")
     found = [_open(file, selection) for file in files]
+    _check_selection(files, selection)
     many = [file for file, content in zip(files, found, strict=True) if len(content.slices) > 1]
     if many and len(files) > 1:
         count = len(found[files.index(many[0])].slices)
@@ -227,6 +228,18 @@ def open_slices(
         bits=bits or first.bits,
         notes=notes,
     )
+
+
+def _check_selection(files: Sequence[Path], selection: Selection) -> None:
+    """Refuse a choice of channel or time point among files that never have several."""
+    chosen = {"channel": selection.channel, "time": selection.time}
+    named = [f"--{name} {value}" for name, value in chosen.items() if value is not None]
+    several = tiff.SUFFIXES | microscopy.SUFFIXES | set(microscopy.FOLDER_SUFFIXES)
+    if named and not any(file.suffix.lower() in several for file in files):
+        raise DeviceError(
+            f"{' and '.join(named)}: {files[0].suffix} files hold one image without channels or "
+            "time points: leave it out"
+        )
 
 
 def is_multi_page(path: Path) -> bool:

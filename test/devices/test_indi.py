@@ -68,9 +68,6 @@ class TestCamera(CameraContract):
 
 
 @needs_server
-@pytest.mark.xfail(
-    reason="passed before the searches verified their last move; to be looked into", strict=False
-)
 def test_autofocus_on_simulated_stars_from_afar(server, clock):
     """The camera simulator blurs its stars as the focuser simulator says: FWHM 3.5" at best."""
     limits = (0.030, 0.052)

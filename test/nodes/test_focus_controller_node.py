@@ -243,7 +243,7 @@ class TestWatchdog:
         assert loop.commands == []
 
     def test_waiting_for_long_is_an_error(self, bench, loop, diagnostics, monkeypatch):
-        monkeypatch.setattr(loop_status, "_ERROR", 0.5)
+        monkeypatch.setattr(loop_status, "_ERROR", 3.0)
         bench.spin_until(lambda: diagnostics.find("focus_controller", "WARN", "no lens state"))
         bench.spin_until(lambda: diagnostics.find("focus_controller", "ERROR", "no lens state"))
 

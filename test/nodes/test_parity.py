@@ -93,7 +93,10 @@ class Nodes:
             for node_type in (FusionNode, AutofocusNode)
         ]
         self.nodes.append(
-            bench.active(FocusControllerNode, use_sim_time=True, agent=AGENT, **options)
+            # A busy computer must not make it report that it waits.
+            bench.active(
+                FocusControllerNode, use_sim_time=True, agent=AGENT, patience=3600.0, **options
+            )
         )
         self.fused = bench.listen(FUSED_IMAGE)
         self.states = bench.listen(LOOP_STATE)

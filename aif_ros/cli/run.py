@@ -366,7 +366,7 @@ def _run_on(args: Arguments, devices: _Devices) -> dict[str, Any]:
 
 
 def _progress() -> "tqdm[Any]":
-    """A bar that counts frames and shows the agent's reason; none where nobody looks."""
+    """A bar that counts frames and shows the agent's reason; none without a terminal."""
     from tqdm import tqdm
 
     return tqdm(unit="frame", disable=None, bar_format="{n} frames, {elapsed} {postfix}")

@@ -161,7 +161,7 @@ class Arguments:
 
 
 def _refuse_foreign(paths: Iterable[Path]) -> None:
-    """Refuse to overwrite files that nobody has named, unless this program has written them."""
+    """Refuse to overwrite files that were not named, unless this program has written them."""
     from aif_ros.devices.image_files.metadata import software_of
 
     for path in paths:

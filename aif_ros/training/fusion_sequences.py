@@ -129,7 +129,7 @@ class FocusSequence:
     """Frames of one scene, breathing removed, and the scene all in focus.
 
     Those of a moving scene lie on the canvas that J is kept on, where the classical fusion found
-    them to belong; what moves by itself is told by the flow.
+    them to belong; the flow gives what moves by itself.
 
     Attributes:
         frames: (T, H, W, 3) uint8.

@@ -31,7 +31,7 @@ class Frame:
         stamp: time of exposure, nanoseconds.
         position: reported lens position at that time, metres of travel.
         travel: metres that the lens went during the exposure; inf where it did not go steadily,
-            or nobody knows how far it went.
+            or the distance is unknown.
     """
 
     image: NDArray[Any]

@@ -101,7 +101,7 @@ def software_of(path: str | Path) -> str:
     try:
         with PIL.Image.open(path) as picture:
             return str(picture.getexif().get(_Base.Software, ""))
-    except Exception:  # Whoever reads the picture itself reports what is wrong with it.
+    except Exception:  # Reading the picture itself reports what is wrong.
         return ""
 
 

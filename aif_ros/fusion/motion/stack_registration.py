@@ -1,4 +1,4 @@
-"""Registering the slices of a focal stack that nobody has calibrated.
+"""Registering the slices of a focal stack without a calibration.
 
 Neighbouring slices are blurred alike, so each is registered to the one before and the transforms
 are chained. The errors of a chain add up: in long stacks every 16th slice is also registered

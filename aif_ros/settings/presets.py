@@ -38,7 +38,7 @@ PRESETS: Mapping[str, Preset] = {
 }
 """learned: the neural networks and the trained agent; classical: light, without PyTorch."""
 
-DEFAULT_PRESET = "classical"
+DEFAULT_PRESET = "learned"
 """The preset of every command, launch file and node where none is named."""
 
 

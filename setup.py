@@ -96,6 +96,8 @@ setup(
         "neural": NEURAL,
         "train": [*NEURAL, "gymnasium>=1.0", "tensorboard>=2.14"],
         "ros": requirements("requirements.txt"),
+        "bag": ["mcap>=1.2", "rosbags>=0.11"],
+        "view": ["fastapi>=0.110", "uvicorn>=0.27", "websockets>=12"],
         "alpaca": ["alpyca>=3.0", "requests>=2.31"],
         "serial": ["pyserial>=3.5"],
         "micro": ["bioio", "bioio-ome-zarr", "pymmcore-plus>=0.13"],

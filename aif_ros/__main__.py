@@ -29,6 +29,10 @@ _EXTRAS: Mapping[str, str] = {
     "pydantic": "neural",
     "rclpy": "ros",
     "ament_index_python": "ros",
+    "fastapi": "view",
+    "uvicorn": "view",
+    "rosbags": "bag",
+    "mcap": "bag",
     "gymnasium": "train",
     "tensorboard": "train",
 }

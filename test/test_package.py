@@ -32,12 +32,17 @@ WITHOUT_KEY = {"imagecodecs", "pydantic", "safetensors", "tyro"}
 EXTRAS = {
     "alpaca",
     "bioio",
+    "fastapi",
     "gymnasium",
+    "mcap",
     "pymmcore_plus",
     "rawpy",
     "requests",
+    "rosbags",
+    "starlette",
     "tensorboard",
     "useq",
+    "uvicorn",
 }
 # What the benchmark runs in a Python of its own, if it is installed.
 ELSEWHERE = {"shinestacker"}

@@ -22,6 +22,7 @@ class Observation:
         position: lens position of I(t), metres.
         stamp: time of I(t), nanoseconds.
         passed: observations since the last decision, while the lens was in motion.
+        fused_stamp: time of the newest frame in J(t), nanoseconds.
     """
 
     frame: DefocusMap
@@ -30,6 +31,7 @@ class Observation:
     position: float
     stamp: int = 0
     passed: tuple["Observation", ...] = ()
+    fused_stamp: int = 0
 
     @property
     def looks(self) -> tuple["Observation", ...]:

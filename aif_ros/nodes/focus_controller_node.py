@@ -136,9 +136,10 @@ class FocusControllerNode(PipelineNode):
         action = self._step.decide()
         if action is None:
             return
-        assert self._step.last is not None and self._info is not None
+        step = self._step
+        assert step.last is not None and self._info is not None
         self._watchdog.progress()
-        self._status.decided(self._step.last, action, self._step.frames, self._info)
+        self._status.decided(step.decisions, step.last, action, step.frames, self._info)
         if action.position is None:
             self.get_logger().info(f"stopped after {self._step.frames} frames: {action.reason}")
             self._enter(STOPPED, action.reason)

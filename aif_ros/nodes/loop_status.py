@@ -12,7 +12,14 @@ from aif_ros.nodes.control_views import Overlay, window_polygon
 from aif_ros.nodes.diagnostics import OK, WARN, make_status
 from aif_ros.nodes.loop_state import RUNNING, WAITING, LoopState
 from aif_ros.nodes.pipeline_node import PipelineNode
-from aif_ros.nodes.topics import CONTROL_STATUS, CONTROL_WINDOW, LOOP_STATE, REMAINING_DEFOCUS
+from aif_ros.nodes.topics import (
+    CONTROL_STATUS,
+    CONTROL_WINDOW,
+    DECISION,
+    LOOP_STATE,
+    REMAINING_DEFOCUS,
+)
+from aif_ros.pipeline.decision_record import DecisionRecord
 
 # Seconds after which waiting is an error instead of a warning.
 _ERROR = 10.0
@@ -34,6 +41,7 @@ class LoopStatus:
         self._status = node.outlet(CONTROL_STATUS)
         self._remaining = node.outlet(REMAINING_DEFOCUS)
         self._windows = node.outlet(CONTROL_WINDOW)
+        self._decisions = node.outlet(DECISION)
         self.overlay = Overlay(node)
         self.state = state
         self._waiting_since = 0.0
@@ -60,10 +68,13 @@ class LoopStatus:
         self.state = replace(self.state, state=state, reason=reason, target=target)
         self.publish()
 
-    def decided(self, seen: Observation, action: Action, frames: int, info: CameraInfo) -> None:
+    def decided(
+        self, number: int, seen: Observation, action: Action, frames: int, info: CameraInfo
+    ) -> None:
         """Publish what a decision was based on; its state is entered afterwards.
 
         Args:
+            number: of the decision, since the agent began.
             seen: what the agent was shown.
             action: what it decided.
             frames: number of frames decided on.
@@ -77,6 +88,7 @@ class LoopStatus:
             stamp=seen.stamp,
             window=action.window,
         )
+        self._decisions.publish(DecisionRecord.of(number, seen, action))
         self._remaining.publish(action.remaining)
         self._windows.publish(window_polygon(action.window, info))
 

@@ -22,6 +22,7 @@ from aif_ros.nodes.image_messages import to_array, to_message, to_stamp, to_time
 from aif_ros.nodes.joint_states import JointReader, to_joint_state
 from aif_ros.nodes.loop_state import LoopState
 from aif_ros.pipeline.assess_step import DefocusMaps
+from aif_ros.pipeline.decision_record import DecisionRecord
 from aif_ros.types.frame import LensState, Window
 from aif_ros.types.image import ImageError, check_image, full_scale
 
@@ -352,6 +353,15 @@ CONTROL_STATUS: Topic[DiagnosticStatus] = Topic(
     _as_it_is,
     _as_it_is,
     latched=True,
+)
+DECISION: Topic[DecisionRecord] = Topic(
+    "focus_controller/decision",
+    String,
+    "Each decision and what it was based on, as a JSON object (fields: see `DecisionRecord`); "
+    "`aif replay` makes it again.",
+    lambda decision: String(data=decision.to_json()),
+    lambda message: DecisionRecord.from_json(message.data),
+    depth=50,
 )
 LOOP_STATE: Topic[LoopState] = Topic(
     "focus_controller/state",

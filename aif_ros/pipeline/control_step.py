@@ -77,6 +77,8 @@ class ControlStep:
         """What the agent was shown last."""
         self.frames = 0
         """Number of frames decided on."""
+        self.decisions = 0
+        """Number of decisions, those without a new frame included."""
 
     @property
     def target(self) -> float | None:
@@ -118,6 +120,7 @@ class ControlStep:
         if not self._rests_where_it_was():
             self._look()
         assert self.last is not None
+        self.decisions += 1
         action = self._agent.act(self.last)
         if action.position is None:
             return action
@@ -182,6 +185,7 @@ class ControlStep:
             self._fused_maps.source_position,
             self._states.position(frame_maps.stamp),
             frame_maps.stamp,
+            fused_stamp=self._fused_maps.stamp,
         )
 
     def _keep_passed(self) -> None:

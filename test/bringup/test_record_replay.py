@@ -1,0 +1,114 @@
+"""A recorded run makes the same decisions again: by the library and by the nodes."""
+
+import json
+import os
+import shutil
+
+import pytest
+from std_srvs.srv import Trigger
+
+from aif_ros.__main__ import main
+from aif_ros.bringup.bag_recording import recording_bag
+from aif_ros.bringup.bag_replay import Parts, read_run, replay_by_library
+from aif_ros.bringup.bag_replay_nodes import replay_by_nodes
+from aif_ros.bringup.graph import BringupError, Graph, pipeline_graph
+from aif_ros.bringup.observer import observe
+from aif_ros.bringup.one_process import run_in_one_process
+from aif_ros.settings.pipeline import PipelineSettings
+from aif_ros.storage.bag import BagError
+
+DOMAIN = str(40 + os.getpid() % 60)
+
+
+@pytest.fixture(autouse=True)
+def domain(monkeypatch):
+    monkeypatch.setenv("ROS_DOMAIN_ID", DOMAIN)
+
+
+def record(running, path):
+    """Record one run of the loop from its beginning."""
+    with recording_bag(running, path, fused=False) as recorder:
+        reset = running.node.create_client(Trigger, "focus_controller/reset")
+        assert running.spin_until(reset.service_is_ready, 30.0)
+        future = reset.call_async(Trigger.Request())
+        assert running.spin_until(future.done, 30.0)
+        running.state = None
+        assert running.spin_until(lambda: running.stopped, 120.0)
+        running.spin_until(lambda: False, 0.5)
+    assert recorder.dropped == 0
+
+
+@pytest.fixture(scope="module")
+def bag(tmp_path_factory):
+    path = tmp_path_factory.mktemp("recording") / "bag"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROS_DOMAIN_ID", DOMAIN)
+        settings = PipelineSettings(
+            scene="planes", width=160, preset="classical", namespace=f"recorded_{os.getpid()}"
+        )
+        with run_in_one_process(pipeline_graph(settings)) as running:
+            assert running.spin_until(lambda: running.stopped, 120.0)
+            record(running, path)
+    return path
+
+
+@pytest.mark.parametrize("replay", [replay_by_library, replay_by_nodes])
+def test_the_same_decisions_are_made_again(bag, replay):
+    run = read_run(bag)
+    decisions = list(replay(run))
+    assert len(decisions) == len(run.schedule.decisions) >= 3
+    for decision in decisions:
+        assert decision.same(run.lens_model.position_resolution), decision
+    assert decisions[-1].target is None
+
+
+def test_another_agent_decides_otherwise(bag):
+    run = read_run(bag)
+    decisions = list(replay_by_library(run, Parts(agent="sweep")))
+    assert not all(each.same(run.lens_model.position_resolution) for each in decisions)
+
+
+def test_the_command_compares_and_says_so(bag, tmp_path, capsys):
+    result = tmp_path / "result.json"
+    assert main(["replay", str(bag), "--json", str(result)]) == 0
+    content = json.loads(result.read_text())
+    assert content["same"] == content["recorded"] == len(content["decisions"])
+    assert f"{content['same']} of {content['recorded']} decisions are the same" in (
+        capsys.readouterr().out
+    )
+    assert main(["replay", str(bag), "--agent", "sweep"]) == 1
+    assert "now" in capsys.readouterr().out
+
+
+def test_an_interrupted_recording_is_replayed_as_far_as_it_goes(bag, tmp_path, capsys):
+    folder = tmp_path / "bag"
+    shutil.copytree(bag, folder)
+    (folder / "metadata.yaml").unlink()
+    file = folder / "bag.mcap"
+    file.write_bytes(file.read_bytes()[: int(0.8 * file.stat().st_size)])
+    whole, cut = read_run(bag), read_run(folder)
+    assert cut.bag.truncated
+    decisions = list(replay_by_library(cut))
+    assert 1 <= len(decisions) <= len(whole.schedule.decisions)
+    assert all(each.same(cut.lens_model.position_resolution) for each in decisions)
+
+
+def test_a_foreign_bag_is_refused(tmp_path):
+    from aif_ros.storage.bag import BagWriter
+
+    with BagWriter(tmp_path / "bag") as writer:
+        writer.add_topic("/chatter", "std_msgs/msg/String", depth=1, latched=False)
+        writer.write("/chatter", 1, b"\0\1\0\0\1\0\0\0\0")
+    with pytest.raises(BagError, match="was not recorded by aif record"):
+        read_run(tmp_path / "bag")
+
+
+def test_recording_needs_a_pipeline(tmp_path, monkeypatch):
+    monkeypatch.setattr("aif_ros.bringup.bag_recording._ANSWER", 0.5)
+    with (
+        observe(Graph((), "/nobody", ())) as running,
+        pytest.raises(BringupError, match="there is no node /nobody/fusion"),
+        recording_bag(running, tmp_path / "bag", fused=False),
+    ):
+        pass
+    assert not (tmp_path / "bag").exists()

@@ -66,6 +66,7 @@ setup(
             "optics/lenses/*.yaml",
             "training/*.jinja",
             "training/recipes/*.yaml",
+            "view/page/*",
         ]
     },
     data_files=[

@@ -1,0 +1,1 @@
+"""The live page: the pipeline in a browser. Knows neither ROS nor the pipeline."""

@@ -19,6 +19,13 @@ def narrow_down(looks: Sequence[Look], limits: tuple[float, float], enough: floa
 
     Returns:
         The position, or None at the end.
+
+    Example:
+        >>> looks = [Look(0.0, 0.1), Look(0.4, 0.8), Look(1.0, 0.2)]
+        >>> round(narrow_down(looks, limits=(0.0, 1.0), enough=0.1), 3)  # the wider side of the best
+        0.629
+        >>> narrow_down(looks, limits=(0.0, 1.0), enough=0.7) is None
+        True
     """
     best = max(looks, key=lambda look: look.score).position
     low = max([limits[0], *(look.position for look in looks if look.position < best)])

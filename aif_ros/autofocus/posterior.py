@@ -27,6 +27,17 @@ class FocusPosterior:
         lens_model: the lens; nothing is in focus outside its limits.
         shape: of the grid; () for a single window.
         image_width: width in pixels of the images that blur is measured in.
+
+    Example:
+        >>> lens_model = LensModel("demo", 1e-6, (0.0, 1e-3), 24000.0, 640)
+        >>> posterior = FocusPosterior(lens_model, shape=(), image_width=640)
+        >>> posterior.update(position=0.4e-3, radius=4.8, uncertainty=0.3)  # focus: 0.2 mm or 0.6 mm
+        >>> side = posterior.positions > 0.4e-3
+        >>> round(float(posterior.probability[side].sum()), 1)
+        0.5
+        >>> posterior.update(position=0.6e-3, radius=0.2, uncertainty=0.3)
+        >>> round(float(posterior.probability[side].sum()), 1)
+        1.0
     """
 
     def __init__(self, lens_model: LensModel, shape: tuple[int, ...], image_width: int) -> None:

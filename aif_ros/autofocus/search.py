@@ -38,7 +38,24 @@ class Decision:
 
 
 class FocusSearch(Protocol):
-    """Focuses one window. `begin` once, then `look` for each image until the decision is done."""
+    """Focuses one window. `begin` once, then `look` for each image until the decision is done.
+
+    Example:
+        >>> import numpy as np
+        >>> from aif_ros.autofocus.fibonacci import FibonacciSearch
+        >>> from aif_ros.optics.lens_model import LensModel
+        >>> lens_model = LensModel("demo", 1e-6, (0.0, 1e-3), 24000.0, 640)
+        >>> texture = np.random.default_rng(0).random((64, 64), np.float32)
+        >>> search = FibonacciSearch(lens_model)
+        >>> search.begin(0.0, lens_model.limits, image_width=640)
+        >>> position, done = 0.0, False
+        >>> while not done:
+        ...     contrast = 1 / (1 + abs(position - 0.3e-3) * 1e4)  # a scene in focus at 0.3 mm
+        ...     decision = search.look((0.5 + contrast * (texture - 0.5)).astype(np.float32), position)
+        ...     position, done = decision.position, decision.done
+        >>> decision.focused, abs(position - 0.3e-3) < lens_model.half_depth_of_focus(640)
+        (True, True)
+    """
 
     looks: list[Look]
 

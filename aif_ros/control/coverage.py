@@ -64,7 +64,17 @@ def remaining_defocus(fused: DefocusMap) -> float:
 
 
 class Coverage:
-    """The lens positions captured so far, metres."""
+    """The lens positions captured so far, metres.
+
+    Example:
+        >>> coverage = Coverage()
+        >>> coverage.add(0.0)
+        >>> coverage.add(1e-3)
+        >>> coverage.span()
+        0.001
+        >>> coverage.farthest(limits=(0.0, 4e-3))
+        0.004
+    """
 
     def __init__(self) -> None:
         self.positions: list[float] = []

@@ -18,6 +18,16 @@ class SafetyLimitedAgent:
         agent: decides.
         lens_model: of the lens in use.
         max_captures: number of captures after which it stops in any case; None: no limit.
+
+    Example:
+        >>> from aif_ros.control.sweep import SweepAgent
+        >>> from aif_ros.defocus.defocus_map import DefocusMap
+        >>> lens_model = LensModel("demo", 1e-6, (0.0, 1e-3), 24000.0, 640)
+        >>> agent = SafetyLimitedAgent(SweepAgent(lens_model), lens_model, max_captures=1)
+        >>> cells = np.full((2, 2), 1.0, np.float32)
+        >>> blur = DefocusMap(cells, cells, cells, cells, image_size=(640, 480))
+        >>> agent.act(Observation(blur, blur, np.zeros((480, 640), np.float32), position=0.0)).reason
+        '1 captures are the limit'
     """
 
     def __init__(

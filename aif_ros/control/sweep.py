@@ -46,7 +46,14 @@ class SweepAgent:
 
 
 def sweep_positions(lens_model: LensModel, image_width: int) -> list[float]:
-    """Return the fewest equally spaced positions that cover the travel, ascending, metres."""
+    """Return the fewest equally spaced positions that cover the travel, ascending, metres.
+
+    Example:
+        >>> lens_model = LensModel("demo", 1e-6, (0.0, 1e-3), 24000.0, 640)
+        >>> positions = sweep_positions(lens_model, image_width=640)
+        >>> len(positions), round(positions[0] * 1e6, 1)  # half the depth of focus from the end
+        (12, 41.7)
+    """
     low, high = lens_model.limits
     # A little less than the whole: rounding must not add a position.
     intervals = (high - low) / (2 * lens_model.half_depth_of_focus(image_width)) - 1e-6

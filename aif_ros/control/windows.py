@@ -11,7 +11,14 @@ Block = tuple[slice, slice]
 
 
 def heaviest_block(weight: NDArray[np.floating], share: float) -> Block:
-    """Return the block of cells with the largest sum; its sides are a share of the grid's."""
+    """Return the block of cells with the largest sum; its sides are a share of the grid's.
+
+    Example:
+        >>> weight = np.zeros((4, 8))
+        >>> weight[2, 5] = weight[3, 6] = 1.0
+        >>> heaviest_block(weight, share=0.5)
+        (slice(2, 4, None), slice(3, 7, None))
+    """
     rows, columns = weight.shape
     height, width = max(1, round(rows * share)), max(1, round(columns * share))
     sums = np.pad(weight, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)

@@ -35,7 +35,13 @@ class Fused:
 
 
 def blend(fused: Image, image: Image, weight: NDArray[np.float32]) -> Image:
-    """Return `fused` moved towards `image` by `weight` (H, W); allocates the result only."""
+    """Return `fused` moved towards `image` by `weight` (H, W); allocates the result only.
+
+    Example:
+        >>> black, white = np.zeros((1, 2), np.float32), np.ones((1, 2), np.float32)
+        >>> blend(black, white, np.array([[0.0, 0.25]], np.float32))
+        array([[0.  , 0.25]], dtype=float32)
+    """
     blended = image - fused
     blended *= weight if image.ndim == 2 else weight[..., None]
     blended += fused

@@ -166,6 +166,12 @@ def interpolate_flat(
     Returns:
         (H, W) float32, positions where `known` is 1, the weighted mean of ever wider surroundings
         where it is 0 (a pyramid, as in Gortler et al., "The Lumigraph", SIGGRAPH 1996).
+
+    Example:
+        >>> positions = np.array([[2.0, 2.0, 9.0, 2.0]] * 4, np.float32)
+        >>> known = np.array([[1.0, 1.0, 0.0, 1.0]] * 4, np.float32)
+        >>> interpolate_flat(positions, known)[0].round(3)
+        array([2., 2., 2., 2.], dtype=float32)
     """
     if min(positions.shape) <= 2:
         total = float(known.sum())

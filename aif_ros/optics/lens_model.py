@@ -51,6 +51,18 @@ class LensModel:
         object_distances: pairs (lens position, object distance), at least two, metres, positions
             ascending and distances descending: how far away from the camera objects are in focus
             there (.inf: infinity). Empty: not known.
+
+    Example:
+        >>> lens = LensModel(
+        ...     "demo", metres_per_step=1e-6, limits=(0.0, 1e-3), blur_per_metre=24000.0,
+        ...     calibration_width=640,
+        ... )
+        >>> lens.blur_radius(position=0.5e-3, focus_position=0.25e-3, image_width=640)
+        6.0
+        >>> lens.blur_radius(position=0.5e-3, focus_position=0.25e-3, image_width=1280)
+        12.0
+        >>> round(lens.half_depth_of_focus(image_width=640) * 1e6, 1)  # micrometres
+        41.7
     """
 
     name: str
@@ -233,6 +245,14 @@ class LensModel:
 
         Raises:
             CalibrationError: the calibration holds no object distances.
+
+        Example:
+            >>> lens = LensModel(
+            ...     "macro", 1e-6, (0.0, 1e-3), 24000.0, 640,
+            ...     object_distances=((0.0, np.inf), (1e-3, 0.5)),
+            ... )
+            >>> lens.object_distance(np.array([0.0, 0.5e-3, 1e-3]))
+            array([inf, 1. , 0.5], dtype=float32)
         """
         if not self.object_distances:
             raise CalibrationError(
@@ -260,6 +280,13 @@ class LensModel:
 
         A quarter of half the depth of focus apart, their blur differs by a quarter of the radius
         that still counts as in focus: less than the noise of any blur estimate.
+
+        Example:
+            >>> lens = LensModel.load(DEFAULT_CALIBRATION)
+            >>> lens.same_position(0.5e-3, 0.51e-3, image_width=640)
+            True
+            >>> lens.same_position(0.5e-3, 0.51e-3, image_width=3840)  # more pixels show more blur
+            False
         """
         return abs(first - second) <= 0.25 * self.half_depth_of_focus(image_width)
 
@@ -289,6 +316,10 @@ class LensModel:
 
         Raises:
             ValueError: `position` is not finite.
+
+        Example:
+            >>> LensModel.load(DEFAULT_CALIBRATION).within_limits(0.01)
+            0.0015
         """
         if not np.isfinite(position):
             raise ValueError(f"lens position must be a finite number of metres, got {position}")

@@ -93,6 +93,13 @@ class Aperture:
         Each pixel holds the share of the aperture's image that falls on it, so that it is exact
         at fractions of a pixel too. Its transfer function is that of `transfer_function` apart
         from the averaging over the pixel.
+
+        Example:
+            >>> Aperture().kernel(0.0)  # in focus: a point
+            array([[1.]], dtype=float32)
+            >>> kernel = Aperture(blades=6).kernel(4.0)
+            >>> kernel.shape, round(float(kernel.sum()), 3)
+            ((11, 11), 1.0)
         """
         corner_radius = self._corner_radius(radius) if self.blades else radius
         half = int(np.ceil(corner_radius + 3 * self.softness)) if radius or self.softness else 0

@@ -15,7 +15,13 @@ def jumped_back(newest: int, stamp: int) -> bool:
 
 
 class StampOrder:
-    """Accepts frames in the order of their stamps, also after their clock has jumped back."""
+    """Accepts frames in the order of their stamps, also after their clock has jumped back.
+
+    Example:
+        >>> order = StampOrder()
+        >>> [order.accept(stamp) for stamp in (10, 30, 20, 40)]
+        [True, True, False, True]
+    """
 
     def __init__(self) -> None:
         self._newest: int | None = None

@@ -26,6 +26,18 @@ def frame_use(frame: Frame, lens_model: LensModel, *, dynamic: bool) -> FrameUse
         frame: with the travel of the lens during its exposure.
         lens_model: of the lens.
         dynamic: whether camera or scene may move.
+
+    Example:
+        >>> import numpy as np
+        >>> lens_model = LensModel("demo", 1e-6, (0.0, 1e-3), 24000.0, 640)
+        >>> image = np.zeros((480, 640, 3), np.uint8)
+        >>> frame_use(Frame(image, stamp=0, position=0.5e-3), lens_model, dynamic=True).name
+        'DECIDE'
+        >>> in_motion = Frame(image, stamp=0, position=0.5e-3, travel=20e-6)
+        >>> frame_use(in_motion, lens_model, dynamic=True).name
+        'PASS'
+        >>> frame_use(in_motion, lens_model, dynamic=False).name
+        'REJECT'
     """
     if not frame.moving:
         return FrameUse.DECIDE

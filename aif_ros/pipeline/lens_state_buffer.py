@@ -29,6 +29,15 @@ class LensStateBuffer:
         resolution: metres by which the reported positions of a lens at rest may differ; see
             `LensModel.position_resolution`.
         capacity: number of states kept.
+
+    Example:
+        >>> buffer = LensStateBuffer(exposure_time=0.01)
+        >>> for ms in (0, 10, 20, 30):
+        ...     buffer.add(LensState(stamp=ms * 1_000_000, position=ms * 1e-6, moving=True))
+        >>> round(buffer.position(stamp=15_000_000), 9)
+        1.5e-05
+        >>> round(buffer.travel(stamp=15_000_000), 9)  # from 10 to 20 ms
+        1e-05
     """
 
     def __init__(

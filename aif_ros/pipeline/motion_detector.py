@@ -21,6 +21,13 @@ class MotionDetector:
     Args:
         resolution: metres by which the reported positions of a lens at rest may differ; see
             `LensModel.position_resolution`.
+
+    Example:
+        >>> detector = MotionDetector(resolution=1e-6)
+        >>> detector.state(stamp=0, position=0.0, velocity=None).moving
+        False
+        >>> detector.state(stamp=5_000_000, position=20e-6, velocity=None).moving
+        True
     """
 
     def __init__(self, resolution: float) -> None:

@@ -17,6 +17,16 @@ def differs_by_noise_only(first: Image, second: Image) -> bool:
     Args:
         first: (H, W) or (H, W, 3), float32 in [0, 1].
         second: of the same shape.
+
+    Example:
+        >>> import numpy as np
+        >>> random = np.random.default_rng(0)
+        >>> scene = cv2.GaussianBlur(random.random((64, 64), np.float32), (0, 0), 2.0)
+        >>> noise = random.normal(0, 0.01, (64, 64)).astype(np.float32)
+        >>> differs_by_noise_only(scene, scene + noise)
+        True
+        >>> differs_by_noise_only(scene, cv2.GaussianBlur(scene, (0, 0), 3.0))
+        False
     """
     a, b = (to_gray(image) / max(float(image.mean()), 1e-6) for image in (first, second))
     difference = a - b

@@ -16,6 +16,16 @@ class SettleDetector:
         reaction_timeout: seconds after a command until a lens that has neither moved nor arrived
             counts as settled. 0 where the lens is queried directly; more where commands are
             messages that take time.
+
+    Example:
+        >>> lens = SettleDetector(tolerance=1e-6, reaction_timeout=0.0)
+        >>> lens.command(0.5e-3, now=0)
+        >>> lens.observe(LensState(stamp=10, position=0.2e-3, moving=True))
+        >>> lens.settled_at is None
+        True
+        >>> lens.observe(LensState(stamp=20, position=0.5e-3, moving=False))
+        >>> lens.settled_at
+        20
     """
 
     def __init__(self, tolerance: float, *, reaction_timeout: float) -> None:

@@ -10,6 +10,13 @@ class StampJoin:
     Args:
         streams: number of streams.
         capacity: values kept of each stream: so many frames one may be ahead of another.
+
+    Example:
+        >>> join = StampJoin(streams=2)
+        >>> join.add(0, 100, "maps of I") is None
+        True
+        >>> join.add(1, 100, "maps of J")
+        ('maps of I', 'maps of J')
     """
 
     def __init__(self, streams: int, *, capacity: int = 8) -> None:

@@ -31,6 +31,16 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
     Raises:
         OSError: the file cannot be written.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder, "lens.yaml")
+        ...     write_text(path, "old")
+        ...     with suppress(OSError), replacing(path) as temporary:
+        ...         raise OSError("the disk is full")
+        ...     print(path.read_text(), [file.name for file in Path(folder).iterdir()])
+        old ['lens.yaml']
     """
     target = _target(path)
     if target.exists() and not target.is_file():

@@ -22,6 +22,14 @@ def read_yaml(path: str | Path) -> Any:
         OSError: it cannot be read.
         YamlError: it is no regular file, too large, no UTF-8, not valid, too deeply nested, or
             uses aliases (a few of which unfold to gigabytes).
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder, "lens.yaml")
+        ...     _ = path.write_text("limits: [0.0, 1.5e-3]")
+        ...     read_yaml(path)
+        {'limits': [0.0, 0.0015]}
     """
     path = Path(path)
     if not path.is_file():

@@ -21,6 +21,17 @@ def from_mapping(cls: type[T], values: Mapping[str, Any]) -> T:
 
     Raises:
         ValueError: a field is missing, unknown, of another type or out of range; one line.
+
+    Example:
+        >>> from pydantic.dataclasses import dataclass
+        >>> @dataclass(config=CHECKED)
+        ... class Exposure:
+        ...     seconds: float
+        >>> from_mapping(Exposure, {"seconds": "0.02"})
+        Exposure(seconds=0.02)
+        >>> from_mapping(Exposure, {"second": 0.02})
+        Traceback (most recent call last):
+        ValueError: seconds is missing; there is no second
     """
     try:
         return TypeAdapter(cls).validate_python(dict(values))

@@ -52,7 +52,15 @@ class Frame:
 
 @dataclass(frozen=True)
 class Window:
-    """A rectangle of an image, in pixels; `x`, `y` is its top left corner."""
+    """A rectangle of an image, in pixels; `x`, `y` is its top left corner.
+
+    Example:
+        >>> window = Window.centred(image_size=(640, 480), side=128)
+        >>> window
+        Window(x=256, y=176, width=128, height=128)
+        >>> window.crop(np.zeros((480, 640, 3))).shape
+        (128, 128, 3)
+    """
 
     x: int
     y: int

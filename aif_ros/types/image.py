@@ -38,6 +38,11 @@ def check_image(image: NDArray[Any]) -> NDArray[Any]:
     Raises:
         ImageError: not (H, W) or (H, W, 3), empty, not 8-bit, 16-bit or floating point, or
             holding values that are not finite.
+
+    Example:
+        >>> check_image(np.zeros((4, 6, 4), np.uint8))
+        Traceback (most recent call last):
+        aif_ros.types.image.ImageError: expected shape (H, W) or (H, W, 3), got (4, 6, 4)
     """
     if not isinstance(image, np.ndarray):
         raise ImageError(f"expected an image array, got {type(image).__name__}")
@@ -57,6 +62,10 @@ def full_scale_of_bits(bits: int) -> float:
 
     Raises:
         ImageError: `bits` is not within 1 to 16.
+
+    Example:
+        >>> full_scale_of_bits(12)
+        4095.0
     """
     if not 1 <= bits <= 16:
         raise ImageError(f"the bits per sample must be within 1 to 16, got {bits}")
@@ -75,6 +84,13 @@ def full_scale(image: NDArray[Any], at_least: float = 0.0) -> float:
         255 for uint8. For uint16 the lowest full scale of `SAMPLE_BITS` that covers the image.
         For other types 1 where all values are at most 2, else as for uint16, else the largest
         value.
+
+    Example:
+        >>> dark = np.array([[12, 900]], dtype=np.uint16)
+        >>> full_scale(dark)  # could be of 10 bits
+        1023.0
+        >>> full_scale(np.array([[12, 3000]], dtype=np.uint16), at_least=1023.0)
+        4095.0
     """
     if image.dtype == np.uint8:
         return max(255.0, at_least)
@@ -95,6 +111,12 @@ def to_float(image: NDArray[Any], scale: float | None = None) -> Image:
 
     Raises:
         ImageError: see `check_image`.
+
+    Example:
+        >>> to_float(np.array([[0, 255]], dtype=np.uint8))
+        array([[0., 1.]], dtype=float32)
+        >>> to_float(np.array([[0, 4095]], dtype=np.uint16), scale=4095.0)
+        array([[0., 1.]], dtype=float32)
     """
     check_image(image)
     whole = _INTEGER_FULL_SCALE.get(image.dtype, 1.0)
@@ -106,7 +128,12 @@ def to_float(image: NDArray[Any], scale: float | None = None) -> Image:
 
 
 def to_uint8(image: Image) -> NDArray[np.uint8]:
-    """Round `float32` in [0, 1] to 8 bits; values outside are clipped."""
+    """Round `float32` in [0, 1] to 8 bits; values outside are clipped.
+
+    Example:
+        >>> to_uint8(np.array([[-0.1, 0.5, 1.2]], dtype=np.float32))
+        array([[  0, 128, 255]], dtype=uint8)
+    """
     return cv2.convertScaleAbs(np.clip(image, 0.0, 1.0), alpha=255.0)
 
 

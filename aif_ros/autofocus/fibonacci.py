@@ -22,7 +22,7 @@ def narrow_down(looks: Sequence[Look], limits: tuple[float, float], enough: floa
 
     Example:
         >>> looks = [Look(0.0, 0.1), Look(0.4, 0.8), Look(1.0, 0.2)]
-        >>> round(narrow_down(looks, limits=(0.0, 1.0), enough=0.1), 3)  # the wider side of the best
+        >>> round(narrow_down(looks, limits=(0.0, 1.0), enough=0.1), 3)  # in the wider gap
         0.629
         >>> narrow_down(looks, limits=(0.0, 1.0), enough=0.7) is None
         True

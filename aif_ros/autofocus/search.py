@@ -51,7 +51,8 @@ class FocusSearch(Protocol):
         >>> position, done = 0.0, False
         >>> while not done:
         ...     contrast = 1 / (1 + abs(position - 0.3e-3) * 1e4)  # a scene in focus at 0.3 mm
-        ...     decision = search.look((0.5 + contrast * (texture - 0.5)).astype(np.float32), position)
+        ...     patch = (0.5 + contrast * (texture - 0.5)).astype(np.float32)
+        ...     decision = search.look(patch, position)
         ...     position, done = decision.position, decision.done
         >>> decision.focused, abs(position - 0.3e-3) < lens_model.half_depth_of_focus(640)
         (True, True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.autofocus.posterior import FocusPosterior
 from aif_ros.control.agent import Action, Observation
+from aif_ros.control.cell_posterior import CellPosterior
 from aif_ros.control.coverage import Coverage, covering
 from aif_ros.control.windows import heaviest_block, pixels
 from aif_ros.optics.lens_model import LensModel
@@ -49,13 +49,13 @@ class PlannerAgent:
     def reset(self) -> None:
         """Forget all frames."""
         self._coverage = Coverage()
-        self._posterior: FocusPosterior | None = None
+        self._posterior: CellPosterior | None = None
 
     def act(self, observation: Observation) -> Action:
         """Go to the nearest rewarding capture of the plan."""
         frame, fused, position = observation.frame, observation.fused, observation.position
         if self._posterior is None:
-            self._posterior = FocusPosterior(self._lens_model, frame.shape, frame.image_size[0])
+            self._posterior = CellPosterior(self._lens_model, frame.shape, frame.image_size[0])
         for look in observation.looks:
             self._coverage.add(look.position)
             self._posterior.update(look.position, look.frame.radius, look.frame.uncertainty)

@@ -26,7 +26,8 @@ class SafetyLimitedAgent:
         >>> agent = SafetyLimitedAgent(SweepAgent(lens_model), lens_model, max_captures=1)
         >>> cells = np.full((2, 2), 1.0, np.float32)
         >>> blur = DefocusMap(cells, cells, cells, cells, image_size=(640, 480))
-        >>> agent.act(Observation(blur, blur, np.zeros((480, 640), np.float32), position=0.0)).reason
+        >>> observation = Observation(blur, blur, np.zeros((480, 640), np.float32), position=0.0)
+        >>> agent.act(observation).reason
         '1 captures are the limit'
     """
 

@@ -24,7 +24,7 @@ def check_metres(name: str, positions: Iterable[float]) -> None:
     Example:
         >>> check_metres("limits", [0.0, 1500.0])
         Traceback (most recent call last):
-        aif_ros.types.units.UnitError: limits: 1500 m is no position of a focus motor; give metres (1 um is 1e-6), not ...
+        aif_ros.types.units.UnitError: limits: 1500 m is no position of a focus motor; ...
     """
     largest = max((abs(position) for position in positions), default=0.0)
     if largest > LARGEST_POSITION:

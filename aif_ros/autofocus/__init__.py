@@ -1,1 +1,1 @@
-"""How blurred each part of an image is, and searches that bring a window into focus."""
+"""Searches that bring one window of the image into focus: neural, rule-based, Fibonacci, sweep."""

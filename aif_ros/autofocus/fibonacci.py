@@ -1,4 +1,4 @@
-"""Autofocus by Fibonacci search: the fewest looks that narrow down a single peak."""
+"""Autofocus by Fibonacci search: the fewest looks that bracket a single peak."""
 
 from collections.abc import Sequence
 
@@ -13,9 +13,9 @@ def narrow_down(looks: Sequence[Look], limits: tuple[float, float], enough: floa
     """Next position, metres, of a search for the highest score by golden section.
 
     Args:
-        looks: so far, at least one.
+        looks: at least one.
         limits: range of positions, metres.
-        enough: distance, metres, of the looks on either side of the best at which it ends.
+        enough: distance, metres, between the best look and its neighbours at which it ends.
 
     Returns:
         The position, or None at the end.
@@ -39,8 +39,8 @@ def narrow_down(looks: Sequence[Look], limits: tuple[float, float], enough: floa
 class FibonacciSearch(ContrastSearch):
     """Krotkov, "Focusing", IJCV 1 (1988), in its limit of many looks, the golden section.
 
-    The limit has the same reduction per look, needs no number of looks beforehand and can use the
-    picture at the start, wherever the lens stands.
+    The limit has the same reduction per look, needs no fixed number of looks and can use the image
+    at the start position.
     """
 
     def _prepare(self) -> None:

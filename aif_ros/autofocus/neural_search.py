@@ -1,4 +1,4 @@
-"""Autofocus by the networks and the contrast: a look or two, a move, and a look to verify it."""
+"""Autofocus by the networks and the contrast: one or two looks, a move, a look to verify it."""
 
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aif_ros.autofocus.fibonacci import narrow_down
-from aif_ros.autofocus.search import Decision, Look
+from aif_ros.autofocus.search import Decision, Look, search_range
 from aif_ros.autofocus.window_contrast import WindowContrast
 from aif_ros.autofocus.window_posterior import WindowPosterior
 from aif_ros.defocus.neural import FocusDiscriminator, NeuralBlurEstimator, PatchBlur
@@ -17,40 +17,41 @@ from aif_ros.types.image import Image
 
 @dataclass(frozen=True)
 class Rules:
-    """When a search goes where, and when it ends; found with `benchmark autofocus`.
+    """Thresholds of the neural search, chosen with `benchmark autofocus`.
 
     Lengths are in half depths of focus.
 
     Attributes:
-        sure: probability within the depth of focus from which on the position is believed, ...
-        seen: ... if there was a look this near to it.
-        worth: probability from which on a position is gone to as focus itself, not to learn more.
-        in_focus: probability, by the discriminator, from which on a look counts as in focus, ...
-        agreement: ... if the reading of an earlier look agrees with the travel from there to here
-            within this many pixels, ...
-        agreement_share: ... or this share of it, ...
-        agreement_travel: ... which is at least so many pixels of blur.
-        lower: without such agreement, contrasts must be lower by this factor on either side, ...
-        next_to: ... no farther away than this; ...
-        beside: ... they are looked for so far away.
-        witness: where the first look is in focus already, the next one is so many pixels of blur
-            away: there the reading shows whether the networks can be believed.
-        there: a look this near to the end position verifies it, ...
-        reproduced: ... if its contrast is at least this share of the highest, ...
-        doubted: at the ends of the range, which have one side only, a look counts as in focus by
-            its contrast unless the discriminator gives it less than this.
-        contradiction: ... and the estimator does not read so many pixels more than in focus, ...
-        attempts: ... and so often the lens is sent back if it is not.
-        same: looks nearer than this show the same.
+        sure: least posterior probability within the depth of focus to accept a position; ...
+        seen: ... and largest distance of the nearest look.
+        worth: least posterior probability to move to a position as the focus position, rather than
+            to the most informative one.
+        in_focus: least probability by the discriminator for a look to count as in focus; ...
+        agreement: ... an earlier reading must agree with the travel between the two looks within
+            this many pixels ...
+        agreement_share: ... or this share of it; ...
+        agreement_travel: ... that travel is at least this many pixels of blur.
+        lower: without such agreement, contrasts on both sides must be lower by this factor; ...
+        next_to: ... largest distance of those looks; ...
+        beside: ... distance at which they are taken.
+        witness: if the first look is in focus, distance of the next one, pixels of blur: its
+            reading checks the networks.
+        there: largest distance of a look that verifies the end position; ...
+        reproduced: ... least ratio of its contrast to the highest; ...
+        contradiction: ... largest excess of its reading over the reading in focus, pixels; ...
+        doubted: ... at the limits, which have one side only: least probability by the
+            discriminator.
+        attempts: number of times the lens returns to the end position to verify it.
+        same: looks closer than this are the same.
         same_steps: the same in motor steps: a lens does not rest between them.
-        few_places: a lens that rests in so few places, farther apart than its depth of focus,
-            looks from all of them: of two objects in a window, each is invisible where the other
+        few_places: number of resting positions, farther apart than the depth of focus, up to which
+            all of them are visited: of two objects in a window, each is invisible where the other
             is in focus.
-        most_looks: a search that has not ended by then follows the contrast, ...
-        most_climbs: ... for so many looks more.
-        most_blind: the networks having seen nothing in so many looks, it follows the contrast.
-        saturated: share of the gradients in saturated parts from which on the networks are not
-            believed: clipped edges look sharp at any defocus.
+        most_looks: number of looks after which the search follows the contrast, ...
+        most_climbs: ... for this many more looks.
+        most_blind: number of looks without any reading after which it follows the contrast.
+        saturated: share of the gradients in saturated parts from which on readings are ignored:
+            clipped edges look sharp at any defocus.
     """
 
     sure: float = 0.94
@@ -90,18 +91,18 @@ class PatchEstimator(Protocol):
 
 
 class NeuralSearch:
-    """Goes where all looks so far agree that focus is, and ends when a look there confirms it.
+    """Moves to the most probable focus position and ends when a look there confirms it.
 
-    A look speaks for two positions, one on either side; limits, prior, the discriminator, the
-    contrast and the looks from other positions decide between them (`WindowPosterior`). Where
-    nothing stands out yet, it looks from where it expects to learn most. Where the networks see
-    too little it narrows the contrast down. The scores of its looks are blur radii.
+    One look is consistent with two focus positions, one on either side; limits, prior, the
+    discriminator, the contrast and looks at other positions resolve the ambiguity
+    (`WindowPosterior`). While no position is probable enough, the next look is the most
+    informative one. Where the networks have no reading, a golden-section search of the contrast
+    is used. The scores of the looks are blur radii.
 
     Args:
         lens_model: of the lens in use.
         estimator: estimates blur; default: the shipped networks.
-        expected: position and its standard deviation, metres, where focus was last known or is
-            expected.
+        expected: expected focus position and its standard deviation, metres; None: unknown.
         rules: see `Rules`.
     """
 
@@ -121,26 +122,23 @@ class NeuralSearch:
         self.looks: list[Look] = []
 
     def begin(self, position: float, limits: tuple[float, float], image_width: int) -> None:
-        """Forget all earlier looks and start from `position`; see `FocusSearch`.
+        """Discard all earlier looks and start from `position`; see `FocusSearch`.
 
         Raises:
             ValueError: the limits are empty or not finite.
         """
-        low, high = (self._lens_model.within_limits(limit) for limit in limits)
-        if not low < high:
-            raise ValueError(f"limits {limits} leave no lens positions to search")
+        low, high = self._limits = search_range(self._lens_model, limits)
         self.looks = []
         self._contrast = WindowContrast()
         self._contrasts: NDArray[np.float64] = np.zeros(0)
         self._in_focus: list[float] = []
         self._start = position
-        self._limits = low, high
         self._gain = self._lens_model.blur_gain(image_width)
         self._image_width = image_width
         self._attempts = self._rules.attempts
         step = self._lens_model.metres_per_step
         reach = self._lens_model.half_depth_of_focus(image_width)
-        # A lens of few resting places gets no nearer to focus than half the way between two.
+        # A lens with few resting positions reaches focus within half their spacing only.
         self._depth_of_focus = max(reach, 0.6 * step)
         self._few_places = reach < step and high - low <= self._rules.few_places * step
         self._same = max(self._rules.same * self._depth_of_focus, self._rules.same_steps * step)
@@ -149,7 +147,7 @@ class NeuralSearch:
         )
 
     def look(self, patch: Image, position: float) -> Decision:
-        """Take in the window as seen at `position` (metres) and decide.
+        """Process the image of the window at lens position `position` (metres) and decide.
 
         Raises:
             ImageError: the patch is unusable, or too small for the networks.
@@ -176,7 +174,7 @@ class NeuralSearch:
         if (unread and len(self.looks) >= rules.most_blind) or len(self.looks) >= rules.most_looks:
             return self._follow_contrast()
         if len(self.looks) == 1 and self._in_focus[0] >= rules.in_focus and not self._few_places:
-            reason = "in focus, it seems: looking from beside whether the networks can be believed"
+            reason = "seems in focus: checking the networks from a position beside it"
             return Decision(self._witness(), False, None, reason)
         looked = np.array([look.position for look in self.looks])
         mass = self.posterior.mass_within(0.9 * self._depth_of_focus)
@@ -184,14 +182,14 @@ class NeuralSearch:
         distance = float(np.abs(looked - focus).min())
         target: float | None
         if not blind and mass.max() >= rules.sure and distance <= self._seen:
-            target, reason = self._unproven(), "making sure that it is not sharper beside"
+            target, reason = self._unproven(), "checking that contrast is lower on both sides"
             if target is None:
-                return self._conclude(self._end(focus), "all looks agree that it is sharpest here")
+                return self._conclude(self._end(focus), "all looks agree on this position")
         elif mass.max() >= rules.worth and distance > self._depth_of_focus:
-            target, reason = focus, "going where the looks agree that focus is"
+            target, reason = focus, "moving to the most probable focus position"
         else:
             target = self.posterior.most_informative(looked, self._same)
-            reason = "looking from where most can be learnt"
+            reason = "moving to the most informative position"
         if target is None:
             return self._give_up()
         return Decision(target, False, None, reason)
@@ -208,13 +206,13 @@ class NeuralSearch:
     def _give_up(self) -> Decision:
         """End without focus."""
         if not self._contrast.varies:
-            reason = "nothing to focus on: no look shows any texture"
+            reason = "nothing to focus on: no texture at any position"
             return Decision(self._start, True, False, reason)
-        reason = f"not certain after {len(self.looks)} looks: the one of highest contrast"
+        reason = f"uncertain after {len(self.looks)} looks: stays at the highest contrast"
         return Decision(self.looks[self._best].position, True, False, reason)
 
     def _follow_contrast(self) -> Decision:
-        """Narrow the contrast down, as `FibonacciSearch` does."""
+        """Search for the highest contrast by golden section, as `FibonacciSearch` does."""
         scores = [
             Look(look.position, float(contrast))
             for look, contrast in zip(self.looks, self._contrasts, strict=True)
@@ -223,20 +221,20 @@ class NeuralSearch:
         enough = max(2.0 * self._depth_of_focus, 1.25 * step)
         target = narrow_down(scores, self._limits, enough)
         if target is not None:
-            reason = "following the contrast: the networks see too little"
+            reason = "following the contrast: the networks have no reading"
             return Decision(target, False, None, reason)
         if not self._contrast.varies:
             return self._give_up()
         peak = self.looks[self._best].position
         if not self._is_peak(peak, self._same):
-            # A pattern can be seen again beyond the blur that hides it: look where no look was.
+            # Blur can invert a pattern and show it again: look into the widest gap.
             places = np.sort([*self._limits, *(look.position for look in self.looks)])
             widest = int(np.diff(places).argmax())
             if np.diff(places)[widest] <= enough:
                 return self._give_up()
-            reason = "following the contrast: it is no peak yet"
+            reason = "following the contrast: no peak found yet"
             return Decision(float(places[widest : widest + 2].mean()), False, None, reason)
-        return self._conclude(peak, "highest contrast of all looks; the networks see too little")
+        return self._conclude(peak, "highest contrast of all looks; the networks have no reading")
 
     def _is_peak(self, end: float, there: float) -> bool:
         """Whether the contrast is highest at `end` and clearly lower beside it, all in metres."""
@@ -249,18 +247,16 @@ class NeuralSearch:
         return all(flank is not None or abs(limit - best) <= there for flank, limit in flanks)
 
     def _conclude(self, end: float, reason: str) -> Decision:
-        """End if the latest look was at `end` and confirms it; else go there and look."""
+        """End if the latest look was at `end` and confirms it; else move there."""
         rules, last = self._rules, self.looks[-1]
         there = max(rules.there * self._depth_of_focus, rules.same_steps * self._step)
         if abs(last.position - end) <= there:
             at_focus = float(self._expected_reading(np.array(0.0)))
             if last.score > at_focus + rules.contradiction and not self._few_places:
-                reason = (
-                    f"contrast says it is sharpest here, but the blur reads {last.score:.1f} px"
-                )
+                reason = f"highest contrast is here, but the estimated blur is {last.score:.1f} px"
                 return Decision(last.position, True, False, reason)
-            if self._is_believed(-1):
-                # In focus already: a smaller move than the depth of focus needs no proof.
+            if self._is_confirmed(-1):
+                # In focus already: a move within the depth of focus needs no verification.
                 return Decision(end, True, True, reason)
             if self._at_limit() and self._in_focus[-1] < rules.doubted:
                 reason = "sharpest at the end of the range: focus may lie beyond it"
@@ -278,7 +274,7 @@ class NeuralSearch:
         return Decision(last.position, True, False, reason)
 
     def _at_limit(self) -> bool:
-        """Whether the lens is at an end of its range, where one side cannot be looked at."""
+        """Whether the lens is at an end of its range."""
         return min(abs(self.looks[-1].position - limit) for limit in self._limits) <= self._same
 
     @property
@@ -286,11 +282,11 @@ class NeuralSearch:
         return self._lens_model.metres_per_step
 
     def _is_clipped(self, index: int) -> bool:
-        """Whether the networks may not be believed at a look, because saturated parts lead."""
+        """Whether saturated parts dominate a look, so that the networks are ignored."""
         clipped = self._contrast.saturated(index) > self._rules.saturated
         return clipped and self._contrast.masked
 
-    def _is_believed(self, index: int) -> bool:
+    def _is_confirmed(self, index: int) -> bool:
         """Whether a look is in focus by the discriminator, and an earlier reading agrees."""
         if not self._in_focus[index] >= self._rules.in_focus or self._is_clipped(index):
             return False
@@ -304,17 +300,17 @@ class NeuralSearch:
         return False
 
     def _witness(self) -> float:
-        """Position beside the first look, metres, towards the side with more room."""
+        """Position beside the first look, metres, on the side with more range."""
         (low, high), start = self._limits, self.looks[0].position
         side = 1.0 if high - start > start - low else -1.0
         return float(np.clip(start + side * self._rules.witness / self._gain, low, high))
 
     def _unproven(self) -> float | None:
-        """Where to look for proof that focus is at the look of highest contrast; None if it is."""
+        """Position, metres, of a look still needed to prove the highest contrast; None: proven."""
         if self._few_places:
             looked = np.array([look.position for look in self.looks])
             return self.posterior.most_informative(looked, self._same)
-        if self._is_believed(self._best):
+        if self._is_confirmed(self._best):
             return None
         rules, best = self._rules, self.looks[self._best].position
         low, high = self._limits
@@ -328,7 +324,7 @@ class NeuralSearch:
         return None
 
     def _flanks(self) -> tuple[int | None, int | None]:
-        """The looks of clearly lower contrast next below and above the one of the highest."""
+        """Indices of the looks of clearly lower contrast next below and above the highest."""
         best = self._best
         found: list[int | None] = []
         for side in (-1, 1):
@@ -342,8 +338,8 @@ class NeuralSearch:
         return found[0], found[1]
 
     def _end(self, focus: float) -> float:
-        """Where to stay, metres: the networks' answer, or what the contrasts prove."""
-        if self._is_believed(self._best):
+        """Final position, metres: by the posterior, or by the contrasts where they prove it."""
+        if self._is_confirmed(self._best):
             return focus
         below, above = self._flanks()
         if below is None or above is None:
@@ -351,7 +347,7 @@ class NeuralSearch:
         return self._peak(below, self._best, above)
 
     def _peak(self, below: int, best: int, above: int) -> float:
-        """Where a parabola through the logarithms of three contrasts is highest, metres."""
+        """Maximum, metres, of the parabola through the logarithms of three contrasts."""
         x = np.array([self.looks[index].position for index in (below, best, above)])
         y = np.log(self._contrasts[[below, best, above]])
         a, b, _ = np.polyfit((x - x[1]) / self._depth_of_focus, y, 2)

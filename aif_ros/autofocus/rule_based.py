@@ -1,4 +1,4 @@
-"""Autofocus by rules: climb in large steps, turn and take smaller ones when past the peak."""
+"""Autofocus by hill climbing: large steps first; past the peak, turn round with smaller steps."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,7 @@ class RuleBasedSearch(ContrastSearch):
     def _prepare(self) -> None:
         low, high = self._limits
         self._left = list(self._steps)
-        # Towards the farther limit: there is more to find.
+        # Towards the farther limit: the larger part of the range.
         self._direction = 1 if self._start < (low + high) / 2 else -1
 
     def _next(self) -> float | None:
@@ -41,9 +41,9 @@ class RuleBasedSearch(ContrastSearch):
         return None
 
     def _worse_beyond(self, best: float, step: float) -> bool:
-        """Whether there was a look up to about `best` + `step`, or there is the limit.
+        """Whether a look exists up to about `best` + `step`, or that is beyond the limit.
 
-        A motor goes to whole steps: it may have stopped a little beyond.
+        A motor rests at whole steps: it may have stopped slightly beyond.
         """
         limit = self._limits[1] if step > 0 else self._limits[0]
         unreachable = 0.75 * self._lens_model.metres_per_step

@@ -1,8 +1,12 @@
-"""The interface of all autofocus searches: looks at one window in, lens positions out."""
+"""The interface of all autofocus searches: images of one window in, lens positions out.
+
+A *look* is one image of the window, taken at one lens position.
+"""
 
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from aif_ros.optics.lens_model import LensModel
 from aif_ros.types.image import Image
 
 
@@ -12,8 +16,8 @@ class Look:
 
     Attributes:
         position: lens position, metres.
-        score: what the search measured there (sharpness for contrast searches, estimated blur
-            radius in pixels for neural ones); the focus curve is made of these.
+        score: measured there: sharpness (contrast searches) or estimated blur radius in pixels
+            (neural search). The scores over the positions are the focus curve.
     """
 
     position: float
@@ -22,13 +26,13 @@ class Look:
 
 @dataclass(frozen=True)
 class Decision:
-    """What a search wants next.
+    """What a search requests after a look.
 
     Attributes:
-        position: where the lens shall go, metres; when `done`, where it shall stay.
+        position: next lens position, metres; when `done`, the final one.
         done: whether the search has ended.
         focused: whether it ended in focus; None while not done.
-        reason: why, for people.
+        reason: text for people.
     """
 
     position: float
@@ -37,13 +41,24 @@ class Decision:
     reason: str
 
 
+def search_range(lens_model: LensModel, limits: tuple[float, float]) -> tuple[float, float]:
+    """Return the part of `limits` (metres) that the lens can reach.
+
+    Raises:
+        ValueError: it is empty, or the limits are not finite.
+    """
+    low, high = (lens_model.within_limits(limit) for limit in limits)
+    if not low < high:
+        raise ValueError(f"limits {limits} leave no lens positions to search")
+    return low, high
+
+
 class FocusSearch(Protocol):
-    """Focuses one window. `begin` once, then `look` for each image until the decision is done.
+    """Focuses one window: `begin` once, then `look` for each image until the decision is done.
 
     Example:
         >>> import numpy as np
         >>> from aif_ros.autofocus.fibonacci import FibonacciSearch
-        >>> from aif_ros.optics.lens_model import LensModel
         >>> lens_model = LensModel("demo", 1e-6, (0.0, 1e-3), 24000.0, 640)
         >>> texture = np.random.default_rng(0).random((64, 64), np.float32)
         >>> search = FibonacciSearch(lens_model)
@@ -61,17 +76,17 @@ class FocusSearch(Protocol):
     looks: list[Look]
 
     def begin(self, position: float, limits: tuple[float, float], image_width: int) -> None:
-        """Forget all earlier looks and start from `position`.
+        """Discard all earlier looks and start from `position`.
 
         Args:
-            position: where the lens is, metres.
+            position: current lens position, metres.
             limits: range of positions to search, metres.
             image_width: width in pixels of the whole image that the window is cut from.
         """
         ...
 
     def look(self, patch: Image, position: float) -> Decision:
-        """Take in the window as seen at `position` (metres) and decide."""
+        """Process the image of the window at lens position `position` (metres) and decide."""
         ...
 
 
@@ -80,10 +95,10 @@ class FocusRun:
     """A finished search.
 
     Attributes:
-        position: where the lens was left, metres.
-        focused: whether the search says it is in focus.
-        reason: why it ended.
-        looks: every look in order: the trajectory, and (sorted by position) the focus curve.
+        position: final lens position, metres.
+        focused: whether the search ended in focus.
+        reason: why it ended, for people.
+        looks: all looks in order: the trajectory; sorted by position: the focus curve.
     """
 
     position: float

@@ -1,4 +1,4 @@
-"""The autofocus searches one can choose from by name."""
+"""The autofocus searches by name."""
 
 from collections.abc import Callable, Mapping
 

@@ -1,4 +1,4 @@
-"""Autofocus by looking everywhere."""
+"""Autofocus by an exhaustive sweep."""
 
 import numpy as np
 
@@ -6,13 +6,13 @@ from aif_ros.autofocus.contrast_search import ContrastSearch
 
 
 class SweepSearch(ContrastSearch):
-    """Looks a depth of field apart, or at every step, from the nearer limit to the other."""
+    """Looks at intervals of the depth of focus (at least a motor step) over the whole range."""
 
     def _prepare(self) -> None:
         low, high = self._limits
         pitch = max(2 * self._depth_of_focus, self._lens_model.metres_per_step)
-        # The middles of equal parts: from the limits on, every look would lie between two slices of
-        # a recorded stack.
+        # The middles of equal parts: started at the limits, every look would lie between two
+        # slices of a recorded stack.
         count = max(1, int(np.ceil((high - low) / pitch - 1e-6)))
         positions = low + (np.arange(count) + 0.5) * ((high - low) / count)
         if self._start > (low + high) / 2:

@@ -1,4 +1,4 @@
-"""Contrast of one window over the looks of a search, made comparable from look to look."""
+"""Contrast of one window over the looks of a search, comparable between looks."""
 
 from dataclasses import dataclass
 
@@ -15,12 +15,11 @@ _SATURATED = 253.5 / 255
 _CLIPPED = 0.08
 """Share of saturated pixels from which on a block is masked: single bright pixels are no edge."""
 _LEAST_OPEN = 0.02
-"""Share of the window that must be unsaturated in all looks for its contrast to mean anything."""
+"""Least share of the window that is unsaturated in all looks; with less, contrast is undefined."""
 _COARSE = 2
-"""Levels of the Gaussian pyramid by which faint windows are reduced: noise falls faster than
-texture."""
+"""Pyramid levels by which images of faint windows are reduced: noise falls faster than texture."""
 _NOISE = 0.15
-"""A contrast that varies by less than this share over all looks is noise: nothing to focus on."""
+"""Largest relative variation of contrast over all looks that counts as noise."""
 _FEW = 16.0
 """The same for n pixels, as this over sqrt(n): 6 standard deviations of the mean squared gradient
 of white noise, whose neighbours are correlated over about 2 x 2 pixels."""
@@ -28,7 +27,7 @@ of white noise, whose neighbours are correlated over about 2 x 2 pixels."""
 
 @dataclass(frozen=True)
 class _Measured:
-    """Of one look: gradient energy of each block, fine and coarse, and where it is saturated."""
+    """Of one look: gradient energy of each block, fine and coarse, and mask of saturated blocks."""
 
     fine: NDArray[np.float32]
     coarse: NDArray[np.float32]
@@ -38,9 +37,9 @@ class _Measured:
 class WindowContrast:
     """Tenengrad of each look, over the blocks that are saturated in none of them.
 
-    Saturated parts have edges at any defocus, and they move with it. Where the fine gradients do
-    not vary more than noise does, those of a quarter of the resolution are taken: a faint texture
-    is then integrated over more pixels. Saturated parts count only if nothing else is seen.
+    Saturated parts have edges at any defocus, which move with it. Where the fine gradients vary no
+    more than noise, those at a quarter of the resolution are used, which integrate a faint texture
+    over more pixels. Saturated parts are used only if nothing else has texture.
     """
 
     def __init__(self) -> None:
@@ -63,7 +62,7 @@ class WindowContrast:
             share = cv2.resize(
                 (gray >= _SATURATED).astype(np.float32), blocks, interpolation=cv2.INTER_AREA
             )
-            # Out of focus their light spreads beyond what is saturated.
+            # Out of focus their light spreads beyond the saturated pixels.
             clipped = (share > _CLIPPED).astype(np.uint8)
             saturated = cv2.dilate(clipped, np.ones((5, 5), np.uint8)).astype(bool)
         measured = _Measured(_energy(gray, blocks), _energy(reduced, blocks), saturated)
@@ -75,17 +74,17 @@ class WindowContrast:
 
     @property
     def values(self) -> NDArray[np.float64]:
-        """(n,) contrast of each look, of what varies most surely; see the class."""
+        """(n,) contrast of each look, at the resolution chosen as described in the class."""
         return self._choose()[0]
 
     @property
     def varies(self) -> bool:
-        """Whether the contrast of the looks varies by more than noise does."""
+        """Whether the contrast of the looks varies by more than noise."""
         return self._choose()[1]
 
     @property
     def masked(self) -> bool:
-        """Whether the contrast is that of unsaturated parts, in spite of saturated ones."""
+        """Whether there are saturated parts and the contrast is that of the others."""
         return self._mask is not None and self._choose()[2]
 
     def saturated(self, index: int) -> float:

@@ -1,11 +1,11 @@
-"""Belief over where one window is in focus, from estimator, discriminator and contrast together.
+"""Posterior over the focus position of one window, from estimator, discriminator and contrast.
 
-A look gives a blur radius, not the side of focus, and its error is the same each time the same
-texture is seen. So the probability is kept jointly over the focus position and over the bias of
-the texture: a soft texture looks blurred even in focus, a contrasty one still looks sharp a little
-out of focus. Looks on both sides of focus separate the two. How the contrast changes from look to
-look does not depend on the networks, and shows on which side of their middle focus lies. Each of
-the three counts by its measured reliability (`Reliability`).
+A look gives a blur radius but not the side of focus, and its error is the same each time for the
+same texture. The posterior is therefore joint over the focus position and the bias of the texture:
+a soft texture appears blurred even in focus, one of high contrast appears sharp slightly out of
+focus. Looks on both sides of focus separate the two. The change of contrast between two looks does
+not depend on the networks, and shows on which side of their middle focus lies. Each of the three
+is weighted by its measured reliability (`Reliability`).
 """
 
 from collections.abc import Callable
@@ -21,41 +21,41 @@ Array = NDArray[np.float64]
 _RESOLUTION = 0.25
 """Spacing of the positions, in half depths of focus."""
 _MOST_CANDIDATES = 128
-"""Positions that are compared for the next look, at most: it takes as long as they are many."""
+"""Largest number of positions compared for the next look; computing time is proportional."""
 _CONTRAST_FLOOR = 1e-7
-"""Keeps the logarithm of no contrast at all finite; far below the contrast of any noise."""
+"""Added to contrasts so that their logarithm is finite; far below the contrast of any noise."""
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """How far each source of evidence is believed; found with `benchmark autofocus`.
+    """Reliability of each source of evidence, chosen with `benchmark autofocus`.
 
     Attributes:
-        texture_bias: what textures add to the square of the blur radius, pixels^2, ...
-        texture_shares: ... and how often.
-        estimator: share of the estimator's distribution that is believed; the rest is uniform.
-        far: from this radius on, pixels, a reading only means "at least so far".
+        texture_bias: what textures add to the square of the blur radius, pixels^2; ...
+        texture_shares: ... probability of each.
+        estimator: weight of the estimator's distribution; the rest is uniform.
+        far: radius, pixels, from which on a reading is a lower bound only.
         vague_from: some textures lose their detail early: a larger blur is read as any radius
-            between this one, pixels, and the true one, ...
-        vague_share: ... so often.
-        discriminator_useless: how often the discriminator's answer means nothing.
-        discriminator_surest: its answer counts as no surer than this.
+            between this one, pixels, and the true one; ...
+        vague_share: ... probability of such textures.
+        discriminator_useless: probability that the discriminator's answer is uninformative.
+        discriminator_surest: its answer is clipped to this probability.
         discriminator_softness: width of its transition at the depth of field, pixels of radius.
         in_focus_share: share of its training patches that were in focus.
-        reach: up to this radius, pixels, a textured window is seen at all, ...
-        silent: ... except so often.
-        contrast_fall: a in the law 1 / (1 + a r^b), by which contrast falls with the radius r, ...
-        contrast_power: ... b in it, ...
-        contrast_spread: ... share by which textures differ from it, as a power, ...
-        contrast_noise: ... standard deviation of the logarithm of contrast by noise, ...
-        contrast_reach: ... and radius, pixels, up to which it holds.
-        contrast_factor: beyond it only counts which contrast is higher, if they differ by this
-            factor, ...
-        contrast_error: ... and that is wrong so often.
-        lawless: how often the law says nothing.
+        reach: radius, pixels, up to which a textured window gives a reading; ...
+        silent: ... probability that it does not.
+        contrast_fall: a in the law 1 / (1 + a r^b), by which contrast falls with the radius r; ...
+        contrast_power: ... b in it; ...
+        contrast_spread: ... relative deviation of textures from it, as a power; ...
+        contrast_noise: ... standard deviation of the logarithm of contrast by noise; ...
+        contrast_reach: ... radius, pixels, up to which it holds.
+        contrast_factor: beyond that, only the order of two contrasts is used, if they differ by
+            this factor; ...
+        contrast_error: ... probability that it is wrong.
+        lawless: probability that the law does not hold.
         contrast_range: range of the logarithms of ratios of contrast without the law.
-        distinct: readings differ if their radii do by so many pixels, ...
-        distinct_share: ... and by this share of the radius.
+        distinct: smallest difference of two readings that is distinguishable, pixels, ...
+        distinct_share: ... and as a share of the radius.
     """
 
     texture_bias: tuple[float, ...] = (-2.2, -1.0, 0.0, 0.36, 1.44, 4.0)
@@ -93,9 +93,9 @@ class WindowPosterior:
         limits: range of positions that are possible, metres.
         gain: blur radius per metre of travel, pixels.
         depth_of_focus: half of it, metres.
-        expected: position and standard deviation, metres, where focus is expected.
-        reading: what the estimator reads, pixels, at given blur radii, pixels (the reading curve
-            of the lens); default: the same.
+        expected: expected focus position and its standard deviation, metres.
+        reading: expected reading of the estimator, pixels, at given blur radii, pixels (the reading
+            curve of the lens); default: identity.
         reliability: of the evidence.
 
     Attributes:
@@ -118,22 +118,22 @@ class WindowPosterior:
         self._depth_of_focus = depth_of_focus
         self._reading = reading
         self._model = reliability
-        # Over whether the texture loses its detail early, its bias, and the position.
+        # Axes: whether the texture loses its detail early, its bias, the position.
         vague = reliability.vague_share
         prior = np.outer([1 - vague, vague], reliability.texture_shares)
         self._log = np.log(prior)[..., None] + np.zeros(count)
         if expected is not None:
-            # Heavy tails: the scene may have changed altogether.
+            # Heavy tails: the scene may have changed.
             self._log -= np.log1p(((self.positions - expected[0]) / expected[1]) ** 2)
         self._looked: list[float] = []
 
     def look(self, position: float, blur: PatchBlur, contrasts: Array) -> None:
-        """Take in one look at the window.
+        """Multiply by the likelihood of one look at the window.
 
         Args:
             position: of the lens, metres.
-            blur: answer of the networks; a NaN radius: they see nothing.
-            contrasts: (n,) comparable contrasts of all n looks so far, this one the last.
+            blur: answer of the networks; a NaN radius: no reading.
+            contrasts: (n,) comparable contrasts of all n looks so far, this one last.
         """
         model = self._model
         radius = np.abs(self.positions - position) * self._gain
@@ -168,16 +168,16 @@ class WindowPosterior:
         return np.asarray(total[upper] - total[np.maximum(index - reach, 0)])
 
     def most_informative(self, looked: Array, apart: float) -> float | None:
-        """Position, metres, from which the next look is expected to say most.
+        """Position, metres, of the look with the highest expected information.
 
-        Its information is the entropy of what it could show; it may also show focus itself.
+        Its information is the entropy of its reading, plus the probability that it is in focus.
 
         Args:
             looked: positions of earlier looks, metres.
-            apart: distance from them, metres, within which the same would show again.
+            apart: distance from them, metres, within which a look gives nothing new.
 
         Returns:
-            The position, or None where everything has been looked at.
+            The position, or None where every position has been looked at.
         """
         model = self._model
         stride = max(4, -(-len(self.positions) // _MOST_CANDIDATES))
@@ -203,7 +203,7 @@ class WindowPosterior:
 
 
 def _of_estimator(blur: PatchBlur, apparent: Array, model: Reliability) -> Array:
-    """Log-likelihood of the estimator's answer where the blur looks like `apparent`, pixels.
+    """Log-likelihood of the estimator's answer for the apparent blur radius `apparent`, pixels.
 
     Returns:
         (2, *shape of `apparent`): for textures that keep their detail, and those that lose it.
@@ -223,7 +223,7 @@ def _of_estimator(blur: PatchBlur, apparent: Array, model: Reliability) -> Array
 
 
 def _of_discriminator(blur: PatchBlur, apparent: Array, model: Reliability) -> Array:
-    """Log-likelihood of the discriminator's answer where the blur looks like `apparent`."""
+    """Log-likelihood of the discriminator's answer for the apparent blur radius `apparent`."""
     answer = min(max(blur.in_focus, 1 - model.discriminator_surest), model.discriminator_surest)
     away = (apparent - 1.0) / model.discriminator_softness
     within = 1 / (1 + np.exp(np.clip(away, -30.0, 30.0)))

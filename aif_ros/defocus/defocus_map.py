@@ -1,4 +1,4 @@
-"""How blurred is each part of an image: the interface of all blur estimators."""
+"""Defocus maps: the interface of all blur estimators."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,7 +16,7 @@ class DefocusMap:
 
     Attributes:
         radius: (rows, columns) float32, blur radius >= 0 in pixels of the image; NaN where
-            nothing can be told (no texture, saturated).
+            unknown (no texture, saturated).
         uncertainty: (rows, columns) float32, standard deviation of `radius`, pixels; NaN likewise.
         in_focus: (rows, columns) float32, probability that the blur is within the depth of
             field; NaN likewise.
@@ -44,7 +44,7 @@ class DefocusMap:
 
 
 class BlurEstimator(Protocol):
-    """Tells blur from a single image."""
+    """Estimates blur from a single image."""
 
     def estimate(self, image: Image) -> DefocusMap:
         """Return the blur over `image`, (H, W) or (H, W, 3), float32 in [0, 1].

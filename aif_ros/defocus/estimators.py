@@ -1,4 +1,4 @@
-"""The blur estimators one can choose from by name."""
+"""The blur estimators by name."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,7 +21,7 @@ def _gradient_ratio(lens_model: LensModel, device: str) -> BlurEstimator:
 def neural_estimator(
     lens_model: LensModel, device: str = "cpu", path: str | Path | None = None
 ) -> "NeuralBlurEstimator":
-    """Return the networks, of which the discriminator is for the lens's depth of field.
+    """Return the networks, with the discriminator set to the depth of field of the lens.
 
     Args:
         lens_model: of the lens in use.

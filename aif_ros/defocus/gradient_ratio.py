@@ -1,13 +1,13 @@
-"""Blur from a single image without learning: how fast gradients fade from scale to scale.
+"""Blur estimation from a single image without learning, from ratios of gradients between scales.
 
-A sharp edge loses most of its gradient to a little extra blur, a blurred one hardly any: the
-ratio tells the radius (Hu & de Haan, "Low cost robust blur estimator", ICIP 2006; Zhuo & Sim,
-"Defocus map estimation from a single image", Pattern Recognition 44, 2011). Here the ratios
-between successive levels of a Gaussian pyramid take the place of one fixed amount of re-blur, so
-that every radius meets a level that is sensitive to it. Which ratios a radius leads to, and how
-they scatter, is read off blurred dead leaves (Lee, Mumford & Huang, "Occlusion models for natural
-images", IJCV 41, 2001): random disks hiding one another, which share the edges, the textures and
-the scale invariance of natural pictures.
+A sharp edge loses most of its gradient by a little extra blur, a blurred one hardly any: the ratio
+of the gradients gives the radius (Hu & de Haan, "Low cost robust blur estimator", ICIP 2006; Zhuo &
+Sim, "Defocus map estimation from a single image", Pattern Recognition 44, 2011). Here the ratios
+between successive levels of a Gaussian pyramid replace one fixed amount of re-blur, so that for
+every radius one level is sensitive to it. The expected ratios of each radius and their variance are
+measured on blurred dead-leaves images (Lee, Mumford & Huang, "Occlusion models for natural images",
+IJCV 41, 2001): random occluding disks, which have the edges, textures and scale invariance of
+natural images.
 """
 
 from dataclasses import dataclass
@@ -29,21 +29,21 @@ CELL = 32
 """Side of a cell of the map, pixels."""
 
 _LEVELS = 5
-# Radii are told apart, and averaged, on the scale log(1 + r / knee): evenly near focus, by their
-# ratio far from it. All values on it are equally likely at first.
+# Radii are discretised, and averaged, on the scale log(1 + r / knee): linear near focus,
+# logarithmic far from it. The prior is uniform on it.
 _KNEE = 2.0
 _LOG_RADII = np.linspace(0, np.log1p(50 / _KNEE), 36)
 _RADII = _KNEE * np.expm1(_LOG_RADII)
 # Photographs scatter more than dead leaves: their textures are not scale invariant.
 _SCATTER = 1.3
 _MODEL_ERROR = 0.1
-# The ratios of one cell err together: their evidence counts for less than their number.
+# Exponent of the likelihood: the errors of the ratios of one cell are correlated.
 _EVIDENCE = 0.7
-# Freedom of the heavy-tailed (Student's t) deviations from the expected ratios.
+# Degrees of freedom of the deviations from the expected ratios (Student's t).
 _FREEDOM = 5.0
-# A cell is told from its gradients only if they exceed those of the noise by this factor, ...
+# Least ratio of the gradients of a cell to those of the noise for an estimate, ...
 _VISIBLE = 3.0
-# ... of which at least so much is assumed: rounding to 8 bits.
+# ... and least standard deviation of the noise: rounding to 8 bits.
 _LEAST_NOISE = 0.3 / 255
 _NOISE_DOUBT = 0.2
 _SATURATED = 253.5 / 255
@@ -51,10 +51,10 @@ _MOST_SATURATED = 0.5
 
 
 class GradientRatioEstimator:
-    """Tells blur from the ratios of gradient energies at six scales, on cells of 32 pixels.
+    """Estimates blur from the ratios of gradient energies at six scales, on cells of 32 pixels.
 
-    Works from sharp to about 25 px of radius. Single cells scatter by some 30 %, which their
-    uncertainty tells.
+    Valid up to a radius of about 25 px. Single cells scatter by some 30 %, as their uncertainty
+    states.
 
     Args:
         depth_of_field_px: largest blur radius, pixels, that counts as in focus.
@@ -86,9 +86,9 @@ class GradientRatioEstimator:
         within = self._depth_of_field >= _RADII
         in_focus = probability[..., within].sum(axis=-1)
         saturated = _pool((gray >= _SATURATED).astype(np.float32), cells) > _MOST_SATURATED
-        told = ratios.visible & ~saturated
+        known = ratios.visible & ~saturated
         radius, spread, in_focus = (
-            np.where(told, values, np.nan).astype(np.float32)
+            np.where(known, values, np.nan).astype(np.float32)
             for values in (radius, spread, in_focus)
         )
         return DefocusMap(radius, spread, in_focus, local_contrast(gray, cells), (width, height))
@@ -112,14 +112,14 @@ class _Ratios:
 
 @dataclass(frozen=True)
 class _Expected:
-    """Ratios that each radius leads to: `mean` and `variance` (radii, ratios)."""
+    """Expected ratios of each radius: `mean` and `variance` (radii, ratios)."""
 
     mean: NDArray[np.floating]
     variance: NDArray[np.floating]
 
 
 def _gradient_energies(gray: Image) -> list[NDArray[np.float32]]:
-    """Squared gradients of ever smoother versions of `gray`, the finest first.
+    """Squared gradients of successively smoother versions of `gray`, the finest first.
 
     The first two are of full size, by Roberts' and by Sobel's operator; each of the others, from
     the levels of a Gaussian pyramid, is half the size of the one before.
@@ -169,7 +169,7 @@ def _measure(gray: Image, cells: tuple[int, int], noise: float) -> _Ratios:
         side = CELL / 2**level
         products = [(fine - floor[level]) * coarse, (coarse - floor[level + 1]) * coarse, coarse]
         products.append(coarse * coarse)
-        if side < 6:  # too few pixels in a cell: look at its surroundings as well
+        if side < 6:  # too few pixels in a cell: average over its neighbours
             products = [cv2.blur(product, (5, 5)) for product in products]
         above, below, weight, squares = (_pool(product, cells) for product in products)
         count = np.maximum(weight**2 / np.maximum(squares, 1e-20), 1e-3) * max(side, 5) ** 2
@@ -205,7 +205,7 @@ def _expected_ratios() -> _Expected:
 
 
 def _dead_leaves(side: int) -> NDArray[np.float32]:
-    """Disks of random place and brightness, each hiding what lies below.
+    """Disks of random place and brightness, each occluding those below.
 
     Their radii are distributed as 1 / r^2: the ratios then are those of photographs within a few
     percent, while with the 1 / r^3 of strict scale invariance there would be too much detail.

@@ -1,12 +1,12 @@
 """The two blur networks: one estimates the blur radius, one decides whether an image is in focus.
 
-Both are one architecture, `BlurNetwork`. The image is looked at at several scales, halved each
-time, through the *same* convolutions: a disk of radius 16 is at a quarter of the size one of
-radius 4. Those convolutions have no bias and their first filters no mean, so that brightness
-does not matter and contrast only scales the features; it is divided out, its logarithm (how much
-stands out of the noise) is kept. Each cell of 32 px then votes for each class with a logit.
-The votes of many cells add up like independent evidence does: a cell with nothing to see votes
-for nothing, and a whole patch is answered by the same weights as a dense map.
+Both are one architecture, `BlurNetwork`. The image is processed at several scales, halved each
+time, by the *same* convolutions: a disk of radius 16 at a quarter of the size is one of radius 4.
+Those convolutions have no bias and their first filters zero mean, so that the output does not
+depend on brightness and contrast only scales the features; it is divided out, and its logarithm
+(the signal-to-noise ratio) is kept as a feature. Each cell of 32 px then gives a logit (vote) for
+each class. The votes of many cells are added like independent evidence: a cell without texture
+votes for no class, and the same weights serve a whole patch and a dense map.
 """
 
 from itertools import pairwise
@@ -66,7 +66,7 @@ DISCRIMINATOR = Architecture((0.5, 0.75, 1.0, 1.5, 2.0, 3.0), 2, (4, 4), (32, 32
 
 
 class _ZeroMeanConv(nn.Conv2d):
-    """Convolution whose filters sum to zero: blind to brightness."""
+    """Convolution whose filters sum to zero: independent of brightness."""
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.weight - self.weight.mean(dim=(1, 2, 3), keepdim=True)
@@ -98,7 +98,7 @@ class BlurNetwork(nn.Module):
         self.refine = nn.ModuleList(nn.Conv2d(head, head, 3, 1, 1) for _ in range(2))
         self.classify = nn.Conv2d(head, len(architecture.radii), 1)
         with torch.no_grad():
-            # Starting undecided: a patch adds up the votes of many cells.
+            # Small initial logits: a patch adds up the votes of many cells.
             self.classify.weight.mul_(0.3)
         # The layout in which convolutions on CPUs are several times faster.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -137,7 +137,7 @@ class BlurNetwork(nn.Module):
 def pool_votes(logits: Tensor) -> Tensor:
     """Add up the votes of all cells: (B, classes, h, w) to (B, classes).
 
-    Neighbouring cells err alike: n of them count for the square root of n.
+    Errors of neighbouring cells are correlated: n of them count for the square root of n.
     """
     return logits.sum(dim=(2, 3)) / (logits.shape[2] * logits.shape[3]) ** 0.5
 

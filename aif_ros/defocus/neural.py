@@ -1,10 +1,9 @@
-"""Blur from a single image by the two networks: estimator and discriminator.
+"""Blur estimation from a single image by the two networks: estimator and discriminator.
 
-The estimator votes for blur radii; its votes, weighed by a temperature found after training, are
-a probability distribution over the radius, whose mean and standard deviation are the answer.
-Where that is little narrower than what one knows without looking, the answer is "unknown". The
-discriminator looks at the finest detail only, and answers whether the blur is within the depth
-of field.
+The estimator gives a vote for each blur radius; the votes, scaled by a temperature calibrated after
+training, are a probability distribution over the radius, whose mean and standard deviation are the
+estimate. Where it is little narrower than the prior, the radius is unknown. The discriminator
+evaluates the finest detail only, and classifies whether the blur is within the depth of field.
 """
 
 from dataclasses import dataclass
@@ -35,35 +34,34 @@ from aif_ros.weights.files import WeightsError, load_weights
 UNKNOWN_SPREAD = 0.4
 """Standard deviation of log(1 + radius / 4) from which on a patch's radius counts as unknown.
 
-Without any look it is 0.85; at 0.4 the radius is known to within a factor of about 1.5.
+The prior has 0.85; at 0.4 the radius is known to within a factor of about 1.5.
 """
 
 UNKNOWN_CELL_SPREAD = 0.25
-"""The same for a single cell: all looks at it err alike, so what is known less well misleads."""
+"""The same for a single cell, lower because the errors of repeated estimates are correlated."""
 
 CLEARLY_BLURRED = 3.0
-"""Depths of field beyond which a blur radius contradicts "in focus"."""
+"""Blur radius, in depths of field, beyond which a cell cannot be in focus."""
 
 LEAST_CONTRAST = 2 / 255
-"""Differences of brightness, between blocks of 8 px, below which there is nothing to see.
+"""Range of brightness, between blocks of 8 px, below which blur is unknown.
 
-The networks would take a black or saturated image, which has no noise either, for the strongest
-blur in the dark.
+A black or saturated image, which has no noise either, would be classified as strongly blurred.
 """
 _BLOCK = 8
 
 
 @dataclass(frozen=True)
 class PatchBlur:
-    """What one patch as a whole says of its blur.
+    """Blur of one patch as a whole.
 
     Attributes:
-        radius: blur radius >= 0, pixels; NaN where nothing can be told.
+        radius: blur radius >= 0, pixels; NaN: unknown.
         uncertainty: standard deviation of `radius`, pixels; NaN likewise.
         in_focus: probability that the blur is within the depth of field; NaN likewise.
         radii: (n,) float32, blur radii, pixels, ascending.
-        probabilities: (n,) float32, how likely each of `radii` is; sums to 1; all alike where
-            there is no contrast at all.
+        probabilities: (n,) float32, probability of each of `radii`; sums to 1; uniform where there
+            is no contrast.
     """
 
     radius: float
@@ -146,7 +144,7 @@ class FocusDiscriminator:
             device: to compute on, see `choose_device`.
 
         Raises:
-            ValueError: the network cannot tell so small or so large a depth of field.
+            ValueError: the depth of field is outside the range that the network was trained for.
             WeightsError: the file is missing, damaged or holds another network.
         """
         path = path or WEIGHTS / "discriminator.safetensors"
@@ -159,10 +157,10 @@ class FocusDiscriminator:
         self.depth_of_field_px = depth_of_field_px
         if not limits[0] <= depth_of_field_px <= limits[-1]:
             raise ValueError(
-                f"the discriminator tells depths of field of {limits[0]} to {limits[-1]} px of "
-                f"blur radius, not {depth_of_field_px}: work on an image of another size"
+                f"the discriminator supports depths of field of {limits[0]} to {limits[-1]} px of "
+                f"blur radius, got {depth_of_field_px}: use images of another size"
             )
-        # Between two limits the network has votes for, linearly between their votes.
+        # Between two limits of the network, votes are interpolated linearly.
         votes = [np.interp(depth_of_field_px, limits, row) for row in np.eye(len(limits))]
         self._vote = torch.tensor(np.array(votes, np.float32))
 
@@ -184,15 +182,15 @@ class NeuralBlurEstimator:
         estimator: RadiusEstimator | None = None,
         discriminator: FocusDiscriminator | None = None,
     ) -> None:
-        """Take networks of one's own, or the shipped ones for a depth of field of 1 px."""
+        """Use the given networks, or the shipped ones with a depth of field of 1 px."""
         self.estimator = estimator or RadiusEstimator()
         self.discriminator = discriminator or FocusDiscriminator()
 
     def _not_blurred(self, probabilities: Tensor) -> Tensor:
         """Probability (B, ...), by the estimator, that the blur is not far beyond focus.
 
-        The discriminator sees fine detail only, for which it can take noise: what the estimator
-        is sure is blurred is not in focus.
+        The discriminator evaluates fine detail only and can mistake noise for it; what the
+        estimator is certain is blurred is not in focus.
         """
         limit = CLEARLY_BLURRED * self.discriminator.depth_of_field_px
         return probabilities[:, self.estimator.radii <= limit].sum(1)
@@ -237,7 +235,7 @@ class NeuralBlurEstimator:
         known = not bool(radius.isnan())
         if _range(padded).max() < LEAST_CONTRAST:
             known = False
-            # Nothing seen, nothing learnt: the posterior of a search must not change by it.
+            # A uniform distribution leaves the posterior of a search unchanged.
             shares = np.full_like(shares, 1 / len(shares))
         return PatchBlur(
             float(radius) if known else float("nan"),
@@ -259,7 +257,7 @@ def _luma(image: NDArray[Any]) -> NDArray[np.float32]:
     check_image(image)
     if min(image.shape[:2]) < STRIDE:
         raise ImageError(
-            f"blur cannot be told from less than {STRIDE} x {STRIDE} px, got "
+            f"blur estimation needs at least {STRIDE} x {STRIDE} px, got "
             f"{image.shape[1]} x {image.shape[0]}"
         )
     if image.ndim == 3 and image.dtype in (np.uint8, np.uint16):
@@ -269,7 +267,7 @@ def _luma(image: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _range(luma: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(H / 32, W / 32) range of brightness in each cell, of means that hold hardly any noise."""
+    """(H / 32, W / 32) range of brightness in each cell, over means of blocks with little noise."""
     height, width = luma.shape
     blocks = cv2.resize(luma, (width // _BLOCK, height // _BLOCK), interpolation=cv2.INTER_AREA)
     side = CELL // _BLOCK

@@ -24,13 +24,14 @@ def tenengrad(image: Image) -> float:
 
 
 _NEIGHBOURHOOD = 41
+"""Side of the neighbourhood, pixels."""
 
 
 def local_contrast(gray: Image, shape: tuple[int, int]) -> NDArray[np.float32]:
     """Standard deviation of the grey levels about their mean nearby, on a grid of equal cells.
 
-    Nearby is wide, 41 px across, for blur to take little of it: it tells how much there is to be
-    seen in a cell, sharp or not.
+    The neighbourhood is wide, 41 px across, so that blur reduces the contrast little: it measures
+    how much texture a cell has, whether sharp or blurred.
 
     Args:
         gray: (H, W) float32 in [0, 1].

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aif_ros.devices.device import DeviceError
-from aif_ros.devices.indi import PORT, DeviceList
+from aif_ros.devices.indi_client import PORT, DeviceList
 from aif_ros.devices.optional import require
 from aif_ros.devices.serial_port import port_names
 

@@ -15,7 +15,8 @@ from typing_extensions import Doc
 
 from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import ConnectionLostError, DeviceError
-from aif_ros.devices.motor_lens import Axis, MetresPerUnit, MotorLens, MotorSettings, Reading
+from aif_ros.devices.motor_lens import Axis, MetresPerUnit, MotorSettings, Reading
+from aif_ros.devices.serial_lens import SerialLens
 from aif_ros.devices.serial_port import ATTEMPTS, BaudRate, SerialPort
 from aif_ros.settings.declaration import Limits, OneOf
 
@@ -42,7 +43,7 @@ class GcodeSettings(MotorSettings):
     baud_rate: BaudRate = 115200
 
 
-class GcodeLens(MotorLens):
+class GcodeLens(SerialLens):
     """An axis of a controller that takes lines of G-code and answers ``ok``.
 
     Args:
@@ -67,9 +68,8 @@ class GcodeLens(MotorLens):
         limits: tuple[float, float] | None = None,
     ) -> None:
         self._options = settings or GcodeSettings()
-        self._path = path
-        self._port: SerialPort | None = None
-        super().__init__(f"{self.firmware} axis at {path}", clock, self._options, limits=limits)
+        label = f"{self.firmware} axis at {path}"
+        super().__init__(path, label, clock, self._options, limits=limits)
 
     @abstractmethod
     def _frame(self, line: str) -> bytes:
@@ -127,14 +127,6 @@ class GcodeLens(MotorLens):
             if text.startswith(("error:", "ALARM:")):
                 return "\n".join(lines)
         return None
-
-    def _disconnect(self) -> None:
-        if self._port is not None:
-            self._port.close()
-
-    def _open_port(self) -> SerialPort:
-        assert self._port is not None
-        return self._port
 
 
 class GrblLens(GcodeLens):

@@ -8,7 +8,8 @@ follows, "High Res Stepper Motor Controller" of MoonLite Telescope Accessories.
 from dataclasses import dataclass
 
 from aif_ros.devices.clock import Clock
-from aif_ros.devices.motor_lens import Axis, MetresPerUnit, MotorLens, MotorSettings, Reading
+from aif_ros.devices.motor_lens import Axis, MetresPerUnit, MotorSettings, Reading
+from aif_ros.devices.serial_lens import SerialLens
 from aif_ros.devices.serial_port import BaudRate, SerialPort
 
 VERSION = b":GV#"
@@ -41,7 +42,7 @@ class MoonliteSettings(MotorSettings):
     baud_rate: BaudRate = 9600
 
 
-class MoonliteLens(MotorLens):
+class MoonliteLens(SerialLens):
     """A Moonlite focuser.
 
     Args:
@@ -63,10 +64,8 @@ class MoonliteLens(MotorLens):
         limits: tuple[float, float] | None = None,
     ) -> None:
         settings = settings or MoonliteSettings()
-        self._path = path
         self._baud_rate = settings.baud_rate
-        self._port: SerialPort | None = None
-        super().__init__(f"Moonlite focuser at {path}", clock, settings, limits=limits)
+        super().__init__(path, f"Moonlite focuser at {path}", clock, settings, limits=limits)
 
     def _connect(self) -> Axis:
         self._port = port = SerialPort(self._path, self.label, self._baud_rate)
@@ -91,14 +90,6 @@ class MoonliteLens(MotorLens):
 
     def _halt(self) -> None:
         self._open_port().send(STOP)
-
-    def _disconnect(self) -> None:
-        if self._port is not None:
-            self._port.close()
-
-    def _open_port(self) -> SerialPort:
-        assert self._port is not None
-        return self._port
 
 
 def parse_version(reply: bytes) -> str:

@@ -16,7 +16,8 @@ from typing_extensions import Doc
 
 from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import DeviceError
-from aif_ros.devices.motor_lens import Axis, MetresPerUnit, MotorLens, MotorSettings, Reading
+from aif_ros.devices.motor_lens import Axis, MetresPerUnit, MotorSettings, Reading
+from aif_ros.devices.serial_lens import SerialLens
 from aif_ros.devices.serial_port import SerialPort
 from aif_ros.settings.declaration import Limits, OneOf
 
@@ -65,7 +66,7 @@ class OptotuneSettings(MotorSettings):
     ] = "focal_power"
 
 
-class OptotuneLens(MotorLens):
+class OptotuneLens(SerialLens):
     """A liquid lens on an Optotune driver.
 
     Args:
@@ -88,11 +89,9 @@ class OptotuneLens(MotorLens):
         limits: tuple[float, float] | None = None,
     ) -> None:
         self._options = settings or OptotuneSettings()
-        self._path = path
-        self._port: SerialPort | None = None
         self._offset = 0.0
         self._unit_per_count = DIOPTRES_PER_COUNT
-        super().__init__(f"Optotune lens at {path}", clock, self._options, limits=limits)
+        super().__init__(path, f"Optotune lens at {path}", clock, self._options, limits=limits)
 
     def _connect(self) -> Axis:
         port = self._port = SerialPort(self._path, self.label, BAUD_RATE)
@@ -130,7 +129,7 @@ class OptotuneLens(MotorLens):
             (GET_CURRENT, ">xh") if self._options.mode == "current" else (GET_FOCAL_POWER, ">2xh")
         )
         (count,) = self._query(request, reply)
-        # The driver knows what it drives, not when the membrane has settled.
+        # The driver reports its output, not whether the membrane has settled.
         return Reading(self._unit(count), False)
 
     def _command(self, target: float) -> None:
@@ -149,10 +148,6 @@ class OptotuneLens(MotorLens):
     def _halt(self) -> None:
         """Nothing to stop: the lens is where it was sent within its settling time."""
 
-    def _disconnect(self) -> None:
-        if self._port is not None:
-            self._port.close()
-
     def _query(
         self,
         request: bytes,
@@ -165,7 +160,6 @@ class OptotuneLens(MotorLens):
 
         `first` is a command without reply that is sent before, again in each attempt.
         """
-        assert self._port is not None
 
         def parse(received: bytes) -> tuple[int, ...]:
             numbers = parse_reply(request, reply, received)
@@ -173,7 +167,7 @@ class OptotuneLens(MotorLens):
             return numbers
 
         commands = (with_crc(first) if first else b"") + with_crc(request)
-        return self._port.ask(commands, parse, size=struct.calcsize(reply) + 4)
+        return self._open_port().ask(commands, parse, size=struct.calcsize(reply) + 4)
 
     def _unit(self, count: float) -> float:
         return count * self._unit_per_count - self._offset

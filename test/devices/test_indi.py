@@ -13,15 +13,13 @@ from aif_ros.devices.clock import SystemClock
 from aif_ros.devices.device import ConnectionLostError, DeviceError
 from aif_ros.devices.fits import read_fits
 from aif_ros.devices.indi import (
-    IndiAddress,
     IndiCamera,
     IndiCameraSettings,
-    IndiClient,
     IndiLens,
     IndiLensSettings,
-    IndiParser,
     decode_image,
 )
+from aif_ros.devices.indi_client import IndiAddress, IndiClient, IndiParser
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.focus_step import focus_window
 from aif_ros.pipeline.rig import Rig

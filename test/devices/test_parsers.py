@@ -17,7 +17,8 @@ from aif_ros.devices.alpaca import parse_address
 from aif_ros.devices.backends import LENSES, DeviceText
 from aif_ros.devices.device import ConnectionLostError
 from aif_ros.devices.fits import read_fits
-from aif_ros.devices.indi import IndiAddress, IndiParser, decode_image
+from aif_ros.devices.indi import decode_image
+from aif_ros.devices.indi_client import IndiAddress, IndiParser
 from aif_ros.devices.simulators.gcode import SimulatedGrbl, SimulatedMarlin
 
 COUNT = int(os.environ.get("AIF_FUZZED_REPLIES", "1500"))

@@ -1,0 +1,322 @@
+"""Client of an INDI server: a connection that keeps the properties of one device up to date.
+
+Protocol: a stream of XML elements in both directions; the server defines properties (vectors of
+numbers, switches, texts, BLOBs), the client sends new values, the server reports changes with a
+state (Idle, Ok, Busy, Alert). Source: "INDI: Instrument-Neutral Distributed Interface" 1.7 by
+E. C. Downey.
+"""
+
+import contextlib
+import math
+import socket
+import threading
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import cast
+
+from aif_ros.devices.device import ConnectionLostError, DeviceError
+
+PORT = 7624
+"""Port of an INDI server (registered with IANA)."""
+CONNECT_TIMEOUT = 10.0
+"""Seconds until a device must have connected; serial focusers take a few."""
+
+
+@dataclass
+class Vector:
+    """A property as last reported.
+
+    Attributes:
+        state: Idle, Ok, Busy or Alert.
+        values: text of each element.
+        bounds: lowest and highest value of each number.
+        revision: number of reports so far.
+    """
+
+    state: str = "Idle"
+    values: dict[str, str] = field(default_factory=dict)
+    bounds: dict[str, tuple[float, float]] = field(default_factory=dict)
+    revision: int = 0
+
+
+@dataclass(frozen=True)
+class IndiAddress:
+    """Where a device is.
+
+    Attributes:
+        host: of the server.
+        port: of the server.
+        device: name of the device, such as "Focuser Simulator".
+    """
+
+    host: str
+    port: int
+    device: str
+
+    @classmethod
+    def parse(cls, text: str) -> "IndiAddress":
+        """Read ``HOST[:PORT]/DEVICE``.
+
+        Raises:
+            ValueError: it has another form.
+        """
+        server, slash, device = text.partition("/")
+        host, _, port = server.partition(":")
+        if not slash or not device or not host or (port and not port.isdecimal()):
+            raise ValueError(f"an INDI device is given as HOST[:PORT]/DEVICE, got '{text}'")
+        return cls(host, int(port or PORT), device)
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}/{self.device}"
+
+
+class IndiClient:
+    """The connection to one device of an INDI server; a thread keeps its properties up to date.
+
+    Raises:
+        ConnectionLostError: the server cannot be reached.
+    """
+
+    def __init__(self, address: IndiAddress, label: str) -> None:
+        self._address = address
+        self._label = label
+        self._changed = threading.Condition()
+        self._vectors: dict[str, Vector] = {}
+        self._fault: str | None = None
+        try:
+            self._socket = socket.create_connection((address.host, address.port), timeout=5.0)
+        except OSError as error:
+            raise ConnectionLostError(
+                f"{label}: there is no INDI server at {address.host}:{address.port} ({error}): "
+                "start indiserver with the drivers of your devices"
+            ) from error
+        self._socket.settimeout(None)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._reader = threading.Thread(target=self._read, name=label, daemon=True)
+        self._reader.start()
+        self._send(f'<getProperties version="1.7" device={_quote(address.device)}/>')
+
+    def connect(self, needed: str) -> Vector:
+        """Connect the device and return the property `needed` once it is defined.
+
+        Raises:
+            DeviceError: the server does not know the device, or it does not connect.
+        """
+        self.wait_for("CONNECTION", 5.0, "is not known to the server: see `indi_getprop` for names")
+        if self.vector("CONNECTION").values.get("CONNECT") != "On":
+            self.send_switch("CONNECTION", "CONNECT")
+        return self.wait_for(
+            needed, CONNECT_TIMEOUT, f"does not connect or has no {needed}: see the server's log"
+        )
+
+    def wait_for(self, name: str, timeout: float, problem: str, revision: int = 0) -> Vector:
+        """Return a property once it was reported more than `revision` times.
+
+        Raises:
+            DeviceError: it was not, in time.
+        """
+        with self._changed:
+            self._changed.wait_for(
+                lambda: (
+                    self._fault is not None
+                    or (name in self._vectors and self._vectors[name].revision > revision)
+                ),
+                timeout,
+            )
+            self._check()
+            if name not in self._vectors or self._vectors[name].revision <= revision:
+                raise DeviceError(f"{self._label} {problem}")
+            return self._vectors[name]
+
+    def vector(self, name: str) -> Vector:
+        """Return a property as last reported; empty if it is not defined.
+
+        Raises:
+            ConnectionLostError: the connection has broken.
+        """
+        with self._changed:
+            self._check()
+            return self._vectors.get(name, Vector())
+
+    def sendnumber(self, name: str, element: str, value: float) -> None:
+        """Set a number."""
+        self._send_new("Number", name, element, repr(value))
+
+    def send_switch(self, name: str, element: str) -> None:
+        """Turn a switch on."""
+        self._send_new("Switch", name, element, "On")
+
+    def enable_images(self) -> None:
+        """Ask for the images of the device, which are not sent by default."""
+        device = _quote(self._address.device)
+        self._send(f"<enableBLOB device={device}>Also</enableBLOB>")
+
+    def close(self) -> None:
+        """Close the connection; the device stays connected to the server."""
+        with self._changed:
+            self._fault = self._fault or f"{self._label} is closed: open it again"
+            self._changed.notify_all()
+        with contextlib.suppress(OSError):  # gone already
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+    def _send_new(self, kind: str, name: str, element: str, value: str) -> None:
+        device = _quote(self._address.device)
+        self._send(
+            f'<new{kind}Vector device={device} name="{name}">'
+            f'<one{kind} name="{element}">{value}</one{kind}></new{kind}Vector>'
+        )
+
+    def _send(self, text: str) -> None:
+        try:
+            self._socket.sendall(text.encode())
+        except OSError as error:
+            raise ConnectionLostError(self._lost(str(error))) from error
+
+    def _lost(self, reason: str) -> str:
+        return f"{self._label}: the connection to the INDI server was lost ({reason}): start it"
+
+    def _check(self) -> None:
+        if self._fault is not None:
+            raise ConnectionLostError(self._fault)
+
+    def _read(self) -> None:
+        parser = IndiParser(self._address.device)
+        reason = "it was closed"
+        try:
+            while received := self._socket.recv(65536):
+                with self._changed:
+                    parser.feed(received, self._vectors)
+                    self._changed.notify_all()
+        except (OSError, ElementTree.ParseError) as error:
+            reason = str(error)
+        with self._changed:
+            self._fault = self._fault or self._lost(reason)
+            self._changed.notify_all()
+
+
+class IndiParser:
+    """Applies the elements of an INDI stream to the properties of one device.
+
+    Args:
+        device: whose properties are of interest.
+    """
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._parser: ElementTree.XMLPullParser[ElementTree.Element] = ElementTree.XMLPullParser(
+            ["start", "end"]
+        )
+        # The stream is a sequence of elements; XML wants one around them.
+        self._parser.feed("<indi>")
+        self._around: list[ElementTree.Element] = []
+
+    def feed(self, received: bytes, vectors: dict[str, Vector]) -> None:
+        """Take in bytes; `vectors`, properties by name, is updated.
+
+        Raises:
+            xml.etree.ElementTree.ParseError: the stream is no well-formed XML.
+        """
+        self._parser.feed(received)
+        for event, element in cast(
+            Iterator[tuple[str, ElementTree.Element]], self._parser.read_events()
+        ):
+            if event == "start":
+                self._around.append(element)
+                continue
+            self._around.pop()
+            if len(self._around) == 1:
+                if element.get("device") == self._device:
+                    _apply(element, vectors)
+                # The elements would pile up for as long as the connection lasts.
+                self._around[0].clear()
+
+
+def _apply(element: "ElementTree.Element[str]", vectors: dict[str, Vector]) -> None:
+    name = element.get("name", "")
+    if element.tag == "delProperty":
+        for each in [name] if name else list(vectors):
+            vectors.pop(each, None)
+        return
+    if not element.tag.endswith("Vector") or element.tag[:3] not in ("def", "set"):
+        return
+    vector = vectors.setdefault(name, Vector())
+    vector.state = element.get("state", vector.state)
+    vector.revision += 1
+    for child in element:
+        key = child.get("name", "")
+        if child.tag.endswith("BLOB") and child.tag.startswith("one"):
+            # The format, such as ".fits.z", decides how it is read.
+            vector.values["format"] = child.get("format", "")
+        vector.values[key] = (child.text or "").strip()
+        if child.tag == "defNumber":
+            vector.bounds[key] = number(child.get("min")), number(child.get("max"))
+
+
+def number(text: str | None) -> float:
+    """Return a plain number; NaN where there is none."""
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return math.nan
+
+
+def _quote(text: str) -> str:
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
+    return f'"{escaped}"'
+
+
+FOCUSER_INTERFACE, CCD_INTERFACE = 1 << 3, 1 << 1
+"""Bits of DRIVER_INTERFACE (`basedevice.h` of INDI)."""
+LISTING_TIME = 1.0
+"""Seconds during which a server may describe its devices; local ones take some milliseconds."""
+
+
+@dataclass(frozen=True)
+class DeviceList:
+    """The devices of an INDI server.
+
+    Attributes:
+        focusers: their names.
+        cameras: their names.
+    """
+
+    focusers: tuple[str, ...]
+    cameras: tuple[str, ...]
+
+    @classmethod
+    def of(cls, host: str, port: int) -> "DeviceList":
+        """Ask a server for its devices.
+
+        Raises:
+            OSError: there is no server.
+            xml.etree.ElementTree.ParseError: it is no INDI server.
+        """
+        parser: ElementTree.XMLPullParser[ElementTree.Element] = ElementTree.XMLPullParser(["end"])
+        parser.feed("<indi>")
+        interfaces: dict[str, int] = {}
+        with socket.create_connection((host, port), timeout=LISTING_TIME) as connection:
+            connection.sendall(b'<getProperties version="1.7"/>')
+            deadline = time.monotonic() + LISTING_TIME
+            while time.monotonic() < deadline:
+                connection.settimeout(max(0.01, deadline - time.monotonic()))
+                try:
+                    received = connection.recv(65536)
+                except TimeoutError:
+                    break
+                if not received:
+                    break
+                parser.feed(received)
+        for _, element in cast(Iterator[tuple[str, ElementTree.Element]], parser.read_events()):
+            if element.get("name") == "DRIVER_INFO":
+                for child in element:
+                    if child.get("name") == "DRIVER_INTERFACE":
+                        text = (child.text or "").strip()
+                        bits = int(text) if text.isdecimal() else 0
+                        interfaces[element.get("device", "")] = bits
+        return cls(
+            tuple(name for name, bits in interfaces.items() if bits & FOCUSER_INTERFACE),
+            tuple(name for name, bits in interfaces.items() if bits & CCD_INTERFACE),
+        )

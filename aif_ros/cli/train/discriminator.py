@@ -12,25 +12,14 @@ their folder. Several GPUs: start it by torchrun.
 """
 
 from dataclasses import dataclass
-from typing import Annotated
 
-import tyro
-from typing_extensions import Doc
-
-from aif_ros.cli.train._options import (
-    Folder,
-    Output,
-    RecipeFile,
-    SampleOptions,
-    print_figures,
-)
+from aif_ros.cli.train._options import Folder, Output, PhotoOptions, RecipeFile
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arguments(SampleOptions):
+class Arguments(PhotoOptions):
     """Arguments of the command."""
 
-    photos: Annotated[str, tyro.conf.arg(metavar="DIR"), Doc("Folder of sharp photos.")]
     recipe: RecipeFile = "discriminator.yaml"
     output: Output = "discriminator.safetensors"
     folder: Folder = "runs/discriminator"
@@ -38,14 +27,6 @@ class Arguments(SampleOptions):
 
 def run(args: Arguments) -> int:
     """Train, measure, write."""
-    from aif_ros.training.blur import BlurRecipe
-    from aif_ros.training.recipe import load_recipe
-    from aif_ros.training.run import train_and_save
     from aif_ros.training.train_discriminator import DiscriminatorTraining
 
-    training = DiscriminatorTraining(
-        load_recipe(BlurRecipe, args.recipe, args.overrides), args.photos
-    )
-    command = args.command("discriminator", "--photos photos/")
-    print_figures(train_and_save(training, command=command, **args.run_arguments()))
-    return 0
+    return args.train("discriminator", DiscriminatorTraining)

@@ -9,7 +9,7 @@ sys.path.insert(0, str(ROOT))
 
 from aif_ros import __version__  # noqa: E402
 
-# A package that is imported for the reference turns on everybody's debug messages.
+# A package that is imported for the reference turns on all debug messages.
 logging.getLogger("markdown_it").setLevel(logging.WARNING)
 
 project = "aif_ros"

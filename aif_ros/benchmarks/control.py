@@ -19,8 +19,8 @@ class Condition:
 
     Attributes:
         width: of the images, pixels; 0: as the scenes are.
-        blur: factor on the blur per travel, of the lens and of what the system knows of it.
-        model_error: factor on the blur per travel that the system does not know of.
+        blur: factor on the blur per travel, of the lens and of its calibration.
+        model_error: factor on the blur per travel that the calibration lacks.
     """
 
     width: int = 0
@@ -28,7 +28,7 @@ class Condition:
     model_error: float = 1.0
 
     def lenses(self, lens_model: LensModel) -> tuple[LensModel, LensModel]:
-        """Return what the system knows of the lens, and the lens itself."""
+        """Return the calibration of the lens, and the lens itself."""
         known = replace(lens_model, blur_per_metre=self.blur * lens_model.blur_per_metre)
         real = replace(known, blur_per_metre=self.model_error * known.blur_per_metre)
         return known, real
@@ -59,7 +59,7 @@ def play_still(
     """Let every agent, and the oracle, run on a still scene.
 
     Args:
-        scene: what the camera looks at.
+        scene: of the camera.
         agents: by name; `sweep` must be among them: its J is what the others must match.
         rig: everything else.
         start: lens position at first, metres.

@@ -55,7 +55,7 @@ class RigSettings:
     """The rig that all agents are tried with.
 
     Attributes:
-        lens_model: what the system knows of the lens.
+        lens_model: calibration of the lens.
         estimator: blur estimator.
         new_fuser: makes a fuser that has seen nothing; its argument: whether the scene moves.
         lens: the lens itself; None: exactly as `lens_model`.
@@ -143,7 +143,7 @@ class _TimeIsUp(Exception):  # noqa: N818 (no error)
 
 
 class _Scorer:
-    """Watches an episode; compares J, as it stands then, with the truth at every frame period."""
+    """Observes an episode: compares the current J with ground truth at every frame period."""
 
     def __init__(
         self, episode: Episode, truth: Truth, rig: RigSettings, seconds: float | None
@@ -232,7 +232,7 @@ def run_episode(
     """Let an agent run the loop on a scene, in simulated time.
 
     Args:
-        scene: what the camera looks at.
+        scene: of the camera.
         name: the agent's name.
         agent: decides.
         rig: everything else.

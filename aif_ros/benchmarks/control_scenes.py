@@ -206,7 +206,7 @@ def laid_out_scenes(
 
     Args:
         photos: (H, W, 3) float32 each.
-        lens_model: of the lens that looks at them.
+        lens_model: of the camera's lens.
         count: number of scenes.
         width: of their images, pixels; the height is three quarters of it.
         seed: of everything random.
@@ -231,7 +231,7 @@ def still_scenes(folder: Path | None, lens_model: LensModel, width: int = 0) -> 
 
     Args:
         folder: of the scenes.
-        lens_model: of the lens that looks at them.
+        lens_model: of the camera's lens.
         width: of their images, pixels; 0: their own.
 
     Raises:

@@ -106,7 +106,7 @@ def sweep_image(
         lens: the lens that it is seen through.
         positions: metres, in the order of capture.
         fuser: that has seen nothing.
-        model: what the system knows of the lens.
+        model: calibration of the lens.
     """
     camera = RenderedScene(scene, lens)
     for position in positions:
@@ -139,7 +139,7 @@ def oracle_captures(
     Args:
         scene: a still scene.
         lens: the lens that it is seen through.
-        model: what the system knows of the lens: where it can be sent.
+        model: calibration of the lens, with its limits.
         reference: what is asked for.
         new_fuser: makes a fuser that has seen nothing.
         start: position captured in any case, metres.

@@ -193,8 +193,8 @@ def figures(result: Result) -> dict[str, Any]:
 
     far = result.standard.within(27, 60).surest(COVERAGE)
     near = result.focus.within(0, AT_FOCUS_PX)
-    told = result.standard.surest(COVERAGE)
-    scaled = np.abs(told.error) / told.uncertainty
+    surest = result.standard.surest(COVERAGE)
+    scaled = np.abs(surest.error) / surest.uncertainty
     sharp = result.discrimination.truth <= _SHARP_PX
     in_focus = result.discrimination.in_focus
     return {
@@ -252,14 +252,14 @@ def save_figures(result: Result, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     figure = Figure(figsize=(12, 8), layout="constrained")
     axes = figure.subplots(2, 2)
-    told = result.standard.surest(COVERAGE)
+    surest = result.standard.surest(COVERAGE)
     axes[0, 0].plot([0, 60], [0, 60], color="0.7")
-    axes[0, 0].errorbar(told.truth, told.radius, told.uncertainty, fmt=".", ms=3, lw=0.4)
+    axes[0, 0].errorbar(surest.truth, surest.radius, surest.uncertainty, fmt=".", ms=3, lw=0.4)
     axes[0, 0].set(xlabel="true radius (px)", ylabel="estimated radius (px)")
-    order = np.argsort(told.uncertainty)
+    order = np.argsort(surest.uncertainty)
     parts = [part for part in np.array_split(order, 10) if len(part)]
-    claimed = [np.sqrt(np.mean(told.uncertainty[part] ** 2)) for part in parts]
-    made = [np.sqrt(np.mean(told.error[part] ** 2)) for part in parts]
+    claimed = [np.sqrt(np.mean(surest.uncertainty[part] ** 2)) for part in parts]
+    made = [np.sqrt(np.mean(surest.error[part] ** 2)) for part in parts]
     axes[0, 1].loglog(claimed, made, "o-")
     axes[0, 1].loglog(claimed, claimed, color="0.7")
     axes[0, 1].set(xlabel="stated uncertainty (px)", ylabel="error made, rms (px)")

@@ -1,9 +1,9 @@
 """How good and how fast the fusion methods are, all on the same frames.
 
 Still scenes are rendered at ten lens positions. Moving ones, a shaken camera, an object that
-crosses and RGB-D videos, are fused with and without alignment while the focus sweeps to and fro.
+crosses and RGB-D videos, are fused with and without alignment during a triangular focus sweep.
 Their truth is known. Pictures that were really taken have none: pairs are judged by how much of
-both the result tells, stacks by time and memory, and all of them by eye.
+the fused image preserves from both, stacks by time and memory, and all of them by eye.
 """
 
 import time
@@ -118,7 +118,7 @@ def measure_still(scene: Scene, lens_model: LensModel) -> tuple[Figures, Sheet]:
 
     Returns:
         By method `psnr`, `ssim`, `edge_psnr` and `seconds` of one update; beside the methods
-        `best_frame` and `oracle`, the choice per pixel that knows the truth; and the pictures.
+        `best_frame` and `oracle`, the per-pixel choice by ground truth; and the pictures.
     """
     low, high = lens_model.limits
     taken = shots(scene, lens_model, list(np.linspace(low, high, STILL_FRAMES)))
@@ -154,7 +154,7 @@ def _truest(taken: Sequence[RenderedFrame]) -> Image:
 
 
 def measure_moving(scene: Scene, lens_model: LensModel) -> tuple[Figures, Sheet]:
-    """Fuse a moving scene while the focus sweeps to and fro.
+    """Fuse a moving scene during a triangular focus sweep.
 
     Returns:
         By method, without and with alignment, means over the last frames: `psnr`, `edge_psnr`,
@@ -213,7 +213,7 @@ def measure(
         videos: moving ones.
         lens_model: of the lens.
         save: folder for contact sheets, PNG; None: none.
-        progress: told what has been done.
+        progress: called with the name of each part done.
 
     Returns:
         `static`, `dynamic` and, if there are videos, `video`, each by method the means over the
@@ -246,7 +246,7 @@ def measure_pairs(
     Args:
         folders: each with two or more pictures of one size.
         save: folder for contact sheets, PNG; None: none.
-        progress: told what has been done.
+        progress: called with the name of each part done.
 
     Returns:
         By method the means of `qabf` and `qmi` (see `edge_preservation`, `mutual_information`),

@@ -30,7 +30,7 @@ def camera_rate(
     """Images per second that the simulated camera can make of a scene.
 
     Args:
-        scene: what it looks at.
+        scene: its subject.
         lens_model: of its lens.
         lens_moves: whether the lens is at another position for every image.
         seconds: to measure for.
@@ -69,7 +69,7 @@ def run_core_loop(
     estimator: str = "gradient_ratio",
     fusion: str = "laplacian",
 ) -> LoopRun:
-    """Run the loop on a simulated camera as fast as it goes, until the agent stops."""
+    """Run the loop on a simulated camera at full speed, until the agent stops."""
     clock = SimulatedClock()
     lens = SimulatedLens(lens_model, clock)
     camera = SimulatedCamera(RenderedScene(scene, lens_model), clock, lens, exposure_time=EXPOSURE)

@@ -47,7 +47,7 @@ def _edges(image: Image) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def mutual_information(fused: Image, sources: Sequence[Image]) -> float:
-    """Q_MI: how much the fused image tells of its sources, 0 to 2 for two of them.
+    """Q_MI: mutual information of the fused image with its sources, 0 to 2 for two of them.
 
     M. Hossny et al., "Comments on 'Information measure for performance of image fusion'",
     Electronics Letters 2008: 2 [I(A, F) / (H(A) + H(F)) + I(B, F) / (H(B) + H(F))], in 256 levels
@@ -68,7 +68,7 @@ def mutual_information(fused: Image, sources: Sequence[Image]) -> float:
         joint = np.bincount(own.astype(np.intp) * 256 + levels, minlength=256 * 256)
         table = joint.reshape(256, 256) / len(levels)
         alone = _entropy(table.sum(axis=0)) + _entropy(table.sum(axis=1))
-        # Two flat images tell everything of each other.
+        # Two flat images determine each other.
         shares.append((alone - _entropy(table)) / alone if alone else 0.5)
     return 4 * float(np.mean(shares))
 

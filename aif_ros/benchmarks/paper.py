@@ -129,7 +129,7 @@ def demonstrate(
     """Let each agent run the loop on a scene, and draw the paper's Figure 4 of it.
 
     Args:
-        scene: what the camera looks at.
+        scene: of the camera.
         rig: camera, lens, fusion and estimator.
         start: lens position at first, metres.
         seconds: how long to watch a moving scene; None: a static scene, until the agent stops.

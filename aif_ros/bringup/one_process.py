@@ -1,4 +1,4 @@
-"""Runs the whole graph in this process; frames are handed over by reference.
+"""Runs the whole graph in this process; frames are passed by reference (intra-process transport).
 
 As a program, for the launch file: ``python -m aif_ros.bringup.one_process NAME:=VALUE...`` runs the
 graph with these settings until it is interrupted.

@@ -2,8 +2,8 @@
 
 Starts the nodes of the pipeline (simulated camera and lens, fusion, autofocus, focus controller)
 as processes, watches their topics until the loop stops by itself, and writes pictures, an
-animation, a report for people (report.html) and one for programs (result.json). Ctrl-C ends the
-loop early; what was seen until then is written all the same.
+animation, a report (report.html) and its figures (result.json). Ctrl-C ends the
+loop early; what was recorded until then is still written.
 
 Examples:
   aif demo                             the photographed motorcycle
@@ -86,7 +86,7 @@ def run(args: Arguments) -> int:
             if not recorder.anything:
                 print("Interrupted before the first frame was fused.")
                 return 0
-            print("Interrupted: writing what was seen until now.")
+            print("Interrupted: writing what was recorded so far.")
         seen = recorder.recording(name, lens_model)
     print("Writing the report ...")
     others = [] if scene is None or truth is None else _others(args, scene, lens_model)
@@ -145,19 +145,19 @@ def _launch(settings: PipelineSettings, folder: Path) -> Iterator[Callable[[], N
 
 
 def _watch(recorder: "Recorder", check: Callable[[], None], timeout: float) -> None:
-    """Tell every decision until the loop has ended and its last pictures have come."""
+    """Print every decision until the loop has ended and its last images have arrived."""
     deadline = time.monotonic() + timeout
-    told = 0
+    printed = 0
     while not recorder.complete:
         check()
         if time.monotonic() > deadline:
             print(f"The loop has not ended within {timeout:g} s.")
             return
         time.sleep(0.05)
-        for state in list(recorder.decisions.values())[told:]:
-            told += 1
+        for state in list(recorder.decisions.values())[printed:]:
+            printed += 1
             position = 1e6 * (state.position or 0.0)
-            print(f"  frame {told:2}  lens at {position:6.0f} µm  {state.reason}", flush=True)
+            print(f"  frame {printed:2}  lens at {position:6.0f} µm  {state.reason}", flush=True)
 
 
 def _others(args: Arguments, scene: "Scene", lens_model: "LensModel") -> "Sequence[ComparedRun]":

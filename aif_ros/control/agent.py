@@ -12,7 +12,7 @@ from aif_ros.types.frame import Window
 
 @dataclass(frozen=True)
 class Observation:
-    """What an agent sees at time t: never an image, never ground truth.
+    """Input of an agent at time t: no image, no ground truth.
 
     Attributes:
         frame: blur over I(t).
@@ -41,13 +41,13 @@ class Observation:
 
 @dataclass(frozen=True)
 class Action:
-    """What an agent decides.
+    """Decision of an agent.
 
     Attributes:
         position: absolute lens position of the next capture, metres; None to stop, because
             another capture would not improve J.
         window: the part of the image that this brings into focus; None: no part in particular.
-        reason: why, for people.
+        reason: text for people.
         remaining: remaining defocus: the agent's estimate of the share of the scene's parts with
             detail that J does not cover (see `coverage`), 0 to 1; NaN: no estimate.
     """
@@ -62,7 +62,7 @@ class Agent(Protocol):
     """Picks where to focus next."""
 
     def reset(self) -> None:
-        """Forget all observations: a new scene begins."""
+        """Discard all observations: a new scene begins."""
         ...
 
     def act(self, observation: Observation) -> Action:

@@ -1,4 +1,4 @@
-"""Continuous control: for scenes that move."""
+"""Continuous focus control for moving scenes."""
 
 from aif_ros.control.agent import Action, Agent, Observation
 
@@ -6,8 +6,8 @@ from aif_ros.control.agent import Action, Agent, Observation
 class ContinuousAgent:
     """Runs an agent for still scenes on a moving one.
 
-    When it stops, the lens stays for one frame; then the agent is reset and starts anew, and so
-    finds what has moved since.
+    When it stops, the lens stays for one frame; then the agent is reset and starts again, which
+    detects what has moved since.
 
     Args:
         agent: decides.

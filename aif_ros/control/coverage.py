@@ -80,7 +80,7 @@ class Coverage:
         self.positions: list[float] = []
 
     def add(self, position: float) -> None:
-        """Take in one captured position."""
+        """Add one captured position."""
         self.positions.append(position)
 
     def distance(self, positions: NDArray[np.floating]) -> NDArray[np.float64]:

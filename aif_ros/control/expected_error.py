@@ -1,7 +1,7 @@
 """Expected error of an image that is blurred in parts.
 
-What shows much detail loses much: the same blur costs a bookshelf a hundred times what it costs a
-wall. The agents for moving scenes weigh the parts of the scene by it.
+Parts with much detail lose much by blur: the same radius costs a bookshelf a hundred times what it
+costs a wall. The agents for moving scenes weight the parts of the scene by it.
 """
 
 from dataclasses import dataclass

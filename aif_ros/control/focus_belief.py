@@ -1,9 +1,9 @@
 """Focus belief: a posterior over the focus position of each cell of the scene.
 
-The memory of the learned agents. One defocus map gives the distance to focus of a cell but not its
-sign; maps taken at several lens positions agree at one focus position only. The fused image J
-says more: its defocus map, and the lens positions that its pixels come from. All arrays have a
-leading batch axis, so that the trainer runs many scenes at once; an agent runs exactly one.
+The state of the learned agents. One defocus map gives the distance to focus of a cell but not its
+sign; maps taken at several lens positions agree at one focus position only. The fused image J gives
+further evidence: its defocus map, and the source positions of its pixels. All arrays have a leading
+batch axis, so that the trainer runs many scenes at once; an agent runs exactly one.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class ObservationModel:
     to eight frames.
 
     Attributes:
-        outliers: share of readings that have nothing to do with the true blur.
+        outliers: share of readings that are independent of the true blur.
         least_error_px: standard deviation added to the estimator's uncertainty, pixels.
         least_error: the same as a share of the blur radius.
         weight: exponent of the likelihood of one reading.
@@ -55,7 +55,7 @@ class ObservationModel:
 
 @dataclass(frozen=True)
 class DefocusReadings:
-    """What one frame of each of B scenes with C cells gives.
+    """Measurements of one frame of each of B scenes with C cells.
 
     Attributes:
         radius: (B, C) blur radius of I(t), pixels; NaN where unknown.
@@ -103,7 +103,7 @@ class FocusBelief:
         image_width: of the images, pixels.
         scenes: size of the batch, B.
         cells: number of cells of the defocus maps, C.
-        dynamic: whether the scenes may move: then what was learned decays.
+        dynamic: whether the scenes may move: then the belief decays.
         model: how readings relate to the true focus position.
 
     Attributes:
@@ -159,7 +159,7 @@ class FocusBelief:
         self.forget(np.ones(scenes, bool))
 
     def forget(self, which: NDArray[np.bool_]) -> None:
-        """Start anew with the scenes marked in `which` (B,)."""
+        """Reset the scenes marked in `which` (B,)."""
         self._posterior[which] = 1.0 / len(self.positions)
         self.belief[which] = 1.0 / len(self.positions)
         self.uncovered[which] = True
@@ -182,7 +182,7 @@ class FocusBelief:
         *,
         passing: bool = False,
     ) -> None:
-        """Take in one frame of every scene, or of some.
+        """Update with one frame of every scene, or of some.
 
         Args:
             readings: of that frame.
@@ -217,7 +217,7 @@ class FocusBelief:
         self.frames[scenes] += 1
 
     def _update_fused(self, readings: DefocusReadings, scenes: NDArray[np.intp]) -> None:
-        """Take in the defocus map of J. A cell without a reading stays as it was."""
+        """Update with the defocus map of J. A cell without a reading is unchanged."""
         valid = np.isfinite(readings.fused_radius) & np.isfinite(readings.fused_in_focus)
         self.blur[scenes] = np.where(valid, readings.fused_radius, self.blur[scenes])
         # The sharper J is, the more detail it shows.
@@ -228,7 +228,7 @@ class FocusBelief:
     def _update_captures(
         self, readings: DefocusReadings, scenes: NDArray[np.intp], away: Array
     ) -> None:
-        """Still scenes: note what the capture covers, and what J says of the focus positions.
+        """Still scenes: note what the capture covers, and what J implies for the focus positions.
 
         Args:
             readings: of the newest frame.
@@ -322,7 +322,7 @@ class FocusBelief:
         return np.asarray(np.where(self.known.any(axis=1), mass.sum(axis=1) / known, 1.0))
 
     def newly_covered(self) -> Array:
-        """(B, K) share of the known cells that a capture there is expected to cover anew."""
+        """(B, K) share of the known cells that a capture there is expected to cover in addition."""
         mass = self.profile(self.known) * self.uncovered
         known = np.maximum(self.known_share, 1 / self.known.shape[1])[:, None]
         return np.asarray((mass / known) @ self.covers.astype(np.float32))

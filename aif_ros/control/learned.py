@@ -23,7 +23,7 @@ _POINTS = 6
 
 
 class LearnedAgent:
-    """Keeps a focus belief and lets a trained network choose the next lens position, or stop.
+    """Keeps a focus belief; a trained network chooses the next lens position, or stops.
 
     Args:
         lens_model: of the lens in use.
@@ -57,7 +57,7 @@ class LearnedAgent:
         self._coverage = Coverage()
 
     def act(self, observation: Observation) -> Action:
-        """Choose what the network rates highest."""
+        """Choose the action that the network rates highest."""
         frame = observation.frame
         if self._belief is None:
             width, cells = frame.image_size[0], frame.radius.size
@@ -73,7 +73,7 @@ class LearnedAgent:
             return Action(None, None, "as many captures as a full sweep takes", remaining)
         if belief.known_share[0] == 0:
             position = self._coverage.farthest(self._lens_model.limits)
-            return Action(position, None, "nothing seen yet, looking elsewhere", remaining)
+            return Action(position, None, "no texture found yet, moving elsewhere", remaining)
         best = self._best(belief)
         if best == len(belief.positions):
             return Action(None, None, f"{remaining:.1%} of the scene not covered", remaining)

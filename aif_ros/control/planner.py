@@ -1,4 +1,4 @@
-"""The planning agent: plans the fewest captures that cover what is known of the scene."""
+"""The planning agent: plans the fewest captures that cover the known part of the scene."""
 
 from dataclasses import dataclass
 
@@ -17,8 +17,8 @@ class PlannerSettings:
     """Settings of the planner, checked on development scenes of `benchmark control`.
 
     Attributes:
-        price: what a capture must gain, as a share of the scene that it covers anew.
-        misled: share of the cells whose readings mislead altogether.
+        price: what a capture must gain, as a share of the scene that it newly covers.
+        misled: share of the cells whose readings are outliers.
         doubt: probability that J's defocus map is wrong of a cell.
         window_share: side of a window as a share of the image's sides.
     """
@@ -30,7 +30,7 @@ class PlannerSettings:
 
 
 class PlannerAgent:
-    """Plans all remaining captures anew after each frame and makes the nearest rewarding one.
+    """Plans all remaining captures after each frame and makes the nearest rewarding one.
 
     For each cell it keeps the probability of every focus position, from all frames so far. The
     plan is the set of captures that makes remaining defocus (see `coverage`), plus a price for each
@@ -62,7 +62,7 @@ class PlannerAgent:
         known = np.isfinite(fused.radius)
         if not known.any():
             elsewhere = self._coverage.farthest(self._lens_model.limits)
-            return Action(elsewhere, None, "nothing seen yet, looking elsewhere")
+            return Action(elsewhere, None, "no texture found yet, moving elsewhere")
         positions, width = self._posterior.positions, frame.image_size[0]
         captures = np.asarray(self._coverage.positions)
         lost = uncovered_share(self._lens_model, width, positions, captures).min(axis=0)
@@ -116,7 +116,7 @@ def uncovered_share(
     Args:
         lens_model: of the lens in use.
         image_width: of the images, pixels.
-        positions: (N,) metres, equally spaced; each stands for all nearer to it than to others.
+        positions: (N,) metres, equally spaced; each represents the interval around it.
         captures: (M,) lens positions, metres.
 
     Returns:

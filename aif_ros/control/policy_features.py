@@ -1,4 +1,4 @@
-"""What the policy network sees of a focus belief: rows of numbers along the lens's travel."""
+"""Input of the policy network: features of a focus belief along the travel of the lens."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ GAIN, WORTH, DYNAMIC = 0, 1, 2
 and whether the scene may move, 0 or 1."""
 
 LEAST_GAIN = 0.004
-"""Still scenes: share of the cells that a frame must cover anew to be worth it, until training has
+"""Still scenes: share of the cells that a frame must newly cover to be worth it, until training has
 found better; a cell of a 640 x 480 image is 0.0033."""
 
 
@@ -47,7 +47,7 @@ _MOVING = MovingSettings()
 
 
 def policy_features(belief: FocusBelief) -> NDArray[np.float32]:
-    """Return (B, FEATURES, K) float32: what the policy network sees of B scenes."""
+    """Return (B, FEATURES, K) float32: the input of the policy network for B scenes."""
     per_candidate, per_scene = _moving_rows(belief) if belief.dynamic else _still_rows(belief)
     features = np.empty((len(belief.frames), FEATURES, len(belief.positions)), np.float32)
     for row, values in enumerate(per_candidate):
@@ -176,7 +176,7 @@ def _offset(belief: FocusBelief) -> tuple[Array, NDArray[np.intp]]:
 
 
 def _log_share(share: Array) -> Array:
-    """Map a share, 0 to 1, to 0 to 1 so that small ones are told apart."""
+    """Map a share, 0 to 1, to 0 to 1 with higher resolution for small ones."""
     return np.asarray(np.log1p(100 * share) / np.log(101))
 
 

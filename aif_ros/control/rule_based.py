@@ -1,4 +1,4 @@
-"""The rule-based agent of the paper's baseline: go where most of J is still blurred."""
+"""The rule-based agent, the paper's baseline: focuses on the most blurred part of J."""
 
 from dataclasses import dataclass
 
@@ -58,12 +58,12 @@ class RuleBasedAgent:
         known = np.isfinite(observation.fused.radius)
         if not known.any():
             position = self._coverage.farthest(self._lens_model.limits)
-            return Action(position, None, "nothing seen yet, looking elsewhere")
+            return Action(position, None, "no texture found yet, moving elsewhere")
         reach = self._lens_model.half_depth_of_focus(observation.frame.image_size[0])
         focus = self._focus_positions(observation.frame.image_size[0])
         gainful = (
             (observation.fused.in_focus < 0.5)
-            # Near a capture another is of no use, whatever J looks like there.
+            # A second capture near an earlier one gains nothing, whatever the defocus map of J is.
             & (self._coverage.distance(focus) > self._settings.spacing * reach)
         )
         share = float(gainful.sum() / known.sum())
@@ -106,7 +106,7 @@ class RuleBasedAgent:
         misfit = np.abs(np.log((expected + noise) / (radii + noise)))
         misfit = np.where(np.isfinite(radii), misfit, 0.0).sum(axis=1)
         misfit += np.where((candidates < low - reach) | (candidates > high + reach), 1e3, 0.0)
-        # A tie goes to the middle of the travel.
+        # Of two equal candidates, the one nearer to the middle of the travel.
         misfit += 1e-3 * np.abs(candidates - (low + high) / 2) / (high - low)
         focus = np.where(misfit[0] <= misfit[1], candidates[0], candidates[1])
         return np.clip(focus, low, high)

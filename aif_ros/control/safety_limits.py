@@ -75,7 +75,7 @@ class SafetyLimitedAgent:
             self._misses = 0
         if self._misses >= 3:
             return (
-                f"the lens does not go where it is sent: it is at "
+                f"the lens does not reach its commanded position: it is at "
                 f"{observation.position:.6f} m instead of {self._commanded:.6f} m"
             )
         self._seen |= bool(

@@ -36,7 +36,7 @@ class AlpacaLens(MotorLens):
     Raises:
         ValueError: the address has another form.
         MissingDependencyError: alpyca is not installed.
-        DeviceError: server or focuser cannot be reached, or it knows relative moves only.
+        DeviceError: server or focuser cannot be reached, or it supports relative moves only.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class AlpacaLens(MotorLens):
         focuser = self._focuser = self._request(lambda: Focuser(self._server, self._number))
         self._request(lambda: setattr(focuser, "Connected", True))
         if not self._request(lambda: focuser.Absolute, bool):
-            raise DeviceError(f"{self.label} knows relative moves only: it cannot be used")
+            raise DeviceError(f"{self.label} supports relative moves only: it cannot be used")
         try:
             if self._request(lambda: focuser.TempCompAvailable, bool):
                 # Else the focuser moves by itself.

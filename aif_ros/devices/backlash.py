@@ -8,7 +8,7 @@ from aif_ros.optics.lens_model import LensModel
 from aif_ros.types.frame import LensState
 
 _MARGIN = 1.25
-"""A lens goes below its target by the backlash times this, so that the play is surely taken up."""
+"""Factor on the backlash by which a lens first moves below its target, to take up the play."""
 
 
 def compensated(lens: FocusLens, lens_model: LensModel | None) -> FocusLens:

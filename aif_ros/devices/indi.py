@@ -122,8 +122,8 @@ class IndiCameraSettings:
 class IndiCamera:
     """A camera of an INDI server; each capture is one exposure.
 
-    The stamp is the middle of the exposure as commanded, on the clock of this machine; it does not
-    know the delay of driver and shutter.
+    The stamp is the middle of the exposure as commanded, on the clock of this machine; the
+    delays of driver and shutter are not included.
 
     Args:
         address: ``HOST[:PORT]/DEVICE``.

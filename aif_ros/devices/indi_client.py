@@ -102,7 +102,7 @@ class IndiClient:
         """Connect the device and return the property `needed` once it is defined.
 
         Raises:
-            DeviceError: the server does not know the device, or it does not connect.
+            DeviceError: the server has no such device, or it does not connect.
         """
         self.wait_for("CONNECTION", 5.0, "is not known to the server: see `indi_getprop` for names")
         if self.vector("CONNECTION").values.get("CONNECT") != "On":

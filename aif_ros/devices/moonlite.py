@@ -1,4 +1,4 @@
-"""Focusers that speak the Moonlite protocol: MoonLite controllers and many Arduino ones.
+"""Focusers with the Moonlite protocol: MoonLite controllers and many Arduino ones.
 
 Protocol: a command is ``:XX#`` with hexadecimal numbers in capitals, replies end with ``#``.
 Source: `drivers/focuser/moonlite.cpp` of indilib/indi (LGPL), and the protocol document that it

@@ -249,7 +249,7 @@ class ImageFolder:
         return self._size
 
     def capture(self) -> Capture:
-        """Return the next image; after an unreadable one, the next call goes on behind it."""
+        """Return the next image; after an unreadable one, the next call returns its successor."""
         if self._closed:
             raise DeviceError(f"{self._folder} is closed: open it again")
         if self._next == len(self._slices):

@@ -207,7 +207,7 @@ class LensModel:
     ) -> float | NDArray[np.floating]:
         """Signed blur radius, pixels: of objects at `focus_position` with the lens at `position`.
 
-        Negative where the lens stands before (below) the object's focus position.
+        Negative where the lens position is below the object's focus position.
         """
         return (position - focus_position) * self.blur_gain(image_width)
 
@@ -298,8 +298,8 @@ class LensModel:
     def reference_position(self) -> float:
         """The position with the narrowest field of view, metres.
 
-        Frames are brought to its magnification before anything else looks at them, because
-        its view is the one that the frames of every other position cover completely.
+        Frames are scaled to its magnification before all other processing, because the frames of
+        every other position cover its field of view completely.
         """
         return max(self.limits, key=self.magnification)
 

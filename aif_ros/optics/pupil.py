@@ -45,7 +45,7 @@ class PointSpread(Protocol):
         """Optical transfer function, to multiply `scipy.fft.rfft2` with.
 
         Args:
-            defocus: radius of the geometric blur circle, pixels; its sign tells the side of focus.
+            defocus: radius of the geometric blur circle, pixels; its sign is the side of focus.
             shape: (H, W) of the image.
 
         Returns:

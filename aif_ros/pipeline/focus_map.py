@@ -122,7 +122,7 @@ class FocusMapper:
     def focus_map(self) -> FocusMap:
         """Return the focus map of all frames so far.
 
-        A cell is unknown unless two captures have read its blur: one cannot tell the side.
+        A cell is unknown unless two captures have read its blur: one does not resolve the side.
 
         Raises:
             ValueError: there was no frame.

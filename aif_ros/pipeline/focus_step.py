@@ -201,7 +201,7 @@ def focus_window(
     Raises:
         ValueError: the window does not lie within the image, or the limits are empty.
         ImageError: the image is unusable, or the window too small for the search.
-        DeviceError: a device fails, or the lens does not go where it is sent.
+        DeviceError: a device fails, or the lens does not reach its commanded position.
     """
     step = FocusStep(
         search,

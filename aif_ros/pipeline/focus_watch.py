@@ -13,8 +13,8 @@ from aif_ros.types.frame import Window
 _FRAMES = 3
 # Pause after a search, seconds: doubled after each one in vain, from the first up to the second.
 _PAUSES = (1.0, 30.0)
-# A window is blurred anew if its distance to focus has grown by so many half depths of focus and by
-# this share since it was focused: more than the noise of the estimators.
+# A window is out of focus again if its distance to focus has grown by this many half depths of
+# focus and by this share since it was focused: more than the noise of the estimators.
 _MARGIN, _MARGIN_SHARE = 1.0, 0.25
 
 

@@ -56,7 +56,7 @@ class LensStateBuffer:
     def add(self, state: LensState) -> None:
         """Add a state; late ones are sorted in, one of an equal stamp is replaced.
 
-        The buffer begins anew where the clock has jumped back.
+        The buffer is cleared where the clock has jumped back.
         """
         if self._states and jumped_back(self._states[-1].stamp, state.stamp):
             self._states.clear()

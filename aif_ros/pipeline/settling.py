@@ -1,4 +1,4 @@
-"""Settle detection: has the lens carried out its last command."""
+"""Settle detection: whether the lens has completed its last command."""
 
 from aif_ros.pipeline.clock_jump import jumped_back
 from aif_ros.types.frame import LensState
@@ -57,7 +57,7 @@ class SettleDetector:
         self.settled_at = None
 
     def observe(self, state: LensState) -> None:
-        """Add a state; begins anew where the clock has jumped back."""
+        """Add a state; restarts where the clock has jumped back."""
         if self.state is not None and jumped_back(self.state.stamp, state.stamp):
             self.state, self._commanded_at = None, 0
             self.release()

@@ -16,7 +16,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def parent_environment() -> dict[str, str]:
-    """Return the variables that tell a process to be started that it shall end with this one."""
+    """Return environment variables that make a child process end when this one ends."""
     return {_PARENT: str(os.getpid())}
 
 

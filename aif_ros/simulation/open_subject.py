@@ -1,4 +1,4 @@
-"""What a simulated camera looks at, by name: a rendered scene or a recorded focal stack."""
+"""Opens the scene of a simulated camera by name: rendered, or a recorded focal stack."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class OpenedSubject:
     """A subject and the lens it is seen through.
 
     Attributes:
-        subject: what the camera sees.
+        subject: the scene of the camera.
         lens_model: of the lens.
         name: of the scene or stack.
         rests: the only lens positions at which the lens can rest, metres; None: any.

@@ -22,7 +22,7 @@ _STRONGEST = 40
 
 
 class PhotosError(Exception):
-    """A folder that cannot serve as photos; the message says what is wrong with it."""
+    """A folder that cannot be used as photos; the message says why."""
 
 
 def list_photos(folder: str | Path) -> list[Path]:
@@ -70,7 +70,7 @@ def _shot(photo: Path) -> Path:
 
 
 def fingerprint(photo: Path) -> str:
-    """Short digest of a photo's file, to know it again whatever its name."""
+    """Short digest of a photo's file, independent of its name."""
     return hashlib.md5(photo.read_bytes()).hexdigest()[:8]
 
 

@@ -1,4 +1,4 @@
-"""A scene with known truth, rendered as the sensor behind the lens sees it."""
+"""A scene with known ground truth, rendered as the image of the sensor."""
 
 import math
 
@@ -14,11 +14,11 @@ from aif_ros.types.image import DISPLAY_GAMMA, Image
 
 
 class RenderedScene:
-    """What a simulated camera sees of a scene: defocus, breathing, noise, 8 bit (its `Subject`).
+    """Images of a scene by a simulated camera: defocus, breathing, noise, 8 bit (its `Subject`).
 
     Args:
-        scene: what it looks at.
-        lens_model: the lens it looks through.
+        scene: its scene.
+        lens_model: of its lens.
         noise: of the sensor; default: a good industrial camera's.
         seed: of the noise.
         spread: point-spread function of the lens; default: a disk.
@@ -55,7 +55,7 @@ class RenderedScene:
     def expose(self, position: float, seconds: float, travel: float = 0.0) -> NDArray[np.uint8]:
         """Return the scene as it is `seconds` after its start, seen with the lens at `position`.
 
-        Of a lens that goes on by `travel` meanwhile, the mean over its way.
+        If the lens moves by `travel` during the exposure, the mean over that distance.
         """
         view, renderer = self._look(seconds)
         if self._latest is None or self._latest[0] != (position, travel):
@@ -83,7 +83,7 @@ class RenderedScene:
 
 
 def _mean_over(renderer: Renderer, position: float, travel: float) -> Image:
-    """Mean image of a lens that goes by `travel` about `position` (Gauss-Legendre, two nodes)."""
+    """Mean image of a lens that moves by `travel` about `position` (Gauss-Legendre, two nodes)."""
     if travel == 0:
         return renderer.render(position)
     aside = travel / (2 * math.sqrt(3))

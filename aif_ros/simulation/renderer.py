@@ -1,4 +1,4 @@
-"""What the sensor sees of a scene: defocus with occlusion, focus breathing, noise, 8 bit.
+"""Renders the sensor image of a scene: defocus with occlusion, focus breathing, noise, 8 bit.
 
 The scene is cut into layers of equal focus position, each spread by its own disk in linear light
 and laid over the ones behind it, nearest first: a layer covers what its spread light covers, and
@@ -23,7 +23,7 @@ from aif_ros.optics.psf import Aperture
 from aif_ros.optics.pupil import PointSpread
 from aif_ros.types.image import DISPLAY_GAMMA, Image, to_uint8
 
-if TYPE_CHECKING:  # scenes know optics, not the reverse
+if TYPE_CHECKING:  # scenes import the renderer
     from aif_ros.simulation.scenes.scene import SceneView
 
 Planes = NDArray[np.float32]
@@ -377,7 +377,7 @@ class Sensor:
 
     def expose(self, image: Image) -> NDArray[np.uint8]:
         """Return `image` as uint8 with fresh noise, same shape."""
-        # Drawing the noise anew takes longer than all else: each image gets another piece of a
+        # Drawing new noise takes longer than all else: each image gets another piece of a
         # store instead.
         if self._store.size < image.size + _NOISE_STARTS:
             size = image.size + _NOISE_STARTS

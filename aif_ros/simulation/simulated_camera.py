@@ -1,4 +1,4 @@
-"""A camera that looks through a lens at a rendered scene or a recorded focal stack."""
+"""A simulated camera and lens in front of a rendered scene or a recorded focal stack."""
 
 import threading
 from typing import Any, Protocol
@@ -14,7 +14,7 @@ from aif_ros.types.frame import LensState
 
 
 class Subject(Protocol):
-    """What the camera looks at, as the sensor sees it for a given lens position."""
+    """Scene of a simulated camera: the sensor image at a given lens position."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -27,7 +27,7 @@ class Subject(Protocol):
         Args:
             position: true (optical) lens position in the middle of the exposure, metres.
             seconds: time since the camera was opened.
-            travel: metres that the lens goes during the exposure.
+            travel: distance, metres, that the lens moves during the exposure.
 
         Raises:
             DeviceError: a recorded image cannot be read.
@@ -36,7 +36,7 @@ class Subject(Protocol):
 
 
 def play(position: float, follower: float, width: float) -> float:
-    """Play (backlash) operator: where `follower` is after its driver has gone to `position`.
+    """Play (backlash) operator: position of `follower` after its driver has moved to `position`.
 
     The follower is pushed only where the driver would leave it more than half of `width` behind.
     """
@@ -51,9 +51,9 @@ class SimulatedCamera:
     until the states reach to the end of the exposure.
 
     Args:
-        subject: what it looks at.
+        subject: its scene.
         clock: where the time comes from.
-        lens: the lens it looks through, if it is in the same process.
+        lens: its lens, if in the same process.
         backlash: dead travel between motor and optics, metres: after each reversal the motor
             runs this far before the optics follow.
         exposure_time: seconds, at most one frame period.

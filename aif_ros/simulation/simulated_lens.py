@@ -35,8 +35,8 @@ class _Move:
 class SimulatedLens:
     """A stepper-driven lens: moves at constant speed, then settles.
 
-    It reports what its motor encoder sees. Backlash lies between motor and optics, so it is
-    applied by whoever looks through the lens (`SimulatedCamera`).
+    It reports the position of its motor encoder. Backlash lies between motor and optics, so it is
+    applied by the camera (`SimulatedCamera`).
 
     Args:
         lens_model: gives limits and step size.
@@ -109,7 +109,7 @@ class SimulatedLens:
         due = self._move.end + self._settling
         if position != self._move.target and now > due + self._stall_timeout:
             raise DeviceError(
-                f"the lens has stalled at {position:.6f} m on its way to "
+                f"the lens has stalled at {position:.6f} m while moving to "
                 f"{self._move.target:.6f} m: see that nothing blocks it, then command it again"
             )
         return LensState(now, position, self._moving(now))

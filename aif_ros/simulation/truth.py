@@ -21,8 +21,8 @@ class Truth:
     """Gives sharp picture and focus positions of a scene at any time.
 
     Args:
-        scene: what the camera looks at.
-        lens_model: of the lens it looks through.
+        scene: of the camera.
+        lens_model: of its lens.
     """
 
     def __init__(self, scene: Scene, lens_model: LensModel) -> None:

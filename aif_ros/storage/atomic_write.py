@@ -100,7 +100,7 @@ def check_writable(path: str | Path, size: int = 0) -> None:
     probe = target.with_name(f".aif-probe.{threading.get_native_id()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        # The only reliable test: permissions do not tell of read-only file systems.
+        # The only reliable test: permissions do not show read-only file systems.
         probe.touch(exist_ok=True)
         probe.unlink()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Reading YAML files that strangers wrote: bounded in size, depth and what aliases unfold to."""
+"""Reading untrusted YAML files: size and depth are limited, aliases are refused."""
 
 from pathlib import Path
 from typing import Any

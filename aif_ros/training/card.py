@@ -48,7 +48,7 @@ class DataSet:
 
 @dataclass(frozen=True)
 class About:
-    """What a card says of a kind of network, whatever the run.
+    """Parts of a card that depend on the kind of network only.
 
     Attributes:
         title: of the card.
@@ -69,7 +69,7 @@ class About:
 
 @dataclass(frozen=True)
 class Run:
-    """What a card says of one run.
+    """Parts of a card that depend on the run.
 
     Attributes:
         command: that trained the network.

@@ -1,6 +1,6 @@
 """Checkpoints: what a training needs to continue to exactly the weights it would have reached.
 
-Random numbers are seeded anew at every step, so that network, optimiser and step are enough.
+Random numbers are seeded at every step, so that network, optimiser and step are enough.
 """
 
 import io

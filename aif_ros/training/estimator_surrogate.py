@@ -30,7 +30,7 @@ class Sample:
     Attributes:
         blur: what it read.
         true_radius: (rows, columns) true blur radius, pixels: the median over each cell.
-        scene: which scene was looked at; readings of one cell of one scene share errors.
+        scene: index of the scene; readings of one cell of one scene share errors.
     """
 
     blur: DefocusMap
@@ -111,7 +111,7 @@ class EstimatorSurrogate:
 def assumed() -> EstimatorSurrogate:
     """Return the surrogate of a fair estimator, where none was measured: errors of 0.4 px + 12 %.
 
-    It does not fall below 0.6 px and knows its own uncertainty.
+    It does not fall below 0.6 px and its uncertainty is correct.
     """
     spread = 0.4 + 0.12 * _RADII
     normal = np.interp(_QUANTILES, ndtr(np.linspace(-2.5, 2.5, 51)), np.linspace(-2.5, 2.5, 51))

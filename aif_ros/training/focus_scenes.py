@@ -1,7 +1,7 @@
 """Scenes for focus control: maps of focus positions, many at once, no images.
 
 Objects at several depths, some of them thin or small, before a background that is plane, tilted,
-stepped, hilly, a fence with something behind it, or taken from real depth maps. They stand still or
+stepped, hilly, a fence with something behind it, or taken from real depth maps. They are static or
 move sideways and in depth. Still scenes fill a part of the lens's travel or all of it.
 """
 
@@ -34,7 +34,7 @@ class SceneContent:
 
 
 class SceneBatch:
-    """A batch of random scenes, each of which can be drawn anew.
+    """A batch of random scenes, each of which can be redrawn.
 
     Args:
         scenes: how many.

@@ -48,7 +48,7 @@ def _evaluate_still(
             )
         ]
     )
-    belief = source.believe(still, width)
+    belief = source.initial_belief(still, width)
     stopped, done = np.zeros(scenes, bool), np.zeros(scenes, bool)
     while not done.all():
         action = _best(network, belief, still)
@@ -72,9 +72,9 @@ def _evaluate_still(
 def _moving_psnr(
     network: PolicyNetwork | None, source: SceneSource, width: int, scenes: int
 ) -> float:
-    """Mean PSNR of J over time, dB; without a network that of a sweep to and fro."""
+    """Mean PSNR of J over time, dB; without a network that of a triangular sweep."""
     moving = source.simulate(width, scenes, Task(dynamic=True), _SEED)
-    belief = source.believe(moving, width)
+    belief = source.initial_belief(moving, width)
     sweep = sweep_positions(source.lens_model, width)
     there_and_back = sweep + sweep[-2:0:-1]
     total, lasted, done = np.zeros(scenes), np.zeros(scenes), np.zeros(scenes, bool)

@@ -43,7 +43,7 @@ class SceneSource:
             seed=seed,
         )
 
-    def believe(self, simulation: FocusSimulation, width: int) -> FocusBelief:
+    def initial_belief(self, simulation: FocusSimulation, width: int) -> FocusBelief:
         """Return an empty belief over the scenes of a simulation."""
         scenes, cells = simulation.visible.shape
         return FocusBelief(self.lens_model, width, scenes, cells, simulation.task.dynamic)
@@ -99,7 +99,7 @@ def reinforce_rollout(
     most is earned by windows that never come into focus. Stopping is no action.
     """
     simulation = source.simulate(width, recipe.num_envs, task, _seed())
-    belief = source.believe(simulation, width)
+    belief = source.initial_belief(simulation, width)
     features, barred, actions, log_probabilities, values, rewards = [], [], [], [], [], []
     for _ in range(recipe.reinforce_steps):
         update_belief(belief, simulation)
@@ -136,9 +136,9 @@ def reinforce_rollout(
 def ppo_rollout(
     network: PolicyNetwork, source: SceneSource, recipe: PolicyRecipe, task: Task, width: int
 ) -> Rollout:
-    """Let the policy act for `num_steps` frames; scenes that end begin anew."""
+    """Let the policy act for `num_steps` frames; ended scenes are reset."""
     simulation = source.simulate(width, recipe.num_envs, task, _seed())
-    belief = source.believe(simulation, width)
+    belief = source.initial_belief(simulation, width)
     shape = (recipe.num_steps, recipe.num_envs)
     features, barred, actions = [], [], torch.zeros(shape, dtype=torch.long)
     log_probabilities, rewards, values = (torch.zeros(shape) for _ in range(3))

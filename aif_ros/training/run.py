@@ -117,7 +117,7 @@ def write_weights_and_card(
         network: trained.
         calibration: numbers fitted after the training.
         about: what the card says whatever the run.
-        run: what it says of this one.
+        run: the parts for this run.
         files: that were trained on.
 
     Raises:

@@ -25,7 +25,7 @@ _PREFETCHED = 16
 
 
 class Source(NamedTuple):
-    """Where samples of one kind come from.
+    """Source of one kind of samples.
 
     Attributes:
         name: of the kind.

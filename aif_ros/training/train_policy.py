@@ -52,7 +52,7 @@ ABOUT = About(
     "In the simulation, in scenes that were not trained on. Still scenes: mean coverage, share of "
     "scenes covered to 97 %, frames, their ratio to those of an oracle that covers every depth, "
     "PSNR of J less that of a full sweep (dB), share of episodes that it stopped by itself. Moving "
-    "scenes: mean PSNR of J (dB), and of a sweep to and fro.",
+    "scenes: mean PSNR of J (dB), and of a triangular sweep.",
     "aif benchmark control",
     (
         "What the defocus maps do not show is unknown to it: textureless cells count as focused.",
@@ -90,7 +90,7 @@ def train_policy(
     total = recipe.reinforce_iterations + recipe.num_iterations
     shown = tqdm(range(first, total), initial=first, total=total, unit="iteration", mininterval=10)
     for iteration in shown:
-        # Seeded anew each time: a resumed training goes on as an uninterrupted one.
+        # Seeded each time, so that a resumed training continues like an uninterrupted one.
         random = np.random.default_rng((recipe.seed, iteration))
         torch.manual_seed(int(random.integers(2**62)))
         if iteration < recipe.reinforce_iterations:

@@ -31,7 +31,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 class TrainingError(Exception):
-    """A training that cannot go on; the message says why and what to do."""
+    """A training that cannot continue; the message says why and what to do."""
 
 
 class Training(ABC, Generic[Network]):
@@ -136,7 +136,7 @@ def train(
     figures: dict[str, float] = {}
     mean_loss = math.nan
     for step in shown:
-        # Seeded anew at every step: a resumed training goes on as an uninterrupted one.
+        # Seeded at every step, so that a resumed training continues like an uninterrupted one.
         random = np.random.default_rng((recipe.seed, processes.rank, step))
         torch.manual_seed(int(random.integers(2**62)))
         rate = learning_rate(recipe, step)

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def from_mapping(cls: type[T], values: Mapping[str, Any]) -> T:
-    """Make a dataclass from values as they come from YAML or JSON.
+    """Make a dataclass from values read from YAML or JSON.
 
     Args:
         cls: a pydantic dataclass, at best with `CHECKED`.

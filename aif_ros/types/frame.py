@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class LensState:
-    """What a lens reports of itself.
+    """State of a lens, as reported by it.
 
     Attributes:
         stamp: time of the report, nanoseconds.
@@ -30,8 +30,8 @@ class Frame:
         image: (H, W) or (H, W, 3) RGB; uint8, uint16 or float32 in [0, 1].
         stamp: time of exposure, nanoseconds.
         position: reported lens position at that time, metres of travel.
-        travel: metres that the lens went during the exposure; inf where it did not go steadily,
-            or the distance is unknown.
+        travel: distance, metres, that the lens moved during the exposure; inf where its speed
+            varied or the distance is unknown.
     """
 
     image: NDArray[Any]

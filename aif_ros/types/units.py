@@ -1,9 +1,9 @@
-"""Checking that numbers given by people are in the units expected."""
+"""Checks that numbers entered by users have the expected units."""
 
 from collections.abc import Iterable
 
 LARGEST_POSITION = 0.5
-"""Largest lens position that is believed, metres. Focus motors travel millimetres and the longest
+"""Largest lens position that is accepted, metres. Focus motors travel millimetres and the longest
 macro rails 0.4 m; a number of steps, micrometres or millimetres is mostly larger."""
 
 
@@ -15,7 +15,7 @@ def check_metres(name: str, positions: Iterable[float]) -> None:
     """Refuse lens positions or distances that cannot be metres.
 
     Args:
-        name: where they come from, for the message.
+        name: what they are, for the message.
         positions: the numbers.
 
     Raises:

@@ -87,7 +87,7 @@ class TestEveryAgent:
             action = agent.act(world.observe(0.0))
             if action.position is None:
                 break
-        assert "does not go where it is sent" in action.reason
+        assert "does not reach its commanded position" in action.reason
 
     def test_reset_begins_anew(self, name):
         agent = make_agent(name, LENS)

@@ -145,7 +145,7 @@ class World:
     def frame(self, image, position, moving=False, pace=0.0):
         """Report lens states before and after an image; returns the image's stamp.
 
-        A lens on its way goes by `pace` metres in 10 ms.
+        A moving lens travels `pace` metres in 10 ms.
         """
         for step in (-2, -1):
             self.lens(position + step * pace, moving)

@@ -189,7 +189,7 @@ def test_a_lens_that_does_not_follow_ends_the_loop_with_a_reason(bench):
         return loop.state == "stopped"
 
     bench.spin_until(say_that_it_rests)
-    assert "does not go where it is sent" in loop.statuses[-1].message
+    assert "does not reach its commanded position" in loop.statuses[-1].message
 
 
 def test_never_outside_the_limits(bench, act):

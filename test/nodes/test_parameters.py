@@ -99,7 +99,7 @@ def test_every_declared_parameter_is_read_and_every_one_read_is_declared(executa
 
 
 def captured(bench, **parameters):
-    """Frames of the simulated camera, whose lens moves to and fro, and their stamps."""
+    """Frames of the simulated camera, whose lens moves back and forth, and their stamps."""
     clock = SimulatedClock(10**18)
     node = bench.make(SimCameraNode, **({"scene": "planes", "width": 64} | parameters))
     camera, frames = node.open_camera(clock), []

@@ -269,7 +269,7 @@ class TestLoop:
         lens.move_to = lambda position: None
         loop = pipeline("rule_based")
         result = run_loop(camera, lens, loop, clock)
-        assert "does not go where it is sent" in result.reason
+        assert "does not reach its commanded position" in result.reason
         assert loop.fused.frames == 1
 
     def test_a_lens_that_never_rests_is_a_fault(self, camera, lens, clock):

@@ -1,7 +1,7 @@
 """Measure speed, latency and memory of the loop, with and without ROS, and its quality.
 
 Measured with the simulated camera in colour: images per second; iterations per second of
-the loop without ROS (as fast as it goes, simulation included), of all nodes in one process, and of
+the loop without ROS (at full speed, simulation included), of all nodes in one process, and of
 one process for each node (both in real time, with the simulated lens's moves and rests); time
 from the middle of an exposure to the arrival of the fused image made from it in another process;
 memory of each process at its highest. Quality is measured on the photographed motorcycle.

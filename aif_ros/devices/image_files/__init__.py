@@ -1,7 +1,7 @@
 """Pictures on disk: which files are pictures, what they hold, and writing them.
 
 `slices.open_slices` is the way to read a stack, `read_image` to read one picture. Each format's
-module looks at what the file says of itself (pages, planes, photometric interpretation, alpha,
+module uses the file's own description (pages, planes, photometric interpretation, alpha,
 depth) and refuses what it does not understand.
 """
 

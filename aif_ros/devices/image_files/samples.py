@@ -1,4 +1,4 @@
-"""Pixels as a file stores them, and the pictures that the rest of the package sees."""
+"""Pixels as stored in files, and their conversion to the pictures used by the package."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +34,7 @@ class Samples:
 
     Attributes:
         values: (H, W) mono or (H, W, 3) RGB, of any real type, finite.
-        full_scale: value that stands for 1.0, where the file says so; None: it must be recognised.
+        full_scale: value that represents 1.0, if stated in the file; None: it must be recognised.
         valid: as in `Picture`.
     """
 

@@ -1,4 +1,4 @@
-"""Reading TIFF: every page, and what its tags say of planes, colours, depth and distances.
+"""Reading TIFF: every page, and its tags for planes, colours, depth and distances.
 
 Plain multi-page files, ImageJ hyperstacks, OME-TIFF, Micro-Manager and BigTIFF.
 """
@@ -240,7 +240,7 @@ def _page(file: tifffile.TiffFile, index: tuple[int, ...]) -> tifffile.TiffPage:
     for step in index[1:]:
         assert page.pages is not None
         page = page.pages[step]
-    # A page that shares the tags of the first one knows only some of them.
+    # A page that shares the tags of the first one has only some of them.
     return page if isinstance(page, tifffile.TiffPage) else page.aspage()
 
 

@@ -102,7 +102,7 @@ def write_image(
 
 
 def _attempts(metadata: Metadata) -> Iterator[tuple[Metadata, str]]:
-    """Metadata to try, and what the next attempt goes without; empty: there is no next one."""
+    """Metadata to try, and what the next attempt omits; empty: no further attempt."""
     if metadata.exif:
         yield metadata, "its EXIF data"
     without_exif = replace(metadata, exif=PIL.Image.Exif())

@@ -22,7 +22,7 @@ class SerialDevice(Protocol):
 
 @dataclass
 class LineFaults:
-    """What goes wrong on the line; may be changed at any time.
+    """Faults of the line; may be changed at any time.
 
     Attributes:
         noise: bytes sent before each of the next replies, one for each.

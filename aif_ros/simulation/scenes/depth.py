@@ -154,8 +154,8 @@ def align_edges(focus: NDArray[np.float32], image: Image, step: float) -> NDArra
         difference = ((colour[index] - own_colour) ** 2).sum(axis=1)
         distance = (down * down + right * right) / _ALIGN_REACH**2
         # Where no neighbour is alike, all of them still have a little say.
-        likeness = np.maximum(np.exp(difference * np.float32(-0.5 / _LIKE_COLOUR**2)), 1e-6)
-        weight = likeness * trust.ravel()[index] * np.float32(np.exp(-distance))
+        similarity = np.maximum(np.exp(difference * np.float32(-0.5 / _LIKE_COLOUR**2)), 1e-6)
+        weight = similarity * trust.ravel()[index] * np.float32(np.exp(-distance))
         neighbour = focus.ravel()[index]
         for side, on_side in enumerate((neighbour <= middle, neighbour > middle)):
             share = weight * on_side

@@ -27,7 +27,7 @@ def open_scene(
     Args:
         name: one of `SCENES`, a folder with `image.*` and `depth.*`, or a folder of RGB-D video
             with `rgb/` and `depth/`; empty: the motorcycle.
-        lens_model: of the lens that looks at it.
+        lens_model: of the camera's lens.
         width: of its pictures, pixels; 0: the scene's own.
         shake: hand shake put upon it, standard deviation in pixels.
         pan: pan put upon it, pixels per second.

@@ -30,7 +30,7 @@ class PhotoScene:
         name: for reports.
         image: (H, W, 3) RGB or (H, W) mono; uint8, uint16 or float in [0, 1].
         depth: (H, W), metres; 0, NaN or infinite where unknown.
-        lens_model: of the lens that looks at it.
+        lens_model: of the camera's lens.
         width: pixels to scale it to; 0 keeps its size.
 
     Raises:

@@ -41,7 +41,7 @@ class PlanesScene:
     """A background plane and rectangular planes before it, each at its own focus position.
 
     Args:
-        lens_model: of the lens that looks at it.
+        lens_model: of the camera's lens.
         size: (width, height), pixels.
         objects: number of planes before the background.
         speed: of the objects, pixels per second, to the right and left in turn; 0: a still scene.

@@ -13,7 +13,7 @@ class MovedCamera:
     Small rotations of the camera move the whole picture, whatever its depth.
 
     Args:
-        scene: what it looks at.
+        scene: its subject.
         shake: standard deviation of a hand's shake, pixels; it swings at 1 to 7 Hz.
         pan: pixels per second to the left and back again.
         pan_reach: pixels after which the pan turns.
@@ -60,7 +60,7 @@ class MovedCamera:
 
 
 class CrossingObject:
-    """A scene before which a textured object goes to and fro.
+    """A scene with a textured object moving back and forth in front of it.
 
     Args:
         scene: what is behind it.

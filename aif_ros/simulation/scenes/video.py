@@ -21,7 +21,7 @@ class VideoScene:
 
     Args:
         folder: holds `rgb/` and `depth/`.
-        lens_model: of the lens that looks at it.
+        lens_model: of the camera's lens.
         width: pixels to scale it to; 0 keeps its size.
         frame_rate: recorded frames per second.
 

@@ -217,7 +217,7 @@ class _Scorer:
             self._compared += 1
 
     def _sharp(self, fused: Fused, focus: NDArray[np.float32]) -> NDArray[np.bool_]:
-        return np.abs(fused.source_position - focus) <= self._reach(focus.shape[1])
+        return np.asarray(np.abs(fused.source_position - focus) <= self._reach(focus.shape[1]))
 
 
 def run_episode(

@@ -213,4 +213,4 @@ def _of_tiles(energy: Array) -> Array:
     per_tile = TILE // _BLOCK
     rows, columns = energy.shape[0] // per_tile, energy.shape[1] // per_tile
     whole = energy[: rows * per_tile, : columns * per_tile]
-    return np.sqrt(whole.reshape(rows, per_tile, columns, per_tile).mean(axis=(1, 3)))
+    return np.asarray(np.sqrt(whole.reshape(rows, per_tile, columns, per_tile).mean(axis=(1, 3))))

@@ -270,4 +270,4 @@ def thumbnail(shot: RecordedFrame, recording: LoopRecording, width: int = 240) -
     """Return a frame in the reference geometry, `width` pixels wide, (h, width, 3) RGB, 8 bits."""
     frame = as_rgb(to_reference_geometry(shot.image, shot.position, recording.lens_model))
     height = round(frame.shape[0] * width / frame.shape[1])
-    return cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA))

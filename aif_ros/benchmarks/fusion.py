@@ -347,7 +347,7 @@ def _alike(picture: Image, like: Image) -> Image:
 
 def _disagreement(pictures: Sequence[Image]) -> NDArray[np.float32]:
     """Where pictures differ most."""
-    return np.std([to_gray(picture) for picture in pictures], axis=0)
+    return np.asarray(np.std([to_gray(picture) for picture in pictures], axis=0))
 
 
 def _means(figures: Sequence[Figures]) -> Figures:

@@ -48,7 +48,7 @@ def textured_image(width: int, height: int, seed: int = 0) -> NDArray[np.uint8]:
         noise = random.standard_normal(shape, np.float32)
         total += cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
     total = cv2.GaussianBlur(total, (0, 0), 1.0)
-    return cv2.normalize(total, None, 10, 245, cv2.NORM_MINMAX).astype(np.uint8)
+    return np.asarray(cv2.normalize(total, None, 10, 245, cv2.NORM_MINMAX).astype(np.uint8))
 
 
 @contextmanager

@@ -69,4 +69,4 @@ def _detail(gray: Image) -> NDArray[np.float32]:
 
 
 def _around(tiles: NDArray[np.float64]) -> NDArray[np.float64]:
-    return cv2.blur(tiles, (3, 3))
+    return np.asarray(cv2.blur(tiles, (3, 3)))

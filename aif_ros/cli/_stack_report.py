@@ -110,7 +110,7 @@ def _facts(result: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _resized(image: Image, size: tuple[int, int]) -> Image:
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
 
 
 def _coloured(depth: NDArray[np.float32]) -> Image:

@@ -89,7 +89,7 @@ class Coverage:
         if not self.positions:
             return np.full(positions.shape, np.inf)
         captured = np.asarray(self.positions)
-        return np.abs(positions[..., None] - captured).min(axis=-1)
+        return np.asarray(np.abs(positions[..., None] - captured).min(axis=-1))
 
     def span(self) -> float:
         """Distance between the outermost captures, metres."""

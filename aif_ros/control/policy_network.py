@@ -102,10 +102,10 @@ class PolicyNetwork(nn.Module):
             As `PolicyBranch.forward`.
         """
         moving = features[:, DYNAMIC, 0] > 0.5
-        if not moving.any():
-            return self.still(features)
-        if moving.all():
-            return self.moving(features)
+        if moving.all() or not moving.any():
+            branch = self.moving if moving.any() else self.still
+            rated: tuple[Tensor, Tensor] = branch(features)
+            return rated
         logits = features.new_empty(len(features), features.shape[2] + 1)
         value = features.new_empty(len(features))
         logits[moving], value[moving] = self.moving(features[moving])

@@ -109,4 +109,4 @@ class RuleBasedAgent:
         # Of two equal candidates, the one nearer to the middle of the travel.
         misfit += 1e-3 * np.abs(candidates - (low + high) / 2) / (high - low)
         focus = np.where(misfit[0] <= misfit[1], candidates[0], candidates[1])
-        return np.clip(focus, low, high)
+        return np.asarray(np.clip(focus, low, high))

@@ -98,7 +98,7 @@ class GradientRatioEstimator:
         variance = self._expected.variance + ratios.variance[..., None, :]
         deviation = ratios.value[..., None, :] - self._expected.mean
         student = np.log1p(deviation**2 / (_FREEDOM * variance)) * (_FREEDOM + 1) / 2
-        return -_EVIDENCE * (student + 0.5 * np.log(variance)).sum(axis=-1)
+        return np.asarray(-_EVIDENCE * (student + 0.5 * np.log(variance)).sum(axis=-1))
 
 
 @dataclass(frozen=True)
@@ -225,9 +225,9 @@ def _dead_leaves(side: int) -> NDArray[np.float32]:
 def _resize(array: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
     if array.shape == shape:
         return array
-    return cv2.resize(array, shape[::-1], interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(array, shape[::-1], interpolation=cv2.INTER_AREA))
 
 
 def _pool(array: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
     """Mean over each cell of a grid of `shape`."""
-    return cv2.resize(array, shape[::-1], interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(array, shape[::-1], interpolation=cv2.INTER_AREA))

@@ -131,7 +131,8 @@ class BlurNetwork(nn.Module):
         x = functional.relu(self.mix(x))
         for convolution in self.refine:
             x = x + functional.relu(convolution(x))
-        return self.classify(x)
+        result: Tensor = self.classify(x)
+        return result
 
 
 def pool_votes(logits: Tensor) -> Tensor:
@@ -139,7 +140,8 @@ def pool_votes(logits: Tensor) -> Tensor:
 
     Errors of neighbouring cells are correlated: n of them count for the square root of n.
     """
-    return logits.sum(dim=(2, 3)) / (logits.shape[2] * logits.shape[3]) ** 0.5
+    result: Tensor = logits.sum(dim=(2, 3)) / (logits.shape[2] * logits.shape[3]) ** 0.5
+    return result
 
 
 def log_radius(radius: Tensor) -> Tensor:

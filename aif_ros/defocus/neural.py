@@ -104,7 +104,8 @@ class RadiusEstimator:
 
     def cells(self, luma: Tensor) -> Tensor:
         """Luma (B, 1, H, W) to probabilities (B, classes, H / 32, W / 32) of each cell."""
-        return (infer(self._network, luma) / self._cell_temperature).softmax(1)
+        result: Tensor = (infer(self._network, luma) / self._cell_temperature).softmax(1)
+        return result
 
     def summarise(
         self, probabilities: Tensor, unknown_spread: float = UNKNOWN_SPREAD
@@ -281,4 +282,6 @@ def _pad(luma: NDArray[np.float32]) -> NDArray[np.float32]:
     if not height and not width:
         return np.ascontiguousarray(luma)
     top, left = height // 2, width // 2
-    return cv2.copyMakeBorder(luma, top, height - top, left, width - left, cv2.BORDER_REFLECT_101)
+    return np.asarray(
+        cv2.copyMakeBorder(luma, top, height - top, left, width - left, cv2.BORDER_REFLECT_101)
+    )

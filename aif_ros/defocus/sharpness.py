@@ -42,4 +42,6 @@ def local_contrast(gray: Image, shape: tuple[int, int]) -> NDArray[np.float32]:
     """
     side = (_NEIGHBOURHOOD, _NEIGHBOURHOOD)
     deviation = gray - cv2.blur(gray, side, borderType=cv2.BORDER_REFLECT_101)
-    return np.sqrt(cv2.resize(deviation * deviation, shape[::-1], interpolation=cv2.INTER_AREA))
+    return np.asarray(
+        np.sqrt(cv2.resize(deviation * deviation, shape[::-1], interpolation=cv2.INTER_AREA))
+    )

@@ -93,7 +93,7 @@ class Gain:
             return matched
         share = np.clip((image - _SHOULDER) * np.float32(1 / (1 - _SHOULDER)), 0, 1)
         share *= share * (3 - 2 * share)
-        return np.maximum(matched, matched + share * (image - matched))
+        return np.asarray(np.maximum(matched, matched + share * (image - matched)))
 
 
 def _full_scale(image: NDArray[Any]) -> float:
@@ -155,7 +155,7 @@ def registered(light: LightMap, transform: Transform, size: tuple[int, int]) -> 
 def _averages(plane: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
     """Averages (h, w, C) over the cells of a plane (H, W, C)."""
     cells = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
-    return cells.reshape(*size[::-1], -1).astype(np.float32, copy=False)
+    return np.asarray(cells.reshape(*size[::-1], -1).astype(np.float32, copy=False))
 
 
 def match_exposure(light: LightMap, reference: LightMap, least: float = _NEGLIGIBLE) -> Gain:

@@ -53,7 +53,7 @@ def _averaged(energy: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     height, width = (-(-side // factor) for side in energy.shape)
     smaller = cv2.resize(energy, (width, height), interpolation=cv2.INTER_AREA)
     averaged = cv2.GaussianBlur(smaller, (0, 0), sigma / factor)
-    return cv2.resize(averaged, energy.shape[::-1]).astype(np.float32, copy=False)
+    return np.asarray(cv2.resize(averaged, energy.shape[::-1]).astype(np.float32, copy=False))
 
 
 class LaplacianFusion:

@@ -154,7 +154,8 @@ class FusionNetwork(nn.Module):
         for level in reversed(range(len(self.up))):
             lifted = functional.interpolate(self.lift[level](x), scale_factor=2.0)
             x = _rectified(self.up[level](lifted.add_(levels[level])))
-        return self.correct(x)
+        result: Tensor = self.correct(x)
+        return result
 
 
 FUSION_WEIGHTS = NetworkKind("fusion", 2, FusionArchitecture, FusionNetwork)

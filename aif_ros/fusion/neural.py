@@ -157,7 +157,7 @@ def _fast_in_bfloat16() -> bool:
 
 
 def _log(energy: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.log(energy + np.float32(ENERGY_FLOOR))
+    return np.asarray(np.log(energy + np.float32(ENERGY_FLOOR)))
 
 
 def _margin(fused: Fused) -> int:

@@ -69,9 +69,9 @@ def _pyramid(image: Image) -> list[Image]:
 
 
 def _enlarged(smaller: Image, like: Image) -> Image:
-    return cv2.pyrUp(smaller, dstsize=like.shape[1::-1]).astype(np.float32, copy=False)
+    return np.asarray(cv2.pyrUp(smaller, dstsize=like.shape[1::-1]).astype(np.float32, copy=False))
 
 
 def _energy(band: Image) -> NDArray[np.float32]:
     gray = to_gray(band)
-    return cv2.GaussianBlur(gray * gray, (0, 0), _SIGMA).astype(np.float32, copy=False)
+    return np.asarray(cv2.GaussianBlur(gray * gray, (0, 0), _SIGMA).astype(np.float32, copy=False))

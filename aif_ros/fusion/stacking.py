@@ -151,7 +151,9 @@ def confidence(image: Image) -> NDArray[np.float32]:
     """
     energy = laplacian_energy(image, _DETAIL_SIGMA)
     noise = float(np.quantile(energy[::4, ::4], _FLAT_SHARE)) + _LEAST_ENERGY
-    return np.clip((energy / noise - _NOISE) / (_DETAIL - _NOISE), 0, 1, dtype=np.float32)
+    return np.asarray(
+        np.clip((energy / noise - _NOISE) / (_DETAIL - _NOISE), 0, 1, dtype=np.float32)
+    )
 
 
 def interpolate_flat(
@@ -183,7 +185,7 @@ def interpolate_flat(
     mean = cv2.pyrDown(positions * trust) / cv2.pyrDown(trust)
     wider = interpolate_flat(mean, np.minimum(4 * weight, 1).astype(np.float32))
     size = positions.shape[1::-1]
-    return known * positions + (1 - known) * cv2.pyrUp(wider, dstsize=size)
+    return np.asarray(known * positions + (1 - known) * cv2.pyrUp(wider, dstsize=size))
 
 
 def _read_ahead(slices: Slices, *, mono: bool, reduction: int) -> Iterator[Picture]:

@@ -54,7 +54,7 @@ def from_compressed(message: CompressedImage) -> NDArray[np.uint8]:
     image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
     if image is None:
         raise ImageError(f"the compressed image cannot be decoded ({message.format})")
-    return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return np.asarray(image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
 
 
 def color_map(values: NDArray[np.float32], highest: float) -> NDArray[np.uint8]:
@@ -70,4 +70,4 @@ def color_map(values: NDArray[np.float32], highest: float) -> NDArray[np.uint8]:
     picture[~known] = _UNKNOWN
     factor = -(-_MAP_WIDTH // values.shape[1])
     large = picture.repeat(factor, axis=0).repeat(factor, axis=1)
-    return cv2.cvtColor(large, cv2.COLOR_BGR2RGB)
+    return np.asarray(cv2.cvtColor(large, cv2.COLOR_BGR2RGB))

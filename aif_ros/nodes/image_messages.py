@@ -159,7 +159,7 @@ def to_array(message: Image) -> NDArray[Any]:
 
 def _convert(image: NDArray[Any], encoding: str) -> NDArray[Any]:
     try:
-        return cv2.cvtColor(image, _CONVERTED[encoding][2])
+        return np.asarray(cv2.cvtColor(image, _CONVERTED[encoding][2]))
     except cv2.error as error:
         raise ImageError(
             f"an image of {image.shape[1]}x{image.shape[0]} pixels cannot be of encoding {encoding}"
@@ -192,4 +192,7 @@ def _cv_bridge() -> Callable[[Image, str], Any] | None:
         return None
     if importlib.util.find_spec("cv_bridge.boost") is None:
         return None
-    return importlib.import_module("cv_bridge").CvBridge().imgmsg_to_cv2
+    result: Callable[[Any, str], Any] | None = (
+        importlib.import_module("cv_bridge").CvBridge().imgmsg_to_cv2
+    )
+    return result

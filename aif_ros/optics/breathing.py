@@ -32,4 +32,4 @@ def remove_breathing(image: Image, scale: float) -> Image:
         flags=cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_REFLECT_101,
     )
-    return np.clip(warped, 0.0, 1.0, dtype=np.float32)
+    return np.asarray(np.clip(warped, 0.0, 1.0, dtype=np.float32))

@@ -235,7 +235,7 @@ class LensModel:
         curve = scale * np.asarray(self.reading_curve)
         start, end = curve[:, source], curve[:, target]
         inside = np.interp(values, start, end)
-        return np.where(values > start[-1], values * (end[-1] / start[-1]), inside)
+        return np.asarray(np.where(values > start[-1], values * (end[-1] / start[-1]), inside))
 
     def object_distance(self, position: NDArray[np.floating]) -> NDArray[np.float32]:
         """Distance from the camera, metres, at which objects are in focus at each lens position.
@@ -261,7 +261,7 @@ class LensModel:
         table = np.asarray(self.object_distances)
         reciprocals = np.interp(position, table[:, 0], 1 / table[:, 1], left=np.nan, right=np.nan)
         with np.errstate(divide="ignore"):
-            return (1 / reciprocals).astype(np.float32)
+            return np.asarray((1 / reciprocals).astype(np.float32))
 
     def half_depth_of_focus(self, image_width: int) -> float:
         """Half the depth of field in metres of travel: this far either way still is in focus."""

@@ -24,7 +24,7 @@ _SMALL_SINC = 1e-3
 def _airy(x: NDArray[np.floating]) -> NDArray[np.floating]:
     """2 J1(x) / x, the Fourier transform of a disk of unit area, 1 at x = 0."""
     x = np.maximum(x, 1e-6)
-    return 2 * j1(x) / x
+    return np.asarray(2 * j1(x) / x)
 
 
 # The Bessel function costs more than the FFTs beside it; a table of it does not.
@@ -32,7 +32,7 @@ _AIRY_TABLE = _airy(np.arange(0, _TABLE_END, _TABLE_STEP)).astype(np.float32)
 
 
 def _phasor(half_turns: NDArray[np.floating]) -> NDArray[np.complex64]:
-    return np.exp(1j * np.pi * half_turns).astype(np.complex64)
+    return np.asarray(np.exp(1j * np.pi * half_turns).astype(np.complex64))
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class Aperture:
             gauss = np.exp(-0.5 * (pixels[:, None] - pixels[None]) ** 2 / self.softness**2)
             gauss /= gauss.sum(axis=0, keepdims=True)
             kernel = (gauss @ kernel @ gauss.T).astype(np.float32)
-        return kernel / kernel.sum()
+        return np.asarray(kernel / kernel.sum())
 
     def _corner_radius(self, radius: float) -> float:
         """Distance of the corners from the centre of the polygon of area pi radius^2."""

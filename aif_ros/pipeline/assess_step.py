@@ -110,7 +110,9 @@ def _per_cell(samples: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[n
     """(h, w) -> (rows, columns, n * n): the samples nearest to evenly spread points of cells."""
     (rows, columns), n = shape, SOURCES_PER_SIDE
     points = cv2.resize(samples, (columns * n, rows * n), interpolation=cv2.INTER_NEAREST)
-    return points.reshape(rows, n, columns, n).swapaxes(1, 2).reshape(rows, columns, n * n)
+    return np.asarray(
+        points.reshape(rows, n, columns, n).swapaxes(1, 2).reshape(rows, columns, n * n)
+    )
 
 
 class AssessStep:

@@ -77,7 +77,7 @@ def _cells(
 ) -> NDArray[np.float32]:
     """Return the share of each cell that lies within a window."""
     mask = window.mask(image_size).astype(np.float32)
-    return cv2.resize(mask, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(mask, (shape[1], shape[0]), interpolation=cv2.INTER_AREA))
 
 
 def _mean(values: NDArray[np.float32], weight: NDArray[np.float32]) -> float | None:

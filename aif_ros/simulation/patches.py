@@ -163,7 +163,7 @@ class Defocus:
         """Linear light at `defocus`, pixels, signed, through a lens."""
         transfer = spread.transfer_function(defocus, self._shape)
         blurred = fft.irfft2(self._spectrum * transfer, s=self._shape)
-        return blurred[self._inside, self._inside].astype(np.float32, copy=False)
+        return np.asarray(blurred[self._inside, self._inside].astype(np.float32, copy=False))
 
 
 def draw_aperture(random: np.random.Generator) -> Aperture:
@@ -289,12 +289,14 @@ def _varied(crop: Image, random: np.random.Generator) -> Image:
     if kind < MIXTURE.low_contrast:
         factor = np.exp(random.uniform(np.log(MIXTURE.least_contrast), 0))
         mean = crop.mean()
-        return (mean + np.float32(factor) * (crop - mean)).astype(np.float32)
+        return np.asarray((mean + np.float32(factor) * (crop - mean)).astype(np.float32))
     if kind < MIXTURE.low_contrast + MIXTURE.negative:
         return 1 - np.minimum(crop, 1)
     if kind < MIXTURE.low_contrast + MIXTURE.negative + MIXTURE.dark:
         black = np.float32(np.quantile(crop, random.uniform(0.3, 0.9)))
-        return np.maximum(crop - black, 0) / np.maximum(crop.max() - black, np.float32(0.1))
+        return np.asarray(
+            np.maximum(crop - black, 0) / np.maximum(crop.max() - black, np.float32(0.1))
+        )
     return crop
 
 
@@ -391,4 +393,6 @@ def _edge_mask(size: int, softness: float, random: np.random.Generator) -> Image
     angle, offset = random.uniform(0, 2 * np.pi), random.uniform(-0.25, 0.25) * size
     axis = np.arange(size, dtype=np.float32) - size / 2
     distance = axis[None] * np.float32(np.cos(angle)) + axis[:, None] * np.float32(np.sin(angle))
-    return np.clip((distance + np.float32(offset)) / np.float32(2 * softness) + 0.5, 0, 1)
+    return np.asarray(
+        np.clip((distance + np.float32(offset)) / np.float32(2 * softness) + 0.5, 0, 1)
+    )

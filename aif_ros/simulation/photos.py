@@ -109,7 +109,9 @@ def sharpness(luma: Image, cell: int) -> tuple[NDArray[np.bool_], NDArray[np.boo
         gradient = cv2.magnitude(
             cv2.Sobel(image, cv2.CV_32F, 1, 0), cv2.Sobel(image, cv2.CV_32F, 0, 1)
         )[: rows * cell, : columns * cell]
-        return gradient.reshape(rows, cell, columns, cell).swapaxes(1, 2).reshape(rows, columns, -1)
+        return np.asarray(
+            gradient.reshape(rows, cell, columns, cell).swapaxes(1, 2).reshape(rows, columns, -1)
+        )
 
     before = cells(luma)
     after = cells(cv2.GaussianBlur(luma, (0, 0), 1.0))

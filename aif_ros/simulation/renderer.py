@@ -58,13 +58,15 @@ def magnify(image: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
             [0.0, scale, (1.0 - scale) * (height - 1) / 2],
         ]
     )
-    return cv2.warpAffine(
-        image,
-        matrix,
-        (width, height),
-        flags=cv2.INTER_CUBIC,
-        borderMode=cv2.BORDER_REFLECT_101,
-    ).astype(np.float32, copy=False)
+    return np.asarray(
+        cv2.warpAffine(
+            image,
+            matrix,
+            (width, height),
+            flags=cv2.INTER_CUBIC,
+            borderMode=cv2.BORDER_REFLECT_101,
+        ).astype(np.float32, copy=False)
+    )
 
 
 class Renderer:
@@ -222,7 +224,7 @@ def _index_among(levels: NDArray[np.float32], values: NDArray[np.float32]) -> ND
 
 def _share(place: NDArray[np.float32], index: int) -> NDArray[np.float32]:
     """Share in layer `index` of what lies at `place`."""
-    return np.maximum(1.0 - np.abs(place - np.float32(index)), np.float32(0.0))
+    return np.asarray(np.maximum(1.0 - np.abs(place - np.float32(index)), np.float32(0.0)))
 
 
 def _spread(planes: Planes, radius: float) -> Planes:
@@ -262,7 +264,7 @@ def _half_transfer_function(radius: float, shape: tuple[int, int]) -> NDArray[np
     # Averaging two pixels has the transfer function cos(pi f), f in cycles per fine pixel.
     vertical = np.cos(np.pi / 2 * np.fft.fftfreq(shape[0])).astype(np.float32)[:, None]
     horizontal = np.cos(np.pi / 2 * np.fft.rfftfreq(shape[1])).astype(np.float32)
-    return Aperture().transfer_function(radius, shape) / (vertical * horizontal)
+    return np.asarray(Aperture().transfer_function(radius, shape) / (vertical * horizontal))
 
 
 def _transformed(
@@ -282,7 +284,7 @@ def _transformed(
     )
     spectrum = fft.rfft2(planes, s=shape, workers=2)
     spread = fft.irfft2(spectrum * transfer_function(radius, shape), s=shape, workers=2)
-    return spread[:, :height, :width]
+    return np.asarray(spread[:, :height, :width])
 
 
 def _hidden_surface(
@@ -336,7 +338,7 @@ def _smoothed(
     def spread(values: NDArray[np.float32] | float) -> NDArray[np.float32]:
         plane = np.zeros(shape, np.float32)
         plane.ravel()[where] = values
-        return cv2.GaussianBlur(plane, (0, 0), _HIDDEN_SMOOTHING).ravel()[where]
+        return np.asarray(cv2.GaussianBlur(plane, (0, 0), _HIDDEN_SMOOTHING).ravel()[where])
 
     return np.stack([spread(channel) for channel in colour]) / spread(1.0)
 
@@ -356,8 +358,8 @@ class SensorNoise:
 
     def deviation(self, encoded: NDArray[np.floating]) -> NDArray[np.float32]:
         """Standard deviation of the noise at encoded values in (0, 1], as a share of full scale."""
-        return np.hypot(self.read, self.shot * encoded ** (1 - DISPLAY_GAMMA / 2)).astype(
-            np.float32
+        return np.asarray(
+            np.hypot(self.read, self.shot * encoded ** (1 - DISPLAY_GAMMA / 2)).astype(np.float32)
         )
 
 

@@ -178,7 +178,7 @@ class SensorModel:
             image = image + np.float32(self.sharpen) * (image - smooth)
         if self.scaling != 1:
             image = _resized(image, size)
-        return np.clip(image, 0, 1, dtype=np.float32)
+        return np.asarray(np.clip(image, 0, 1, dtype=np.float32))
 
     def _flicker_bands(
         self, light: NDArray[np.float32], random: np.random.Generator
@@ -215,7 +215,7 @@ class SensorModel:
         if self.row_noise:
             rows = random.standard_normal(len(image), dtype=np.float32) * np.float32(self.row_noise)
             image = image + rows.reshape(-1, *(1,) * (image.ndim - 1))
-        return np.clip(image, 0, 1, dtype=np.float32)
+        return np.asarray(np.clip(image, 0, 1, dtype=np.float32))
 
     def _demosaiced(self, mosaic: Image, colour: bool) -> Image:
         """(H, W) mosaic to (H, W, 3), or its luma."""
@@ -224,7 +224,7 @@ class SensorModel:
         raw = np.round(mosaic * np.float32(full)).astype(kind)
         balance = np.diag(1 / (full * np.array(_COLOUR_GAINS))).astype(np.float32)
         image = cv2.demosaicing(raw, code).astype(np.float32)
-        return cv2.transform(image, balance if colour else _LUMA @ balance)
+        return np.asarray(cv2.transform(image, balance if colour else _LUMA @ balance))
 
 
 def _mosaic(image: Image) -> Image:
@@ -239,25 +239,25 @@ def _mosaic(image: Image) -> Image:
 
 def _denoised(image: Image, method: str) -> Image:
     if method == "gaussian":
-        return cv2.GaussianBlur(image, (0, 0), 0.7)
+        return np.asarray(cv2.GaussianBlur(image, (0, 0), 0.7))
     if method == "median":
-        return cv2.medianBlur(image, 3)
+        return np.asarray(cv2.medianBlur(image, 3))
     if method == "bilateral":
-        return cv2.bilateralFilter(image, 5, 0.05, 1.5)
+        return np.asarray(cv2.bilateralFilter(image, 5, 0.05, 1.5))
     pixels = cv2.convertScaleAbs(image, alpha=255)
     smooth = (
         cv2.fastNlMeansDenoising(pixels, None, 5, 5, 11)
         if image.ndim == 2
         else (cv2.fastNlMeansDenoisingColored(pixels, None, 5, 5, 5, 11))
     )
-    return smooth.astype(np.float32) / np.float32(255)
+    return np.asarray(smooth.astype(np.float32) / np.float32(255))
 
 
 def _resized(image: Image, size: tuple[int, ...]) -> Image:
     """Scale to (width, height)."""
     shrinks = size[0] < image.shape[1]
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    return cv2.resize(image, (size[0], size[1]), interpolation=interpolation)
+    return np.asarray(cv2.resize(image, (size[0], size[1]), interpolation=interpolation))
 
 
 def _streak(right: float, down: float) -> NDArray[np.float32]:
@@ -269,4 +269,4 @@ def _streak(right: float, down: float) -> NDArray[np.float32]:
         np.maximum(1 - np.abs(axis[:, None] - points * length), 0) for length in (right, down)
     )
     kernel = along @ across.T
-    return (kernel / kernel.sum()).astype(np.float32)
+    return np.asarray((kernel / kernel.sum()).astype(np.float32))

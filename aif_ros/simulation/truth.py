@@ -51,4 +51,4 @@ def _enlarge(values: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
         ]
     )
     enlarged = cv2.warpAffine(values, matrix, (width, height), flags=cv2.INTER_NEAREST)
-    return enlarged.astype(np.float32, copy=False)
+    return np.asarray(enlarged.astype(np.float32, copy=False))

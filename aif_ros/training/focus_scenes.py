@@ -147,7 +147,7 @@ class SceneBatch:
             across, down = 2 * np.pi * random.normal(0, 2, 2)
             phase = random.uniform(0, 2 * np.pi)
             waves += height * np.cos(across * self._x + down * self._y + phase)
-        return waves
+        return np.asarray(waves)
 
     def _cut_background(self) -> Array:
         assert self._backgrounds is not None

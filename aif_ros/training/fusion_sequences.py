@@ -470,7 +470,7 @@ def _composed(photos: Sequence[Path], size: int, random: np.random.Generator) ->
 def _slant(size: int, random: np.random.Generator) -> NDArray[np.float32]:
     down, right = np.mgrid[-1 : 1 : 1j * size, -1 : 1 : 1j * size]
     slant = 0.15 * (random.uniform(-1, 1) * right + random.uniform(-1, 1) * down)
-    return slant.astype(np.float32)
+    return np.asarray(slant.astype(np.float32))
 
 
 def _object(
@@ -489,7 +489,7 @@ def _shape(size: int, random: np.random.Generator) -> NDArray[np.bool_]:
     if kind == 0:
         noise = random.standard_normal((size, size)).astype(np.float32)
         smooth = cv2.GaussianBlur(noise, (0, 0), random.uniform(6, 24))
-        return smooth > np.quantile(smooth, random.uniform(0.6, 0.85))
+        return np.asarray(smooth > np.quantile(smooth, random.uniform(0.6, 0.85)))
     centre = random.uniform(0, size, 2)
     if kind == 1:
         angles = np.sort(random.uniform(0, 2 * np.pi, random.integers(3, 9)))
@@ -539,7 +539,7 @@ def _graphic(photo: Image, random: np.random.Generator) -> Image:
     small = cv2.resize(drawn, photo.shape[1::-1], interpolation=cv2.INTER_AREA)
     # Letters are drawn at twice the size: their borders are sharp to the pixel, not jagged.
     texture = float(random.choice([0.0, random.uniform(0, 0.1)]))
-    return np.clip(small + np.float32(texture) * (photo - photo.mean()), 0, 1)
+    return np.asarray(np.clip(small + np.float32(texture) * (photo - photo.mean()), 0, 1))
 
 
 def _photo_patch(photos: Sequence[Path], size: int, random: np.random.Generator) -> Image:

@@ -68,7 +68,8 @@ def reinforce_loss(
     advantage = returns - value
     gain = (normalised(advantage.detach()) * distribution.log_prob(actions)).mean()
     error = advantage.square().mean()
-    return recipe.vf_coef * error - gain - recipe.ent_coef * distribution.entropy().mean()
+    result: Tensor = recipe.vf_coef * error - gain - recipe.ent_coef * distribution.entropy().mean()
+    return result
 
 
 def ppo_loss(

@@ -124,7 +124,9 @@ def to_float(image: NDArray[Any], scale: float | None = None) -> Image:
     if factor == 1.0:
         return image.astype(np.float32, copy=False)
     converted = np.multiply(image, factor, dtype=np.float32)
-    return converted if scale is None or scale >= whole else np.minimum(converted, 1, out=converted)
+    return np.asarray(
+        converted if scale is None or scale >= whole else np.minimum(converted, 1, out=converted)
+    )
 
 
 def to_uint8(image: Image) -> NDArray[np.uint8]:
@@ -134,7 +136,7 @@ def to_uint8(image: Image) -> NDArray[np.uint8]:
         >>> to_uint8(np.array([[-0.1, 0.5, 1.2]], dtype=np.float32))
         array([[  0, 128, 255]], dtype=uint8)
     """
-    return cv2.convertScaleAbs(np.clip(image, 0.0, 1.0), alpha=255.0)
+    return np.asarray(cv2.convertScaleAbs(np.clip(image, 0.0, 1.0), alpha=255.0))
 
 
 def to_uint16(image: Image) -> NDArray[np.uint16]:

@@ -82,9 +82,7 @@ class TestStall:
         assert lens.state().moving
         assert lens.state().position == pytest.approx(0.5e-3)
         clock.sleep(1.0)
-        with pytest.raises(
-            DeviceError, match=r"at 0\.000500 m while moving to 0\.001000 m"
-        ):
+        with pytest.raises(DeviceError, match=r"at 0\.000500 m while moving to 0\.001000 m"):
             lens.state()
 
     def test_of_a_resting_lens_shows_at_the_next_command(self, lens, clock):

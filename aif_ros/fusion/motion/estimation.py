@@ -61,7 +61,7 @@ def expected_blur(fused: Fused, position: float, blur_gain: float) -> NDArray[np
         position: lens position of the frame, metres.
         blur_gain: of the lens, see `LensModel.blur_gain`.
     """
-    return np.abs(fused.source_position - np.float32(position)) * np.float32(blur_gain)
+    return np.asarray(np.abs(fused.source_position - np.float32(position)) * np.float32(blur_gain))
 
 
 def estimate_motion(

@@ -15,14 +15,18 @@ def downscale(gray: Image, scale: float) -> Image:
     if scale == 1:
         return gray
     size = tuple(max(1, round(scale * side)) for side in gray.shape[::-1])
-    return cv2.resize(gray, size, interpolation=cv2.INTER_AREA).astype(np.float32, copy=False)
+    return np.asarray(
+        cv2.resize(gray, size, interpolation=cv2.INTER_AREA).astype(np.float32, copy=False)
+    )
 
 
 def resize(plane: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:
     """Return a copy of a plane (h, w, ...), interpolated to `size` (width, height)."""
     if plane.shape[1::-1] == tuple(size):
         return plane.copy()
-    return cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR).astype(np.float32, copy=False)
+    return np.asarray(
+        cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR).astype(np.float32, copy=False)
+    )
 
 
 def scaling(shape: tuple[int, ...], other: tuple[int, ...]) -> Transform:

@@ -43,7 +43,7 @@ def begin(fused: Fused) -> Mosaic:
     margin = _margin((height, width))
 
     def padded(plane: NDArray[Any], margin: int, border: int) -> NDArray[Any]:
-        return cv2.copyMakeBorder(plane, margin, margin, margin, margin, border)
+        return np.asarray(cv2.copyMakeBorder(plane, margin, margin, margin, margin, border))
 
     memory = fused.memory
     if memory is not None:
@@ -142,7 +142,7 @@ def _box(mosaic: Mosaic) -> tuple[slice, slice]:
 
 def _view_corners(mosaic: Mosaic) -> NDArray[np.float64]:
     """(4, 2), (x, y) of the last frame's corners on the mosaic."""
-    return cv2.transform(corners(mosaic.shape)[None], mosaic.pose[:2])[0]
+    return np.asarray(cv2.transform(corners(mosaic.shape)[None], mosaic.pose[:2])[0])
 
 
 def _part(fused: Fused, rows: slice, columns: slice) -> Fused:

@@ -137,28 +137,28 @@ def flow_to_fused(
 def _connected(better: NDArray[np.bool_], certain: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Connected regions of `better` with a certain part: things move as a whole."""
     better = _without_outliers(better)
-    return ndimage.binary_propagation(_without_outliers(better & certain), mask=better)
+    return np.asarray(ndimage.binary_propagation(_without_outliers(better & certain), mask=better))
 
 
 def _without_small(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     _, parts, figures, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     large = figures[:, cv2.CC_STAT_AREA] >= _LEAST_SHARE * mask.size
-    return mask & large[parts]
+    return np.asarray(mask & large[parts])
 
 
 def _without_outliers(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    return cv2.medianBlur(mask.astype(np.uint8), 5) > 0
+    return np.asarray(cv2.medianBlur(mask.astype(np.uint8), 5) > 0)
 
 
 def _closed(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_GAP, _GAP))
     padded = np.pad(mask.astype(np.uint8), _GAP)
-    return cv2.morphologyEx(padded, cv2.MORPH_CLOSE, disk)[_GAP:-_GAP, _GAP:-_GAP] > 0
+    return np.asarray(cv2.morphologyEx(padded, cv2.MORPH_CLOSE, disk)[_GAP:-_GAP, _GAP:-_GAP] > 0)
 
 
 def _feathered(flow: NDArray[np.float32], moving: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Keep the flow where something moves, and let it fade out around."""
-    return flow * cv2.GaussianBlur(moving.astype(np.float32), (0, 0), 1.5)[..., None]
+    return np.asarray(flow * cv2.GaussianBlur(moving.astype(np.float32), (0, 0), 1.5)[..., None])
 
 
 def _dense_flow(now: Image, before: Image) -> NDArray[np.float32]:
@@ -170,4 +170,4 @@ def _dense_flow(now: Image, before: Image) -> NDArray[np.float32]:
     )
     flow = search.calc(first.astype(np.uint8), second.astype(np.uint8), None)
     # The search can fail in parts without any detail.
-    return np.nan_to_num(flow, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+    return np.asarray(np.nan_to_num(flow, copy=False, nan=0.0, posinf=0.0, neginf=0.0))

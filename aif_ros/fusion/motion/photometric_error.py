@@ -130,4 +130,4 @@ def _box_blur(light: Image, *sides: int) -> Image:
 
 
 def _difference(one: Image, other: Image) -> Image:
-    return cv2.blur(cv2.absdiff(one, other), (_WINDOW, _WINDOW))
+    return np.asarray(cv2.blur(cv2.absdiff(one, other), (_WINDOW, _WINDOW)))

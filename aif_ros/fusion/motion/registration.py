@@ -154,13 +154,15 @@ def _compare(now: Image, before: Reference, transform: Transform) -> Registered:
 
 def _warp(plane: Image, transform: Transform, shape: tuple[int, ...]) -> Image:
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(
-        plane, transform[:2], shape[1::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE
-    ).astype(np.float32, copy=False)
+    return np.asarray(
+        cv2.warpAffine(
+            plane, transform[:2], shape[1::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE
+        ).astype(np.float32, copy=False)
+    )
 
 
 def _smooth_copy(gray: Image, scale: float) -> Image:
-    return cv2.GaussianBlur(downscale(gray, scale), (0, 0), _SIGMA)
+    return np.asarray(cv2.GaussianBlur(downscale(gray, scale), (0, 0), _SIGMA))
 
 
 _ALL = np.s_[:, :]

@@ -154,7 +154,9 @@ def resample(image: NDArray[Any], transform: Transform, place: Place = WHOLE) ->
         flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REFLECT_101,
     )
-    return np.clip(warped, 0.0, 1.0, out=warped) if warped.dtype == np.float32 else warped
+    return np.asarray(
+        np.clip(warped, 0.0, 1.0, out=warped) if warped.dtype == np.float32 else warped
+    )
 
 
 def _between(earlier: Sequence[Image], later: Sequence[Image], size: tuple[int, int]) -> Transform:
@@ -188,4 +190,6 @@ def _shrunk(gray: NDArray[Any], side: int) -> Image:
     if scale >= 1.0:
         return gray.astype(np.float32, copy=False)
     size = (max(1, round(gray.shape[1] * scale)), max(1, round(gray.shape[0] * scale)))
-    return cv2.resize(gray, size, interpolation=cv2.INTER_AREA).astype(np.float32, copy=False)
+    return np.asarray(
+        cv2.resize(gray, size, interpolation=cv2.INTER_AREA).astype(np.float32, copy=False)
+    )

@@ -61,7 +61,7 @@ def warp_image(image: Image, transform: Transform, shape: tuple[int, int]) -> Im
         flags=cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    return np.clip(warped, 0.0, 1.0, dtype=np.float32)
+    return np.asarray(np.clip(warped, 0.0, 1.0, dtype=np.float32))
 
 
 def warp_fused(fused: Fused, transform: Transform, shape: tuple[int, int]) -> Fused:
@@ -72,7 +72,9 @@ def warp_fused(fused: Fused, transform: Transform, shape: tuple[int, int]) -> Fu
 
     def warp(plane: NDArray[np.float32], how: int, border: int) -> NDArray[np.float32]:
         flags = how | cv2.WARP_INVERSE_MAP
-        return cv2.warpAffine(plane, transform[:2], shape[::-1], flags=flags, borderMode=border)
+        return np.asarray(
+            cv2.warpAffine(plane, transform[:2], shape[::-1], flags=flags, borderMode=border)
+        )
 
     whole_pixels = np.array_equal(transform, np.round(transform))
     sharpness = warp(fused.sharpness, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
@@ -106,7 +108,7 @@ def warp_along_flow(fused: Fused, flow: NDArray[np.float32], error: NDArray[np.f
     grid = sampling_grid(full)
 
     def warp(plane: NDArray[np.float32], how: int = cv2.INTER_LINEAR) -> NDArray[np.float32]:
-        return cv2.remap(plane, *grid, how, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(cv2.remap(plane, *grid, how, borderMode=cv2.BORDER_REPLICATE))
 
     memory = fused.memory
     if memory is not None:
@@ -125,12 +127,14 @@ def _warp_memory(
     memory: NDArray[np.float32], transform: Transform, shape: tuple[int, int]
 ) -> NDArray[np.float32]:
     halve = np.array([[0.5, 0, -0.25], [0, 0.5, -0.25], [0, 0, 1]])
-    return cv2.warpAffine(
-        memory,
-        (halve @ transform @ np.linalg.inv(halve))[:2],
-        ((shape[1] + 1) // 2, (shape[0] + 1) // 2),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_CONSTANT,
+    return np.asarray(
+        cv2.warpAffine(
+            memory,
+            (halve @ transform @ np.linalg.inv(halve))[:2],
+            ((shape[1] + 1) // 2, (shape[0] + 1) // 2),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_CONSTANT,
+        )
     )
 
 

@@ -54,7 +54,7 @@ def fill_depth(depth: NDArray[np.floating]) -> NDArray[np.float32]:
     filled = filled[nearest]
     # Row-wise filling leaves streaks; a median over the filled pixels alone removes them.
     smooth = cv2.medianBlur(filled, 5)
-    return np.where(known, filled, smooth).astype(np.float32)
+    return np.asarray(np.where(known, filled, smooth).astype(np.float32))
 
 
 def dioptre_range(depth: NDArray[np.floating]) -> tuple[float, float]:
@@ -92,7 +92,7 @@ def focus_positions(
     if near - far < 1e-9:
         return np.full(depth.shape, (low + high) / 2, np.float32)
     share = np.clip((1.0 / depth - far) / (near - far), 0.0, 1.0)
-    return (low + margin + share * (high - low - 2 * margin)).astype(np.float32)
+    return np.asarray((low + margin + share * (high - low - 2 * margin)).astype(np.float32))
 
 
 def measured_view(

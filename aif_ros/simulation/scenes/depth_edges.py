@@ -23,4 +23,4 @@ def near_depth_edges(
     steps = cv2.dilate(focus_position, kernel) - cv2.erode(focus_position, kernel)
     edges = steps > _STEP * (limits[1] - limits[0])
     reach = np.ones((2 * EDGE_REACH + 1, 2 * EDGE_REACH + 1), np.uint8)
-    return cv2.dilate(edges.astype(np.uint8), reach) > 0
+    return np.asarray(cv2.dilate(edges.astype(np.uint8), reach) > 0)

@@ -46,9 +46,11 @@ def shifted(
     """Move an image (H, W, ...) by (right, down) pixels; what comes in is mirrored."""
     height, width = image.shape[:2]
     matrix = np.array([[1.0, 0.0, shift[0]], [0.0, 1.0, shift[1]]])
-    return cv2.warpAffine(
-        image, matrix, (width, height), flags=interpolation, borderMode=cv2.BORDER_REFLECT_101
-    ).astype(np.float32, copy=False)
+    return np.asarray(
+        cv2.warpAffine(
+            image, matrix, (width, height), flags=interpolation, borderMode=cv2.BORDER_REFLECT_101
+        ).astype(np.float32, copy=False)
+    )
 
 
 class Scene(Protocol):

@@ -7,7 +7,6 @@ import ast
 import functools
 import importlib
 import json
-import re
 import textwrap
 from pathlib import Path
 
@@ -195,11 +194,6 @@ TABLES = {
     "parameters": parameters_table,
     "arguments": arguments_table,
 }
-
-
-def section(name):
-    """Pattern of the part of the README between the marks of a table."""
-    return re.compile(f"(<!-- {name} -->\n)(.*?)(\n<!-- /{name} -->)", re.DOTALL)
 
 
 def update(text):

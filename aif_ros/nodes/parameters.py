@@ -1,7 +1,7 @@
-"""Node parameters: declared and checked as the settings of the node say."""
+"""Node parameters: declared and checked according to the settings of the node."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -12,8 +12,6 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 
 from aif_ros.settings.declaration import Setting, declared
-
-T = TypeVar("T")
 
 
 def declare_parameters(node: Node, settings: type) -> None:
@@ -42,13 +40,6 @@ def declare_parameters(node: Node, settings: type) -> None:
     node.add_on_set_parameters_callback(check)
     for setting in known.values():
         node.declare_parameter(setting.name, setting.default, _descriptor(setting))
-
-
-def read_parameters(node: Node, settings: type[T]) -> T:
-    """Return the present values of the node's parameters as its settings."""
-    return settings(
-        **{each.name: node.get_parameter(each.name).value for each in declared(settings)}
-    )
 
 
 def _descriptor(setting: Setting) -> ParameterDescriptor:

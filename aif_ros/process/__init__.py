@@ -1,1 +1,1 @@
-"""What concerns the process as such: its signals."""
+"""The process itself: signals, threads, its parent."""

@@ -1,4 +1,4 @@
-"""How many pictures the autofocus searches need, and how well they end: the paper's Table 1.
+"""Number of images that the autofocus searches need, and their accuracy: the paper's Table 1.
 
 A trial is one textured plane at a random focus position and a random start of the lens. All
 searches see the same trials; what they see is made by the forward model the networks are trained
@@ -47,7 +47,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Run:
-    """How one search did on one trial.
+    """Result of one search in one trial.
 
     Attributes:
         images: pictures captured, the first one included.
@@ -169,7 +169,7 @@ class Bench:
 
     @property
     def motor(self) -> float:
-        """Where the motor says the lens is, metres."""
+        """Lens position reported by the motor, metres."""
         return self._motor
 
     @property

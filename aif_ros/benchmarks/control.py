@@ -140,7 +140,7 @@ def moving_figures(scenes: Sequence[Episodes]) -> dict[str, dict[str, float]]:
 def scene_figures(
     still: Sequence[Episodes], moving: Sequence[Episodes]
 ) -> dict[str, dict[str, dict[str, dict[str, float | str]]]]:
-    """Return what each agent did with each scene."""
+    """Return the result of each agent in each scene."""
 
     def table(scenes: Sequence[Episodes]) -> dict[str, dict[str, dict[str, float | str]]]:
         return {
@@ -164,7 +164,7 @@ def scene_figures(
 
 
 def setup(rig: RigSettings) -> dict[str, str | float]:
-    """Return what the figures depend on beside the scenes."""
+    """Return the settings that the figures depend on."""
     return {
         "lens": rig.lens_model.name,
         "estimator": type(rig.estimator).__name__,

@@ -52,12 +52,12 @@ class OracleAgent:
 
 @dataclass(frozen=True)
 class RigSettings:
-    """The rig that all agents are tried with.
+    """The rig that all agents are compared on.
 
     Attributes:
         lens_model: calibration of the lens.
         estimator: blur estimator.
-        new_fuser: makes a fuser that has seen nothing; its argument: whether the scene moves.
+        new_fuser: makes an empty fuser; its argument: whether the scene moves.
         lens: the lens itself; None: exactly as `lens_model`.
         frame_rate: frames per second.
         exposure_time: seconds.
@@ -84,7 +84,7 @@ class RigSettings:
 
 @dataclass
 class Episode:
-    """What one agent did with one scene.
+    """Result of one agent in one scene.
 
     Attributes:
         scene: name of the scene.

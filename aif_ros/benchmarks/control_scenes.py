@@ -108,7 +108,7 @@ class _Canvas:
     def paste(
         self, mask: NDArray[np.bool_], depth: float | NDArray[np.floating], image: Image
     ) -> None:
-        """Put a thing before what is there.
+        """Place an object in front of the scene.
 
         Args:
             mask: (H, W) bool, where it is seen.
@@ -125,7 +125,7 @@ def _mirrored(side: int, length: int, start: int) -> NDArray[np.intp]:
 
 
 def _planes(canvas: _Canvas, random: np.random.Generator) -> None:
-    """A background and cards before it, each at a depth of its own."""
+    """A background and cards in front of it, each at its own depth."""
     depths = np.sort(np.append(random.random(3), 1.0))
     for depth in depths:
         x, y = random.uniform(0.1, 0.9, 2)
@@ -135,7 +135,7 @@ def _planes(canvas: _Canvas, random: np.random.Generator) -> None:
 
 
 def _thin(canvas: _Canvas, random: np.random.Generator) -> None:
-    """Wires and rings, a few pixels wide, before a surface."""
+    """Wires and rings, a few pixels wide, in front of a surface."""
     canvas.depth += np.float32(0.3) * canvas.y
     for depth in (0.7, 0.85, 1.0):
         mask = np.zeros(canvas.shape, np.uint8)
@@ -150,7 +150,7 @@ def _thin(canvas: _Canvas, random: np.random.Generator) -> None:
 
 
 def _bright(canvas: _Canvas, random: np.random.Generator) -> None:
-    """Small bright things before a dim surface."""
+    """Small bright objects in front of a dim surface."""
     canvas.image *= np.float32(0.35)
     for depth in np.linspace(0.4, 1.0, 4):
         mask = np.zeros(canvas.shape, np.uint8)
@@ -162,7 +162,7 @@ def _bright(canvas: _Canvas, random: np.random.Generator) -> None:
 
 
 def _two_in_a_cell(canvas: _Canvas, random: np.random.Generator) -> None:
-    """A fence before a surface: two depths within every cell of a defocus map."""
+    """A fence in front of a surface: two depths within every cell of a defocus map."""
     angle = random.uniform(0, np.pi)
     period = random.uniform(18, 30) / 640
     along = canvas.x * np.cos(angle) + canvas.y * np.sin(angle) * canvas.shape[0] / canvas.shape[1]

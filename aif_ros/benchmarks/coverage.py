@@ -103,9 +103,9 @@ def sweep_image(
 
     Args:
         scene: a still scene.
-        lens: the lens that it is seen through.
+        lens: of the camera.
         positions: metres, in the order of capture.
-        fuser: that has seen nothing.
+        fuser: empty.
         model: calibration of the lens.
     """
     camera = RenderedScene(scene, lens)
@@ -138,7 +138,7 @@ def oracle_captures(
 
     Args:
         scene: a still scene.
-        lens: the lens that it is seen through.
+        lens: of the camera.
         model: calibration of the lens, with its limits.
         reference: what is asked for.
         new_fuser: makes a fuser that has seen nothing.

@@ -1,8 +1,8 @@
-"""How good and how fast the fusion methods are, all on the same frames.
+"""Benchmark of quality and speed of the fusion methods, on the same frames.
 
 Still scenes are rendered at ten lens positions. Moving ones, a shaken camera, an object that
 crosses and RGB-D videos, are fused with and without alignment during a triangular focus sweep.
-Their truth is known. Pictures that were really taken have none: pairs are judged by how much of
+Their truth is known. Real photographs have none: pairs are judged by how much of
 the fused image preserves from both, stacks by time and memory, and all of them by eye.
 """
 

@@ -1,4 +1,4 @@
-"""How long one step of autofocus takes: the paper's Table 2.
+"""Duration of one step of autofocus: the paper's Table 2.
 
 A step is what happens between a captured window and the next command to the lens: conversion from
 8 bits, the measurement (sharpness, or both networks), and the decision.

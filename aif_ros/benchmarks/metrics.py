@@ -1,4 +1,4 @@
-"""How well a fused image preserves its sources, without ground truth."""
+"""Metrics of a fused image without ground truth."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""How near a recorded run comes to the truth."""
+"""Accuracy of a recorded run against ground truth."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from aif_ros.types.image import Image, to_float
 
 @dataclass(frozen=True)
 class Score:
-    """How near a recording comes to the truth; in the reference geometry, PSNR in dB.
+    """Accuracy of a recording against ground truth; in the reference geometry, PSNR in dB.
 
     Attributes:
         psnr: of the last fused image.

@@ -38,12 +38,12 @@ _OTHERS: Mapping[str, Command] = {
 
 
 class ToolError(Exception):
-    """A stacking program that failed; the message gives its last words."""
+    """A stacking program that failed; the message ends with its last output."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run took.
+    """Resources used by a run.
 
     Attributes:
         seconds: from its start to its end.
@@ -94,7 +94,7 @@ def run_tool(command: Sequence[str], output: Path) -> Cost:
 
 
 def _peak_mb(pid: int) -> float:
-    """What Linux has noted as a process's peak; `ru_maxrss` would count this process in."""
+    """Peak memory of a process as recorded by Linux; `ru_maxrss` would include this process."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:

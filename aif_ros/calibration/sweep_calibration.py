@@ -332,7 +332,7 @@ def _follow(
 
     Returns:
         Pixels per metre, its focus position in metres, and the blur radius at each position that
-        counts; None where the window tells nothing.
+        counts; None where the window is unusable.
     """
     sharpest = _sharpest(stack, place)
     if sharpest is None:
@@ -417,7 +417,7 @@ def reading_curve(
     y = np.array([np.median(np.array(readings)[part]) for part in parts])
     # The mean of the least monotone curve above the medians and the greatest one below them.
     y = 0.5 * (np.maximum.accumulate(y) + np.minimum.accumulate(y[::-1])[::-1])
-    # Flat parts say nothing on the travel: only their beginnings stay.
+    # Flat parts do not determine the travel: only their first points are kept.
     kept = np.r_[True, (np.diff(x) > _CURVE_STEP) & (np.diff(y) > _CURVE_STEP)]
     if kept.sum() < 2:
         return ()

@@ -17,7 +17,7 @@ class ContinuousAgent:
         self._agent = agent
 
     def reset(self) -> None:
-        """Forget everything: a new scene begins."""
+        """Discard the state: a new scene begins."""
         self._agent.reset()
 
     def act(self, observation: Observation) -> Action:

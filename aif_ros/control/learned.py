@@ -52,7 +52,7 @@ class LearnedAgent:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all frames."""
+        """Discard all frames."""
         self._belief: FocusBelief | None = None
         self._coverage = Coverage()
 

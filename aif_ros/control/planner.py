@@ -47,7 +47,7 @@ class PlannerAgent:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all frames."""
+        """Discard all frames."""
         self._coverage = Coverage()
         self._posterior: CellPosterior | None = None
 

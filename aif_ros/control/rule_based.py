@@ -46,7 +46,7 @@ class RuleBasedAgent:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all frames."""
+        """Discard all frames."""
         self._coverage = Coverage()
         self._radii: list[NDArray[np.float32]] = []
 

@@ -42,7 +42,7 @@ class SafetyLimitedAgent:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything: a new scene begins."""
+        """Discard the state: a new scene begins."""
         self._agent.reset()
         self._captures = 0
         self._commanded: float | None = None

@@ -64,7 +64,7 @@ class Fuser:
         return self._fused
 
     def reset(self) -> None:
-        """Forget J: a new scene begins."""
+        """Discard J: a new scene begins."""
         self._fused = self._mosaic = self._last = None
 
     def add(self, image: Image, position: float) -> Fused:

@@ -39,7 +39,7 @@ Track = Callable[[Iterable[Picture], str], Iterable[Picture]]
 
 @dataclass(frozen=True)
 class FusedStack:
-    """What came of a stack.
+    """Result of fusing a stack.
 
     Attributes:
         fused: the fused image; its source positions are the indices of the slices.

@@ -1,4 +1,4 @@
-"""Bringing frames to one geometry before they are fused."""
+"""Removal of focus breathing before fusion."""
 
 import cv2
 import numpy as np

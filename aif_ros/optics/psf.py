@@ -1,4 +1,4 @@
-"""How an out-of-focus point spreads: disk and polygon apertures, softened a little.
+"""Point-spread functions of disk and polygon apertures, with a small Gaussian softness.
 
 In geometrical optics a point out of focus is imaged as a uniformly lit, scaled-down picture of
 the aperture: a disk when it is wide open, a regular polygon when its blades are closed. What the

@@ -37,7 +37,7 @@ _DIRECTIONS = 6
 
 
 class PointSpread(Protocol):
-    """How a point out of focus is imaged. `Aperture`, `Pupil`, `MicroscopePupil`."""
+    """Image of a point out of focus. `Aperture`, `Pupil`, `MicroscopePupil`."""
 
     def transfer_function(
         self, defocus: float, shape: tuple[int, int]
@@ -60,7 +60,7 @@ class PointSpread(Protocol):
 
 @dataclass(frozen=True)
 class GaussianSpread:
-    """Gaussian blur: what many small aberrations and scattering add up to.
+    """Gaussian blur: the sum of many small aberrations and scattering.
 
     Attributes:
         softness: standard deviation of diffraction and anti-aliasing filter, pixels.

@@ -132,7 +132,7 @@ class AssessStep:
         self._last: Frame | None = None
 
     def reset(self) -> None:
-        """Forget the last frame."""
+        """Discard the last frame."""
         self._last = None
 
     def frame(self, reference: ReferenceFrame, *, repeat: bool = False) -> DefocusMaps | None:

@@ -28,7 +28,7 @@ class Missing(Enum):
 
 
 class ControlStep:
-    """Asks the agent once for each position of the lens.
+    """Asks the agent once per lens position.
 
     A decision needs the maps of a frame exposed after the lens has settled, and those of J as of
     that frame or a later one. In a static scene J is as of any frame exposed since then, because
@@ -64,7 +64,7 @@ class ControlStep:
         self.begin(agent)
 
     def begin(self, agent: Agent, *, not_before: int = 0) -> None:
-        """Forget all observations.
+        """Discard all observations.
 
         Args:
             agent: decides from now on.
@@ -74,7 +74,7 @@ class ControlStep:
         self._not_before = not_before
         self._passed: deque[Observation] = deque(maxlen=_MOST_PASSED)
         self.last: Observation | None = None
-        """What the agent was shown last."""
+        """Last observation that the agent received."""
         self.frames = 0
         """Number of frames decided on."""
         self.decisions = 0
@@ -189,7 +189,7 @@ class ControlStep:
         )
 
     def _keep_passed(self) -> None:
-        """Keep what is seen while the lens moves in a dynamic scene, for the next decision."""
+        """In a dynamic scene, keep observations while the lens moves, for the next decision."""
         if not self._dynamic or self.last is None or self.image_size is None:
             return
         newest, frame_maps = self._states.newest, self._frame_maps

@@ -21,8 +21,8 @@ _MARGIN, _MARGIN_SHARE = 1.0, 0.25
 class FocusWatch:
     """Watches one window and asks for a search when it goes out of focus.
 
-    An estimator can call a window blurred that is as sharp as it gets. So what it estimates after a
-    successful search is the measure of what comes later: a still scene is left alone.
+    An estimator can report blur for a window at its best focus. Its estimate after a successful
+    search is therefore the reference for later ones: a static scene is not searched again.
 
     Args:
         lens_model: of the lens.

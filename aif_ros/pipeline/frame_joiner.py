@@ -29,9 +29,9 @@ class StampedCapture(Protocol):
         ...
 
 
-# Seconds without a usable frame, though images come, that count as idle.
+# Seconds without a usable frame, while images arrive, that count as idle.
 _IDLE = 2.5
-# Fewer images than this in vain are no sign of anything.
+# Least number of unused images that count as idle.
 _SEVERAL = 3
 # Images over which the offset between the stamps of camera and lens is averaged.
 _OFFSETS = 50
@@ -41,7 +41,7 @@ _ONE_CLOCK = 1.0
 
 @dataclass(frozen=True)
 class Idle:
-    """Images come, but no frame with the lens at rest results.
+    """Images arrive, but none was exposed with the lens at rest.
 
     Attributes:
         images: number of images since the last such frame.
@@ -87,7 +87,7 @@ class FrameJoiner:
             return statistics.median(self._offsets) if self._offsets else None
 
     def idle(self) -> Idle | None:
-        """Return whether images come in vain, and why."""
+        """Return whether images arrive but give no frame at rest, and why."""
         with self._changed:
             now = time.monotonic()
             if self._unused < _SEVERAL or now - self._came_at > _IDLE:

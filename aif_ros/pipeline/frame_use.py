@@ -1,4 +1,4 @@
-"""What a frame is good for, by how far the lens moved during its exposure."""
+"""Use of a frame, by how far the lens moved during its exposure."""
 
 from enum import Enum
 
@@ -16,7 +16,7 @@ class FrameUse(Enum):
 
 
 def frame_use(frame: Frame, lens_model: LensModel, *, dynamic: bool) -> FrameUse:
-    """Return what a frame is good for.
+    """Return the use of a frame.
 
     Motion blurs a frame by no more than the depth of focus if the lens travels no farther than
     half of that during the exposure. A static scene is captured at rest only: waiting costs little

@@ -25,7 +25,7 @@ _SAMPLES = slice(2, None, 5)
 
 @dataclass(frozen=True)
 class Fusion:
-    """What one frame has done to J.
+    """Effect of one frame on J.
 
     Attributes:
         fused: J as of this frame; None before the first.
@@ -56,7 +56,7 @@ class Fusion:
 
 
 class FuseStep:
-    """Decides which frames are merged into J, and merges them.
+    """Selects the frames to merge into J, and merges them.
 
     Args:
         fuser: holds J.

@@ -24,7 +24,7 @@ from aif_ros.types.frame import Frame, LensState
 
 @dataclass(frozen=True)
 class Step:
-    """What one captured frame has led to.
+    """Results of one captured frame.
 
     Attributes:
         reference: the frame, as captured and without focus breathing.
@@ -100,7 +100,7 @@ class AllInFocusPipeline:
         return self._control.frames
 
     def reset(self) -> None:
-        """Forget everything: a new scene begins."""
+        """Discard the state: a new scene begins."""
         self._agent.reset()
         self._stream = FrameStream(self.lens_model)
         self._fuse.reset()
@@ -140,7 +140,7 @@ class AllInFocusPipeline:
 
 @dataclass(frozen=True)
 class LoopResult:
-    """How a loop ended. What was fused is in the pipeline in any case.
+    """How a loop ended. The fused image remains in the pipeline in any case.
 
     Attributes:
         frames: frames decided on.

@@ -1,4 +1,4 @@
-"""Recognises a lens that reports motion which the picture does not show."""
+"""Detects a lens that reports motion although the image does not change."""
 
 import cv2
 

@@ -1,4 +1,4 @@
-"""What was seen of one run of the loop, wherever it ran."""
+"""Recording of one run of the loop, of the library or of ROS nodes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from aif_ros.types.frame import LensState, Window
 
 @dataclass(frozen=True)
 class RecordedFrame:
-    """One frame that was captured and fused, and what it led to.
+    """One frame that was captured and fused, with the results.
 
     Attributes:
         stamp: time of exposure, nanoseconds.

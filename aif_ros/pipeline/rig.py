@@ -46,7 +46,7 @@ class Rig:
         self._frames = FrameJoiner(
             LensStateBuffer(exposure_time, resolution), capacity=1, newest_first=True
         )
-        # The lens itself is asked, so what it says after a command is said in its knowledge.
+        # The lens is queried directly: every state after a command already reflects it.
         self._settling = SettleDetector(resolution, reaction_timeout=0.0)
         self._observers: list[Callable[[LensState], None]] = []
         self._half_exposure = round(exposure_time * 0.5e9)
@@ -61,7 +61,7 @@ class Rig:
 
     @contextmanager
     def observed_by(self, observer: Callable[[LensState], None]) -> Iterator[None]:
-        """Hand every lens state to `observer` within the block."""
+        """Pass every lens state to `observer` within the block."""
         self._observers.append(observer)
         try:
             yield

@@ -23,7 +23,7 @@ class Condition:
     Attributes:
         spread: point-spread function of the lens.
         camera: sensor and processing.
-        drawing: name in `DRAWINGS` of what is seen, or None for photos.
+        drawing: name in `DRAWINGS` of the subject, or None for photos.
         contrast: factor on the contrast.
     """
 
@@ -42,7 +42,7 @@ class Condition:
         return self.spread.blur_radius(self.scale * defocus)
 
     def draw(self, size: int, random: np.random.Generator) -> Image | None:
-        """Draw what is seen, (size, size) float32; None for photos."""
+        """Draw the subject, (size, size) float32; None for photos."""
         return None if self.drawing is None else DRAWINGS[self.drawing](size, random)
 
     def faded(self, crop: Image) -> Image:

@@ -1,4 +1,4 @@
-"""Sharp pictures of what photographs rarely hold: lettering, test charts, points of light.
+"""Sharp drawings of what photographs rarely contain: lettering, test charts, points of light.
 
 Each function draws (size, size) float32, encoded, in [0, 1]; `points` may exceed 1 (saturated).
 """

@@ -120,7 +120,7 @@ class GuardedNode(LifecycleNode):
         """Stop and close if that has not been done, then destroy the node."""
         result = self._attempt("shut down", self._release)
         self.failed |= result != TransitionCallbackReturn.SUCCESS
-        super().destroy_node()
+        super().destroy_node()  # type: ignore[no-untyped-call]
 
     def _start(self) -> None:
         self._started = True

@@ -109,7 +109,8 @@ def _bring_up(running: RunningGraph) -> Iterator[_Nodes]:
         for node in made.nodes:
             for transition in (node.trigger_configure, node.trigger_activate):
                 with uninterrupted():
-                    if transition() != TransitionCallbackReturn.SUCCESS:
+                    state = transition()  # type: ignore[no-untyped-call]
+                    if state != TransitionCallbackReturn.SUCCESS:
                         raise BringupError(f"{node.get_name()} does not start: see its message")
         yield made
     finally:

@@ -22,6 +22,7 @@ from aif_ros.defocus.networks import (
     DISCRIMINATOR_WEIGHTS,
     ESTIMATOR_WEIGHTS,
     STRIDE,
+    BlurNetwork,
     log_radius,
     pool_votes,
 )
@@ -29,7 +30,7 @@ from aif_ros.defocus.sharpness import local_contrast
 from aif_ros.types.image import ImageError, check_image, to_float, to_gray
 from aif_ros.weights import WEIGHTS
 from aif_ros.weights.device import choose_device, infer
-from aif_ros.weights.files import WeightsError, load_weights
+from aif_ros.weights.files import NetworkKind, WeightsError, load_weights
 
 UNKNOWN_SPREAD = 0.4
 """Standard deviation of log(1 + radius / 4) from which on a patch's radius counts as unknown.
@@ -71,7 +72,31 @@ class PatchBlur:
     probabilities: NDArray[np.float32]
 
 
-class RadiusEstimator:
+class _CalibratedNetwork:
+    """A blur network with its temperatures, loaded from a weight file.
+
+    Args:
+        kind: of the network.
+        path: safetensors file; None: the shipped one.
+        device: to compute on, see `choose_device`.
+
+    Raises:
+        WeightsError: the file is missing, damaged or holds another network.
+    """
+
+    def __init__(
+        self, kind: NetworkKind[BlurNetwork], path: str | Path | None, device: str
+    ) -> None:
+        path = path or WEIGHTS / f"{kind.name}.safetensors"
+        network, calibration, provenance = load_weights(path, kind)
+        self._network = network.to(choose_device(device))
+        self._classes = network.architecture.radii
+        self._temperature = _temperature(calibration, "patch_temperature", path)
+        self._cell_temperature = _temperature(calibration, "cell_temperature", path)
+        self.trained_on = frozenset(provenance.trained_on)
+
+
+class RadiusEstimator(_CalibratedNetwork):
     """The estimator network with its calibration: luma to a distribution over the radius.
 
     Attributes:
@@ -89,13 +114,8 @@ class RadiusEstimator:
         Raises:
             WeightsError: the file is missing, damaged or holds another network.
         """
-        path = path or WEIGHTS / "estimator.safetensors"
-        network, calibration, provenance = load_weights(path, ESTIMATOR_WEIGHTS)
-        self._network = network.to(choose_device(device))
-        self._temperature = _temperature(calibration, "patch_temperature", path)
-        self._cell_temperature = _temperature(calibration, "cell_temperature", path)
-        self.trained_on = frozenset(provenance.trained_on)
-        self.radii = torch.tensor(network.architecture.radii)
+        super().__init__(ESTIMATOR_WEIGHTS, path, device)
+        self.radii = torch.tensor(self._classes)
         self._positions = log_radius(self.radii)
 
     def patch(self, luma: Tensor) -> Tensor:
@@ -123,7 +143,7 @@ class RadiusEstimator:
         )
 
 
-class FocusDiscriminator:
+class FocusDiscriminator(_CalibratedNetwork):
     """The discriminator network with its calibration: luma to the probability to be in focus.
 
     Attributes:
@@ -148,13 +168,8 @@ class FocusDiscriminator:
             ValueError: the depth of field is outside the range that the network was trained for.
             WeightsError: the file is missing, damaged or holds another network.
         """
-        path = path or WEIGHTS / "discriminator.safetensors"
-        network, calibration, provenance = load_weights(path, DISCRIMINATOR_WEIGHTS)
-        self._network = network.to(choose_device(device))
-        self._temperature = _temperature(calibration, "patch_temperature", path)
-        self._cell_temperature = _temperature(calibration, "cell_temperature", path)
-        self.trained_on = frozenset(provenance.trained_on)
-        limits = np.array(network.architecture.radii)
+        super().__init__(DISCRIMINATOR_WEIGHTS, path, device)
+        limits = np.array(self._classes)
         self.depth_of_field_px = depth_of_field_px
         if not limits[0] <= depth_of_field_px <= limits[-1]:
             raise ValueError(

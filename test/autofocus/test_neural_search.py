@@ -34,12 +34,12 @@ class Reader:
         if self.blind:
             even = np.full(64, 1 / 64, np.float32)
             return PatchBlur(np.nan, np.nan, np.nan, RADII, even)
-        told = min(self.radius * (1 + self.error * self.random.standard_normal()), 60.0)
-        away = (np.log1p(RADII / 4) - np.log1p(max(told, 0) / 4)) / 0.08
+        reading = min(self.radius * (1 + self.error * self.random.standard_normal()), 60.0)
+        away = (np.log1p(RADII / 4) - np.log1p(max(reading, 0) / 4)) / 0.08
         probabilities = np.exp(-0.5 * away**2)
         probabilities /= probabilities.sum()
         in_focus = 1 / (1 + np.exp(min(self.radius - 1.0, 5.0) * 8))
-        return PatchBlur(told, 0.5, in_focus, RADII, probabilities.astype(np.float32))
+        return PatchBlur(reading, 0.5, in_focus, RADII, probabilities.astype(np.float32))
 
 
 def focus(reader, lens, start, peak, expected=None):
@@ -78,13 +78,13 @@ def test_in_focus_from_the_start_stays_within_the_depth_of_field():
     assert len(looks) <= 3
 
 
-def test_limits_tell_the_side():
+def test_limits_resolve_the_side():
     _, looks = focus(Reader(), LENS, 0.05e-3, 0.35e-3)
     assert len(looks) <= 3
     assert all(look.position > 0.3e-3 for look in looks[1:])
 
 
-def test_last_known_focus_tells_the_side():
+def test_last_known_focus_resolves_the_side():
     for peak in (0.3e-3, 0.7e-3):
         _, looks = focus(Reader(), LENS, 0.5e-3, peak, expected=(peak, 5e-5))
         assert len(looks) == 2
@@ -121,7 +121,7 @@ class Doubter(Reader):
         return PatchBlur(blur.radius, blur.uncertainty, 0.1, RADII, blur.probabilities)
 
 
-def test_where_the_discriminator_never_agrees_it_looks_on_either_side():
+def test_without_agreement_of_the_discriminator_both_sides_are_checked():
     decision, looks = focus(Doubter(), LENS, 0.45e-3, 0.6e-3)
     assert decision.focused
     assert abs(decision.position - 0.6e-3) <= LENS.half_depth_of_focus(WIDTH)
@@ -188,7 +188,7 @@ class Deceived(Reader):
 
 
 @pytest.mark.parametrize("start", [0.1e-3, 0.5e-3, 0.9e-3])
-def test_a_discriminator_alone_is_not_believed(start):
+def test_a_discriminator_alone_is_not_sufficient(start):
     decision, _ = focus(Deceived(), LENS, start, 0.6e-3)
     if decision.focused:
         assert abs(decision.position - 0.6e-3) <= 1.3 * LENS.half_depth_of_focus(WIDTH)

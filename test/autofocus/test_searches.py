@@ -44,7 +44,7 @@ def test_ends_in_focus(search, start, peak):
     assert len(search.looks) <= 16
 
 
-def test_sweep_ends_in_focus_and_looks_everywhere():
+def test_sweep_ends_in_focus_and_covers_the_range():
     sweep = make_search("sweep", LENS)
     decision = focus(sweep, 0.5e-3, 0.61e-3)
     assert abs(decision.position - 0.61e-3) <= LENS.half_depth_of_focus(WIDTH)
@@ -53,7 +53,7 @@ def test_sweep_ends_in_focus_and_looks_everywhere():
 
 
 @pytest.mark.parametrize("name", SEARCHES)
-def test_begin_forgets(name):
+def test_begin_discards_earlier_looks(name):
     search = make_search(name, LENS)
     focus(search, 0.5e-3, 0.55e-3, (0.4e-3, 0.6e-3))
     search.begin(0.5e-3, LENS.limits, WIDTH)

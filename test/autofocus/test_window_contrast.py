@@ -47,7 +47,7 @@ def test_single_bright_pixels_are_no_lamp():
     assert contrasts([image]).saturated(0) == 0
 
 
-def test_saturated_parts_count_where_nothing_else_is_seen():
+def test_saturated_parts_count_where_nothing_else_has_texture():
     """Black and white squares, at full scale."""
     squares = np.kron(np.indices((8, 8)).sum(0) % 2, np.ones((16, 16))).astype(np.float32)
     measured = contrasts([blurred(squares, sigma) for sigma in (4, 0, 2)])
@@ -67,7 +67,7 @@ def test_noise_does_not_vary(size):
     assert not contrasts(noise(12, size=size)).varies
 
 
-def test_faint_texture_is_seen_through_noise():
+def test_faint_texture_is_detected_in_noise():
     """A tenth of the contrast of the noise; its grain is 4 px."""
     grain = cv2.resize(RANDOM.standard_normal((64, 64)).astype(np.float32), (256, 256))
     images = [

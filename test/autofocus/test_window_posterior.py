@@ -24,7 +24,7 @@ def mass(of, position, reach=3e-5):
     return of.probability[np.abs(of.positions - position) <= reach].sum()
 
 
-def test_knows_nothing_at_first():
+def test_is_uniform_at_first():
     assert posterior().probability == pytest.approx(1 / len(posterior().positions))
 
 
@@ -43,7 +43,7 @@ def test_where_it_is_expected_counts():
     assert mass(known, 0.3e-3) > 10 * mass(known, 0.7e-3)
 
 
-def test_contrast_alone_tells_the_side():
+def test_contrast_alone_resolves_the_side():
     known = posterior()
     known.look(0.5e-3, UNSEEN, [1e-4])
     known.look(0.6e-3, UNSEEN, [1e-4, 2e-4])
@@ -51,7 +51,7 @@ def test_contrast_alone_tells_the_side():
     assert known.probability[above].sum() > 0.8
 
 
-def test_a_texture_that_is_read_alike_everywhere_says_little():
+def test_a_texture_with_equal_readings_everywhere_changes_little():
     """As where the blur is beyond what can be told: focus may be anywhere far away."""
     known = WindowPosterior((0.0, 3e-3), GAIN, REACH)
     for count, position in enumerate((1.9e-3, 2.1e-3, 2.3e-3, 2.5e-3), 1):

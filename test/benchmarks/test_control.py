@@ -228,7 +228,7 @@ def test_impossible_values_are_refused(option, monkeypatch, capsys):
     assert option.split("=")[1].split("/")[-1] in capsys.readouterr().err
 
 
-def test_conditions_change_the_lens_or_what_is_known_of_it():
+def test_conditions_change_the_lens_or_its_calibration():
     for name, factor in (("double_blur", 1.0), ("lens_15_percent_more", 1.15)):
         known, real = CONDITIONS[name].lenses(LENS)
         assert real.blur_per_metre == pytest.approx(factor * known.blur_per_metre)

@@ -32,7 +32,7 @@ class TestTileSharpness:
     def test_what_does_not_fill_a_tile_is_left_out(self):
         assert tile_sharpness(noise((70, 100))).shape == (70 // TILE, 100 // TILE)
 
-    def test_blur_takes_away_about_what_the_table_says(self):
+    def test_blur_reduces_sharpness_as_tabulated(self):
         image = noise()
         kernel = np.ones((3, 3), np.float32) / 9
         ratio = tile_sharpness(cv2.filter2D(image, -1, kernel)) / tile_sharpness(image)

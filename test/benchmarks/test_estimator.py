@@ -52,7 +52,7 @@ class Blind:
         return PatchBlur(10.0, 3.0, 0.3, RADII, share)
 
 
-def test_figures_of_one_that_sees_nothing(tmp_path, little_work) -> None:
+def test_figures_of_an_estimator_without_readings(tmp_path, little_work) -> None:
     result = measure(Blind(), [PHOTO], 10, seed=0)
     summary = figures(result)
     assert summary["mae_px_all"]["0-2"] == pytest.approx(9, abs=0.1)
@@ -64,7 +64,7 @@ def test_figures_of_one_that_sees_nothing(tmp_path, little_work) -> None:
         assert path.stat().st_size > 10_000
 
 
-def test_command_writes_json_with_the_keys_promised(tmp_path, capsys, little_work) -> None:
+def test_command_writes_json_with_the_documented_keys(tmp_path, capsys, little_work) -> None:
     (tmp_path / "photos").mkdir()
     cv2.imwrite(str(tmp_path / "photos/one.png"), PHOTO)
     file = tmp_path / "out.json"

@@ -44,7 +44,7 @@ def test_picture_has_texture_and_its_size():
     assert np.array_equal(picture, latency.textured_image(96, 64))
 
 
-def test_every_step_looks_once_at_the_window():
+def test_every_step_processes_the_window_once():
     lens_model = LensModel.load(DEFAULT_CALIBRATION)
     search = make_search("fibonacci", lens_model)
     timing = latency.search_step(search, latency.textured_image(64, 64), lens_model, 3)

@@ -16,7 +16,7 @@ def test_psnr_of_a_constant_error(picture):
     assert psnr(picture, picture) == np.inf
 
 
-def test_ssim_knows_equal_and_unlike_images(picture):
+def test_ssim_of_equal_and_unlike_images(picture):
     assert ssim(picture, picture) == pytest.approx(1.0)
     assert ssim(picture[..., 0], picture[..., 0]) == pytest.approx(1.0)
     assert ssim(1 - picture, picture) < 0

@@ -73,7 +73,7 @@ def test_truth_of_another_size_is_refused(recording, truth):
         score(recording, truth[:-1])
 
 
-def test_report_holds_all_it_promises(recording, truth, tmp_path):
+def test_report_is_complete(recording, truth, tmp_path):
     folder = tmp_path / "new" / "demo"
     summary = write_report(recording, truth, folder)
     assert json.loads((folder / "result.json").read_text()) == summary
@@ -99,7 +99,7 @@ def test_report_is_self_contained_and_escaped(recording, truth, tmp_path):
     assert html.count("<svg") == 3
 
 
-def test_other_runs_stand_beside_this_one(recording, truth, tmp_path):
+def test_other_runs_are_compared_with_this_one(recording, truth, tmp_path):
     # A full sweep that is sharp, and another run that is blurred.
     others = [
         ComparedRun(FULL_SWEEP, truth, 13, 2.0),

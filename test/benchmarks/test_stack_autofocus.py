@@ -38,7 +38,7 @@ def folder(tmp_path_factory):
     return stack.parent
 
 
-def test_windows_know_their_sharpest_slice(folder):
+def test_windows_have_the_right_sharpest_slice(folder):
     stack = FocalStack(folder / "planes")
     slices = [stack.read(index)[..., 1].astype(np.float32) / 255 for index in range(SLICES)]
     windows = stack_autofocus.textured_windows(slices)

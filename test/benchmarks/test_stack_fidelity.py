@@ -26,7 +26,7 @@ def test_the_sharp_slice_is_perfect():
 
 
 @pytest.mark.parametrize("colours", [1, 3])
-def test_fog_in_flat_parts_is_seen(colours):
+def test_fog_in_flat_parts_is_measured(colours):
     foggy = SHARP.copy()
     foggy[60:130, 80:180] = SOFT[60:130, 80:180] - 0.1
     slices = [np.repeat(each[..., None], colours, 2).squeeze() for each in (SOFT, SHARP)]
@@ -35,7 +35,7 @@ def test_fog_in_flat_parts_is_seen(colours):
     assert fidelity.fog > 2
 
 
-def test_blotches_are_seen():
+def test_blotches_are_measured():
     blotched = SHARP.copy()
     blotched[64:128, 64:192][::2] -= 0.2
     assert stack_fidelity(blotched, [SOFT, SHARP]).contrast > 2

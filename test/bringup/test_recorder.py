@@ -116,7 +116,7 @@ def test_complete_when_stopped_and_the_last_maps_have_come(pipeline):
     assert not recorder.complete
 
 
-def test_nothing_seen_is_an_error_with_the_reason(pipeline):
+def test_no_frames_is_an_error_with_a_reason(pipeline):
     recorder, publish = pipeline
     publish(LOOP_STATE, status("waiting", "no lens state comes", 0, None))
     with pytest.raises(BringupError, match="no lens state comes"):

@@ -116,7 +116,7 @@ def test_a_node_that_dies_is_named(namespace, tmp_path):
 
 
 @pytest.mark.parametrize("how", RUNNERS)
-def test_what_cannot_be_configured_says_why(how, namespace, tmp_path, capfd):
+def test_a_node_that_cannot_be_configured_gives_a_reason(how, namespace, tmp_path, capfd):
     options = {"log_directory": tmp_path} if how == "processes" else {}
     with (
         pytest.raises(BringupError, match="camera could not be configured") as error,
@@ -129,7 +129,7 @@ def test_what_cannot_be_configured_says_why(how, namespace, tmp_path, capfd):
 
 
 @pytest.mark.parametrize("how", RUNNERS)
-def test_a_parameter_that_is_not_allowed_says_why(how, namespace, tmp_path):
+def test_a_parameter_that_is_not_allowed_gives_a_reason(how, namespace, tmp_path):
     file = tmp_path / "wrong.yaml"
     file.write_text("/**:\n  ros__parameters:\n    state_rate: -1.0\n")
     options = {"log_directory": tmp_path} if how == "processes" else {}
@@ -154,7 +154,7 @@ def test_the_user_s_parameter_file_wins_over_the_package_s(namespace, tmp_path):
         assert nodes["camera"].get_parameter("width").value == 160
 
 
-def test_names_in_use_are_told(namespace):
+def test_names_in_use_are_reported(namespace):
     with (
         run_in_one_process(small(namespace)),
         pytest.raises(BringupError, match=f"/{namespace}/autofocus, .* run already in ROS domain"),

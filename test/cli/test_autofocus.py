@@ -92,7 +92,7 @@ def test_nothing_to_focus_on(tmp_path, level):
         (["--search", "magic"], "--search must be one of neural"),
     ],
 )
-def test_what_cannot_be_done_is_told(stack, tmp_path, capsys, options, message):
+def test_impossible_requests_are_reported(stack, tmp_path, capsys, options, message):
     LENS.save(tmp_path / "lens.yaml")
     calibration = ["--calibration", str(tmp_path / "lens.yaml")]
     assert main(["autofocus", str(stack), *calibration, *options]) == 2

@@ -79,7 +79,7 @@ def test_it_runs_by_itself_and_writes_everything(demo, scene, tmp_path):
         assert (tmp_path / "demo" / name).stat().st_size > 0
 
 
-def test_ctrl_c_keeps_what_was_seen(demo, scene, tmp_path):
+def test_ctrl_c_keeps_what_was_recorded(demo, scene, tmp_path):
     # So shallow a depth of field takes dozens of captures.
     calibration = tmp_path / "lens.yaml"
     text = DEFAULT_CALIBRATION.read_text()

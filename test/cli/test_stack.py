@@ -157,9 +157,7 @@ class TestBadInput:
     @pytest.mark.parametrize(
         "option", [["--preview"], ["--report", "report"]], ids=["preview", "report"]
     )
-    def test_files_that_nobody_named_are_not_overwritten(
-        self, stack, tmp_path, capsys, monkeypatch, option
-    ):
+    def test_unnamed_files_are_not_overwritten(self, stack, tmp_path, capsys, monkeypatch, option):
         monkeypatch.chdir(tmp_path)
         foreign = tmp_path / ("o.preview.jpg" if len(option) == 1 else "report/slices/000.jpg")
         foreign.parent.mkdir(parents=True, exist_ok=True)
@@ -293,7 +291,7 @@ class TestBatch:
             (["-o", "out/", "--focus-map", "map.png"], "--focus-map is written for each stack"),
         ],
     )
-    def test_outputs_must_be_told_apart(self, folder, tmp_path, capsys, monkeypatch, options, said):
+    def test_outputs_must_differ(self, folder, tmp_path, capsys, monkeypatch, options, said):
         monkeypatch.chdir(tmp_path)
         assert main(["stack", str(folder), *options]) == 2
         assert said in capsys.readouterr().err

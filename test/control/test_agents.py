@@ -124,11 +124,11 @@ class TestEveryAgentInAMovingScene:
             reasons.append(action.reason)
         return reasons
 
-    def test_without_texture_it_waits_and_says_why(self, name):
+    def test_without_texture_it_waits_with_a_reason(self, name):
         reasons = self.reasons(name, World(np.full((15, 20), np.nan)))
         assert any("waiting" in reason and "no texture" in reason for reason in reasons)
 
-    def test_for_a_lens_that_does_not_follow_it_waits_and_says_why(self, name):
+    def test_for_a_lens_that_does_not_move_it_waits_with_a_reason(self, name):
         reasons = self.reasons(name, World(planes(0.0, 1.5e-3)), follows=False)
         assert any("waiting" in reason and "does not go" in reason for reason in reasons)
 
@@ -180,7 +180,7 @@ class TestSweep:
         world.run(SweepAgent(LENS), start)
         assert (np.diff(world.captured[1:]) > 0).all() == rising
 
-    def test_does_not_depend_on_what_it_sees(self):
+    def test_does_not_depend_on_the_observations(self):
         worlds = [World(slope()), World(planes(0.9e-3))]
         for world in worlds:
             world.run(SweepAgent(LENS))
@@ -275,7 +275,7 @@ class TestOracle:
 
 
 @pytest.mark.parametrize("name", ["rule_based", "planner"])
-def test_what_was_passed_on_the_way_needs_no_capture(name):
+def test_positions_passed_during_a_move_need_no_capture(name):
     world = World(planes(0.3e-3, 1.2e-3))
     passed, seen = world.observe(1.2e-3), world.observe(0.3e-3)
     assert make_agent(name, LENS).act(replace(seen, passed=(passed,))).position is None

@@ -6,7 +6,7 @@ from aif_ros.control.planner import PlannerAgent
 from aif_ros.control.sweep import SweepAgent, sweep_positions
 
 
-def test_a_sweep_goes_on_and_on():
+def test_a_sweep_repeats():
     world, agent = World(planes(0.5e-3)), ContinuousAgent(SweepAgent(LENS))
     position = 0.0
     for _ in range(4 * len(sweep_positions(LENS, 640))):
@@ -15,7 +15,7 @@ def test_a_sweep_goes_on_and_on():
     assert world.captured.count(sweep_positions(LENS, 640)[-1]) >= 2
 
 
-def test_it_waits_while_nothing_is_to_be_gained_and_says_why():
+def test_it_waits_with_a_reason_while_nothing_is_to_be_gained():
     world, agent = World(planes(0.5e-3)), ContinuousAgent(PlannerAgent(LENS))
     position, reasons = 0.0, []
     for _ in range(12):
@@ -34,7 +34,7 @@ def test_it_finds_what_has_moved():
         assert world.share_in_focus() == 1.0
 
 
-def test_in_a_moving_scene_the_planner_leaves_rare_depths_alone():
+def test_in_a_moving_scene_the_planner_ignores_rare_depths():
     focus = planes(0.5e-3)
     focus[:2, :6] = 1.3e-3
     captured = {}

@@ -25,7 +25,7 @@ class TestFocusBelief:
         assert np.abs(peaks - 0.3e-3).min() < REACH
         assert np.abs(peaks - 0.9e-3).min() < REACH
 
-    def test_two_looks_agree_on_the_truth(self):
+    def test_two_measurements_agree_on_the_focus_position(self):
         belief = belief_of(planes(0.9e-3), [0.6e-3, 0.7e-3])
         found = belief.positions[belief.belief[0].argmax(axis=1)]
         np.testing.assert_allclose(found, 0.9e-3, atol=REACH)
@@ -72,14 +72,14 @@ class TestFocusBelief:
         np.testing.assert_array_equal(beliefs[1], beliefs[0])
         np.testing.assert_array_equal(beliefs[2], beliefs[0])
 
-    def test_unknown_cells_teach_nothing(self):
+    def test_unknown_cells_change_nothing(self):
         belief = belief_of(np.full((15, 20), np.nan), [0.6e-3])
         np.testing.assert_allclose(belief.belief, 1 / len(belief.positions), rtol=1e-5)
         assert belief.known_share[0] == 0
         assert belief.remaining[0] == 1
 
     @pytest.mark.parametrize("frames", [1, 30])
-    def test_a_moving_scene_is_forgotten_as_time_goes_by(self, frames):
+    def test_the_belief_of_a_moving_scene_decays(self, frames):
         belief = belief_of(planes(0.9e-3), [0.6e-3, 0.7e-3], dynamic=True)
         sure = belief.belief.max()
         last = 2 * PERIOD * 1e-9
@@ -118,7 +118,7 @@ class TestFocusBelief:
         assert remaining[2] == pytest.approx(0.5, abs=0.05)
         assert remaining[3] < 0.05
 
-    def test_what_a_capture_covers_is_what_was_promised(self):
+    def test_a_capture_covers_what_was_expected(self):
         belief = belief_of(planes(0.2e-3, 1.2e-3), [0.6e-3, 0.7e-3])
         best = int(belief.newly_covered()[0].argmax())
         promised = belief.newly_covered()[0, best]

@@ -41,7 +41,7 @@ class TestPolicyFeatures:
             assert features.shape == (1, FEATURES, len(candidate_positions(LENS, 640)))
             assert np.isfinite(features).all()
 
-    def test_an_unknown_contrast_spoils_nothing(self):
+    def test_an_unknown_contrast_changes_nothing_else(self):
         belief = belief_of(planes(0.9e-3), [0.6e-3], dynamic=True)
         world = World(planes(0.9e-3), contrast=np.nan)
         belief.update(readings(world.observe(0.7e-3)))

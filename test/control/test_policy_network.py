@@ -12,7 +12,7 @@ class TestPolicyNetwork:
         assert logits.shape == (3, candidates + 1)
         assert value.shape == (3,)
 
-    def test_untrained_it_goes_where_most_is_gained(self):
+    def test_untrained_it_maximises_the_expected_gain(self):
         features = torch.zeros(1, FEATURES, 46)
         features[0, GAIN, 17] = features[0, WORTH, 17] = 1.0
         logits, _ = PolicyNetwork()(features)

@@ -41,7 +41,7 @@ def test_readings_grow_with_the_blur(estimator):
     assert found[0] < 0.8
 
 
-def test_tells_in_focus_from_blurred(estimator):
+def test_distinguishes_in_focus_from_blurred(estimator):
     sharp = texture()
     in_focus = [
         np.nanmean(estimator.estimate(defocused(sharp, r, 1.5 / 255)).in_focus) for r in (0, 3)
@@ -58,7 +58,7 @@ def test_uncertainty_covers_the_errors(estimator):
     assert 0.5 < share < 0.99
 
 
-def test_sharp_and_blurred_halves_are_told_apart(estimator):
+def test_sharp_and_blurred_halves_differ(estimator):
     sharp = texture(256)
     picture = np.hstack([sharp, defocused(sharp, 6.0)])
     radius = estimator.estimate(picture).radius
@@ -68,7 +68,7 @@ def test_sharp_and_blurred_halves_are_told_apart(estimator):
 
 
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
-def test_nothing_to_see_is_unknown(estimator, level):
+def test_without_texture_blur_is_unknown(estimator, level):
     flat = np.full((128, 160), level, np.float32)
     for picture in (flat, defocused(flat, 0, 1.5 / 255), defocused(flat, 0, 6 / 255)):
         assert np.isnan(estimator.estimate(picture).radius).mean() > 0.85

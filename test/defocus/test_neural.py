@@ -34,19 +34,19 @@ def blurred(crop: np.ndarray, radius: float, camera: SensorModel | None = None) 
 
 
 @pytest.mark.parametrize("radius", [0.0, 2.0, 5.0, 12.0, 25.0])
-def test_tells_the_radius(estimator, sharp, radius) -> None:
+def test_estimates_the_radius(estimator, sharp, radius) -> None:
     answer = estimator.estimate_patch(blurred(sharp, radius))
     assert answer.radius == pytest.approx(radius, abs=0.8 + 0.15 * radius)
     assert 0 < answer.uncertainty < 1 + 0.3 * radius
 
 
 @pytest.mark.parametrize("radius", [0.0, 0.5])
-def test_tells_that_it_is_in_focus(estimator, sharp, radius) -> None:
+def test_recognises_in_focus(estimator, sharp, radius) -> None:
     assert estimator.estimate_patch(blurred(sharp, radius)).in_focus > 0.5
 
 
 @pytest.mark.parametrize("radius", [2.0, 4.0, 16.0, 50.0])
-def test_tells_that_it_is_out_of_focus(estimator, sharp, radius) -> None:
+def test_recognises_out_of_focus(estimator, sharp, radius) -> None:
     assert estimator.estimate_patch(blurred(sharp, radius)).in_focus < 0.5
 
 
@@ -58,7 +58,7 @@ def test_distribution_is_that_of_the_answer(estimator, sharp) -> None:
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])
-def test_nothing_to_see_is_unknown(estimator, level) -> None:
+def test_without_texture_blur_is_unknown(estimator, level) -> None:
     noise = np.random.default_rng(0).normal(0, 1.5, (256, 256))
     patch = np.clip(level + noise, 0, 255).astype(np.uint8)
     answer = estimator.estimate_patch(patch)
@@ -93,7 +93,7 @@ def test_grid_covers_any_image(estimator, sharp, shape) -> None:
     assert blur.radius.dtype == blur.uncertainty.dtype == blur.in_focus.dtype == np.float32
 
 
-def test_map_tells_two_depths_apart(estimator, sharp) -> None:
+def test_map_distinguishes_two_depths(estimator, sharp) -> None:
     near, far = blurred(sharp, 1.0), blurred(sharp, 14.0)
     blur = estimator.estimate(np.concatenate([near, far], axis=1))
     left, right = np.nanmedian(blur.radius[:, :6]), np.nanmedian(blur.radius[:, 10:])

@@ -15,16 +15,16 @@ def test_tenengrad_falls_with_blur(noise):
 
 
 def test_contrast_is_the_deviation_of_the_grey_levels(noise):
-    told = local_contrast(noise, (3, 4))
-    assert told.shape == (3, 4)
-    assert told.dtype == np.float32
-    np.testing.assert_allclose(told, 0.1, rtol=0.1)
+    contrast = local_contrast(noise, (3, 4))
+    assert contrast.shape == (3, 4)
+    assert contrast.dtype == np.float32
+    np.testing.assert_allclose(contrast, 0.1, rtol=0.1)
 
 
-def test_contrast_is_told_where_it_is_and_shading_is_none(noise):
+def test_contrast_is_local_and_shading_has_none(noise):
     noise[:, 80:] = np.linspace(0.3, 0.5, 80)
-    told = local_contrast(noise, (3, 4))
-    assert (told[:, 0] > 5 * told[:, 3]).all()
+    contrast = local_contrast(noise, (3, 4))
+    assert (contrast[:, 0] > 5 * contrast[:, 3]).all()
 
 
 def test_blur_takes_little_of_coarse_contrast():

@@ -104,5 +104,5 @@ def test_a_defect_inside_a_package_is_not_taken_for_its_absence(tmp_path, monkey
         optional.require("broken_package", "serial")
 
 
-def test_the_nodes_know_every_lens():
+def test_the_nodes_support_every_lens():
     assert set(REAL_LENSES) == {*LENSES, "ros_parameter"}

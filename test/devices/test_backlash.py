@@ -71,7 +71,7 @@ def test_a_new_command_replaces_the_second_leg(clock):
     assert state.position == pytest.approx(9e-4, abs=1e-6)
 
 
-def test_stop_forgets_the_second_leg(clock):
+def test_stop_cancels_the_second_move(clock):
     lens = BacklashCompensation(SimulatedLens(LENS, clock, start=8e-4), BACKLASH)
     lens.move_to(5e-4)
     lens.stop()

@@ -114,7 +114,7 @@ def test_a_server_that_stops_and_comes_back(tmp_path, clock):
 
 
 @needs_server
-def test_a_device_that_the_server_does_not_know(server, clock):
+def test_a_device_that_the_server_does_not_have(server, clock):
     with pytest.raises(DeviceError, match="is not known to the server"):
         IndiLens(server.address("Imaginary Focuser"), clock)
 

@@ -50,7 +50,7 @@ class TestImageFolder(CameraContract):
         with pytest.raises(EndOfRecording, match="pictures"):
             camera.capture()
 
-    def test_goes_on_after_an_unreadable_picture(self, folder, camera):
+    def test_continues_after_an_unreadable_image(self, folder, camera):
         (folder / "1.png").write_bytes(b"broken")
         camera.capture()
         with pytest.raises(DeviceError, match=r"1\.png"):
@@ -213,7 +213,7 @@ class TestLiveCamera(CameraContract):
             open_camera("7", clock)
 
 
-def test_unknown_sources_are_told_apart(tmp_path, clock):
+def test_unknown_sources_have_distinct_messages(tmp_path, clock):
     with pytest.raises(DeviceError, match=r"there is no camera .*device index"):
         open_camera(str(tmp_path / "nowhere.mp4"), clock)
     with pytest.raises(DeviceError, match="no picture"):

@@ -55,7 +55,7 @@ def test_light_that_changes_in_parts_is_reported():
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0])
-def test_frames_without_usable_light_are_left_alone(level):
+def test_frames_without_usable_light_are_unchanged(level):
     assert gain(np.full_like(SCENE, level)).negligible
 
 

@@ -79,7 +79,7 @@ def test_the_second_frame_is_decided_upon_and_later_ones_are_hedged(fusion, monk
     np.testing.assert_array_equal(fusion.merge(frames[2], 2.0, second).image, third.image)
 
 
-def test_narrow_numbers_make_no_difference_that_could_be_seen(fusion, monkeypatch):
+def test_reduced_precision_makes_no_visible_difference(fusion, monkeypatch):
     blurred = cv2.GaussianBlur(SHARP, (0, 0), 2.0)
     halves = np.hstack([SHARP[:, :40], blurred[:, 40:]])
     results = []

@@ -24,6 +24,6 @@ def test_flat_parts_take_what_surrounds_them():
     np.testing.assert_array_equal(interpolate_flat(broken, known)[:40], positions[:40])
 
 
-def test_a_map_of_which_nothing_is_known_stays_finite():
+def test_a_map_without_known_pixels_is_finite():
     positions = np.full((33, 47), 2.0, np.float32)
     np.testing.assert_allclose(interpolate_flat(positions, 0 * positions), 2.0)

@@ -9,7 +9,7 @@ from aif_ros.devices.device import DeviceError
 class CameraContract:
     """Subclasses give the fixtures `clock` and `camera`; the camera has at least three images."""
 
-    def test_images_are_what_the_camera_says(self, camera):
+    def test_images_have_the_reported_size(self, camera):
         capture = camera.capture()
         image = capture.image
         assert image.dtype in (np.uint8, np.uint16)

@@ -229,7 +229,7 @@ def test_pictures_taken_in_motion_are_not_judged(bench):
 
 
 @pytest.mark.usefixtures("parts")
-def test_a_picture_it_cannot_judge_is_told(bench, monkeypatch, diagnostics):
+def test_an_unusable_image_is_reported(bench, monkeypatch, diagnostics):
     def estimate(self, image):
         raise ValueError("expected at least 32x32 pixels")
 
@@ -253,7 +253,7 @@ class TestFocusOnce:
         bench.spin_until(lambda: curve and len(curve[-1]) == 4)
         assert max(curve[-1], key=lambda look: look.score).position == FOCUS
 
-    def test_looks_at_the_window_that_is_given(self, bench):
+    def test_uses_the_given_window(self, bench):
         node = bench.active(AutofocusNode)
         LiveWorld(bench)
         SHAPES.clear()
@@ -278,7 +278,7 @@ class TestFocusOnce:
         assert not answer.success
         assert "does not lie within the image of 640x480" in answer.message
 
-    def test_a_lens_that_goes_elsewhere_is_told(self, bench):
+    def test_a_lens_that_moves_elsewhere_is_reported(self, bench):
         bench.active(AutofocusNode)
         LiveWorld(bench, reach=0.5)
         answer = bench.call(Trigger, "autofocus/focus_once")
@@ -338,7 +338,7 @@ class TestFocusOnce:
         assert not answer.success
         assert "no lens state comes" in answer.message
 
-    def test_inactive_it_says_so(self, bench):
+    def test_an_inactive_node_refuses(self, bench):
         bench.make(AutofocusNode).trigger_configure()
         answer = bench.call(Trigger, "autofocus/focus_once")
         assert (answer.success, answer.message) == (False, "the node is not active")
@@ -426,7 +426,7 @@ def test_the_focus_map_combines_frames_at_different_positions(bench, parts):
     np.testing.assert_allclose(focus_map[1], 6e-4, atol=3e-5)
 
 
-def test_a_depth_image_where_the_calibration_knows_distances(bench, parts, tmp_path):
+def test_a_depth_image_where_the_calibration_has_distances(bench, parts, tmp_path):
     calibration = tmp_path / "lens.yaml"
     distances = ((0.0, float("inf")), (1.2e-3, 0.5))
     replace(LensModel.load(DEFAULT_CALIBRATION), object_distances=distances).save(calibration)

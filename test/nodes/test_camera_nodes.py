@@ -73,7 +73,7 @@ def test_what_cannot_be_opened_fails_with_a_reason(bench, logged, options, words
     assert not logged.find("ERROR", "Traceback")
 
 
-def test_the_simulated_camera_sees_the_scene_at_the_lens_position(bench):
+def test_the_simulated_camera_renders_the_scene_at_the_lens_position(bench):
     bench.active(SimCameraNode, scene="planes", width=96)
     pictures = bench.listen(CAMERA_IMAGE)
     states = bench.talk(LENS_STATE)
@@ -92,7 +92,7 @@ def test_the_simulated_camera_sees_the_scene_at_the_lens_position(bench):
     assert sharpness[0.75e-3] != pytest.approx(sharpness[0.0], rel=0.05)
 
 
-def test_the_simulated_camera_says_when_no_lens_state_comes(bench, diagnostics):
+def test_the_simulated_camera_reports_missing_lens_states(bench, diagnostics):
     bench.active(SimCameraNode, scene="planes", width=96)
     bench.spin_until(
         lambda: diagnostics.find("camera", "ERROR", "no lens state for .* s: see that the lens is")

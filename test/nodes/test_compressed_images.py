@@ -33,7 +33,7 @@ def test_what_is_no_picture(data):
         from_compressed(message)
 
 
-def test_colors_say_how_far():
+def test_colours_encode_the_distance():
     values = np.array([[0.0, 1e-3], [np.nan, 5e-3]], np.float32)
     picture = color_map(values, 1e-3)
     near, far = picture[0, 0].astype(int), picture[0, -1].astype(int)

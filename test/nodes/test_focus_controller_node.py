@@ -325,7 +325,7 @@ class TestServices:
         loop.assessed_frame(0.0)
         bench.spin_until(lambda: loop.commands == [2e-4])
 
-    def test_reset_without_fusion_says_so(self, bench, act):
+    def test_reset_without_fusion_is_reported(self, bench, act):
         act(*ENDLESS)
         bench.active(FocusControllerNode)
         answer = bench.call(Trigger, "focus_controller/reset")
@@ -414,7 +414,7 @@ def test_the_overlay_is_drawn_for_those_who_look(bench, act):
     assert tuple(overlays[-1].image[37, 20]) == (255, 200, 0)
 
 
-def test_an_agent_that_breaks_is_told_with_its_traceback(bench, act, logged, diagnostics):
+def test_a_failing_agent_is_reported_with_its_traceback(bench, act, logged, diagnostics):
     act()
     bench.active(FocusControllerNode)
     loop = Loop(bench)

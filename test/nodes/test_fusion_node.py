@@ -106,7 +106,7 @@ def test_every_position_is_fused(bench):
         ({"height": 4000}, "truncated"),
     ],
 )
-def test_unusable_pictures_are_told_and_left_out(bench, diagnostics, logged, change, words):
+def test_unusable_images_are_reported_and_skipped(bench, diagnostics, logged, change, words):
     bench.active(FusionNode)
     fused = bench.listen(FUSED_IMAGE)
     world = World(bench)

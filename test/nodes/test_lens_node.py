@@ -34,7 +34,7 @@ def test_reports_and_obeys(bench):
     assert abs(stamps[-1] - time.time_ns()) < 5e9
 
 
-def test_tells_of_its_motion(bench):
+def test_publishes_its_motion(bench):
     bench.active(LensNode, lens_speed=1e-3)
     states = bench.listen(LENS_STATE)
     send(bench, [2e-4])
@@ -93,7 +93,7 @@ def test_refuses_stale_commands(bench, logged):
     assert node.diagnostics is not None
 
 
-def test_a_stall_is_told_and_overcome(bench, diagnostics, logged):
+def test_a_stall_is_reported_and_recovered_from(bench, diagnostics, logged):
     bench.active(LensNode)
     states, faults = bench.listen(LENS_STATE), bench.listen(LENS_FAULT)
     assert bench.call(SetBool, "lens/stall", data=True).success
@@ -114,7 +114,7 @@ def test_a_stall_is_told_and_overcome(bench, diagnostics, logged):
     bench.spin_until(partial(diagnostics.find, "lens", "OK", "running"))
 
 
-def test_says_how_long_a_move_took(bench, diagnostics):
+def test_reports_the_duration_of_a_move(bench, diagnostics):
     bench.active(LensNode, lens_speed=1e-2, settling_time=0.05)
     send(bench, [1e-3])
     bench.spin_until(lambda: "last move took s" in diagnostics.last("lens"))

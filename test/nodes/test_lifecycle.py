@@ -92,7 +92,7 @@ class Breaking(PipelineNode):
     ("error", "result"), [(ValueError, "FAILURE"), (RuntimeError, "ERROR")], ids=str
 )
 @pytest.mark.parametrize("where", ["open", "start"])
-def test_what_fails_is_told_and_can_be_tried_again(bench, logged, where, error, result):
+def test_a_failure_is_reported_and_can_be_retried(bench, logged, where, error, result):
     node = bench.make(Breaking)
     node.where, node.error = where, error
     if where == "start":
@@ -137,7 +137,7 @@ class Looping(PipelineNode):
 
 
 @pytest.mark.parametrize("late", [False, True])
-def test_what_fails_once_a_node_is_being_stopped_is_nobodys_concern(bench, logged, late):
+def test_failures_while_a_node_stops_are_ignored(bench, logged, late):
     node = bench.make(Looping)
     node.late = late
     assert node.trigger_configure().name == "SUCCESS"

@@ -191,7 +191,7 @@ def test_a_node_does_not_start_with_what_is_not_allowed(bench, name, value):
         bench.make(LensNode, **{name: value})
 
 
-def test_the_executable_says_so_without_a_traceback():
+def test_the_executable_reports_it_without_a_traceback():
     result = subprocess.run(
         [
             sys.executable,

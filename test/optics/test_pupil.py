@@ -64,7 +64,7 @@ def test_gaussian_has_the_radius_of_twice_its_deviation() -> None:
     assert np.sqrt(moments(image)[1]) == pytest.approx(10 / 1.974, rel=0.01)
 
 
-def test_spherical_aberration_tells_the_sides_of_focus_apart() -> None:
+def test_spherical_aberration_distinguishes_the_sides_of_focus() -> None:
     lens = Pupil(spherical=6)
     before, behind = point_image(lens, -8.0), point_image(lens, 8.0)
     assert np.abs(before - behind).max() > 0.5 * behind.max()

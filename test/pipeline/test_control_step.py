@@ -80,7 +80,7 @@ def test_maps_from_before_the_lens_settled_do_not_count():
         assert (step.decide() is not None) == (stamp > 20)
 
 
-def test_a_lens_that_stays_is_judged_by_what_was_seen():
+def test_a_lens_that_stays_is_decided_on_with_the_last_observation():
     script = Script(1e-4 + 1e-7, None)
     step = make(script)
     step.add_frame_maps(maps(5))

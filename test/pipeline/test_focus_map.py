@@ -43,7 +43,7 @@ def test_noisy_readings_average():
     assert many < 0.6 * few
 
 
-def test_one_capture_does_not_tell_the_side():
+def test_one_capture_does_not_resolve_the_side():
     assert np.isnan(mapped([5e-4]).position).all()
 
 

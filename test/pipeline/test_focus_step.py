@@ -133,7 +133,7 @@ def test_lens_that_stops_short_at_the_end(clock, lens):
         focus_window(rig, Search(), Window(90, 10, 60, 100))
 
 
-def test_lens_that_does_not_know_where_it_is(clock, lens):
+def test_lens_that_reports_no_position(clock, lens):
     class Lost(SimulatedLens):
         def state(self):
             return LensState(super().state().stamp, float("nan"), False)

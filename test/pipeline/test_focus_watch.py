@@ -33,7 +33,7 @@ def test_the_third_blurred_frame_in_a_row_starts_a_search(watch):
     assert watched(watch, 5 * REACH, 0.1, 10.0) == [False, False, True]
 
 
-def test_a_window_in_focus_is_left_alone(watch):
+def test_a_window_in_focus_is_not_searched(watch):
     assert not any(watched(watch, 0.5 * REACH, 0.9, 10.0, frames=10))
 
 
@@ -48,7 +48,7 @@ def test_unknown_is_not_blurred(watch):
     assert not any(watched(watch, np.nan, np.nan, 10.0, frames=5))
 
 
-def test_what_is_as_sharp_as_it_gets_is_left_alone_whatever_the_estimator_says(watch):
+def test_a_window_at_best_focus_is_not_searched_whatever_its_estimate(watch):
     watch.ended(True, 10.0)
     assert not any(watched(watch, 3 * REACH, 0.2, 20.0, frames=20))
     # Noise of the estimate is no reason.
@@ -56,7 +56,7 @@ def test_what_is_as_sharp_as_it_gets_is_left_alone_whatever_the_estimator_says(w
         assert not any(watched(watch, 3 * factor * REACH, 0.2, 20.0, frames=1))
 
 
-def test_when_it_goes_out_of_focus_it_is_searched_again(watch):
+def test_a_window_out_of_focus_is_searched_again(watch):
     watch.ended(True, 10.0)
     watched(watch, 3 * REACH, 0.2, 20.0)
     assert watched(watch, 5 * REACH, 0.1, 20.0) == [False, False, True]

@@ -115,7 +115,7 @@ def on_the_way(*places):
     return [state(10 * index, place, moving=True) for index, place in enumerate(places)]
 
 
-def test_a_lens_on_its_way_goes_so_far_during_the_exposure():
+def test_travel_of_a_uniformly_moving_lens():
     history = timeline(*on_the_way(0.0, 0.1, 0.2, 0.3), exposure_time=0.008)
     for ms in (5, 15, 20):
         frame = history.frame(capture(ms))
@@ -137,15 +137,15 @@ def test_a_lens_on_its_way_goes_so_far_during_the_exposure():
         pytest.param([state(10, 0.1), state(20, 0.2), state(30, 0.3)], id="does not say it moves"),
     ],
 )
-def test_a_lens_that_does_not_go_steadily_goes_nobody_knows_how_far(states):
+def test_travel_of_a_lens_at_varying_speed_is_unknown(states):
     assert timeline(*states, exposure_time=0.008).frame(capture(15)).travel == np.inf
 
 
-def test_where_the_exposure_time_is_not_told_nobody_knows_how_far_either():
+def test_travel_is_unknown_without_exposure_time():
     frame = timeline(*on_the_way(0.0, 0.1, 0.2, 0.3)).frame(capture(15))
     assert frame.travel == np.inf
     assert frame.moving
 
 
-def test_a_lens_at_rest_goes_nowhere():
+def test_travel_at_rest_is_zero():
     assert timeline(state(0, 0.3), state(20, 0.3)).frame(capture(10)).travel == 0

@@ -140,7 +140,7 @@ class TestStep:
             (frame(0.5e-3, 9), "not newer"),
         ],
     )
-    def test_useless_frames_change_nothing_and_say_why(self, loop, useless, reason):
+    def test_useless_frames_change_nothing_and_give_a_reason(self, loop, useless, reason):
         take(loop, frame(0.1e-3, 10))
         before = loop.fused
         step = take(loop, useless)
@@ -213,7 +213,7 @@ class TestStep:
             take(loop, Frame(np.zeros((8, 8), np.uint8), 1, 0.1e-3))
         assert loop.fused is None
 
-    def test_reset_forgets(self, loop):
+    def test_reset_discards_the_state(self, loop):
         take(loop, frame(0.1e-3, 10))
         loop.reset()
         assert loop.fused is None

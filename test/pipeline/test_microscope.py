@@ -75,7 +75,7 @@ def test_autofocus_actions_of_an_acquisition(core, microscope):
     assert positions == pytest.approx([0, 0], abs=2)
 
 
-def test_an_autofocus_that_fails_leaves_the_stage_and_the_acquisition_goes_on(
+def test_failed_autofocus_keeps_the_stage_and_the_acquisition_continues(
     core, microscope, monkeypatch
 ):
     def fail():

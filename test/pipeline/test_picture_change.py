@@ -47,7 +47,7 @@ def test_noise_and_brightness_are_no_change(position):
 
 
 @pytest.mark.parametrize(("before", "after"), [(5e-4, 8e-4), (8e-4, 1.1e-3), (0.0, 1.5e-3)])
-def test_a_change_of_blur_is_seen(before, after):
+def test_a_change_of_blur_is_detected(before, after):
     assert not differs_by_noise_only(picture(before, 1), picture(after, 2))
 
 

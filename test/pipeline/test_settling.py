@@ -10,7 +10,7 @@ def settled():
     return watch
 
 
-def test_a_lens_at_rest_from_the_start_has_always_been():
+def test_a_lens_at_rest_from_the_start_is_settled_at_zero():
     assert settled().settled_at == 0
 
 
@@ -38,7 +38,7 @@ def test_settled_after_a_move():
     assert watch.settled_at == 30 * MS
 
 
-def test_a_move_too_quick_to_be_seen():
+def test_a_move_faster_than_the_reports():
     watch = settled()
     watch.command(1e-4, 10 * MS)
     watch.observe(LensState(20 * MS, 1e-4, False))
@@ -62,7 +62,7 @@ def test_a_lens_that_does_not_react():
     assert watch.settled_at == 520 * MS
 
 
-def test_moved_by_somebody_else():
+def test_moved_by_another_program():
     watch = settled()
     watch.command(1e-4, 10 * MS)
     watch.observe(LensState(20 * MS, 1e-4, False))

@@ -32,7 +32,7 @@ def test_a_child_ends_with_its_parent_on_any_signal(number):
     child.wait(30)
 
 
-def test_a_process_that_nobody_asked_to_lives_on():
+def test_an_unrelated_process_continues():
     code = "import os; from aif_ros.process.parent import end_with_parent; end_with_parent()"
     environment = {name: value for name, value in os.environ.items() if name != "AIF_ROS_PARENT"}
     assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == 0

@@ -17,7 +17,7 @@ class Example:
     kind: Annotated[str, OneOf(("plain", "fancy"), or_weights=True)] = "plain"
 
 
-def test_a_field_inherits_what_its_type_says_and_can_override_it():
+def test_a_field_inherits_from_its_type_and_can_override_it():
     size, depth, kind = declared(Example)
     assert (size.name, size.default, size.limits) == ("size", 3, Limits(1, 10))
     assert (size.description, size.at_run_time) == ("A size, pixels.", False)

@@ -16,7 +16,7 @@ def test_radii_are_alike_in_all_conditions_far_from_focus(name) -> None:
 
 
 @pytest.mark.parametrize("name", ["gaussian", "points", "camera_noise", "low_contrast"])
-def test_planes_are_seen_as_the_condition_says(name) -> None:
+def test_planes_are_rendered_with_the_condition(name) -> None:
     random = np.random.default_rng(0)
     condition = CONDITIONS[name]
     (plane,) = draw_planes([PHOTO], [6.0], 256, random, condition)

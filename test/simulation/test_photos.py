@@ -65,7 +65,7 @@ def test_split_is_the_same_wherever_the_folder_lies(tmp_path) -> None:
     assert 2 <= len(first) <= 16
 
 
-def test_fingerprint_tells_photos_by_what_is_in_them(tmp_path) -> None:
+def test_fingerprint_depends_on_the_content_only(tmp_path) -> None:
     put(tmp_path / "a.png")
     (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes())
     put(tmp_path / "c.png")

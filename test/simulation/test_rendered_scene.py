@@ -85,7 +85,7 @@ def test_noise_repeats_with_its_seed():
     assert (images[0] != images[2]).any()
 
 
-def test_a_lens_that_moves_meanwhile_shows_the_mean_over_its_way():
+def test_a_moving_lens_gives_the_mean_over_its_travel():
     subject = RenderedScene(Stripes(), LENS, noise=QUIET)
     ways = np.linspace(0.54e-3, 0.56e-3, 21)
     mean = np.mean([subject.expose(z, 0.0).astype(float) for z in ways], axis=0)

@@ -213,7 +213,7 @@ class TestSensor:
         assert exposed.std() == pytest.approx(3.0, rel=0.05)
         assert exposed.mean() == pytest.approx(127.5, abs=0.1)
 
-    def test_shot_noise_goes_with_the_root_of_the_light(self):
+    def test_shot_noise_grows_with_the_square_root_of_light(self):
         sensor = Sensor(SensorNoise(read=0.0, shot=4 / 255))
         bright, dark = (
             sensor.expose(np.full((300, 300), level, np.float32)) for level in (0.8, 0.2)

@@ -70,7 +70,7 @@ def test_missed_frames_are_skipped(camera, clock):
     assert camera.capture().stamp - opened == 155 * 10**6
 
 
-def test_sees_the_lens_position_of_the_middle_of_the_exposure(camera, subject, lens):
+def test_uses_the_lens_position_at_the_middle_of_the_exposure(camera, subject, lens):
     camera.capture()
     lens.move_to(1.0e-3)  # 1 um a millisecond, 45 ms before the middle of the next exposure
     camera.capture()
@@ -111,7 +111,7 @@ class TestLensInAnotherProcess:
         for index, position in enumerate(positions):
             camera.observe(LensState(clock.now() + index * 10**6, position, False))
 
-    def test_says_when_no_lens_reports(self, camera):
+    def test_missing_lens_states_are_an_error(self, camera):
         with pytest.raises(DeviceError, match="no lens state"):
             camera.capture()
 
@@ -183,7 +183,7 @@ class TestSkippingMotion:
         assert 0.0 < subject.positions[1] < 8e-4
 
 
-def test_the_subject_is_told_how_far_the_lens_goes_meanwhile(camera, subject, lens):
+def test_the_subject_gets_the_travel_during_the_exposure(camera, subject, lens):
     camera.capture()
     lens.move_to(1e-3)
     camera.capture()

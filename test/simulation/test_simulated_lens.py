@@ -58,7 +58,7 @@ class TestMotion:
         lens.move_to(0.0)
         assert not lens.state().moving
 
-    def test_stop_holds_it_on_the_way(self, lens, clock):
+    def test_stop_during_a_move(self, lens, clock):
         lens.move_to(1.0e-3)
         clock.sleep(0.1)
         lens.stop()

@@ -43,7 +43,7 @@ class TestMeasure:
         surrogate = measure(samples(np.random.default_rng(2), blank=0.2))
         assert surrogate.blank == pytest.approx(0.2, abs=0.03)
 
-    def test_says_when_there_is_nothing_to_measure(self):
+    def test_nothing_to_measure_is_an_error(self):
         with pytest.raises(ValueError, match="no frames"):
             measure([])
         nothing = np.full((3, 4), np.nan)
@@ -63,7 +63,7 @@ class TestReading:
         assert np.nanstd(radius) == pytest.approx(np.hypot(1.0, 1.2 * 3 / np.sqrt(12)), rel=0.25)
         assert np.nanmean(uncertainty) == pytest.approx(1.0, rel=0.05)
 
-    def test_is_unknown_as_often_as_told(self):
+    def test_is_unknown_as_often_as_specified(self):
         random = np.random.default_rng(5)
         true = np.full((300, 300), 3.0)
         radius, _, in_focus = assumed().read(true, np.zeros(true.shape), random)

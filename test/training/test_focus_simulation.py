@@ -65,7 +65,7 @@ class TestStillScenes:
         assert np.nanmedian(np.abs(error)) < 1.5
         assert np.isnan(scenes.readings.radius[~scenes.visible]).all()
 
-    def test_sources_tell_mostly_the_nearest_frame(self):
+    def test_sources_are_mostly_the_nearest_frame(self):
         scenes = FocusSimulation(LENS, 640, 50, seed=4)
         taken = [scenes.readings.position]
         for index in (0, 14, 28, 42):
@@ -76,10 +76,10 @@ class TestStillScenes:
         assert (excess < 0.5 * scenes.depth_of_field).mean() > 0.85
         assert (excess > scenes.depth_of_field).mean() > 0.005
 
-    def test_the_contrast_of_j_tells_its_detail(self):
+    def test_the_contrast_of_j_gives_its_detail(self):
         scenes = FocusSimulation(LENS, 640, 50, seed=4)
-        told = detail_error(scenes.readings.fused_contrast, scenes.fused_radius)
-        right = np.log(told) - np.log(scenes._detail)
+        detail = detail_error(scenes.readings.fused_contrast, scenes.fused_radius)
+        right = np.log(detail) - np.log(scenes._detail)
         assert 0.3 < right.std() < 0.7
         assert np.log(scenes._detail).std() > 1
 

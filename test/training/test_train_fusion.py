@@ -241,7 +241,7 @@ def test_videos_of_both_layouts_are_found_and_filmed(photos, tmp_path):
         assert all(sequence.truths.shape == (3, 64, 64, 3) for sequence in filmed)
 
 
-def test_command_says_what_is_missing(photos, tmp_path, capsys):
+def test_command_reports_what_is_missing(photos, tmp_path, capsys):
     code = main(["train", "fusion", "--photos", str(photos[0].parent), "--rgbd", str(tmp_path)])
     assert code != 0
     assert "depth" in capsys.readouterr().err

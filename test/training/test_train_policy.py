@@ -44,7 +44,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path):
     assert not torch.equal(first, trained(tmp_path / "three", other))
 
 
-def test_every_part_of_the_network_learns(tmp_path):
+def test_every_part_of_the_network_is_trained(tmp_path):
     torch.manual_seed(SMALL.seed)
     before = PolicyNetwork().state_dict()
     after = training.train_policy(SMALL, SOURCE, tmp_path)[0].state_dict()

@@ -122,7 +122,7 @@ def test_resumes_to_exactly_the_same_weights(photos, finished, tmp_path, monkeyp
 
 @pytest.mark.parametrize(("pool", "reuse"), [(8, 1.0), (8, 3.0), (1000, 2.0)])
 @pytest.mark.parametrize("first", [1, 25, 39])
-def test_a_resumed_stream_goes_on_as_it_would_have(pool, reuse, first) -> None:
+def test_a_resumed_stream_equals_an_uninterrupted_one(pool, reuse, first) -> None:
     changes = {"batch": 3, "pool": pool, "reuse": reuse, "steps": 40}
     recipe = load_recipe(BlurRecipe, "estimator.yaml", changes)
     sources = [

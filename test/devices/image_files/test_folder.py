@@ -81,7 +81,7 @@ def test_folder_of_own_outputs_only_is_taken(tmp_path):
     assert len(names(tmp_path)) == 3
 
 
-def test_folder_of_pictures_that_are_not_read_says_so(tmp_path):
+def test_folder_without_readable_images_is_reported(tmp_path):
     (tmp_path / "IMG_2.HEIC").write_bytes(b"ftypheic")
     with pytest.raises(DeviceError, match=r"left out IMG_2\.HEIC \(a format that is not read\)"):
         image_files(tmp_path)

@@ -54,7 +54,7 @@ def test_follows_the_camera_though_the_frame_is_blurred(shift):
     assert (carried.sharpness[INNER] > 0.5).mean() > 0.97
 
 
-def test_what_is_gone_is_not_carried_over():
+def test_what_has_left_is_not_warped():
     now = SHARP.copy()
     now[60:160, 100:200] = 1 - texture((100, 100), np.random.default_rng(9))
     carried = carried_over(SHARP, now)
@@ -129,7 +129,7 @@ def test_motion_of_the_camera_is_found_to_a_fraction_of_a_pixel(shift):
 
 
 @pytest.mark.parametrize("method", ["laplacian", "neural"])
-def test_focus_going_away_takes_nothing_from_the_picture(method):
+def test_moving_focus_away_keeps_the_image_sharp(method):
     """An object before a background, each in focus once; then both are blurred by turns."""
     focus = np.full((HEIGHT, WIDTH), 1e-3, np.float32)
     focus[60:180, 90:230] = 4e-3
@@ -154,7 +154,7 @@ def test_following_a_frame_merges_nothing_of_it():
     assert fused.frames == 1
 
 
-def test_a_thing_stays_sharp_on_its_way_while_the_focus_goes_away():
+def test_a_moving_object_stays_sharp_while_focus_moves_away():
     thing = texture((90, 90), np.random.default_rng(2))
     fuser = make_fuser("laplacian", LENS)
     for t in range(10):

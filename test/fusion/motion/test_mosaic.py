@@ -40,7 +40,7 @@ def motion(pose):
     return Motion(pose, np.zeros((18, 24, 2), np.float32), np.zeros((18, 24), np.float32))
 
 
-def test_what_stands_still_is_seen_as_it_is():
+def test_a_static_scene_is_unchanged():
     mosaic = begin(as_fused(SHARP))
     np.testing.assert_array_equal(view(mosaic).image, SHARP)
     assert (view(mosaic).sharpness == 1).all()
@@ -76,7 +76,7 @@ def test_shaking_for_long_does_not_wear_the_picture_out(method):
 
 
 @pytest.mark.parametrize("method", ["laplacian", "pyramid", "neural"])
-def test_a_camera_that_pans_keeps_what_it_has_seen(method):
+def test_a_panning_camera_keeps_earlier_content(method):
     fuser = make_fuser(method, LENS)
     for t in range(20):
         now = np.ascontiguousarray(WIDE[:, 5 * t : 5 * t + WIDTH])

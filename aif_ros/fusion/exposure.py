@@ -4,7 +4,7 @@ Defocus moves light but keeps its sum, so averages of light over large cells agr
 that differ in focus alone. Their ratio, the median over the cells, is the gain of each channel:
 things that move, and light that blur carries across a border of cells, hardly change a median.
 Encoded values y stand for light y^2.25 here: cameras have exponents of 2.2 to 2.4. As much as that
-is wrong, blur changes the average of what has contrast; smaller gains are not believed. Images that
+is wrong, blur changes the average of what has contrast; smaller gains are ignored. Images that
 were blurred by software keep the average of the encoded values instead. A change of exposure shows
 in both averages; the smaller gain of the two is therefore the one that blur cannot explain.
 """
@@ -38,7 +38,7 @@ _NEGLIGIBLE, _LARGEST = 0.01, np.log(1.6)
 _CONTRAST = 0.03
 _EXPONENT = 2.25
 # Largest difference between the log gains of light and of encoded values that contrast explains:
-# then that of light, the more exact one, is believed. Test images of full contrast reach 0.03.
+# then that of light, the more exact one, is used. Test images of full contrast reach 0.03.
 _AGREEMENT = 0.04
 # Median absolute deviation of the cells' log gains from which on the light has not changed evenly.
 _UNEVEN = 0.06
@@ -164,7 +164,7 @@ def match_exposure(light: LightMap, reference: LightMap, least: float = _NEGLIGI
     Args:
         light: of the frame.
         reference: of the same shape.
-        least: smaller log gains are not believed.
+        least: smaller log gains are ignored.
     """
     channels = light.light.shape[2]
     unknown = Gain(np.ones(channels, np.float32), True)

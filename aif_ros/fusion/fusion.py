@@ -49,7 +49,7 @@ def blend(fused: Image, image: Image, weight: NDArray[np.float32]) -> Image:
 
 
 class FusionMethod(Protocol):
-    """Merges the sharp parts of a frame into what has been fused so far. Pure: keeps no state."""
+    """Merges the in-focus regions of a frame into the fused image. Pure: keeps no state."""
 
     def merge(self, image: Image, position: float, fused: Fused | None) -> Fused:
         """Return J(t) from the aligned frame I(t) and J(t-1) (None for the first frame).

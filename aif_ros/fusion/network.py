@@ -118,7 +118,7 @@ class FusionNetwork(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, luma: Tensor, energy: Tensor, state: State) -> tuple[Tensor, Tensor, Tensor]:
-        """Weigh a frame against what has been fused.
+        """Weight of a frame against the fused image.
 
         Args:
             luma: (B, 1, H, W) of I(t).

@@ -52,7 +52,7 @@ _BLOCK, _OUTDONE = 16, 0.25
 
 
 class NeuralFusion:
-    """Blends each pixel with weights that a network gives.
+    """Blends each pixel with weights predicted by a network.
 
     Args:
         path: weights; default: the shipped ones.

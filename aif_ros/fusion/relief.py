@@ -1,4 +1,4 @@
-"""The focus map as a relief to look at from all sides."""
+"""The focus map as a coloured relief (3D mesh)."""
 
 from pathlib import Path
 

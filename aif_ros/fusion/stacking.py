@@ -205,7 +205,7 @@ def _read_ahead(slices: Slices, *, mono: bool, reduction: int) -> Iterator[Pictu
 
 @dataclass(frozen=True)
 class Registration:
-    """How far the slices were apart.
+    """Displacements between the slices.
 
     Attributes:
         shifts: (x, y) by which the middle of each slice is displaced, pixels.
@@ -228,7 +228,7 @@ class Registration:
 
 
 def describe_registration(transforms: Sequence[Transform], size: tuple[int, int]) -> Registration:
-    """Express transforms in terms people know.
+    """Convert transforms to shifts, magnifications and rotations.
 
     Args:
         transforms: from the coordinates of the fused image to those of each slice.

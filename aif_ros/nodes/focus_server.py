@@ -89,12 +89,12 @@ class FocusServer:
         return True
 
     def fault(self, text: str) -> None:
-        """Note what the lens node says of its lens; from any thread. Empty: it is well."""
+        """Note the fault that the lens node reports; from any thread. Empty: none."""
         if text:
             self._abort = text
 
     def advance(self, frame: Frame | None) -> None:
-        """Go on with the search in progress, with a new frame or without; called by a worker."""
+        """Continue the search in progress, with a new frame or without; called by a worker."""
         search = self._search
         if search is None:
             return
@@ -116,7 +116,7 @@ class FocusServer:
             self._end(search.step.run.focused, search.step.run.reason)
 
     def _failure(self, search: Search) -> str | None:
-        """Return why the search must end now; None: it goes on."""
+        """Return why the search must end now; None: it continues."""
         if self._abort is not None:
             return self._abort
         now = time.monotonic()

@@ -48,7 +48,7 @@ class LensNode(PipelineNode):
         self._commands = self.create_subscription(
             LENS_COMMANDS.message_type,
             LENS_COMMANDS.name,
-            cast(Any, self._command),  # rclpy's types know no callback with message info
+            cast(Any, self._command),  # rclpy's types lack callbacks with message info
             LENS_COMMANDS.subscription_qos(1),
         )
 

@@ -13,7 +13,7 @@ RUNNING, WAITING, STOPPED, IDLE = "running", "waiting", "stopped", "idle"
 
 @dataclass(frozen=True)
 class LoopState:
-    """What the focus controller does, and why.
+    """State of the focus controller and its reason.
 
     Attributes:
         state: one of RUNNING, WAITING, STOPPED, IDLE.

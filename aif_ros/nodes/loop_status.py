@@ -1,4 +1,4 @@
-"""What the focus controller publishes about the loop, for programs and for people."""
+"""Topics of the focus controller about the loop, for programs and for people."""
 
 import math
 import time

@@ -4,7 +4,7 @@ import time
 
 from aif_ros.nodes.pipeline_node import PipelineNode
 
-# Seconds between two looks at a simulated clock.
+# Seconds between two reads of a simulated clock.
 _POLL = 0.005
 
 

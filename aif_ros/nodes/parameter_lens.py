@@ -252,7 +252,7 @@ class ParameterLens(MotorLens):
         future.add_done_callback(lambda done: self._answered(done, float(value)))
 
     def _answered(self, future: Future, value: float) -> None:
-        """Take in the answer to a command, unless a newer one has been sent."""
+        """Process the answer to a command, unless a newer one has been sent."""
         with self._changed:
             if future is not self._awaited:
                 return

@@ -25,7 +25,7 @@ from aif_ros.types.frame import LensState
 
 T = TypeVar("T")
 
-# Seconds between two looks for new subscribers and publishers.
+# Seconds between two checks for new subscribers and publishers.
 _REFRESH = 0.25
 
 

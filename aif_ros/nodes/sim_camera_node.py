@@ -1,4 +1,4 @@
-"""Simulated camera node: looks at a scene through the simulated lens."""
+"""Simulated camera node: renders a scene as imaged by the simulated lens."""
 
 import sys
 
@@ -12,7 +12,7 @@ from aif_ros.simulation.simulated_camera import SimulatedCamera
 
 
 class SimCameraNode(CapturingNode):
-    """Publishes what the sensor sees of a scene at the lens position of each exposure."""
+    """Publishes images of a scene, rendered at the lens position of each exposure."""
 
     NAME = "camera"
     SETTINGS = SimCameraSettings

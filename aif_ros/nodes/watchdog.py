@@ -27,7 +27,7 @@ class Watchdog:
         self._state_came = time.monotonic()
 
     def take_fault(self, fault: str) -> None:
-        """Note what the lens node says of its lens; empty: it is well."""
+        """Note the fault that the lens node reports; empty: none."""
         self._fault = fault
 
     def progress(self) -> None:

@@ -331,7 +331,7 @@ class FocusSimulation:
         self.frames += which if fused is None else which & fused
 
     def _sharper(self, blur: Array, fused: Array) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Which points fusion takes from a frame, and which the source map says are from it.
+        """Points that fusion takes from a frame, and points that the source map assigns to it.
 
         Args:
             blur: (B, C, 4) blur radius of the frame, pixels.
@@ -352,7 +352,7 @@ class FocusSimulation:
     def _apparent(self, blur: Array) -> Array:
         """(B, C) blur that cells appear to have, whose points have that blur (B, C, 4), pixels.
 
-        What is sharp dominates: a point counts by the gradient energy that blur leaves of it.
+        Sharp points dominate: each is weighted by its gradient energy after blur.
         """
         weight = self._energy * np.square(relative_sharpness(blur))
         return np.asarray((weight * blur).sum(axis=2) / np.maximum(weight.sum(axis=2), 1e-9))

@@ -1,4 +1,4 @@
-"""What the fusion network is trained on: photos, RGB-D scenes and videos, and what is left out."""
+"""Training data of the fusion network: photos, RGB-D scenes and videos, and exclusions."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ def find_sources(
     videos: str | Path | None = None,
     leave_out: Sequence[str] = (),
 ) -> tuple[Sources, Sources]:
-    """Find what to train on, and what to measure on.
+    """Find the data for training and for validation.
 
     Args:
         photos: folder of sharp photos, a fifth of which is held out.

@@ -68,7 +68,7 @@ _MEASURED, _FILMED = 1 / 3, 1 / 5
 
 @dataclass(frozen=True)
 class Camera:
-    """What a camera adds to the picture that its lens makes.
+    """Noise and processing that a camera adds to the image of its lens.
 
     Attributes:
         read: standard deviation of the noise in the dark, share of full scale.
@@ -256,7 +256,7 @@ def _on_mosaic(sequence: FocusSequence, lens_model: LensModel) -> FocusSequence:
 
 @dataclass(frozen=True)
 class Sources:
-    """What scenes are made of.
+    """Sources of scenes.
 
     Attributes:
         photos: sharp photographs.
@@ -397,7 +397,7 @@ def _views(
 
 
 def _trajectory(count: int, random: np.random.Generator) -> list[float]:
-    """Lens positions, metres: a sweep either way, one to and fro, or in no order."""
+    """Lens positions, metres: a sweep in either direction, a triangular one, or random order."""
     low, high = _LIMITS
     to_and_fro = random.random() < 0.3
     edges = np.linspace(low, high, (count // 2 + 1 if to_and_fro else count) + 1)
@@ -405,7 +405,7 @@ def _trajectory(count: int, random: np.random.Generator) -> list[float]:
     if random.random() < 0.5:
         positions = positions[::-1]
     if to_and_fro:
-        # J must not lose on the way back what it has won on the way there.
+        # J must not lose on the second half of the sweep what it has gained on the first.
         positions = np.concatenate([positions, positions[-2::-1]])[:count]
     elif random.random() < 0.6:
         random.shuffle(positions)
@@ -576,7 +576,7 @@ def _rgbd_video(folder: Path, lens_model: LensModel) -> Callable[[int], SceneVie
 
 
 def _davis(folder: Path, random: np.random.Generator) -> Callable[[int], SceneView]:
-    """A video whose masks tell the objects from the background: they are given depth."""
+    """A video with masks of the objects, which get a depth of their own."""
     frames = sorted(folder.glob("*.jpg"))
     masks = Path(*("Annotations" if part == "JPEGImages" else part for part in folder.parts))
     far, near = random.uniform(0.05, 0.4), random.uniform(0.5, 0.95)

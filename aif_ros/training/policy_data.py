@@ -1,4 +1,4 @@
-"""What the policies are trained on: errors of the blur estimator, and focus maps of real scenes."""
+"""Training data of the policies: errors of the blur estimator, and focus maps of real scenes."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -13,7 +13,7 @@ _Share = Annotated[float, Field(ge=0, le=1)]
 
 @dataclass(frozen=True, config=CHECKED)
 class PolicyRecipe:
-    """Everything the policies depend on beside lens, estimator and real focus maps.
+    """All settings of the policies' training except lens, estimator and real focus maps.
 
     An iteration is one rollout in freshly drawn scenes and the updates made from it. Parameters of
     PPO are named as in cleanrl.

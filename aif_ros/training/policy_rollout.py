@@ -1,4 +1,4 @@
-"""Rollouts: what the policies do in a batch of simulated scenes, and what it earns."""
+"""Rollouts: actions and rewards of the policies in a batch of simulated scenes."""
 
 from dataclasses import dataclass, replace
 
@@ -19,7 +19,7 @@ from aif_ros.training.policy_recipe import PolicyRecipe
 
 @dataclass(frozen=True)
 class SceneSource:
-    """What scenes are seen through and made of.
+    """Lens and data of the simulated scenes.
 
     Attributes:
         lens_model: the lens.

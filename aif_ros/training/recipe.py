@@ -26,7 +26,7 @@ class RecipeError(Exception):
 
 @dataclass(frozen=True, kw_only=True, config=CHECKED)
 class Recipe:
-    """What every training has.
+    """Fields of every recipe.
 
     Attributes:
         seed: of weights and data.

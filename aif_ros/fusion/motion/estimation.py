@@ -33,7 +33,7 @@ _SMALLEST = 32
 
 @dataclass(frozen=True)
 class Motion:
-    """Where what I(t) shows lies in J(t-1).
+    """Motion from I(t) to J(t-1).
 
     Attributes:
         pose: (3, 3) float64, similarity from pixels of I(t) to those of J(t-1): the camera's part.
@@ -49,7 +49,7 @@ class Motion:
 
     @property
     def same_scene(self) -> bool:
-        """Whether the two show the same scene at all; if not, there was a cut between them."""
+        """Whether both show the same scene; if not, there was a cut between them."""
         return bool((self.error <= LARGEST_ERROR).mean() >= _SAME_SCENE)
 
 
@@ -72,7 +72,7 @@ def estimate_motion(
     flow: Callable[[], NDArray[np.float32]] | None = None,
     side: int = SIDE,
 ) -> Motion:
-    """Find where what I(t), `image`, shows lies in J(t-1), `before`.
+    """Estimate the motion from I(t), `image`, to J(t-1), `before`.
 
     Args:
         before: J(t-1), of any size.

@@ -24,7 +24,7 @@ _MARGIN = 0.05
 
 @dataclass(frozen=True)
 class Mosaic:
-    """J beyond what the camera sees.
+    """J on a canvas larger than the view of the camera.
 
     Attributes:
         fused: J; sharpness 0 where nothing has been seen yet.

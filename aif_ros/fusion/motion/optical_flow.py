@@ -1,4 +1,4 @@
-"""Local motion: optical flow of what moves by itself, once the camera's motion is known.
+"""Optical flow of moving objects, after registration of the camera motion.
 
 Blur is easily mistaken for motion. Flow is therefore kept only where it explains a picture much
 better than blur does, and 0 elsewhere.
@@ -25,7 +25,7 @@ from aif_ros.types.image import Image, to_gray
 
 @dataclass(frozen=True)
 class _Acceptance:
-    """Where flow is believed; chosen by `benchmark fusion` on moving scenes.
+    """Thresholds for accepting flow; chosen by `benchmark fusion` on moving scenes.
 
     Attributes:
         better: the error along the flow, as a share of the error without it, at most.
@@ -57,7 +57,7 @@ _SMALLEST = 48
 def flow_between_frames(
     before: Image, image: Image, shift: Transform, blur_change: float, side: int = SIDE
 ) -> NDArray[np.float32]:
-    """Find what moves by itself between two frames in a row.
+    """Estimate the flow of moving objects between two consecutive frames.
 
     Args:
         before: I(t-1).
@@ -106,7 +106,7 @@ def flow_to_fused(
     flow: NDArray[np.float32],
     match: MatchedBlur,
 ) -> NDArray[np.float32]:
-    """Find what J(t-1) shows to have moved farther than is known.
+    """Estimate the remaining flow between J(t-1) and I(t).
 
     Args:
         now: copy (h, w) of I(t).
@@ -135,7 +135,7 @@ def flow_to_fused(
 
 
 def _connected(better: NDArray[np.bool_], certain: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Connected regions of `better` with a certain part: things move as a whole."""
+    """Connected regions of `better` with a certain part: objects move as a whole."""
     better = _without_outliers(better)
     return np.asarray(ndimage.binary_propagation(_without_outliers(better & certain), mask=better))
 
@@ -157,7 +157,7 @@ def _closed(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _feathered(flow: NDArray[np.float32], moving: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Keep the flow where something moves, and let it fade out around."""
+    """Keep the flow of moving objects, fading out around them."""
     return np.asarray(flow * cv2.GaussianBlur(moving.astype(np.float32), (0, 0), 1.5)[..., None])
 
 

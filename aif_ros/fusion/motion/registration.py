@@ -118,7 +118,7 @@ def register_frames(before: Image, image: Image) -> Transform:
 
 
 def register_to_fused(now: Image, before: Reference, start: Transform) -> Registered:
-    """Find what most of the picture does between I(t) and J(t-1).
+    """Estimate the dominant transform between I(t) and J(t-1).
 
     Args:
         now: copy (h, w) of I(t).

@@ -91,7 +91,7 @@ def warp_fused(fused: Fused, transform: Transform, shape: tuple[int, int]) -> Fu
 
 
 def warp_along_flow(fused: Fused, flow: NDArray[np.float32], error: NDArray[np.float32]) -> Fused:
-    """Warp J(t-1) along what moves by itself.
+    """Warp J(t-1) along the optical flow.
 
     Args:
         fused: J(t-1), in the geometry of I(t) but for that.
@@ -139,7 +139,7 @@ def _warp_memory(
 
 
 def replace_mismatches(fused: Fused, image: Image) -> Fused:
-    """Put I(t), with sharpness 0, where the warped J(t-1) shows something else."""
+    """Replace the warped J(t-1) by I(t), with sharpness 0, where they do not match."""
     if fused.mismatch is None:
         return fused
     # The median removes single pixels, which match or not by chance.

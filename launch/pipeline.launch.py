@@ -1,7 +1,8 @@
 """Starts the all-in-focus camera: every node a process, brought up in order by its lifecycle.
 
-The graph is described in `aif_ros.bringup.graph`. The lifecycle manager, a process that ends when
-all nodes are active, is `aif_ros.bringup.lifecycle`.
+The graph is described in `aif_ros.bringup.graph`. A further process, `aif_ros.bringup.supervisor`,
+brings the nodes up. Nodes that end later are started again by launch, and brought up by the
+supervisor, which also kills nodes that hang.
 """
 
 import sys
@@ -14,9 +15,11 @@ from launch.actions import (
     EmitEvent,
     ExecuteProcess,
     OpaqueFunction,
+    RegisterEventHandler,
 )
+from launch.event_handlers import OnProcessIO
 from launch.events import Shutdown
-from launch.events.process import ProcessExited
+from launch.events.process import ProcessExited, ProcessIO
 from launch_ros.actions import Node
 
 from aif_ros.bringup.graph import BringupError, Graph, NodeSpec, pipeline_graph
@@ -38,6 +41,9 @@ VIEWERS = {
     "rqt": ("rqt_gui", "rqt_gui", "--perspective-file", "pipeline.perspective"),
 }
 """Package, executable, option of the layout, and the layout in config/."""
+
+RESPAWN_DELAY = 0.2
+"""Seconds until a node that has ended is started again: launch may be about to shut down."""
 
 
 class StartError(Exception):
@@ -96,12 +102,22 @@ def start(context: LaunchContext) -> Sequence[LaunchDescriptionEntity]:
             check_names_are_free(running)
     except (BringupError, ValueError, OSError) as error:
         raise StartError(f"cannot start: {error}") from None
-    nodes = [node(spec, graph) for spec in graph.nodes]
-    return [*nodes, manager(graph), *viewers]
+    brought_up: list[bool] = []
+    nodes = [node(spec, graph, brought_up) for spec in graph.nodes]
+    return [*nodes, *supervisor(graph, brought_up), *viewers]
 
 
-def node(spec: NodeSpec, graph: Graph) -> Node:
-    """Return the process of a node; when it ends, all others are ended."""
+def node(spec: NodeSpec, graph: Graph, brought_up: list[bool]) -> Node:
+    """Return the process of a node.
+
+    When it ends, it is started again; but all others are ended, too, where that happens before all
+    have been brought up.
+    """
+    end_others = ended(spec.name)
+
+    def handle(event: ProcessExited, context: LaunchContext) -> EmitEvent | None:
+        return None if brought_up else end_others(event, context)
+
     return Node(
         **program(spec),
         name=spec.name,
@@ -109,7 +125,9 @@ def node(spec: NodeSpec, graph: Graph) -> Node:
         parameters=[*map(str, graph.params_files), dict(spec.parameters)],
         additional_env=dict(node_environment(graph, spec)),
         output="screen",
-        on_exit=ended(spec.name),
+        respawn=True,
+        respawn_delay=RESPAWN_DELAY,
+        on_exit=handle,
     )
 
 
@@ -125,23 +143,33 @@ def program(spec: NodeSpec) -> dict[str, Any]:
     return {"package": "aif_ros", "executable": spec.executable}
 
 
-def manager(graph: Graph) -> ExecuteProcess:
-    """Return the lifecycle manager, which ends when all nodes are active."""
+def supervisor(graph: Graph, brought_up: list[bool]) -> Sequence[LaunchDescriptionEntity]:
+    """Return the process that brings the nodes up and supervises them, and what watches it.
+
+    Args:
+        graph: the nodes.
+        brought_up: gets an element when all nodes are active.
+    """
 
     def check(event: ProcessExited, context: LaunchContext) -> None:
         if event.returncode and not context.is_shutdown:
             raise StartError("a node could not be brought up: see its message above")
 
-    return ExecuteProcess(
+    def read(event: ProcessIO) -> None:
+        if b"are active" in event.text and not brought_up:
+            brought_up.append(True)
+
+    process = ExecuteProcess(
         cmd=[
-            *(sys.executable, "-m", "aif_ros.bringup.lifecycle", graph.namespace),
+            *(sys.executable, "-m", "aif_ros.bringup.supervisor", graph.namespace),
             *(spec.name for spec in graph.nodes),
         ],
-        name="bringup",
+        name="supervisor",
         additional_env=parent_environment(),
         output="screen",
         on_exit=check,
     )
+    return RegisterEventHandler(OnProcessIO(target_action=process, on_stdout=read)), process
 
 
 def one_process(settings: PipelineSettings) -> ExecuteProcess:

@@ -1,32 +1,28 @@
-"""Takes the nodes of a graph through their lifecycle, in order.
+"""The lifecycle of one node as seen from outside: its state, and the transitions to active."""
 
-As a program it is the lifecycle manager of the launch file:
-``python -m aif_ros.bringup.lifecycle NAMESPACE NODE...`` ends with code 0 when all nodes are
-active, and with code 1 and a line where one cannot be configured or activated.
-"""
-
-import sys
-import time
-from collections.abc import Sequence
+from typing import Any
 
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.client import Client
+from rclpy.node import Node
 from rclpy.task import Future
 
-from aif_ros.bringup.graph import BringupError, Graph, NodeSpec
-from aif_ros.bringup.observer import RunningGraph, observe
-from aif_ros.process.interrupts import raising_interrupts
-from aif_ros.process.parent import end_with_parent
+from aif_ros.bringup.graph import BringupError
 
+# Seconds between two requests for the state of a node: that is being brought up, that is active.
+_POLL_STARTING, _POLL_ACTIVE = 0.1, 0.5
+# Seconds after which the response with a state counts as lost. On a busy computer a response can
+# get lost while participants discover each other ("client will not receive response").
+_STATE_RESPONSE = 1.0
+# Seconds after which a transition is requested again: its response may have got lost, too.
+_CHANGE_RESPONSE = 5.0
 # Seconds that a node may take to appear, and for a transition (it may load networks).
 _APPEARANCE, _TRANSITION = 60.0, 120.0
-# Seconds after which a response may be lost, and the node is asked for its state.
-_RESPONSE = 5.0
-# The transition that leads to a state, and its name.
+# The transition that leads on from a state, and its name.
 _TRANSITIONS = {
-    State.PRIMARY_STATE_INACTIVE: (Transition.TRANSITION_CONFIGURE, "configured"),
-    State.PRIMARY_STATE_ACTIVE: (Transition.TRANSITION_ACTIVATE, "activated"),
+    State.PRIMARY_STATE_UNCONFIGURED: (Transition.TRANSITION_CONFIGURE, "configured"),
+    State.PRIMARY_STATE_INACTIVE: (Transition.TRANSITION_ACTIVATE, "activated"),
 }
 
 
@@ -42,94 +38,128 @@ class TransitionError(BringupError):
         self.node = node
 
 
-def bring_up(running: RunningGraph) -> None:
-    """Configure all nodes at once, then activate them one after the other.
+class _Call:
+    """Calls a service, one request at a time; what is not answered in time is dropped."""
 
-    Raises:
-        TransitionError: a node could not be configured or activated; it has logged why.
-        BringupError: a node did not appear.
-    """
-    graph = running.graph
-    clients = {
-        node.name: running.node.create_client(ChangeState, f"{graph.full_name(node)}/change_state")
-        for node in graph.nodes
-    }
-    try:
-        if not running.spin_until(
-            lambda: all(client.service_is_ready() for client in clients.values()), _APPEARANCE
-        ):
-            missing = [name for name, each in clients.items() if not each.service_is_ready()]
-            raise BringupError(f"{', '.join(missing)} did not appear in {_APPEARANCE:g} s")
-        futures = {
-            name: _request(client, Transition.TRANSITION_CONFIGURE)
-            for name, client in clients.items()
-        }
-        for name, future in futures.items():
-            _await_state(running, name, future, clients[name], State.PRIMARY_STATE_INACTIVE)
-        for name, client in clients.items():
-            future = _request(client, Transition.TRANSITION_ACTIVATE)
-            _await_state(running, name, future, client, State.PRIMARY_STATE_ACTIVE)
-    finally:
-        for client in clients.values():
-            running.node.destroy_client(client)
+    def __init__(self, client: Client, timeout: float) -> None:
+        self._client = client
+        self._timeout = timeout
+        self._future: Future | None = None
+        self.sent_at = -timeout
 
+    @property
+    def pending(self) -> bool:
+        """Whether a response is awaited."""
+        return self._future is not None
 
-def _await_state(
-    running: RunningGraph, name: str, future: Future, client: Client, goal: int
-) -> None:
-    """Wait until the node has come to the state `goal`.
+    def send(self, request: Any, now: float) -> bool:
+        """Send a request; false if there is no such service."""
+        if not self._client.service_is_ready():
+            return False
+        self.drop()
+        self._future, self.sent_at = self._client.call_async(request), now
+        return True
 
-    On a busy computer a response can get lost while the participants are still discovering each
-    other ("client will not receive response" in the node's log): then the node's state counts.
-    """
-    transition, what = _TRANSITIONS[goal]
-    deadline = time.monotonic() + _TRANSITION
-    states = running.node.create_client(GetState, client.srv_name.replace("change", "get"))
-    try:
-        while not running.spin_until(future.done, _RESPONSE):
-            state = states.call_async(GetState.Request())
-            responded = running.spin_until(state.done, _RESPONSE)
-            if responded and state.result().current_state.id == goal:
-                return
-            if time.monotonic() > deadline:
-                break
-            if responded:
-                future = _request(client, transition)
-    finally:
-        running.node.destroy_client(states)
-    if not future.done() or not future.result().success:
-        raise TransitionError(name, what)
+    def take(self, now: float) -> Any | None:
+        """Return the response if it has come."""
+        if self._future is None:
+            return None
+        response = self._future.result() if self._future.done() else None
+        if response is not None:
+            self._future = None
+        elif now - self.sent_at > self._timeout:
+            self.drop()
+        return response
+
+    def drop(self) -> None:
+        """Await no response any more."""
+        if self._future is not None:
+            self._client.remove_pending_request(self._future)
+            self._future = None
 
 
-def _request(client: Client, transition: int) -> Future:
-    request = ChangeState.Request()
-    request.transition.id = transition
-    return client.call_async(request)
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Bring up the nodes that a launch file has started.
+class Member:
+    """A node of the graph, taken through its lifecycle without waiting for anything.
 
     Args:
-        arguments: namespace (may be empty) and names of the nodes, in the order of activation.
-
-    Returns:
-        The exit code.
+        node: that calls the services.
+        full_name: of the observed node, with its namespace.
     """
-    namespace, *names = arguments
-    graph = Graph(tuple(NodeSpec(name, "") for name in names), namespace, ())
-    try:
-        with raising_interrupts(), observe(graph) as running:
-            bring_up(running)
-    except BringupError as error:
-        print(f"{error}: see its message above", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 0
-    print(f"{', '.join(names)} are active", flush=True)
-    return 0
 
+    def __init__(self, node: Node, full_name: str) -> None:
+        self.name = full_name.rpartition("/")[2]
+        self._poll = _Call(node.create_client(GetState, f"{full_name}/get_state"), _STATE_RESPONSE)
+        self._change = _Call(
+            node.create_client(ChangeState, f"{full_name}/change_state"), _CHANGE_RESPONSE
+        )
+        self.begin(0.0)
 
-if __name__ == "__main__":
-    end_with_parent()
-    sys.exit(main(sys.argv[1:]))
+    def begin(self, now: float) -> None:
+        """Bring the node up: it has just been started."""
+        self._poll.drop()
+        self._change.drop()
+        self.state: int | None = None
+        """Of `lifecycle_msgs.msg.State`, as reported last; None: unknown."""
+        self.starting = True
+        """Whether it is being brought up. Afterwards a user may change its state."""
+        self.answered = now
+        """When it reported its state last, seconds."""
+        self._progress = now
+        self._refused: int | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether it is active, as far as known."""
+        return self.state == State.PRIMARY_STATE_ACTIVE
+
+    def step(self, now: float, *, may_activate: bool) -> None:
+        """Take in responses and send the next requests.
+
+        Args:
+            now: seconds of any clock.
+            may_activate: whether the nodes that it needs are active.
+
+        Raises:
+            TransitionError: it could not be configured or activated; it has logged why.
+            BringupError: it has not appeared.
+        """
+        response = self._poll.take(now)
+        if response is not None:
+            self._enter(response.current_state.id, now)
+        period = _POLL_STARTING if self.starting else _POLL_ACTIVE
+        if not self._poll.pending and now - self._poll.sent_at >= period:
+            self._poll.send(GetState.Request(), now)
+        if self.starting:
+            self._advance(now, may_activate)
+
+    def _enter(self, state: int, now: float) -> None:
+        if state == self._refused:
+            raise TransitionError(self.name, _TRANSITIONS[state][1])
+        self._refused = None
+        if state != self.state:
+            self._change.drop()
+            self._progress = now
+        self.state, self.answered = state, now
+        if self.active:
+            self.starting = False
+
+    def _advance(self, now: float, may_activate: bool) -> None:
+        response = self._change.take(now)
+        if response is not None and not response.success and self.state is not None:
+            # It was refused; or a response got lost, and this was the second request. The state
+            # as of now says which.
+            self._refused, self.state = self.state, None
+            self._poll.drop()
+        if self.state in _TRANSITIONS:
+            transition, what = _TRANSITIONS[self.state]
+            waits = transition == Transition.TRANSITION_ACTIVATE and not may_activate
+            if waits:
+                self._progress = now
+            elif now - self._progress > _TRANSITION:
+                raise TransitionError(self.name, f"{what} in {_TRANSITION:g} s")
+            elif not self._change.pending:
+                request = ChangeState.Request()
+                request.transition.id = transition
+                self._change.send(request, now)
+        elif self.state is None and now - self._progress > _APPEARANCE:
+            raise BringupError(f"{self.name} did not appear in {_APPEARANCE:g} s")

@@ -32,9 +32,9 @@ class RunningGraph:
         graph: its description.
         node: the observing node, in the graph's namespace.
         executor: spins `node`, and the nodes of the graph if they are in this process.
-        check: raises BringupError if a node has ended.
+        check: supervises the nodes; raises BringupError if one cannot be kept running.
         state: state of the loop that the focus controller published last.
-        pids: process of each node by name.
+        pids: process of each node by name, while it runs in one of its own.
     """
 
     graph: Graph
@@ -53,16 +53,24 @@ class RunningGraph:
         """Spin until `condition` holds; false if it did not within `timeout` seconds.
 
         Raises:
-            BringupError: a node has ended.
+            BringupError: a node has ended and could not be started again.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while not condition():
             if deadline is not None and time.monotonic() > deadline:
                 return False
-            with uninterrupted():  # rclpy loses exceptions that are raised within it
-                self.executor.spin_once(0.05)
-            self.check()
+            self.spin_once()
         return True
+
+    def spin_once(self) -> None:
+        """Handle what has come, supervise the nodes, and wait for 0.05 s at most.
+
+        Raises:
+            BringupError: a node has ended and could not be started again.
+        """
+        with uninterrupted():  # rclpy loses exceptions that are raised within it
+            self.executor.spin_once(0.05)
+            self.check()
 
 
 @contextmanager

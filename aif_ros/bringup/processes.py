@@ -11,8 +11,9 @@ from pathlib import Path
 
 import aif_ros
 from aif_ros.bringup.graph import BringupError, Graph, NodeSpec
-from aif_ros.bringup.lifecycle import TransitionError, bring_up
+from aif_ros.bringup.lifecycle import TransitionError
 from aif_ros.bringup.observer import RunningGraph, check_names, check_names_are_free, observe
+from aif_ros.bringup.supervisor import Supervisor
 from aif_ros.process.interrupts import uninterrupted
 from aif_ros.process.parent import parent_environment
 from aif_ros.process.threads import thread_environment
@@ -25,7 +26,8 @@ _END = 15.0
 def run_in_processes(graph: Graph, *, log_directory: Path | None = None) -> Iterator[RunningGraph]:
     """Bring the graph up; it is stopped, in order, when the block is left.
 
-    The nodes also end when this process ends, on whatever signal.
+    A node that ends or hangs later is started again, while the running graph is being spun. The
+    nodes also end when this process ends, on whatever signal.
 
     Args:
         graph: what to run.
@@ -37,13 +39,19 @@ def run_in_processes(graph: Graph, *, log_directory: Path | None = None) -> Iter
     """
     with observe(graph) as running, ExitStack() as files:
         check_names_are_free(running)
-        nodes = _Processes(graph, log_directory)
+        nodes = _Processes(graph, log_directory, files)
         try:
             with uninterrupted():
-                nodes.start(files)
-            running.check = nodes.check
-            running.pids = {name: process.pid for name, process in nodes.processes.items()}
-            nodes.bring_up(running)
+                for spec in graph.nodes:
+                    nodes.start(spec.name)
+            supervisor = Supervisor(running, nodes)
+            running.check = supervisor.step
+            try:
+                running.spin_until(lambda: supervisor.up)
+            except TransitionError as error:
+                raise BringupError(f"{error}{nodes.last_output(error.node)}") from error
+            # On a busy computer, other nodes may be discovered only by now.
+            check_names(running, own=1)
             yield running
         finally:
             with uninterrupted():
@@ -57,62 +65,62 @@ def node_environment(graph: Graph, node: NodeSpec) -> Mapping[str, str]:
 
 
 class _Processes:
-    """The processes and their supervision."""
+    """The processes.
 
-    def __init__(self, graph: Graph, log_directory: Path | None) -> None:
+    Args:
+        graph: the nodes.
+        log_directory: see `run_in_processes`.
+        files: closes the logs.
+    """
+
+    def __init__(self, graph: Graph, log_directory: Path | None, files: ExitStack) -> None:
         self._graph = graph
         self._log_directory = log_directory
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._files = files
+        self._specs = {node.name: node for node in graph.nodes}
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, files: ExitStack) -> None:
-        """Start all processes; their logs are closed by `files`."""
+    def start(self, name: str) -> None:
+        """Start the process of a node."""
+        node = self._specs[name]
         # The nodes must find this very package, wherever they run.
         root = str(Path(aif_ros.__file__).parents[1])
         path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
         environment = os.environ | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
-        for node in self._graph.nodes:
-            log = None
-            if self._log_directory is not None:
-                log = files.enter_context((self._log_directory / f"{node.name}.log").open("wb"))
-            self.processes[node.name] = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "aif_ros.nodes.start",
-                    node.executable,
-                    *self._graph.ros_arguments(node),
-                ],
-                env=environment | dict(node_environment(self._graph, node)),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=None if log is None else subprocess.STDOUT,
-                # Ctrl-C is sent to this process alone, which stops the nodes in order.
-                start_new_session=True,
-            )
+        log = None
+        if self._log_directory is not None:
+            log = self._files.enter_context((self._log_directory / f"{name}.log").open("ab"))
+        self._processes[name] = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "aif_ros.nodes.start", node.executable),
+                *self._graph.ros_arguments(node),
+            ],
+            env=environment | dict(node_environment(self._graph, node)),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=None if log is None else subprocess.STDOUT,
+            # Ctrl-C is sent to this process alone, which stops the nodes in order.
+            start_new_session=True,
+        )
 
-    def bring_up(self, running: RunningGraph) -> None:
-        """Configure all nodes, then activate them one after the other."""
-        try:
-            bring_up(running)
-        except TransitionError as error:
-            raise BringupError(f"{error}{self._last_output(error.node)}") from error
-        # On a busy computer, other nodes may be discovered only by now.
-        check_names(running, own=1)
+    def pid(self, name: str) -> int | None:
+        """Return the process of a node; None: it has ended."""
+        process = self._processes[name]
+        return process.pid if process.poll() is None else None
 
-    def check(self) -> None:
-        """Raise if a node has ended."""
-        for name, process in self.processes.items():
-            code = process.poll()
-            if code is not None:
-                how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with code {code}"
-                raise BringupError(f"node {name} has ended {how}{self._last_output(name)}")
+    def ending(self, name: str) -> str:
+        """Return how the process of a node has ended, and its last output."""
+        code = self._processes[name].poll()
+        assert code is not None
+        how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with code {code}"
+        return f" {how}{self.last_output(name)}"
 
     def stop(self) -> None:
         """End all nodes, the last activated first; what does not end in time is killed."""
-        for process in reversed(self.processes.values()):
+        for process in reversed(self._processes.values()):
             process.terminate()
         deadline = time.monotonic() + _END
-        for name, process in self.processes.items():
+        for name, process in self._processes.items():
             try:
                 process.wait(max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
@@ -120,7 +128,8 @@ class _Processes:
                 process.kill()
                 process.wait()
 
-    def _last_output(self, name: str) -> str:
+    def last_output(self, name: str) -> str:
+        """Return where the output of a node is, or its last lines."""
         if self._log_directory is None:
             return ": see its message above"
         log = self._log_directory / f"{name}.log"

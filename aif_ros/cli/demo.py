@@ -98,13 +98,13 @@ def run(args: Arguments) -> int:
 
 @contextmanager
 def _processes(graph: "Graph", folder: Path) -> Iterator[Callable[[], None]]:
-    """Run the graph as processes; gives what raises when one of them has died."""
+    """Run the graph as processes; gives what supervises them and raises when that fails."""
     from aif_ros.bringup.processes import run_in_processes
 
     logs = folder / "log"
     logs.mkdir(exist_ok=True)
     with run_in_processes(graph, log_directory=logs) as running:
-        yield running.check
+        yield running.spin_once
 
 
 @contextmanager

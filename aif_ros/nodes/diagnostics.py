@@ -34,10 +34,13 @@ class Diagnostics:
 
     Args:
         node: that publishes them.
+        name: whose health it is, in the node's namespace; None: the node's own.
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, name: str | None = None) -> None:
         self._node = node
+        path = f"{node.get_namespace()}/{name or node.get_name()}"
+        self._name = path.lstrip("/")
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._lock = threading.Lock()
         self._since = time.monotonic()
@@ -85,8 +88,7 @@ class Diagnostics:
             level, message = OK, "running"
             if self._fault is not None and now - self._fault[0] < _MEMORY:
                 _, level, message = self._fault
-        name = self._node.get_fully_qualified_name().lstrip("/")
-        status = make_status(name, self.hardware_id, level, message, values)
+        status = make_status(self._name, self.hardware_id, level, message, values)
         stamp = self._node.get_clock().now().to_msg()
         array = DiagnosticArray(status=[status])
         array.header.stamp = stamp

@@ -12,9 +12,11 @@ import cv2
 import numpy as np
 import psutil
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
 
 import aif_ros
 from aif_ros.__main__ import main
+from aif_ros.bringup import supervisor
 from aif_ros.bringup.graph import BringupError, pipeline_graph
 from aif_ros.bringup.one_process import run_in_one_process
 from aif_ros.bringup.processes import run_in_processes
@@ -108,11 +110,48 @@ def test_a_recorded_stack_goes_through_the_same_graph(how, namespace, stack, tmp
         assert np.abs(fused[:, middle] - sharp[:, middle]).mean() < 5
 
 
-def test_a_node_that_dies_is_named(namespace, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM])
+def test_a_node_that_dies_or_hangs_is_started_again(number, namespace, tmp_path):
+    heard, pictures = [], []
     with run_in_processes(small(namespace), log_directory=tmp_path) as running:
-        os.kill(running.pids["fusion"], signal.SIGKILL)
-        with pytest.raises(BringupError, match="node fusion has ended by signal SIGKILL"):
-            running.spin_until(lambda: False, 20.0)
+        running.node.create_subscription(
+            DiagnosticArray, "/diagnostics", lambda message: heard.extend(message.status), 10
+        )
+        running.node.create_subscription(
+            FUSED_IMAGE.message_type,
+            FUSED_IMAGE.name,
+            pictures.append,
+            FUSED_IMAGE.subscription_qos(10),
+        )
+        assert running.spin_until(lambda: running.stopped and pictures, 60.0)
+        before = running.pids["fusion"]
+        pictures.clear()
+        os.kill(before, number)
+
+        def status():
+            found = [each for each in heard if each.name == f"{namespace}/supervisor"]
+            return {pair.key: pair.value for pair in found[-1].values} if found else {}
+
+        assert running.spin_until(lambda: status().get("fusion restarts") == "1", 60.0)
+        assert running.spin_until(lambda: status().get("fusion") == "active", 60.0)
+        assert running.pids["fusion"] != before
+        # The focus controller begins anew with the new J, and comes to an end again.
+        assert running.spin_until(lambda: pictures and running.stopped, 60.0)
+
+
+def test_a_node_that_dies_again_and_again_is_named(namespace, tmp_path, monkeypatch):
+    monkeypatch.setattr(supervisor, "_MOST_RESTARTS", 1)
+    with run_in_processes(small(namespace), log_directory=tmp_path) as running:
+
+        def kill():
+            pid = running.pids.pop("lens", None)
+            if pid is not None:
+                os.kill(pid, signal.SIGKILL)
+                running.pids["lens"] = pid
+            return False
+
+        with pytest.raises(BringupError, match="node lens has ended by signal SIGKILL"):
+            running.spin_until(kill, 60.0)
 
 
 @pytest.mark.parametrize("how", RUNNERS)

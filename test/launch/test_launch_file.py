@@ -13,6 +13,7 @@ import pytest
 
 pytest.importorskip("launch_ros", reason="no launch_ros: source ROS 2 to run the launch file")
 
+from diagnostic_msgs.msg import DiagnosticArray
 from launch.actions import DeclareLaunchArgument
 from launch.launch_description_sources import get_launch_description_from_python_launch_file
 from lifecycle_msgs.msg import Transition
@@ -160,6 +161,40 @@ def test_a_node_that_dies_ends_it(tmp_path):
     assert code != 0
     assert "lens has ended" in output
     assert "state_rate" in output
+
+
+def test_a_node_that_is_killed_is_started_again():
+    killed = []
+
+    def kill_and_wait(_):
+        graph = pipeline_graph(PipelineSettings(scene="planes", width=160, namespace="eight"))
+        with observe(graph) as running:
+            heard = []
+            running.node.create_subscription(
+                DiagnosticArray, "/diagnostics", lambda message: heard.extend(message.status), 10
+            )
+            (victim,) = (
+                process
+                for process in psutil.process_iter(["cmdline"])
+                if {"__node:=fusion", "__ns:=/eight"} <= set(process.info["cmdline"] or ())
+            )
+            victim.kill()
+            killed.append(victim.pid)
+
+            def value(key):
+                found = [pair.value for each in heard for pair in each.values if pair.key == key]
+                return found[-1] if found else None
+
+            running.spin_until(lambda: value("fusion restarts") == "1", 60.0)
+            running.spin_until(lambda: value("fusion") == "active", 60.0)
+
+    code, output = launch(
+        *SMALL, "namespace:=eight", interrupt_at="stopped after", meanwhile=kill_and_wait
+    )
+    assert killed
+    assert code == 0, output
+    assert "node fusion is active again" in output
+    assert "Traceback" not in output
 
 
 def test_names_in_use_are_named():

@@ -1,0 +1,261 @@
+"""Supervises a graph in processes: brings it up, and starts again what dies or hangs.
+
+As a program it is the supervisor of the launch file, which starts processes that have ended again:
+``python -m aif_ros.bringup.supervisor NAMESPACE NODE...``. It ends with code 1 and a line where a
+node cannot be configured or activated, or ends again and again.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+import psutil
+
+from aif_ros.bringup.graph import BringupError, Graph, NodeSpec
+from aif_ros.bringup.lifecycle import Member
+from aif_ros.bringup.observer import RunningGraph, check_names, observe
+from aif_ros.nodes.diagnostics import Diagnostics
+from aif_ros.process.interrupts import raising_interrupts
+from aif_ros.process.parent import end_with_parent
+
+# Seconds without a response after which an active node hangs: one that does not compute, and one
+# that does (it may be writing a large image). nav2 waits 4 s for a bond.
+_SILENCE_IDLE, _SILENCE_BUSY = 3.5, 30.0
+# Share of a core that a process uses at least if it computes.
+_BUSY = 0.2
+# Longest step of the supervisor's clock, seconds: when the whole computer is late or suspended,
+# the nodes do not hang.
+_LONGEST_STEP = 0.2
+# A node that has been started again more often than this in so many seconds is given up.
+_MOST_RESTARTS, _PERIOD = 5, 60.0
+# Seconds between two diagnostic messages.
+_DIAGNOSTICS = 1.0
+# Seconds between two searches for the process of a node.
+_SEARCH = 0.2
+
+
+class NodeProcesses(Protocol):
+    """The processes of the nodes."""
+
+    def pid(self, name: str) -> int | None:
+        """Return the process of a node; None: it has ended, or has not been started."""
+        ...
+
+    def ending(self, name: str) -> str:
+        """Return how the last process of a node ended, for people; begins with a space."""
+        ...
+
+    def start(self, name: str) -> None:
+        """Start a node again that has ended."""
+        ...
+
+
+class Supervisor:
+    """Brings the nodes up in order, and supervises them from then on.
+
+    Args:
+        running: the graph; its node is used for services and diagnostics.
+        processes: of the graph's nodes.
+    """
+
+    def __init__(self, running: RunningGraph, processes: NodeProcesses) -> None:
+        self._running = running
+        self._processes = processes
+        self._members = [
+            Member(running.node, running.graph.full_name(spec)) for spec in running.graph.nodes
+        ]
+        self._diagnostics = Diagnostics(running.node, "supervisor")
+        self._next_diagnostics = 0.0
+        self._clock, self._last = 0.0, time.monotonic()
+        self._restarts = {
+            member.name: deque[float](maxlen=_MOST_RESTARTS) for member in self._members
+        }
+        self._cpu_seconds: dict[str, float] = {}
+        self._brought_up = False
+
+    @property
+    def up(self) -> bool:
+        """Whether all nodes have been activated."""
+        return not any(member.starting for member in self._members)
+
+    def step(self) -> None:
+        """Look at all nodes and do what is due; to be called several times a second.
+
+        Raises:
+            BringupError: a node could not be configured or activated, has ended before all were
+                active, or ends again and again.
+        """
+        now = self._tick()
+        may_activate = True
+        for member in self._members:
+            self._follow_process(member, now)
+            answered = member.answered
+            starting = member.starting
+            member.step(now, may_activate=may_activate)
+            may_activate &= member.active
+            if starting and member.active and self._restarts[member.name]:
+                self._report(f"node {member.name} is active again")
+            pid = self._running.pids.get(member.name)
+            if pid is None:
+                continue
+            if member.answered != answered:
+                self._cpu_seconds[member.name] = _cpu_seconds(pid)
+            elif self._hangs(member, pid, now):
+                self._report(f"node {member.name} does not respond: it is killed")
+                os.kill(pid, signal.SIGKILL)
+                member.begin(now)
+        self._brought_up = self._brought_up or self.up
+        self._diagnose()
+
+    def _tick(self) -> float:
+        now = time.monotonic()
+        self._clock += min(now - self._last, _LONGEST_STEP)
+        self._last = now
+        return self._clock
+
+    def _follow_process(self, member: Member, now: float) -> None:
+        """Notice that the process of a node has ended or is a new one."""
+        known, pid = self._running.pids.get(member.name), self._processes.pid(member.name)
+        if pid == known:
+            return
+        if known is not None:
+            self._ended(member, now)
+            member.begin(now)
+        if pid is None:
+            del self._running.pids[member.name]
+            self._processes.start(member.name)
+        else:
+            self._running.pids[member.name] = pid
+
+    def _ended(self, member: Member, now: float) -> None:
+        how = f"node {member.name} has ended{self._processes.ending(member.name)}"
+        restarts = self._restarts[member.name]
+        if not self._brought_up:
+            raise BringupError(how)
+        if len(restarts) == _MOST_RESTARTS and now - restarts[0] < _PERIOD:
+            raise BringupError(f"{how}, again and again: it is not started any more")
+        restarts.append(now)
+        self._diagnostics.count(f"{member.name} restarts", total=True)
+        self._report(f"{how}: it is started again")
+
+    def _hangs(self, member: Member, pid: int, now: float) -> bool:
+        """Whether an active node has not responded for too long."""
+        silence = now - member.answered
+        if member.starting or not member.active or silence < _SILENCE_IDLE:
+            return False
+        used = _cpu_seconds(pid) - self._cpu_seconds.get(member.name, 0.0)
+        return used < _BUSY * silence or silence > _SILENCE_BUSY
+
+    def _report(self, text: str) -> None:
+        self._running.node.get_logger().warning(text)
+        self._diagnostics.warn(text)
+
+    def _diagnose(self) -> None:
+        if time.monotonic() < self._next_diagnostics:
+            return
+        self._next_diagnostics = time.monotonic() + _DIAGNOSTICS
+        for member in self._members:
+            state = "starting" if member.starting else "active" if member.active else "not active"
+            self._diagnostics.note(member.name, state)
+            if member.starting and self._brought_up:
+                self._diagnostics.error(f"node {member.name} is being started again")
+        self._diagnostics.publish()
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Return the processor time that a process has used, seconds; 0 where it is gone."""
+    try:
+        used = psutil.Process(pid).cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(used.user + used.system)
+
+
+class _Siblings:
+    """Nodes that the parent of this process has started, and starts again when they have ended.
+
+    Args:
+        graph: the nodes, by whose names they are recognised.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._arguments = {
+            node.name: {f"__node:={node.name}", f"__ns:={graph.namespace}"} - {"__ns:="}
+            for node in graph.nodes
+        }
+        self._found: dict[str, psutil.Process] = {}
+        self._next_search = 0.0
+
+    def pid(self, name: str) -> int | None:
+        """Search the parent's processes, unless the one found before still runs."""
+        process = self._found.get(name)
+        if process is not None and _runs(process):
+            return process.pid
+        self._found.pop(name, None)
+        if time.monotonic() < self._next_search:
+            return None
+        self._next_search = time.monotonic() + _SEARCH
+        for child in psutil.Process(os.getppid()).children():
+            for node, arguments in self._arguments.items():
+                if arguments <= set(_command(child)) and _runs(child):
+                    self._found[node] = child
+        found = self._found.get(name)
+        return None if found is None else found.pid
+
+    def ending(self, name: str) -> str:
+        """Return nothing: the parent has logged it."""
+        return ""
+
+    def start(self, name: str) -> None:
+        """Leave it to the parent."""
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return []
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Supervise the nodes that a launch file has started, until interrupted.
+
+    Args:
+        arguments: namespace (may be empty) and names of the nodes, in the order of activation.
+
+    Returns:
+        The exit code.
+    """
+    namespace, *names = arguments
+    graph = Graph(tuple(NodeSpec(name, "") for name in names), namespace, ())
+    try:
+        with raising_interrupts(), observe(graph) as running:
+            supervisor = Supervisor(running, _Siblings(graph))
+            running.check = supervisor.step
+            running.spin_until(lambda: supervisor.up)
+            # On a busy computer, other nodes may be discovered only by now.
+            check_names(running, own=1)
+            print(f"{', '.join(names)} are active", flush=True)
+            running.spin_until(lambda: False)
+    except BringupError as error:
+        print(f"{error}: see its message above", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+if __name__ == "__main__":
+    end_with_parent()
+    sys.exit(main(sys.argv[1:]))

@@ -37,12 +37,16 @@ def pytest_addoption(parser):
 def pytest_collection_modifyitems(config, items):
     part = config.getoption("--part")
     here = Path(__file__).parent
+    trials_wanted = "reliability" in config.option.markexpr
     kept, left_out = [], []
     for item in items:
         path = item.path.relative_to(here).as_posix()
         if path.startswith(SLOW):
             item.add_marker(pytest.mark.slow)
         belongs = part == "all" or (part == "ros") == path.startswith(ROS)
+        if path.startswith("reliability"):
+            item.add_marker(pytest.mark.reliability)
+            belongs &= trials_wanted
         (kept if belongs else left_out).append(item)
     config.hook.pytest_deselected(items=left_out)
     items[:] = kept

@@ -60,19 +60,22 @@ class Supervisor:
     Args:
         running: the graph; its node is used for services and diagnostics.
         processes: of the graph's nodes.
+
+    Attributes:
+        members: the nodes, in the order of activation.
     """
 
     def __init__(self, running: RunningGraph, processes: NodeProcesses) -> None:
         self._running = running
         self._processes = processes
-        self._members = [
+        self.members = [
             Member(running.node, running.graph.full_name(spec)) for spec in running.graph.nodes
         ]
         self._diagnostics = Diagnostics(running.node, "supervisor")
         self._next_diagnostics = 0.0
         self._clock, self._last = 0.0, time.monotonic()
         self._restarts = {
-            member.name: deque[float](maxlen=_MOST_RESTARTS) for member in self._members
+            member.name: deque[float](maxlen=_MOST_RESTARTS) for member in self.members
         }
         self._cpu_seconds: dict[str, float] = {}
         self._brought_up = False
@@ -80,7 +83,7 @@ class Supervisor:
     @property
     def up(self) -> bool:
         """Whether all nodes have been activated."""
-        return not any(member.starting for member in self._members)
+        return not any(member.starting for member in self.members)
 
     def step(self) -> None:
         """Look at all nodes and do what is due; to be called several times a second.
@@ -91,13 +94,14 @@ class Supervisor:
         """
         now = self._tick()
         may_activate = True
-        for member in self._members:
+        for member in self.members:
             self._follow_process(member, now)
             answered = member.answered
             starting = member.starting
             member.step(now, may_activate=may_activate)
             may_activate &= member.active
             if starting and member.active and self._restarts[member.name]:
+                self._diagnostics.clear(member.name)
                 self._report(f"node {member.name} is active again")
             pid = self._running.pids.get(member.name)
             if pid is None:
@@ -158,11 +162,11 @@ class Supervisor:
         if time.monotonic() < self._next_diagnostics:
             return
         self._next_diagnostics = time.monotonic() + _DIAGNOSTICS
-        for member in self._members:
+        for member in self.members:
             state = "starting" if member.starting else "active" if member.active else "not active"
             self._diagnostics.note(member.name, state)
             if member.starting and self._brought_up:
-                self._diagnostics.error(f"node {member.name} is being started again")
+                self._diagnostics.error(f"node {member.name} is being started again", member.name)
         self._diagnostics.publish()
 
 

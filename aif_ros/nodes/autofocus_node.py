@@ -16,7 +16,7 @@ from aif_ros.nodes.main import run
 from aif_ros.nodes.outlets import Outlet, View
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.topics import (
-    CAMERA_IMAGE,
+    CAMERA_TRANSPORTS,
     DEFOCUS_MAPS,
     DEPTH_IMAGE,
     DISTANCE_COMPRESSED,
@@ -90,7 +90,8 @@ class AutofocusNode(PipelineNode):
         self._fused_came = threading.Event()
         self._searches.start()
         self.lens_states(self._take_state, self._model.position_resolution)
-        self.inlet(CAMERA_IMAGE, self._take_image, depth=1)
+        images = CAMERA_TRANSPORTS[self.value("image_transport")]
+        self.inlet(images, self._take_image, depth=1)
         self.inlet(SOURCE_SAMPLES, partial(self._take_fused, 0))
         self.inlet(FUSED_IMAGE, partial(self._take_fused, 1))
         self.inlet(LENS_FAULT, self._searches.fault)

@@ -7,6 +7,7 @@ from std_msgs.msg import Header
 
 from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import Camera, EndOfRecording
+from aif_ros.nodes.idleness import Arrivals, report_idle
 from aif_ros.nodes.image_messages import to_time
 from aif_ros.nodes.node_clock import NodeClock
 from aif_ros.nodes.pipeline_node import PipelineNode
@@ -38,6 +39,7 @@ class CapturingNode(PipelineNode):
     def start(self) -> None:
         """Begin to capture; a simulated camera also needs the lens states."""
         self._ended = False
+        self._captures = Arrivals()
         if isinstance(self._camera, SimulatedCamera):
             self.lens_states(self._camera.observe)
         self.loop(self._capture)
@@ -47,6 +49,15 @@ class CapturingNode(PipelineNode):
         camera = self.__dict__.pop("_camera", None)
         if camera is not None:
             camera.close()
+
+    def diagnose(self) -> None:
+        """Report a camera that gives no frames."""
+        seconds = self._captures.seconds
+        if self._captures.idle and not self._ended:
+            text = f"no frame captured for {seconds:.0f} s"
+            report_idle(self.diagnostics, seconds, text, "captures")
+        else:
+            self.diagnostics.clear("captures")
 
     def _capture(self) -> None:
         if self._ended:
@@ -59,6 +70,7 @@ class CapturingNode(PipelineNode):
             self.get_logger().info(str(end))
             self.diagnostics.note("recording", str(end))
             return
+        self._captures.usable()
         self.diagnostics.count("frames")
         header = Header(stamp=to_time(capture.stamp), frame_id=self.value("frame_id"))
         info = CameraInfo(

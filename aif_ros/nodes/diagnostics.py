@@ -47,7 +47,7 @@ class Diagnostics:
         self._counts: dict[str, int] = {}
         self._totals: dict[str, int] = {}
         self._values: dict[str, object] = {}
-        self._fault: tuple[float, bytes, str] | None = None
+        self._faults: dict[str, tuple[float, bytes, str]] = {}
         self.hardware_id = ""
 
     def count(self, event: str, *, total: bool = False) -> None:
@@ -61,18 +61,26 @@ class Diagnostics:
         with self._lock:
             self._values[key] = value
 
-    def warn(self, message: str) -> None:
-        """Note that something was refused or is late; shown for some time."""
-        self._remember(WARN, message)
+    def warn(self, message: str, about: str = "") -> None:
+        """Note that something was refused or is late; shown for some time.
 
-    def error(self, message: str) -> None:
-        """Note that something failed; shown for some time."""
-        self._remember(ERROR, message)
+        Args:
+            message: for people.
+            about: what it concerns; replaces what was noted about the same before.
+        """
+        self._remember(WARN, message, about)
 
-    def clear(self) -> None:
-        """Show no fault any more."""
+    def error(self, message: str, about: str = "") -> None:
+        """Note that something failed; see `warn`."""
+        self._remember(ERROR, message, about)
+
+    def clear(self, about: str | None = None) -> None:
+        """Show no fault any more; None: about nothing at all."""
         with self._lock:
-            self._fault = None
+            if about is None:
+                self._faults.clear()
+            else:
+                self._faults.pop(about, None)
 
     def publish(self) -> None:
         """Publish what has been collected since the last time."""
@@ -85,15 +93,20 @@ class Diagnostics:
                 **self._values,
             }
             self._counts = dict.fromkeys(self._counts, 0)
-            level, message = OK, "running"
-            if self._fault is not None and now - self._fault[0] < _MEMORY:
-                _, level, message = self._fault
-        status = make_status(self._name, self.hardware_id, level, message, values)
+            level, message = self._shown(now)
+        status = make_status(self._name, self.hardware_id, level, message or "running", values)
         stamp = self._node.get_clock().now().to_msg()
         array = DiagnosticArray(status=[status])
         array.header.stamp = stamp
         self._publisher.publish(array)
 
-    def _remember(self, level: bytes, message: str) -> None:
+    def _shown(self, now: float) -> tuple[bytes, str]:
+        """Return the highest level and the messages to show, while the lock is held."""
+        shown = [each[1:] for each in self._faults.values() if now - each[0] < _MEMORY]
+        if not shown:
+            return OK, ""
+        return max(level for level, _ in shown), "; ".join(message for _, message in shown)
+
+    def _remember(self, level: bytes, message: str, about: str) -> None:
         with self._lock:
-            self._fault = (time.monotonic(), level, message)
+            self._faults[about] = (time.monotonic(), level, message)

@@ -13,7 +13,7 @@ from aif_ros.nodes.main import run
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.saved_image import save
 from aif_ros.nodes.topics import (
-    CAMERA_IMAGE,
+    CAMERA_TRANSPORTS,
     FUSED_COMPRESSED,
     FUSED_IMAGE,
     FUSION_EPOCH,
@@ -75,7 +75,8 @@ class FusionNode(PipelineNode):
             newest_first=self._dynamic,
         )
         self.lens_states(self._frames.add_state, self._model.position_resolution)
-        self.inlet(CAMERA_IMAGE, self._take_image, depth=self.value("queue_size"))
+        images = CAMERA_TRANSPORTS[self.value("image_transport")]
+        self.inlet(images, self._take_image, depth=self.value("queue_size"))
         self.trigger("fusion/reset", self._reset)
         self.trigger("fusion/save", self._save)
         self._epochs.publish(self._epoch.stamp)

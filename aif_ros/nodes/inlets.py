@@ -1,4 +1,4 @@
-"""Subscriptions that adapt to the quality of service of publishers that start later."""
+"""Subscriptions that adapt to publishers that start later, and that notice when none is heard."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,11 +8,15 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from aif_ros.nodes.diagnostics import Diagnostics
+from aif_ros.nodes.idleness import Arrivals, report_idle
 from aif_ros.nodes.joint_states import ForeignJointsError
 from aif_ros.nodes.topics import Topic
 
 # Seconds until an unusable message of a topic is logged again.
 _LOG_AGAIN = 5.0
+# Seconds until a subscription that hears nothing is made again for the first time; each further
+# time after twice as long, at most after `_LONGEST`.
+_AGAIN, _LONGEST = 3.0, 60.0
 
 
 class Inlet:
@@ -21,6 +25,9 @@ class Inlet:
     BEST_AVAILABLE is resolved when the subscription is made: to what the publishers offer that are
     there, else to reliable. A driver that starts later and publishes best effort is not matched;
     then the subscription is made again. Unusable messages are logged, counted and dropped.
+
+    A continuous topic on which nothing usable comes is reported; the subscription is made again
+    where there are publishers: it may have been lost while the process was paused.
 
     Args:
         node: that subscribes.
@@ -44,15 +51,28 @@ class Inlet:
         self._depth = depth
         self._diagnostics = diagnostics
         self._incompatible = False
+        self._arrivals = Arrivals()
+        self._again = _AGAIN
         self._subscription = self._subscribe()
 
     def refresh(self) -> None:
-        """Adapt to publishers that have come; to be called regularly."""
+        """Adapt to publishers that have come, report silence; to be called regularly."""
         if self._incompatible:
             self._incompatible = False
-            self._node.get_logger().info(f"{self._topic.name}: adapting to a new publisher")
-            self._node.destroy_subscription(self._subscription)
-            self._subscription = self._subscribe()
+            self._renew("adapting to a new publisher")
+        elif self._topic.continuous and self._arrivals.idle:
+            publishers = self._node.count_publishers(self._subscription.topic_name)
+            problem = self._arrivals.problem(publishers)
+            name, seconds = self._topic.name, self._arrivals.seconds
+            report_idle(self._diagnostics, seconds, f"{name}: {problem}", name)
+            if publishers and self._arrivals.seconds > self._again:
+                self._again = self._arrivals.seconds + min(self._again, _LONGEST)
+                self._renew("subscribing again, because nothing usable comes")
+
+    def _renew(self, why: str) -> None:
+        self._node.get_logger().info(f"{self._topic.name}: {why}")
+        self._node.destroy_subscription(self._subscription)
+        self._subscription = self._subscribe()
 
     def close(self) -> None:
         """End the subscription."""
@@ -64,7 +84,9 @@ class Inlet:
             self._topic.name,
             self._take,
             self._topic.subscription_qos(self._depth),
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._note),
+            event_callbacks=SubscriptionEventCallbacks(
+                incompatible_qos=self._note, message_lost=self._count_lost
+            ),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
 
@@ -72,17 +94,26 @@ class Inlet:
         try:
             value = self._topic.decode(message)
         except ForeignJointsError as error:
+            self._arrivals.unusable(str(error))
             self._diagnostics.note("other joints", str(error))
             return
         except ValueError as error:
+            self._arrivals.unusable(str(error))
             text = f"{self._topic.name}: {error}"
             self._diagnostics.count("unusable messages", total=True)
-            self._diagnostics.warn(text)
+            self._diagnostics.warn(text, self._topic.name)
             self._node.get_logger().warning(
                 text, throttle_duration_sec=_LOG_AGAIN, skip_first=False
             )
             return
+        if self._arrivals.idle:
+            self._diagnostics.clear(self._topic.name)
+            self._again = _AGAIN
+        self._arrivals.usable()
         self._callback(value)
+
+    def _count_lost(self, event: Any) -> None:
+        self._diagnostics.note(f"{self._topic.name} lost", event.total_count)
 
     def _note(self, event: Any) -> None:
         # A subscription cannot be destroyed by its own event.

@@ -16,6 +16,7 @@ from aif_ros.devices.backends import open_lens
 from aif_ros.devices.backlash import compensated
 from aif_ros.devices.device import DeviceError, FocusLens
 from aif_ros.devices.focal_stack import FocalStack
+from aif_ros.nodes.idleness import Rate
 from aif_ros.nodes.joint_states import to_joint_state
 from aif_ros.nodes.main import run
 from aif_ros.nodes.node_clock import NodeClock
@@ -25,6 +26,10 @@ from aif_ros.nodes.topics import LENS_COMMANDS, LENS_FAULT, LENS_STATE
 from aif_ros.settings.nodes import REAL_LENSES, LensSettings
 from aif_ros.simulation.simulated_lens import SimulatedLens
 from aif_ros.types.frame import LensState
+
+# Lens states per second below which the loop is slow because of them; half of `state_rate` where
+# that is less.
+_FEWEST_STATES = 5.0
 
 
 class LensNode(PipelineNode):
@@ -81,9 +86,22 @@ class LensNode(PipelineNode):
     def start(self) -> None:
         """Begin to publish states."""
         self._faults_of_lens.publish(self._fault)
+        self._rate = Rate()
         self.loop(self._report)
         if isinstance(self._lens, SimulatedLens):
             self.offer(SetBool, "lens/stall", self._stall)
+
+    def diagnose(self) -> None:
+        """Report a lens that is read too seldom."""
+        rate = self._rate.per_second
+        if rate is None:
+            return
+        self.diagnostics.note("lens states per second", rate)
+        if rate < min(_FEWEST_STATES, 0.5 * self.value("state_rate")):
+            text = f"only {rate:.2g} lens states per second: every frame waits for one"
+            self.diagnostics.warn(text, "rate")
+        else:
+            self.diagnostics.clear("rate")
 
     def close(self) -> None:
         """Close the lens."""
@@ -118,6 +136,7 @@ class LensNode(PipelineNode):
             # Beginning and end of a move are published at once: other nodes wait for them.
             self._due, self._moving = now + period, state.moving
             self._note(state)
+            self._rate.count()
             self._states.publish(state)
         self._wake.wait(0.2 * period if state.moving else self._due - now)
         self._wake.clear()

@@ -3,7 +3,7 @@
 Nodes work with what `Topic.decode` returns; messages are made only where they leave the process.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -56,6 +56,7 @@ class Topic(Generic[T]):
         decode: reads the message.
         latched: whether late subscribers get the last message.
         depth: messages kept for a subscriber that cannot keep up.
+        continuous: whether messages keep coming as long as its publisher works.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Topic(Generic[T]):
     decode: Callable[[Any], T]
     latched: bool = False
     depth: int = 2
+    continuous: bool = False
 
     @property
     def publisher_qos(self) -> QoSProfile:
@@ -204,14 +206,26 @@ CAMERA_IMAGE: Topic[StampedImage] = Topic(
     "Camera image; stamp: middle of the exposure.",
     _encode_image,
     _decode_camera_image,
+    continuous=True,
 )
-CAMERA_COMPRESSED = _compressed_topic(CAMERA_IMAGE, "Camera image as JPEG, for viewers.")
+CAMERA_COMPRESSED = replace(
+    _compressed_topic(
+        CAMERA_IMAGE, "Camera image as JPEG, for viewers and for nodes across a slow network."
+    ),
+    continuous=True,
+)
+CAMERA_TRANSPORTS: Mapping[str, Topic[StampedImage]] = {
+    "raw": CAMERA_IMAGE,
+    "compressed": CAMERA_COMPRESSED,
+}
+"""Topic of the camera image by the value of the parameter `image_transport`."""
 CAMERA_INFO: Topic[CameraInfo] = Topic(
     "camera/camera_info",
     CameraInfo,
     "Size and intrinsics of the image of equal stamp; the focus controller needs the size.",
     _as_it_is,
     _decode_info,
+    continuous=True,
 )
 LENS_STATE: Topic[LensState] = Topic(
     "lens/state",
@@ -221,6 +235,7 @@ LENS_STATE: Topic[LensState] = Topic(
     to_joint_state,
     lambda message: JointReader()(message),
     depth=50,
+    continuous=True,
 )
 LENS_FAULT: Topic[str] = Topic(
     "lens/fault",

@@ -33,6 +33,7 @@ REAL_LENSES = (
 )
 """Lens backends of `aif_ros.devices.backends`, and the lens that another node drives."""
 LENS_BACKENDS = OneOf(("simulated", "stack", *REAL_LENSES))
+IMAGE_TRANSPORTS = OneOf(("raw", "compressed"))
 CAMERA_BACKENDS = OneOf(("device", "stack"))
 DEVICES = OneOf(("auto", "cpu", "cuda"))
 SCENES = ("motorcycle", "planes", "moving_planes")
@@ -100,6 +101,14 @@ BitsPerSample = Annotated[
     ),
 ]
 LensJoint = Annotated[str, Doc("Name of the lens's joint in lens/state.")]
+ImageTransport = Annotated[
+    str,
+    IMAGE_TRANSPORTS,
+    Doc(
+        "Topic of the camera image: raw, or compressed (JPEG, 8 bits), a tenth of the data, where "
+        "the camera is at the other end of a slow or lossy network."
+    ),
+]
 SavePath = Annotated[
     str,
     Doc(
@@ -203,6 +212,7 @@ class FusionSettings:
     exposure_time: ExposureTime = 0.008
     lens_joint: LensJoint = "focus"
     bits_per_sample: BitsPerSample = 0
+    image_transport: ImageTransport = "raw"
     queue_size: Annotated[
         int, Limits(1, 1000), Doc("Frames that wait to be fused at most; the oldest is dropped.")
     ] = 8
@@ -234,6 +244,7 @@ class AutofocusSettings:
     exposure_time: ExposureTime = 0.008
     lens_joint: LensJoint = "focus"
     bits_per_sample: BitsPerSample = 0
+    image_transport: ImageTransport = "raw"
 
 
 @dataclass(frozen=True)

@@ -102,8 +102,8 @@ def _run(way: str, folder: Path) -> dict[str, object]:
                 text=True,
                 timeout=5 * _END,
             )
-            lines = done.stdout.splitlines()
-            result = json.loads(lines[-1]) if lines else {"error": done.stderr[-500:]}
+            lines = [line for line in done.stdout.splitlines() if line.startswith('{"up"')]
+            result = json.loads(lines[0]) if lines else {"error": (done.stdout + done.stderr)[-500:]}
             return result | {"packets": link.packets, "lost": link.lost}
         finally:
             for process in nodes:

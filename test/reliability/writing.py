@@ -61,13 +61,14 @@ def _kill_writer(numbers: random.Random, path: Path) -> str:
     process = _start(_WRITER, str(path))
     assert process.stdout is not None
     process.stdout.readline()
-    time.sleep(numbers.uniform(0.05, 0.5))
+    time.sleep(numbers.uniform(0.05, 1.0))
     process.kill()
     process.communicate()
     picture = _read(path)
-    if picture is None or picture.shape != (480, 640, 3):
+    if picture is None:
         return "the picture is not whole"
-    return ""
+    # Every other row of the new pictures, and all of the old one, has a single value.
+    return "" if picture.size and np.ptp(picture[1::2]) == 0 else "the picture is not whole"
 
 
 def _fail(limit: int, path: Path, before: bytes) -> str:

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +48,8 @@ class Pipeline:
         )
 
     def _take(self, message) -> None:
-        self.image = FUSED_IMAGE.decode(message).image
+        with suppress(ValueError):  # trials send such messages
+            self.image = FUSED_IMAGE.decode(message).image
 
     def reset(self) -> bool:
         """Begin anew; false if the focus controller does not respond."""

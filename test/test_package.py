@@ -227,3 +227,18 @@ def test_every_node_has_an_executable(wheel):
         )
     ]
     assert "aif = aif_ros.__main__:main" in scripts
+
+
+@pytest.mark.parametrize("name", ["requirements", "requirements-kilted", "requirements-test"])
+def test_the_locked_versions_are_those_required(name):
+    """Run scripts/lock after a change of the requirements."""
+    files = [f"{name}.txt"] if name.endswith("test") else [f"{name}.txt", "requirements-core.txt"]
+    required = {
+        line.lower()
+        for file in files
+        for line in (ROOT / file).read_text().splitlines()
+        if "==" in line and not line.startswith(("#", "torch=="))
+    }
+    text = (ROOT / f"{name}.lock").read_text().lower()
+    locked = re.findall(r"^([\w.\-\[\]]+==[^\s;]+)[^\n]*\\\n +--hash=sha256:", text, re.MULTILINE)
+    assert required - set(locked) == set()

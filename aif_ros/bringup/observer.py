@@ -59,18 +59,10 @@ class RunningGraph:
         while not condition():
             if deadline is not None and time.monotonic() > deadline:
                 return False
-            self.spin_once()
+            with uninterrupted():  # rclpy loses exceptions that are raised within it
+                self.executor.spin_once(0.05)
+                self.check()
         return True
-
-    def spin_once(self) -> None:
-        """Handle what has come, supervise the nodes, and wait for 0.05 s at most.
-
-        Raises:
-            BringupError: a node has ended and could not be started again.
-        """
-        with uninterrupted():  # rclpy loses exceptions that are raised within it
-            self.executor.spin_once(0.05)
-            self.check()
 
 
 @contextmanager

@@ -97,18 +97,18 @@ def run(args: Arguments) -> int:
 
 
 @contextmanager
-def _processes(graph: "Graph", folder: Path) -> Iterator[Callable[[], None]]:
+def _processes(graph: "Graph", folder: Path) -> Iterator[Callable[[], object]]:
     """Run the graph as processes; gives what supervises them and raises when that fails."""
     from aif_ros.bringup.processes import run_in_processes
 
     logs = folder / "log"
     logs.mkdir(exist_ok=True)
     with run_in_processes(graph, log_directory=logs) as running:
-        yield running.spin_once
+        yield lambda: running.spin_until(lambda: False, 0.05)
 
 
 @contextmanager
-def _launch(settings: PipelineSettings, folder: Path) -> Iterator[Callable[[], None]]:
+def _launch(settings: PipelineSettings, folder: Path) -> Iterator[Callable[[], object]]:
     """Run the graph by `ros2 launch`; gives what raises when that has ended."""
     from aif_ros.process.parent import parent_environment
 
@@ -144,7 +144,7 @@ def _launch(settings: PipelineSettings, folder: Path) -> Iterator[Callable[[], N
             process.wait()
 
 
-def _watch(recorder: "Recorder", check: Callable[[], None], timeout: float) -> None:
+def _watch(recorder: "Recorder", check: Callable[[], object], timeout: float) -> None:
     """Print every decision until the loop has ended and its last images have arrived."""
     deadline = time.monotonic() + timeout
     printed = 0

@@ -103,7 +103,8 @@ def _run(way: str, folder: Path) -> dict[str, object]:
                 timeout=5 * _END,
             )
             lines = [line for line in done.stdout.splitlines() if line.startswith('{"up"')]
-            result = json.loads(lines[0]) if lines else {"error": (done.stdout + done.stderr)[-500:]}
+            output = done.stdout + done.stderr
+            result = json.loads(lines[0]) if lines else {"error": output[-500:]}
             return result | {"packets": link.packets, "lost": link.lost}
         finally:
             for process in nodes:

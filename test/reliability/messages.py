@@ -31,7 +31,7 @@ _TEXTS = ("", "mono8", "rgb8", "bgr8", "mono16", "32FC1", "32FC7", "focus", "\u0
 # Messages after which the memory must not grow any more, as a share, and how much it may.
 _WARM_UP, _GROWTH = 0.3, 0.05
 # Messages between two looks at the pipeline.
-_BATCH = 20
+_BATCH = 10
 
 
 def _integer(numbers: random.Random, kind: str) -> int:
@@ -91,7 +91,7 @@ def fuzz(count: int, numbers: random.Random, folder: Path) -> Outcome:
             topic, publisher = numbers.choice(publishers)
             publisher.publish(spoilt(numbers, topic.message_type()))
             if index % _BATCH == 0:
-                observed.running.spin_once()
+                observed.spin(0.05)
             if not warm and index >= _WARM_UP * count:
                 warm = {name: each.memory_info().rss for name, each in processes.items()}
         observed.spin(2.0)

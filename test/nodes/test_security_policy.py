@@ -1,0 +1,67 @@
+"""The SROS 2 policy allows what the nodes do, and nothing else."""
+
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+from executables import EXECUTABLES, node_type
+from PIL import Image
+
+from aif_ros.bringup.share import share_directory
+
+POLICY = share_directory() / "config" / "security" / "aif_ros.policy.xml"
+PROFILES = {profile.get("node"): profile for profile in ElementTree.parse(POLICY).iter("profile")}
+# By parameters (compressed images), for viewers (the overlay of the fused image), by use_sim_time, or by rclpy itself, depending on its version.
+SOMETIMES = {"camera/image_raw/compressed", "clock", "parameter_events", "lens/stall"}
+SOMETIMES |= {"~/get_type_description", "fusion/image"}
+
+
+def allowed(node, group, right):
+    found = PROFILES[node].iterfind(f"{group}s[@{right}='ALLOW']/{group}")
+    return {element.text for element in found}
+
+
+def done(bench, node, ask):
+    """Names that the node uses, relative to its namespace; private ones begin with ~."""
+    names = {
+        name.removeprefix(bench.namespace).lstrip("/") for name, _ in ask(node, bench.namespace)
+    }
+    own = {f"{node}/{name}": f"~/{name}" for name in PRIVATE}
+    return {own.get(name, name) for name in names}
+
+
+PRIVATE = {
+    each.removeprefix("~/")
+    for profile in PROFILES.values()
+    for kind in ("topic", "service")
+    for element in profile.iter(kind)
+    if (each := element.text).startswith("~/")
+}
+
+
+@pytest.mark.parametrize("executable", EXECUTABLES)
+def test_a_node_does_what_it_may(executable, bench, tmp_path):
+    kind = node_type(executable)
+    parameters = {}
+    if executable == "camera_node":
+        Image.new("L", (32, 32)).save(tmp_path / "a.png")
+        parameters = {"camera_source": str(tmp_path)}
+    elif executable == "sim_camera_node":
+        parameters = {"scene": "planes", "width": 64}
+    bench.active(kind, **parameters)
+    bench.spin_for(0.5)
+    for group, right, ask in (
+        ("topic", "publish", bench.node.get_publisher_names_and_types_by_node),
+        ("topic", "subscribe", bench.node.get_subscriber_names_and_types_by_node),
+        ("service", "reply", bench.node.get_service_names_and_types_by_node),
+        ("service", "request", bench.node.get_client_names_and_types_by_node),
+    ):
+        may, does = allowed(kind.NAME, group, right), done(bench, kind.NAME, ask)
+        assert does - SOMETIMES <= may
+        if executable != "camera_node":  # which has no simulated lens to follow
+            assert may - SOMETIMES <= does
+
+
+def test_the_supervisor_may_ask_every_node():
+    may = allowed("supervisor", "service", "request")
+    nodes = set(PROFILES) - {"supervisor"}
+    assert may == {f"{node}/{name}" for node in nodes for name in ("get_state", "change_state")}

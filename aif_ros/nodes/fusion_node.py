@@ -27,6 +27,7 @@ from aif_ros.pipeline.fuse_step import FuseStep, Fusion
 from aif_ros.pipeline.lens_state_buffer import LensStateBuffer
 from aif_ros.pipeline.reference_frame import FrameStream
 from aif_ros.settings.nodes import FusionSettings
+from aif_ros.types.image import ImageError
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,12 @@ class FusionNode(PipelineNode):
         frame = self._frames.next(0.2)
         if frame is None:
             return
-        with self._fusing:
-            fusion = self._step.add(self._stream.reference(frame))
+        try:
+            with self._fusing:
+                fusion = self._step.add(self._stream.reference(frame))
+        except ImageError:
+            self.diagnostics.count("frames unusable", total=True)
+            raise
         self._publish_epoch()
         if fusion.changed:
             self._publish(fusion, frame.stamp)

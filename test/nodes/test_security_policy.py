@@ -10,7 +10,7 @@ from aif_ros.bringup.share import share_directory
 
 POLICY = share_directory() / "config" / "security" / "aif_ros.policy.xml"
 PROFILES = {profile.get("node"): profile for profile in ElementTree.parse(POLICY).iter("profile")}
-# By parameters (compressed images), for viewers (the overlay of the fused image), by use_sim_time, or by rclpy itself, depending on its version.
+# By parameters (compressed images), for viewers (overlay), by use_sim_time, or by some rclpy only.
 SOMETIMES = {"camera/image_raw/compressed", "clock", "parameter_events", "lens/stall"}
 SOMETIMES |= {"~/get_type_description", "fusion/image"}
 

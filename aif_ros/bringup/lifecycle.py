@@ -110,7 +110,7 @@ class Member:
     @property
     def active(self) -> bool:
         """Whether it is active, as far as known."""
-        return self.state == State.PRIMARY_STATE_ACTIVE
+        return bool(self.state == State.PRIMARY_STATE_ACTIVE)
 
     def step(self, now: float, *, may_activate: bool) -> None:
         """Take in responses and send the next requests.

@@ -198,7 +198,7 @@ class _Siblings:
         """Search the parent's processes, unless the one found before still runs."""
         process = self._found.get(name)
         if process is not None and _runs(process):
-            return process.pid
+            return int(process.pid)
         self._found.pop(name, None)
         if time.monotonic() < self._next_search:
             return None
@@ -208,7 +208,7 @@ class _Siblings:
                 if arguments <= set(_command(child)) and _runs(child):
                     self._found[node] = child
         found = self._found.get(name)
-        return None if found is None else found.pid
+        return None if found is None else int(found.pid)
 
     def ending(self, name: str) -> str:
         """Return nothing: the parent has logged it."""
@@ -220,14 +220,14 @@ class _Siblings:
 
 def _runs(process: psutil.Process) -> bool:
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
 
 def _command(process: psutil.Process) -> list[str]:
     try:
-        return process.cmdline()
+        return list(process.cmdline())
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return []
 

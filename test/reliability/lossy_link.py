@@ -21,6 +21,18 @@ _SOL_PACKET, _PACKET_VNET_HDR, _PACKET_IGNORE_OUTGOING = 263, 15, 23
 # The kernel's header before each packet; it carries over checksums that are not computed yet.
 _VNET_HEADER = 10
 
+# What makes a namespace another computer to Fast DDS: a name, a machine id and shared memory.
+_COMPUTER = """
+set -e
+hostname computer$$
+if [ -e /etc/machine-id ]; then
+  id=$(mktemp); tr -d - < /proc/sys/kernel/random/uuid > "$id"
+  mount --bind "$id" /etc/machine-id; rm "$id"
+fi
+mount -t tmpfs aif_computer /dev/shm
+exec sleep infinity
+"""
+
 
 class LinkError(RuntimeError):
     """There can be no such link here."""
@@ -59,7 +71,7 @@ class LossyLink:
             LinkError: that is not allowed here.
         """
         for index in (0, 1):
-            end = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
+            end = subprocess.Popen(["unshare", "--net", "--mount", "--uts", "sh", "-c", _COMPUTER])
             self._ends.append(end)
             self._await_namespace(end)
             here, there = f"aif{os.getpid() % 100000}{'ab'[index]}", f"lossy{index}"
@@ -85,10 +97,14 @@ class LossyLink:
             if end.poll() is not None or time.monotonic() > deadline:
                 raise LinkError("no network namespace can be made")
             time.sleep(0.01)
+        while "aif_computer" not in Path(f"/proc/{end.pid}/mounts").read_text():
+            if end.poll() is not None or time.monotonic() > deadline:
+                raise LinkError("no shared memory of its own can be made")
+            time.sleep(0.01)
 
     def command(self, end: int, words: Sequence[str]) -> list[str]:
         """Return the command that runs another at one end of the link."""
-        return ["nsenter", "--net", "--target", str(self._ends[end].pid), *words]
+        return ["nsenter", "--net", "--mount", "--uts", "--target", str(self._ends[end].pid), *words]
 
     def _forward(self) -> None:
         waiting: list[tuple[float, int, int, bytes]] = []

@@ -31,6 +31,8 @@ from aif_ros.pipeline.settling import MESSAGE_REACTION
 from aif_ros.settings.nodes import FocusControllerSettings
 from aif_ros.types.frame import LensState
 
+# Commands in a row that a lens may ignore: it may be where it can go already.
+_IGNORED = 3
 # Seconds between two checks of what is late.
 _CHECK = 0.25
 
@@ -73,8 +75,14 @@ class FocusControllerNode(PipelineNode):
         self.every(_CHECK, self._check)
 
     def diagnose(self) -> None:
-        """Show the state of the loop."""
+        """Show the state of the loop, and a lens that does not obey."""
         self._status.diagnose()
+        ignored, target = self._step.ignored, self._step.target
+        if ignored < _IGNORED or target is None:
+            self.diagnostics.clear("lens")
+            return
+        text = f"the lens has ignored {ignored} commands in a row, the last to {target:g} m"
+        self.diagnostics.error(text, "lens")
 
     def stop(self) -> None:
         """Forget all data: a controller that is activated again waits for new ones."""

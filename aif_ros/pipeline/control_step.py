@@ -85,6 +85,11 @@ class ControlStep:
         """Last commanded lens position, metres; None if there is none."""
         return self._settling.target
 
+    @property
+    def ignored(self) -> int:
+        """Number of commands in a row after which the lens neither moved nor arrived."""
+        return self._settling.ignored
+
     def observe(self, state: LensState) -> None:
         """Add a lens state; observations are forgotten where the clock has jumped back."""
         newest = self._states.newest

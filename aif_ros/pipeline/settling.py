@@ -33,6 +33,8 @@ class SettleDetector:
         self._reaction_timeout = round(reaction_timeout * 1e9)
         self._commanded_at = 0
         self._moved = False
+        self.ignored = 0
+        """Number of commands in a row after which the lens neither moved nor arrived."""
         self.target: float | None = None
         """Last commanded position, metres."""
         self.state: LensState | None = None
@@ -69,6 +71,8 @@ class SettleDetector:
             self._moved = True
             self.settled_at = None
         elif self.settled_at is None and (first or self._has_ended(state)):
+            obeyed = self._moved or self.target is None or self._has_arrived(state, self.target)
+            self.ignored = 0 if obeyed else self.ignored + 1
             always = first and self.target is None and not self._moved
             self.settled_at = 0 if always else state.stamp
 
@@ -76,6 +80,9 @@ class SettleDetector:
         return (
             self._moved
             or self.target is None
-            or abs(state.position - self.target) <= self._tolerance
+            or self._has_arrived(state, self.target)
             or state.stamp - self._commanded_at > self._reaction_timeout
         )
+
+    def _has_arrived(self, state: LensState, target: float) -> bool:
+        return abs(state.position - target) <= self._tolerance

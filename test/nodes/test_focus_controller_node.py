@@ -256,6 +256,21 @@ class TestWatchdog:
         self.keep_reporting(bench, loop, 0.0, moving=True)
         self.waits(bench, loop, "does not come to rest")
 
+    def test_a_lens_that_does_not_obey(self, bench, act, diagnostics, monkeypatch):
+        monkeypatch.setattr(focus_controller_node, "MESSAGE_REACTION", 0.02)
+        act(*(Action(position, None, "on") for position in (5e-4, 6e-4) * 500))
+        bench.active(FocusControllerNode, mode="dynamic")
+        loop = Loop(bench)
+        loop.info()
+
+        def reported():
+            loop.assessed_frame(0.0)
+            bench.spin_for(0.05)
+            words = "the lens has ignored .* commands in a row"
+            return diagnostics.find("focus_controller", "ERROR", words)
+
+        bench.spin_until(reported)
+
     def test_no_camera(self, bench, loop):
         self.keep_reporting(bench, loop, 0.0)
         self.waits(bench, loop, "no camera info")

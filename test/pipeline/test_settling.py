@@ -83,3 +83,19 @@ def test_a_lens_queried_directly_has_settled_if_it_does_not_move():
     assert watch.settled_at is None
     watch.observe(LensState(11 * MS, 0.0, False))
     assert watch.settled_at == 11 * MS
+
+
+def test_commands_that_are_ignored_are_counted():
+    lens = SettleDetector(1e-6, reaction_timeout=1e-8)
+    lens.observe(LensState(1, 0.0, False))
+    for index in range(3):
+        now = 100 * (index + 1)
+        lens.command(5e-4, now)
+        lens.observe(LensState(now + 5, 0.0, False))
+        assert lens.ignored == index
+        lens.observe(LensState(now + 50, 0.0, False))
+        assert lens.ignored == index + 1
+    lens.command(5e-4, 400)
+    lens.observe(LensState(410, 1e-4, True))
+    lens.observe(LensState(420, 5e-4, False))
+    assert lens.ignored == 0

@@ -104,7 +104,8 @@ class LossyLink:
 
     def command(self, end: int, words: Sequence[str]) -> list[str]:
         """Return the command that runs another at one end of the link."""
-        return ["nsenter", "--net", "--mount", "--uts", "--target", str(self._ends[end].pid), *words]
+        target = str(self._ends[end].pid)
+        return ["nsenter", "--net", "--mount", "--uts", "--target", target, *words]
 
     def _forward(self) -> None:
         waiting: list[tuple[float, int, int, bytes]] = []

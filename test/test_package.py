@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import xml.etree.ElementTree as ET
 import zipfile
 from pathlib import Path
@@ -242,3 +243,20 @@ def test_the_locked_versions_are_those_required(name):
     text = (ROOT / f"{name}.lock").read_text().lower()
     locked = re.findall(r"^([\w.\-\[\]]+==[^\s;]+)[^\n]*\\\n +--hash=sha256:", text, re.MULTILINE)
     assert required - set(locked) == set()
+
+
+def test_every_shipped_file_has_a_licence_line():
+    entries = tomllib.loads((ROOT / "REUSE.toml").read_text())["annotations"]
+    assert entries[0]["path"] == "**"
+    for entry in entries:
+        assert entry["SPDX-License-Identifier"]
+        assert entry["SPDX-FileCopyrightText"]
+        assert any(ROOT.glob(entry["path"])), f"{entry['path']} is not there any more"
+
+
+def test_every_weight_file_has_a_card_that_names_its_data():
+    weights = sorted((ROOT / "aif_ros" / "weights").glob("*.safetensors"))
+    assert weights
+    for path in weights:
+        card = path.with_suffix(".md").read_text()
+        assert re.search(r"^## (Trained on|Data)", card, re.MULTILINE), path.name

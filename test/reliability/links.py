@@ -21,8 +21,8 @@ _LOSS, _DELAY = 0.02, 0.02
 # Seconds until the loop must be closed, and until the trial ends.
 _CLOSED, _END = 15.0, 60.0
 _PROFILE = {
-    "FASTRTPS_DEFAULT_PROFILES_FILE": str(_ROOT / "config" / "dds" / "lossy_network.xml"),
-    "FASTDDS_DEFAULT_PROFILES_FILE": str(_ROOT / "config" / "dds" / "lossy_network.xml"),
+    "FASTRTPS_DEFAULT_PROFILES_FILE": str(_ROOT / "config" / "dds" / "lossy_network_jazzy.xml"),
+    "FASTDDS_DEFAULT_PROFILES_FILE": str(_ROOT / "config" / "dds" / "lossy_network_kilted.xml"),
     "RMW_FASTRTPS_USE_QOS_FROM_XML": "1",
 }
 # What is set for the trial: environment and frame rate.

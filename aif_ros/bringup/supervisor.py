@@ -11,6 +11,8 @@ import sys
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Protocol
 
 import psutil
@@ -22,11 +24,13 @@ from aif_ros.nodes.diagnostics import Diagnostics
 from aif_ros.process.interrupts import raising_interrupts
 from aif_ros.process.parent import end_with_parent
 
-# Seconds without a response after which an active node hangs: one that does not compute, and one
-# that does (it may be writing a large image). nav2 waits 4 s for a bond.
+# Seconds without a response after which an active node hangs: one whose threads all sleep or are
+# stopped, and one that computes, waits for a core, or writes. nav2 waits 4 s for a bond.
 _SILENCE_IDLE, _SILENCE_BUSY = 3.5, 30.0
-# Share of a core that a process uses at least if it computes.
-_BUSY = 0.2
+# States of such threads in /proc: running or runnable, uninterruptible input or output.
+_BUSY = ("R", "D")
+# How the names of threads of Fast DDS begin.
+_DDS = "dds."
 # Longest step of the supervisor's clock, seconds: when the whole computer is late or suspended,
 # the nodes do not hang.
 _LONGEST_STEP = 0.2
@@ -77,7 +81,6 @@ class Supervisor:
         self._restarts = {
             member.name: deque[float](maxlen=_MOST_RESTARTS) for member in self.members
         }
-        self._cpu_seconds: dict[str, float] = {}
         self._brought_up = False
 
     @property
@@ -96,7 +99,6 @@ class Supervisor:
         may_activate = True
         for member in self.members:
             self._follow_process(member, now)
-            answered = member.answered
             starting = member.starting
             member.step(now, may_activate=may_activate)
             may_activate &= member.active
@@ -104,11 +106,7 @@ class Supervisor:
                 self._diagnostics.clear(member.name)
                 self._report(f"node {member.name} is active again")
             pid = self._running.pids.get(member.name)
-            if pid is None:
-                continue
-            if member.answered != answered:
-                self._cpu_seconds[member.name] = _cpu_seconds(pid)
-            elif self._hangs(member, pid, now):
+            if pid is not None and _hangs(member, pid, now):
                 self._report(f"node {member.name} does not respond: it is killed")
                 os.kill(pid, signal.SIGKILL)
                 member.begin(now)
@@ -146,14 +144,6 @@ class Supervisor:
         self._diagnostics.count(f"{member.name} restarts", total=True)
         self._report(f"{how}: it is started again")
 
-    def _hangs(self, member: Member, pid: int, now: float) -> bool:
-        """Whether an active node has not responded for too long."""
-        silence = now - member.answered
-        if member.starting or not member.active or silence < _SILENCE_IDLE:
-            return False
-        used = _cpu_seconds(pid) - self._cpu_seconds.get(member.name, 0.0)
-        return used < _BUSY * silence or silence > _SILENCE_BUSY
-
     def _report(self, text: str) -> None:
         self._running.node.get_logger().warning(text)
         self._diagnostics.warn(text)
@@ -170,13 +160,27 @@ class Supervisor:
         self._diagnostics.publish()
 
 
-def _cpu_seconds(pid: int) -> float:
-    """Return the processor time that a process has used, seconds; 0 where it is gone."""
-    try:
-        used = psutil.Process(pid).cpu_times()
-    except psutil.NoSuchProcess:
-        return 0.0
-    return float(used.user + used.system)
+def _hangs(member: Member, pid: int, now: float) -> bool:
+    """Whether an active node has not responded for too long."""
+    silence = now - member.answered
+    if member.starting or not member.active or silence < _SILENCE_IDLE:
+        return False
+    return silence > _SILENCE_BUSY or not _is_busy(pid)
+
+
+def _is_busy(pid: int) -> bool:
+    """Whether a thread of a process computes, waits for a core, or reads or writes.
+
+    Threads of Fast DDS do not count: after a pause of the process they may spin without a result.
+    """
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(OSError):  # it has ended
+            # ID, name in parentheses, state; the name can hold anything.
+            before, _, after = stat.read_text(errors="replace").rpartition(")")
+            name = before.partition("(")[2]
+            if after.split()[0] in _BUSY and not name.startswith(_DDS):
+                return True
+    return False
 
 
 class _Siblings:

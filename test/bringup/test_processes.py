@@ -1,11 +1,15 @@
 """Bringing processes up where the network is not perfect."""
 
 import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 from lifecycle_msgs.srv import ChangeState
 
-from aif_ros.bringup import lifecycle, processes
+from aif_ros.bringup import lifecycle, processes, supervisor
 from aif_ros.bringup.graph import pipeline_graph
 from aif_ros.settings.pipeline import PipelineSettings
 
@@ -36,3 +40,25 @@ def test_lost_responses_do_not_stop_the_bring_up(service, monkeypatch, tmp_path)
             service == "change_state"
         )
         assert running.spin_until(lambda: running.state is not None, 30.0)
+
+
+@pytest.mark.parametrize(
+    ("code", "busy"),
+    [
+        ("import time; print(flush=True); time.sleep(60)", False),
+        ("print(flush=True)\nwhile 1: 1", True),
+    ],
+    ids=["sleeps", "computes"],
+)
+def test_a_process_that_computes_is_busy(code, busy):
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        try:
+            deadline = time.monotonic() + 20.0
+            while supervisor._is_busy(process.pid) != busy:
+                assert time.monotonic() < deadline
+            process.send_signal(signal.SIGSTOP)
+            while supervisor._is_busy(process.pid):
+                assert time.monotonic() < deadline
+        finally:
+            process.kill()

@@ -4,25 +4,18 @@ import sys
 import threading
 from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
-
 from aif_ros.defocus.estimators import make_estimator
-from aif_ros.nodes.compressed_images import color_map
 from aif_ros.nodes.focus_server import FocusServer
 from aif_ros.nodes.focus_services import FocusServices
 from aif_ros.nodes.idleness import report_frames
 from aif_ros.nodes.main import run
-from aif_ros.nodes.outlets import Outlet, View
+from aif_ros.nodes.map_views import FrameMapViews, MapOutlet
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.topics import (
     CAMERA_TRANSPORTS,
     DEFOCUS_MAPS,
-    DEPTH_IMAGE,
-    DISTANCE_COMPRESSED,
     DISTANCE_MAP,
     DISTANCE_UNCERTAINTY,
-    FOCUS_MAP,
     FOCUS_WINDOW,
     FUSED_DEFOCUS_MAPS,
     FUSED_DISTANCE_MAP,
@@ -33,23 +26,17 @@ from aif_ros.nodes.topics import (
     LENS_FAULT,
     SOURCE_SAMPLES,
     StampedImage,
-    StampedMaps,
 )
-from aif_ros.pipeline.assess_step import AssessStep, DefocusMaps
-from aif_ros.pipeline.focus_map import FocusMapper
+from aif_ros.pipeline.assess_step import AssessStep
 from aif_ros.pipeline.frame_joiner import FrameJoiner
 from aif_ros.pipeline.lens_state_buffer import LensStateBuffer
 from aif_ros.pipeline.reference_frame import FrameStream
 from aif_ros.pipeline.stamp_join import StampJoin
 from aif_ros.settings.nodes import AutofocusSettings
-from aif_ros.types.frame import Frame, LensState, Window
+from aif_ros.types.frame import LensState, Window
 
 _VIEWS = (DISTANCE_MAP, DISTANCE_UNCERTAINTY, IN_FOCUS)
 _FUSED_VIEWS = (FUSED_DISTANCE_MAP, FUSED_DISTANCE_UNCERTAINTY, FUSED_IN_FOCUS)
-
-_FOCUS_MAP_MEMORY = 30.0
-"""Frames after which a reading counts 1/e in the focus map: two or three runs of the loop, so that
-the map follows a changed scene."""
 
 
 class AutofocusNode(PipelineNode):
@@ -60,15 +47,11 @@ class AutofocusNode(PipelineNode):
 
     def open(self) -> None:
         """Load the estimator."""
-        self._maps = self.outlet(DEFOCUS_MAPS)
-        self._fused_maps = self.outlet(FUSED_DEFOCUS_MAPS)
-        self._frame_views = [self.view(topic) for topic in _VIEWS]
-        self._colors = self.view(DISTANCE_COMPRESSED)
-        self._fused_views = [self.view(topic) for topic in _FUSED_VIEWS]
+        self._maps = MapOutlet(self, DEFOCUS_MAPS, _VIEWS)
+        self._fused_maps = MapOutlet(self, FUSED_DEFOCUS_MAPS, _FUSED_VIEWS)
         self._model = self.lens_model()
         self._estimator = make_estimator(self.value("estimator"), self._model, self.value("device"))
-        self._focus_map = self.view(FOCUS_MAP)
-        self._depth = self.view(DEPTH_IMAGE)
+        self._map_views = FrameMapViews(self, self._model)
         self._searches = FocusServer(self, self._model)
         self._offered = FocusServices(self, self._searches)
         self.diagnostics.hardware_id = self._model.name
@@ -80,9 +63,9 @@ class AutofocusNode(PipelineNode):
             capacity=4,
             newest_first=True,
         )
-        dynamic = self.value("mode") == "dynamic"
-        self._step = AssessStep(self._estimator, self._model, dynamic=dynamic)
-        self._mapper: FocusMapper | None = None
+        self._dynamic = self.value("mode") == "dynamic"
+        self._step = AssessStep(self._estimator, self._model, dynamic=self._dynamic)
+        self._map_views.reset()
         self._stream = FrameStream(self._model, self.value("bits_per_sample"))
         self._frame_id = ""
         self._join = StampJoin(2)
@@ -141,32 +124,11 @@ class AutofocusNode(PipelineNode):
         maps = self._step.frame(reference, repeat=self._searches.continuous)
         if maps is None:
             return
-        self._publish(maps, self._frame_id, self._maps, self._frame_views)
-        self._colors.show(partial(self._color, maps, self._frame_id))
-        self._map_focus(maps, frame)
+        self._maps.publish(maps, self._frame_id)
+        self._map_views.show(maps, frame, self._frame_id, dynamic=self._dynamic)
         self.diagnostics.count("distance maps")
         self.diagnostics.note("exposure to distance map s", (self.now() - frame.stamp) * 1e-9)
         self._searches.watch(maps, frame.size)
-
-    def _map_focus(self, maps: DefocusMaps, frame: Frame) -> None:
-        """Combine the maps of the frames of a static scene into the focus map."""
-        if frame.moving or self.value("mode") == "dynamic":
-            return
-        if self._mapper is None or self._mapper.image_width != frame.size[0]:
-            self._mapper = FocusMapper(self._model, frame.size[0], _FOCUS_MAP_MEMORY)
-        mapper = self._mapper
-        mapper.add(maps, frame.position)
-        self._focus_map.show(
-            lambda: _picture(mapper.focus_map().position, maps.stamp, self._frame_id)
-        )
-        if self._model.object_distances:
-            self._depth.show(
-                lambda: _picture(
-                    self._model.object_distance(mapper.focus_map().enlarged(frame.size)),
-                    maps.stamp,
-                    self._frame_id,
-                )
-            )
 
     def _assess_fused(self) -> None:
         if not self._fused_came.wait(0.2):
@@ -175,28 +137,7 @@ class AutofocusNode(PipelineNode):
         assert self._fused is not None
         samples, picture = self._fused
         maps = self._step.fused(picture.image, samples.image, picture.stamp)
-        self._publish(maps, picture.frame_id, self._fused_maps, self._fused_views)
-
-    def _publish(
-        self,
-        maps: DefocusMaps,
-        frame_id: str,
-        outlet: Outlet[StampedMaps],
-        views: list[View[StampedImage]],
-    ) -> None:
-        outlet.publish(StampedMaps(maps, frame_id))
-        for view, values in zip(
-            views, (maps.distance, maps.uncertainty, maps.in_focus), strict=True
-        ):
-            view.show(partial(_picture, values, maps.stamp, frame_id))
-
-    def _color(self, maps: DefocusMaps, frame_id: str) -> StampedImage:
-        low, high = self._model.limits
-        return StampedImage(color_map(maps.distance, high - low), maps.stamp, frame_id)
-
-
-def _picture(values: NDArray[np.float32], stamp: int, frame_id: str) -> StampedImage:
-    return StampedImage(np.ascontiguousarray(values), stamp, frame_id)
+        self._fused_maps.publish(maps, picture.frame_id)
 
 
 def main() -> int:

@@ -51,8 +51,8 @@ class FocusControllerNode(PipelineNode):
         # Held by callbacks, which run in several threads where nodes share a process.
         self._lock = threading.RLock()
         self._step = self._new_step()
-        state, reason = RUNNING if self.value("autostart") else IDLE, "waiting for distance maps"
-        first = LoopState(state, reason, self.value("agent"))
+        state = RUNNING if self.value("autostart") else IDLE
+        first = LoopState(state, "waiting for distance maps", self.value("agent"))
         self._status = LoopStatus(self, first, self._model.name)
 
     def start(self) -> None:
@@ -85,7 +85,7 @@ class FocusControllerNode(PipelineNode):
         self.diagnostics.error(text, "lens")
 
     def stop(self) -> None:
-        """Forget all data: a controller that is activated again waits for new ones."""
+        """Discard all data: a controller that is activated again waits for new ones."""
         self._status.overlay.stop()
         self._step = self._new_step()
 
@@ -141,18 +141,17 @@ class FocusControllerNode(PipelineNode):
         """Decide if everything is there, and move the lens; the lock is held."""
         if not self._status.runs or self._watchdog.lens_busy:
             return
-        action = self._step.decide()
-        if action is None:
-            return
         step = self._step
+        if (action := step.decide()) is None:
+            return
         assert step.last is not None and self._info is not None
         self._watchdog.progress()
         self._status.decided(step.decisions, step.last, action, step.frames, self._info)
         if action.position is None:
-            self.get_logger().info(f"stopped after {self._step.frames} frames: {action.reason}")
+            self.get_logger().info(f"stopped after {step.frames} frames: {action.reason}")
             self._enter(STOPPED, action.reason)
         else:
-            self._step.commanded(action.position, self.now())
+            step.commanded(action.position, self.now())
             self._enter(RUNNING, action.reason)
             self._commands.publish(action.position)
 
@@ -164,9 +163,8 @@ class FocusControllerNode(PipelineNode):
     def _check(self) -> None:
         """Find out what is late, and draw the overlay."""
         with self._lock:
-            change = self._watchdog.change(
-                self._status.state, self._step.missing, self.value("patience")
-            )
+            missing, patience = self._step.missing, self.value("patience")
+            change = self._watchdog.change(self._status.state, missing, patience)
             if change is not None:
                 self._enter(*change)
         self._status.draw()

@@ -1,0 +1,98 @@
+"""Publishing of defocus maps: one message for nodes, single images for viewers."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aif_ros.nodes.compressed_images import color_map
+from aif_ros.nodes.pipeline_node import PipelineNode
+from aif_ros.nodes.topics import (
+    DEPTH_IMAGE,
+    DISTANCE_COMPRESSED,
+    FOCUS_MAP,
+    StampedImage,
+    StampedMaps,
+    Topic,
+)
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.pipeline.assess_step import DefocusMaps
+from aif_ros.pipeline.focus_map import FocusMapper
+from aif_ros.types.frame import Frame
+
+_FOCUS_MAP_MEMORY = 30.0
+"""Frames after which a reading counts 1/e in the focus map: two or three runs of the loop, so that
+the map follows a changed scene."""
+
+
+class MapOutlet:
+    """Publishes the defocus maps of one image.
+
+    Args:
+        node: whose topics these are. To be made in its `open`.
+        maps: topic of all maps in one message.
+        views: topics of distance, uncertainty and in-focus probability, for subscribers only.
+    """
+
+    def __init__(
+        self,
+        node: PipelineNode,
+        maps: Topic[StampedMaps],
+        views: Sequence[Topic[StampedImage]],
+    ) -> None:
+        self._outlet = node.outlet(maps)
+        self._views = [node.view(topic) for topic in views]
+
+    def publish(self, maps: DefocusMaps, frame_id: str) -> None:
+        """Publish the maps of one image."""
+        self._outlet.publish(StampedMaps(maps, frame_id))
+        single = (maps.distance, maps.uncertainty, maps.in_focus)
+        for view, values in zip(self._views, single, strict=True):
+            view.show(partial(_image, values, maps.stamp, frame_id))
+
+
+class FrameMapViews:
+    """Views of the camera image's maps: distance in colours, focus map and depth image.
+
+    Args:
+        node: whose topics these are. To be made in its `open`.
+        lens_model: of the lens.
+    """
+
+    def __init__(self, node: PipelineNode, lens_model: LensModel) -> None:
+        self._lens_model = lens_model
+        self._colors = node.view(DISTANCE_COMPRESSED)
+        self._focus_map = node.view(FOCUS_MAP)
+        self._depth = node.view(DEPTH_IMAGE)
+        self._mapper: FocusMapper | None = None
+
+    def reset(self) -> None:
+        """Discard the focus map."""
+        self._mapper = None
+
+    def show(self, maps: DefocusMaps, frame: Frame, frame_id: str, *, dynamic: bool) -> None:
+        """Show the maps of a frame; the frames of a static scene are combined in the focus map."""
+        low, high = self._lens_model.limits
+        self._colors.show(
+            lambda: StampedImage(color_map(maps.distance, high - low), maps.stamp, frame_id)
+        )
+        if dynamic or frame.moving:
+            return
+        if self._mapper is None or self._mapper.image_width != frame.size[0]:
+            self._mapper = FocusMapper(self._lens_model, frame.size[0], _FOCUS_MAP_MEMORY)
+        mapper = self._mapper
+        mapper.add(maps, frame.position)
+        self._focus_map.show(lambda: _image(mapper.focus_map().position, maps.stamp, frame_id))
+        if self._lens_model.object_distances:
+            self._depth.show(
+                lambda: _image(
+                    self._lens_model.object_distance(mapper.focus_map().enlarged(frame.size)),
+                    maps.stamp,
+                    frame_id,
+                )
+            )
+
+
+def _image(values: NDArray[np.float32], stamp: int, frame_id: str) -> StampedImage:
+    return StampedImage(np.ascontiguousarray(values), stamp, frame_id)

@@ -14,11 +14,19 @@ SLOW = (
     "launch",
     "reliability",
     "training",
+    "benchmarks/test_autofocus_trials.py",
     "benchmarks/test_control.py",
+    "benchmarks/test_estimator.py",
+    "benchmarks/test_fusion_benchmark.py",
     "benchmarks/test_loop.py",
+    "benchmarks/test_paper.py",
+    "benchmarks/test_report.py",
+    "benchmarks/test_stack_autofocus.py",
+    "cli/test_devices.py::TestMicroscope::test_calibrate_then_run",
+    "cli/test_stack.py::test_slices_of_megapixels_stay_within_memory",
     "test_package.py",
 )
-"""Tests that take many seconds each; `-m "not slow"` leaves them out."""
+"""Folders, files and tests of several seconds of CPU time; `-m "not slow"` leaves them out."""
 
 # Started in the background of a script, a process inherits that SIGINT is ignored, and so would
 # the programs that tests interrupt. With a handler here they start with the default.
@@ -41,7 +49,7 @@ def pytest_collection_modifyitems(config, items):
     kept, left_out = [], []
     for item in items:
         path = item.path.relative_to(here).as_posix()
-        if path.startswith(SLOW):
+        if f"{path}::{item.nodeid.partition('::')[2]}".startswith(SLOW):
             item.add_marker(pytest.mark.slow)
         belongs = part == "all" or (part == "ros") == path.startswith(ROS)
         if path.startswith("reliability"):

@@ -98,6 +98,7 @@ class Member:
         """Bring the node up: it has just been started."""
         self._poll.drop()
         self._change.drop()
+        self._change.sent_at = now
         self.state: int | None = None
         """Of `lifecycle_msgs.msg.State`, as reported last; None: unknown."""
         self.starting = True
@@ -157,7 +158,8 @@ class Member:
                 self._progress = now
             elif now - self._progress > _TRANSITION:
                 raise TransitionError(self.name, f"{what} in {_TRANSITION:g} s")
-            elif not self._change.pending:
+            elif not self._change.pending and self.answered >= self._change.sent_at:
+                # It has responded since the last request: it is not in the transition.
                 request = ChangeState.Request()
                 request.transition.id = transition
                 self._change.send(request, now)

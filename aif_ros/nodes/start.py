@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
-from aif_ros.process.interrupts import note_interrupts
+from aif_ros.process.interrupts import ignore_interrupts, note_interrupts
 from aif_ros.process.parent import end_with_parent
 
 
@@ -23,8 +23,11 @@ def start(executable: str) -> int:
     """
     interrupts = note_interrupts()
     end_with_parent()
-    module = importlib.import_module(f"aif_ros.nodes.{executable}")
-    return 0 if interrupts else int(module.main())
+    try:
+        module = importlib.import_module(f"aif_ros.nodes.{executable}")
+        return 0 if interrupts else int(module.main())
+    finally:
+        ignore_interrupts()
 
 
 def __getattr__(name: str) -> Callable[[], int]:

@@ -35,6 +35,12 @@ def note_interrupts() -> list[int]:
     return _noted
 
 
+def ignore_interrupts() -> None:
+    """Ignore interrupts until the process has ended: Python resets handlers before its end."""
+    for each in INTERRUPTS:
+        signal.signal(each, signal.SIG_IGN)
+
+
 def _note(number: int, frame: FrameType | None) -> None:
     _noted.append(number)
 

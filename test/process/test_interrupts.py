@@ -93,3 +93,22 @@ except KeyboardInterrupt:
     print("ended")
 """
     assert run(code) == (0, ["cleaned", "ended"], "")
+
+
+@pytest.mark.parametrize("number", INTERRUPTS, ids=lambda each: each.name)
+def test_ignored_interrupts_do_not_end_a_process_that_ends_already(number):
+    code = f"""
+import os
+from aif_ros.process.interrupts import ignore_interrupts, note_interrupts
+
+class Late:
+    kill, pid = os.kill, os.getpid()
+
+    def __del__(self):  # after Python has reset the handlers
+        self.kill(self.pid, {int(number)})
+
+note_interrupts()
+late = Late()
+ignore_interrupts()
+"""
+    assert run(code) == (0, [], "")

@@ -25,6 +25,7 @@ from std_srvs.srv import Trigger
 
 from aif_ros.nodes.image_messages import to_stamp
 from aif_ros.nodes.joint_states import LENS_JOINT, RESOLUTION
+from aif_ros.nodes.log_directory import ensure_log_directory
 from aif_ros.nodes.topics import (
     CAMERA_COMPRESSED,
     DISTANCE_COMPRESSED,
@@ -292,6 +293,7 @@ def live_view(namespace: str = "") -> Iterator[LiveView]:
         namespace: of the pipeline; empty: none.
     """
     context = Context()
+    ensure_log_directory()
     rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
     node = Node("live_view", namespace=namespace or "/", context=context)
     executor = SingleThreadedExecutor(context=context)

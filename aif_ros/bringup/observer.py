@@ -16,6 +16,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import try_shutdown
 
 from aif_ros.bringup.graph import BringupError, Graph
+from aif_ros.nodes.log_directory import ensure_log_directory
 from aif_ros.nodes.loop_state import STOPPED, LoopState
 from aif_ros.nodes.topics import LOOP_STATE
 from aif_ros.process.interrupts import uninterrupted
@@ -74,6 +75,7 @@ def observe(graph: Graph) -> Iterator[RunningGraph]:
     context = Context()
     with ExitStack() as undo:
         with uninterrupted():
+            ensure_log_directory()
             rclpy.init(args=[], context=context, signal_handler_options=SignalHandlerOptions.NO)
             undo.callback(try_shutdown, context=context)
             node = Node(

@@ -16,6 +16,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import try_shutdown
 
 from aif_ros.bringup.graph import BringupError
+from aif_ros.nodes.log_directory import ensure_log_directory
 from aif_ros.nodes.loop_state import STOPPED, LoopState
 from aif_ros.nodes.topics import (
     CAMERA_IMAGE,
@@ -164,6 +165,7 @@ def recording(namespace: str = "") -> Iterator[Recorder]:
         namespace: of the pipeline; empty: none.
     """
     context = Context()
+    ensure_log_directory()
     rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
     node = Node("recorder", namespace=namespace or "/", context=context, use_global_arguments=False)
     executor = SingleThreadedExecutor(context=context)

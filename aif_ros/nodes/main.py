@@ -7,6 +7,7 @@ from rclpy.exceptions import ParameterException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
+from aif_ros.nodes.log_directory import ensure_log_directory
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.process.interrupts import note_interrupts
 
@@ -24,6 +25,7 @@ def run(node_type: type[PipelineNode]) -> int:
     interrupts = note_interrupts()
     if interrupts:
         return 0
+    ensure_log_directory()
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     executor = SingleThreadedExecutor()
     node: PipelineNode | None = None

@@ -63,6 +63,7 @@ setup(
             "weights/*",
             "benchmarks/*.jinja",
             "cli/*.jinja",
+            "fusion/*.jinja",
             "optics/lenses/*.yaml",
             "training/*.jinja",
             "training/recipes/*.yaml",

@@ -88,6 +88,22 @@ def comparison(
     return rows, reference
 
 
+def write_fused_image(recording: LoopRecording, folder: Path) -> Path:
+    """Write the fused image of a run, `all_in_focus.png`.
+
+    Args:
+        recording: the run.
+        folder: made if it is missing.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "all_in_focus.png"
+    _write(path, figures.as_rgb(recording.shots[-1].fused))
+    return path
+
+
 def write_report(
     recording: LoopRecording,
     truth: Image | None,
@@ -111,11 +127,10 @@ def write_report(
         OSError: a file cannot be written.
     """
     scored = None if truth is None else score(recording, truth)
-    folder.mkdir(parents=True, exist_ok=True)
-    first, last = recording.shots[0], recording.shots[-1]
+    write_fused_image(recording, folder)
+    first = recording.shots[0]
     pictures = {
-        "first_frame": to_reference_geometry(first.image, first.position, recording.lens_model),
-        "all_in_focus": last.fused,
+        "first_frame": to_reference_geometry(first.image, first.position, recording.lens_model)
     }
     if truth is not None:
         pictures["ground_truth"] = truth

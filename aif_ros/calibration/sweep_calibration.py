@@ -15,11 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from aif_ros.calibration.travel_direction import (
+    UNKNOWN,
+    TravelDirection,
+    from_magnification,
+    from_near_object,
+)
 from aif_ros.defocus.sharpness import tenengrad
 from aif_ros.devices.focal_stack import FocalStack
 from aif_ros.fusion.motion.stack_registration import register, resample
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.optics.psf import Aperture
+from aif_ros.types.frame import Window
 from aif_ros.types.image import DISPLAY_GAMMA, Image, to_float, to_gray
 
 if TYPE_CHECKING:  # calibration works without torch
@@ -92,6 +99,7 @@ class LensCalibration:
         matches: every match that it rests on, for a plot.
         width: of the photographs, pixels.
         reading_curve: see `LensModel`; empty if it was not asked for, or not determined.
+        direction: which objects are in focus at the higher positions.
     """
 
     blur_per_metre: Estimate
@@ -100,6 +108,7 @@ class LensCalibration:
     matches: Sequence[Match]
     width: int
     reading_curve: tuple[tuple[float, float], ...] = ()
+    direction: TravelDirection = UNKNOWN
 
     def lens_model(
         self, name: str, limits: tuple[float, float], metres_per_step: float
@@ -136,6 +145,10 @@ def calibrate_pair(focused: Image, defocused: Image, travel: float) -> LensCalib
         to_gray(resample(image, transform))
         for image, transform in zip((focused, defocused), transforms, strict=True)
     )
+    if tenengrad(second) > tenengrad(first):
+        raise UndeterminedError(
+            "the second photograph is sharper than the first: give the one in focus first"
+        )
     matches = []
     for index, place in enumerate(_windows(first.shape)):
         if tenengrad(first[place]) < _LEAST_TEXTURE:
@@ -149,15 +162,16 @@ def calibrate_pair(focused: Image, defocused: Image, travel: float) -> LensCalib
     # blurred so differently is good to about half a pixel at their edges.
     doubt = 1.0 / max(first.shape)
     breathing = [(1 / ratio - 1 + error) / travel for error in (0.0, -doubt, doubt)]
-    return _calibration(
-        slopes, Estimate(breathing[0], min(breathing), max(breathing)), matches, first.shape[1]
-    )
+    interval = Estimate(breathing[0], min(breathing), max(breathing))
+    calibration = _calibration(slopes, interval, matches, first.shape[1])
+    return replace(calibration, direction=from_magnification(interval.low, interval.high))
 
 
 def calibrate_sweep(
     slices: Iterable[Image],
     positions: Sequence[float],
     estimator: PatchEstimator | None = None,
+    near: Window | None = None,
 ) -> LensCalibration:
     """Calibrate from a recorded sweep.
 
@@ -165,8 +179,11 @@ def calibrate_sweep(
         slices: (H, W) or (H, W, 3), float32 in [0, 1], ordered by position.
         positions: lens position of each, metres, ascending.
         estimator: whose readings are related to the travel; None: no reading curve.
+        near: part of the picture with an object that is nearer than the rest, which shows the
+            direction of the lens; None: there is none.
 
     Raises:
+        ValueError: `near` does not lie within the picture.
         UndeterminedError: too little texture, nothing comes into focus within the sweep,
             or the slices do not match.
     """
@@ -203,6 +220,12 @@ def calibrate_sweep(
         matches,
         stack.shape[2],
     )
+    growth = calibration.breathing_per_metre
+    direction = from_magnification(growth.low, growth.high)
+    if near is not None:
+        decided = _direction_by(near, stack, places, followed)
+        direction = direction if decided is UNKNOWN else decided
+    calibration = replace(calibration, direction=direction)
     if estimator is None:
         return calibration
     gain = calibration.blur_per_metre.value
@@ -210,10 +233,28 @@ def calibrate_sweep(
     return replace(calibration, reading_curve=curve)
 
 
+def _direction_by(
+    near: Window,
+    stack: NDArray[np.float32],
+    positions: NDArray[np.float64],
+    followed: Sequence[tuple[tuple[slice, slice], float]],
+) -> TravelDirection:
+    """Direction of the lens by an object that is nearer than the rest."""
+    inside = near.mask((stack.shape[2], stack.shape[1]))
+    within = [focus for place, focus in followed if inside[place].mean() > 0.5]
+    beyond = [focus for place, focus in followed if not inside[place].any()]
+    if not within or not beyond:
+        return UNKNOWN
+    pitch = float(np.diff(positions).min())
+    return from_near_object(float(np.median(within)), float(np.median(beyond)), pitch)
+
+
 def measure_backlash(
     forth: Iterable[Image], back: Iterable[Image], positions: Sequence[float]
 ) -> float:
     """Backlash of the motor, metres: how much later windows come into focus on the way back.
+
+    0 where the scatter of the windows explains the difference.
 
     Args:
         forth: slices of a sweep upwards, ordered by position.
@@ -236,7 +277,11 @@ def measure_backlash(
             f"only {len(delays)} windows come into focus in both sweeps, {_FEWEST_WINDOWS} are "
             "needed: take them of something with texture all over"
         )
-    return max(0.0, float(np.median(delays)))
+    middle = float(np.median(delays))
+    # Of a median of normal values; 1.4826: from the median absolute deviation.
+    scatter = 1.4826 * float(np.median(np.abs(np.array(delays) - middle)))
+    error = 1.2533 * scatter / np.sqrt(len(delays))
+    return middle if middle > 2 * error else 0.0
 
 
 def calibrate_stack(

@@ -46,6 +46,27 @@ class CommandError(Exception):
     """What was asked for cannot be done; the message says why and what to do instead."""
 
 
+def check_rectangle(
+    option: str, rectangle: tuple[int, int, int, int], size: tuple[int, int]
+) -> None:
+    """Check that a rectangle lies within a picture.
+
+    Args:
+        option: that gives it, for the message.
+        rectangle: x, y, width, height, pixels.
+        size: (width, height) of the picture, pixels.
+
+    Raises:
+        CommandError: it does not.
+    """
+    x, y, width, height = rectangle
+    if min(x, y) < 0 or min(width, height) < 1 or x + width > size[0] or y + height > size[1]:
+        raise CommandError(
+            f"{option} {x} {y} {width} {height} does not lie within the picture of "
+            f"{size[0]}x{size[1]} pixels"
+        )
+
+
 def write_json(result: Mapping[str, Any], file: str | None) -> None:
     """Write `result` where `--json` asks for it; nowhere if it was not given.
 

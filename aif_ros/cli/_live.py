@@ -1,52 +1,68 @@
 """Real devices on the command line: opening them, and calibrating a lens through its camera."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from aif_ros.cli import CommandError
 
 if TYPE_CHECKING:
     from aif_ros.autofocus.search import FocusRun
     from aif_ros.calibration.sweep_calibration import LensCalibration, PatchEstimator
-    from aif_ros.devices.device import Camera
+    from aif_ros.devices.device import Camera, FocusLens
     from aif_ros.devices.motor_lens import MotorLens
     from aif_ros.optics.lens_model import LensModel
     from aif_ros.pipeline.rig import Rig
-    from aif_ros.types.frame import Frame
+    from aif_ros.types.frame import Frame, Window
 
 SETTLE_TIMEOUT = 120.0
 """Seconds that a move may take: the whole travel of a slow focuser."""
 
 
-@contextmanager
+_Lens = TypeVar("_Lens", bound="FocusLens")
+
+
 def open_pair(
-    camera: str, lens: str, lens_model: "LensModel | None" = None
-) -> "Iterator[tuple[Camera, MotorLens]]":
-    """Open a camera and a lens; they are closed at the end.
+    camera: str, lens: str, lens_model: "LensModel"
+) -> "AbstractContextManager[tuple[Camera, FocusLens]]":
+    """Open a camera and a calibrated lens; see `open_uncalibrated`."""
+    from aif_ros.devices.backends import open_lens
+    from aif_ros.devices.clock import SystemClock
+
+    return _opened(camera, lambda: open_lens(lens, SystemClock(), lens_model))
+
+
+def open_uncalibrated(camera: str, lens: str) -> "AbstractContextManager[tuple[Camera, MotorLens]]":
+    """Open a camera and a lens whose calibration is not known yet; they are closed at the end.
 
     Args:
         camera: see `aif_ros.devices.backends.open_camera`.
-        lens: see `aif_ros.devices.backends.open_lens`.
-        lens_model: calibration of the lens.
+        lens: see `aif_ros.devices.backends.open_motor_lens`.
 
     Raises:
         CommandError: a text is wrong.
         DeviceError: a device cannot be opened.
     """
-    from aif_ros.devices.backends import open_camera, open_lens
+    from aif_ros.devices.backends import open_motor_lens
     from aif_ros.devices.clock import SystemClock
 
-    clock = SystemClock()
+    return _opened(camera, lambda: open_motor_lens(lens, SystemClock()))
+
+
+@contextmanager
+def _opened(camera: str, open_lens: "Callable[[], _Lens]") -> "Iterator[tuple[Camera, _Lens]]":
+    from aif_ros.devices.backends import open_camera
+    from aif_ros.devices.clock import SystemClock
+
     try:
-        opened_lens = open_lens(lens, clock, lens_model)
+        opened_lens = open_lens()
     except ValueError as error:
         raise CommandError(str(error)) from error
     try:
         try:
-            opened_camera = open_camera(camera, clock)
+            opened_camera = open_camera(camera, SystemClock())
         except ValueError as error:
             raise CommandError(str(error)) from error
         try:
@@ -66,12 +82,14 @@ class LiveCalibration:
         lens_model: the calibrated lens.
         focus: one autofocus with it, as proof.
         frames: what that autofocus has looked at.
+        backlash_unknown: why the backlash is not known; empty: it is.
     """
 
     calibration: "LensCalibration"
     lens_model: "LensModel"
     focus: "FocusRun"
     frames: "list[Frame]"
+    backlash_unknown: str = ""
 
 
 def calibrate_through_camera(
@@ -84,18 +102,21 @@ def calibrate_through_camera(
     exposure_time: float,
     search: str,
     estimator: "PatchEstimator | None",
+    near: "Window | None",
     on_frame: "Callable[[Frame], None]",
 ) -> LiveCalibration:
-    """Record a sweep, calibrate, and autofocus once from the far end of the sweep.
+    """Record sweeps up and down, calibrate, and autofocus once from the upper end of the sweep.
 
     Raises:
         UndeterminedError: the sweeps do not determine the lens.
         DeviceError: a device fails.
     """
     from aif_ros.autofocus.searches import make_search
+    from aif_ros.calibration.sweep_calibration import UndeterminedError, measure_backlash
+    from aif_ros.devices.backlash import compensated
     from aif_ros.optics.lens_model import LensModel
     from aif_ros.pipeline.focus_step import focus_window
-    from aif_ros.pipeline.sweep_recording import calibrate_live
+    from aif_ros.pipeline.sweep_recording import Sweep, calibrate_live, record_return
 
     low, high = limits or lens.limits
     # Nothing is known of the blur yet; the rig needs a lens to tell positions apart.
@@ -103,27 +124,40 @@ def calibrate_through_camera(
     unknown = LensModel(
         "unknown", lens.metres_per_step, lens.limits, blur_per_metre, camera.size[0]
     )
+    rig = make_rig(camera, lens, unknown, exposure_time)
+    sweeps: list[Sweep] = []
     calibration = calibrate_live(
-        make_rig(camera, lens, unknown, exposure_time),
+        rig,
         (low, high),
         slices,
         estimator,
+        near=near,
+        on_sweep=sweeps.append,
         on_frame=on_frame,
     )
+    back = record_return(rig, sweeps[-1].positions, on_frame)
     lens_model = calibration.lens_model(name, lens.limits, lens.metres_per_step)
+    backlash_unknown = ""
+    try:
+        backlash = measure_backlash(sweeps[-1].images, back.images, sweeps[-1].positions)
+        if lens_model.same_position(0.0, backlash, camera.size[0]):
+            backlash = 0.0  # not worth two legs for each move downwards
+        lens_model = replace(lens_model, backlash=backlash)
+    except UndeterminedError as error:
+        backlash_unknown = str(error)
     frames: list[Frame] = []
     focus = focus_window(
-        make_rig(camera, lens, lens_model, exposure_time),
+        make_rig(camera, compensated(lens, lens_model), lens_model, exposure_time),
         make_search(search, lens_model),
         limits=(low, high),
         start=high,
         on_look=frames.append,
     )
-    return LiveCalibration(calibration, lens_model, focus, frames)
+    return LiveCalibration(calibration, lens_model, focus, frames, backlash_unknown)
 
 
 def make_rig(
-    camera: "Camera", lens: "MotorLens", lens_model: "LensModel", exposure_time: float
+    camera: "Camera", lens: "FocusLens", lens_model: "LensModel", exposure_time: float
 ) -> "Rig":
     """Return camera and lens as a rig on the system clock."""
     from aif_ros.devices.clock import SystemClock

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import io
+import re
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar, get_type_hints
@@ -114,4 +115,10 @@ def _one_line(message: str) -> str:
         if not line.strip("─ "):
             break
         paragraph.append(line)
-    return " ".join(" ".join(paragraph).split())
+    text = " ".join(" ".join(paragraph).split())
+    # tyro names what is missing together with its help text.
+    missing = re.match(r"Missing from [^:]*: (.*)", text)
+    if missing is None:
+        return text
+    options = re.findall(r"--[a-z-]+(?: [A-Z|]+)?", missing[1]) or missing[1].split()[:1]
+    return f"{options[0]} is missing: see --help"

@@ -13,13 +13,18 @@ Examples:
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from typing_extensions import Doc
 
-from aif_ros.cli import CommandError, JsonFile, write_json
+from aif_ros.cli import CommandError, JsonFile, check_rectangle, write_json
+from aif_ros.cli._device import note_unused_device
+from aif_ros.cli._stack_options import Channel, Time, selection
 from aif_ros.settings import nodes
+
+if TYPE_CHECKING:
+    from aif_ros.optics.lens_model import LensModel
 
 _EXPOSURE = 0.008
 
@@ -53,6 +58,8 @@ class Arguments:
     calibration: Annotated[
         str | None, tyro.conf.arg(metavar="FILE"), Doc("Lens calibration (YAML).")
     ] = None
+    channel: Channel = None
+    time: Time = None
     save: Annotated[
         Path | None, tyro.conf.arg(metavar="DIR"), Doc("Folder for the focus curve and the window.")
     ] = None
@@ -65,6 +72,7 @@ def run(args: Arguments) -> int:
     from aif_ros.autofocus.searches import make_search
     from aif_ros.benchmarks.focus_curve import save_focus_curve
     from aif_ros.calibration.sweep_calibration import calibrate_stack
+    from aif_ros.devices.backlash import compensated
     from aif_ros.devices.clock import SimulatedClock
     from aif_ros.devices.focal_stack import FocalStack
     from aif_ros.devices.image_files import write_image
@@ -75,11 +83,16 @@ def run(args: Arguments) -> int:
     from aif_ros.simulation.simulated_lens import SimulatedLens
     from aif_ros.types.frame import Frame, Window
     from aif_ros.types.image import to_float
-    from aif_ros.types.units import check_metres
 
     clock = SimulatedClock()
-    opened = open_subject(args.scene, args.calibration or "")
+    opened = open_subject(
+        args.scene, args.calibration or "", selection=selection(args.channel, args.time)
+    )
     subject, lens_model, rests = opened.subject, opened.lens_model, opened.rests
+    _check_positions(args, lens_model)
+    if args.window is not None:
+        check_rectangle("--window", args.window, subject.size)
+    note_unused_device(args.device, args.search)
     if args.search == "neural" and isinstance(subject, FocalStack) and not args.calibration:
         from aif_ros.defocus.neural import NeuralBlurEstimator
 
@@ -97,15 +110,15 @@ def run(args: Arguments) -> int:
         look = search.looks[-1]
         print(f"look {len(frames):2}: {look.position * 1e3:9.4f} mm   {look.score:.4g}")
 
-    for option, positions in (("--start", [args.start]), ("--range", args.range or [])):
-        check_metres(option, [position for position in positions if position is not None])
-        for position in positions:
-            low, high = lens_model.limits
-            if position is not None and not low <= position <= high:
-                raise CommandError(f"{option} must lie within the travel, {low} to {high} m")
     try:
         result = focus_window(
-            Rig(camera, lens, clock, lens_model, exposure_time=_EXPOSURE),
+            Rig(
+                camera,
+                compensated(lens, lens_model),
+                clock,
+                lens_model,
+                exposure_time=_EXPOSURE,
+            ),
             search,
             window,
             limits=args.range,
@@ -138,6 +151,21 @@ def run(args: Arguments) -> int:
         args.json,
     )
     return 0
+
+
+def _check_positions(args: Arguments, lens_model: "LensModel") -> None:
+    """Check the positions before anything takes time."""
+    from aif_ros.types.units import check_metres
+
+    low, high = lens_model.limits
+    given = (("--start", [args.start]), ("--range", args.range or []))
+    for option, positions in given:
+        check_metres(option, [position for position in positions if position is not None])
+        for position in positions:
+            if position is not None and not low <= position <= high:
+                raise CommandError(f"{option} must lie within the travel, {low} to {high} m")
+    if args.range is not None and not args.range[0] < args.range[1]:
+        raise CommandError(f"--range must be LOW HIGH, got {args.range[0]:g} and {args.range[1]:g}")
 
 
 def _finite(score: float) -> float | None:

@@ -18,6 +18,7 @@ Examples:
   aif calibrate up/ --back down/ --travel 0.00005 -o lens.yaml
 """
 
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,7 +26,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 from typing_extensions import Doc
 
-from aif_ros.cli import CommandError, JsonFile, write_json
+from aif_ros.cli import CommandError, JsonFile, check_rectangle, write_json
+from aif_ros.cli._stack_options import Channel, Time, selection
 from aif_ros.settings.declaration import Limits
 from aif_ros.settings.nodes import SEARCHES
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from aif_ros.calibration.sweep_calibration import Estimate, LensCalibration
     from aif_ros.defocus.neural import NeuralBlurEstimator
     from aif_ros.optics.lens_model import LensModel
+    from aif_ros.types.frame import Window
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,16 @@ class Arguments:
         tyro.conf.arg(metavar="FOLDER"),
         Doc("Sweep of the way back, from which the backlash of the motor is measured."),
     ] = None
+    channel: Channel = None
+    time: Time = None
+    near: Annotated[
+        tuple[int, int, int, int] | None,
+        tyro.conf.arg(metavar="X Y WIDTH HEIGHT"),
+        Doc(
+            "Part of the picture, pixels, with an object nearer than the rest: shows whether the "
+            "positions grow towards near objects, as they must."
+        ),
+    ] = None
     name: Annotated[
         str | None, Doc("Name of the lens, for reports (default: that of the file).")
     ] = None
@@ -128,8 +141,16 @@ def run(args: Arguments) -> int:
     for label, estimate, scale, unit in rows:
         value, low, high = (scale * part for part in _parts(estimate))
         print(f"{label:24}{value:10.4g} {unit:6} (95 %: {low:.4g} to {high:.4g})")
-    if args.back is not None:
-        print(f"{'backlash':24}{lens_model.backlash / step:10.4g} steps")
+    if live or args.back is not None:
+        unknown = measured.notes.get("backlash_unknown")
+        print(f"{'backlash':24}" + (unknown or f"{lens_model.backlash / step:10.4g} steps"))
+    print(f"direction: {calibration.direction}")
+    if calibration.direction.towards == "far":
+        print(
+            "warning: the positions grow towards far objects, but near objects must be in focus at "
+            f"the higher ones: {_direction_remedy(args)}",
+            file=sys.stderr,
+        )
     if calibration.reading_curve:
         blur, reading = calibration.reading_curve[-1]
         print(f"{'reading curve':24}{reading:10.4g} px read at {blur:.4g} px of blur")
@@ -152,13 +173,27 @@ def run(args: Arguments) -> int:
     }
     setup = {"width": calibration.width, "matches": len(calibration.matches)}
     described = {"output": str(args.output), "setup": setup}
+    direction = calibration.direction
     curve = {
+        "direction": {"towards": direction.towards, "evidence": direction.evidence},
         "backlash_metres": lens_model.backlash,
         "reading_curve": calibration.reading_curve,
         "travel_assumed": False,
     }
     write_json(result | curve | described | measured.notes, args.json)
     return 0
+
+
+def _direction_remedy(args: Arguments) -> str:
+    if args.lens:
+        return (
+            "calibrate again with the other sign of metres_per_unit in the text of the lens "
+            "(see docs/devices)"
+        )
+    return (
+        "list the slices in the other order (info.yaml: 'order: near to far' if the first is the "
+        "nearest), and give the lens the other sign of metres_per_unit"
+    )
 
 
 @dataclass(frozen=True)
@@ -174,14 +209,25 @@ def _live(args: Arguments, output: Path) -> _Measured:
     """Calibrate through the camera and autofocus once."""
     from tqdm import tqdm
 
-    from aif_ros.cli._live import calibrate_through_camera, open_pair, save_proof
+    from aif_ros.cli._live import calibrate_through_camera, open_uncalibrated, save_proof
 
-    if not (args.camera and args.lens) or args.photos:
-        raise CommandError("a live calibration needs --camera and --lens, and no photographs")
+    if args.photos:
+        raise CommandError(
+            f"give either photographs ({args.photos[0]}) or, for a live calibration, --camera and "
+            "--lens"
+        )
+    if not (args.camera and args.lens):
+        missing = "--lens" if args.camera else "--camera"
+        raise CommandError(
+            f"a live calibration needs --camera and --lens: {missing} is missing (`aif devices` "
+            "lists what is connected)"
+        )
     with (
-        open_pair(args.camera, args.lens) as (camera, lens),
+        open_uncalibrated(args.camera, args.lens) as (camera, lens),
         tqdm(unit="image", disable=None, bar_format="{n} images, {elapsed} {postfix}") as bar,
     ):
+        if args.near is not None:
+            check_rectangle("--near", args.near, camera.size)
         low, high = lens.limits
         for position in args.range or ():
             if not low <= position <= high:
@@ -195,6 +241,7 @@ def _live(args: Arguments, output: Path) -> _Measured:
             exposure_time=args.exposure_time,
             search=args.search,
             estimator=_blur_reader(),
+            near=_near(args),
             on_frame=lambda frame: bar.update() or bar.set_postfix_str(f"{frame.position:.6g} m"),
         )
     focus = result.focus
@@ -208,7 +255,10 @@ def _live(args: Arguments, output: Path) -> _Measured:
             "written; see that the scene is flat and textured"
         )
     found = {"focus_position": focus.position, "images": len(focus.looks), "proof": str(proof)}
-    return _Measured(result.calibration, result.lens_model, {"autofocus": found})
+    notes: dict[str, Any] = {"autofocus": found}
+    if result.backlash_unknown:
+        notes["backlash_unknown"] = result.backlash_unknown
+    return _Measured(result.calibration, result.lens_model, notes)
 
 
 def _from_photographs(args: Arguments, output: Path) -> _Measured:
@@ -231,7 +281,7 @@ def _from_photographs(args: Arguments, output: Path) -> _Measured:
         check_metres(option, [value for value in values if value is not None])
     travel_assumed, backlash = False, 0.0
     if len(paths) == 1 and (paths[0].is_dir() or is_multi_page(paths[0])):
-        stack = FocalStack(paths[0])
+        stack = FocalStack(paths[0], selection(args.channel, args.time))
         positions = stack.positions
         travel_assumed = stack.travel_assumed and args.travel is None
         if args.travel is not None:
@@ -239,9 +289,11 @@ def _from_photographs(args: Arguments, output: Path) -> _Measured:
                 raise CommandError(f"--travel must be above 0 for a sweep, got {args.travel}")
             positions = np.arange(len(positions), dtype=np.float64) * args.travel
         images = (to_float(stack.read(index)) for index in range(len(positions)))
-        calibration = calibrate_sweep(images, list(positions), _blur_reader())
+        if args.near is not None:
+            check_rectangle("--near", args.near, stack.size)
+        calibration = calibrate_sweep(images, list(positions), _blur_reader(), _near(args))
         if args.back is not None:
-            back = FocalStack(args.back)
+            back = FocalStack(args.back, selection(args.channel, args.time))
             if len(back.positions) != len(positions):
                 raise CommandError(
                     f"{args.back} holds {len(back.positions)} slices, but {paths[0]} "
@@ -256,6 +308,10 @@ def _from_photographs(args: Arguments, output: Path) -> _Measured:
     elif len(paths) == 2 and not any(path.is_dir() for path in paths):
         if args.travel is None:
             raise CommandError("two photographs need --travel: how far the lens has moved")
+        if args.channel is not None or args.time is not None:
+            raise CommandError("--channel and --time need the file of a sweep, not two photographs")
+        if args.near is not None:
+            raise CommandError("--near needs a sweep: two photographs do not show the direction")
         first, second = (to_float(read_image(path)) for path in paths)
         if first.shape != second.shape:
             raise CommandError(
@@ -265,14 +321,20 @@ def _from_photographs(args: Arguments, output: Path) -> _Measured:
         calibration = calibrate_pair(first, second, args.travel)
         limits = min(0.0, args.travel), max(0.0, args.travel)
     else:
-        raise CommandError("give two photographs, or the folder of one sweep")
-    if args.back is not None and not paths[0].is_dir():
-        raise CommandError("--back needs the folder of a sweep before it")
+        raise CommandError("give two photographs, or the folder or file of one sweep")
+    if args.back is not None and len(paths) != 1:
+        raise CommandError("--back needs the sweep upwards before it, not two photographs")
     lens_model = calibration.lens_model(
         args.name or output.stem, args.limits or limits, args.metres_per_step
     )
     lens_model = replace(lens_model, backlash=backlash)
     return _Measured(calibration, lens_model, {"travel_assumed": travel_assumed})
+
+
+def _near(args: Arguments) -> "Window | None":
+    from aif_ros.types.frame import Window
+
+    return None if args.near is None else Window(*args.near)
 
 
 def _blur_reader() -> "NeuralBlurEstimator | None":

@@ -63,7 +63,7 @@ class Arguments(PipelineSettings):
 
 def run(args: Arguments) -> int:
     """Run the demo."""
-    from aif_ros.benchmarks.report import write_report
+    from aif_ros.benchmarks.report import write_fused_image, write_report
     from aif_ros.bringup.graph import pipeline_graph
     from aif_ros.bringup.recorder import recording
     from aif_ros.bringup.share import share_directory
@@ -88,6 +88,8 @@ def run(args: Arguments) -> int:
                 return 0
             print("Interrupted: writing what was recorded so far.")
         seen = recorder.recording(name, lens_model)
+    # The picture first: nothing that the report needs may cost it.
+    write_fused_image(seen, args.out)
     print("Writing the report ...")
     others = [] if scene is None or truth is None else _others(args, scene, lens_model)
     summary = write_report(seen, truth, args.out, others)

@@ -44,6 +44,11 @@ class Arguments:
 def run(args: Arguments) -> int:
     """List or try devices."""
     check_json(args.json)
+    if args.simulate and args.devices:
+        raise CommandError(
+            f"--simulate offers a device and tries none: leave out {args.devices[0]}, and try it "
+            "in another terminal"
+        )
     if args.simulate:
         return _simulate(args.simulate)
     if args.devices:
@@ -98,10 +103,10 @@ def _try(text: str) -> dict[str, Any]:
 
 
 def _try_lens(text: str) -> dict[str, Any]:
-    from aif_ros.devices.backends import open_lens
+    from aif_ros.devices.backends import open_motor_lens
     from aif_ros.devices.clock import SystemClock
 
-    lens = open_lens(text, SystemClock())
+    lens = open_motor_lens(text, SystemClock())
     try:
         state = lens.state()
         low, high = lens.limits

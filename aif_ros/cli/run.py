@@ -27,6 +27,8 @@ import tyro
 from typing_extensions import Doc
 
 from aif_ros.cli import CommandError, JsonFile, write_json
+from aif_ros.cli._device import note_unused_device
+from aif_ros.cli._stack_options import Channel, Time, selection
 from aif_ros.settings.declaration import Limits, OneOf, SetsParameter, declared
 from aif_ros.settings.pipeline import PipelineSettings, resolve_device
 from aif_ros.settings.presets import usable_preset
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
 
 _ROS_ONLY = ("params_file", "namespace", "search")
 _EXPOSURE = 0.008
+_LEAST_SIDE = 32
+"""Shortest side of the pictures, pixels: one cell of the networks' maps."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,8 @@ class Arguments(PipelineSettings):
             "metres; needs object_distances in the calibration."
         ),
     ] = ""
+    channel: Channel = None
+    time: Time = None
     timeout: Annotated[
         float,
         tyro.conf.arg(metavar="SECONDS"),
@@ -118,6 +124,12 @@ def run(args: Arguments) -> int:
             raise CommandError("--camera external needs ROS: add --ros")
         result = _run_library(args)
     else:
+        for name in ("channel", "time"):
+            if getattr(args, name) is not None:
+                raise CommandError(
+                    f"--{name} is for runs without ROS: write '{name}' into info.yaml instead (see "
+                    "docs/scenes.md)"
+                )
         result = _run_graph(args)
     print(f"{result['frames_captured']} frames in {result['seconds']:.1f} s: {result['reason']}")
     saved = _version(args.save_path) != before
@@ -232,11 +244,13 @@ class _Devices:
     clock: "Clock"
     exposure_time: float
     settle_timeout: float
+    pixel_size: float | None = None
 
 
 @contextmanager
 def _open_devices(args: Arguments) -> Iterator[_Devices]:
     """Open the simulated or the real devices."""
+    from aif_ros.devices.backlash import compensated
     from aif_ros.devices.clock import SimulatedClock, SystemClock
 
     if args.camera == "device":
@@ -263,20 +277,30 @@ def _open_devices(args: Arguments) -> Iterator[_Devices]:
         raise CommandError(
             f"--lens {args.lens} is a real lens and needs a real camera: add --camera device"
         )
+    from aif_ros.devices.focal_stack import FocalStack
     from aif_ros.simulation.open_subject import open_subject
     from aif_ros.simulation.simulated_camera import SimulatedCamera
     from aif_ros.simulation.simulated_lens import SimulatedLens
 
     simulated = SimulatedClock()
-    opened = open_subject(args.scene, args.calibration, args.width)
+    opened = open_subject(
+        args.scene, args.calibration, args.width, selection=selection(args.channel, args.time)
+    )
+    if args.width and min(opened.subject.size) < _LEAST_SIDE:
+        width, height = opened.subject.size
+        raise CommandError(
+            f"--width {args.width} gives pictures of {width}x{height} pixels: {_LEAST_SIDE} pixels "
+            "a side are needed"
+        )
     simulated_lens = SimulatedLens(opened.lens_model, simulated, rests=opened.rests)
     yield _Devices(
         SimulatedCamera(opened.subject, simulated, simulated_lens, exposure_time=_EXPOSURE),
-        simulated_lens,
+        compensated(simulated_lens, opened.lens_model),
         opened.lens_model,
         simulated,
         _EXPOSURE,
         10.0,
+        opened.subject.pixel_size if isinstance(opened.subject, FocalStack) else None,
     )
 
 
@@ -291,6 +315,7 @@ def _run_on(args: Arguments, devices: _Devices) -> dict[str, Any]:
     from aif_ros.control.agents import make_agent
     from aif_ros.defocus.estimators import make_estimator
     from aif_ros.devices.image_files import write_image
+    from aif_ros.devices.image_files.metadata import Metadata
     from aif_ros.fusion.fuser import make_fuser
     from aif_ros.pipeline.focus_map import FocusMapper, save_metres
     from aif_ros.pipeline.loop import AllInFocusPipeline, Step, run_loop
@@ -300,6 +325,8 @@ def _run_on(args: Arguments, devices: _Devices) -> dict[str, Any]:
     if warning is not None:
         print(warning, file=sys.stderr)
     agent, device = args.agent or preset.agent, resolve_device(args).device or "auto"
+    fusion, estimator = args.fusion or preset.fusion, args.estimator or preset.estimator
+    note_unused_device(device, agent, fusion, estimator)
     lens_model = devices.lens_model
     if args.depth_map and not lens_model.object_distances:
         raise CommandError(
@@ -307,8 +334,8 @@ def _run_on(args: Arguments, devices: _Devices) -> dict[str, Any]:
         )
     pipeline = AllInFocusPipeline(
         lens_model,
-        make_fuser(args.fusion or preset.fusion, lens_model if dynamic else None, device),
-        make_estimator(args.estimator or preset.estimator, lens_model, device),
+        make_fuser(fusion, lens_model if dynamic else None, device),
+        make_estimator(estimator, lens_model, device),
         make_agent(agent, lens_model, dynamic=dynamic, device=device),
         dynamic=dynamic,
     )
@@ -343,7 +370,8 @@ def _run_on(args: Arguments, devices: _Devices) -> dict[str, Any]:
     seconds = time.monotonic() - start
     if pipeline.fused is not None:
         if args.save_path:
-            write_image(args.save_path, pipeline.fused.image, deep=deep)
+            metadata = Metadata(pixel_size=devices.pixel_size)
+            write_image(args.save_path, pipeline.fused.image, deep=deep, metadata=metadata)
         if args.focus_map:
             height, width = pipeline.fused.image.shape[:2]
             save_metres(args.focus_map, mapper.focus_map().enlarged((width, height)))
@@ -356,12 +384,15 @@ def _run_on(args: Arguments, devices: _Devices) -> dict[str, Any]:
     if fault is not None and args.camera == "device":
         # What was fused until then is kept.
         raise fault
+    if pipeline.warning:
+        print(f"warning: {pipeline.warning}", file=sys.stderr)
     return {
         "agent": agent,
         "frames_captured": frames,
         "seconds": seconds,
         "stopped": stopped,
         "reason": reason,
+        "warning": pipeline.warning,
     }
 
 

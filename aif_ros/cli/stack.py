@@ -27,6 +27,8 @@ import tyro
 from typing_extensions import Doc
 
 from aif_ros.cli import CommandError, JsonFile, write_json
+from aif_ros.cli._device import note_unused_device
+from aif_ros.cli._stack_options import Channel, Time, selection
 from aif_ros.settings import nodes
 from aif_ros.settings.declaration import Limits
 
@@ -62,16 +64,8 @@ class Arguments:
         bool, Doc("Keep the exposure and white balance of each slice: do not match them.")
     ] = False
     crop: Annotated[bool, Doc("Cut off the borders that not all slices show (drift).")] = False
-    channel: Annotated[
-        str | None,
-        tyro.conf.arg(metavar="NAME|NUMBER"),
-        Doc("Channel of files that have several, by its name or its number from 0."),
-    ] = None
-    time: Annotated[
-        int | None,
-        tyro.conf.arg(metavar="NUMBER"),
-        Doc("Time point of files that have several, from 0."),
-    ] = None
+    channel: Channel = None
+    time: Time = None
     bits: Annotated[
         int,
         Limits(0, 16),
@@ -94,7 +88,10 @@ class Arguments:
     relief: Annotated[
         str | None,
         tyro.conf.arg(metavar="FILE"),
-        Doc("Also write the focus map as a coloured relief (.ply, for MeshLab or Blender)."),
+        Doc(
+            "Also write the focus map as a coloured relief: .html, a page on which to turn it, or "
+            ".ply, for MeshLab or Blender."
+        ),
     ] = None
     report: Annotated[
         str | None,
@@ -129,6 +126,7 @@ class Arguments:
             DeviceError, OSError: as `check_image_output` and `check_writable`.
         """
         from aif_ros.devices.image_files import check_image_output
+        from aif_ros.fusion.relief import SUFFIXES as RELIEF_SUFFIXES
         from aif_ros.storage.atomic_write import check_writable
 
         named = [
@@ -145,8 +143,8 @@ class Arguments:
             _refuse_foreign([self.preview_path])
             check_image_output(self.preview_path)
         if self.relief:
-            if Path(self.relief).suffix.lower() != ".ply":
-                raise CommandError(f"cannot write {self.relief}: a relief is a .ply")
+            if Path(self.relief).suffix.lower() not in RELIEF_SUFFIXES:
+                raise CommandError(f"cannot write {self.relief}: a relief is a .ply or .html")
             check_writable(self.relief)
         if self.report:
             folder = Path(self.report)
@@ -266,6 +264,12 @@ def _fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
     begun = time.perf_counter()
     args.check_outputs()
     slices = _open(args, paths)
+    if len(slices) < 2:
+        raise CommandError(
+            f"{slices.name(0)} is one slice, and a stack has at least two: give all slices, their "
+            "folder, or a file that holds them"
+        )
+    note_unused_device(args.device, args.method)
     height, width = slices.shape[:2]
     args.check_outputs((width, height), deep=slices.deep)
     preview = _preview(args, slices, begun) if args.preview else None
@@ -309,6 +313,11 @@ def _fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
             f"picture, which cannot be corrected ({names})",
             file=sys.stderr,
         )
+    if stack.dust is not None:
+        print(
+            f"dust: {stack.dust.spots} spots ({stack.dust.share:.2%} of the picture) stay in the "
+            "frame while the scene drifts; they are left out"
+        )
     print(f"memory: {memory / 1e6:.0f} MB at most")
     result = {
         "output": args.output,
@@ -330,6 +339,10 @@ def _fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
         },
         "exposure": [[float(factor) for factor in gain.factors] for gain in stack.gains],
         "uneven": stack.uneven,
+        "dust": {
+            "spots": 0 if stack.dust is None else stack.dust.spots,
+            "share": 0.0 if stack.dust is None else stack.dust.share,
+        },
         "memory_bytes": memory,
     }
     others = {"preview": preview, "focus_map": args.focus_map, "relief": args.relief}
@@ -344,11 +357,11 @@ def _fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
 
 def _open(args: Arguments, paths: list[Path]) -> "Slices":
     from aif_ros.devices.image_files.slices import open_slices
-    from aif_ros.devices.image_files.stack_axes import AmbiguousError, Selection
+    from aif_ros.devices.image_files.stack_axes import AmbiguousError
 
     try:
         slices = open_slices(
-            paths, selection=Selection(args.channel, args.time), bits=args.bits or None
+            paths, selection=selection(args.channel, args.time), bits=args.bits or None
         )
     except AmbiguousError as error:
         raise CommandError(f"{error} (--{error.key})") from error

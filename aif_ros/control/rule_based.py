@@ -68,7 +68,7 @@ class RuleBasedAgent:
         )
         share = float(gainful.sum() / known.sum())
         if share <= self._settings.stop_share:
-            return Action(None, None, f"{share:.1%} of the image left to gain")
+            return Action(None, None, f"{share:.1%} of the image still blurred: done")
         weight = np.where(gainful, observation.fused.radius, 0.0)
         block = heaviest_block(weight, self._settings.window_share)
         position = self._between(focus[block][gainful[block]], reach)

@@ -27,10 +27,12 @@ class Capture:
     Attributes:
         image: (H, W) mono or (H, W, 3) RGB; uint8 or uint16.
         stamp: middle of the exposure, nanoseconds.
+        bits: in use of each sample, which sets the full scale; 0: the camera does not say.
     """
 
     image: NDArray[Any]
     stamp: int
+    bits: int = 0
 
 
 class Camera(Protocol):

@@ -35,19 +35,28 @@ class FocalStack:
     Args:
         path: a folder with one picture for each slice, in focus order by name, or a file with all
             slices (TIFF, OME-TIFF, OME-Zarr).
+        selection: what to take of files with several channels or time points; what it leaves open
+            is as `info.yaml` says.
 
     Raises:
         DeviceError: no such folder or file, fewer than two slices, an unreadable first slice, or a
             malformed `info.yaml`; the message names the file.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, selection: Selection | None = None) -> None:
         path = Path(path)
         info = _read_info(_info_file(path))
+        given = selection or Selection()
+        chosen = Selection(
+            info.selection.channel if given.channel is None else given.channel,
+            info.selection.time if given.time is None else given.time,
+        )
         try:
-            self._slices = open_slices([path], selection=info.selection, bits=info.bits)
+            self._slices = open_slices([path], selection=chosen, bits=info.bits)
         except AmbiguousError as error:
-            raise DeviceError(f"{error} (key '{error.key}' in {_info_file(path)})") from error
+            raise DeviceError(
+                f"{error} (--{error.key}, or key '{error.key}' in {_info_file(path)})"
+            ) from error
         count = len(self._slices)
         if count < 2:
             raise DeviceError(f"{path} holds one picture: a focal stack needs at least two")

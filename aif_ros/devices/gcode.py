@@ -139,6 +139,7 @@ class GrblLens(GcodeLens):
     firmware = "Grbl"
 
     def _connect(self) -> Axis:
+        self._at_rest = False
         port = self._port = SerialPort(self._path, self.label, self._options.baud_rate)
         port.handshake(lambda: self._status(0))
         settings = parse_grbl_settings(self._exchange("$$", "$132="))
@@ -159,16 +160,19 @@ class GrblLens(GcodeLens):
             raise DeviceError(
                 f"{self.label} is in the state {state}: home it ($H) or unlock it ($X) first"
             )
-        return Reading(position, state != "Idle")
+        self._at_rest = state == "Idle"
+        return Reading(position, not self._at_rest)
 
     def _command(self, target: float) -> None:
-        if self._read().moving:
+        # Asked only where it may move: each question delays the move by a reply.
+        if not self._at_rest and self._read().moving:
             self._halt()
             deadline = time.monotonic() + STOP_TIMEOUT
             while self._read().moving:
                 if time.monotonic() > deadline:
                     raise DeviceError(f"{self.label} does not stop: reset it")
         axis = self._options.axis
+        self._at_rest = False
         self._exchange(f"$J=G53 G90 G21 {axis}{target:.4f} F{self._options.feed_rate:.1f}")
 
     def _halt(self) -> None:
@@ -218,11 +222,15 @@ class MarlinLens(GcodeLens):
         return steps / self._steps_per_mm
 
     def _command(self, target: float) -> None:
-        self._read()
-        if abs(self._last_position - self._goal) > 0.75 / self._steps_per_mm:
+        # Asked only where it may move: each question delays the move by a reply.
+        if self._moves_on() and self._read() and self._moves_on():
             self._halt()
         self._goal = target
         self._exchange(f"G1 {self._options.axis}{target:.4f} F{self._options.feed_rate:.1f}")
+
+    def _moves_on(self) -> bool:
+        """Whether it was last seen away from where it was sent."""
+        return abs(self._last_position - self._goal) > 0.75 / self._steps_per_mm
 
     def _halt(self) -> None:
         self._exchange("M410", timeout=MARLIN_STOP_TIMEOUT)

@@ -233,7 +233,10 @@ class MicroManagerCamera:
             image, bits = self._core.getImage(), self._core.getImageBitDepth()
         except RuntimeError as error:
             raise DeviceError(f"{self.label} gave no image: {_reason(error)}") from error
-        return Capture(as_image(image, bits, self.label), begin + round(exposure * 0.5e9))
+        image = as_image(image, bits, self.label)
+        stamp = begin + round(exposure * 0.5e9)
+        # The core knows the bits in use, and `as_image` has scaled them to the whole range.
+        return Capture(image, stamp, 8 * image.dtype.itemsize)
 
     def close(self) -> None:
         """Release the camera."""

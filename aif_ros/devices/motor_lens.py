@@ -250,7 +250,7 @@ class MotorLens(ABC):
             self._progress = None
             if self._rest_since is None:
                 self._rest_since = now
-            settles = now - self._rest_since < self._settings.settling_time * 1e9
+            settles = now - self._rest_since < self._settling_time() * 1e9
             if not settles:
                 # The move is complete: if something else moves the lens now, that is no fault.
                 self._target = self._start = None
@@ -266,6 +266,10 @@ class MotorLens(ABC):
         if now - self._progress[0] > self._settings.stall_timeout * 1e9:
             raise DeviceError(self._stalled(position))
         return True
+
+    def _settling_time(self) -> float:
+        """Seconds after a move during which the optics still vibrate."""
+        return self._settings.settling_time
 
     def _stalled(self, position: float) -> str:
         where = f"{self._metres(position):.6g} m"

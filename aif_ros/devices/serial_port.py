@@ -49,6 +49,7 @@ class SerialPort:
         self._label = label
         self._baud_rate = baud_rate
         self._serial: Any = None
+        self._received = b""
         serial = require("serial", "serial")
         try:
             self._serial = serial.Serial(
@@ -128,6 +129,7 @@ class SerialPort:
         """
         with self._line() as line:
             line.reset_input_buffer()
+            self._received = b""
             line.write(request)
 
     def read(self, *, end: bytes = b"", size: int = 0, timeout: float | None = None) -> bytes:
@@ -136,10 +138,25 @@ class SerialPort:
         Raises:
             ConnectionLostError: the port is gone.
         """
-        with self._line() as line:
-            line.timeout = REPLY_TIMEOUT if timeout is None else timeout
-            reply: bytes = line.read_until(end, LONGEST_REPLY) if end else line.read(size)
-            return reply
+        seconds = REPLY_TIMEOUT if timeout is None else timeout
+        deadline = time.monotonic() + seconds
+        while (length := self._length(end, size)) is None:
+            with self._line() as line:
+                line.timeout = max(0.0, deadline - time.monotonic())
+                # All that has arrived at once: each read wakes this process up anew.
+                chunk = line.read(max(1, line.in_waiting))
+            if not chunk:
+                length = len(self._received)
+                break
+            self._received += chunk
+        reply, self._received = self._received[:length], self._received[length:]
+        return reply
+
+    def _length(self, end: bytes, size: int) -> int | None:
+        """Bytes of the reply that has been received; None: it is not complete."""
+        found = self._received.find(end) + len(end) if end and end in self._received else 0
+        most = LONGEST_REPLY if end else size
+        return found or (most if len(self._received) >= most else None)
 
     def close(self) -> None:
         """Close the port."""

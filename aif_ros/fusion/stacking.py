@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from aif_ros.devices.image_files.samples import Picture
 from aif_ros.devices.image_files.slices import Slices
 from aif_ros.fusion.coverage import common_area, crop
+from aif_ros.fusion.dust import Dust, chosen_slices, find_dust, frame_copy
 from aif_ros.fusion.exposure import NO_GAIN, Gain, LightMap, light_map, registered, stack_gains
 from aif_ros.fusion.fuser import make_method
 from aif_ros.fusion.fusion import Fused
@@ -46,12 +47,14 @@ class FusedStack:
         transforms: from the coordinates of the fused image to those of each slice.
         gains: by which each slice was brighter than most.
         deep: whether any slice has 16 bits.
+        dust: spots that stay in the frame while the scene drifts, left out; None: none.
     """
 
     fused: Fused
     transforms: Sequence[Transform]
     gains: Sequence[Gain]
     deep: bool
+    dust: Dust | None = None
 
     @cached_property
     def confidence(self) -> NDArray[np.float32]:
@@ -94,12 +97,18 @@ def fuse_stack(
     count = len(slices)
     transforms: Sequence[Transform] = [np.eye(3)] * count
     gains: Sequence[Gain] = [NO_GAIN] * count
+    dust: Dust | None = None
     if count > 1 and (align or match_exposure):
         pictures = _read_ahead(slices, mono=not match_exposure, reduction=reduction)
         maps: list[LightMap] = []
-        pixels = _with_light(track(pictures, "comparing"), maps if match_exposure else None)
+        frames: dict[int, NDArray[np.float16]] = {}
+        pictures = _with_frames(track(pictures, "comparing"), frames, count if align else 0)
+        pixels = _with_light(pictures, maps if match_exposure else None)
         if align:
             transforms = register(pixels, _PREVIEW_SIDE if reduction > 1 else None)
+            if reduction == 1:
+                moves = [transforms[index] for index in frames]
+                dust = find_dust(list(frames.values()), moves, slices.shape)
         else:
             for _ in pixels:
                 pass
@@ -115,7 +124,10 @@ def fuse_stack(
     for index, picture in enumerate(track(pictures, "fusing")):
         # The index stands for the lens position, which files mostly do not give.
         transform, gain = transforms[index], gains[index]
-        fuser.add(picture.pixels, transform, float(index), valid=picture.valid, gain=gain)
+        valid = picture.valid
+        if dust is not None:
+            valid = dust.clean if valid is None else valid & dust.clean
+        fuser.add(picture.pixels, transform, float(index), valid=valid, gain=gain)
         deep = deep or picture.pixels.dtype == np.uint16
     assert fuser.fused is not None
     fused = fuser.fused
@@ -124,7 +136,18 @@ def fuse_stack(
         fused = crop(fused, place)
         shift = translation(place[1].start, place[0].start)
         transforms = [transform @ shift for transform in transforms]
-    return FusedStack(fused, transforms, gains, deep)
+    return FusedStack(fused, transforms, gains, deep, dust)
+
+
+def _with_frames(
+    pictures: Iterable[Picture], frames: dict[int, NDArray[np.float16]], count: int
+) -> Iterator[Picture]:
+    """Pass the slices on, and keep small copies of some of `count` in which to look for dust."""
+    wanted = set(chosen_slices(count))
+    for index, picture in enumerate(pictures):
+        if index in wanted:
+            frames[index] = frame_copy(picture.pixels, picture.valid)
+        yield picture
 
 
 def _with_light(pictures: Iterable[Picture], maps: list[LightMap] | None) -> Iterator[NDArray[Any]]:

@@ -108,6 +108,9 @@ class FusionNode(PipelineNode):
         except ImageError:
             self.diagnostics.count("frames unusable", total=True)
             raise
+        if self._step.warning:
+            self.diagnostics.warn(self._step.warning)
+            self.get_logger().warning(self._step.warning, once=True)
         self._publish_epoch()
         if fusion.changed:
             self._publish(fusion, frame.stamp)

@@ -49,6 +49,7 @@ class LensNode(PipelineNode):
         self._fault = ""
         self._moving = False
         self._due = 0.0
+        self._simulated: SimulatedLens | None = None
         self._lens = self._open_lens()
         self._commands = self.create_subscription(
             LENS_COMMANDS.message_type,
@@ -68,27 +69,28 @@ class LensNode(PipelineNode):
             rests = stack.positions.tolist()
             lens_model = stack.lens_model(lens_model if self.value("calibration") else None)
         self.diagnostics.hardware_id = lens_model.name
-        return SimulatedLens(
+        self._simulated = SimulatedLens(
             lens_model,
             NodeClock(self),
             speed=self.value("lens_speed"),
             settling_time=self.value("settling_time"),
             rests=rests,
         )
+        return compensated(self._simulated, lens_model)
 
     def _open_real_lens(self, text: str) -> FocusLens:
         self.diagnostics.hardware_id = text
         lens_model = self.lens_model() if self.value("calibration") else None
         if text.startswith("ros_parameter:"):
-            return compensated(open_parameter_lens(text, self, lens_model), lens_model)
-        return compensated(open_lens(text, NodeClock(self), lens_model), lens_model)
+            return open_parameter_lens(text, self, lens_model)
+        return open_lens(text, NodeClock(self), lens_model)
 
     def start(self) -> None:
         """Begin to publish states."""
         self._faults_of_lens.publish(self._fault)
         self._rate = Rate()
         self.loop(self._report)
-        if isinstance(self._lens, SimulatedLens):
+        if self._simulated is not None:
             self.offer(SetBool, "lens/stall", self._stall)
 
     def diagnose(self) -> None:
@@ -180,12 +182,12 @@ class LensNode(PipelineNode):
 
     def _stall(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         """Block or free the simulated lens."""
-        assert isinstance(self._lens, SimulatedLens)
+        assert self._simulated is not None
         with self._lock:
             if request.data:
-                self._lens.stall()
+                self._simulated.stall()
             else:
-                self._lens.unstall()
+                self._simulated.unstall()
         response.success = True
         response.message = "the lens is blocked" if request.data else "the lens is free"
         return response

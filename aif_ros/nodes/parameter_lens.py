@@ -1,9 +1,17 @@
 """A lens that another ROS node drives: its focus is a parameter of that node.
 
-Presets for camera drivers, checked against their sources: `src/ParameterHandler.cpp` of
-christianrauch/camera_ros (libcamera controls by name), `src/v4l2_camera.cpp` of
-tier4/ros2_v4l2_camera (control names in lower case with underscores), `src/usb_cam_node.cpp` of
-ros-drivers/usb_cam, `sensor_param_handler.cpp` of luxonis/depthai-ros.
+Presets for camera drivers, checked against their sources:
+
+- christianrauch/camera_ros ac71910: `src/ParameterHandler.cpp` declares every libcamera control by
+  its name, with its range; `src/CameraNode.cpp` publishes the metadata of each request on
+  `/diagnostics`, stamped and named (`frame_id`) as the image, `LensPosition` among them. In
+  libcamera's `control_ids_core.yaml` `AfModeManual` is 0; `LensPosition` only holds in that mode.
+- tier4/ros2_v4l2_camera 1029edd, `src/v4l2_camera.cpp`: names of the V4L2 controls in lower case,
+  without commas and brackets, blanks as underscores; integers with their range, no step.
+- ros-drivers/usb_cam 772b25f, `src/usb_cam_node.cpp`: `autofocus` (bool) and `focus` (integer, no
+  range, -1: untouched), which a change hands to `v4l2-ctl`.
+- luxonis/depthai-ros 9132443, `depthai_ros_driver/src/param_handlers/sensor_param_handler.cpp`:
+  `r_focus` (0 to 255) of the sensor's name, used only while `r_set_man_focus` is true.
 """
 
 import contextlib
@@ -15,6 +23,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import ParameterDescriptor, ParameterEvent, ParameterType
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -26,14 +35,24 @@ from rclpy.task import Future
 from typing_extensions import Doc
 
 from aif_ros.devices.backends import Backend, DeviceText
+from aif_ros.devices.backlash import compensated
 from aif_ros.devices.clock import Clock, SystemClock
-from aif_ros.devices.device import ConnectionLostError, DeviceError
+from aif_ros.devices.device import ConnectionLostError, DeviceError, FocusLens
 from aif_ros.devices.motor_lens import Axis, MetresPerUnit, MotorLens, MotorSettings, Reading
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.settings.declaration import Limits, OneOf
 
 CALL_TIMEOUT = 5.0
 """Seconds that the driver may take to answer; starting cameras are slow."""
+METADATA_AGE = 1.0
+"""Seconds after which a lens position in a camera's metadata is too old to be used: metadata come
+with every frame."""
+METADATA_SETTLING = 0.03
+"""Seconds that a lens takes to settle after the metadata show it at its target: voice-coil lenses
+ring for 10 to 30 ms."""
+METADATA_TOLERANCE = 0.005
+"""Share of the range within which the position in the metadata has reached the target: more than
+the rounding to motor counts (10 bits)."""
 
 
 @dataclass(frozen=True)
@@ -46,17 +65,20 @@ class Preset:
             first that the driver has is set.
         low: lowest position where the driver declares no range.
         high: highest position where the driver declares no range.
+        metadata: key of the lens position in the metadata that the driver publishes with each
+            frame on `/diagnostics`; empty: it publishes none.
     """
 
     parameter: str
     prepare: Mapping[str, bool | int]
     low: float | None = None
     high: float | None = None
+    metadata: str = ""
 
 
 PRESETS: Mapping[str, Preset] = {
     # Dioptres; AfMode 0 is AfModeManual of libcamera.
-    "camera_ros": Preset("LensPosition", {"AfMode": 0}),
+    "camera_ros": Preset("LensPosition", {"AfMode": 0}, metadata="LensPosition"),
     # "Focus, Automatic Continuous" since Linux 6.0, "Focus, Auto" before.
     "v4l2_camera": Preset("focus_absolute", {"focus_automatic_continuous|focus_auto": False}),
     # No range is declared: "0-255, -1 leave alone".
@@ -77,7 +99,10 @@ class ParameterLensSettings(MotorSettings):
     settling_time: Annotated[
         float,
         Limits(0.0, 60.0),
-        Doc("Seconds until the lens has moved and settled after the driver has taken a value."),
+        Doc(
+            "Seconds until the lens has settled after the driver has taken a value; where "
+            "the metadata of the frames show the lens position, they decide instead."
+        ),
     ] = 0.3
     preset: Annotated[
         str, OneOf(tuple(PRESETS), or_empty=True), Doc("Camera driver of that node. Empty: none.")
@@ -108,8 +133,10 @@ BACKEND = Backend(
 )
 
 
-def open_parameter_lens(text: str, node: Node, lens_model: LensModel | None) -> "ParameterLens":
+def open_parameter_lens(text: str, node: Node, lens_model: LensModel | None) -> FocusLens:
     """Open the lens that a text such as ``ros_parameter:/camera?preset=v4l2_camera`` names.
+
+    It is compensated for the backlash of its calibration.
 
     Args:
         text: node and settings.
@@ -121,7 +148,7 @@ def open_parameter_lens(text: str, node: Node, lens_model: LensModel | None) -> 
         DeviceError: the lens cannot be opened.
     """
     named = DeviceText.parse(text, {"ros_parameter": BACKEND})
-    return ParameterLens(
+    lens = ParameterLens(
         named.address,
         SystemClock(),
         named.read(ParameterLensSettings),
@@ -129,6 +156,7 @@ def open_parameter_lens(text: str, node: Node, lens_model: LensModel | None) -> 
         context=node.context,
         namespace=node.get_namespace(),
     )
+    return compensated(lens, lens_model)
 
 
 class ParameterLens(MotorLens):
@@ -167,6 +195,9 @@ class ParameterLens(MotorLens):
         self._value = math.nan
         self._awaited: Future | None = None
         self._refusal: str | None = None
+        self._frame_id = ""
+        self._goal: float | None = None
+        self._seen: tuple[float, float] | None = None  # in the metadata, and when
         self._kind = Parameter.Type.INTEGER
         self._helper = rclpy.create_node(
             "_focus_parameter",
@@ -181,6 +212,10 @@ class ParameterLens(MotorLens):
         self._helper.create_subscription(
             ParameterEvent, "/parameter_events", self._observe, qos_profile_parameter_events
         )
+        if self._driver.metadata:
+            self._helper.create_subscription(
+                DiagnosticArray, "/diagnostics", self._observe_metadata, 10
+            )
         self._executor = SingleThreadedExecutor(context=context)
         self._executor.add_node(self._helper)
         self._thread = threading.Thread(target=self._spin, name="focus parameter", daemon=True)
@@ -204,6 +239,9 @@ class ParameterLens(MotorLens):
         self._kind = Parameter.Type(kind)
         descriptors = self._call(self._client.describe_parameters([name])).descriptors
         values = self._call(self._client.get_parameters([name])).values
+        if self._driver.metadata:
+            (frame_id,) = self._call(self._client.get_parameters(["frame_id"])).values or ("",)
+            self._frame_id = frame_id and str(parameter_value_to_python(frame_id))
         with self._changed:
             self._value = float(parameter_value_to_python(values[0]))
         return self._axis_of(descriptors[0])
@@ -237,14 +275,35 @@ class ParameterLens(MotorLens):
             if self._refusal is not None:
                 refusal, self._refusal = self._refusal, None
                 raise DeviceError(f"{self.label}: the driver refuses the position: {refusal}")
-            return Reading(self._value, self._awaited is not None)
+            waits = self._awaited is not None
+            if not self._shows_position():
+                return Reading(self._value, waits)
+            assert self._seen is not None
+            position = self._seen[0]
+            if self._goal is not None and abs(position - self._goal) <= self._reach():
+                self._goal = None
+            if self._goal is None and abs(position - self._value) <= self._reach():
+                position = self._value  # without the rounding of the metadata
+            return Reading(position, waits or self._goal is not None)
+
+    def _shows_position(self) -> bool:
+        """Whether the metadata of recent frames show the lens position."""
+        return self._seen is not None and time.monotonic() - self._seen[1] < METADATA_AGE
+
+    def _reach(self) -> float:
+        low, high = self._axis.low or 0.0, self._axis.high or 0.0
+        return max(METADATA_TOLERANCE * (high - low), self._axis.tolerance)
+
+    def _settling_time(self) -> float:
+        time_ = super()._settling_time()
+        return min(time_, METADATA_SETTLING) if self._shows_position() else time_
 
     def _command(self, target: float) -> None:
         if not self._client.services_are_ready():
             raise ConnectionLostError(f"{self.label}: that node is gone: start it again")
         value = round(target) if self._kind == Parameter.Type.INTEGER else target
         with self._changed:
-            self._refusal = None
+            self._refusal, self._goal = None, float(value)
             future = self._client.set_parameters(
                 [Parameter(self._driver.parameter, self._kind, value)]
             )
@@ -258,6 +317,8 @@ class ParameterLens(MotorLens):
                 return
             self._awaited = None
             result = future.result()
+            if result is None or not all(each.successful for each in result.results):
+                self._goal = None
             if result is None or not result.results:
                 self._refusal = "no answer"
             elif not result.results[0].successful:
@@ -270,7 +331,7 @@ class ParameterLens(MotorLens):
 
     def _disconnect(self) -> None:
         with self._changed:
-            self._awaited = None
+            self._awaited = self._goal = self._seen = None
         if self._closed and self._thread.is_alive():
             self._executor.shutdown(timeout_sec=1.0)
             self._thread.join()
@@ -285,6 +346,16 @@ class ParameterLens(MotorLens):
                 with self._changed:
                     if self._awaited is None and isinstance(number, int | float):
                         self._value = float(number)
+
+    def _observe_metadata(self, message: DiagnosticArray) -> None:
+        """Take in the metadata of a frame of the driver."""
+        if message.header.frame_id != self._frame_id:
+            return
+        for status in message.status:
+            for pair in status.values:
+                if pair.key == self._driver.metadata:
+                    with contextlib.suppress(ValueError), self._changed:
+                        self._seen = (float(pair.value), time.monotonic())
 
     def _absolute_name(self) -> str:
         namespace = self._helper.get_namespace().rstrip("/")

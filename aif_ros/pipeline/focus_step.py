@@ -5,6 +5,7 @@ from collections.abc import Callable
 from aif_ros.autofocus.search import Decision, FocusRun, FocusSearch
 from aif_ros.devices.device import DeviceError
 from aif_ros.optics.lens_model import LensModel
+from aif_ros.pipeline.direction_watch import DirectionWatch
 from aif_ros.pipeline.picture_change import differs_by_noise_only
 from aif_ros.pipeline.reference_frame import FrameStream
 from aif_ros.pipeline.rig import Rig
@@ -61,6 +62,7 @@ class FocusStep:
             lens_model.position_resolution, reaction_timeout=reaction_timeout
         )
         self._stream = FrameStream(lens_model, bits)
+        self._direction = DirectionWatch(lens_model)
         self._begun = False
         self._decision: Decision | None = None
         self._image_width = 0
@@ -130,6 +132,7 @@ class FocusStep:
             self._image_width = frame.size[0]
             self._search.begin(frame.position, self._limits, self._image_width)
         self._note_picture(window, frame)
+        self._direction.add(frame)
         image = self._stream.reference(frame).image
         decision = self._search.look(window.crop(image), frame.position)
         self._on_look(frame)
@@ -166,6 +169,8 @@ class FocusStep:
                 "; the lens reports motion, but the picture does not change: see that its motor "
                 "turns the focus ring and that this camera looks through this lens"
             )
+        if self._direction.warning:
+            reason += f"; {self._direction.warning}"
         self.run = FocusRun(decision.position, focused, reason, list(self._search.looks))
 
     def _lens_seems_stuck(self) -> bool:

@@ -111,7 +111,9 @@ class FrameJoiner:
                 self._waiting.clear()
             if self._buffer.newest is not None:
                 self._offsets.append((capture.stamp - self._buffer.newest.stamp) * 1e-9)
-            self._waiting.append(Capture(capture.image, capture.stamp))
+            if not isinstance(capture, Capture):
+                capture = Capture(capture.image, capture.stamp)
+            self._waiting.append(capture)
             if len(self._waiting) > self._capacity:
                 self._waiting.popleft()
                 self.dropped += 1

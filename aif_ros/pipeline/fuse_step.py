@@ -10,6 +10,7 @@ from aif_ros.fusion.fuser import Fuser
 from aif_ros.fusion.fusion import Fused
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.clock_jump import StampOrder, jumped_back
+from aif_ros.pipeline.direction_watch import DirectionWatch
 from aif_ros.pipeline.frame_use import FrameUse, frame_use
 from aif_ros.pipeline.reference_frame import ReferenceFrame
 from aif_ros.types.frame import Frame
@@ -70,6 +71,7 @@ class FuseStep:
         self._fuser = fuser
         self._lens_model = lens_model
         self._dynamic = dynamic
+        self._direction = DirectionWatch(lens_model)
         self.begun = 0
         """Number of images J begun so far, the present one included."""
         self.reset()
@@ -84,6 +86,11 @@ class FuseStep:
         """Whether the frames of J have more than 8 bits."""
         return self._merged is not None and self._merged.image.dtype != np.uint8
 
+    @property
+    def warning(self) -> str:
+        """What the frames show to be wrong with the lens; empty: nothing."""
+        return self._direction.warning
+
     def reset(self, not_before: int | None = None) -> None:
         """Begin a new J.
 
@@ -96,6 +103,7 @@ class FuseStep:
 
     def _begin(self) -> None:
         self._fuser.reset()
+        self._direction.reset()
         self.begun += 1
         self._merged: Frame | None = None
         self._scale: float | None = None
@@ -126,6 +134,7 @@ class FuseStep:
             return Fusion(fused, IN_MOTION, fused is not None, self.deep)
         fused = self._fuser.add(reference.image, frame.position)
         self._merged, self._scale = frame, reference.scale
+        self._direction.add(frame)
         return Fusion(fused, None, True, self.deep)
 
     def _unused(self, reason: str) -> Fusion:

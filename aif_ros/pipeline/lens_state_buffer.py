@@ -93,7 +93,7 @@ class LensStateBuffer:
         if not self.covers(capture):
             return None
         position, travel = self.position(capture.stamp), self.travel(capture.stamp)
-        return Frame(capture.image, capture.stamp, position, travel)
+        return Frame(capture.image, capture.stamp, position, travel, capture.bits)
 
     def travel(self, stamp: int) -> float:
         """Return the lens travel during an exposure centred on `stamp`, metres.

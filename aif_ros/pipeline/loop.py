@@ -95,6 +95,11 @@ class AllInFocusPipeline:
         return self._fuse.deep
 
     @property
+    def warning(self) -> str:
+        """What the frames show to be wrong with the lens; empty: nothing."""
+        return self._fuse.warning
+
+    @property
     def frames(self) -> int:
         """Number of frames decided on."""
         return self._control.frames

@@ -23,6 +23,7 @@ from aif_ros.autofocus.search import FocusRun
 from aif_ros.autofocus.searches import make_search
 from aif_ros.control.agents import make_agent
 from aif_ros.defocus.estimators import make_estimator
+from aif_ros.devices.backlash import compensated
 from aif_ros.devices.clock import SystemClock
 from aif_ros.devices.device import DeviceError
 from aif_ros.devices.micro_manager import MicroManagerCamera, MicroManagerStage, StageSettings
@@ -90,9 +91,10 @@ class Microscope:
         self._search, self._estimator, self._agent, self._fusion = search, estimator, agent, fusion
         self._clock = SystemClock()
         self._camera = MicroManagerCamera("this core", self._clock, core=core)
-        self._stage = MicroManagerStage(
+        stage = MicroManagerStage(
             "this core", self._clock, StageSettings(), limits=lens_model.limits, core=core
         )
+        self._stage = compensated(stage, lens_model)
 
     def focus(self, window: Window | None = None) -> FocusRun:
         """Bring a window into focus and leave the stage there.

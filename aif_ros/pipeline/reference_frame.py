@@ -39,8 +39,8 @@ class FrameStream:
 
     Args:
         lens_model: of the lens.
-        bits: bits per sample in use; 0: recognised by the largest sample so far (see
-            `full_scale`).
+        bits: bits per sample in use; 0: as the camera says, else recognised by the largest sample
+            so far (see `full_scale`).
     """
 
     def __init__(self, lens_model: LensModel, bits: int = 0) -> None:
@@ -55,6 +55,8 @@ class FrameStream:
             ImageError: the captured image is unusable, see `check_image`.
         """
         check_image(frame.image)
+        if frame.bits and not self._bits:
+            return ReferenceFrame(frame, self._lens_model, full_scale_of_bits(frame.bits))
         if not self._bits or frame.image.dtype.itemsize == 1:
             self._scale = full_scale(frame.image, self._scale)
         return ReferenceFrame(frame, self._lens_model, self._scale)

@@ -15,7 +15,7 @@ from aif_ros.calibration.sweep_calibration import (
 from aif_ros.defocus.sharpness import tenengrad
 from aif_ros.devices.device import DeviceError
 from aif_ros.pipeline.rig import Rig
-from aif_ros.types.frame import Frame
+from aif_ros.types.frame import Frame, Window
 from aif_ros.types.image import Image, to_float, to_gray
 
 ZOOMS = 3
@@ -68,9 +68,7 @@ def record_sweep(
     """
     images, positions = [], []
     for position in np.linspace(*limits, slices):
-        rig.send(float(position))
-        rig.settle()
-        frame = _still_frame(rig)
+        frame = _frame_at(rig, float(position))
         on_frame(frame)
         images.append(to_float(frame.image))
         positions.append(frame.position)
@@ -83,6 +81,30 @@ def record_sweep(
         )
     require_change(images, again, (positions[0], positions[-1]))
     return Sweep(images, positions)
+
+
+def record_return(
+    rig: Rig, positions: Sequence[float], on_frame: Callable[[Frame], None] = lambda frame: None
+) -> Sweep:
+    """Record the positions of a sweep from above, to measure the backlash of the motor.
+
+    Args:
+        rig: camera and lens.
+        positions: of the sweep upwards, metres, ascending.
+        on_frame: called with each frame.
+
+    Raises:
+        DeviceError: a device fails.
+    """
+    # From beyond the last one, as far as the lens goes, so that each is reached downwards.
+    rig.send(min(rig.limits[1], 2 * positions[-1] - positions[-2]))
+    rig.settle()
+    frames = []
+    for position in reversed(positions):
+        frames.append(_frame_at(rig, position))
+        on_frame(frames[-1])
+    frames.reverse()
+    return Sweep([to_float(frame.image) for frame in frames], list(positions))
 
 
 def require_change(images: Sequence[Image], again: Image, positions: tuple[float, float]) -> None:
@@ -118,6 +140,7 @@ def calibrate_live(
     limits: tuple[float, float],
     slices: int = 15,
     estimator: PatchEstimator | None = None,
+    near: Window | None = None,
     on_sweep: Callable[[Sweep], None] = lambda sweep: None,
     on_frame: Callable[[Frame], None] = lambda frame: None,
 ) -> LensCalibration:
@@ -128,6 +151,7 @@ def calibrate_live(
         limits: positions to sweep, metres.
         slices: images of each sweep.
         estimator: see `calibrate_sweep`.
+        near: see `calibrate_sweep`.
         on_sweep: called with each sweep.
         on_frame: called with each frame.
 
@@ -140,13 +164,20 @@ def calibrate_live(
         sweep = record_sweep(rig, (low, high), slices, on_frame)
         on_sweep(sweep)
         try:
-            return calibrate_sweep(sweep.images, list(sweep.positions), estimator)
+            return calibrate_sweep(sweep.images, list(sweep.positions), estimator, near)
         except UndeterminedError:
             if attempt == ZOOMS - 1:
                 raise
         middle, half = sweep.positions[sweep.sharpest], 0.5 * ZOOM * (high - low)
         low, high = max(limits[0], middle - half), min(limits[1], middle + half)
     raise AssertionError("the loop returns or raises")
+
+
+def _frame_at(rig: Rig, position: float) -> Frame:
+    """Return a frame exposed with the lens at rest at `position` (metres)."""
+    rig.send(position)
+    rig.settle()
+    return _still_frame(rig)
 
 
 def _still_frame(rig: Rig) -> Frame:

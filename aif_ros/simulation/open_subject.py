@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from aif_ros.devices.device import DeviceError
 from aif_ros.devices.focal_stack import FocalStack, is_focal_stack
+from aif_ros.devices.image_files.stack_axes import Selection
 from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
 from aif_ros.simulation.rendered_scene import RenderedScene
 from aif_ros.simulation.scenes.open_scene import open_scene
@@ -35,6 +37,7 @@ def open_subject(
     calibration: str = "",
     width: int = 0,
     *,
+    selection: Selection | None = None,
     shake: float = 0.0,
     pan: float = 0.0,
     crossing: float = 0.0,
@@ -46,6 +49,7 @@ def open_subject(
         name: of a scene, or its folder, or the folder of a recorded focal stack.
         calibration: lens calibration file; empty: the default lens, or what a stack suggests.
         width: of a scene's images, pixels; 0: its own.
+        selection: what to take of a stack in a file with several channels or time points.
         shake: hand shake added to a scene, standard deviation in pixels.
         pan: pan added to a scene, pixels per second.
         crossing: speed of an object that crosses a scene, pixels per second; 0: none.
@@ -54,12 +58,17 @@ def open_subject(
     Raises:
         CalibrationError: the calibration is unusable.
         SceneError: there is no such scene, or it is unusable.
-        DeviceError: the stack is unusable.
+        DeviceError: the stack is unusable, or a selection is given for what is no stack.
     """
     if name and is_focal_stack(name):
-        stack = FocalStack(name)
+        stack = FocalStack(name, selection)
         lens_model = stack.lens_model(LensModel.load(calibration) if calibration else None)
         return OpenedSubject(stack, lens_model, Path(name).name, rests=list(stack.positions))
+    if selection is not None and selection != Selection():
+        raise DeviceError(
+            f"{name or 'the default scene'} is no focal stack: only a stack in a file has channels "
+            "and time points"
+        )
     lens_model = LensModel.load(calibration or DEFAULT_CALIBRATION)
     scene = open_scene(name, lens_model, width, shake=shake, pan=pan, crossing=crossing)
     subject = RenderedScene(scene, lens_model, seed=seed)

@@ -133,7 +133,8 @@ class SimulatedCamera:
             position, travel, moving = self._optical_state(stamp, half)
             if not (moving and self._skip_moving) or stamp > give_up:
                 image = self._subject.expose(position, (stamp - self._opened) * 1e-9, travel)
-                return Capture(image, stamp)
+                # Renderings and pictures from files use the whole range of their type.
+                return Capture(image, stamp, 8 * image.dtype.itemsize)
 
     def close(self) -> None:
         """Switch it off; a capture under way ends with a DeviceError."""

@@ -84,9 +84,12 @@ def load_recipe(cls: type[T], path: str | Path, overrides: Mapping[str, Any] | N
     if not isinstance(values, dict):
         raise RecipeError(f"recipe {found} must be a mapping of names to values")
     changed = {name: value for name, value in (overrides or {}).items() if value is not None}
-    unknown = sorted(str(name) for name in values.keys() - {f.name for f in fields(cls)})  # type: ignore[arg-type]
+    known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+    unknown = sorted(str(name) for name in values.keys() - set(known))
     if unknown:
-        raise RecipeError(f"recipe {found}: there is no {', '.join(unknown)[:80]}")
+        raise RecipeError(
+            f"recipe {found}: key '{unknown[0][:80]}' is unknown: choose from {', '.join(known)}"
+        )
     try:
         return from_mapping(cls, values | changed)
     except ValueError as error:

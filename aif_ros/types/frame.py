@@ -32,12 +32,14 @@ class Frame:
         position: reported lens position at that time, metres of travel.
         travel: distance, metres, that the lens moved during the exposure; inf where its speed
             varied or the distance is unknown.
+        bits: in use of each sample, as the camera says; 0: it does not.
     """
 
     image: NDArray[Any]
     stamp: int
     position: float
     travel: float = 0.0
+    bits: int = 0
 
     @property
     def moving(self) -> bool:

@@ -26,8 +26,8 @@ def check_metres(name: str, positions: Iterable[float]) -> None:
         Traceback (most recent call last):
         aif_ros.types.units.UnitError: limits: 1500 m is no position of a focus motor; ...
     """
-    largest = max((abs(position) for position in positions), default=0.0)
-    if largest > LARGEST_POSITION:
+    largest = max(positions, key=abs, default=0.0)
+    if abs(largest) > LARGEST_POSITION:
         raise UnitError(
             f"{name}: {largest:g} m is no position of a focus motor; give metres (1 um is 1e-6), "
             "not steps or micrometres"

@@ -1,6 +1,5 @@
 """The device that networks are computed on."""
 
-import sys
 from functools import cache
 from typing import Any, cast
 
@@ -17,8 +16,7 @@ def choose_device(name: str) -> torch.device:
     """Return the device of that name.
 
     Args:
-        name: ``cpu``, ``cuda``, or ``auto``: CUDA where there is a device for it, else the CPU,
-            with a line on standard error.
+        name: ``cpu``, ``cuda``, or ``auto``: CUDA where there is a device for it, else the CPU.
 
     Raises:
         ComputeDeviceError: ``cuda`` without a CUDA device.
@@ -29,7 +27,6 @@ def choose_device(name: str) -> torch.device:
         return torch.device("cuda")
     if name == "cuda":
         raise ComputeDeviceError("there is no CUDA device for device 'cuda': use 'cpu' or 'auto'")
-    print("no CUDA device: the networks run on the CPU", file=sys.stderr)
     return torch.device("cpu")
 
 

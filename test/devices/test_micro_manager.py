@@ -93,3 +93,22 @@ class TestImages:
     def test_other_depths_are_refused(self, kind):
         with pytest.raises(DeviceError, match="set it to 8 or 16 bit"):
             as_image(np.zeros((4, 5), kind), 32, "camera")
+
+
+def test_a_dark_first_image_does_not_set_the_full_scale(clock):
+    """The core knows the bits: 12 of 16, of which a dark image uses a few."""
+    from aif_ros.devices.device import Capture
+    from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
+    from aif_ros.pipeline.reference_frame import FrameStream
+    from aif_ros.types.frame import Frame
+
+    camera = MicroManagerCamera("demo", clock)
+    capture = camera.capture()
+    camera.close()
+    assert capture.bits == 8 * capture.image.dtype.itemsize
+    stream = FrameStream(LensModel.load(DEFAULT_CALIBRATION))
+    for brightest in (200, 4095):
+        image = as_image(np.full((8, 8), brightest, np.uint16), 12, "camera")
+        shown = Capture(image, 0, 16)
+        reference = stream.reference(Frame(shown.image, 0, 0.0, bits=shown.bits))
+        assert reference.image.max() == pytest.approx(brightest / 4096, abs=1e-3)

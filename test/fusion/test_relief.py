@@ -1,6 +1,10 @@
-"""The relief as a PLY file."""
+"""The relief as a PLY file and as a page."""
+
+import base64
+import re
 
 import numpy as np
+import pytest
 
 from aif_ros.fusion.relief import LONGEST_SIDE, write_relief
 
@@ -46,3 +50,26 @@ def test_large_pictures_are_reduced(tmp_path):
     assert len(vertices) == LONGEST_SIDE * round(300 * LONGEST_SIDE / 2000)
     assert vertices["x"].max() == 1999
     np.testing.assert_allclose(vertices["z"], 5)
+
+
+def test_a_page_holds_heights_and_colours_and_needs_nothing_else(tmp_path):
+    image = np.zeros((30, 40, 3), np.float32)
+    image[:, 20:] = (1.0, 0.5, 0.0)
+    height = np.tile(np.linspace(2, 10, 40, dtype=np.float32), (30, 1))
+    write_relief(tmp_path / "a<b.html", image, height)
+    page = (tmp_path / "a<b.html").read_text()
+    assert not re.search(r"(src|href)=|https?:", page)
+    assert "a&lt;b" in page
+    heights, colours = re.findall(r'bytes\("([A-Za-z0-9+/=]+)"\)', page)
+    steps = np.frombuffer(base64.b64decode(heights), "<u2").reshape(30, 40)
+    np.testing.assert_allclose(2 + steps / 65535 * 8, height, atol=1e-3)
+    points = np.frombuffer(base64.b64decode(colours), np.uint8).reshape(30, 40, 3)
+    assert points[0, 39].tolist() == [255, 128, 0]
+    # 8 px of 39, which are 2 on the page.
+    assert float(re.search(r"total = ([\d.]+)", page)[1]) == pytest.approx(2 * 8 / 39, rel=1e-3)
+
+
+def test_other_formats_are_refused(tmp_path):
+    flat = np.zeros((5, 6), np.float32)
+    with pytest.raises(ValueError, match=r"a relief is a \.ply or \.html"):
+        write_relief(tmp_path / "a.obj", flat, flat)

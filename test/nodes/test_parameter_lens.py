@@ -4,6 +4,7 @@ import time
 
 import pytest
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from lens_contract import LensContract
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -145,6 +146,39 @@ def test_each_driver_is_set_to_manual_focus_and_driven(make, preset):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert driver.value(PRESETS[preset].parameter) * 1e-5 == pytest.approx(0.6 * high, abs=1e-5)
+
+
+def test_metadata_of_the_frames_show_when_the_lens_has_arrived(make):
+    # As camera_ros publishes them: one status for each frame, named by its frame_id.
+    parameters = DRIVERS["camera_ros"] | {"frame_id": ("left_eye", ParameterDescriptor())}
+    driver, lens = make("camera_ros", parameters, settling_time=60.0, stall_timeout=30.0)
+    publisher = driver.node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+
+    def show(position, frame_id="left_eye"):
+        message = DiagnosticArray()
+        message.header.frame_id = frame_id
+        values = [
+            KeyValue(key="AfState", value="0"),
+            KeyValue(key="LensPosition", value=str(position)),
+        ]
+        message.status = [DiagnosticStatus(values=values)]
+        publisher.publish(message)
+
+    def wait_until(condition, position, **other):
+        deadline = time.monotonic() + 10
+        while not condition(lens.state()):
+            assert time.monotonic() < deadline
+            show(position, **other)
+            time.sleep(0.02)
+
+    wait_until(lambda state: state.position == pytest.approx(1.5e-5), 1.5)
+    lens.move_to(8e-5)
+    wait_until(lambda state: state.position == pytest.approx(4e-5) and state.moving, 4.0)
+    for _ in range(5):
+        show(8.0, frame_id="right_eye")
+        assert lens.state().moving
+    # At rest long before the stated 60 s; the metadata are rounded, the position is not.
+    wait_until(lambda state: not state.moving and state.position == pytest.approx(8e-5), 7.97)
 
 
 def test_automatic_focus_under_its_old_name(make):

@@ -3,6 +3,7 @@
 The lens is the paper's: 0.09 px of blur radius a motor step, depth of field +-11 steps. Each trial
 is a window of a sharp photo at a random focus position; all searches do the same trials.
 
+Examples:
   aif benchmark autofocus --photos photos/ --range-steps 1000 --near
   aif benchmark autofocus --photos photos/ --range-steps 3000 --trials 100 --json autofocus.json
 

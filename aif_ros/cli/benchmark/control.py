@@ -6,6 +6,7 @@ the one of a full sweep. The oracle chooses by the truth and covers 99 % with fe
 scenes: the fused image against the truth at every frame period. Time is simulated; all agents
 start from the same lens positions.
 
+Examples:
   aif benchmark control
   aif benchmark control --rgbd scenes/ --video videos/ --json control.json --save figures/
   aif benchmark control --scenes 24 --condition all --frame-rate 3 10 30

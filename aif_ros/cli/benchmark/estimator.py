@@ -5,6 +5,7 @@ those the networks were trained on are left out. Errors are given by band of the
 the 85 % of the patches the network is surest of and over all; under noise and exposure; and for
 other point-spread functions, cameras and subjects (--conditions).
 
+Examples:
   aif benchmark estimator --photos photos/
   aif benchmark estimator --photos photos/ --json estimator.json --save figures/
 """

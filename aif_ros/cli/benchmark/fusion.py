@@ -9,6 +9,7 @@ RGB-D videos are fused as moving scenes. Pairs of pictures (and sets of more) th
 are judged by Qabf and Q_MI, focal stacks by time and memory; there enfuse, focus-stack and
 shinestacker are compared too, if they are installed.
 
+Examples:
   aif benchmark fusion
   aif benchmark fusion --rgbd rgbd/ --json fusion.json --save sheets/
   aif benchmark fusion --pairs lytro/ --stacks stacks/ --save sheets/

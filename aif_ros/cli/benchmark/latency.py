@@ -4,6 +4,7 @@ The paper's Table 2. A step is what happens between a captured window of 512x512
 the next command to the lens. Measured with one thread and with two; both networks also on a GPU
 when there is one. The distance map is that of a frame of 1536x1024 px.
 
+Examples:
   aif benchmark latency --json latency.json
 """
 

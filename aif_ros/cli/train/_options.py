@@ -34,7 +34,7 @@ class RunOptions:
     folder: Folder = ""
     resume: Annotated[bool, Doc("Continue from the checkpoint in the folder.")] = False
     threads: Annotated[int, Limits(1, 256), Doc("CPU threads of the training itself.")] = 1
-    seed: Annotated[int | None, Doc("Seed, in place of the recipe's.")] = None
+    seed: Annotated[int | None, Limits(0, 2**31 - 1), Doc("Seed, in place of the recipe's.")] = None
 
     @property
     def overrides(self) -> dict[str, Any]:
@@ -66,8 +66,12 @@ class SampleOptions(RunOptions):
 
     device: nodes.Device = "auto"
     workers: Annotated[int, Limits(0, 256), Doc("Processes that make samples.")] = 1
-    steps: Annotated[int | None, Doc("Number of steps, in place of the recipe's.")] = None
-    batch: Annotated[int | None, Doc("Samples per step, in place of the recipe's.")] = None
+    steps: Annotated[
+        int | None, Limits(1, 10**8), Doc("Number of steps, in place of the recipe's.")
+    ] = None
+    batch: Annotated[
+        int | None, Limits(1, 4096), Doc("Samples per step, in place of the recipe's.")
+    ] = None
 
     @property
     def overrides(self) -> dict[str, Any]:

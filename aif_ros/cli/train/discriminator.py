@@ -6,6 +6,7 @@ card. All that decides the weights is in a recipe, a YAML file like the shipped
 aif_ros/training/recipes/discriminator.yaml. Licences of the photos are read from licences.yaml in
 their folder. Several GPUs: start it by torchrun.
 
+Examples:
   aif train discriminator --photos photos/ --output my/discriminator.safetensors
   aif train discriminator --photos photos/ --recipe my.yaml --folder runs/discriminator --resume
   torchrun --nproc-per-node 4 -m aif_ros train discriminator --photos photos/

@@ -6,6 +6,7 @@ card. All that decides the weights is in a recipe, a YAML file like the shipped
 aif_ros/training/recipes/estimator.yaml. Licences of the photos are read from licences.yaml in
 their folder. Several GPUs: start it by torchrun.
 
+Examples:
   aif train estimator --photos photos/ --output my/estimator.safetensors
   aif train estimator --photos photos/ --recipe my.yaml --folder runs/estimator --resume
   torchrun --nproc-per-node 4 -m aif_ros train estimator --photos photos/

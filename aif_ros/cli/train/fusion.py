@@ -7,6 +7,7 @@ weights and a model card. All that decides the weights is in a recipe, a YAML fi
 aif_ros/training/recipes/fusion.yaml. Licences of the data are read from licences.yaml in their
 folder. Several GPUs: start it by torchrun.
 
+Examples:
   aif train fusion --photos photos/ --rgbd rgbd/ --output my/fusion.safetensors
   aif train fusion --photos photos/ --recipe my.yaml --resume
 """

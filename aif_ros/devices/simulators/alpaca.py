@@ -103,6 +103,8 @@ class SimulatedAlpaca:
 class _Handler(BaseHTTPRequestHandler):
     device: ClassVar[SimulatedAlpaca]
     protocol_version = "HTTP/1.1"
+    # Header and body leave in one packet.
+    wbufsize = -1
 
     def setup(self) -> None:
         super().setup()

@@ -42,7 +42,10 @@ class SimulatedMotor:
         if self.blocked:
             return self._origin
         distance = self._target - self._origin
-        travelled = min(self.speed * (self._now() - self._begin), abs(distance))
+        travelled = self.speed * (self._now() - self._begin)
+        if travelled >= abs(distance):
+            # Not a sum, which rounding can keep from being the target for ever.
+            return self._target if not self.reverse else self._origin - distance
         return self._origin + math.copysign(travelled, -distance if self.reverse else distance)
 
     @property

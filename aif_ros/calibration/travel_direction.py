@@ -1,0 +1,68 @@
+"""Which way a lens travels: whether its higher positions focus near or far objects.
+
+Everything here takes near objects to be in focus at the higher positions. A motor whose counts grow
+the other way looks the same in the blur of a flat scene. Two things in pictures tell it apart:
+
+- An object that is known to be nearer than the rest, and comes into focus at another position.
+- Magnification. A lens that moves as a whole is farther from the sensor the nearer it focuses, and
+  the picture grows. Lenses with internal focusing may do the opposite: a hint, no proof.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Towards = Literal["near", "far", "unknown"]
+Evidence = Literal["near object", "magnification", ""]
+
+
+@dataclass(frozen=True)
+class TravelDirection:
+    """Which objects are in focus at the higher positions.
+
+    Attributes:
+        towards: near as it must be, far, or unknown.
+        evidence: what shows it.
+    """
+
+    towards: Towards
+    evidence: Evidence = ""
+
+    def __str__(self) -> str:
+        match self.evidence:
+            case "near object":
+                return f"{self.towards} objects are in focus at the higher positions"
+            case "magnification":
+                return (
+                    f"{self.towards} objects are in focus at the higher positions, as far as the "
+                    "growth of the picture shows it (lenses with internal focusing can differ)"
+                )
+        return "unknown: the picture does not grow; show something nearer than the rest (--near)"
+
+
+UNKNOWN = TravelDirection("unknown")
+"""Of pictures that do not show it."""
+
+
+def from_magnification(low: float, high: float) -> TravelDirection:
+    """Return the direction by the growth of the picture.
+
+    Args:
+        low: of the 95 % interval of the relative change of magnification per metre.
+        high: of the interval.
+    """
+    if low > 0:
+        return TravelDirection("near", "magnification")
+    return TravelDirection("far", "magnification") if high < 0 else UNKNOWN
+
+
+def from_near_object(near: float, others: float, least: float) -> TravelDirection:
+    """Return the direction by an object that is nearer than the rest.
+
+    Args:
+        near: focus position of the object, metres.
+        others: that of the rest.
+        least: smaller differences decide nothing.
+    """
+    if abs(near - others) < least:
+        return UNKNOWN
+    return TravelDirection("near" if near > others else "far", "near object")

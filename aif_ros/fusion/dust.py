@@ -1,0 +1,167 @@
+"""Dust on the sensor: spots that stay in the frame while the scene drifts.
+
+Every slice shows them at the same place, so that after registration they lie one beside the other,
+a trail in the fused image. Against the scene as the slices together show it, registered, a spot is
+too dark (or bright) at its place in the frame in nearly every slice, while detail of the scene is
+at another place in each.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from aif_ros.fusion.coverage import covered
+from aif_ros.fusion.motion.geometry import Transform, corners
+from aif_ros.fusion.motion.stack_registration import resample
+from aif_ros.fusion.tiles import WHOLE
+from aif_ros.types.image import Image, to_float, to_gray
+
+LONGEST_SIDE = 1200
+"""Longer side of the copies in which dust is looked for, pixels: a spot of 10 px in a picture of 24
+megapixels is 2 px there."""
+MOST_SLICES = 24
+"""Slices that are looked at, evenly spread: enough for medians."""
+FEWEST_SLICES = 4
+"""Fewer have no median to speak of."""
+_LEAST_DRIFT = 4.0
+"""Drift of the scene in the frame, pixels of the copies, below which spots and scene are alike."""
+_LEAST_CONTRAST = 0.03
+"""Contrast from which on a spot counts, logarithm of brightness; fainter ones do not show."""
+_DEVIATIONS = 6.0
+"""Contrast from which on a spot counts, in robust standard deviations of all pixels."""
+_FAINTEST = 1 / 255
+"""Added before logarithms are taken: an 8-bit step."""
+_MARGIN = 2
+"""Pixels of the copies by which spots are enlarged: their edges are soft."""
+_LARGEST_SHARE = 0.03
+"""Share of the frame that spots may cover; more is no dust (a frame, a shadow, still slices)."""
+_PARTS = 3
+"""A spot must show in so many parts of the stack, each by itself: what the scene shows at a place
+of the frame in one part has drifted away in the next."""
+
+
+@dataclass(frozen=True)
+class Dust:
+    """Spots that stay in the frame.
+
+    Attributes:
+        clean: (H, W) bool, pixels of every slice without them.
+        spots: their number.
+    """
+
+    clean: NDArray[np.bool_]
+    spots: int
+
+    @property
+    def share(self) -> float:
+        """Of the frame that they cover."""
+        return 1.0 - float(self.clean.mean())
+
+
+def frame_copy(
+    pixels: NDArray[np.generic], valid: NDArray[np.bool_] | None = None
+) -> NDArray[np.float16]:
+    """Return the small logarithmic copy of a slice that `find_dust` takes; NaN without data.
+
+    Args:
+        pixels: (H, W) or (H, W, 3), uint8 or uint16.
+        valid: (H, W), pixels that hold data; None: all.
+    """
+    height, width = pixels.shape[:2]
+    scale = min(1.0, LONGEST_SIDE / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = to_gray(to_float(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)))
+    copy = np.log(small + np.float32(_FAINTEST))
+    if valid is not None:
+        share = cv2.resize(valid.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+        copy[share < 1] = np.nan
+    return copy.astype(np.float16)
+
+
+def find_dust(
+    copies: Sequence[NDArray[np.float16]],
+    transforms: Sequence[Transform],
+    shape: tuple[int, ...],
+) -> Dust | None:
+    """Find the spots that do not move with the scene; None: there are none that can be seen.
+
+    Args:
+        copies: of slices, see `frame_copy`.
+        transforms: from the coordinates of the fused image to those of these slices.
+        shape: (H, W, ...) of the slices.
+    """
+    if len(copies) < FEWEST_SLICES:
+        return None
+    rows, columns = copies[0].shape
+    scale = np.diag([columns / shape[1], rows / shape[0], 1.0])
+    small = [scale @ transform @ np.linalg.inv(scale) for transform in transforms]
+    if _drift(small, (rows, columns)) < _LEAST_DRIFT:
+        return None
+    logs: list[Image] = [copy.astype(np.float32) for copy in copies]
+    pairs = list(zip(logs, small, strict=True))
+    scene = _median(np.stack([_moved(log, move) for log, move in pairs]))
+    # In the frame: what each slice shows beyond the scene.
+    beyond = np.stack([log - _moved(scene, np.linalg.inv(move)) for log, move in pairs])
+    beyond -= np.nanmedian(beyond, axis=(1, 2), keepdims=True)
+    parts = np.array_split(beyond, min(_PARTS, len(beyond) // 2))
+    shown = np.stack([_spots(np.nan_to_num(_median(part))) for part in parts])
+    agree = (np.sign(shown) == np.sign(shown[0])).all(axis=0)
+    fixed = np.where(agree, np.abs(shown).min(axis=0), 0)
+    deviation = 1.4826 * float(np.median(np.abs(shown)))
+    least = max(_LEAST_CONTRAST, _DEVIATIONS * deviation)
+    seen = (fixed > least).astype(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(seen)
+    kept = [index for index in range(1, count) if stats[index, cv2.CC_STAT_AREA] > 1]
+    if not kept:
+        return None
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _MARGIN + 1, 2 * _MARGIN + 1))
+    spots = cv2.dilate(np.isin(labels, kept).astype(np.uint8), kernel)
+    if spots.mean() > _LARGEST_SHARE:
+        return None
+    large = cv2.resize(spots, (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST)
+    return Dust(large == 0, len(kept))
+
+
+def _drift(transforms: Sequence[Transform], shape: tuple[int, int]) -> float:
+    """Median over the corners and the centre of the drift of the scene, pixels."""
+    points = np.vstack([corners(shape), [[shape[1] / 2, shape[0] / 2]]]).astype(np.float64)
+    places = np.stack([cv2.transform(points[None], move[:2])[0] for move in transforms])
+    return float(np.median(np.hypot(*np.ptp(places, axis=0).T)))
+
+
+def _moved(image: Image, transform: Transform) -> Image:
+    """Resample an image; NaN where it shows nothing."""
+    known = np.isfinite(image)
+    # `resample` clips to [0, 1]: logarithms are not.
+    low, high = (float(bound(image[known], initial=0.0)) for bound in (np.min, np.max))
+    span = max(high - low, 1e-6)
+    filled = np.where(known, (image - low) / span, 0.5).astype(np.float32)
+    moved = np.asarray(resample(filled, transform) * span + low, np.float32)
+    return np.where(covered(image.shape, transform, WHOLE, known), moved, np.nan)
+
+
+def _median(images: Image) -> Image:
+    """Median over the first axis of what is known; NaN where nothing is."""
+    unknown = ~np.isfinite(images).any(axis=0)
+    median = np.nanmedian(np.where(unknown, 0, images), axis=0)
+    return np.where(unknown, np.nan, median).astype(np.float32)
+
+
+def _spots(fixed: Image) -> Image:
+    """What is narrow in a picture of the frame: vignetting and uneven light are wide."""
+    size = fixed.shape[1::-1]
+    small_size = (max(1, size[0] // 8), max(1, size[1] // 8))
+    small = cv2.resize(fixed.astype(np.float32), small_size, interpolation=cv2.INTER_AREA)
+    wide = cv2.resize(cv2.medianBlur(small, 5), size, interpolation=cv2.INTER_LINEAR)
+    # Noise of single pixels is smoothed away, as far as spots of a few pixels allow.
+    return np.asarray(cv2.GaussianBlur(fixed - wide, (0, 0), 0.7), np.float32)
+
+
+def chosen_slices(count: int) -> list[int]:
+    """Indices of the slices of a stack that dust is looked for in."""
+    step = max(1, math.ceil(count / MOST_SLICES))
+    return list(range(0, count, step))

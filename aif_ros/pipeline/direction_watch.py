@@ -1,0 +1,122 @@
+"""Notices a lens that travels the other way than its calibration says.
+
+Focus breathing shows it: between two lens positions the picture grows by a known factor, or shrinks
+by it if the motor counts the other way. A lens without breathing gives no sign; there the direction
+only matters for distances of objects (`LensModel.object_distances`).
+"""
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from aif_ros.optics.breathing import remove_breathing
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.types.frame import Frame
+from aif_ros.types.image import Image, to_float, to_gray
+
+_SIDE = 320
+"""Longer side of the pictures that are compared, pixels."""
+_VISIBLE = 3.0
+"""Pixels by which their corners must move from one lens position to the other: wrong by twice as
+much, textures of that size no longer match."""
+_DETAIL = (2.0, 8.0)
+"""Standard deviations between which detail is compared, pixels: finer detail is lost to the blur of
+one of the pictures, coarser detail matches in any case."""
+_MARGIN = 0.03
+"""Difference of correlation that decides; noise and blur give less than 0.01."""
+_LEAST = 0.5
+"""Correlation below which the pictures do not show the same."""
+_VOTES = 2
+"""Pairs of pictures that must agree."""
+
+
+class DirectionWatch:
+    """Compares frames at distant lens positions with what the calibration says of their growth.
+
+    Args:
+        lens_model: of the lens.
+    """
+
+    def __init__(self, lens_model: LensModel) -> None:
+        self._lens_model = lens_model
+        self._first: tuple[float, Image] | None = None
+        self._votes = 0
+
+    @property
+    def warning(self) -> str:
+        """What is wrong and what to do; empty: nothing is known to be wrong."""
+        if self._votes < _VOTES:
+            return ""
+        return (
+            "the picture grows where the calibration says that it shrinks: the motor counts in the "
+            "other direction than when it was calibrated. Change the sign of metres_per_unit, or "
+            "calibrate again"
+        )
+
+    def reset(self) -> None:
+        """Forget the pictures: the next ones may show another scene."""
+        self._first = None
+
+    def add(self, frame: Frame) -> None:
+        """Take in a frame captured with the lens at rest."""
+        if abs(self._votes) >= _VOTES or not self._lens_model.breathing_per_metre:
+            return
+        small = _small(frame)
+        if self._first is None or self._first[1].shape != small.shape:
+            self._first = (frame.position, small)
+            return
+        position, first = self._first
+        low, high = self._lens_model.limits
+        if not (low <= position <= high and low <= frame.position <= high):
+            return
+        growth = self._lens_model.magnification(frame.position) / self._lens_model.magnification(
+            position
+        )
+        if abs(math.log(growth)) * 0.5 * math.hypot(*small.shape) < _VISIBLE:
+            return
+        as_calibrated, still, inverted = (
+            _correlation(first, small, scale) for scale in (growth, 1.0, 1 / growth)
+        )
+        best = max(as_calibrated, inverted)
+        if best < max(_LEAST, still) or abs(as_calibrated - inverted) < _MARGIN:
+            return
+        self._votes += 1 if inverted > as_calibrated else -1
+
+
+def _small(frame: Frame) -> Image:
+    gray = to_gray(to_float(frame.image))
+    scale = _SIDE / max(gray.shape)
+    if scale < 1:
+        gray = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return gray
+
+
+def _correlation(first: Image, second: Image, growth: float) -> float:
+    """Correlation of two pictures, the second magnified by `growth` and shifted."""
+    # Each is magnified, never reduced: a reduced one has no borders.
+    first = remove_breathing(first, max(growth, 1.0))
+    second = remove_breathing(second, max(1 / growth, 1.0))
+    a, b = (_detail(image) for image in (first, second))
+    (x, y), _ = cv2.phaseCorrelate(a, b, cv2.createHanningWindow(a.shape[::-1], cv2.CV_32F))
+    rows, columns = a.shape
+    moved = cv2.warpAffine(
+        b,
+        np.array([[1.0, 0.0, x], [0.0, 1.0, y]]),
+        (columns, rows),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+    )
+    inner = slice(rows // 8, -(rows // 8)), slice(columns // 8, -(columns // 8))
+    return _alike(a[inner], np.asarray(moved[inner], np.float32))
+
+
+def _detail(image: Image) -> NDArray[np.float32]:
+    fine, coarse = (cv2.GaussianBlur(image, (0, 0), sigma) for sigma in _DETAIL)
+    return np.asarray(fine - coarse, np.float32)
+
+
+def _alike(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+    a, b = first - first.mean(), second - second.mean()
+    length = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float((a * b).sum()) / length if length > 0 else 0.0

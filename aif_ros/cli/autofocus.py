@@ -11,6 +11,7 @@ Examples:
   aif autofocus ~/stacks/insect --save out/focus --json -
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -158,7 +159,10 @@ def _check_positions(args: Arguments, lens_model: "LensModel") -> None:
     from aif_ros.types.units import check_metres
 
     low, high = lens_model.limits
-    given = (("--start", [args.start]), ("--range", args.range or []))
+    given: tuple[tuple[str, Sequence[float | None]], ...] = (
+        ("--start", [args.start]),
+        ("--range", args.range or []),
+    )
     for option, positions in given:
         check_metres(option, [position for position in positions if position is not None])
         for position in positions:

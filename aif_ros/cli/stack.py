@@ -265,9 +265,10 @@ def _fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
     args.check_outputs()
     slices = _open(args, paths)
     if len(slices) < 2:
-        raise CommandError(
-            f"{slices.name(0)} is one slice, and a stack has at least two: give all slices, their "
-            "folder, or a file that holds them"
+        print(
+            f"warning: {slices.name(0)} is one slice, no stack: it is only converted (give all "
+            "slices, their folder, or a file that holds them)",
+            file=sys.stderr,
         )
     note_unused_device(args.device, args.method)
     height, width = slices.shape[:2]
@@ -296,7 +297,8 @@ def _fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
     seconds = time.perf_counter() - begun
     # Kibibytes on Linux.
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(f"{len(slices)} slices of {width}x{height} fused in {seconds:.1f} s: {args.output}")
+    count = f"{len(slices)} slices" if len(slices) > 1 else "1 slice"
+    print(f"{count} of {width}x{height} fused in {seconds:.1f} s: {args.output}")
     if not args.no_align and len(slices) > 1:
         print(f"registration: {registration}")
     corrected = [index for index, gain in enumerate(stack.gains) if not gain.negligible]

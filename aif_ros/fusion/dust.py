@@ -9,6 +9,7 @@ at another place in each.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,11 +21,11 @@ from aif_ros.fusion.motion.stack_registration import resample
 from aif_ros.fusion.tiles import WHOLE
 from aif_ros.types.image import Image, to_float, to_gray
 
-LONGEST_SIDE = 1200
-"""Longer side of the copies in which dust is looked for, pixels: a spot of 10 px in a picture of 24
+LONGEST_SIDE = 1000
+"""Longer side of the copies in which dust is looked for, pixels: a spot of 12 px in a picture of 24
 megapixels is 2 px there."""
-MOST_SLICES = 24
-"""Slices that are looked at, evenly spread: enough for medians."""
+MOST_SLICES = 12
+"""Slices that are looked at, evenly spread: enough for medians, and a second of work."""
 FEWEST_SLICES = 4
 """Fewer have no median to speak of."""
 _LEAST_DRIFT = 4.0
@@ -101,11 +102,13 @@ def find_dust(
     small = [scale @ transform @ np.linalg.inv(scale) for transform in transforms]
     if _drift(small, (rows, columns)) < _LEAST_DRIFT:
         return None
-    logs: list[Image] = [copy.astype(np.float32) for copy in copies]
+    logs: list[NDArray[Any]] = [copy.astype(np.float32) for copy in copies]
     pairs = list(zip(logs, small, strict=True))
     scene = _median(np.stack([_moved(log, move) for log, move in pairs]))
     # In the frame: what each slice shows beyond the scene.
-    beyond = np.stack([log - _moved(scene, np.linalg.inv(move)) for log, move in pairs])
+    beyond: NDArray[Any] = np.stack(
+        [log - _moved(scene, np.linalg.inv(move)) for log, move in pairs]
+    )
     beyond -= np.nanmedian(beyond, axis=(1, 2), keepdims=True)
     parts = np.array_split(beyond, min(_PARTS, len(beyond) // 2))
     shown = np.stack([_spots(np.nan_to_num(_median(part))) for part in parts])
@@ -133,7 +136,7 @@ def _drift(transforms: Sequence[Transform], shape: tuple[int, int]) -> float:
     return float(np.median(np.hypot(*np.ptp(places, axis=0).T)))
 
 
-def _moved(image: Image, transform: Transform) -> Image:
+def _moved(image: NDArray[Any], transform: Transform) -> Image:
     """Resample an image; NaN where it shows nothing."""
     known = np.isfinite(image)
     # `resample` clips to [0, 1]: logarithms are not.
@@ -144,11 +147,16 @@ def _moved(image: Image, transform: Transform) -> Image:
     return np.where(covered(image.shape, transform, WHOLE, known), moved, np.nan)
 
 
-def _median(images: Image) -> Image:
+def _median(images: NDArray[Any]) -> Image:
     """Median over the first axis of what is known; NaN where nothing is."""
-    unknown = ~np.isfinite(images).any(axis=0)
-    median = np.nanmedian(np.where(unknown, 0, images), axis=0)
-    return np.where(unknown, np.nan, median).astype(np.float32)
+    # Sorted along contiguous memory, NaN last: several times faster than `numpy.nanmedian`.
+    ordered = np.sort(np.ascontiguousarray(np.moveaxis(images, 0, -1)), axis=-1)
+    known = np.isfinite(images).sum(axis=0)[..., None]
+    middle = [
+        np.take_along_axis(ordered, np.clip(place, 0, len(images) - 1), axis=-1)[..., 0]
+        for place in ((known - 1) // 2, known // 2)
+    ]
+    return np.where(known[..., 0] > 0, 0.5 * (middle[0] + middle[1]), np.nan).astype(np.float32)
 
 
 def _spots(fixed: Image) -> Image:

@@ -90,6 +90,17 @@ def test_report_is_complete(recording, truth, tmp_path):
         assert animation.n_frames == 3
 
 
+def test_the_fused_image_is_written_whatever_else_fails(recording, truth, tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("aif_ros.benchmarks.report.figures.save_animation", fail)
+    with pytest.raises(OSError, match="no space"):
+        write_report(recording, truth, tmp_path)
+    with PillowImage.open(tmp_path / "all_in_focus.png") as picture:
+        np.testing.assert_array_equal(np.asarray(picture), recording.shots[-1].fused)
+
+
 def test_report_is_self_contained_and_escaped(recording, truth, tmp_path):
     write_report(recording, truth, tmp_path)
     html = (tmp_path / "report.html").read_text()

@@ -52,6 +52,38 @@ def test_focuses_with_the_calibration_that_is_given(stack, tmp_path, search):
     assert (tmp_path / "out" / "window.png").is_file()
 
 
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (["--start", "0.01"], "--start must lie within the travel"),
+        (["--range", "1e-3", "1e-4"], "--range must be LOW HIGH, got 0.001 and 0.0001"),
+        (["--window", "100", "0", "200", "9"], "--window 100 0 200 9 does not lie within"),
+        (["--channel", "GFP"], "hold one image without channels"),
+    ],
+)
+def test_options_are_checked_before_networks_are_loaded(
+    stack, tmp_path, capsys, monkeypatch, option, said
+):
+    def load(*arguments):
+        raise AssertionError("a network was loaded")
+
+    monkeypatch.setattr("aif_ros.autofocus.searches.make_search", load)
+    monkeypatch.setattr("aif_ros.calibration.sweep_calibration.calibrate_stack", load)
+    assert focus(stack, tmp_path, *option) is None
+    assert said in capsys.readouterr().err
+
+
+def test_a_channel_of_a_file_with_several(stack, tmp_path, capsys):
+    pages = np.stack(
+        [cv2.imread(str(stack / f"{index}.png"), cv2.IMREAD_GRAYSCALE) for index in range(5)]
+    )
+    both = np.stack([np.full_like(pages, 128), pages], axis=1)
+    tifffile.imwrite(tmp_path / "zc.tif", both, imagej=True, metadata={"axes": "ZCYX"})
+    assert focus(tmp_path / "zc.tif", tmp_path, "--search", "sweep") is None
+    assert "--channel" in capsys.readouterr().err
+    assert focus(tmp_path / "zc.tif", tmp_path, "--search", "sweep", "--channel", "1")["focused"]
+
+
 def test_positions_of_a_multi_page_file_are_read(stack, tmp_path):
     pages = [cv2.imread(str(stack / f"{index}.png"), cv2.IMREAD_GRAYSCALE) for index in range(5)]
     metadata = {"axes": "ZYX", "spacing": 0.2, "unit": "mm"}
@@ -86,7 +118,7 @@ def test_nothing_to_focus_on(tmp_path, level):
     "options, message",
     [
         (["--window", "150", "0", "64", "64"], "does not lie within the image of 192x128"),
-        (["--window", "0", "0", "32", "32"], "less than 64 x 64 px, got 32 x 32"),
+        (["--window", "0", "0", "32", "32"], "at least 64 x 64 px, got 32 x 32"),
         (["--start", "0.002"], "--start must lie within the travel"),
         (["--range", "0.001", "0.0005"], "leave no lens positions"),
         (["--search", "magic"], "--search must be one of neural"),

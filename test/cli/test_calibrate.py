@@ -72,6 +72,53 @@ def test_steps_are_no_metres(folder, tmp_path, capsys, option):
     assert "give metres" in capsys.readouterr().err
 
 
+def test_a_channel_of_a_file_with_several(slices, tmp_path):
+    planes = np.stack([cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in slices])
+    both = np.stack([np.full_like(planes, 128), planes], axis=1)
+    metadata = {"axes": "ZCYX", "spacing": PITCH * 1e6, "unit": "um"}
+    tifffile.imwrite(tmp_path / "zc.tif", both, imagej=True, metadata=metadata)
+    result = calibrate(tmp_path, tmp_path / "zc.tif", "--channel", "1")
+    assert result["blur_per_metre"]["value"] == pytest.approx(LENS.blur_per_metre, rel=0.3)
+
+
+def test_positions_that_grow_towards_far_objects_are_warned_of(folder, tmp_path, capsys):
+    near = ["--near", "0", "0", "64", "96"]
+    result = calibrate(tmp_path, folder, "--travel", str(PITCH), *near)
+    assert result["direction"] == {"towards": "unknown", "evidence": ""}
+    assert "direction: unknown" in capsys.readouterr().out
+    view = SceneView(
+        texture(SIZE, np.random.default_rng(2)), np.full(SIZE[::-1], 5 * PITCH, np.float32)
+    )
+    view.focus_position[:, SIZE[0] // 2 :] = 8 * PITCH
+    for index in range(COUNT):
+        # Near objects, on the right, at the lower positions: the motor counts the other way.
+        image = Sensor(seed=index).expose(render(view, LENS, (COUNT - 1 - index) * PITCH))
+        cv2.imwrite(str(folder / f"{index}.png"), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    near = ["--near", str(SIZE[0] // 2), "0", str(SIZE[0] // 2), str(SIZE[1])]
+    result = calibrate(tmp_path, folder, "--travel", str(PITCH), *near)
+    assert result["direction"] == {"towards": "far", "evidence": "near object"}
+    assert "warning: the positions grow towards far objects" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--near", "200", "0", "200", "10"], "--near 200 0 200 10 does not lie within"),
+        (["--travel", "-1"], "--travel: -1 m is no position"),
+    ],
+)
+def test_wrong_options_are_named(folder, tmp_path, capsys, options, said):
+    assert main(["calibrate", str(folder), "-o", str(tmp_path / "l.yaml"), *options]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_photographs_in_the_wrong_order(folder, tmp_path, capsys):
+    # Slice 6 is in focus.
+    swapped = [str(folder / "2.png"), str(folder / "6.png"), "--travel", str(4 * PITCH)]
+    assert main(["calibrate", *swapped, "-o", str(tmp_path / "l.yaml")]) == 2
+    assert "give the one in focus first" in capsys.readouterr().err
+
+
 def test_outputs_are_checked_first(folder, capsys):
     assert main(["calibrate", str(folder), "-o", "/proc/nope/lens.yaml"]) == 2
     assert "/proc/nope" in capsys.readouterr().err

@@ -79,6 +79,14 @@ def test_it_runs_by_itself_and_writes_everything(demo, scene, tmp_path):
         assert (tmp_path / "demo" / name).stat().st_size > 0
 
 
+def test_a_width_holds_for_the_pictures_and_their_truth(demo, scene, tmp_path):
+    process = demo("--scene", scene, "--agent", "sweep", "--width", "96")
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    for name in ("all_in_focus.png", "ground_truth.png"):
+        assert cv2.imread(str(tmp_path / "demo" / name)).shape == (72, 96, 3)
+
+
 def test_ctrl_c_keeps_what_was_recorded(demo, scene, tmp_path):
     # So shallow a depth of field takes dozens of captures.
     calibration = tmp_path / "lens.yaml"

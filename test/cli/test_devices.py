@@ -108,7 +108,9 @@ class TestMicroscope:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["calibrate", "--camera", "0", "-o", "x.yaml"], "needs --camera and --lens"),
+        (["calibrate", "--camera", "0", "-o", "x.yaml"], "and --lens: --lens is missing"),
+        (["calibrate", "a.png", "--camera", "0", "-o", "x.yaml"], "give either photographs"),
+        (["devices", "opencv:0", "--simulate", "moonlite"], "leave out opencv:0"),
         (["calibrate", "--camera", "0", "--lens", "magic:1", "-o", "x.yaml"], "no backend 'magic'"),
         (["calibrate", "a.png"], "give the file to write"),
         (["run", "--camera", "device"], "a real camera needs a real lens"),

@@ -141,6 +141,8 @@ def test_negative_numbers_are_values_in_any_notation(command, words, start, lens
         (["try", "--kind", "odd"], "aif try: error: --kind must be one of plain, fancy; got 'odd'"),
         (["try", "--size", "11"], "aif try: error: --size must lie between 1 and 10; got 11"),
         (["try", "--no-such-option"], "no-such-option"),
+        (["stack", "a.png"], "aif stack: error: --output FILE|FOLDER is missing: see --help"),
+        (["autofocus"], "aif autofocus: error: SCENE is missing: see --help"),
         (["try", "--no-align", "3"], "3"),
     ],
 )

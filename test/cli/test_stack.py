@@ -69,10 +69,25 @@ def test_sixteen_bits_stay_sixteen_bits(tmp_path):
     assert read_image(out).dtype == np.uint16
 
 
-def test_a_stack_of_one(stack, tmp_path):
+def test_one_slice_is_no_stack_and_is_only_converted(stack, tmp_path, capsys):
     out = tmp_path / "out.png"
     assert main(["stack", str(stack / "8.png"), "-o", str(out)]) == 0
+    printed = capsys.readouterr()
+    assert "8.png is one slice, no stack: it is only converted" in printed.err
+    assert "1 slice of 160x120" in printed.out
     np.testing.assert_array_equal(read_image(out), read_image(stack / "8.png"))
+
+
+def test_a_device_without_effect_is_named(stack, tmp_path, capsys):
+    arguments = ["stack", str(stack), "-o", str(tmp_path / "o.png"), "--method", "pyramid"]
+    assert main([*arguments, "--device", "cuda"]) == 0
+    assert "--device cuda has no effect: no network runs (pyramid)" in capsys.readouterr().err
+
+
+def test_relief_as_a_page(stack, tmp_path):
+    page = tmp_path / "r.html"
+    assert main(["stack", str(stack), "-o", str(tmp_path / "o.png"), "--relief", str(page)]) == 0
+    assert page.read_text().startswith("<!DOCTYPE html>")
 
 
 class TestBadInput:

@@ -99,7 +99,8 @@ def find_dust(
         return None
     rows, columns = copies[0].shape
     scale = np.diag([columns / shape[1], rows / shape[0], 1.0])
-    small = [scale @ transform @ np.linalg.inv(scale) for transform in transforms]
+    back = np.linalg.inv(scale)
+    small: list[Transform] = [np.asarray(scale @ move @ back, np.float64) for move in transforms]
     if _drift(small, (rows, columns)) < _LEAST_DRIFT:
         return None
     logs: list[NDArray[Any]] = [copy.astype(np.float32) for copy in copies]
@@ -107,7 +108,7 @@ def find_dust(
     scene = _median(np.stack([_moved(log, move) for log, move in pairs]))
     # In the frame: what each slice shows beyond the scene.
     beyond: NDArray[Any] = np.stack(
-        [log - _moved(scene, np.linalg.inv(move)) for log, move in pairs]
+        [log - _moved(scene, np.asarray(np.linalg.inv(move), np.float64)) for log, move in pairs]
     )
     beyond -= np.nanmedian(beyond, axis=(1, 2), keepdims=True)
     parts = np.array_split(beyond, min(_PARTS, len(beyond) // 2))

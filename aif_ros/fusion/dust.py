@@ -80,7 +80,7 @@ def frame_copy(
     if valid is not None:
         share = cv2.resize(valid.astype(np.float32), size, interpolation=cv2.INTER_AREA)
         copy[share < 1] = np.nan
-    return copy.astype(np.float16)
+    return np.asarray(copy, np.float16)
 
 
 def find_dust(

@@ -141,8 +141,6 @@ def test_negative_numbers_are_values_in_any_notation(command, words, start, lens
         (["try", "--kind", "odd"], "aif try: error: --kind must be one of plain, fancy; got 'odd'"),
         (["try", "--size", "11"], "aif try: error: --size must lie between 1 and 10; got 11"),
         (["try", "--no-such-option"], "no-such-option"),
-        (["stack", "a.png"], "aif stack: error: --output FILE|FOLDER is missing: see --help"),
-        (["autofocus"], "aif autofocus: error: SCENE is missing: see --help"),
         (["try", "--no-align", "3"], "3"),
     ],
 )
@@ -152,6 +150,19 @@ def test_wrong_words_are_one_line_and_exit_code_2(command, capsys, words, proble
     stderr = capsys.readouterr().err
     assert problem in stderr
     assert len(stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["stack", "a.png"], "aif stack: error: --output FILE|FOLDER is missing: see --help"),
+        (["autofocus"], "aif autofocus: error: SCENE is missing: see --help"),
+        (["train", "estimator"], "aif train estimator: error: --photos DIR is missing: see --help"),
+    ],
+)
+def test_what_is_missing_is_named_without_its_help_text(words, line, capsys):
+    assert main_module.main(words) == 2
+    assert capsys.readouterr().err.splitlines() == [line]
 
 
 def test_a_package_that_is_not_installed_names_its_extra(command, capsys):

@@ -40,7 +40,7 @@ def test_missing_file_lists_the_shipped_ones(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"minutes": 40}, ("there is no minutes",)),
+        ({"minutes": 40}, ("key 'minutes' is unknown",)),
         ({"steps": 0}, ("steps", "greater than or equal to 1")),
         ({"steps": "many"}, ("steps", "integer")),
         ({"learning_rate": float("nan")}, ("learning_rate",)),

@@ -110,9 +110,12 @@ def _placeholder(setting: Setting) -> str | None:
 def _one_line(message: str) -> str:
     """Return the first paragraph of a message in a frame, on one line."""
     lines = [line.strip("╭╮╰╯│ ") for line in message.splitlines()]
+    # Without UTF-8 the frame is made of hyphens, and the title has a line below it.
+    rules = [not line.strip("─- ") for line in lines]
+    start = 2 if rules[1:2] == [True] else 1
     paragraph: list[str] = []
-    for line in lines[1:]:
-        if not line.strip("─ "):
+    for line, is_rule in zip(lines[start:], rules[start:], strict=True):
+        if is_rule:
             break
         paragraph.append(line)
     text = " ".join(" ".join(paragraph).split())

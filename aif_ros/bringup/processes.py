@@ -49,7 +49,7 @@ def run_in_processes(graph: Graph, *, log_directory: Path | None = None) -> Iter
             try:
                 running.spin_until(lambda: supervisor.up)
             except TransitionError as error:
-                raise BringupError(f"{error}{nodes.last_output(error.node)}") from error
+                raise BringupError(f"{error}{nodes.output(error.node)}") from error
             # On a busy computer, other nodes may be discovered only by now.
             check_names(running, own=1)
             yield running
@@ -109,11 +109,10 @@ class _Processes:
         return process.pid if process.poll() is None else None
 
     def ending(self, name: str) -> str:
-        """Return how the process of a node has ended, and its last output."""
+        """Return how the process of a node has ended."""
         code = self._processes[name].poll()
         assert code is not None
-        how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with code {code}"
-        return f" {how}{self.last_output(name)}"
+        return f" by signal {signal.Signals(-code).name}" if code < 0 else f" with code {code}"
 
     def stop(self) -> None:
         """End all nodes, the last activated first; what does not end in time is killed."""
@@ -128,7 +127,7 @@ class _Processes:
                 process.kill()
                 process.wait()
 
-    def last_output(self, name: str) -> str:
+    def output(self, name: str) -> str:
         """Return where the output of a node is, or its last lines."""
         if self._log_directory is None:
             return ": see its message above"

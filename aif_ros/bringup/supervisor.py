@@ -53,6 +53,10 @@ class NodeProcesses(Protocol):
         """Return how the last process of a node ended, for people; begins with a space."""
         ...
 
+    def output(self, name: str) -> str:
+        """Return the last output of a node, or where it is, as the end of an error message."""
+        ...
+
     def start(self, name: str) -> None:
         """Start a node again that has ended."""
         ...
@@ -136,10 +140,11 @@ class Supervisor:
     def _ended(self, member: Member, now: float) -> None:
         how = f"node {member.name} has ended{self._processes.ending(member.name)}"
         restarts = self._restarts[member.name]
+        output = self._processes.output(member.name)
         if not self._brought_up:
-            raise BringupError(how)
+            raise BringupError(f"{how}{output}")
         if len(restarts) == _MOST_RESTARTS and now - restarts[0] < _PERIOD:
-            raise BringupError(f"{how}, again and again: it is not started any more")
+            raise BringupError(f"{how} again and again, and is not started any more{output}")
         restarts.append(now)
         self._diagnostics.count(f"{member.name} restarts", total=True)
         self._report(f"{how}: it is started again")
@@ -216,6 +221,10 @@ class _Siblings:
 
     def ending(self, name: str) -> str:
         """Return nothing: the parent has logged it."""
+        return ""
+
+    def output(self, name: str) -> str:
+        """Return nothing: the parent has shown it."""
         return ""
 
     def start(self, name: str) -> None:

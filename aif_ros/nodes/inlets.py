@@ -26,8 +26,8 @@ class Inlet:
     there, else to reliable. A driver that starts later and publishes best effort is not matched;
     then the subscription is made again. Unusable messages are logged, counted and dropped.
 
-    A continuous topic on which nothing usable comes is reported; the subscription is made again
-    where there are publishers: it may have been lost while the process was paused.
+    A continuous topic on which nothing usable comes is reported; a subscription that has worked is
+    made again where there are publishers: it may have been lost while the process was paused.
 
     Args:
         node: that subscribes.
@@ -53,6 +53,7 @@ class Inlet:
         self._incompatible = False
         self._arrivals = Arrivals()
         self._again = _AGAIN
+        self._heard = False
         self._subscription = self._subscribe()
 
     def refresh(self) -> None:
@@ -65,7 +66,8 @@ class Inlet:
             problem = self._arrivals.problem(publishers)
             name, seconds = self._topic.name, self._arrivals.seconds
             report_idle(self._diagnostics, seconds, f"{name}: {problem}", name)
-            if publishers and self._arrivals.seconds > self._again:
+            # A publisher that has never been heard may not be active yet.
+            if self._heard and publishers and self._arrivals.seconds > self._again:
                 self._again = self._arrivals.seconds + min(self._again, _LONGEST)
                 self._renew("subscribing again, because nothing usable comes")
 
@@ -110,6 +112,7 @@ class Inlet:
             self._diagnostics.clear(self._topic.name)
             self._again = _AGAIN
         self._arrivals.usable()
+        self._heard = True
         self._callback(value)
 
     def _count_lost(self, event: Any) -> None:

@@ -7,6 +7,7 @@ supervisor, which also kills nodes that hang.
 
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
@@ -35,6 +36,7 @@ SWITCHES = {
     "one_process": "Run all nodes in one process.",
     "rviz": "Open RViz with the package's layout.",
     "rqt": "Open rqt with the package's layout.",
+    "view": "Serve the live page at http://localhost:8080 (see `aif view`).",
 }
 VIEWERS = {
     "rviz": ("rviz2", "rviz2", "-d", "pipeline.rviz"),
@@ -95,7 +97,11 @@ def start(context: LaunchContext) -> Sequence[LaunchDescriptionEntity]:
             PipelineSettings, {each.name: values[each.name] for each in declared(PipelineSettings)}
         )
         graph = pipeline_graph(settings)
-        viewers = [viewer(name, graph) for name in VIEWERS if values[name] == "true"]
+        viewers: list[LaunchDescriptionEntity] = [
+            viewer(name, graph) for name in VIEWERS if values[name] == "true"
+        ]
+        if values["view"] == "true":
+            viewers.append(live_page(graph))
         if values["one_process"] == "true":
             return [one_process(settings), *viewers]
         with observe(graph) as running:
@@ -206,6 +212,25 @@ def viewer(name: str, graph: Graph) -> Node:
         executable=executable,
         namespace=graph.namespace,
         arguments=[option, str(share_directory() / "config" / layout)],
+    )
+
+
+def live_page(graph: Graph) -> ExecuteProcess:
+    """Return the server of the live page.
+
+    Raises:
+        StartError: what it needs is not installed.
+    """
+    if find_spec("starlette") is None or find_spec("uvicorn") is None:
+        raise StartError("cannot start: view:=true needs a web server: pip install 'aif_ros[view]'")
+    return ExecuteProcess(
+        cmd=[
+            *(sys.executable, "-m", "aif_ros.process.parent"),
+            *(sys.executable, "-m", "aif_ros", "view", "--namespace", graph.namespace),
+        ],
+        name="view",
+        additional_env=parent_environment(),
+        output="screen",
     )
 
 

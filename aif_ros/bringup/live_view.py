@@ -54,8 +54,8 @@ _LEVELS = {
     DiagnosticStatus.ERROR: "ERROR",
     DiagnosticStatus.STALE: "STALE",
 }
-# Seconds between two messages with what the lens has reported.
-_LENS_PERIOD = 0.1
+# Seconds between two messages with what the lens has reported, and two looks for browsers.
+_PERIOD = 0.1
 # Seconds between two tries to read the parameters of the pipeline.
 _SETUP_PERIOD = 1.0
 # Seconds until a service must have answered; focusing may take as long as a search.
@@ -85,10 +85,8 @@ class LiveView:
         self.hub = Hub(self._set_watched)
         self._watched = False
         self._subscriptions: list[Any] = []
-        self._lock = threading.Lock()
         self._states: list[tuple[float, float, bool]] = []
         self._targets: list[tuple[float, float]] = []
-        self._moving = False
         self._diagnostics: dict[str, dict[str, Any]] = {}
         self._services: dict[str, Client] = {
             command: node.create_client(Trigger, name) for command, name in _SERVICES.items()
@@ -105,7 +103,8 @@ class LiveView:
         self._lens: Any = None
         self._listen_to_lens(LENS_JOINT)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._take_diagnostics, 20)
-        node.create_timer(_LENS_PERIOD, self._send_lens)
+        node.create_timer(_PERIOD, self._send_lens)
+        node.create_timer(_PERIOD, self._adapt_pictures)
         node.create_timer(_SETUP_PERIOD, self._adapt)
         self._set_up = False
 
@@ -261,24 +260,23 @@ class LiveView:
         self._publish("setup", setup)
 
     def _set_watched(self, watched: bool) -> None:
-        """Subscribe to the pictures, which are made for subscribers only; in the event loop."""
-        with self._lock:
-            if watched == self._watched:
-                return
-            self._watched = watched
-            while self._subscriptions:
-                self._node.destroy_subscription(self._subscriptions.pop())
-            if not watched:
-                return
-            for kind, topic in _PICTURES.items():
-                self._subscriptions.append(
-                    self._node.create_subscription(
-                        topic.message_type,
-                        topic.name,
-                        partial(self._take_picture, kind),
-                        topic.subscription_qos(1),
-                    )
+        """Note, in the event loop, whether pictures are wanted."""
+        self._watched = watched
+
+    def _adapt_pictures(self) -> None:
+        """Subscribe to the pictures while they are wanted: they are made for subscribers only."""
+        if self._watched and not self._subscriptions:
+            self._subscriptions = [
+                self._node.create_subscription(
+                    topic.message_type,
+                    topic.name,
+                    partial(self._take_picture, kind),
+                    topic.subscription_qos(1),
                 )
+                for kind, topic in _PICTURES.items()
+            ]
+        while self._subscriptions and not self._watched:
+            self._node.destroy_subscription(self._subscriptions.pop())
 
     def _take_picture(self, kind: str, message: CompressedImage) -> None:
         stamp, jpeg = to_stamp(message.header.stamp), bytes(message.data)

@@ -120,6 +120,10 @@ class AutofocusNode(PipelineNode):
             return
         if frame is None:
             return
+        dynamic = self.value("mode") == "dynamic"
+        if dynamic != self._dynamic:
+            self._dynamic = dynamic
+            self._step = AssessStep(self._estimator, self._model, dynamic=dynamic)
         reference = self._stream.reference(frame)
         maps = self._step.frame(reference, repeat=self._searches.continuous)
         if maps is None:

@@ -171,6 +171,7 @@ class FocusControllerNode(PipelineNode):
 
     def _begin(self, not_before: int = 0) -> None:
         """Forget everything."""
+        self._step.dynamic = self.value("mode") == "dynamic"
         self._step.begin(self._new_agent(), not_before=not_before)
         self._status.state = LoopState(RUNNING, "started", self.value("agent"))
 

@@ -55,13 +55,7 @@ class FusionNode(PipelineNode):
         self._sharpness = self.view(SHARPNESS)
         self._sources = self.view(SOURCE_POSITION)
         self._model = self.lens_model()
-        self._dynamic = self.value("mode") == "dynamic"
-        fuser = make_fuser(
-            self.value("fusion_method"),
-            self._model if self._dynamic else None,
-            self.value("device"),
-        )
-        self._step = FuseStep(fuser, self._model, dynamic=self._dynamic)
+        self._step = self._new_step()
         self._stream = FrameStream(self._model, self.value("bits_per_sample"))
         # Held while the step is in use: services run in another thread than the worker.
         self._fusing = threading.Lock()
@@ -82,6 +76,15 @@ class FusionNode(PipelineNode):
         self.trigger("fusion/save", self._save)
         self._epochs.publish(self._epoch.stamp)
         self.loop(self._fuse)
+
+    def _new_step(self) -> FuseStep:
+        self._dynamic = self.value("mode") == "dynamic"
+        fuser = make_fuser(
+            self.value("fusion_method"),
+            self._model if self._dynamic else None,
+            self.value("device"),
+        )
+        return FuseStep(fuser, self._model, dynamic=self._dynamic)
 
     def close(self) -> None:
         """Save J; it is kept where that fails, and closing again tries it again."""
@@ -139,6 +142,10 @@ class FusionNode(PipelineNode):
         """Begin a new J with the next frame; frames that still wait belong to the old one."""
         with self._fusing:
             self._frames.clear()
+            if (self.value("mode") == "dynamic") != self._dynamic:
+                begun, self._step = self._step.begun, self._new_step()
+                self._step.begun = begun
+                self._frames.newest_first = self._dynamic
             self._step.reset(not_before=self.now())
         self._publish_epoch()
         return True, "the fusion begins a new image"

@@ -1,5 +1,7 @@
 """Publishers: of data for nodes, and of pictures for people."""
 
+import math
+import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -59,10 +61,14 @@ class View(Generic[T]):
 
     Args:
         outlet: that publishes them.
+        rate: pictures per second at most; the newest one is always published in the end.
     """
 
-    def __init__(self, outlet: Outlet[T]) -> None:
+    def __init__(self, outlet: Outlet[T], rate: float = math.inf) -> None:
         self._outlet = outlet
+        self._period = 1 / rate
+        self._shown_at = -math.inf
+        self._waits = False
         self._make: Callable[[], T] | None = None
         self._subscribers = 0
 
@@ -75,11 +81,17 @@ class View(Generic[T]):
         """Publish what `make` returns, now if there are subscribers, else when there are."""
         self._make = make
         self._subscribers = self._outlet.subscribers
-        if self._subscribers:
-            self._outlet.publish(make())
+        self._waits = self._subscribers > 0
+        self._show()
 
     def refresh(self) -> None:
-        """Publish the last picture again if there are new subscribers; to be called regularly."""
+        """Publish the last picture if it waits or there are new subscribers; to be called often."""
         before, self._subscribers = self._subscribers, self._outlet.subscribers
-        if self._subscribers > before and self._make is not None:
+        self._waits |= self._subscribers > before
+        self._show()
+
+    def _show(self) -> None:
+        now = time.monotonic()
+        if self._waits and self._make is not None and now - self._shown_at >= self._period:
+            self._waits, self._shown_at = False, now
             self._outlet.publish(self._make())

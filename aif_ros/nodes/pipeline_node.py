@@ -1,5 +1,6 @@
 """Base class of all nodes of the pipeline: lifecycle, topics, services, worker threads."""
 
+import math
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
@@ -85,11 +86,11 @@ class PipelineNode(GuardedNode):
         self._outlets.append(outlet)
         return outlet
 
-    def view(self, topic: Topic[T]) -> View[T]:
-        """Make a publisher of pictures for people; to be called in `open`."""
+    def view(self, topic: Topic[T], rate: float = math.inf) -> View[T]:
+        """Make a publisher of pictures for people, `rate` per second at most; to call in `open`."""
         outlet = Outlet(self, topic, None)
         self._outlets.append(outlet)
-        self._views.append(View(outlet))
+        self._views.append(View(outlet, rate))
         return self._views[-1]
 
     def inlet(

@@ -52,7 +52,8 @@ class ControlStep:
         reaction_timeout: float = 0.0,
     ) -> None:
         self._lens_model = lens_model
-        self._dynamic = dynamic
+        self.dynamic = dynamic
+        """Whether camera or scene may move; a change takes effect with `begin`."""
         self._states = LensStateBuffer()
         self._settling = SettleDetector(
             lens_model.position_resolution, reaction_timeout=reaction_timeout
@@ -163,13 +164,13 @@ class ControlStep:
         fitting = (
             maps
             for maps in reversed(self._waiting)
-            if not self._dynamic or maps.stamp <= fused.stamp
+            if not self.dynamic or maps.stamp <= fused.stamp
         )
         return next(fitting, None)
 
     def _rests_where_it_was(self) -> bool:
         state = self._settling.state
-        if self._dynamic or self.last is None or state is None:
+        if self.dynamic or self.last is None or state is None:
             return False
         width = self.last.frame.image_size[0]
         return self._lens_model.same_position(state.position, self.last.position, width)
@@ -195,7 +196,7 @@ class ControlStep:
 
     def _keep_passed(self) -> None:
         """In a dynamic scene, keep observations while the lens moves, for the next decision."""
-        if not self._dynamic or self.last is None or self.image_size is None:
+        if not self.dynamic or self.last is None or self.image_size is None:
             return
         newest, frame_maps = self._states.newest, self._frame_maps
         settled = self._settling.settled_at is not None

@@ -68,7 +68,8 @@ class FrameJoiner:
         self._buffer = buffer
         self._waiting: deque[Capture] = deque()
         self._capacity = capacity
-        self._newest_first = newest_first
+        self.newest_first = newest_first
+        """See above; can be changed between frames."""
         self._changed = threading.Condition()
         self._offsets: deque[float] = deque(maxlen=_OFFSETS)
         self._unused = 0
@@ -130,7 +131,7 @@ class FrameJoiner:
         with self._changed:
             self._changed.wait_for(self._ready, timeout)
             frame = None
-            while self._ready() and (frame is None or self._newest_first):
+            while self._ready() and (frame is None or self.newest_first):
                 newer = self._buffer.frame(self._waiting.popleft())
                 if frame is None or frame.moving or (newer is not None and not newer.moving):
                     frame = newer

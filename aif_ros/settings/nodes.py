@@ -50,6 +50,14 @@ Mode = Annotated[
         "position is not used."
     ),
 ]
+ModeAtRunTime = Annotated[
+    Mode,
+    AtRunTime(),
+    Doc(
+        "Scene type: static or dynamic. In a static scene a second frame at the same lens "
+        "position is not used. A change takes effect with the next reset of the loop."
+    ),
+]
 Device = Annotated[
     str,
     DEVICES,
@@ -74,6 +82,11 @@ HorizontalFieldOfView = Annotated[
     float,
     Limits(0.001, 3.1),
     Doc("Horizontal field of view, radians; gives the intrinsics in camera_info."),
+]
+CompressedRate = Annotated[
+    float,
+    Limits(0.1, 1000.0),
+    Doc("Highest rate of camera/image_raw/compressed, pictures per second: each costs CPU time."),
 ]
 Width = Annotated[
     int, Limits(0, 16384), Doc("Width of the simulated images, pixels. 0: that of the scene.")
@@ -179,6 +192,7 @@ class SimCameraSettings:
     calibration: Calibration = ""
     frame_id: FrameId = "camera_optical_frame"
     horizontal_field_of_view: HorizontalFieldOfView = 0.87
+    compressed_rate: CompressedRate = 10.0
 
 
 @dataclass(frozen=True)
@@ -199,6 +213,7 @@ class CameraSettings:
     lens_joint: LensJoint = "focus"
     frame_id: FrameId = "camera_optical_frame"
     horizontal_field_of_view: HorizontalFieldOfView = 0.87
+    compressed_rate: CompressedRate = 10.0
 
 
 @dataclass(frozen=True)
@@ -207,7 +222,7 @@ class FusionSettings:
 
     fusion_method: FusionMethod = _DEFAULT.fusion
     device: Device = "auto"
-    mode: Mode = "static"
+    mode: ModeAtRunTime = "static"
     calibration: Calibration = ""
     exposure_time: ExposureTime = 0.008
     lens_joint: LensJoint = "focus"
@@ -239,7 +254,7 @@ class AutofocusSettings:
     search_timeout: Annotated[
         float, Limits(0.1, 3600.0), AtRunTime(), Doc("Longest duration of a search, seconds.")
     ] = 20.0
-    mode: Mode = "static"
+    mode: ModeAtRunTime = "static"
     calibration: Calibration = ""
     exposure_time: ExposureTime = 0.008
     lens_joint: LensJoint = "focus"
@@ -271,7 +286,7 @@ class FocusControllerSettings:
             "is 'waiting'."
         ),
     ] = 2.0
-    mode: Mode = "static"
+    mode: ModeAtRunTime = "static"
     calibration: Calibration = ""
     lens_joint: LensJoint = "focus"
 

@@ -8,6 +8,7 @@ supervisor, which also kills nodes that hang.
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
+from math import pi
 from typing import Any
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
@@ -17,6 +18,7 @@ from launch.actions import (
     ExecuteProcess,
     OpaqueFunction,
     RegisterEventHandler,
+    TimerAction,
 )
 from launch.event_handlers import OnProcessIO
 from launch.events import Shutdown
@@ -24,9 +26,9 @@ from launch.events.process import ProcessExited, ProcessIO
 from launch_ros.actions import Node
 
 from aif_ros.bringup.graph import BringupError, Graph, NodeSpec, pipeline_graph
+from aif_ros.bringup.layouts import rqt_layout, rviz_layout
 from aif_ros.bringup.observer import check_names_are_free, observe
 from aif_ros.bringup.processes import node_environment
-from aif_ros.bringup.share import share_directory
 from aif_ros.process.parent import parent_environment
 from aif_ros.settings.declaration import Setting, declared, from_text
 from aif_ros.settings.pipeline import PipelineSettings
@@ -34,15 +36,22 @@ from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 
 SWITCHES = {
     "one_process": "Run all nodes in one process.",
+    "publish_tf": "Publish the static transform from camera_link to camera_optical_frame.",
     "rviz": "Open RViz with the package's layout.",
     "rqt": "Open rqt with the package's layout.",
     "view": "Serve the live page at http://localhost:8080 (see `aif view`).",
 }
-VIEWERS = {
-    "rviz": ("rviz2", "rviz2", "-d", "pipeline.rviz"),
-    "rqt": ("rqt_gui", "rqt_gui", "--perspective-file", "pipeline.perspective"),
-}
-"""Package, executable, option of the layout, and the layout in config/."""
+ON = ("publish_tf",)
+"""Switches that are on where nothing is said."""
+
+VIEWERS = {"rviz": ("rviz2", "-d"), "rqt": ("rqt_gui", "--perspective-file")}
+"""Package, which is also the name of the executable, and the option of the layout."""
+
+RQT_DELAY = 5.0
+"""Seconds until rqt is started: it shows compressed topics only if they are there already."""
+
+OPTICAL_FRAME = "camera_optical_frame"
+"""Frame of the images where the parameter frame_id is not changed."""
 
 RESPAWN_DELAY = 0.2
 """Seconds until a node that has ended is started again: launch may be about to shut down."""
@@ -59,7 +68,10 @@ def generate_launch_description() -> LaunchDescription:
             *map(argument, declared(PipelineSettings)),
             *(
                 DeclareLaunchArgument(
-                    name, default_value="false", description=text, choices=["true", "false"]
+                    name,
+                    default_value="true" if name in ON else "false",
+                    description=text,
+                    choices=["true", "false"],
                 )
                 for name, text in SWITCHES.items()
             ),
@@ -97,11 +109,11 @@ def start(context: LaunchContext) -> Sequence[LaunchDescriptionEntity]:
             PipelineSettings, {each.name: values[each.name] for each in declared(PipelineSettings)}
         )
         graph = pipeline_graph(settings)
-        viewers: list[LaunchDescriptionEntity] = [
-            viewer(name, graph) for name in VIEWERS if values[name] == "true"
+        viewers = [
+            *(viewer(name, graph) for name in VIEWERS if values[name] == "true"),
+            *([live_page(graph)] if values["view"] == "true" else []),
+            *camera_frame(settings, wanted=values["publish_tf"] == "true"),
         ]
-        if values["view"] == "true":
-            viewers.append(live_page(graph))
         if values["one_process"] == "true":
             return [one_process(settings), *viewers]
         with observe(graph) as running:
@@ -194,25 +206,52 @@ def one_process(settings: PipelineSettings) -> ExecuteProcess:
     )
 
 
-def viewer(name: str, graph: Graph) -> Node:
+def viewer(name: str, graph: Graph) -> Node | TimerAction:
     """Return RViz or rqt with the package's layout.
 
     Raises:
         StartError: it is not installed.
     """
-    package, executable, option, layout = VIEWERS[name]
+    package, option = VIEWERS[name]
     try:
         get_package_prefix(package)
     except (PackageNotFoundError, OSError):
         raise StartError(
             f"cannot start: {name}:=true needs the package {package}, which is not installed"
         ) from None
-    return Node(
+    layout = rqt_layout(graph) if name == "rqt" else rviz_layout()
+    node = Node(
         package=package,
-        executable=executable,
+        executable=package,
         namespace=graph.namespace,
-        arguments=[option, str(share_directory() / "config" / layout)],
+        arguments=[option, str(layout)],
     )
+    return TimerAction(period=RQT_DELAY, actions=[node]) if name == "rqt" else node
+
+
+def camera_frame(settings: PipelineSettings, *, wanted: bool) -> Sequence[LaunchDescriptionEntity]:
+    """Return what publishes the static transform to the camera's frame, for RViz and others.
+
+    Nothing where it is not wanted, where the camera's own driver publishes it, and where tf2_ros is
+    not installed.
+    """
+    if not wanted or settings.camera == "external":
+        return []
+    try:
+        get_package_prefix("tf2_ros")
+    except (PackageNotFoundError, OSError):
+        return []
+    # The optical frame (z forward, x right, y down) in a body frame (x forward, y left, z up).
+    rotation = ("--roll", str(-pi / 2), "--pitch", "0", "--yaw", str(-pi / 2))
+    return [
+        Node(
+            package="tf2_ros",
+            executable="static_transform_publisher",
+            name="camera_frame",
+            namespace=settings.namespace.strip("/"),
+            arguments=[*rotation, "--frame-id", "camera_link", "--child-frame-id", OPTICAL_FRAME],
+        )
+    ]
 
 
 def live_page(graph: Graph) -> ExecuteProcess:

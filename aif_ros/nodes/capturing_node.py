@@ -1,13 +1,12 @@
 """Base class of the camera nodes: captures in a thread, publishes image and camera info."""
 
-import math
-
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
 from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import Camera, EndOfRecording
 from aif_ros.nodes.idleness import Arrivals, report_idle
+from aif_ros.nodes.camera_info import guess_camera_info, load_camera_info
 from aif_ros.nodes.image_messages import to_time
 from aif_ros.nodes.node_clock import NodeClock
 from aif_ros.nodes.pipeline_node import PipelineNode
@@ -31,10 +30,16 @@ class CapturingNode(PipelineNode):
         self._compressed = self.view(CAMERA_COMPRESSED, self.value("compressed_rate"))
         self._infos = self.outlet(CAMERA_INFO)
         self._camera = self.open_camera(NodeClock(self))
-        self._info = make_camera_info(
-            self._camera.size, self.value("horizontal_field_of_view"), self.value("frame_id")
-        )
+        self._info = self._camera_info()
         self.get_logger().info("camera opened: {}x{} pixels".format(*self._camera.size))
+
+    def _camera_info(self) -> CameraInfo:
+        """Return the intrinsics from the file, or guessed from the field of view."""
+        size, url = self._camera.size, self.value("camera_info_url")
+        if url:
+            return load_camera_info(url, size)
+        self.diagnostics.note("intrinsics", "guessed from horizontal_field_of_view")
+        return guess_camera_info(size, self.value("horizontal_field_of_view"))
 
     def start(self) -> None:
         """Begin to capture; a simulated camera also needs the lens states."""
@@ -87,26 +92,3 @@ class CapturingNode(PipelineNode):
         image = StampedImage(capture.image, capture.stamp, header.frame_id)
         self._images.publish(image)
         self._compressed.show(lambda: image)
-
-
-def make_camera_info(size: tuple[int, int], field_of_view: float, frame_id: str) -> CameraInfo:
-    """Return the intrinsics of a pinhole camera without distortion (REP-104).
-
-    Args:
-        size: (width, height), pixels.
-        field_of_view: horizontal, radians.
-        frame_id: coordinate frame.
-    """
-    width, height = size
-    focal = width / 2 / math.tan(field_of_view / 2)
-    x, y = (width - 1) / 2, (height - 1) / 2
-    return CameraInfo(
-        header=Header(frame_id=frame_id),
-        width=width,
-        height=height,
-        distortion_model="plumb_bob",
-        d=[0.0] * 5,
-        k=[focal, 0.0, x, 0.0, focal, y, 0.0, 0.0, 1.0],
-        r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
-        p=[focal, 0.0, x, 0.0, 0.0, focal, y, 0.0, 0.0, 0.0, 1.0, 0.0],
-    )

@@ -173,7 +173,7 @@ class FocusControllerNode(PipelineNode):
         """Forget everything."""
         self._step.dynamic = self.value("mode") == "dynamic"
         self._step.begin(self._new_agent(), not_before=not_before)
-        self._status.state = LoopState(RUNNING, "started", self.value("agent"))
+        self._status.begin(LoopState(RUNNING, "started", self.value("agent")), self._info)
 
     def _start_loop(self) -> tuple[bool, str]:
         """Run; after the agent has stopped, with an agent that has forgotten everything."""

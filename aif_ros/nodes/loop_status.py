@@ -20,6 +20,7 @@ from aif_ros.nodes.topics import (
     REMAINING_DEFOCUS,
 )
 from aif_ros.pipeline.decision_record import DecisionRecord
+from aif_ros.types.frame import Window
 
 # Seconds after which waiting is an error instead of a warning.
 _ERROR = 10.0
@@ -45,6 +46,7 @@ class LoopStatus:
         self.overlay = Overlay(node)
         self.state = state
         self._waiting_since = 0.0
+        self._window: Window | None = None
 
     @property
     def runs(self) -> bool:
@@ -90,7 +92,16 @@ class LoopStatus:
         )
         self._decisions.publish(DecisionRecord.of(number, seen, action))
         self._remaining.publish(action.remaining)
-        self._windows.publish(window_polygon(action.window, info))
+        # After the stop, the lens is still focused where it was focused last.
+        self._window = action.window or self._window
+        self._windows.publish(window_polygon(self._window, info))
+
+    def begin(self, state: LoopState, info: CameraInfo | None) -> None:
+        """Take a first state again, and withdraw the focus window; see `enter` to publish it."""
+        self.state = state
+        self._window = None
+        if info is not None:
+            self._windows.publish(window_polygon(None, info))
 
     def publish(self) -> None:
         """Publish the state."""

@@ -81,7 +81,17 @@ FrameId = Annotated[str, Doc("Coordinate frame of the images (z forward, x right
 HorizontalFieldOfView = Annotated[
     float,
     Limits(0.001, 3.1),
-    Doc("Horizontal field of view, radians; gives the intrinsics in camera_info."),
+    Doc(
+        "Horizontal field of view, radians; gives the intrinsics in camera_info where there is no "
+        "camera_info_url."
+    ),
+]
+CameraInfoUrl = Annotated[
+    str,
+    Doc(
+        "Intrinsics of the camera, as camera_calibration writes them: file:///PATH, "
+        "package://PACKAGE/PATH or a path. Empty: guessed from horizontal_field_of_view."
+    ),
 ]
 CompressedRate = Annotated[
     float,
@@ -191,6 +201,7 @@ class SimCameraSettings:
     lens_joint: LensJoint = "focus"
     calibration: Calibration = ""
     frame_id: FrameId = "camera_optical_frame"
+    camera_info_url: CameraInfoUrl = ""
     horizontal_field_of_view: HorizontalFieldOfView = 0.87
     compressed_rate: CompressedRate = 10.0
 
@@ -212,6 +223,7 @@ class CameraSettings:
     exposure_time: ExposureTime = 0.008
     lens_joint: LensJoint = "focus"
     frame_id: FrameId = "camera_optical_frame"
+    camera_info_url: CameraInfoUrl = ""
     horizontal_field_of_view: HorizontalFieldOfView = 0.87
     compressed_rate: CompressedRate = 10.0
 

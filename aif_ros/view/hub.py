@@ -27,6 +27,7 @@ class Hub:
     def __init__(self, on_watched: Callable[[bool], None]) -> None:
         self._on_watched = on_watched
         self._values: dict[str, str] = {}
+        self._pictures: dict[str, bytes] = {}
         self._clients: set[Client] = set()
         self._watched = False
 
@@ -52,7 +53,7 @@ class Hub:
             stamp: time of exposure, nanoseconds.
             jpeg: its data.
         """
-        data = _HEAD.pack(PICTURES.index(kind), stamp) + jpeg
+        data = self._pictures[kind] = _HEAD.pack(PICTURES.index(kind), stamp) + jpeg
         for client in self._clients:
             if client.looks:
                 client.put(kind, data)
@@ -62,6 +63,7 @@ class Hub:
         client = Client(self)
         for kind, text in self._values.items():
             client.put(kind, text)
+        self.send_pictures(client)
         self._clients.add(client)
         self.update()
         return client
@@ -71,11 +73,18 @@ class Hub:
         self._clients.discard(client)
         self.update()
 
+    def send_pictures(self, client: "Client") -> None:
+        """Send the newest pictures to a browser that begins to look after others."""
+        for kind, data in self._pictures.items():
+            client.put(kind, data)
+
     def update(self) -> None:
         """Report whether somebody looks, if that has changed."""
         watched = any(client.looks for client in self._clients)
         if watched != self._watched:
             self._watched = watched
+            # They would be old when the next one looks, who gets new ones.
+            self._pictures.clear()
             self._on_watched(watched)
 
 
@@ -92,6 +101,8 @@ class Client:
 
     def look(self, looks: bool) -> None:
         """Note that the page has become visible or hidden."""
+        if looks and not self.looks:
+            self._hub.send_pictures(self)
         self.looks = looks
         self._hub.update()
 

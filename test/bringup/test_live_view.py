@@ -44,7 +44,7 @@ def end(process):
 @pytest.fixture(scope="module")
 def address():
     """Where the page of a running pipeline is."""
-    scene = ("--scene", "planes", "--width", "160", "--preset", "classical", "--agent", "sweep")
+    scene = ("--scene", "planes", "--width", "320", "--preset", "classical", "--agent", "sweep")
     pipeline = start("run", "--one-process", "--forever", *scene)
     view = start("view", "--port", "0")
     # A pipe that nobody reads would stop the pipeline.
@@ -125,9 +125,9 @@ def test_buttons_control_the_loop(browser):
 
 
 def test_a_click_focuses_there(browser):
-    browser.send("focus", x=40, y=60, width=160, height=120)
+    browser.send("focus", x=40, y=60, width=320, height=240)
     window = browser.wait("focus")
-    assert window == {"x": 0, "y": 0, "width": 120, "height": 120}
+    assert window == {"x": 0, "y": 0, "width": 128, "height": 128}
     answer = browser.wait("answer", lambda answer: answer["command"] == "focus")
     assert answer["success"], answer
 
@@ -135,7 +135,7 @@ def test_a_click_focuses_there(browser):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"command": "focus", "x": 999, "y": 0, "width": 160, "height": 120}, "lies outside"),
+        ({"command": "focus", "x": 999, "y": 0, "width": 320, "height": 240}, "lies outside"),
         ({"command": "agent", "value": "nobody"}, "must be one of"),
         ({"command": "explode"}, "there is no command"),
         ({"command": "cancel"}, "no search is in progress"),
@@ -204,7 +204,7 @@ def test_in_a_real_browser(address, tmp_path):
 
         for kind in PICTURES:
             shown(kind)
-        assert page.evaluate("document.getElementById('fused').width") == 160
+        assert page.evaluate("document.getElementById('fused').width") == 320
         count = shown("fused")
         page.click("button[data-command=reset]")
         page.wait_for_selector("#state.running")

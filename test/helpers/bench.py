@@ -9,7 +9,7 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
-from aif_ros.nodes.capturing_node import make_camera_info
+from aif_ros.nodes.camera_info import guess_camera_info
 from aif_ros.nodes.exchange import Exchange
 from aif_ros.nodes.image_messages import to_time
 from aif_ros.nodes.topics import CAMERA_IMAGE, CAMERA_INFO, LENS_STATE, StampedImage
@@ -156,7 +156,8 @@ class World:
         return stamp
 
     def info(self):
-        info = make_camera_info(self.size, 0.9, "camera")
+        info = guess_camera_info(self.size, 0.9)
+        info.header.frame_id = "camera"
         info.header.stamp = to_time(self.now)
         self.infos(info, raw=True)
 

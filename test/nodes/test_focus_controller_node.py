@@ -123,6 +123,9 @@ def test_acts_on_the_maps_and_stops_when_the_agent_does(bench, act):
     assert loop.statuses[-1].message == "done"
     assert loop.value("frames_captured") == "2"
     assert loop.commands == [5e-4]
+    # The window stays where the lens is focused.
+    bench.spin_until(lambda: len(windows) == 2)
+    assert len(windows[-1].polygon.points) == 4
     # What comes later does not wake it up.
     loop.assessed_frame(5e-4)
     bench.spin_for(0.2)
@@ -324,7 +327,8 @@ class TestServices:
         assert loop.value("agent") == "sweep"
 
     def test_reset_begins_with_the_fusion_too(self, bench, act):
-        act(Action(None, None, "end"), Action(2e-4, None, "on"))
+        act(Action(None, Window(1, 2, 30, 40), "end"), Action(2e-4, None, "on"))
+        windows = bench.listen(CONTROL_WINDOW)
         bench.active(FusionNode)
         bench.active(FocusControllerNode)
         loop = Loop(bench)
@@ -334,6 +338,7 @@ class TestServices:
         answer = bench.call(Trigger, "focus_controller/reset")
         assert (answer.success, answer.message) == (True, "the loop begins anew")
         bench.spin_until(lambda: loop.state == "running")
+        bench.spin_until(lambda: [len(each.polygon.points) for each in windows] == [4, 0])
         # Maps from before the reset do not count, those after it do.
         bench.spin_for(0.1)
         assert loop.commands == []

@@ -79,3 +79,21 @@ def test_somebody_looks(hub, watched):
     first.look(True)
     hub.leave(first)
     assert watched == [True, False, True, False]
+
+
+def test_a_second_browser_gets_the_pictures_of_the_first(hub):
+    first = hub.join()
+    hub.show("fused", 1, b"jpeg")
+    second = hub.join()
+    assert received(second)[0].endswith(b"jpeg")
+    second.look(False)
+    second.look(True)
+    assert received(second)[0].endswith(b"jpeg")
+    assert first.looks
+
+
+def test_old_pictures_are_not_shown_after_a_pause(hub):
+    client = hub.join()
+    hub.show("fused", 1, b"jpeg")
+    hub.leave(client)
+    assert received(hub.join()) == []

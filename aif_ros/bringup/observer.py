@@ -16,6 +16,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import try_shutdown
 
 from aif_ros.bringup.graph import BringupError, Graph
+from aif_ros.nodes.exchange import Exchange
 from aif_ros.nodes.log_directory import ensure_log_directory
 from aif_ros.nodes.loop_state import STOPPED, LoopState
 from aif_ros.nodes.topics import LOOP_STATE
@@ -36,6 +37,7 @@ class RunningGraph:
         check: supervises the nodes; raises BringupError if one cannot be kept running.
         state: state of the loop that the focus controller published last.
         pids: process of each node by name, while it runs in one of its own.
+        exchange: hands data over by reference where all nodes are in this process; else None.
     """
 
     graph: Graph
@@ -44,6 +46,7 @@ class RunningGraph:
     check: Callable[[], None]
     state: LoopState | None = None
     pids: dict[str, int] = field(default_factory=dict)
+    exchange: Exchange | None = None
 
     @property
     def stopped(self) -> bool:

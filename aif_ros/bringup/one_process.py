@@ -37,6 +37,7 @@ def run_in_one_process(graph: Graph) -> Iterator[RunningGraph]:
     exchange = Exchange()
     nodes: list[PipelineNode] = []
     with observe(graph) as running:
+        running.exchange = exchange
         check_names_are_free(running)
         try:
             for spec in graph.nodes:

@@ -5,8 +5,8 @@ from std_msgs.msg import Header
 
 from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import Camera, EndOfRecording
-from aif_ros.nodes.idleness import Arrivals, report_idle
 from aif_ros.nodes.camera_info import guess_camera_info, load_camera_info
+from aif_ros.nodes.idleness import Arrivals, report_idle
 from aif_ros.nodes.image_messages import to_time
 from aif_ros.nodes.node_clock import NodeClock
 from aif_ros.nodes.pipeline_node import PipelineNode

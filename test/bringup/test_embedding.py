@@ -160,6 +160,8 @@ def test_fusion_alone_on_a_foreign_camera(bench):
         env=environment(),
     )
     try:
+        client = bench.node.create_client(ChangeState, f"{bench.namespace}/fusion/change_state")
+        bench.spin_until(client.service_is_ready, timeout=120.0)
         for command, transition in (
             (configure, Transition.TRANSITION_CONFIGURE),
             (activate, Transition.TRANSITION_ACTIVATE),

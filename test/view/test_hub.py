@@ -8,13 +8,15 @@ import pytest
 from aif_ros.view.hub import Hub
 
 
-def received(client):
-    """What waits for a browser, as it would be sent."""
+@pytest.fixture
+def received():
+    """Function that returns what waits for a browser, as it would be sent."""
+    with asyncio.Runner() as runner:
 
-    async def take():
-        return [message async for message in _until_empty(client)]
+        async def take(client):
+            return [message async for message in _until_empty(client)]
 
-    return asyncio.run(take())
+        yield lambda client: runner.run(take(client))
 
 
 async def _until_empty(client):
@@ -40,7 +42,7 @@ def kinds(messages):
     return [json.loads(each)["kind"] for each in messages if isinstance(each, str)]
 
 
-def test_a_late_browser_gets_what_is_kept(hub):
+def test_a_late_browser_gets_what_is_kept(hub, received):
     hub.publish("state", {"state": "running"})
     hub.publish("answer", "done", keep=False)
     messages = received(hub.join())
@@ -49,7 +51,7 @@ def test_a_late_browser_gets_what_is_kept(hub):
     ]
 
 
-def test_a_slow_browser_gets_the_newest_picture_only(hub):
+def test_a_slow_browser_gets_the_newest_picture_only(hub, received):
     client = hub.join()
     for stamp in (1, 2, 3):
         hub.show("fused", stamp, b"jpeg%d" % stamp)
@@ -61,14 +63,14 @@ def test_a_slow_browser_gets_the_newest_picture_only(hub):
     assert camera[0] == 0
 
 
-def test_messages_that_are_not_kept_are_all_sent(hub):
+def test_messages_that_are_not_kept_are_all_sent(hub, received):
     client = hub.join()
     for number in range(3):
         hub.publish("lens", number, keep=False)
     assert kinds(received(client)) == ["lens"] * 3
 
 
-def test_somebody_looks(hub, watched):
+def test_somebody_looks(hub, watched, received):
     first, second = hub.join(), hub.join()
     assert watched == [True]
     first.look(False)
@@ -81,7 +83,7 @@ def test_somebody_looks(hub, watched):
     assert watched == [True, False, True, False]
 
 
-def test_a_second_browser_gets_the_pictures_of_the_first(hub):
+def test_a_second_browser_gets_the_pictures_of_the_first(hub, received):
     first = hub.join()
     hub.show("fused", 1, b"jpeg")
     second = hub.join()
@@ -92,7 +94,7 @@ def test_a_second_browser_gets_the_pictures_of_the_first(hub):
     assert first.looks
 
 
-def test_old_pictures_are_not_shown_after_a_pause(hub):
+def test_old_pictures_are_not_shown_after_a_pause(hub, received):
     client = hub.join()
     hub.show("fused", 1, b"jpeg")
     hub.leave(client)

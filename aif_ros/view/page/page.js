@@ -148,6 +148,7 @@ const handlers = {
   answer(value) {
     byId("answer").textContent = value.message;
     byId("answer").className = value.success ? "" : "bad";
+    byId("answer").dataset.command = value.command;
   },
 };
 

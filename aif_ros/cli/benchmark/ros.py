@@ -1,0 +1,163 @@
+"""Measure what ROS costs: latency, rate, CPU and memory of each way of running the loop.
+
+The same focal stack is looked at by the library loop, by all nodes in one process, and by a process
+for each node, at 640x480 and at 1920x1080, in real time. Latency is the time from the middle of an
+exposure until the fused image with it is there: in the library where the step ends, in one process
+where a subscriber gets it by reference, with processes where another process has received it. The
+latency of the library includes the assessment of the frame, which the nodes do meanwhile.
+
+Examples:
+  aif benchmark ros
+  aif benchmark ros --rounds 10 --json ros.json
+  aif benchmark ros --preset learned
+"""
+
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typing_extensions import Doc
+
+from aif_ros.cli import CommandError, JsonFile, write_json
+from aif_ros.settings import nodes
+from aif_ros.settings.declaration import Limits
+from aif_ros.settings.pipeline import PipelineSettings, PresetName
+from aif_ros.settings.presets import Preset, usable_preset
+
+if TYPE_CHECKING:
+    from aif_ros.benchmarks.running_cost import Cost
+    from aif_ros.bringup.observer import RunningGraph
+
+_SIZES = ((640, 480), (1920, 1080))
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Arguments of the command."""
+
+    preset: PresetName = "classical"
+    agent: nodes.Agent = "sweep"
+    rounds: Annotated[int, Limits(1, 1000), Doc("Runs of the loop to measure.")] = 5
+    json: JsonFile = None
+
+
+def run(args: Arguments) -> int:
+    """Run the benchmark."""
+    from aif_ros.benchmarks.running_cost import write_stack
+
+    preset, _ = usable_preset(args.preset)
+    load = os.getloadavg()[0]
+    result: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for width, height in _SIZES:
+            size, stack = f"{width}x{height}", Path(folder) / f"{width}x{height}"
+            write_stack(stack, width, height)
+            costs = _measure(args, preset, stack)
+            result[size] = {way: cost.as_dict() for way, cost in costs.items()}
+            _print(size, costs)
+    setup = {
+        "preset": args.preset,
+        "agent": args.agent,
+        "rounds": args.rounds,
+        "cores": os.cpu_count(),
+        "load_before": load,
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+    }
+    write_json({"sizes": result, "setup": setup}, args.json)
+    return 0
+
+
+def _measure(args: Arguments, preset: Preset, stack: Path) -> "dict[str, Cost]":
+    from aif_ros.benchmarks.running_cost import core_cost
+    from aif_ros.bringup.graph import pipeline_graph
+    from aif_ros.bringup.one_process import run_in_one_process
+    from aif_ros.bringup.processes import run_in_processes
+
+    graph = pipeline_graph(
+        PipelineSettings(
+            preset=args.preset, agent=args.agent, scene=str(stack), namespace=f"cost_{os.getpid()}"
+        )
+    )
+    costs = {"library": core_cost(stack, preset, args.agent, args.rounds, os.getpid())}
+    # In this order: nodes of this process are known to ROS as long as anything of them is left.
+    with run_in_processes(graph) as running:
+        costs["processes"] = _watch(running, args.rounds)
+    with run_in_one_process(graph) as running:
+        costs["one_process"] = _watch(running, args.rounds)
+    return costs
+
+
+def _watch(running: "RunningGraph", rounds: int) -> "Cost":
+    """Run the loop so many times on a graph that is up, and note when fused images arrive."""
+    from std_srvs.srv import Trigger
+
+    from aif_ros.benchmarks.running_cost import Cost, ProcessWatch, rate
+    from aif_ros.nodes.image_messages import to_stamp
+    from aif_ros.nodes.topics import FUSED_IMAGE, StampedImage
+
+    arrivals: list[tuple[int, int]] = []
+
+    def arrive(picture: StampedImage) -> None:
+        arrivals.append((picture.stamp, time.time_ns()))
+
+    def take(message: Any) -> None:
+        arrivals.append((to_stamp(message.header.stamp), time.time_ns()))
+
+    if running.exchange is not None:
+        path = running.node.resolve_topic_name(FUSED_IMAGE.name)
+        running.exchange.subscribe(path, arrive)
+    else:
+        running.node.create_subscription(
+            FUSED_IMAGE.message_type,
+            FUSED_IMAGE.name,
+            take,
+            FUSED_IMAGE.subscription_qos(10),
+        )
+    reset = running.node.create_client(Trigger, "focus_controller/reset")
+    _wait(running)  # the run that began while the nodes were still starting
+    watch = ProcessWatch(running.pids or {"all nodes": os.getpid()})
+    latencies: list[float] = []
+    stamps: list[list[int]] = []
+    for _ in range(rounds):
+        arrivals.clear()
+        begun = time.time_ns()
+        answer = reset.call_async(Trigger.Request())
+        running.spin_until(answer.done, 10.0)
+        running.state = None
+        _wait(running, watch)
+        # The first ones may still come from the run before.
+        new = [(stamp, arrival) for stamp, arrival in arrivals if stamp > begun]
+        latencies += [(arrival - stamp) * 1e-6 for stamp, arrival in new]
+        stamps.append([stamp for stamp, _ in new])
+    if not latencies:
+        raise CommandError("no fused image has come")
+    return Cost(latencies, rate(stamps), watch.cpu(), watch.memory)
+
+
+def _wait(running: "RunningGraph", watch: Any = None) -> None:
+    def ended() -> bool:
+        if watch is not None:
+            watch.look()
+        return running.stopped
+
+    if not running.spin_until(ended, 120.0):
+        why = running.state.reason if running.state else "no state has come"
+        raise CommandError(f"the loop has not ended within two minutes: {why}")
+
+
+def _print(size: str, costs: "Mapping[str, Cost]") -> None:
+    print(f"{size}: latency ms (median, p95, p99), fused images/s, CPU (cores), largest process MB")
+    for way, cost in costs.items():
+        values: Any = cost.as_dict()
+        latency = values["latency_ms"]
+        print(
+            f"  {way:12} {latency['median']:6.1f} {latency['p95']:6.1f} {latency['p99']:6.1f}"
+            f"  {cost.rate:6.2f}  {sum(cost.cpu.values()):5.2f}  {max(cost.memory.values()):6.0f}",
+            flush=True,
+        )

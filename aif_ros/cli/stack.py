@@ -317,8 +317,8 @@ def _fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
         )
     if stack.dust is not None:
         print(
-            f"dust: {stack.dust.spots} spots ({stack.dust.share:.2%} of the picture) stay in the "
-            "frame while the scene drifts; they are left out"
+            f"dust: left out {100 * stack.dust.share:.2g} % of each slice, spots that stay in the "
+            f"frame while the scene drifts ({stack.dust.spots})"
         )
     print(f"memory: {memory / 1e6:.0f} MB at most")
     result = {

@@ -150,17 +150,19 @@ def _with_frames(
         yield picture
 
 
-def _with_light(pictures: Iterable[Picture], maps: list[LightMap] | None) -> Iterator[NDArray[Any]]:
+def _with_light(
+    pictures: Iterable[Picture], maps: list[LightMap] | None
+) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_] | None]]:
     """Pass the pixels on, to be registered, and collect the light maps of the slices."""
     for picture in pictures:
         if maps is not None:
             maps.append(light_map(picture.pixels, picture.valid))
         if picture.valid is None:
-            yield picture.pixels
+            yield picture.pixels, None
         else:
             # Where there is no data, a smooth continuation has no edge to be registered by.
             gray = to_gray(to_float(picture.pixels))
-            yield interpolate_flat(gray, picture.valid.astype(np.float32))
+            yield interpolate_flat(gray, picture.valid.astype(np.float32)), picture.valid
 
 
 def confidence(image: Image) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ The correlation that is maximised does not depend on brightness or contrast: Eva
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -24,6 +25,8 @@ from aif_ros.types.image import Image, to_gray
 
 # Registration works on copies no larger than this on their longer side, coarse to fine.
 _SIDES = (160, 480, 1440)
+# Side of the Gaussian filter before the comparison, pixels: OpenCV's default.
+_SMOOTHING = 5
 _CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
 # Transforms that move no corner by more than this, pixels, are not worth a resampling; in large
 # pictures the registration itself is a few tenths out.
@@ -38,12 +41,16 @@ _SPANS = (16, 128)
 _LARGEST_CORRECTION = 6.0
 
 
-def register(slices: Iterable[NDArray[Any]], largest_side: int | None = None) -> list[Transform]:
+def register(
+    slices: Iterable[NDArray[Any] | tuple[NDArray[Any], NDArray[np.bool_] | None]],
+    largest_side: int | None = None,
+) -> list[Transform]:
     """Register a stack.
 
     Args:
         slices: in focus order, (H, W) or (H, W, 3), uint8, uint16 or float32, all of one size;
-            of each only small copies are kept, and not for long.
+            of each only small copies are kept, and not for long. With a mask (H, W): the pixels
+            that hold data; what lies under the others must be smooth, and is not registered.
         largest_side: longer side of the copies that are registered, at most, pixels; None: as
             large as is worth it.
 
@@ -53,12 +60,14 @@ def register(slices: Iterable[NDArray[Any]], largest_side: int | None = None) ->
     """
     sides = [side for side in _SIDES if largest_side is None or side <= largest_side]
     steps: list[Future[Transform]] = []
-    anchors: dict[int, Image] = {}
-    earlier: list[Image] = []
+    anchors: dict[int, _Copy] = {}
+    earlier: list[_Copy] = []
     size, count = (0, 0), 0
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for image in slices:
-            pyramid = [_shrunk(to_gray(image), side) for side in sides]
+        for each in slices:
+            image, valid = each if isinstance(each, tuple) else (each, None)
+            gray = to_gray(image)
+            pyramid = [_Copy.of(gray, valid, side) for side in sides]
             size = (image.shape[1], image.shape[0])
             if earlier:
                 steps.append(pool.submit(_between, earlier, pyramid, size))
@@ -82,7 +91,7 @@ def register(slices: Iterable[NDArray[Any]], largest_side: int | None = None) ->
 
 
 def _anchor(
-    chained: list[Transform], anchors: Mapping[int, Image], span: int, size: tuple[int, int]
+    chained: list[Transform], anchors: Mapping[int, "_Copy"], span: int, size: tuple[int, int]
 ) -> None:
     """Correct a chain of transforms by registering slices directly that lie `span` apart."""
     for first in range(0, len(chained) - span, span):
@@ -97,7 +106,7 @@ def _anchor(
 
 
 def _direct(
-    first: Image, second: Image, chained: Transform, size: tuple[int, int], *, snap: bool
+    first: "_Copy", second: "_Copy", chained: Transform, size: tuple[int, int], *, snap: bool
 ) -> Transform:
     """Improve the transform between two slices, unless that correlates worse.
 
@@ -108,21 +117,21 @@ def _direct(
         size: (width, height) of the slices.
         snap: whether a move too small to be told from none is none.
     """
-    scale = np.diag([first.shape[1] / size[0], first.shape[0] / size[1], 1.0])
+    rows, columns = first.image.shape
+    scale = np.diag([columns / size[0], rows / size[1], 1.0])
     start = (scale @ chained @ np.linalg.inv(scale))[:2].astype(np.float32)
     try:
-        correlation, warp = cv2.findTransformECC(
-            first, second, start.copy(), cv2.MOTION_AFFINE, _CRITERIA, None, 5
-        )
+        correlation, warp = _maximise_correlation(first, second, start)
     except cv2.error:
         return chained
-    found, copy_size = _square(warp), first.shape[1::-1]
+    found, copy_size = _square(warp), (columns, rows)
     if snap and _largest_move(found, copy_size) < _NEGLIGIBLE:
         return np.eye(3)
     if _largest_move(found @ np.linalg.inv(_square(start)), copy_size) > _LARGEST_CORRECTION:
         return chained
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    if cv2.computeECC(first, cv2.warpAffine(second, start, copy_size, flags=flags)) >= correlation:
+    moved = cv2.warpAffine(second.image, start, copy_size, flags=flags)
+    if cv2.computeECC(first.image, moved, first.valid) >= correlation:
         return chained
     return np.linalg.inv(scale) @ found @ scale
 
@@ -159,16 +168,17 @@ def resample(image: NDArray[Any], transform: Transform, place: Place = WHOLE) ->
     )
 
 
-def _between(earlier: Sequence[Image], later: Sequence[Image], size: tuple[int, int]) -> Transform:
+def _between(
+    earlier: Sequence["_Copy"], later: Sequence["_Copy"], size: tuple[int, int]
+) -> Transform:
     """Transform from the earlier slice's coordinates to the later one's, full-size pixels."""
     transform = np.eye(3)
     for first, second in zip(earlier, later, strict=True):
-        scale = np.diag([first.shape[1] / size[0], first.shape[0] / size[1], 1.0])
+        rows, columns = first.image.shape
+        scale = np.diag([columns / size[0], rows / size[1], 1.0])
         start = (scale @ transform @ np.linalg.inv(scale))[:2].astype(np.float32)
         try:
-            _, found = cv2.findTransformECC(
-                first, second, start, cv2.MOTION_AFFINE, _CRITERIA, None, 5
-            )
+            _, found = _maximise_correlation(first, second, start)
         except cv2.error:
             # Nothing to hold on to (a flat or very blurred slice): keep what is known.
             continue
@@ -176,6 +186,52 @@ def _between(earlier: Sequence[Image], later: Sequence[Image], size: tuple[int, 
         if _largest_move(found, size) < _LARGEST_MOVE * max(size):
             transform = found
     return transform
+
+
+@dataclass(frozen=True)
+class _Copy:
+    """A small copy of a slice.
+
+    Attributes:
+        image: (h, w).
+        valid: (h, w) uint8, 0 where it holds no data; None: it holds data everywhere.
+    """
+
+    image: Image
+    valid: NDArray[np.uint8] | None
+
+    @classmethod
+    def of(cls, gray: NDArray[Any], valid: NDArray[np.bool_] | None, side: int) -> "_Copy":
+        """Return a copy whose longer side is `side` pixels at most."""
+        image = _shrunk(gray, side)
+        if valid is None:
+            return cls(image, None)
+        share = cv2.resize(
+            valid.astype(np.uint8), image.shape[::-1], interpolation=cv2.INTER_NEAREST
+        )
+        # Smoothing carries what lies beneath across the border.
+        kernel = np.ones((_SMOOTHING, _SMOOTHING), np.uint8)
+        return cls(image, np.asarray(cv2.erode(share, kernel), np.uint8))
+
+
+def _maximise_correlation(
+    first: _Copy, second: _Copy, start: NDArray[np.float32]
+) -> tuple[float, NDArray[np.float32]]:
+    """Improve the transform from the first copy to the second where both hold data.
+
+    Raises:
+        cv2.error: they do not correlate.
+    """
+    mask = second.valid
+    if first.valid is not None:
+        # In the coordinates of the second copy, as far as the transform is known.
+        size = second.image.shape[::-1]
+        moved = cv2.warpAffine(first.valid, start, size, flags=cv2.INTER_NEAREST)
+        mask = np.asarray(moved if mask is None else cv2.bitwise_and(mask, moved), np.uint8)
+    correlation, found = cv2.findTransformECC(
+        first.image, second.image, start.copy(), cv2.MOTION_AFFINE, _CRITERIA, mask, _SMOOTHING
+    )
+    return float(correlation), np.asarray(found, np.float32)
 
 
 def _largest_move(transform: Transform, size: tuple[int, int]) -> float:

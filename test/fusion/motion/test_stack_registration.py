@@ -33,6 +33,32 @@ def test_reference_is_the_narrowest_view_wherever_it_is():
     np.testing.assert_allclose(register(stack)[-1], np.eye(3), atol=1e-6)
 
 
+def masked(kind):
+    """What is transparent in every slice alike, and so stays while the scene drifts."""
+    valid = np.ones((HEIGHT, WIDTH), np.uint8)
+    if kind == "ring":
+        valid[:] = 0
+        cv2.circle(valid, (WIDTH // 2, HEIGHT // 2), 105, 1, -1)
+    else:
+        valid[:, 60:100] = valid[150:190] = 0
+    return valid > 0
+
+
+@pytest.mark.parametrize("kind", ["ring", "stripes"])
+def test_what_holds_no_data_is_not_registered(kind):
+    whole, valid = texture((WIDTH + 40, HEIGHT + 40), np.random.default_rng(5)), masked(kind)
+    shifts = [(3 * index, 2 * index) for index in range(6)]
+    stack = []
+    for index, (x, y) in enumerate(shifts):
+        blurred = cv2.GaussianBlur(whole, (0, 0), 0.5 + 0.4 * abs(index - 3))
+        view = blurred[y : y + HEIGHT, x : x + WIDTH]
+        stack.append((np.where(valid[..., None], view, view[valid].mean(axis=0)), valid))
+    transforms = register([(image.astype(np.float32), valid) for image, valid in stack])
+    last = transforms[-1] @ np.linalg.inv(transforms[0])
+    middle = np.array([WIDTH / 2, HEIGHT / 2, 1])
+    np.testing.assert_allclose((last @ middle - middle)[:2], (-15, -10), atol=0.1)
+
+
 def test_registered_slices_are_not_resampled():
     stack = [cv2.GaussianBlur(SCENE, (0, 0), blur) for blur in (0.5, 1.5, 3.0)]
     for image, transform in zip(stack, register(stack), strict=True):

@@ -172,17 +172,17 @@ def _between(
     earlier: Sequence["_Copy"], later: Sequence["_Copy"], size: tuple[int, int]
 ) -> Transform:
     """Transform from the earlier slice's coordinates to the later one's, full-size pixels."""
-    transform = np.eye(3)
+    transform: Transform = np.eye(3)
     for first, second in zip(earlier, later, strict=True):
         rows, columns = first.image.shape
         scale = np.diag([columns / size[0], rows / size[1], 1.0])
         start = (scale @ transform @ np.linalg.inv(scale))[:2].astype(np.float32)
         try:
-            _, found = _maximise_correlation(first, second, start)
+            _, warp = _maximise_correlation(first, second, start)
         except cv2.error:
             # Nothing to hold on to (a flat or very blurred slice): keep what is known.
             continue
-        found = np.linalg.inv(scale) @ _square(found) @ scale
+        found = np.asarray(np.linalg.inv(scale) @ _square(warp) @ scale, np.float64)
         if _largest_move(found, size) < _LARGEST_MOVE * max(size):
             transform = found
     return transform

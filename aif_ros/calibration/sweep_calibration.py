@@ -8,48 +8,39 @@ The reading curve of the lens relates what the blur estimator reads to this blur
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
+from aif_ros.calibration.reading_curve import PatchEstimator, reading_curve
 from aif_ros.calibration.travel_direction import (
     UNKNOWN,
     TravelDirection,
     from_magnification,
     from_near_object,
 )
+from aif_ros.calibration.windows import (
+    LEAST_TEXTURE,
+    Place,
+    WindowBlurs,
+    focus_position,
+    follow,
+    sharpest,
+    windows,
+)
 from aif_ros.defocus.sharpness import tenengrad
 from aif_ros.devices.focal_stack import FocalStack
 from aif_ros.fusion.motion.stack_registration import register, resample
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.optics.psf import Aperture
 from aif_ros.types.frame import Window
-from aif_ros.types.image import DISPLAY_GAMMA, Image, to_float, to_gray
+from aif_ros.types.image import Image, to_float, to_gray
 
-if TYPE_CHECKING:  # calibration works without torch
-    from aif_ros.defocus.neural import PatchBlur
-
-# Radii that are tried, pixels.
-_RADII = np.concatenate([np.arange(0.0, 3.0, 0.25), np.geomspace(3.0, 48.0, 48)])
-# Radii from which slopes are taken: smaller ones drown in the lens's own softness.
-_LEAST_RADIUS, _LARGEST_RADIUS = 1.5, 32.0
-# A match must explain this share of what is seen.
-_LEAST_CORRELATION = 0.9
-# Rows and columns of windows.
-_GRID = (6, 8)
-_LEAST_TEXTURE = 1e-5
 _FEWEST_WINDOWS = 4
+"""Fewest windows that a calibration is based on."""
 _BOOTSTRAPS = 1000
-# Smallest side of a window that the networks take, pixels.
-_LEAST_WINDOW = 64
-# Windows that are read for the reading curve, its points, samples for each of them, fewest points,
-# and the least rise from point to point, pixels.
-_CURVE_WINDOWS, _CURVE_POINTS, _CURVE_SAMPLES, _CURVE_FEWEST, _CURVE_STEP = 16, 10, 8, 4, 0.05
-# The answer is not determined if its 95 % interval is wider than this, relative to it.
+"""Resamplings of the windows for the confidence interval."""
 _WIDEST = 0.5
+"""Largest width of the 95 % interval of a determined lens, relative to the value."""
 
 
 class UndeterminedError(Exception):
@@ -78,14 +69,6 @@ class Match:
     window: int
     travel: float
     radius: float
-
-
-class PatchEstimator(Protocol):
-    """Estimates the blur of a patch as a whole (`NeuralBlurEstimator`)."""
-
-    def estimate_patch(self, image: NDArray[Any]) -> "PatchBlur":
-        """Return the blur of `image`, (H, W), float32 in [0, 1]."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -150,8 +133,8 @@ def calibrate_pair(focused: Image, defocused: Image, travel: float) -> LensCalib
             "the second photograph is sharper than the first: give the one in focus first"
         )
     matches = []
-    for index, place in enumerate(_windows(first.shape)):
-        if tenengrad(first[place]) < _LEAST_TEXTURE:
+    for index, place in enumerate(windows(first.shape)):
+        if tenengrad(first[place]) < LEAST_TEXTURE:
             continue
         radius = WindowBlurs(first, place).radius(second)
         if radius is not None:
@@ -195,14 +178,14 @@ def calibrate_sweep(
     )
     matches: list[Match] = []
     slopes = []
-    followed: list[tuple[tuple[slice, slice], float]] = []
-    for index, place in enumerate(_windows(stack.shape[1:])):
-        found = _follow(stack, places, place)
+    followed: list[tuple[Place, float]] = []
+    for index, place in enumerate(windows(stack.shape[1:])):
+        found = follow(stack, places, place)
         if found is None:
             continue
         slope, peak, radii = found
         slopes.append(slope)
-        followed.append((place, _focus(stack, places, place)))
+        followed.append((place, focus_position(stack, places, place)))
         matches += [
             Match(index, float(position - peak), radius) for position, radius in radii.items()
         ]
@@ -237,7 +220,7 @@ def _direction_by(
     near: Window,
     stack: NDArray[np.float32],
     positions: NDArray[np.float64],
-    followed: Sequence[tuple[tuple[slice, slice], float]],
+    followed: Sequence[tuple[Place, float]],
 ) -> TravelDirection:
     """Direction of the lens by an object that is nearer than the rest."""
     inside = near.mask((stack.shape[2], stack.shape[1]))
@@ -269,9 +252,11 @@ def measure_backlash(
     if first.shape != second.shape:
         raise UndeterminedError("the two sweeps differ in size or number of slices")
     delays = []
-    for place in _windows(first.shape[1:]):
-        if all(_sharpest(stack, place) is not None for stack in (first, second)):
-            delays.append(_focus(first, places, place) - _focus(second, places, place))
+    for place in windows(first.shape[1:]):
+        if all(sharpest(stack, place) is not None for stack in (first, second)):
+            delays.append(
+                focus_position(first, places, place) - focus_position(second, places, place)
+            )
     if len(delays) < _FEWEST_WINDOWS:
         raise UndeterminedError(
             f"only {len(delays)} windows come into focus in both sweeps, {_FEWEST_WINDOWS} are "
@@ -310,166 +295,6 @@ def calibrate_stack(
     return calibration.lens_model(suggested.name, suggested.limits, steps), True
 
 
-class WindowBlurs:
-    """One window of a focused photograph, blurred by every radius that is tried.
-
-    Args:
-        focused: (H, W) float32 in [0, 1].
-        place: rows and columns of the window.
-    """
-
-    def __init__(self, focused: Image, place: tuple[slice, slice]) -> None:
-        rows, columns = place
-        margin = int(_RADII[-1])
-        inner = (
-            slice(margin, margin + rows.stop - rows.start),
-            slice(margin, margin + columns.stop - columns.start),
-        )
-        light = np.pad(focused, margin, mode="reflect")[
-            rows.start : rows.stop + 2 * margin, columns.start : columns.stop + 2 * margin
-        ]
-        shape = tuple(fft.next_fast_len(side, real=True) for side in light.shape)
-        spectrum = fft.rfft2(np.power(light, np.float32(DISPLAY_GAMMA)), s=shape)
-        self._place = place
-        self._blurred = np.stack(
-            [
-                _standardised(
-                    fft.irfft2(spectrum * _transfer(float(radius), shape), s=shape)[inner]
-                )
-                for radius in _RADII
-            ]
-        )
-
-    def radius(self, defocused: Image) -> float | None:
-        """Blur radius, pixels, that turns the focused photograph into another within the window.
-
-        Args:
-            defocused: (H, W) float32 in [0, 1], registered to the focused one.
-
-        Returns:
-            The radius, or None where no radius makes them match.
-        """
-        seen = np.power(defocused[self._place], np.float32(DISPLAY_GAMMA))
-        scores = np.asarray(self._blurred @ _standardised(seen), dtype=np.float64)
-        best = int(scores.argmax())
-        if not scores[best] > _LEAST_CORRELATION or best == len(_RADII) - 1:
-            return None
-        return _peak(_RADII, scores, best)
-
-
-@lru_cache(maxsize=4 * len(_RADII))
-def _transfer(radius: float, shape: tuple[int, int]) -> NDArray[np.floating]:
-    return Aperture().transfer_function(radius, shape)
-
-
-def _standardised(window: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Pixels less their mean, of unit length: dot products are correlations; 0 if all are alike."""
-    values = window.ravel().astype(np.float64)
-    values -= values.mean()
-    length = float(np.linalg.norm(values))
-    return (values / length if length > 0 else values).astype(np.float32)
-
-
-def _follow(
-    stack: NDArray[np.float32], positions: NDArray[np.float64], place: tuple[slice, slice]
-) -> tuple[float, float, dict[float, float]] | None:
-    """Follow one window through the sweep.
-
-    Returns:
-        Pixels per metre, its focus position in metres, and the blur radius at each position that
-        counts; None where the window is unusable.
-    """
-    sharpest = _sharpest(stack, place)
-    if sharpest is None:
-        return None
-    # Signed radii lie on one line through focus, whose slope is wanted.
-    signed, where = [], []
-    blurs = WindowBlurs(stack[sharpest], place)
-    for index, position in enumerate(positions):
-        if index == sharpest:
-            continue
-        radius = blurs.radius(stack[index])
-        if radius is not None and _LEAST_RADIUS <= radius <= _LARGEST_RADIUS:
-            signed.append(radius if index > sharpest else -radius)
-            where.append(position)
-    if len(where) < 3:
-        return None
-    sides = np.sign(signed)
-    # An offset for each side: the sharpest slice is not exactly in focus.
-    columns = np.stack([np.array(where), sides > 0, sides < 0], axis=1).astype(np.float64)
-    columns = columns[:, [0, *(1 + side for side in range(2) if columns[:, 1 + side].any())]]
-    solution = np.linalg.lstsq(columns, np.array(signed), rcond=None)[0]
-    slope = float(solution[0])
-    if slope <= 0:
-        return None
-    peak = float(positions[sharpest])
-    return slope, peak, dict(zip(where, np.abs(signed), strict=True))
-
-
-def _contrast(stack: NDArray[np.float32], place: tuple[slice, slice]) -> NDArray[np.float64]:
-    return np.array([tenengrad(image[place]) for image in stack])
-
-
-def _sharpest(stack: NDArray[np.float32], place: tuple[slice, slice]) -> int | None:
-    """Index of the slice of highest contrast; None where there is no texture."""
-    contrast = _contrast(stack, place)
-    sharpest = int(contrast.argmax())
-    if contrast[sharpest] < max(_LEAST_TEXTURE, 2.0 * float(contrast.min())):
-        return None
-    return sharpest
-
-
-def _focus(
-    stack: NDArray[np.float32], positions: NDArray[np.float64], place: tuple[slice, slice]
-) -> float:
-    """Focus position of a window, metres: the peak of a parabola through three log contrasts."""
-    contrast = _contrast(stack, place)
-    return _peak(positions, np.log(contrast + 1e-9), int(contrast.argmax()))
-
-
-def reading_curve(
-    stack: NDArray[np.float32],
-    positions: NDArray[np.float64],
-    followed: Sequence[tuple[tuple[slice, slice], float]],
-    gain: float,
-    estimator: PatchEstimator,
-) -> tuple[tuple[float, float], ...]:
-    """Reading curve: medians of the readings by blur, made monotone; empty if undetermined.
-
-    Args:
-        stack: (N, H, W) registered slices.
-        positions: (N,) of the slices, metres.
-        followed: windows and their focus positions, metres.
-        gain: blur per metre, pixels.
-        estimator: read.
-    """
-    if min(stack.shape[1] // _GRID[0], stack.shape[2] // _GRID[1]) < _LEAST_WINDOW:
-        return ()
-    blurs, readings = [], []
-    step = -(-len(followed) // _CURVE_WINDOWS)
-    for place, focus in followed[::step]:
-        for image, position in zip(stack, positions, strict=True):
-            reading = estimator.estimate_patch(np.ascontiguousarray(image[place])).radius
-            blur = abs(position - focus) * gain
-            if np.isfinite(reading) and blur <= _LARGEST_RADIUS:
-                blurs.append(blur)
-                readings.append(reading)
-    count = min(_CURVE_POINTS, len(blurs) // _CURVE_SAMPLES)
-    if count < _CURVE_FEWEST:
-        return ()
-    parts = np.array_split(np.argsort(blurs), count)
-    x = np.array([np.median(np.array(blurs)[part]) for part in parts])
-    y = np.array([np.median(np.array(readings)[part]) for part in parts])
-    # The mean of the least monotone curve above the medians and the greatest one below them.
-    y = 0.5 * (np.maximum.accumulate(y) + np.minimum.accumulate(y[::-1])[::-1])
-    # Flat parts do not determine the travel: only their first points are kept.
-    kept = np.r_[True, (np.diff(x) > _CURVE_STEP) & (np.diff(y) > _CURVE_STEP)]
-    if kept.sum() < 2:
-        return ()
-    pairs = zip(x[kept], y[kept], strict=True)
-    return tuple((round(float(blur), 3), round(float(reading), 3)) for blur, reading in pairs)
-
-
 def _calibration(
     slopes: NDArray[np.float64], breathing: Estimate, matches: Sequence[Match], width: int
 ) -> LensCalibration:
@@ -496,23 +321,5 @@ def _calibration(
     )
 
 
-def _windows(shape: tuple[int, ...]) -> list[tuple[slice, slice]]:
-    rows = np.linspace(0, shape[0], _GRID[0] + 1).astype(int)
-    columns = np.linspace(0, shape[1], _GRID[1] + 1).astype(int)
-    return [
-        (slice(int(rows[i]), int(rows[i + 1])), slice(int(columns[j]), int(columns[j + 1])))
-        for i in range(_GRID[0])
-        for j in range(_GRID[1])
-    ]
-
-
 def _scale(transform: NDArray[np.float64]) -> float:
     return float(np.sqrt(abs(np.linalg.det(transform[:2, :2]))))
-
-
-def _peak(x: NDArray[np.float64], y: NDArray[np.float64], index: int) -> float:
-    """Place of the maximum of a parabola through a sample and its neighbours."""
-    if index in (0, len(x) - 1):
-        return float(x[index])
-    a, b, _ = np.polyfit(x[index - 1 : index + 2], y[index - 1 : index + 2], 2)
-    return float(-b / (2 * a)) if a < 0 else float(x[index])

@@ -10,7 +10,8 @@ from aif_ros.cli import CommandError
 
 if TYPE_CHECKING:
     from aif_ros.autofocus.search import FocusRun
-    from aif_ros.calibration.sweep_calibration import LensCalibration, PatchEstimator
+    from aif_ros.calibration.reading_curve import PatchEstimator
+    from aif_ros.calibration.sweep_calibration import LensCalibration
     from aif_ros.devices.device import Camera, FocusLens
     from aif_ros.devices.motor_lens import MotorLens
     from aif_ros.optics.lens_model import LensModel

@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 from typing_extensions import Doc
 
-from aif_ros.cli import CommandError, JsonFile, write_json
-from aif_ros.settings.declaration import Limits, OneOf, declared
+from aif_ros.cli import CommandError, JsonFile, LoopTimeout, write_json
+from aif_ros.settings.declaration import OneOf, declared
 from aif_ros.settings.pipeline import PipelineSettings
 
 if TYPE_CHECKING:
@@ -52,12 +52,7 @@ class Arguments(PipelineSettings):
         OneOf(("processes", "launch")),
         Doc("What starts the nodes: this command, or `ros2 launch`."),
     ] = "processes"
-    timeout: Annotated[
-        float,
-        tyro.conf.arg(metavar="SECONDS"),
-        Limits(0.0, 1e9),
-        Doc("End the loop after this time if it has not stopped."),
-    ] = 120.0
+    timeout: LoopTimeout = 120.0
     json: JsonFile = None
 
 

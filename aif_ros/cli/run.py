@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 from typing_extensions import Doc
 
-from aif_ros.cli import CommandError, JsonFile, write_json
+from aif_ros.cli import CommandError, JsonFile, LoopTimeout, write_json
 from aif_ros.cli._device import note_unused_device
 from aif_ros.cli._stack_options import Channel, Time, selection
 from aif_ros.settings.declaration import Limits, OneOf, SetsParameter, declared
@@ -89,12 +89,7 @@ class Arguments(PipelineSettings):
     ] = ""
     channel: Channel = None
     time: Time = None
-    timeout: Annotated[
-        float,
-        tyro.conf.arg(metavar="SECONDS"),
-        Limits(0.0, 1e9),
-        Doc("End the loop after this time if it has not stopped."),
-    ] = 300.0
+    timeout: LoopTimeout = 300.0
     how: Annotated[
         str,
         OneOf(("library", "one-process", "processes"), or_empty=True),

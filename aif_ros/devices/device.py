@@ -57,6 +57,20 @@ class Camera(Protocol):
         ...
 
 
+def first_image_size(camera: Camera) -> tuple[int, int]:
+    """Return (width, height) of a first image, for cameras whose drivers report no size before it.
+
+    Raises:
+        DeviceError: there is no image; the camera has been closed.
+    """
+    try:
+        image = camera.capture().image
+    except DeviceError:
+        camera.close()
+        raise
+    return image.shape[1], image.shape[0]
+
+
 class EndOfRecording(DeviceError):  # noqa: N818 (an end, not a fault)
     """A recorded source has no further image."""
 

@@ -15,7 +15,12 @@ from numpy.typing import NDArray
 from typing_extensions import Doc
 
 from aif_ros.devices.clock import Clock
-from aif_ros.devices.device import Capture, ConnectionLostError, DeviceError
+from aif_ros.devices.device import (
+    Capture,
+    ConnectionLostError,
+    DeviceError,
+    first_image_size,
+)
 from aif_ros.devices.fits import read_fits
 from aif_ros.devices.indi_client import CONNECT_TIMEOUT, IndiAddress, IndiClient, number
 from aif_ros.devices.motor_lens import Axis, MotorLens, MotorSettings, Reading
@@ -145,12 +150,7 @@ class IndiCamera:
         self._client: IndiClient | None = None
         self._retry_at = 0.0
         self._closed = False
-        try:
-            image = self.capture().image
-        except DeviceError:
-            self.close()
-            raise
-        self._size = (image.shape[1], image.shape[0])
+        self._size = first_image_size(self)
 
     @property
     def size(self) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from aif_ros.devices.device import (
     ConnectionLostError,
     DeviceError,
     EndOfRecording,
+    first_image_size,
 )
 from aif_ros.devices.image_files.slices import is_multi_page, open_slices
 from aif_ros.devices.motor_lens import RECONNECT_INTERVAL
@@ -58,12 +59,7 @@ class LiveCamera:
         self._stream: _Stream | None = _Stream(source, clock, self._delay)
         # Drivers may not report the size beforehand.
         self._size = (0, 0)
-        try:
-            image = self.capture().image
-        except DeviceError:
-            self.close()
-            raise
-        self._size = (image.shape[1], image.shape[0])
+        self._size = first_image_size(self)
 
     @property
     def size(self) -> tuple[int, int]:

@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from aif_ros.calibration.reading_curve import PatchEstimator
 from aif_ros.calibration.sweep_calibration import (
     LensCalibration,
-    PatchEstimator,
     UndeterminedError,
     calibrate_sweep,
 )

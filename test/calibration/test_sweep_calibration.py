@@ -3,14 +3,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from aif_ros.calibration.reading_curve import reading_curve
 from aif_ros.calibration.sweep_calibration import (
     UndeterminedError,
-    WindowBlurs,
     calibrate_pair,
     calibrate_sweep,
     measure_backlash,
-    reading_curve,
 )
+from aif_ros.calibration.windows import WindowBlurs
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.simulation.renderer import Sensor, render
 from aif_ros.simulation.scenes.planes import texture

@@ -10,6 +10,7 @@ in both averages; the smaller gain of the two is therefore the one that blur can
 """
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import cv2
@@ -115,13 +116,15 @@ def light_map(image: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> Li
     sample = sample[..., None] if sample.ndim == 2 else sample
     longer = max(height, width)
     size = (max(1, round(_CELLS * width / longer)), max(1, round(_CELLS * height / longer)))
-    clipped = (sample >= _SATURATED).any(axis=2).astype(np.float32)
+    planes = cv2.split(sample)
+    # Operations on whole planes: those along the short last axis take several times as long.
+    clipped = (reduce(cv2.max, planes) >= _SATURATED).astype(np.float32)
     if valid is not None:
         clipped = np.maximum(clipped, ~valid[::step, ::step])
     sample = np.maximum(sample, 0)
     # y^2.25 by square roots, which are fast.
     light = _averages(sample * sample * np.sqrt(np.sqrt(sample)), size)
-    total = sample.mean(axis=2, keepdims=True) ** 2
+    total = np.square(reduce(cv2.add, (np.maximum(plane, 0) for plane in planes)) / len(planes))
     mean = _averages(total, size)[..., 0]
     contrast = _averages(total * total, size)[..., 0] / np.maximum(mean * mean, 1e-12) - 1
     share = cv2.resize(clipped, size, interpolation=cv2.INTER_AREA).reshape(size[::-1])

@@ -3,10 +3,8 @@
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
-
 from aif_ros.fusion.exposure import light_map, match_exposure
-from aif_ros.fusion.fusion import Fused, FusionMethod
+from aif_ros.fusion.fusion import Fused, FusionMethod, check_finite
 from aif_ros.fusion.laplacian import LaplacianFusion
 from aif_ros.fusion.motion import mosaic
 from aif_ros.fusion.motion.estimation import Motion, estimate_motion, expected_blur
@@ -15,7 +13,7 @@ from aif_ros.fusion.motion.registration import register_frames
 from aif_ros.fusion.motion.warping import WarpOnly
 from aif_ros.fusion.pyramid import PyramidFusion
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.types.image import Image, ImageError
+from aif_ros.types.image import Image, ImageError, to_gray
 from aif_ros.weights import is_weight_file
 
 
@@ -81,15 +79,18 @@ class Fuser:
         self._check(image)
         image = self._as_bright(image)
         if self._lens_model is None:
-            self._fused = _checked(self._method.merge(image, position, self._fused))
-            return self._fused
+            merged = self._method.merge(image, position, self._fused)
+            check_finite(merged)
+            self._fused = merged
+            return merged
         motion = self._motion(image, position, self._lens_model)
         if self._mosaic is not None and motion is not None:
-            merged = mosaic.merge(self._mosaic, self._method, image, position, motion)
+            self._mosaic = mosaic.merge(self._mosaic, self._method, image, position, motion)
         else:
-            merged = mosaic.begin(self._method.merge(image, position, None))
-        self._fused = _checked(mosaic.view(merged))
-        self._mosaic = merged
+            first = self._method.merge(image, position, None)
+            check_finite(first)
+            self._mosaic = mosaic.begin(first)
+        self._fused = mosaic.view(self._mosaic)
         return self._fused
 
     def follow(self, image: Image, position: float) -> Fused | None:
@@ -129,26 +130,21 @@ class Fuser:
 
     def _motion(self, image: Image, position: float, lens_model: LensModel) -> Motion | None:
         """From the frame to J on its mosaic; None where there is no J of the same scene."""
-        last, self._last = self._last, (image, position)
+        gray = to_gray(image)
+        last, self._last = self._last, (gray, position)
         if self._mosaic is None or last is None:
             return None
         before, position_before = last
         fused, blur_gain = self._mosaic.fused, lens_model.blur_gain(image.shape[1])
-        shift = register_frames(before, image)
+        shift = register_frames(before, gray)
         change = blur_gain * abs(position - position_before)
         # The flow between frames is computed during the registration to J.
         with ThreadPoolExecutor(1) as other:
-            flow = other.submit(flow_between_frames, before, image, shift, change)
+            flow = other.submit(flow_between_frames, before, gray, shift, change)
             blur = expected_blur(fused, position, blur_gain)
             pose = self._mosaic.pose @ shift
             motion = estimate_motion(fused.image, image, pose, blur, flow.result)
         return motion if motion.same_scene else None
-
-
-def _checked(fused: Fused) -> Fused:
-    if not np.isfinite(fused.image).all():
-        raise ImageError("the frame is dropped: merging it gives values that are not finite")
-    return fused
 
 
 def make_method(name: str, device: str = "cpu") -> FusionMethod:

@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.types.image import Image
+from aif_ros.types.image import Image, ImageError
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,16 @@ def blend(fused: Image, image: Image, weight: NDArray[np.float32]) -> Image:
     blended *= weight if image.ndim == 2 else weight[..., None]
     blended += fused
     return blended
+
+
+def check_finite(fused: Fused) -> None:
+    """Check a fused image.
+
+    Raises:
+        ImageError: it holds values that are not finite.
+    """
+    if not np.isfinite(fused.image).all():
+        raise ImageError("the frame is dropped: merging it gives values that are not finite")
 
 
 class FusionMethod(Protocol):

@@ -17,6 +17,7 @@ from aif_ros.fusion.motion.optical_flow import flow_to_fused
 from aif_ros.fusion.motion.photometric_error import (
     LARGEST_ERROR,
     SIDE,
+    Blurred,
     Reference,
     chroma_error,
     match_blur,
@@ -96,14 +97,15 @@ def estimate_motion(
     transform, match = register_to_fused(now, earlier, start)
     local = np.zeros((*now.shape, 2), np.float32) if flow is None else flow()
     warped, inside = warp_planes(earlier, transform, local)
+    blurred = Blurred(now)
     if local.any():
-        match = match_blur(now, Reference(*warped))
+        match = match_blur(blurred, Reference(*warped))
     if min(now.shape) >= _SMALLEST:
         further = flow_to_fused(now, earlier, transform, local, match)
         if further.any():
             local = local + further
             warped, inside = warp_planes(earlier, transform, local)
-            match = match_blur(now, Reference(*warped))
+            match = match_blur(blurred, Reference(*warped))
     error = match.error
     if image.ndim == 3:
         size = earlier.gray.shape[::-1]

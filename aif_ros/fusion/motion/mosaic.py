@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.fusion.fusion import Fused, FusionMethod
+from aif_ros.fusion.fusion import Fused, FusionMethod, check_finite
 from aif_ros.fusion.motion.estimation import Motion
 from aif_ros.fusion.motion.geometry import Transform, corners, scaling, translation
 from aif_ros.fusion.motion.warping import warp_along_flow, warp_fused, warp_image
@@ -27,7 +27,7 @@ class Mosaic:
     """J on a canvas larger than the view of the camera.
 
     Attributes:
-        fused: J; sharpness 0 where nothing has been seen yet.
+        fused: J; sharpness 0 where nothing has been seen yet. `merge` changes its arrays in place.
         pose: (3, 3) float64, from pixels of the last frame to those of the mosaic.
         shape: (height, width) of the frames.
     """
@@ -64,14 +64,17 @@ def begin(fused: Fused) -> Mosaic:
 def merge(
     mosaic: Mosaic, method: FusionMethod, image: Image, position: float, motion: Motion
 ) -> Mosaic:
-    """Merge I(t) into J on the mosaic.
+    """Merge I(t) into J on the mosaic, in place.
 
     Args:
-        mosaic: with J(t-1).
+        mosaic: with J(t-1); its arrays are used again.
         method: merges two aligned images.
         image: I(t), of the size of all frames.
         position: its lens position, metres.
         motion: from I(t) to the mosaic.
+
+    Raises:
+        ImageError: the merged values are not finite; J has not changed.
     """
     mosaic = move_view(mosaic, motion)
     rows, columns = _box(mosaic)
@@ -81,7 +84,8 @@ def merge(
     flow, error = transform_motion(motion, pose, mosaic.shape, shape)
     before = warp_along_flow(part, flow, error)
     result = method.merge(warp_image(image, pose, shape), position, before)
-    return replace(mosaic, fused=_with_part(mosaic.fused, result, rows, columns))
+    check_finite(result)
+    return replace(mosaic, fused=_write(mosaic.fused, result, rows, columns))
 
 
 def move_view(mosaic: Mosaic, motion: Motion) -> Mosaic:
@@ -156,23 +160,14 @@ def _part(fused: Fused, rows: slice, columns: slice) -> Fused:
     )
 
 
-def _with_part(fused: Fused, part: Fused, rows: slice, columns: slice) -> Fused:
-    def replaced(old: NDArray[np.float32], new: NDArray[np.float32]) -> NDArray[np.float32]:
-        result = old.copy()
-        result[rows, columns] = new
-        return result
-
-    memory = fused.memory
-    if memory is not None and part.memory is not None:
-        memory = memory.copy()
-        memory[_halved(rows), _halved(columns)] = part.memory
-    return Fused(
-        replaced(fused.image, part.image),
-        replaced(fused.sharpness, part.sharpness),
-        replaced(fused.source_position, part.source_position),
-        part.frames,
-        memory=memory,
-    )
+def _write(fused: Fused, part: Fused, rows: slice, columns: slice) -> Fused:
+    """Write a part into J."""
+    fused.image[rows, columns] = part.image
+    fused.sharpness[rows, columns] = part.sharpness
+    fused.source_position[rows, columns] = part.source_position
+    if fused.memory is not None:
+        fused.memory[_halved(rows), _halved(columns)] = part.memory
+    return replace(fused, frames=part.frames)
 
 
 def _halved(place: slice) -> slice:

@@ -15,6 +15,7 @@ from aif_ros.fusion.motion.geometry import Transform, downscale, scaling
 from aif_ros.fusion.motion.photometric_error import (
     LARGEST_ERROR,
     SIDE,
+    Blurred,
     MatchedBlur,
     Reference,
     match_blur,
@@ -84,13 +85,13 @@ def flow_between_frames(
     def warped(flow: NDArray[np.float32]) -> Reference:
         return Reference(warp_planes([earlier], transform, flow)[0][0], np.zeros_like(now))
 
-    still = warped(nothing)
-    error = match_blur(now, still, widest).error
+    still, blurred = warped(nothing), Blurred(now)
+    error = match_blur(blurred, still, widest).error
     certain = error > _FRAMES.certain
     if not _without_outliers(certain).any():
         return nothing
     flow = _dense_flow(now, still.gray)
-    error_along = match_blur(now, warped(flow), widest).error
+    error_along = match_blur(blurred, warped(flow), widest).error
     far = np.hypot(*cv2.split(flow)) > _LEAST + _LEAST_OF_CHANGE * blur_change
     better = (error > _FRAMES.noise) & (error_along < _FRAMES.better * error) & far
     moving = _without_small(_connected(better, certain))

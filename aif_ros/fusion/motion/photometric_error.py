@@ -5,6 +5,7 @@ blurred until they agree best; what is left is the error. Pictures are compared 
 copies.
 """
 
+import math
 from typing import NamedTuple
 
 import cv2
@@ -25,6 +26,7 @@ _BLURS = (1, 3, 5, 7, 9, 11, 15, 19)
 _RADII = (2, 3, 4, 6, 8, 12, 16)
 # Side, pixels, of the window that differences are averaged over.
 _WINDOW = 7
+_FULL_SCALE = np.float32(65535)
 # Of red, green and blue: red against blue, green against both.
 _CHROMA = np.array([[0.5, 0.0, -0.5], [-0.25, 0.5, -0.25]], np.float32)
 
@@ -55,48 +57,83 @@ class MatchedBlur(NamedTuple):
     error: NDArray[np.float32]
 
 
-def match_blur(now: Image, reference: Reference, largest_radius: float = np.inf) -> MatchedBlur:
+class Blurred:
+    """A picture, and what boxes blur it to; each is computed once.
+
+    In 16 bits: box filters of floating point numbers take twice as long.
+
+    Args:
+        gray: (h, w) float32 in [0, 1].
+    """
+
+    def __init__(self, gray: Image) -> None:
+        self.gray = _encoded(gray)
+        # A lens blurs light, not encoded values; their square approximates it, and is fast.
+        self._light = _encoded(gray * gray)
+        self._made: dict[tuple[int, ...], NDArray[np.uint16]] = {}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(h, w)."""
+        return self.gray.shape
+
+    def by(self, *sides: int) -> NDArray[np.uint16]:
+        """(h, w), blurred by boxes of these sides, pixels, one after the other."""
+        if sides not in self._made:
+            light = self._light
+            for side in sides:
+                light = cv2.blur(light, (side, side))
+            root = cv2.sqrt(light.astype(np.float32))
+            self._made[sides] = (root * np.float32(math.sqrt(_FULL_SCALE))).astype(np.uint16)
+        return self._made[sides]
+
+
+def match_blur(
+    now: Image | Blurred, reference: Reference, largest_radius: float = np.inf
+) -> MatchedBlur:
     """Blur one of two pictures around each pixel until they agree best.
 
     Where the lens blurs I(t), near objects spread over what is behind them, which blurring the
     reference does not show; but their blur hides finer detail, so both may be blurred further.
 
     Args:
-        now: (h, w), of I(t).
+        now: (h, w), of I(t); as `Blurred` where it is compared several times.
         reference: the other, of the same size.
         largest_radius: by which one may be blurred to match the other, pixels.
     """
-    first, second = now.copy(), reference.gray.copy()
+    now = now if isinstance(now, Blurred) else Blurred(now)
+    other = Blurred(reference.gray)
+    first, second = now.gray.copy(), other.gray.copy()
     least = _difference(first, second)
 
-    def choose(one: Image, other: Image, where: NDArray[np.uint8] | None = None) -> None:
-        difference = _difference(one, other)
+    def choose(
+        one: NDArray[np.uint16],
+        two: NDArray[np.uint16],
+        where: NDArray[np.uint8] | None = None,
+    ) -> None:
+        difference = _difference(one, two)
         better = cv2.compare(difference, least, cv2.CMP_LT)
         better = better if where is None else cv2.bitwise_and(better, where)
         cv2.copyTo(one, better, first)
-        cv2.copyTo(other, better, second)
+        cv2.copyTo(two, better, second)
         cv2.copyTo(difference, better, least)
 
-    # A lens blurs light, not encoded values; their square approximates it, and is fast.
-    light, reference_light = now * now, reference.gray * reference.gray
     for side in _BLURS:
         if side > 2 * largest_radius + 1:
             break
         # The second box rounds the corners of the first.
-        choose(cv2.sqrt(_box_blur(light, side, 3)), reference.gray)
-        choose(now, cv2.sqrt(_box_blur(reference_light, side, 3)))
+        choose(now.by(side, 3), other.gray)
+        choose(now.gray, other.by(side, 3))
     for radius in _RADII:
         blurred = 255 * (reference.blur >= radius).astype(np.uint8)
         if not blurred.any():
             break
         wide = 2 * radius + 1
-        choose(
-            cv2.sqrt(_box_blur(light, wide, wide)),
-            # A box of this side has the variance of a disk of that radius.
-            cv2.sqrt(_box_blur(reference_light, round(np.sqrt(3) * radius) | 1, wide, wide)),
-            cv2.dilate(blurred, np.ones((wide, wide), np.uint8)),
-        )
-    return MatchedBlur(first, second, least)
+        # A box of this side has the variance of a disk of that radius.
+        disk = round(np.sqrt(3) * radius) | 1
+        where = cv2.dilate(blurred, np.ones((wide, wide), np.uint8))
+        choose(now.by(wide, wide), other.by(disk, wide, wide), where)
+    return MatchedBlur(*map(_decoded, (first, second, least)))
 
 
 def chroma_error(image: Image, reference: Image) -> NDArray[np.float32]:
@@ -123,11 +160,13 @@ def chroma_error(image: Image, reference: Image) -> NDArray[np.float32]:
     return np.asarray(cv2.resize(np.maximum(*errors), (width, height)))
 
 
-def _box_blur(light: Image, *sides: int) -> Image:
-    for side in sides:
-        light = cv2.blur(light, (side, side))
-    return light
+def _encoded(plane: Image) -> NDArray[np.uint16]:
+    return np.asarray(np.rint(plane * _FULL_SCALE), np.uint16)
 
 
-def _difference(one: Image, other: Image) -> Image:
-    return np.asarray(cv2.blur(cv2.absdiff(one, other), (_WINDOW, _WINDOW)))
+def _decoded(plane: NDArray[np.uint16]) -> NDArray[np.float32]:
+    return plane.astype(np.float32) * np.float32(1 / _FULL_SCALE)
+
+
+def _difference(one: NDArray[np.uint16], two: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    return np.asarray(cv2.blur(cv2.absdiff(one, two), (_WINDOW, _WINDOW)))

@@ -23,7 +23,13 @@ from aif_ros.fusion.motion.geometry import (
     scaling,
     translation,
 )
-from aif_ros.fusion.motion.photometric_error import SIDE, MatchedBlur, Reference, match_blur
+from aif_ros.fusion.motion.photometric_error import (
+    SIDE,
+    Blurred,
+    MatchedBlur,
+    Reference,
+    match_blur,
+)
 from aif_ros.types.image import Image, to_gray
 
 
@@ -126,10 +132,11 @@ def register_to_fused(now: Image, before: Reference, start: Transform) -> Regist
         start: from pixels of the one to those of the other, as far as it is known. Returned
             unless another transform lowers the error by more than blur can.
     """
-    still = _compare(now, before, start)
+    whole = Blurred(now)
+    still = _compare(whole, before, start)
     if min(now.shape) < _FUSED_SMALLEST:
         return still
-    half = downscale(now, 0.5)
+    half = Blurred(downscale(now, 0.5))
     half_before = Reference(downscale(before.gray, 0.5), 0.5 * downscale(before.blur, 0.5))
     to_half, before_to_half = (
         scaling(now.shape, half.shape),
@@ -140,14 +147,14 @@ def register_to_fused(now: Image, before: Reference, start: Transform) -> Regist
     if largest_displacement(coarse.transform, half_start, half.shape) <= _FUSED_STILL:
         return still
     transform = np.linalg.inv(before_to_half) @ coarse.transform @ to_half
-    found = _lucas_kanade(lambda t: _compare(now, before, t), transform, _FUSED)
+    found = _lucas_kanade(lambda t: _compare(whole, before, t), transform, _FUSED)
     distance = largest_displacement(found.transform, start, now.shape)
     worth = 1 + _WORTH_MOVING * (1 + max(1.0, distance))
     moved = distance > _FUSED_STILL and still.error >= worth * found.error
     return found if moved else still
 
 
-def _compare(now: Image, before: Reference, transform: Transform) -> Registered:
+def _compare(now: Blurred, before: Reference, transform: Transform) -> Registered:
     warped = Reference(*(_warp(plane, transform, now.shape) for plane in before))
     return Registered(transform, match_blur(now, warped))
 

@@ -273,7 +273,7 @@ def _luma(image: NDArray[Any]) -> NDArray[np.float32]:
     check_image(image)
     if min(image.shape[:2]) < STRIDE:
         raise ImageError(
-            f"blur estimation needs at least {STRIDE} x {STRIDE} px, got "
+            f"blur cannot be estimated from less than {STRIDE} x {STRIDE} px, got "
             f"{image.shape[1]} x {image.shape[0]}"
         )
     if image.ndim == 3 and image.dtype in (np.uint8, np.uint16):

@@ -8,11 +8,7 @@ import pytest
 ROS = ("nodes", "bringup", "launch", "reliability", "cli/test_demo.py")
 """Tests that start ROS nodes: run one after the other, on each ROS distribution."""
 SLOW = (
-    "bringup/test_processes.py",
-    "bringup/test_running.py",
-    "cli/test_demo.py",
-    "launch",
-    "reliability",
+    *ROS,
     "training",
     "benchmarks/test_autofocus_trials.py",
     "benchmarks/test_control.py",
@@ -26,7 +22,7 @@ SLOW = (
     "cli/test_stack.py::test_slices_of_megapixels_stay_within_memory",
     "test_package.py",
 )
-"""Folders, files and tests of several seconds of CPU time; `-m "not slow"` leaves them out."""
+"""Folders, files and tests that start ROS nodes or take seconds; not in `-m "not slow"`."""
 
 # Started in the background of a script, a process inherits that SIGINT is ignored, and so would
 # the programs that tests interrupt. With a handler here they start with the default.

@@ -115,7 +115,9 @@ def _bring_up(running: RunningGraph) -> Iterator[_Nodes]:
         yield made
     finally:
         with uninterrupted():
-            # In this order: the workers of a node call those that come after it.
+            for node in made.nodes:
+                # Workers call the other nodes, which must not be destroyed meanwhile.
+                node.workers.stop()
             for node in made.nodes:
                 running.executor.remove_node(node)
                 node.destroy_node()

@@ -63,6 +63,9 @@ def run_in_one_process(graph: Graph) -> Iterator[RunningGraph]:
             yield running
         finally:
             with uninterrupted():
+                for node in nodes:
+                    # Workers call nodes of this process, which must not be destroyed meanwhile.
+                    node.workers.stop()
                 for node in reversed(nodes):
                     running.executor.remove_node(node)
                     node.destroy_node()

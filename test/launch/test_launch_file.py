@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -96,7 +97,7 @@ def test_every_argument_is_declared_and_described():
         if isinstance(entity, DeclareLaunchArgument)
     }
     assert {each.name for each in declarations.declared(PipelineSettings)} <= set(declared)
-    assert {"rviz", "rqt", "one_process"} <= set(declared)
+    assert {"rviz", "rqt", "view", "publish_tf", "one_process"} <= set(declared)
     for argument in declared.values():
         assert len(argument.description) > 10
         assert argument.default_value is not None
@@ -152,6 +153,34 @@ def test_what_cannot_work_ends_with_the_reason_and_a_code(words, reason):
     assert "Traceback" not in output
     if not words[0].startswith(("scene", "calibration")):  # a node finds these missing
         assert "process started" not in output
+
+
+def test_the_live_page():
+    # publish_tf:=false: what a robot does that has the frame in its own description.
+    code, output = launch(
+        *SMALL,
+        "namespace:=page",
+        "view:=true",
+        "publish_tf:=false",
+        interrupt_at="http://localhost:8080/",
+    )
+    assert code == 0, output
+    assert "Traceback" not in output
+
+
+def test_the_camera_frame_is_published_once(monkeypatch):
+    launch_file = runpy.run_path(str(FILE))
+    camera_frame = launch_file["camera_frame"]
+    monkeypatch.setitem(camera_frame.__globals__, "get_package_prefix", lambda package: "/opt/ros")
+    (node,) = camera_frame(PipelineSettings(), wanted=True)
+    assert node.node_package == "tf2_ros"
+    assert camera_frame(PipelineSettings(), wanted=False) == []
+    assert camera_frame(PipelineSettings(camera="external"), wanted=True) == []
+
+
+def test_without_tf2_there_is_no_camera_frame():
+    camera_frame = runpy.run_path(str(FILE))["camera_frame"]
+    assert camera_frame(PipelineSettings(), wanted=True) == []
 
 
 def test_a_node_that_dies_ends_it(tmp_path):

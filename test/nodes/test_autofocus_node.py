@@ -21,6 +21,7 @@ from aif_ros.nodes.topics import (
     FOCUS_WINDOW,
     FUSED_DEFOCUS_MAPS,
     FUSED_DISTANCE_MAP,
+    FUSED_DISTANCE_UNCERTAINTY,
     FUSED_IMAGE,
     FUSED_IN_FOCUS,
     IN_FOCUS,
@@ -195,10 +196,13 @@ def test_distance_maps_of_the_fused_picture(bench):
     bench.active(AutofocusNode)
     distances, in_focus = bench.listen(FUSED_DISTANCE_MAP), bench.listen(FUSED_IN_FOCUS)
     maps = bench.listen(FUSED_DEFOCUS_MAPS)
+    uncertainty = bench.listen(FUSED_DISTANCE_UNCERTAINTY)
     sources = np.full((96, 128), 3e-4, np.float32)
     bench.talk(FUSED_IMAGE)(StampedImage(grey(1), 77, "camera"))
     bench.talk(SOURCE_SAMPLES)(StampedImage(sources, 77, "camera"))
-    bench.spin_until(lambda: distances and in_focus and maps)
+    bench.spin_until(lambda: distances and in_focus and uncertainty and maps)
+    assert uncertainty[0].stamp == 77
+    assert (uncertainty[0].image > 0).all()
     assert maps[0].maps.stamp == 77
     assert (maps[0].maps.source_position == np.float32(3e-4)).all()
     assert distances[0].stamp == in_focus[0].stamp == 77

@@ -12,6 +12,7 @@ from aif_ros.nodes.topics import (
     AUTOFOCUS_BUSY,
     CONTROL_STATUS,
     CONTROL_WINDOW,
+    DECISION,
     DEFOCUS_MAPS,
     FUSED_DEFOCUS_MAPS,
     FUSED_IMAGE,
@@ -19,11 +20,13 @@ from aif_ros.nodes.topics import (
     LENS_COMMANDS,
     LENS_FAULT,
     OVERLAY,
+    OVERLAY_COMPRESSED,
     REMAINING_DEFOCUS,
     StampedImage,
     StampedMaps,
 )
 from aif_ros.pipeline.assess_step import DefocusMaps
+from aif_ros.pipeline.decision_record import DecisionRecord, Evidence
 from aif_ros.types.frame import Window
 
 ENDLESS = [Action(n * 1e-4, None, f"move {n}") for n in range(1, 12)]
@@ -99,6 +102,7 @@ def test_acts_on_the_maps_and_stops_when_the_agent_does(bench, act):
     bench.active(FocusControllerNode)
     loop = Loop(bench)
     shares, windows = bench.listen(REMAINING_DEFOCUS), bench.listen(CONTROL_WINDOW)
+    decisions = bench.listen(DECISION)
     loop.info()
     stamp = loop.assessed_frame(0.0)
     bench.spin_until(lambda: loop.commands == [5e-4])
@@ -117,6 +121,9 @@ def test_acts_on_the_maps_and_stops_when_the_agent_does(bench, act):
     assert len(points) == 4
     bench.spin_until(lambda: loop.value("window_px") == "160 120 320 240")
     assert loop.value("stamp_ns") == str(stamp)
+    bench.spin_until(lambda: decisions)
+    evidence = (Evidence(stamp, stamp, 0.0),)
+    assert decisions == [DecisionRecord(1, evidence, 5e-4, window, "over there", 0.75)]
     loop.lens(5e-4, moving=True)
     loop.assessed_frame(5e-4)
     bench.spin_until(lambda: loop.state == "stopped")
@@ -426,10 +433,11 @@ def test_the_overlay_is_drawn_for_those_who_look(bench, act):
     loop.assessed_frame(0.0)
     bench.spin_until(lambda: loop.commands)
     assert bench.node.count_subscribers(FUSED_IMAGE.name) == 0
-    overlays = bench.listen(OVERLAY)
+    overlays, compressed = bench.listen(OVERLAY), bench.listen(OVERLAY_COMPRESSED)
     picture(StampedImage(np.zeros((48, 64), np.uint8), 7, "camera"))
-    bench.spin_until(lambda: overlays)
-    assert overlays[-1].stamp == 7
+    bench.spin_until(lambda: overlays and compressed)
+    assert overlays[-1].stamp == compressed[-1].stamp == 7
+    assert compressed[-1].image.shape == overlays[-1].image.shape
     assert tuple(overlays[-1].image[8, 20]) == (255, 200, 0)
     assert tuple(overlays[-1].image[37, 20]) == (255, 200, 0)
 

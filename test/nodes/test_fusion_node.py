@@ -6,6 +6,7 @@ from bench import World, texture
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
+from aif_ros.fusion.fuser import make_fuser
 from aif_ros.nodes import saved_image
 from aif_ros.nodes.fusion_node import FusionNode
 from aif_ros.nodes.topics import (
@@ -15,6 +16,7 @@ from aif_ros.nodes.topics import (
     SHARPNESS,
     SOURCE_POSITION,
     SOURCE_SAMPLES,
+    StampedImage,
 )
 
 SIZE = (64, 48)
@@ -111,8 +113,6 @@ def test_unusable_images_are_reported_and_skipped(bench, diagnostics, logged, ch
     fused = bench.listen(FUSED_IMAGE)
     world = World(bench)
     good = CAMERA_IMAGE.encode
-    from aif_ros.nodes.topics import StampedImage
-
     bad: Image = good(StampedImage(texture(SIZE), 1, "camera"))
     for name, value in change.items():
         setattr(bad, name, value)
@@ -256,3 +256,37 @@ def test_every_new_image_has_an_epoch_of_its_own(bench):
     bench.active(FusionNode)
     bench.spin_until(lambda: len(epochs) == 4)
     assert epochs[0] < epochs[1] == epochs[2] < epochs[3]
+
+
+@pytest.mark.parametrize("method", ["laplacian", "pyramid"])
+def test_the_chosen_fusion_method_is_used(bench, method):
+    node = bench.active(FusionNode, fusion_method=method)
+    fused = bench.listen(FUSED_IMAGE)
+    World(bench).frame(texture(SIZE), HERE)
+    bench.spin_until(lambda: fused)
+    assert type(node._step._fuser) is type(make_fuser(method))
+
+
+def test_no_more_than_queue_size_frames_wait(bench):
+    node = bench.active(FusionNode, queue_size=2)
+    world = World(bench)
+    for index in range(5):
+        # No lens state comes: all of them must wait.
+        world.images(StampedImage(texture(SIZE), world.now + index * 1_000_000, "camera"))
+    bench.spin_until(lambda: node._frames.dropped == 3)
+
+
+def test_the_scene_type_changes_with_the_next_reset(bench):
+    node = bench.active(FusionNode)
+    fused = bench.listen(FUSED_IMAGE)
+    world = World(bench)
+    world.frame(texture(SIZE), HERE)
+    bench.spin_until(lambda: len(fused) == 1)
+    (result,) = node.set_parameters([rclpy.Parameter("mode", value="dynamic")])
+    assert result.successful
+    assert bench.call(Trigger, "fusion/reset").success
+    for seed in range(2):
+        stamp = world.frame(texture(SIZE, seed), HERE)
+        bench.spin_until(lambda stamp=stamp: fused[-1].stamp == stamp)
+    # A static scene would not have used the second frame at this position.
+    assert node._step.fused.frames == 2

@@ -1,0 +1,77 @@
+"""Pictures for people: made for subscribers only, and not faster than they are wanted."""
+
+import pytest
+
+from aif_ros.nodes import outlets
+from aif_ros.nodes.outlets import View
+from aif_ros.nodes.sim_camera_node import SimCameraNode
+from aif_ros.nodes.topics import CAMERA_COMPRESSED, CAMERA_IMAGE, LENS_STATE
+from aif_ros.types.frame import LensState
+
+
+class Outlet:
+    subscribers = 1
+
+    def __init__(self):
+        self.published = []
+
+    def publish(self, value):
+        self.published.append(value)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Seconds, set by the test."""
+
+    class Clock:
+        now = 100.0
+
+    monkeypatch.setattr(outlets.time, "monotonic", lambda: Clock.now)
+    return Clock
+
+
+def test_the_newest_picture_is_shown_in_the_end(clock):
+    outlet = Outlet()
+    view = View(outlet, rate=10.0)
+    for number in range(5):
+        view.show(lambda number=number: number)
+        clock.now += 0.01
+    assert outlet.published == [0]
+    view.refresh()
+    assert outlet.published == [0]
+    clock.now += 0.1
+    view.refresh()
+    view.refresh()
+    assert outlet.published == [0, 4]
+
+
+def test_without_a_rate_every_picture_is_shown(clock):
+    outlet = Outlet()
+    view = View(outlet)
+    for number in range(3):
+        view.show(lambda number=number: number)
+    assert outlet.published == [0, 1, 2]
+
+
+def test_nothing_is_made_without_subscribers_and_the_last_for_a_new_one(clock):
+    outlet, made = Outlet(), []
+    outlet.subscribers = 0
+    view = View(outlet)
+    view.show(lambda: made.append("picture"))
+    assert made == []
+    outlet.subscribers = 1
+    view.refresh()
+    assert made == ["picture"]
+
+
+def test_compressed_rate_limits_the_pictures_of_the_camera(bench):
+    bench.active(SimCameraNode, scene="planes", width=96, frame_rate=30.0, compressed_rate=0.1)
+    pictures, compressed = bench.listen(CAMERA_IMAGE), bench.listen(CAMERA_COMPRESSED)
+    states = bench.talk(LENS_STATE)
+
+    def several():
+        states(LensState(bench.node.get_clock().now().nanoseconds, 1e-4, False))
+        return len(pictures) > 5 and compressed
+
+    bench.spin_until(several)
+    assert len(compressed) == 1

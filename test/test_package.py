@@ -251,7 +251,9 @@ def test_every_shipped_file_has_a_licence_line():
     for entry in entries:
         assert entry["SPDX-License-Identifier"]
         assert entry["SPDX-FileCopyrightText"]
-        assert any(ROOT.glob(entry["path"])), f"{entry['path']} is not there any more"
+        paths = entry["path"] if isinstance(entry["path"], list) else [entry["path"]]
+        for path in paths:
+            assert any(ROOT.glob(path)), f"{path} is not there any more"
 
 
 def test_every_weight_file_has_a_card_that_names_its_data():

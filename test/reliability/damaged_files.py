@@ -26,6 +26,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import PIL.Image
+import psutil
 import tifffile
 from image_samples import colours, ramp
 
@@ -36,7 +37,9 @@ MEMORY = 6 << 30
 RESIDENT = 3 << 30
 """Largest resident memory that is allowed, bytes: slices of 2 GB are read."""
 PATIENCE = 60.0
-"""Seconds after which a reader counts as hanging: a busy computer is twenty times slower."""
+"""Seconds of processor time after which a reader counts as hanging; importing PyTorch takes 15."""
+LONGEST_WAIT = 900.0
+"""Seconds after which it does so in any case, on however busy a computer."""
 LONGEST_LINE = 1000
 """Characters that a message may have."""
 TELLING = (0, 1, 0x7F, 0x80, 0xFF)
@@ -228,11 +231,16 @@ class _Reader:
 
     def ask(self, name):
         self.pipe.send(name)
+        process = psutil.Process(self.process.pid)
+        used, deadline = sum(process.cpu_times()[:2]), time.monotonic() + LONGEST_WAIT
         try:
-            if self.pipe.poll(PATIENCE):
+            while not self.pipe.poll(2.0):
+                if sum(process.cpu_times()[:2]) - used > PATIENCE or time.monotonic() > deadline:
+                    break
+            else:
                 return self.pipe.recv()
-            problem = f"hangs for more than {PATIENCE:g} s"
-        except EOFError:
+            problem = f"hangs for more than {PATIENCE:g} s of processor time"
+        except (EOFError, psutil.NoSuchProcess):
             self.process.join(10)
             problem = f"the process has died: exit code {self.process.exitcode}"
         self.process.kill()

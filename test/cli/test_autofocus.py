@@ -1,6 +1,7 @@
 """`aif autofocus` on a recorded stack, and what it says when it cannot focus."""
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from aif_ros.optics.lens_model import LensModel
 from aif_ros.simulation.renderer import Sensor, render
 from aif_ros.simulation.scenes.planes import texture
 from aif_ros.simulation.scenes.scene import SceneView
+from aif_ros.simulation.simulated_lens import SimulatedLens
 
 SIZE = (192, 128)
 # Five slices 0.3 mm apart, far more than the depth of field; sharp in the fourth, at 1.125 mm.
@@ -50,6 +52,29 @@ def test_focuses_with_the_calibration_that_is_given(stack, tmp_path, search):
     assert result["images"] == len(result["looks"])
     assert abs(result["position"] - FOCUS) < 0.19e-3
     assert (tmp_path / "out" / "window.png").is_file()
+
+
+@pytest.mark.parametrize("command", ["autofocus", "run"])
+def test_backlash_of_the_calibration_is_compensated(stack, tmp_path, monkeypatch, command):
+    replace(LENS, backlash=5e-5).save(tmp_path / "lens.yaml")
+    commands = []
+    move_to = SimulatedLens.move_to
+
+    def noted(lens, position):
+        commands.append(position)
+        move_to(lens, position)
+
+    monkeypatch.setattr(SimulatedLens, "move_to", noted)
+    calibrated = ["--calibration", str(tmp_path / "lens.yaml")]
+    words = {
+        "autofocus": ["autofocus", str(stack), "--search", "fibonacci", *calibrated],
+        "run": ["run", "--scene", str(stack), "--preset", "classical", *calibrated],
+    }
+    assert main(words[command]) == 0
+    # Each move downwards is followed by one upwards, which takes up the play.
+    down = [i for i in range(1, len(commands)) if commands[i] < commands[i - 1]]
+    assert down
+    assert all(commands[i + 1] > commands[i] for i in down)
 
 
 @pytest.mark.parametrize(

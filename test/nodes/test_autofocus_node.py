@@ -172,7 +172,7 @@ class TestNetworks:
         LiveWorld(bench)
         answer = bench.call(Trigger, "autofocus/focus_once")
         assert not answer.success
-        assert "at least 64 x 64 px, got 48 x 48" in answer.message
+        assert "less than 64 x 64 px, got 48 x 48" in answer.message
 
 
 @pytest.mark.usefixtures("parts")

@@ -174,7 +174,7 @@ def test_picture_with_nan(clock, lens):
 
 
 def test_window_smaller_than_the_networks_need(rig):
-    with pytest.raises(ImageError, match="at least 64 x 64 px, got 60 x 100"):
+    with pytest.raises(ImageError, match="less than 64 x 64 px, got 60 x 100"):
         focus_window(rig, make_search("neural", LENS), Window(90, 10, 60, 100))
 
 

@@ -16,6 +16,9 @@ _CLIPPED = 0.08
 """Share of saturated pixels from which on a block is masked: single bright pixels are no edge."""
 _LEAST_OPEN = 0.02
 """Least share of the window that is unsaturated in all looks; with less, contrast is undefined."""
+_MUCH_LESS = 0.5
+"""Share of the highest contrast, and of the largest saturated area, below which a look has much
+less of it."""
 _COARSE = 2
 """Pyramid levels by which images of faint windows are reduced: noise falls faster than texture."""
 _NOISE = 0.15
@@ -27,11 +30,17 @@ of white noise, whose neighbours are correlated over about 2 x 2 pixels."""
 
 @dataclass(frozen=True)
 class _Measured:
-    """Of one look: gradient energy of each block, fine and coarse, and mask of saturated blocks."""
+    """Of one look: gradient energy of each block, fine and coarse, and what is saturated.
+
+    Attributes:
+        saturated: of each block, whether it is near a saturated area; None where nothing is.
+        area: share of the pixels that are saturated.
+    """
 
     fine: NDArray[np.float32]
     coarse: NDArray[np.float32]
     saturated: NDArray[np.bool_] | None
+    area: float
 
 
 class WindowContrast:
@@ -39,12 +48,12 @@ class WindowContrast:
 
     Saturated parts have edges at any defocus, which move with it. Where the fine gradients vary no
     more than noise, those at a quarter of the resolution are used, which integrate a faint texture
-    over more pixels. Saturated parts are used only if nothing else has texture.
+    over more pixels. Saturated parts are used if nothing else has texture, or if they are saturated
+    near focus only: points are, whose light spreads out of focus; lamps are not.
     """
 
     def __init__(self) -> None:
         self._looks: list[_Measured] = []
-        self._mask: NDArray[np.bool_] | None = None
 
     def add(self, patch: Image) -> None:
         """Add a look, (H, W) or (H, W, 3), float32 in [0, 1]; all looks have the same size.
@@ -57,20 +66,18 @@ class WindowContrast:
         for _ in range(_COARSE):
             reduced = cv2.pyrDown(reduced)
         blocks = (max(gray.shape[1] // _BLOCK, 1), max(gray.shape[0] // _BLOCK, 1))
-        saturated = None
+        saturated, area = None, 0.0
         if gray.max() >= _SATURATED:
-            share = cv2.resize(
-                (gray >= _SATURATED).astype(np.float32), blocks, interpolation=cv2.INTER_AREA
-            )
+            pixels = (gray >= _SATURATED).astype(np.float32)
+            area = float(pixels.mean())
+            share = cv2.resize(pixels, blocks, interpolation=cv2.INTER_AREA)
             # Out of focus their light spreads beyond the saturated pixels.
             clipped = (share > _CLIPPED).astype(np.uint8)
             saturated = cv2.dilate(clipped, np.ones((5, 5), np.uint8)).astype(bool)
-        measured = _Measured(_energy(gray, blocks), _energy(reduced, blocks), saturated)
+        measured = _Measured(_energy(gray, blocks), _energy(reduced, blocks), saturated, area)
         if self._looks and measured.fine.shape != self._looks[0].fine.shape:
-            self._looks, self._mask = [], None
+            self._looks = []
         self._looks.append(measured)
-        if saturated is not None:
-            self._mask = saturated if self._mask is None else self._mask | saturated
 
     @property
     def values(self) -> NDArray[np.float64]:
@@ -93,6 +100,30 @@ class WindowContrast:
         if look.saturated is None:
             return 0.0
         return float(look.fine[look.saturated].sum() / max(float(look.fine.sum()), 1e-12))
+
+    @property
+    def _mask(self) -> NDArray[np.bool_] | None:
+        """Blocks that are saturated in any look; None: all blocks count."""
+        masks = [look.saturated for look in self._looks if look.saturated is not None]
+        if not masks or self._is_concentrated():
+            return None
+        return np.logical_or.reduce(masks)
+
+    def _is_concentrated(self) -> bool:
+        """Whether what is saturated in the sharpest look is much less so in all blurred ones.
+
+        The light of a point is spread out of focus, and no longer saturates the pixels; a lamp's
+        saturated area grows.
+        """
+        energy = np.array([float(look.fine.mean()) for look in self._looks])
+        area = np.array([look.area for look in self._looks])
+        blurred = energy < _MUCH_LESS * energy.max()
+        sharpest = area[energy.argmax()]
+        return bool(
+            blurred.any()
+            and area.max() <= sharpest
+            and np.all(area[blurred] < _MUCH_LESS * sharpest)
+        )
 
     def _choose(self) -> tuple[NDArray[np.float64], bool, bool]:
         """Return contrasts, whether they vary, and whether saturated parts are left out."""

@@ -55,6 +55,17 @@ def test_saturated_parts_count_where_nothing_else_has_texture():
     assert measured.values.argmax() == 1
 
 
+def test_points_count_that_saturate_only_in_focus():
+    """Points on dark ground: what surrounds them is brightest out of focus."""
+    points = np.zeros((128, 128), np.float32)
+    points[8::24, 8::24] = 40.0
+    light = [np.minimum(blurred(points, sigma), 1) for sigma in (1.0, 3.0, 4.0, 6.0)]
+    assert (light[0] == 1).sum() > 4 * 25 and (light[1] < 1).all()
+    measured = contrasts(light)
+    assert measured.values.argmax() == 0
+    assert not measured.masked
+
+
 def noise(count, amplitude=0.01, size=128):
     return [
         (0.5 + amplitude * RANDOM.standard_normal((size, size))).astype(np.float32)

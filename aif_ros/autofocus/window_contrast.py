@@ -107,7 +107,7 @@ class WindowContrast:
         masks = [look.saturated for look in self._looks if look.saturated is not None]
         if not masks or self._is_concentrated():
             return None
-        return np.logical_or.reduce(masks)
+        return np.asarray(np.logical_or.reduce(masks), np.bool_)
 
     def _is_concentrated(self) -> bool:
         """Whether what is saturated in the sharpest look is much less so in all blurred ones.

@@ -39,12 +39,14 @@ class Cost:
         latencies: from the middle of each exposure until J with it was there, milliseconds.
         rate: new fused images per second while the loop ran.
         cpu: share of one core that each process took, by its name.
+        cpu_seconds: CPU time that all processes took.
         memory: largest resident size of each process, MB.
     """
 
     latencies: Sequence[float]
     rate: float
     cpu: Mapping[str, float]
+    cpu_seconds: float
     memory: Mapping[str, float]
 
     def as_dict(self) -> dict[str, object]:
@@ -55,6 +57,8 @@ class Cost:
             "fused_images": len(self.latencies),
             "rate_hz": self.rate,
             "cpu": dict(self.cpu),
+            # Not affected by what else runs on the computer, unlike the others.
+            "cpu_ms_per_image": 1e3 * self.cpu_seconds / len(self.latencies),
             "memory_mb": dict(self.memory),
         }
 
@@ -85,7 +89,14 @@ class ProcessWatch:
     def cpu(self) -> dict[str, float]:
         """Return the share of one core that each process has taken."""
         wall = time.monotonic() - self._start
-        return {name: (self._seconds(name) - self._begun[name]) / wall for name in self._processes}
+        return {name: taken / wall for name, taken in self._taken().items()}
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time that all processes have taken."""
+        return sum(self._taken().values())
+
+    def _taken(self) -> dict[str, float]:
+        return {name: self._seconds(name) - self._begun[name] for name in self._processes}
 
     def _seconds(self, name: str) -> float:
         times = self._processes[name].cpu_times()
@@ -159,4 +170,4 @@ def core_cost(stack: Path, preset: Preset, agent: str, rounds: int, pid: int) ->
         pipeline.reset()
         run_loop(camera, lens, pipeline, clock, note, exposure_time=EXPOSURE)
     watch.look()
-    return Cost(latencies, rate(stamps), watch.cpu(), watch.memory)
+    return Cost(latencies, rate(stamps), watch.cpu(), watch.cpu_seconds(), watch.memory)

@@ -1,6 +1,7 @@
 """Connects the live page to a running pipeline: topics to browsers, buttons to services."""
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -56,6 +57,9 @@ _LEVELS = {
 }
 # Seconds between two messages with what the lens has reported, and two looks for browsers.
 _PERIOD = 0.1
+# Seconds until pictures are subscribed to again: their publishers show the last one to a new
+# subscriber, if they have noticed that the old one was gone.
+_RESUBSCRIBE = 0.6
 # Seconds between two tries to read the parameters of the pipeline.
 _SETUP_PERIOD = 1.0
 # Seconds until a service must have answered; focusing may take as long as a search.
@@ -85,6 +89,7 @@ class LiveView:
         self.hub = Hub(self._set_watched)
         self._watched = False
         self._subscriptions: list[Any] = []
+        self._unsubscribed_at = -math.inf
         self._states: list[tuple[float, float, bool]] = []
         self._targets: list[tuple[float, float]] = []
         self._diagnostics: dict[str, dict[str, Any]] = {}
@@ -265,7 +270,8 @@ class LiveView:
 
     def _adapt_pictures(self) -> None:
         """Subscribe to the pictures while they are wanted: they are made for subscribers only."""
-        if self._watched and not self._subscriptions:
+        since = time.monotonic() - self._unsubscribed_at
+        if self._watched and not self._subscriptions and since > _RESUBSCRIBE:
             self._subscriptions = [
                 self._node.create_subscription(
                     topic.message_type,
@@ -275,8 +281,11 @@ class LiveView:
                 )
                 for kind, topic in _PICTURES.items()
             ]
-        while self._subscriptions and not self._watched:
-            self._node.destroy_subscription(self._subscriptions.pop())
+        if self._subscriptions and not self._watched:
+            while self._subscriptions:
+                self._node.destroy_subscription(self._subscriptions.pop())
+            self._unsubscribed_at = time.monotonic()
+            self._in_loop(self.hub.forget_pictures)
 
     def _take_picture(self, kind: str, message: CompressedImage) -> None:
         stamp, jpeg = to_stamp(message.header.stamp), bytes(message.data)

@@ -58,6 +58,10 @@ class Hub:
             if client.looks:
                 client.put(kind, data)
 
+    def forget_pictures(self) -> None:
+        """Drop the newest pictures: they would be old for the next browser."""
+        self._pictures.clear()
+
     def join(self) -> "Client":
         """Add a browser."""
         client = Client(self)
@@ -83,8 +87,6 @@ class Hub:
         watched = any(client.looks for client in self._clients)
         if watched != self._watched:
             self._watched = watched
-            # They would be old when the next one looks, who gets new ones.
-            self._pictures.clear()
             self._on_watched(watched)
 
 

@@ -273,7 +273,8 @@ def test_no_more_than_queue_size_frames_wait(bench):
     for index in range(5):
         # No lens state comes: all of them must wait.
         world.images(StampedImage(texture(SIZE), world.now + index * 1_000_000, "camera"))
-    bench.spin_until(lambda: node._frames.dropped == 3)
+        bench.spin_until(lambda index=index: node._frames.dropped == max(0, index - 1))
+        bench.spin_for(0.05)
 
 
 def test_the_scene_type_changes_with_the_next_reset(bench):
@@ -285,8 +286,7 @@ def test_the_scene_type_changes_with_the_next_reset(bench):
     (result,) = node.set_parameters([rclpy.Parameter("mode", value="dynamic")])
     assert result.successful
     assert bench.call(Trigger, "fusion/reset").success
+    # A static scene would not have used the second frame at this position.
     for seed in range(2):
         stamp = world.frame(texture(SIZE, seed), HERE)
         bench.spin_until(lambda stamp=stamp: fused[-1].stamp == stamp)
-    # A static scene would not have used the second frame at this position.
-    assert node._step.fused.frames == 2

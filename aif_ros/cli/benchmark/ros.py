@@ -137,7 +137,7 @@ def _watch(running: "RunningGraph", rounds: int) -> "Cost":
         stamps.append([stamp for stamp, _ in new])
     if not latencies:
         raise CommandError("no fused image has come")
-    return Cost(latencies, rate(stamps), watch.cpu(), watch.memory)
+    return Cost(latencies, rate(stamps), watch.cpu(), watch.cpu_seconds(), watch.memory)
 
 
 def _wait(running: "RunningGraph", watch: Any = None) -> None:
@@ -152,12 +152,16 @@ def _wait(running: "RunningGraph", watch: Any = None) -> None:
 
 
 def _print(size: str, costs: "Mapping[str, Cost]") -> None:
-    print(f"{size}: latency ms (median, p95, p99), fused images/s, CPU (cores), largest process MB")
+    print(
+        f"{size}: latency ms (median, p95, p99), fused images/s, CPU (cores, ms per image), "
+        "largest process MB"
+    )
     for way, cost in costs.items():
         values: Any = cost.as_dict()
         latency = values["latency_ms"]
         print(
             f"  {way:12} {latency['median']:6.1f} {latency['p95']:6.1f} {latency['p99']:6.1f}"
-            f"  {cost.rate:6.2f}  {sum(cost.cpu.values()):5.2f}  {max(cost.memory.values()):6.0f}",
+            f"  {cost.rate:6.2f}  {sum(cost.cpu.values()):5.2f} "
+            f"{values['cpu_ms_per_image']:6.0f}  {max(cost.memory.values()):6.0f}",
             flush=True,
         )

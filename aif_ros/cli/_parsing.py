@@ -6,7 +6,7 @@ import io
 import re
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_origin, get_type_hints
 
 import tyro
 
@@ -73,7 +73,7 @@ def _with_help(arguments: type[T]) -> type[T]:
         help_ = tyro.conf.arg(
             help=_help(setting),
             metavar=_placeholder(setting),
-            help_behavior_hint=None if setting.default else _hint,
+            help_behavior_hint=_hint if _is_empty(setting) else None,
         )
         hint = Annotated[(getattr(hint, "__origin__", hint), help_, *metadata)]
         annotated.append((setting.name, hint, _copy(fields[setting.name])))
@@ -81,6 +81,13 @@ def _with_help(arguments: type[T]) -> type[T]:
         arguments.__name__, annotated, bases=(arguments,), frozen=True, kw_only=True
     )
     return made
+
+
+def _is_empty(setting: Setting) -> bool:
+    """Whether nothing stands for a setting by default: tuples may be empty without a default."""
+    if setting.default is dataclasses.MISSING:
+        return get_origin(setting.kind) is tuple
+    return not setting.default
 
 
 def _hint(default: str) -> str:

@@ -85,7 +85,7 @@ def test_an_interrupted_recording_is_replayed_as_far_as_it_goes(bag, tmp_path, c
     shutil.copytree(bag, folder)
     (folder / "metadata.yaml").unlink()
     file = folder / "bag.mcap"
-    file.write_bytes(file.read_bytes()[: int(0.8 * file.stat().st_size)])
+    file.write_bytes(file.read_bytes()[:-200_000])  # the index and a part of the last chunk
     whole, cut = read_run(bag), read_run(folder)
     assert cut.bag.truncated
     decisions = list(replay_by_library(cut))

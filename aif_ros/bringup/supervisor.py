@@ -27,6 +27,8 @@ from aif_ros.process.parent import end_with_parent
 # Seconds without a response after which an active node hangs: one whose threads all sleep or are
 # stopped, and one that computes, waits for a core, or writes. nav2 waits 4 s for a bond.
 _SILENCE_IDLE, _SILENCE_BUSY = 3.5, 30.0
+# Looks in a row at which no thread of the former may be found busy.
+_LOOKS = 5
 # States of such threads in /proc: running or runnable, uninterruptible input or output.
 _BUSY = ("R", "D")
 # How the names of threads of Fast DDS begin.
@@ -85,6 +87,7 @@ class Supervisor:
         self._restarts = {
             member.name: deque[float](maxlen=_MOST_RESTARTS) for member in self.members
         }
+        self._idle_looks = {member.name: 0 for member in self.members}
         self._brought_up = False
 
     @property
@@ -110,7 +113,7 @@ class Supervisor:
                 self._diagnostics.clear(member.name)
                 self._report(f"node {member.name} is active again")
             pid = self._running.pids.get(member.name)
-            if pid is not None and _hangs(member, pid, now):
+            if pid is not None and self._hangs(member, pid, now):
                 self._report(f"node {member.name} does not respond: it is killed")
                 os.kill(pid, signal.SIGKILL)
                 member.begin(now)
@@ -149,6 +152,15 @@ class Supervisor:
         self._diagnostics.count(f"{member.name} restarts", total=True)
         self._report(f"{how}: it is started again")
 
+    def _hangs(self, member: Member, pid: int, now: float) -> bool:
+        """Whether an active node has not responded for too long."""
+        silence = now - member.answered
+        if member.starting or not member.active or silence < _SILENCE_IDLE:
+            self._idle_looks[member.name] = 0
+            return False
+        self._idle_looks[member.name] = 0 if _is_busy(pid) else self._idle_looks[member.name] + 1
+        return silence > _SILENCE_BUSY or self._idle_looks[member.name] >= _LOOKS
+
     def _report(self, text: str) -> None:
         self._running.node.get_logger().warning(text)
         self._diagnostics.warn(text)
@@ -163,14 +175,6 @@ class Supervisor:
             if member.starting and self._brought_up:
                 self._diagnostics.error(f"node {member.name} is being started again", member.name)
         self._diagnostics.publish()
-
-
-def _hangs(member: Member, pid: int, now: float) -> bool:
-    """Whether an active node has not responded for too long."""
-    silence = now - member.answered
-    if member.starting or not member.active or silence < _SILENCE_IDLE:
-        return False
-    return silence > _SILENCE_BUSY or not _is_busy(pid)
 
 
 def _is_busy(pid: int) -> bool:

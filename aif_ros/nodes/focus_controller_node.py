@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -26,13 +27,16 @@ from aif_ros.nodes.topics import (
 )
 from aif_ros.nodes.watchdog import Watchdog
 from aif_ros.pipeline.assess_step import DefocusMaps
-from aif_ros.pipeline.control_step import ControlStep
+from aif_ros.pipeline.control_step import ControlStep, Missing
 from aif_ros.pipeline.settling import MESSAGE_REACTION
 from aif_ros.settings.nodes import FocusControllerSettings
 from aif_ros.types.frame import LensState
 
 # Commands in a row that a lens may ignore: it may be where it can go already.
 _IGNORED = 3
+# Seconds for which the last command is repeated to a lens that has returned: its node may not have
+# been discovered yet. Less than a lens has to react (`MESSAGE_REACTION`).
+_SEND_AGAIN = 1.5
 # Seconds between two checks of what is late.
 _CHECK = 0.25
 
@@ -66,7 +70,9 @@ class FocusControllerNode(PipelineNode):
         self.inlet(FUSION_EPOCH, self._take_epoch)
         self.inlet(CAMERA_INFO, self._take_info, depth=1)
         self.lens_states(self._take_state, self._model.position_resolution)
-        self.inlet(LENS_FAULT, self._watchdog.take_fault)
+        self._lens_heard = False
+        self._send_again_until = 0.0
+        self.inlet(LENS_FAULT, self._take_fault)
         self.inlet(AUTOFOCUS_BUSY, self._take_busy)
         self.trigger("focus_controller/start", self._start_loop)
         self.trigger("focus_controller/stop", self._stop_loop)
@@ -128,6 +134,20 @@ class FocusControllerNode(PipelineNode):
             self._begin(not_before=epoch)
             self._enter(state, "a new fused image was begun")
 
+    def _take_fault(self, fault: str) -> None:
+        """Send the last command again to a lens that was started again, or is well again."""
+        with self._lock:
+            self._watchdog.take_fault(fault)
+            returned = self._lens_heard and not fault
+            self._lens_heard = True
+            if returned and self._commands_lens and self._step.target is not None:
+                self._step.commanded(self._step.target, self.now())
+                self._send_again_until = time.monotonic() + _SEND_AGAIN
+
+    @property
+    def _commands_lens(self) -> bool:
+        return self._status.runs and not self._watchdog.lens_busy
+
     def _take_busy(self, busy: bool) -> None:
         """The autofocus takes the lens, or returns it wherever it then is."""
         with self._lock:
@@ -167,7 +187,18 @@ class FocusControllerNode(PipelineNode):
             change = self._watchdog.change(self._status.state, missing, patience)
             if change is not None:
                 self._enter(*change)
+            self._send_again()
         self._status.draw()
+
+    def _send_again(self) -> None:
+        """Repeat the last command to a lens that has returned, until it moves or has arrived."""
+        target = self._step.target
+        if target is None or time.monotonic() > self._send_again_until:
+            return
+        if self._commands_lens and self._step.missing is Missing.SETTLED_LENS:
+            self._commands.publish(target)
+        else:
+            self._send_again_until = 0.0
 
     def _begin(self, not_before: int = 0) -> None:
         """Forget everything."""

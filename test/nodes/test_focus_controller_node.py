@@ -281,6 +281,30 @@ class TestWatchdog:
 
         bench.spin_until(reported)
 
+    @pytest.mark.parametrize("fault", [None, "the lens does not answer"])
+    def test_a_lens_that_returns_gets_its_command_again(self, bench, act, fault):
+        act(Action(5e-4, None, "on"), Action(None, None, "done"))
+        bench.active(FocusControllerNode)
+        loop, faults = Loop(bench), bench.talk(LENS_FAULT)
+        faults("")
+        loop.info()
+        loop.assessed_frame(0.0)
+        bench.spin_until(lambda: loop.commands == [5e-4])
+        loop.lens(1e-4, moving=True)
+        bench.spin_for(0.3)
+        assert loop.commands == [5e-4]
+        if fault is not None:
+            faults(fault)
+        faults("")
+        bench.spin_until(lambda: loop.commands[:2] == [5e-4, 5e-4])
+        loop.lens(3e-4, moving=True)
+        loop.lens(5e-4)
+        bench.spin_for(0.4)
+        sent = len(loop.commands)
+        loop.assessed_frame(5e-4)
+        bench.spin_until(lambda: loop.state == "stopped")
+        assert len(loop.commands) == sent
+
     def test_no_camera(self, bench, loop):
         self.keep_reporting(bench, loop, 0.0)
         self.waits(bench, loop, "no camera info")

@@ -7,24 +7,36 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from harness import NODES, active, pipeline, seconds_since, tracebacks
+from harness import NODES, Pipeline, active, pipeline, seconds_since, tracebacks
 from trial import Outcome, Trial
 
 # Seconds: until a fault must be noticed, back after that, recovery after a pause.
 _NOTICED, _BACK, _RECOVERED = 4.0, 3.0, 5.0
 # J may be this much worse than that of an undisturbed run, dB.
 _TOLERANCE = 0.1
+# Runs of the loop without a fault, of which the worst is what the others are compared with: which
+# frames there are depends on where the lens was before.
+_RUNS = 3
 # Seconds within which the loop must come to its end on a busy computer.
 _END = 60.0
+
+
+def _undisturbed(observed: Pipeline) -> float:
+    """Return the lowest quality of J of some runs without a fault, dB."""
+    qualities = []
+    for _ in range(_RUNS):
+        observed.reset()
+        assert observed.stops(_END)
+        qualities.append(observed.psnr())
+    return min(qualities)
 
 
 def kill(count: int, numbers: random.Random, folder: Path) -> Outcome:
     """Kill each node in turn, at a random time of a run of the loop."""
     outcome = Outcome(count)
     noticed, back, lost = [], [], []
-    with pipeline(folder) as observed:
-        assert observed.stops(_END)
-        undisturbed = observed.psnr()
+    with pipeline(folder, agent="") as observed:
+        undisturbed = _undisturbed(observed)
         for index in range(count):
             name = NODES[index % len(NODES)]
             observed.reset()
@@ -59,9 +71,8 @@ def pause(count: int, numbers: random.Random, folder: Path) -> Outcome:
     """Pause each node in turn for 6 to 12 s."""
     outcome = Outcome(count)
     recovered, lost = [], []
-    with pipeline(folder) as observed:
-        assert observed.stops(_END)
-        undisturbed = observed.psnr()
+    with pipeline(folder, agent="") as observed:
+        undisturbed = _undisturbed(observed)
         for index in range(count):
             name = NODES[index % len(NODES)]
             here = f"{index} {name}"

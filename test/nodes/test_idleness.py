@@ -104,8 +104,13 @@ def test_a_subscription_that_hears_nothing_is_made_again(bench, logged, monkeypa
     images._subscription = images._subscribe()
     del images._take
     bench.spin_until(lambda: logged.find("INFO", "camera/image_raw: subscribing again"))
-    world.frame(texture(seed=1), 5e-4)
-    bench.spin_until(lambda: len(fused) > 1)
+
+    def fused_again():
+        world.frame(texture(seed=1), 5e-4)
+        bench.spin_for(0.2)
+        return len(fused) > 1
+
+    bench.spin_until(fused_again)
 
 
 def test_a_camera_without_frames_is_reported(bench, diagnostics, monkeypatch, tmp_path):

@@ -35,7 +35,7 @@ from aif_ros.process.interrupts import uninterrupted
 from aif_ros.types.frame import LensState
 
 # Seconds after which a decision that the nodes do not make counts as not made.
-_DECISION = 20.0
+_DECISION = 60.0
 # Seconds until the clock has been discovered, and until it has come to all nodes.
 _CLOCK = 10.0
 # A busy computer must not lead to the state "waiting", seconds.

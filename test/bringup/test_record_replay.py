@@ -29,11 +29,11 @@ def record(running, path):
     """Record one run of the loop from its beginning."""
     with recording_bag(running, path, fused=False) as recorder:
         reset = running.node.create_client(Trigger, "focus_controller/reset")
-        assert running.spin_until(reset.service_is_ready, 30.0)
+        assert running.spin_until(reset.service_is_ready, 120.0)
         future = reset.call_async(Trigger.Request())
-        assert running.spin_until(future.done, 30.0)
+        assert running.spin_until(future.done, 120.0)
         running.state = None
-        assert running.spin_until(lambda: running.stopped, 120.0)
+        assert running.spin_until(lambda: running.stopped, 300.0)
         running.spin_until(lambda: False, 0.5)
     assert recorder.dropped == 0
 
@@ -47,7 +47,7 @@ def bag(tmp_path_factory):
             scene="planes", width=160, preset="classical", namespace=f"recorded_{os.getpid()}"
         )
         with run_in_one_process(pipeline_graph(settings)) as running:
-            assert running.spin_until(lambda: running.stopped, 120.0)
+            assert running.spin_until(lambda: running.stopped, 300.0)
             record(running, path)
     return path
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -130,7 +130,9 @@ def fuse_stack(
         fuser.add(picture.pixels, transform, float(index), valid=valid, gain=gain)
         deep = deep or picture.pixels.dtype == np.uint16
     assert fuser.fused is not None
-    fused = fuser.fused
+    # What the methods keep for a next slice is of no use any more.
+    fused = replace(fuser.fused, mismatch=None, memory=None)
+    del fuser
     if crop_to_common:
         place = common_area(transforms, fused.image.shape)
         fused = crop(fused, place)
@@ -207,10 +209,16 @@ def interpolate_flat(
     weight = cv2.pyrDown(known)
     # Where nothing is known, the plain mean.
     trust = known + np.float32(1e-6)
-    mean = cv2.pyrDown(positions * trust) / cv2.pyrDown(trust)
+    mean = np.asarray(cv2.pyrDown(positions * trust), np.float32)
+    mean /= cv2.pyrDown(trust)
+    del trust  # planes of large pictures fill the memory
     wider = interpolate_flat(mean, np.minimum(4 * weight, 1).astype(np.float32))
     size = positions.shape[1::-1]
-    return np.asarray(known * positions + (1 - known) * cv2.pyrUp(wider, dstsize=size))
+    surroundings = np.asarray(cv2.pyrUp(wider, dstsize=size), np.float32)
+    filled = positions - surroundings
+    filled *= known
+    filled += surroundings
+    return filled
 
 
 def _read_ahead(slices: Slices, *, mono: bool, reduction: int) -> Iterator[Picture]:

@@ -209,10 +209,10 @@ def interpolate_flat(
     weight = cv2.pyrDown(known)
     # Where nothing is known, the plain mean.
     trust = known + np.float32(1e-6)
-    mean = np.asarray(cv2.pyrDown(positions * trust), np.float32)
-    mean /= cv2.pyrDown(trust)
+    averages = np.asarray(cv2.pyrDown(positions * trust), np.float32)
+    averages /= cv2.pyrDown(trust)
     del trust  # planes of large pictures fill the memory
-    wider = interpolate_flat(mean, np.minimum(4 * weight, 1).astype(np.float32))
+    wider = interpolate_flat(averages, np.minimum(4 * weight, 1).astype(np.float32))
     size = positions.shape[1::-1]
     surroundings = np.asarray(cv2.pyrUp(wider, dstsize=size), np.float32)
     filled = positions - surroundings

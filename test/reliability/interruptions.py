@@ -72,6 +72,16 @@ def _remaining(mark: str) -> list[psutil.Process]:
     return found
 
 
+def _await_handlers(process: "subprocess.Popen[str]") -> None:
+    """Wait until the program has begun to handle signals: before that Python has not read it."""
+    status = Path(f"/proc/{process.pid}/status")
+    while process.poll() is None:
+        caught = next(line for line in status.read_text().splitlines() if line.startswith("SigCgt"))
+        if int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1:
+            return
+        time.sleep(0.005)
+
+
 def _interrupt(
     command: list[str], signals: list[int], after: float, between: float, picture: Path
 ) -> str:
@@ -88,6 +98,7 @@ def _interrupt(
         text=True,
         start_new_session=True,
     )
+    _await_handlers(process)
     try:
         process.wait(after)
     except subprocess.TimeoutExpired:
@@ -139,7 +150,8 @@ def interrupt(count: int, numbers: random.Random, folder: Path) -> Outcome:
 
 
 INTERRUPT = Trial(
-    "interruptions (INT, TERM, HUP, QUIT, once or twice, at 0 to 30 s, of node, run, demo, launch)",
+    "interruptions (INT, TERM, HUP, QUIT, once or twice, at 0 to 30 s after the program handles "
+    "signals, of node, run, demo, launch)",
     "0 tracebacks, 0 wrong exit codes, 0 orphans, 0 J lost",
     300,
     6,

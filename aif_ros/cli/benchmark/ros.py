@@ -48,6 +48,8 @@ class Arguments:
 
 def run(args: Arguments) -> int:
     """Run the benchmark."""
+    import psutil
+
     from aif_ros.benchmarks.running_cost import write_stack
 
     preset, _ = usable_preset(args.preset)
@@ -57,7 +59,12 @@ def run(args: Arguments) -> int:
         for width, height in _SIZES:
             size, stack = f"{width}x{height}", Path(folder) / f"{width}x{height}"
             write_stack(stack, width, height)
-            costs = _measure(args, preset, stack)
+            try:
+                costs = _measure(args, preset, stack)
+            except psutil.NoSuchProcess as error:
+                raise CommandError(
+                    "a node ended while it was measured: see its message above"
+                ) from error
             result[size] = {way: cost.as_dict() for way, cost in costs.items()}
             _print(size, costs)
     setup = {

@@ -85,11 +85,11 @@ def test_an_interrupted_recording_is_replayed_as_far_as_it_goes(bag, tmp_path, c
     shutil.copytree(bag, folder)
     (folder / "metadata.yaml").unlink()
     file = folder / "bag.mcap"
-    file.write_bytes(file.read_bytes()[:-200_000])  # the index and a part of the last chunk
+    file.write_bytes(file.read_bytes()[:-1000])  # without its index
     whole, cut = read_run(bag), read_run(folder)
     assert cut.bag.truncated
     decisions = list(replay_by_library(cut))
-    assert 1 <= len(decisions) <= len(whole.schedule.decisions)
+    assert len(decisions) == len(whole.schedule.decisions)
     assert all(each.same(cut.lens_model.position_resolution) for each in decisions)
 
 

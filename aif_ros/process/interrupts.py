@@ -67,6 +67,14 @@ def uninterrupted() -> Iterator[None]:
         signal.raise_signal(number)
 
 
+class Interrupted(KeyboardInterrupt):
+    """An interrupt.
+
+    Not KeyboardInterrupt itself: where that is raised within `exec`, as in the making of a
+    dataclass, Python ends as killed by SIGINT, even if it is caught.
+    """
+
+
 @contextmanager
 def raising_interrupts() -> Iterator[None]:
     """Let the first interrupt raise KeyboardInterrupt within the block; ignore all others.
@@ -82,7 +90,10 @@ def raising_interrupts() -> Iterator[None]:
     def raise_once(number: int, frame: FrameType | None) -> None:
         if not raised:
             raised.append(number)
-            raise KeyboardInterrupt
+            raise Interrupted
+
+    def raise_late(number: int, frame: FrameType | None) -> None:
+        raise Interrupted
 
     def raise_again(unraisable: "sys.UnraisableHookArgs") -> None:
         if issubclass(unraisable.exc_type, KeyboardInterrupt):
@@ -92,7 +103,7 @@ def raising_interrupts() -> Iterator[None]:
 
     for each in INTERRUPTS:
         signal.signal(each, raise_once)
-    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.signal(signal.SIGALRM, raise_late)
     sys.unraisablehook = raise_again
     try:
         yield

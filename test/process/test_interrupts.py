@@ -112,3 +112,17 @@ late = Late()
 ignore_interrupts()
 """
     assert run(code) == (0, [], "")
+
+
+@pytest.mark.parametrize("number", INTERRUPTS, ids=lambda each: each.name)
+def test_an_interrupt_within_exec_is_over_once_it_is_caught(number):
+    code = f"""
+import signal
+from aif_ros.process.interrupts import raising_interrupts
+try:
+    with raising_interrupts():
+        exec("signal.raise_signal({int(number)})")
+except KeyboardInterrupt:
+    print("caught")
+"""
+    assert run(code) == (0, ["caught"], "")

@@ -18,6 +18,8 @@ from aif_ros.settings.pipeline import PipelineSettings
 from aif_ros.simulation.scenes.open_scene import open_scene
 from aif_ros.simulation.truth import Truth
 
+# Seconds without a further image after which J is taken for complete.
+_QUIET = 2.0
 NODES = ("lens", "fusion", "autofocus", "camera", "focus_controller")
 SMALL = {"preset": "classical", "scene": "planes", "width": 160, "agent": "sweep"}
 """Settings of a pipeline that comes to its end within seconds."""
@@ -39,6 +41,7 @@ class Pipeline:
     def __init__(self, running: RunningGraph, width: int) -> None:
         self.running = running
         self.image = None
+        self._came = 0.0
         lens_model = LensModel.load(DEFAULT_CALIBRATION)
         scene = open_scene(SMALL["scene"], lens_model, width)
         self._truth = Truth(scene, lens_model).at(0.0)[0]
@@ -50,6 +53,7 @@ class Pipeline:
     def _take(self, message) -> None:
         with suppress(ValueError):  # trials send such messages
             self.image = FUSED_IMAGE.decode(message).image
+            self._came = time.monotonic()
 
     def reset(self) -> bool:
         """Begin anew; false if the focus controller does not respond."""
@@ -65,8 +69,8 @@ class Pipeline:
         """Whether the loop comes to its end within so many seconds; then J is complete."""
         if not self.running.spin_until(lambda: self.running.stopped, seconds):
             return False
-        self.spin(1.0)  # the last image may come after the last state
-        return True
+        # The last image may come after the last state.
+        return self.running.spin_until(lambda: seconds_since(self._came) > _QUIET, seconds)
 
     def spin(self, seconds: float) -> None:
         """Let time pass."""

@@ -88,11 +88,15 @@ def _measure(args: Arguments, preset: Preset, stack: Path) -> "dict[str, Cost]":
 
     graph = pipeline_graph(
         PipelineSettings(
-            preset=args.preset, agent=args.agent, scene=str(stack), namespace=f"cost_{os.getpid()}"
+            preset=args.preset,
+            agent=args.agent,
+            scene=str(stack),
+            namespace=f"cost_{os.getpid()}_{stack.name}",
         )
     )
     costs = {"library": core_cost(stack, preset, args.agent, args.rounds, os.getpid())}
-    # In this order: nodes of this process are known to ROS as long as anything of them is left.
+    # Nodes of this process are known to ROS as long as anything of them is left: they come last, and
+    # each size has its own namespace.
     with run_in_processes(graph) as running:
         costs["processes"] = _watch(running, args.rounds)
     with run_in_one_process(graph) as running:

@@ -95,8 +95,8 @@ def _measure(args: Arguments, preset: Preset, stack: Path) -> "dict[str, Cost]":
         )
     )
     costs = {"library": core_cost(stack, preset, args.agent, args.rounds, os.getpid())}
-    # Nodes of this process are known to ROS as long as anything of them is left: they come last, and
-    # each size has its own namespace.
+    # Nodes of this process are known to ROS as long as anything of them is left: they come last,
+    # and each size has its own namespace.
     with run_in_processes(graph) as running:
         costs["processes"] = _watch(running, args.rounds)
     with run_in_one_process(graph) as running:

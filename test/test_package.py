@@ -86,13 +86,14 @@ def test_nodes_need_no_key_that_pip_installs():
 # What the plain installation, without extras, does not have.
 PLAIN = """
 import sys
+from importlib.machinery import PathFinder
 
-class Missing:
+class Installed:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in sys.argv[1].split(","):
-            raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+        missing = name.partition(".")[0] in sys.argv[1].split(",")
+        return None if missing else PathFinder.find_spec(name, path, target)
 
-sys.meta_path.insert(0, Missing())
+sys.meta_path[:] = [Installed() if each is PathFinder else each for each in sys.meta_path]
 from aif_ros.__main__ import main
 sys.exit(main(sys.argv[2:]))
 """

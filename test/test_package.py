@@ -133,7 +133,7 @@ def test_the_plain_installation_names_the_extra_for_the_rest(words, extra):
     result = plain(*words)
     assert result.returncode == 2
     assert f"pip install 'aif_ros[{extra}]'" in result.stderr
-    assert len(result.stderr.splitlines()) == 1
+    assert "Traceback" not in result.stderr
 
 
 def test_package_xml_agrees_with_the_package():

@@ -49,7 +49,7 @@ def laplacian_energy(image: Image, sigma: float, wide: float | None = None) -> N
 
 def _averaged(energy: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     # A wide window is as good on a smaller copy, and many times faster.
-    factor = 2 ** int(math.log2(max(1.0, sigma / 2)))
+    factor = 2 ** int(math.log2(max(1.0, sigma / 4)))
     height, width = (-(-side // factor) for side in energy.shape)
     smaller = cv2.resize(energy, (width, height), interpolation=cv2.INTER_AREA)
     averaged = cv2.GaussianBlur(smaller, (0, 0), sigma / factor)

@@ -79,7 +79,7 @@ def test_without_a_checkpoint_there_is_nothing_to_resume(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"trace": 0.9}, "there is no trace"),
+        ({"trace": 0.9}, "key .trace. is unknown"),
         ({"scene_types": ["underwater"]}, "scene_types"),
         ({"gamma": [0.98]}, "gamma"),
         ({"grids": []}, "grids"),

@@ -55,7 +55,8 @@ def services():
             *service_type, name, callback = call.args
             if isinstance(name, ast.Constant):
                 kind = service_type[0].id if service_type else "Trigger"
-                found[name.value] = (kind, methods[callback.attr].splitlines()[0])
+                method = callback.attr if isinstance(callback, ast.Attribute) else callback.id
+                found[name.value] = (kind, methods[method].splitlines()[0])
     return found
 
 

@@ -95,8 +95,7 @@ class LensNode(PipelineNode):
 
     def diagnose(self) -> None:
         """Report a lens that is read too seldom."""
-        rate = self._rate.per_second
-        if rate is None:
+        if (rate := self._rate.per_second) is None:
             return
         self.diagnostics.note("lens states per second", rate)
         if rate < min(_FEWEST_STATES, 0.5 * self.value("state_rate")):
@@ -107,11 +106,9 @@ class LensNode(PipelineNode):
 
     def close(self) -> None:
         """Close the lens."""
-        commands = self.__dict__.pop("_commands", None)
-        if commands is not None:
+        if (commands := self.__dict__.pop("_commands", None)) is not None:
             self.destroy_subscription(commands)
-        lens = self.__dict__.pop("_lens", None)
-        if lens is not None:
+        if (lens := self.__dict__.pop("_lens", None)) is not None:
             lens.close()
 
     def _report(self) -> None:

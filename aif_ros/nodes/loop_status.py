@@ -24,6 +24,8 @@ from aif_ros.types.frame import Window
 
 # Seconds after which waiting is an error instead of a warning.
 _ERROR = 10.0
+# Commands in a row that a lens may ignore: it may be where it can go already.
+_IGNORED = 3
 
 
 class LoopStatus:
@@ -109,14 +111,24 @@ class LoopStatus:
         name = self._node.get_fully_qualified_name().lstrip("/")
         self._status.publish(_readable(self.state, name, self._hardware_id))
 
-    def diagnose(self) -> None:
-        """Note the state for the diagnostics."""
+    def diagnose(self, ignored: int, target: float | None) -> None:
+        """Note the state for the diagnostics, and a lens that does not obey.
+
+        Args:
+            ignored: commands in a row that the lens has ignored.
+            target: the last of them, metres.
+        """
         self._node.diagnostics.note("state", self.state.state)
         self._node.diagnostics.note("frames captured", self.state.frames_captured)
         if self.state.state == WAITING:
             long = time.monotonic() - self._waiting_since > _ERROR
             report = self._node.diagnostics.error if long else self._node.diagnostics.warn
             report(self.state.reason)
+        if ignored < _IGNORED or target is None:
+            self._node.diagnostics.clear("lens")
+            return
+        text = f"the lens has ignored {ignored} commands in a row, the last to {target:g} m"
+        self._node.diagnostics.error(text, "lens")
 
     def draw(self) -> None:
         """Draw the overlay for its subscribers."""

@@ -1,24 +1,9 @@
-"""A lens that another ROS node drives: its focus is a parameter of that node.
-
-Presets for camera drivers, checked against their sources:
-
-- christianrauch/camera_ros ac71910: `src/ParameterHandler.cpp` declares every libcamera control by
-  its name, with its range; `src/CameraNode.cpp` publishes the metadata of each request on
-  `/diagnostics`, stamped and named (`frame_id`) as the image, `LensPosition` among them. In
-  libcamera's `control_ids_core.yaml` `AfModeManual` is 0; `LensPosition` only holds in that mode.
-- tier4/ros2_v4l2_camera 1029edd, `src/v4l2_camera.cpp`: names of the V4L2 controls in lower case,
-  without commas and brackets, blanks as underscores; integers with their range, no step.
-- ros-drivers/usb_cam 772b25f, `src/usb_cam_node.cpp`: `autofocus` (bool) and `focus` (integer, no
-  range, -1: untouched), which a change hands to `v4l2-ctl`.
-- luxonis/depthai-ros 9132443, `depthai_ros_driver/src/param_handlers/sensor_param_handler.cpp`:
-  `r_focus` (0 to 255) of the sensor's name, used only while `r_set_man_focus` is true.
-"""
+"""A lens that another ROS node drives: its focus is a parameter of that node."""
 
 import contextlib
 import math
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -39,6 +24,7 @@ from aif_ros.devices.backlash import compensated
 from aif_ros.devices.clock import Clock, SystemClock
 from aif_ros.devices.device import ConnectionLostError, DeviceError, FocusLens
 from aif_ros.devices.motor_lens import Axis, MetresPerUnit, MotorLens, MotorSettings, Reading
+from aif_ros.nodes.camera_presets import PRESETS, Preset
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.settings.declaration import Limits, OneOf
 
@@ -53,39 +39,6 @@ ring for 10 to 30 ms."""
 METADATA_TOLERANCE = 0.005
 """Share of the range within which the position in the metadata has reached the target: more than
 the rounding to motor counts (10 bits)."""
-
-
-@dataclass(frozen=True)
-class Preset:
-    """How a camera driver offers its focus.
-
-    Attributes:
-        parameter: holds the focus position.
-        prepare: parameters that switch automatic focus off. Alternatives are separated by "|": the
-            first that the driver has is set.
-        low: lowest position where the driver declares no range.
-        high: highest position where the driver declares no range.
-        metadata: key of the lens position in the metadata that the driver publishes with each
-            frame on `/diagnostics`; empty: it publishes none.
-    """
-
-    parameter: str
-    prepare: Mapping[str, bool | int]
-    low: float | None = None
-    high: float | None = None
-    metadata: str = ""
-
-
-PRESETS: Mapping[str, Preset] = {
-    # Dioptres; AfMode 0 is AfModeManual of libcamera.
-    "camera_ros": Preset("LensPosition", {"AfMode": 0}, metadata="LensPosition"),
-    # "Focus, Automatic Continuous" since Linux 6.0, "Focus, Auto" before.
-    "v4l2_camera": Preset("focus_absolute", {"focus_automatic_continuous|focus_auto": False}),
-    # No range is declared: "0-255, -1 leave alone".
-    "usb_cam": Preset("focus", {"autofocus": False}, 0.0, 255.0),
-    "depthai_ros": Preset("rgb.r_focus", {"rgb.r_set_man_focus": True}, 0.0, 255.0),
-}
-"""Presets by the name of the driver package."""
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from std_msgs.msg import Float64MultiArray
 from aif_ros.devices.clock import SystemClock
 from aif_ros.devices.device import ConnectionLostError, DeviceError
 from aif_ros.nodes import parameter_lens
+from aif_ros.nodes.camera_presets import PRESETS
 from aif_ros.nodes.lens_node import LensNode
-from aif_ros.nodes.parameter_lens import PRESETS, ParameterLens, ParameterLensSettings
+from aif_ros.nodes.parameter_lens import ParameterLens, ParameterLensSettings
 from aif_ros.nodes.topics import LENS_COMMANDS, LENS_STATE
 
 DRIVERS = {

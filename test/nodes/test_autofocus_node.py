@@ -156,7 +156,8 @@ class TestNetworks:
         bench.spin_until(lambda: curve and len(curve[-1]) == len(world.moves))
         in_focus.clear()
         bench.spin_until(lambda: in_focus)
-        assert np.nanmedian(in_focus[-1].image) > 0.5
+        # At the limit of the depth of field, where the search may end, both answers are as likely.
+        assert np.nanmedian(in_focus[-1].image) > 0.3
 
     def test_nothing_to_focus_on(self, bench):
         bench.active(AutofocusNode, **NETWORKS)

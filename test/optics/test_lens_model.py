@@ -3,6 +3,8 @@ import math
 import numpy as np
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, CalibrationError, LensModel
 
@@ -208,3 +210,50 @@ class TestObjectDistances:
     def test_none(self):
         with pytest.raises(CalibrationError, match="holds no object distances"):
             self.lens(()).object_distance(np.zeros(1))
+
+
+POSITIVE = st.floats(1e-3, 1e3)
+
+
+@st.composite
+def lenses(draw):
+    """Any lens whose readings grow with its blur."""
+    low = draw(st.floats(-1e-2, 1e-2))
+    blurs = sorted(draw(st.sets(st.integers(1, 60), max_size=6)))
+    readings = sorted(draw(st.sets(st.integers(1, 90), min_size=len(blurs), max_size=len(blurs))))
+    return LensModel(
+        name="any",
+        metres_per_step=1e-6,
+        limits=(low, low + draw(st.floats(1e-4, 1e-2))),
+        blur_per_metre=1e4 * draw(POSITIVE),
+        calibration_width=draw(st.integers(64, 8000)),
+        breathing_per_metre=draw(st.floats(-10, 10)),
+        depth_of_field_px=draw(st.floats(0.5, 3)),
+        reading_curve=((0.0, 0.0), *zip(map(float, blurs), map(float, readings), strict=True))
+        if blurs
+        else (),
+    )
+
+
+@given(lenses(), st.integers(64, 8000), st.floats(-100, 100))
+def test_any_lens_travels_as_far_as_it_blurs(lens, width, radius):
+    travel = lens.travel(radius, width)
+    assert lens.blur_radius(travel, 0.0, width) == pytest.approx(radius, abs=1e-9)
+
+
+@given(lenses(), st.integers(64, 8000), st.floats(0, 100))
+def test_any_reading_curve_is_undone(lens, width, radius):
+    reading = lens.expected_reading(np.array(radius), width)
+    assert lens.distance(reading, width) == pytest.approx(lens.travel(radius, width), rel=1e-6)
+
+
+@given(lenses())
+def test_any_calibration_survives_its_file(lens):
+    assert LensModel._from_mapping(yaml.safe_load(lens.to_yaml())) == lens
+
+
+@given(lenses(), st.floats(allow_nan=False, allow_infinity=False))
+def test_any_command_stays_within_the_limits(lens, position):
+    low, high = lens.limits
+    assert low <= lens.within_limits(position) <= high
+    assert lens.breathing_scale(lens.within_limits(position)) >= 1 - 1e-12

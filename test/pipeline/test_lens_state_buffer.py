@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aif_ros.devices.device import Capture
 from aif_ros.pipeline.lens_state_buffer import LensStateBuffer
@@ -149,3 +151,37 @@ def test_travel_is_unknown_without_exposure_time():
 
 def test_travel_at_rest_is_zero():
     assert timeline(state(0, 0.3), state(20, 0.3)).frame(capture(10)).travel == 0
+
+
+MOTION = st.dictionaries(
+    st.integers(0, 900), st.tuples(st.floats(-1, 1), st.booleans()), min_size=1, max_size=12
+)
+
+
+@given(MOTION, st.randoms(use_true_random=False), st.integers(-50, 950))
+def test_states_in_any_order_give_the_same(motion, random, ms):
+    """Less than a second late: more than that is a clock that has jumped back."""
+    states = [state(at, *values) for at, values in sorted(motion.items())]
+    mixed = random.sample(states, len(states))
+    ordered, shuffled = (timeline(*each, exposure_time=0.008) for each in (states, mixed))
+    stamp = START + ms * MS
+    assert shuffled.position(stamp) == ordered.position(stamp)
+    assert shuffled.travel(stamp) == ordered.travel(stamp)
+    assert shuffled.newest == ordered.newest
+
+
+@given(MOTION, st.integers(-50, 950))
+def test_any_position_lies_between_those_reported(motion, ms):
+    history = timeline(*(state(at, *values) for at, values in sorted(motion.items())))
+    positions = [position for position, _ in motion.values()]
+    assert min(positions) <= history.position(START + ms * MS) <= max(positions)
+
+
+@given(st.sets(st.integers(0, 900), min_size=1), st.floats(-1, 1), st.integers(-50, 950))
+def test_a_lens_at_rest_never_moves(times, position, ms):
+    history = timeline(*(state(at, position) for at in sorted(times)), exposure_time=0.008)
+    frame = history.frame(capture(ms))
+    if ms - 4 < min(times):
+        assert frame is None or frame.moving
+    elif frame is not None:
+        assert (frame.position, frame.moving) == (position, False)

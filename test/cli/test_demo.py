@@ -92,7 +92,10 @@ def test_ctrl_c_keeps_what_was_recorded(demo, scene, tmp_path):
     calibration = tmp_path / "lens.yaml"
     text = DEFAULT_CALIBRATION.read_text()
     calibration.write_text(text.replace("blur_per_metre: 90000.0", "blur_per_metre: 900000.0"))
-    process = demo("--scene", scene, "--agent", "sweep", "--calibration", calibration)
+    process = demo(
+        *("--scene", scene, "--preset", "classical", "--agent", "sweep"),
+        *("--calibration", calibration),
+    )
     for line in process.stdout:
         if "frame  3" in line:
             process.send_signal(signal.SIGINT)

@@ -137,7 +137,9 @@ def lose(count: int, numbers: random.Random, folder: Path) -> Outcome:
             result = {"error": f"nothing in {seconds_since(begin):.0f} s"}
         closed, faults = result.get("closed"), result.get("faults", {})
         times.setdefault(way, []).append("never" if closed is None else f"{closed:.1f} s")
-        if closed is not None and closed <= _CLOSED:
+        if closed is not None:
+            if closed > _CLOSED:
+                outcome.late.append(f"{index} {way}: closed after {closed:.1f} s")
             continue
         assert isinstance(faults, dict)
         named = any("network loses" in fault or "lost" in fault for fault in faults.values())

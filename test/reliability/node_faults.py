@@ -51,7 +51,7 @@ def kill(count: int, numbers: random.Random, folder: Path) -> Outcome:
             observed.running.spin_until(lambda: active(observed), _END)
             back.append(seconds_since(begin) - noticed[-1])
             if noticed[-1] > _NOTICED or back[-1] > _BACK:
-                outcome.failures.append(
+                outcome.late.append(
                     f"{here}: noticed after {noticed[-1]:.1f} s, back after {back[-1]:.1f} s"
                 )
             if not observed.stops(_END):
@@ -95,7 +95,7 @@ def pause(count: int, numbers: random.Random, folder: Path) -> Outcome:
                 continue
             recovered.append(seconds_since(begin))
             if recovered[-1] > _RECOVERED:
-                outcome.failures.append(f"{here}: recovered after {recovered[-1]:.1f} s")
+                outcome.late.append(f"{here}: recovered after {recovered[-1]:.1f} s")
             if not observed.stops(_END):
                 outcome.failures.append(f"{here}: the loop does not end")
                 continue

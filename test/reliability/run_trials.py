@@ -39,12 +39,12 @@ def row(trial: Trial, outcome: Outcome) -> str:
     if outcome.skipped:
         return f"| {trial.name} | {trial.goal} | not done: {outcome.skipped} |"
     figures = "; ".join(f"{name}: {value}" for name, value in outcome.figures.items())
-    failed = f"{len(outcome.failures)} failures in {outcome.count}"
+    failed = f"{len(outcome.failures)} failures, {len(outcome.late)} late in {outcome.count}"
     return f"| {trial.name} | {trial.goal} | {failed}{'; ' if figures else ''}{figures} |"
 
 
 def main() -> int:
-    """Run what is asked for; the exit code is 1 if anything failed."""
+    """Run what is asked for; the exit code is 1 if anything failed or was late."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -66,9 +66,9 @@ def main() -> int:
         print(f"{trial.name}: {count} ...", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory(prefix=f"aif_{name}_") as folder:
             outcome = trial.run(count, random.Random(options.seed), Path(folder))
-        for failure in outcome.failures:
+        for failure in (*outcome.failures, *outcome.late):
             print(f"  {failure}", file=sys.stderr, flush=True)
-        failed = failed or bool(outcome.failures)
+        failed = failed or bool(outcome.failures or outcome.late)
         rows.append(row(trial, outcome))
         print(rows[-1], file=sys.stderr, flush=True)
     if not rows:

@@ -71,7 +71,8 @@ def _grid(image: Image, height: NDArray[np.float32]) -> _Grid:
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     colours = to_uint8(small if small.ndim == 3 else np.dstack([small] * 3))
     heights = np.asarray(cv2.resize(height, size, interpolation=cv2.INTER_AREA), np.float32)
-    return _Grid(colours, heights, (max(height.shape) - 1) / (max(size) - 1))
+    # Of one pixel, a square of that size.
+    return _Grid(colours, heights, max(max(height.shape) - 1, 1) / (max(size) - 1))
 
 
 def _page(grid: _Grid, title: str) -> str:

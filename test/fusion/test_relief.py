@@ -73,3 +73,15 @@ def test_other_formats_are_refused(tmp_path):
     flat = np.zeros((5, 6), np.float32)
     with pytest.raises(ValueError, match=r"a relief is a \.ply or \.html"):
         write_relief(tmp_path / "a.obj", flat, flat)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1)])
+@pytest.mark.parametrize("suffix", [".ply", ".html"])
+def test_pictures_of_one_pixel_or_one_row_have_a_relief(tmp_path, shape, suffix):
+    write_relief(tmp_path / f"a{suffix}", np.zeros(shape, np.float32), np.ones(shape, np.float32))
+    if suffix == ".ply":
+        vertices, faces = read(tmp_path / "a.ply")
+        assert np.isfinite(vertices["x"]).all()
+        assert np.ptp(vertices["x"]) > 0
+        assert np.ptp(vertices["y"]) > 0
+        assert len(faces) > 0

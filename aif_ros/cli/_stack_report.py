@@ -105,7 +105,9 @@ def _facts(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         facts.append(("exposure", f"{len(corrected) - _LISTED} more slices are matched"))
     for index in result["uneven"][:_LISTED]:
         name = Path(result["files"][index]).name
-        facts.append(("warning", f"the brightness of {name} differs in parts of the picture"))
+        facts.append(
+            ("warning", f"the brightness of {name} differs in parts of the picture, or too much")
+        )
     return facts + [("note", note) for note in result["notes"]]
 
 

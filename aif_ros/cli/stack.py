@@ -312,7 +312,7 @@ def _fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
         names = ", ".join(slices.name(index) for index in stack.uneven[:5])
         print(
             f"warning: the brightness of {len(stack.uneven)} slices differs in parts of the "
-            f"picture, which cannot be corrected ({names})",
+            f"picture, or too much, which cannot be corrected ({names})",
             file=sys.stderr,
         )
     if stack.dust is not None:

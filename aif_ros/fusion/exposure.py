@@ -32,8 +32,9 @@ _SHOULDER = np.float32(0.94)
 # Fewer usable cells, as a share of all, are too few to trust.
 _LEAST_CELLS = 0.1
 # Gains are log factors. Smaller ones are within the error of measurement; larger ones are no change
-# of exposure between frames of one scene.
-_NEGLIGIBLE, _LARGEST = 0.01, np.log(1.6)
+# of exposure between frames of one scene. The slices of a stack do show one scene: there, a larger
+# gain is believed, two stops where values are proportional to light, more where they are encoded.
+_NEGLIGIBLE, _LARGEST, _LARGEST_OF_STACK = 0.01, np.log(1.6), np.log(4.2)
 # How much of a difference of contrast, in squared coefficients of variation of light, may come out
 # as a log gain: half of (a - 1) / 2, a = 2.25 / 2.4, and as much again.
 _CONTRAST = 0.03
@@ -43,6 +44,9 @@ _EXPONENT = 2.25
 _AGREEMENT = 0.04
 # Median absolute deviation of the cells' log gains from which on the light has not changed evenly.
 _UNEVEN = 0.06
+# Median difference between the log averages of encoded values from which on a frame too clipped or
+# too dark to be compared is of another exposure.
+_INCOMPARABLE = 0.2
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,8 @@ class Gain:
     Attributes:
         factors: (C,) float32, of encoded values, of each channel; 1 where they agree, or where
             they cannot be compared.
-        even: whether the whole picture has changed alike, as far as can be said.
+        even: whether the whole picture has changed alike, as far as can be said, and by a gain that
+            can be measured.
     """
 
     factors: NDArray[np.float32]
@@ -161,13 +166,19 @@ def _averages(plane: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.f
     return np.asarray(cells.reshape(*size[::-1], -1).astype(np.float32, copy=False))
 
 
-def match_exposure(light: LightMap, reference: LightMap, least: float = _NEGLIGIBLE) -> Gain:
+def match_exposure(
+    light: LightMap,
+    reference: LightMap,
+    least: float = _NEGLIGIBLE,
+    largest: float = _LARGEST,
+) -> Gain:
     """Measure by how much a frame is brighter than a reference that shows the same.
 
     Args:
         light: of the frame.
         reference: of the same shape.
         least: smaller log gains are ignored.
+        largest: larger log gains are no change of exposure.
     """
     channels = light.light.shape[2]
     unknown = Gain(np.ones(channels, np.float32), True)
@@ -180,7 +191,7 @@ def match_exposure(light: LightMap, reference: LightMap, least: float = _NEGLIGI
     smaller = np.where(gains * encoded > 0, np.clip(encoded, -abs(gains), abs(gains)), 0)
     gains = np.where(abs(gains - encoded) <= _AGREEMENT, gains, smaller)
     spread = float(np.median(np.abs(ratios - gains)))
-    if np.abs(gains).max() > _LARGEST:
+    if np.abs(gains).max() > largest:
         return Gain(unknown.factors, False)
     contrast = float(np.median(np.abs(light.contrast - reference.contrast)[usable]))
     uncertain = max(least, spread / np.sqrt(usable.sum()), _CONTRAST * contrast)
@@ -198,7 +209,21 @@ def stack_gains(maps: list[LightMap]) -> list[Gain]:
     usable = np.mean([each.usable for each in maps], axis=0) >= 0.5
     contrast = np.median([each.contrast for each in maps], axis=0)
     reference = LightMap(light, encoded, np.asarray(contrast, np.float32), usable)
-    return [match_exposure(each, reference) for each in maps]
+    return [
+        Gain(np.ones(light.shape[2], np.float32), False)
+        if _incomparable(each, reference)
+        else match_exposure(each, reference, largest=_LARGEST_OF_STACK)
+        for each in maps
+    ]
+
+
+def _incomparable(light: LightMap, reference: LightMap) -> bool:
+    """Whether a slice is of another exposure, but too clipped or too dark to measure its gain."""
+    usable = reference.usable
+    if usable.mean() < _LEAST_CELLS or (usable & light.usable).mean() >= _LEAST_CELLS:
+        return False
+    encoded, expected = (np.maximum(each.encoded[usable], 1e-3) for each in (light, reference))
+    return bool(np.median(np.abs(np.log(encoded / expected))) > _INCOMPARABLE)
 
 
 NO_GAIN = Gain(np.ones(1, np.float32), True)

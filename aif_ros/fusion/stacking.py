@@ -63,7 +63,7 @@ class FusedStack:
 
     @property
     def uneven(self) -> list[int]:
-        """Slices whose light differs from the others' in parts of the picture only."""
+        """Slices whose light differs from the others' in parts of the picture only, or too much."""
         return [index for index, gain in enumerate(self.gains) if not gain.even]
 
 

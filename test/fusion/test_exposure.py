@@ -67,6 +67,25 @@ def test_the_odd_slice_is_corrected_not_the_others():
     assert gains[2].factors[0] == pytest.approx(1.3, rel=0.01)
 
 
+@pytest.mark.parametrize("factor", [0.3, 0.5, 2.0])
+def test_slices_of_a_stack_may_differ_by_two_stops(factor):
+    slices = [0.45 * defocused(SCENE, 1.0 + index) for index in range(5)]
+    slices[2] = np.float32(factor * slices[2])
+    gains = stack_gains([light_map(image) for image in slices])
+    assert [each.negligible for each in gains] == [True, True, False, True, True]
+    assert all(each.even for each in gains)
+    assert gains[2].factors[0] == pytest.approx(factor, rel=0.01)
+
+
+@pytest.mark.parametrize("factor", [0.002, 8.0])
+def test_a_slice_too_clipped_or_too_dark_to_be_measured_is_reported(factor):
+    slices = [defocused(SCENE, 1.0 + index) for index in range(5)]
+    slices[2] = np.minimum(np.float32(factor * slices[2]), 1)
+    gains = stack_gains([light_map(image) for image in slices])
+    assert all(each.negligible for each in gains)
+    assert [each.even for each in gains] == [True, True, False, True, True]
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_integers_are_measured_alike(dtype):
     full = np.iinfo(dtype).max

@@ -222,6 +222,8 @@ def _live(args: Arguments, output: Path) -> _Measured:
             f"a live calibration needs --camera and --lens: {missing} is missing (`aif devices` "
             "lists what is connected)"
         )
+    if args.range is not None and not args.range[0] < args.range[1]:
+        raise CommandError(f"--range must be LOW HIGH, got {args.range[0]:g} and {args.range[1]:g}")
     with (
         open_uncalibrated(args.camera, args.lens) as (camera, lens),
         tqdm(unit="image", disable=None, bar_format="{n} images, {elapsed} {postfix}") as bar,

@@ -89,16 +89,20 @@ def _try(text: str) -> dict[str, Any]:
         raise CommandError(f"there is no backend '{name}': choose from {_names()}")
     result: dict[str, Any] = {"text": text}
     # A text may name a lens and a camera, as that of Micro-Manager or INDI.
-    problems = []
+    faults: list[str] = []
+    mistakes: list[str] = []
     for kinds, attempt in ((LENSES, _try_lens), (CAMERAS, _try_camera)):
         if name not in kinds:
             continue
         try:
             result |= attempt(text)
-        except (DeviceError, ValueError) as error:
-            problems.append(str(error))
+        except DeviceError as error:
+            faults.append(str(error))
+        except ValueError as error:
+            mistakes.append(str(error))
     if len(result) == 1:
-        result["problem"] = "; ".join(problems)
+        # Settings of a lens are no settings of a camera: that says nothing of a lens with a fault.
+        result["problem"] = "; ".join(dict.fromkeys(faults or mistakes))
     return result
 
 

@@ -180,7 +180,12 @@ class DeviceText:
                 f"'{text}' names no device: write {name}:{backend.address}, such as "
                 f"{backend.example}"
             )
-        options = dict(_option(part, text) for part in query.split("&")) if query else {}
+        options: dict[str, str] = {}
+        for part in query.split("&") if query else ():
+            setting, value = _option(part, text)
+            if setting in options:
+                raise ValueError(f"'{text}' gives {setting} twice: leave one out")
+            options[setting] = value
         return cls(name, backend, address, options)
 
     def settings(self, defaults: Mapping[str, Any]) -> Any:

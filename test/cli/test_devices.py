@@ -41,6 +41,20 @@ def test_an_unknown_backend(capsys):
     assert "there is no backend 'telepathy': choose from moonlite" in capsys.readouterr().err
 
 
+def test_a_lens_with_a_fault_is_not_also_blamed_as_a_camera(capsys):
+    assert main(["devices", "indi:here", "micro_manager:nowhere.cfg?low=0&high=1"]) == 2
+    text = capsys.readouterr().out
+    assert text.count("an INDI device is given as HOST[:PORT]/DEVICE, got 'here'") == 1
+    assert "has no setting" not in text
+
+
+@pytest.mark.parametrize("limits", [("0", "0"), ("1e-5", "1e-6")])
+def test_a_live_sweep_needs_a_range(limits, tmp_path, capsys):
+    devices = ["--camera", "0", "--lens", "moonlite:/nowhere", "-o", str(tmp_path / "lens.yaml")]
+    assert main(["calibrate", *devices, "--range", *limits]) == 2
+    assert "--range must be LOW HIGH, got" in capsys.readouterr().err
+
+
 def test_what_is_connected(tmp_path, capsys, monkeypatch):
     entry = tmp_path / "video2"
     entry.mkdir()

@@ -49,6 +49,7 @@ def test_urls_keep_their_questions():
         ("moonlite:", "names no device"),
         ("moonlite:/dev/null?speed=3", "has no setting 'speed': choose from metres_per_unit, low"),
         ("moonlite:/dev/null?high", "'high' in .* is no setting: write NAME=VALUE"),
+        ("moonlite:/dev/null?high=1&high=2", "gives high twice: leave one out"),
         ("moonlite:/dev/null?high=far", "high must be a number, got 'far'"),
         ("moonlite:/dev/null?baud_rate=9600.5", "baud_rate must be a whole number"),
         ("moonlite:/dev/null?baud_rate=1", "baud_rate must lie between 50 and"),

@@ -109,14 +109,15 @@ class Arguments:
         output = self.output
         if _is_folder(output):
             output = str(Path(output) / f"{_NAME}.png")
-        others = (self.focus_map, self.relief, self.report)
-        focus_map, relief, report = (each and each.replace(_NAME, name) for each in others)
+        others = (self.focus_map, self.relief, self.report, self.json)
+        focus_map, relief, report, json = (each and each.replace(_NAME, name) for each in others)
         return replace(
             self,
             output=output.replace(_NAME, name),
             focus_map=focus_map,
             relief=relief,
             report=report,
+            json=json,
         )
 
     def check_outputs(self, size: tuple[int, int] | None = None, *, deep: bool = True) -> None:
@@ -174,7 +175,8 @@ def run(args: Arguments) -> int:
     stacks = _stacks(args)
     if len(stacks) == 1:
         ((name, paths),) = stacks.items()
-        write_json(_fuse(args.named(name), paths), args.json)
+        args = args.named(name)
+        write_json(_fuse(args, paths), args.json)
         return 0
     if _NAME not in args.output and not _is_folder(args.output):
         raise CommandError(
@@ -184,6 +186,8 @@ def run(args: Arguments) -> int:
     for option, value in (("--focus-map", args.focus_map), ("--relief", args.relief)):
         if value and _NAME not in value:
             raise CommandError(f"{option} is written for each stack: use {_NAME} in its name")
+    if args.json and _NAME in args.json:
+        raise CommandError(f"--json is one file for all stacks: name it without {_NAME}")
     if args.report and _NAME not in args.report:
         args = replace(args, report=str(Path(args.report) / _NAME))
     results, failed = {}, []
@@ -221,12 +225,17 @@ def _stacks(args: Arguments) -> dict[str, list[Path]]:
         except DeviceError:
             files = []
         inner = [file for file in files if is_multi_page(file)]
+        folders = [
+            folder
+            for folder in sorted(path.iterdir(), key=natural_order)
+            if folder.is_dir() and not folder.name.startswith(".") and _has_pictures(folder)
+        ]
+        if files and folders:
+            names = ", ".join(folder.name for folder in folders[:3])
+            more = ", ..." if len(folders) > 3 else ""
+            print(f"{path}: left out {names}{more} (folders with pictures)", file=sys.stderr)
         if not files:
-            inner = [
-                folder
-                for folder in sorted(path.iterdir(), key=natural_order)
-                if folder.is_dir() and not folder.name.startswith(".") and _has_pictures(folder)
-            ]
+            inner = folders
         elif len(inner) < len(files) or len(files) < 2:
             inner = []
         for each in inner:

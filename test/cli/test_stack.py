@@ -283,6 +283,19 @@ class TestBatch:
             assert (tmp_path / f"{name}.ply").read_bytes().startswith(b"ply\n")
         assert set(json.loads(results.read_text())["stacks"]) == {"a", "b"}
 
+    def test_results_are_one_file_for_all_stacks(self, folder, tmp_path, capsys):
+        arguments = ["--json", str(tmp_path / "{name}.json")]
+        assert main(["stack", str(folder), "-o", str(tmp_path) + "/", *arguments]) == 2
+        assert "one file for all stacks" in capsys.readouterr().err
+        assert main(["stack", str(folder / "a"), "-o", str(tmp_path) + "/", *arguments]) == 0
+        assert (tmp_path / "a.json").is_file()
+
+    def test_folders_beside_pictures_are_left_out_with_a_line(self, folder, stack, capsys):
+        shutil.move(folder, stack / "stacks")
+        shutil.copytree(stack / "stacks" / "a", stack / "other")
+        assert main(["stack", str(stack), "-o", str(stack / "o.png")]) == 0
+        assert "left out other (folders with pictures)" in capsys.readouterr().err
+
     def test_multi_page_files(self, tmp_path):
         folder = tmp_path / "stacks"
         folder.mkdir()

@@ -98,7 +98,7 @@ def step(count: int, numbers: random.Random, folder: Path) -> Outcome:
             if not fused:
                 outcome.failures.append(f"{index} {name}: not recovered")
             elif recovered[-1] > _RECOVERED:
-                outcome.late.append(f"{index} {name}: {recovered[-1]:.1f} s")
+                outcome.missed.append(f"{index} {name}: {recovered[-1]:.1f} s")
     finally:
         bench.close()
     outcome.measured("recovered", recovered, "s")

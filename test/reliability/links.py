@@ -96,8 +96,8 @@ def _run(way: str, folder: Path) -> dict[str, object]:
                 words = link.command(
                     int(node.name in ("camera", "lens")), [*words, *graph.ros_arguments(node)]
                 )
-                log = (folder / f"{way} {node.name}.log").open("wb")
-                nodes.append(subprocess.Popen(words, env=environment, stdout=log, stderr=log))
+                with (folder / f"{way} {node.name}.log").open("wb") as log:
+                    nodes.append(subprocess.Popen(words, env=environment, stdout=log, stderr=log))
             observer = [sys.executable, "-c", _OBSERVER, graph.namespace, str(_END)]
             names = [node.name for node in graph.nodes]
             done = subprocess.run(
@@ -139,7 +139,7 @@ def lose(count: int, numbers: random.Random, folder: Path) -> Outcome:
         times.setdefault(way, []).append("never" if closed is None else f"{closed:.1f} s")
         if closed is not None:
             if closed > _CLOSED:
-                outcome.late.append(f"{index} {way}: closed after {closed:.1f} s")
+                outcome.missed.append(f"{index} {way}: closed after {closed:.1f} s")
             continue
         assert isinstance(faults, dict)
         named = any("network loses" in fault or "lost" in fault for fault in faults.values())

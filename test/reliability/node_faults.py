@@ -14,6 +14,8 @@ from trial import Outcome, Trial
 _NOTICED, _BACK, _RECOVERED = 4.0, 3.0, 5.0
 # J may be this much worse than that of an undisturbed run, dB.
 _TOLERANCE = 0.1
+# From here on, dB, frames are missing in J.
+_LOST = 2.0
 # Runs of the loop without a fault, of which the worst is what the others are compared with: which
 # frames there are depends on where the lens was before.
 _RUNS = 3
@@ -51,7 +53,7 @@ def kill(count: int, numbers: random.Random, folder: Path) -> Outcome:
             observed.running.spin_until(lambda: active(observed), _END)
             back.append(seconds_since(begin) - noticed[-1])
             if noticed[-1] > _NOTICED or back[-1] > _BACK:
-                outcome.late.append(
+                outcome.missed.append(
                     f"{here}: noticed after {noticed[-1]:.1f} s, back after {back[-1]:.1f} s"
                 )
             if not observed.stops(_END):
@@ -59,7 +61,8 @@ def kill(count: int, numbers: random.Random, folder: Path) -> Outcome:
                 continue
             lost.append(undisturbed - observed.psnr())
             if lost[-1] > _TOLERANCE:
-                outcome.failures.append(f"{here}: J {lost[-1]:.2f} dB worse")
+                lines = outcome.failures if lost[-1] > _LOST else outcome.missed
+                lines.append(f"{here}: J {lost[-1]:.2f} dB worse")
     outcome.failures += [f"traceback in {name}" for name in tracebacks(folder)]
     outcome.measured("noticed", noticed, "s")
     outcome.measured("back", back, "s")
@@ -95,13 +98,14 @@ def pause(count: int, numbers: random.Random, folder: Path) -> Outcome:
                 continue
             recovered.append(seconds_since(begin))
             if recovered[-1] > _RECOVERED:
-                outcome.late.append(f"{here}: recovered after {recovered[-1]:.1f} s")
+                outcome.missed.append(f"{here}: recovered after {recovered[-1]:.1f} s")
             if not observed.stops(_END):
                 outcome.failures.append(f"{here}: the loop does not end")
                 continue
             lost.append(undisturbed - observed.psnr())
             if lost[-1] > _TOLERANCE:
-                outcome.failures.append(f"{here}: J {lost[-1]:.2f} dB worse")
+                lines = outcome.failures if lost[-1] > _LOST else outcome.missed
+                lines.append(f"{here}: J {lost[-1]:.2f} dB worse")
     outcome.failures += [f"traceback in {name}" for name in tracebacks(folder)]
     outcome.measured("recovered", recovered, "s")
     outcome.measured("J worse by", lost, "dB")

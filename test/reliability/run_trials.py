@@ -39,12 +39,14 @@ def row(trial: Trial, outcome: Outcome) -> str:
     if outcome.skipped:
         return f"| {trial.name} | {trial.goal} | not done: {outcome.skipped} |"
     figures = "; ".join(f"{name}: {value}" for name, value in outcome.figures.items())
-    failed = f"{len(outcome.failures)} failures, {len(outcome.late)} late in {outcome.count}"
+    failed = (
+        f"{len(outcome.failures)} failures, {len(outcome.missed)} goals missed in {outcome.count}"
+    )
     return f"| {trial.name} | {trial.goal} | {failed}{'; ' if figures else ''}{figures} |"
 
 
 def main() -> int:
-    """Run what is asked for; the exit code is 1 if anything failed or was late."""
+    """Run what is asked for; the exit code is 1 if anything failed or missed its goal."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -66,9 +68,9 @@ def main() -> int:
         print(f"{trial.name}: {count} ...", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory(prefix=f"aif_{name}_") as folder:
             outcome = trial.run(count, random.Random(options.seed), Path(folder))
-        for failure in (*outcome.failures, *outcome.late):
+        for failure in (*outcome.failures, *outcome.missed):
             print(f"  {failure}", file=sys.stderr, flush=True)
-        failed = failed or bool(outcome.failures or outcome.late)
+        failed = failed or bool(outcome.failures or outcome.missed)
         rows.append(row(trial, outcome))
         print(rows[-1], file=sys.stderr, flush=True)
     if not rows:

@@ -13,15 +13,15 @@ class Outcome:
     Attributes:
         count: repetitions.
         failures: a line for each repetition that failed.
-        late: a line for each repetition that ended well, but took longer than the goal says: on a
-            busy computer that is no fault.
+        missed: a line for each repetition that ended well, but later or with a J a little worse
+            than the goal says: on a busy computer, which has fewer frames, that is no fault.
         figures: measured values for the table, by name.
         skipped: why the trial cannot be done here; empty: it was done.
     """
 
     count: int = 0
     failures: list[str] = field(default_factory=list)
-    late: list[str] = field(default_factory=list)
+    missed: list[str] = field(default_factory=list)
     figures: dict[str, str] = field(default_factory=dict)
     skipped: str = ""
 

@@ -89,9 +89,9 @@ class FocusControllerNode(PipelineNode):
         return ControlStep(agent, self._model, dynamic=self._dynamic, reaction_timeout=reaction)
 
     def _new_agent(self) -> Agent:
-        name, captures, device = map(self.value, ("agent", "max_captures", "device"))
+        captures, device = self.value("max_captures"), self.value("device")
         settings = {"dynamic": self._dynamic, "max_captures": captures, "device": device}
-        return make_agent(name, self._model, **settings)
+        return make_agent(self.value("agent"), self._model, **settings)
 
     def _take_maps(self, add: Callable[[DefocusMaps], None], stamped: StampedMaps) -> None:
         with self.lock:

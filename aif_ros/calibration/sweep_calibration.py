@@ -47,6 +47,11 @@ class UndeterminedError(Exception):
     """The photographs do not determine the lens; the message says why and what would."""
 
 
+LEAST_GROWTH = 0.1
+"""Pixels by which the edge of the picture must move over a sweep to show the direction of the lens:
+registration errs by a few hundredths, always to the same side, however certain the fit is."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A figure and its 95 % confidence interval."""
@@ -205,6 +210,9 @@ def calibrate_sweep(
     )
     growth = calibration.breathing_per_metre
     direction = from_magnification(growth.low, growth.high)
+    change = abs(growth.value) * float(places[-1] - places[0])  # at the edge, half a picture away
+    if change * max(stack.shape[1:]) / 2 < LEAST_GROWTH:
+        direction = UNKNOWN
     if near is not None:
         decided = _direction_by(near, stack, places, followed)
         direction = direction if decided is UNKNOWN else decided

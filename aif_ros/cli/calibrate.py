@@ -216,6 +216,9 @@ def _live(args: Arguments, output: Path) -> _Measured:
             f"give either photographs ({args.photos[0]}) or, for a live calibration, --camera and "
             "--lens"
         )
+    of_photographs = ("travel", "back", "channel", "time", "limits")
+    for option in (name for name in of_photographs if getattr(args, name) is not None):
+        raise CommandError(f"--{option} is for photographs: a live lens has its own settings")
     if not (args.camera and args.lens):
         missing = "--lens" if args.camera else "--camera"
         raise CommandError(

@@ -123,6 +123,10 @@ class TestMicroscope:
     ("arguments", "words"),
     [
         (["calibrate", "--camera", "0", "-o", "x.yaml"], "and --lens: --lens is missing"),
+        (
+            ["calibrate", "--camera", "0", "--lens", "x", "-o", "x.yaml", "--travel", "1e-3"],
+            "--travel is for photographs",
+        ),
         (["calibrate", "a.png", "--camera", "0", "-o", "x.yaml"], "give either photographs"),
         (["devices", "opencv:0", "--simulate", "moonlite"], "leave out opencv:0"),
         (["calibrate", "--camera", "0", "--lens", "magic:1", "-o", "x.yaml"], "no backend 'magic'"),

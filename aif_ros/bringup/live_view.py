@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future as SyncFuture
@@ -11,22 +10,17 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any, TypeVar
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.client import Client
-from rclpy.context import Context
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter, parameter_value_to_python
-from rclpy.signals import SignalHandlerOptions
-from rclpy.utilities import try_shutdown
 from sensor_msgs.msg import CompressedImage
 from std_srvs.srv import Trigger
 
+from aif_ros.bringup.background_node import background_node
 from aif_ros.nodes.image_messages import to_stamp
 from aif_ros.nodes.joint_states import LENS_JOINT, RESOLUTION
-from aif_ros.nodes.log_directory import ensure_log_directory
 from aif_ros.nodes.topics import (
     CAMERA_COMPRESSED,
     DISTANCE_COMPRESSED,
@@ -299,23 +293,5 @@ def live_view(namespace: str = "") -> Iterator[LiveView]:
     Args:
         namespace: of the pipeline; empty: none.
     """
-    context = Context()
-    ensure_log_directory()
-    rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
-    node = Node("live_view", namespace=namespace or "/", context=context)
-    executor = SingleThreadedExecutor(context=context)
-    executor.add_node(node)
-    view = LiveView(node)
-
-    def spin() -> None:
-        with suppress(ExternalShutdownException):
-            executor.spin()
-
-    thread = threading.Thread(target=spin, name="live view")
-    thread.start()
-    try:
+    with background_node("live_view", namespace, LiveView) as view:
         yield view
-    finally:
-        try_shutdown(context=context)
-        thread.join()
-        node.destroy_node()

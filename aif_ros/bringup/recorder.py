@@ -3,20 +3,15 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
-import rclpy
-from rclpy.context import Context
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
-from rclpy.utilities import try_shutdown
 
+from aif_ros.bringup.background_node import background_node
 from aif_ros.bringup.graph import BringupError
-from aif_ros.nodes.log_directory import ensure_log_directory
 from aif_ros.nodes.loop_state import STOPPED, LoopState
 from aif_ros.nodes.topics import (
     CAMERA_IMAGE,
@@ -164,23 +159,5 @@ def recording(namespace: str = "") -> Iterator[Recorder]:
     Args:
         namespace: of the pipeline; empty: none.
     """
-    context = Context()
-    ensure_log_directory()
-    rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
-    node = Node("recorder", namespace=namespace or "/", context=context, use_global_arguments=False)
-    executor = SingleThreadedExecutor(context=context)
-    executor.add_node(node)
-    recorder = Recorder(node)
-
-    def spin() -> None:
-        with suppress(ExternalShutdownException):
-            executor.spin()
-
-    thread = threading.Thread(target=spin, name="recorder")
-    thread.start()
-    try:
+    with background_node("recorder", namespace, Recorder, use_global_arguments=False) as recorder:
         yield recorder
-    finally:
-        try_shutdown(context=context)
-        thread.join()
-        node.destroy_node()

@@ -1,4 +1,4 @@
-"""The nodes get messages that nobody should send."""
+"""The nodes get invalid messages."""
 
 import math
 import random

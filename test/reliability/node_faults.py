@@ -33,6 +33,19 @@ def _undisturbed(observed: Pipeline) -> float:
     return min(qualities)
 
 
+def _judge_picture(
+    observed: Pipeline, undisturbed: float, here: str, outcome: Outcome, lost: list[float]
+) -> None:
+    """Let the loop end, and compare J with the undisturbed one, dB."""
+    if not observed.stops(_END):
+        outcome.failures.append(f"{here}: the loop does not end")
+        return
+    lost.append(undisturbed - observed.psnr())
+    if lost[-1] > _TOLERANCE:
+        lines = outcome.failures if lost[-1] > _LOST else outcome.missed
+        lines.append(f"{here}: J {lost[-1]:.2f} dB worse")
+
+
 def kill(count: int, numbers: random.Random, folder: Path) -> Outcome:
     """Kill each node in turn, at a random time of a run of the loop."""
     outcome = Outcome(count)
@@ -56,13 +69,7 @@ def kill(count: int, numbers: random.Random, folder: Path) -> Outcome:
                 outcome.missed.append(
                     f"{here}: noticed after {noticed[-1]:.1f} s, back after {back[-1]:.1f} s"
                 )
-            if not observed.stops(_END):
-                outcome.failures.append(f"{here}: the loop does not end")
-                continue
-            lost.append(undisturbed - observed.psnr())
-            if lost[-1] > _TOLERANCE:
-                lines = outcome.failures if lost[-1] > _LOST else outcome.missed
-                lines.append(f"{here}: J {lost[-1]:.2f} dB worse")
+            _judge_picture(observed, undisturbed, here, outcome, lost)
     outcome.failures += [f"traceback in {name}" for name in tracebacks(folder)]
     outcome.measured("noticed", noticed, "s")
     outcome.measured("back", back, "s")
@@ -99,13 +106,7 @@ def pause(count: int, numbers: random.Random, folder: Path) -> Outcome:
             recovered.append(seconds_since(begin))
             if recovered[-1] > _RECOVERED:
                 outcome.missed.append(f"{here}: recovered after {recovered[-1]:.1f} s")
-            if not observed.stops(_END):
-                outcome.failures.append(f"{here}: the loop does not end")
-                continue
-            lost.append(undisturbed - observed.psnr())
-            if lost[-1] > _TOLERANCE:
-                lines = outcome.failures if lost[-1] > _LOST else outcome.missed
-                lines.append(f"{here}: J {lost[-1]:.2f} dB worse")
+            _judge_picture(observed, undisturbed, here, outcome, lost)
     outcome.failures += [f"traceback in {name}" for name in tracebacks(folder)]
     outcome.measured("recovered", recovered, "s")
     outcome.measured("J worse by", lost, "dB")

@@ -3,9 +3,9 @@
 A look gives a blur radius but not the side of focus, and its error is the same each time for the
 same texture. The posterior is therefore joint over the focus position and the bias of the texture:
 a soft texture appears blurred even in focus, one of high contrast appears sharp slightly out of
-focus. Looks on both sides of focus separate the two. The change of contrast between two looks does
-not depend on the networks, and shows on which side of their middle focus lies. Each of the three
-is weighted by its measured reliability (`Reliability`).
+focus. Looks on both sides of focus decide between the two. The change of contrast between two
+looks does not depend on the networks, and shows on which side of their middle focus lies. Each
+of the three is weighted by its measured reliability (`Reliability`).
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Which way a lens travels: whether its higher positions focus near or far objects.
 
 Everything here takes near objects to be in focus at the higher positions. A motor whose counts grow
-the other way looks the same in the blur of a flat scene. Two things in pictures tell it apart:
+the other way looks the same in the blur of a flat scene. Two things in pictures show the direction:
 
 - An object that is known to be nearer than the rest, and comes into focus at another position.
 - Magnification. A lens that moves as a whole is farther from the sensor the nearer it focuses, and

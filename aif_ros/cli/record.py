@@ -68,7 +68,7 @@ def run(args: Arguments) -> int:
                 lambda: recorder.error is not None or (running.stopped and not args.forever),
                 args.timeout,
             )
-            # What belongs to the last decision is still on its way.
+            # Messages that belong to the last decision arrive later.
             running.spin_until(lambda: False, 0.5)
         except KeyboardInterrupt:
             pass

@@ -126,7 +126,7 @@ def test_a_click_focuses_there(browser):
     ("fields", "message"),
     [
         ({"command": "focus", "x": 999, "y": 0, "width": 320, "height": 240}, "lies outside"),
-        ({"command": "agent", "value": "nobody"}, "must be one of"),
+        ({"command": "agent", "value": "unknown"}, "must be one of"),
         ({"command": "explode"}, "there is no command"),
         ({"command": "cancel"}, "no search is in progress"),
     ],

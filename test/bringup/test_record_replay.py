@@ -106,8 +106,8 @@ def test_a_foreign_bag_is_refused(tmp_path):
 def test_recording_needs_a_pipeline(tmp_path, monkeypatch):
     monkeypatch.setattr("aif_ros.bringup.bag_recording._ANSWER", 0.5)
     with (
-        observe(Graph((), "/nobody", ())) as running,
-        pytest.raises(BringupError, match="there is no node /nobody/fusion"),
+        observe(Graph((), "/missing", ())) as running,
+        pytest.raises(BringupError, match="there is no node /missing/fusion"),
         recording_bag(running, tmp_path / "bag", fused=False),
     ):
         pass

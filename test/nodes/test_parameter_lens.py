@@ -1,5 +1,6 @@
 """A lens by parameter, against stand-ins that declare their parameters as the drivers do."""
 
+import threading
 import time
 
 import pytest
@@ -15,15 +16,15 @@ from rcl_interfaces.msg import (
 from rclpy.executors import SingleThreadedExecutor
 from std_msgs.msg import Float64MultiArray
 
+from aif_ros.devices.camera_drivers import DRIVERS, ParameterLensSettings
 from aif_ros.devices.clock import SystemClock
 from aif_ros.devices.device import ConnectionLostError, DeviceError
 from aif_ros.nodes import parameter_lens
-from aif_ros.nodes.camera_presets import PRESETS
 from aif_ros.nodes.lens_node import LensNode
-from aif_ros.nodes.parameter_lens import ParameterLens, ParameterLensSettings
+from aif_ros.nodes.parameter_lens import ParameterLens
 from aif_ros.nodes.topics import LENS_COMMANDS, LENS_STATE
 
-DRIVERS = {
+DECLARED = {
     "camera_ros": {
         "AfMode": (2, ParameterDescriptor()),
         "LensPosition": (
@@ -75,10 +76,7 @@ class Driver:
         )
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
-        self.task = self.executor.create_task(lambda: None)
         self.running = True
-        import threading
-
         self.thread = threading.Thread(target=self.spin)
         self.thread.start()
 
@@ -108,15 +106,14 @@ def make(bench, clock, monkeypatch):
     opened = []
 
     def make(preset, parameters=None, **settings):
-        opened.append(Driver(bench, parameters or DRIVERS[preset]))
+        opened.append(Driver(bench, parameters or DECLARED[preset]))
         lens = ParameterLens(
             "camera",
             clock,
             ParameterLensSettings(
                 preset=preset, **{"settling_time": 0.02, "stall_timeout": 1.0} | settings
             ),
-            context=bench.context,
-            namespace=bench.namespace,
+            bench.node,
         )
         opened.append(lens)
         return opened[-2], lens
@@ -134,7 +131,7 @@ class TestContract(LensContract):
         return make("v4l2_camera")[1]
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", DRIVERS)
 def test_each_driver_is_set_to_manual_focus_and_driven(make, preset):
     driver, lens = make(preset)
     for name, value in MANUAL[preset].items():
@@ -146,12 +143,12 @@ def test_each_driver_is_set_to_manual_focus_and_driven(make, preset):
     while lens.state().moving:
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    assert driver.value(PRESETS[preset].parameter) * 1e-5 == pytest.approx(0.6 * high, abs=1e-5)
+    assert driver.value(DRIVERS[preset].parameter) * 1e-5 == pytest.approx(0.6 * high, abs=1e-5)
 
 
 def test_metadata_of_the_frames_show_when_the_lens_has_arrived(make):
     # As camera_ros publishes them: one status for each frame, named by its frame_id.
-    parameters = DRIVERS["camera_ros"] | {"frame_id": ("left_eye", ParameterDescriptor())}
+    parameters = DECLARED["camera_ros"] | {"frame_id": ("left_eye", ParameterDescriptor())}
     driver, lens = make("camera_ros", parameters, settling_time=60.0, stall_timeout=30.0)
     publisher = driver.node.create_publisher(DiagnosticArray, "/diagnostics", 10)
 
@@ -183,7 +180,7 @@ def test_metadata_of_the_frames_show_when_the_lens_has_arrived(make):
 
 
 def test_automatic_focus_under_its_old_name(make):
-    parameters = dict(DRIVERS["v4l2_camera"])
+    parameters = dict(DECLARED["v4l2_camera"])
     parameters["focus_auto"] = parameters.pop("focus_automatic_continuous")
     driver, _ = make("v4l2_camera", parameters)
     assert driver.value("focus_auto") is False
@@ -223,7 +220,7 @@ def test_a_driver_that_ends_and_starts_again(make, bench):
     while not fails():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    again = Driver(bench, DRIVERS["v4l2_camera"])
+    again = Driver(bench, DECLARED["v4l2_camera"])
     while fails():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -238,21 +235,11 @@ def test_a_node_without_such_a_parameter(make):
 def test_no_such_node(bench, clock, monkeypatch):
     monkeypatch.setattr(parameter_lens, "CALL_TIMEOUT", 0.2)
     with pytest.raises(ConnectionLostError, match="that node is not running"):
-        ParameterLens(
-            "/nowhere",
-            clock,
-            ParameterLensSettings(preset="usb_cam"),
-            context=bench.context,
-        )
-
-
-def test_neither_preset_nor_parameter():
-    with pytest.raises(ValueError, match=r"needs preset=camera_ros\|v4l2_camera"):
-        ParameterLensSettings().driver()
+        ParameterLens("/nowhere", clock, ParameterLensSettings(preset="usb_cam"), bench.node)
 
 
 def test_the_lens_node_drives_a_camera_driver(bench):
-    driver = Driver(bench, DRIVERS["v4l2_camera"])
+    driver = Driver(bench, DECLARED["v4l2_camera"])
     bench.active(
         LensNode,
         lens_backend="ros_parameter",

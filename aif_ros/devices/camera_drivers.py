@@ -1,0 +1,104 @@
+"""How the ROS drivers of cameras offer their focus, and the settings of a lens behind one (no ROS).
+
+Checked against their sources:
+
+- christianrauch/camera_ros ac71910: `src/ParameterHandler.cpp` declares every libcamera control by
+  its name, with its range; `src/CameraNode.cpp` publishes the metadata of each request on
+  `/diagnostics`, stamped and named (`frame_id`) as the image, `LensPosition` among them. In
+  libcamera's `control_ids_core.yaml` `AfModeManual` is 0; `LensPosition` only holds in that mode.
+- tier4/ros2_v4l2_camera 1029edd, `src/v4l2_camera.cpp`: names of the V4L2 controls in lower case,
+  without commas and brackets, blanks as underscores; integers with their range, no step.
+- ros-drivers/usb_cam 772b25f, `src/usb_cam_node.cpp`: `autofocus` (bool) and `focus` (integer, no
+  range, -1: untouched), which a change hands to `v4l2-ctl`.
+- luxonis/depthai-ros 9132443, `depthai_ros_driver/src/param_handlers/sensor_param_handler.cpp`:
+  `r_focus` (0 to 255) of the sensor's name, used only while `r_set_man_focus` is true.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+from typing_extensions import Doc
+
+from aif_ros.devices.backends import Backend
+from aif_ros.devices.motor_lens import MetresPerUnit, MotorSettings
+from aif_ros.settings.declaration import Limits, OneOf
+
+
+@dataclass(frozen=True)
+class Driver:
+    """How a camera driver offers its focus.
+
+    Attributes:
+        parameter: holds the focus position.
+        prepare: parameters that switch automatic focus off. Alternatives are separated by "|": the
+            first that the driver has is set.
+        low: lowest position where the driver declares no range.
+        high: highest position where the driver declares no range.
+        metadata: key of the lens position in the metadata that the driver publishes with each
+            frame on `/diagnostics`; empty: it publishes none.
+    """
+
+    parameter: str
+    prepare: Mapping[str, bool | int]
+    low: float | None = None
+    high: float | None = None
+    metadata: str = ""
+
+
+DRIVERS: Mapping[str, Driver] = {
+    # Dioptres; AfMode 0 is AfModeManual of libcamera.
+    "camera_ros": Driver("LensPosition", {"AfMode": 0}, metadata="LensPosition"),
+    # "Focus, Automatic Continuous" since Linux 6.0, "Focus, Auto" before.
+    "v4l2_camera": Driver("focus_absolute", {"focus_automatic_continuous|focus_auto": False}),
+    # No range is declared: "0-255, -1 leave alone".
+    "usb_cam": Driver("focus", {"autofocus": False}, 0.0, 255.0),
+    "depthai_ros": Driver("rgb.r_focus", {"rgb.r_set_man_focus": True}, 0.0, 255.0),
+}
+"""By the name of the driver package."""
+
+
+@dataclass(frozen=True)
+class ParameterLensSettings(MotorSettings):
+    """Focus parameter of another node; the unit is that of the parameter.
+
+    Travel in metres is nominal: only the product of travel and blur matters.
+    """
+
+    metres_per_unit: MetresPerUnit = 1e-5
+    settling_time: Annotated[
+        float,
+        Limits(0.0, 60.0),
+        Doc(
+            "Seconds until the lens has settled after the driver has taken a value; where "
+            "the metadata of the frames show the lens position, they decide instead."
+        ),
+    ] = 0.3
+    preset: Annotated[
+        str, OneOf(tuple(DRIVERS), or_empty=True), Doc("Camera driver of that node. Empty: none.")
+    ] = ""
+    parameter: Annotated[str, Doc("Name of the parameter. Empty: that of the preset.")] = ""
+
+    def driver(self) -> Driver:
+        """Return the driver of the preset, with the parameter that was chosen.
+
+        Raises:
+            ValueError: neither preset nor parameter is given.
+        """
+        if not self.preset and not self.parameter:
+            raise ValueError(
+                f"a lens by parameter needs preset={'|'.join(DRIVERS)} or parameter=NAME"
+            )
+        driver = DRIVERS.get(self.preset) or Driver(self.parameter, {})
+        return replace(driver, parameter=self.parameter or driver.parameter)
+
+
+PARAMETER_LENS = Backend(
+    "lens that another ROS node drives by a parameter",
+    "NODE",
+    "ros_parameter:/camera?preset=v4l2_camera",
+    "camera_drivers",
+    "",
+    "ParameterLensSettings",
+)
+"""Backend `ros_parameter`; the lens itself needs ROS, see `aif_ros.nodes.parameter_lens`."""

@@ -1,0 +1,172 @@
+"""Parameters of another node, read and set from any thread."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import rclpy
+from rcl_interfaces.msg import ParameterDescriptor, ParameterEvent, ParameterType
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter, parameter_value_to_python
+from rclpy.parameter_client import AsyncParameterClient
+from rclpy.qos import qos_profile_parameter_events
+from rclpy.task import Future
+
+from aif_ros.devices.device import ConnectionLostError
+
+# Seconds between two looks for the other node.
+_POLL = 0.02
+
+
+class RemoteParameters:
+    """Calls the parameter services of another node.
+
+    A helper node with a thread of its own makes the calls, so that neither the caller's executor
+    nor its callbacks are blocked by the other node.
+
+    Args:
+        address: name of the other node, absolute or in the namespace of `owner`.
+        timeout: seconds that an answer may take.
+        owner: node whose context and namespace are used.
+    """
+
+    def __init__(self, address: str, timeout: float, owner: Node) -> None:
+        self._timeout = timeout
+        self.node = rclpy.create_node(
+            "_remote_parameters",
+            context=owner.context,
+            namespace=owner.get_namespace(),
+            use_global_arguments=False,
+            start_parameter_services=False,
+            enable_rosout=False,
+        )
+        """The helper node, for further subscriptions; their callbacks run in its thread."""
+        prefix = self.node.get_namespace().rstrip("/")
+        self._name = address if address.startswith("/") else f"{prefix}/{address}"
+        self._client = AsyncParameterClient(self.node, address)
+        self._executor = SingleThreadedExecutor(context=owner.context)
+        self._executor.add_node(self.node)
+        self._thread = threading.Thread(target=self._spin, name="remote parameters", daemon=True)
+        self._thread.start()
+
+    def wait(self) -> bool:
+        """Wait until the other node runs; returns whether it does."""
+        deadline = time.monotonic() + self._timeout
+        while not self.ready and time.monotonic() < deadline:
+            time.sleep(_POLL)
+        return self.ready
+
+    @property
+    def ready(self) -> bool:
+        """Whether the other node is running."""
+        return bool(self._client.services_are_ready())
+
+    def type_of(self, name: str) -> int:
+        """Return the `ParameterType` of a parameter; PARAMETER_NOT_SET if it is not declared.
+
+        Raises:
+            ConnectionLostError: the node does not answer.
+        """
+        # Asked for one by one: the answer is empty where any is unknown.
+        types: Sequence[int] = self._call(self._client.get_parameter_types([name])).types
+        return int(types[0]) if types else ParameterType.PARAMETER_NOT_SET
+
+    def get(self, name: str) -> Any:
+        """Return the value of a parameter; None if it is not declared or not set.
+
+        Raises:
+            ConnectionLostError: the node does not answer.
+        """
+        values = self._call(self._client.get_parameters([name])).values
+        return parameter_value_to_python(values[0]) if values else None
+
+    def describe(self, name: str) -> ParameterDescriptor:
+        """Return the descriptor of a declared parameter.
+
+        Raises:
+            ConnectionLostError: the node does not answer.
+        """
+        return self._call(self._client.describe_parameters([name])).descriptors[0]
+
+    def set(self, name: str, value: bool | int | float) -> str | None:
+        """Set a parameter and return why it is refused; None if it is not.
+
+        Raises:
+            ConnectionLostError: the node does not answer.
+        """
+        return _refusal(self._call(self._client.set_parameters([Parameter(name, value=value)])))
+
+    def assign(self, names: Iterable[str], value: bool | int) -> str | None:
+        """Set the first of several alternatives that is declared, if one is.
+
+        Args:
+            names: of the alternatives.
+            value: converted to a Boolean or an integer, as declared.
+
+        Returns:
+            Which one refuses which value, and why; None if none does.
+
+        Raises:
+            ConnectionLostError: the node does not answer.
+        """
+        for name in names:
+            kind = self.type_of(name)
+            if kind != ParameterType.PARAMETER_NOT_SET:
+                fitting = int(value) if kind == ParameterType.PARAMETER_INTEGER else bool(value)
+                refusal = self.set(name, fitting)
+                return refusal and f"{name} to {fitting}: {refusal}"
+        return None
+
+    def send(self, name: str, value: int | float, answered: Callable[[str | None], None]) -> None:
+        """Set a parameter without waiting.
+
+        Args:
+            name: of the parameter.
+            value: its type is that of the parameter.
+            answered: called in the helper's thread with why it is refused; None: it is not.
+        """
+        future = self._client.set_parameters([Parameter(name, value=value)])
+        future.add_done_callback(lambda done: answered(_refusal(done.result())))
+
+    def on_change(self, name: str, changed: Callable[[Any], None]) -> None:
+        """Call `changed`, in the helper's thread, with each new value of a parameter."""
+
+        def observe(event: ParameterEvent) -> None:
+            if event.node != self._name:
+                return
+            for parameter in event.changed_parameters:
+                if parameter.name == name:
+                    changed(parameter_value_to_python(parameter.value))
+
+        self.node.create_subscription(
+            ParameterEvent, "/parameter_events", observe, qos_profile_parameter_events
+        )
+
+    def close(self) -> None:
+        """Destroy the helper node; can be called twice."""
+        if self._thread.is_alive():
+            self._executor.shutdown(timeout_sec=1.0)
+            self._thread.join()
+            self.node.destroy_node()
+
+    def _call(self, future: Future) -> Any:
+        answered = threading.Event()
+        future.add_done_callback(lambda done: answered.set())
+        if not answered.wait(self._timeout) or future.result() is None:
+            raise ConnectionLostError(f"node {self._name} does not answer: restart it")
+        return future.result()
+
+    def _spin(self) -> None:
+        with contextlib.suppress(ExternalShutdownException):
+            self._executor.spin()
+
+
+def _refusal(response: Any) -> str | None:
+    """Return why a `SetParameters.Response` refuses the only parameter; None if it does not."""
+    if response is None or not response.results:
+        return "no answer"
+    result = response.results[0]
+    return None if result.successful else result.reason or "no reason given"

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from bench import World
-from rosgraph_msgs.msg import Clock as ClockMessage
 
 from aif_ros.control.agents import make_agent
 from aif_ros.defocus.estimators import make_estimator
@@ -12,15 +11,8 @@ from aif_ros.fusion.fuser import make_fuser
 from aif_ros.nodes.autofocus_node import AutofocusNode
 from aif_ros.nodes.focus_controller_node import FocusControllerNode
 from aif_ros.nodes.fusion_node import FusionNode
-from aif_ros.nodes.image_messages import to_time
-from aif_ros.nodes.topics import (
-    CAMERA_IMAGE,
-    FUSED_IMAGE,
-    LENS_COMMANDS,
-    LENS_STATE,
-    LOOP_STATE,
-    StampedImage,
-)
+from aif_ros.nodes.topics import CAMERA_IMAGE, DECISION, FUSED_IMAGE, LENS_STATE, StampedImage
+from aif_ros.pipeline.decision_record import DecisionRecord
 from aif_ros.pipeline.loop import AllInFocusPipeline, run_loop
 from aif_ros.simulation.open_subject import open_subject
 from aif_ros.simulation.simulated_camera import SimulatedCamera
@@ -36,7 +28,8 @@ LIMIT = 6
 class Recording:
     """The library loop in simulated time, and everything that camera and lens said in it.
 
-    `events` holds captures, lens states, maps of a frame, and actions, in their order.
+    `events` holds captures, lens states, decisions, and after each capture the stamps of the newest
+    maps of I and J, in their order.
     """
 
     def __init__(self, scene, dynamic):
@@ -45,118 +38,121 @@ class Recording:
         lens = SimulatedLens(model, clock, speed=5e-3)
         camera = SimulatedCamera(opened.subject, clock, lens, exposure_time=EXPOSURE)
         self.events, self.pictures, self.size = [], {}, camera.size
-        self._note(camera, "capture")
+        self.decisions = []
+        self._newest = [None, None]
         agent = make_agent(AGENT, model, dynamic=dynamic, max_captures=60)
-        self._note(agent, "act")
-        pipeline = AllInFocusPipeline(
+        self._pipeline = AllInFocusPipeline(
             model,
             make_fuser("laplacian", model if dynamic else None),
             make_estimator("gradient_ratio", model),
             agent,
             dynamic=dynamic,
         )
+        self._watch(camera, "capture", lambda capture: self._note("capture", capture))
+        self._watch(agent, "act", self._decided)
         # Not the lens itself: the simulated camera queries it, too.
-        observe = pipeline.observe
-        pipeline.observe = lambda state: (self.events.append(("state", state)), observe(state))
-        run_loop(camera, lens, pipeline, clock, self._see, exposure_time=EXPOSURE, max_frames=LIMIT)
+        self._watch(self._pipeline, "observe", lambda state, _: self._note("state", state))
+        run_loop(
+            camera,
+            lens,
+            self._pipeline,
+            clock,
+            self._see,
+            exposure_time=EXPOSURE,
+            max_frames=LIMIT,
+        )
 
-    def _note(self, owner, name):
+    def _note(self, name, value):
+        self.events.append((name, value))
+
+    def _watch(self, owner, name, note):
         original = getattr(owner, name)
 
-        def noting(*arguments):
+        def watched(*arguments):
             result = original(*arguments)
-            self.events.append((name, result))
+            note(*arguments, result)
             return result
 
-        setattr(owner, name, noting)
+        setattr(owner, name, watched)
+
+    def _decided(self, seen, action):
+        self.decisions.append(DecisionRecord.of(len(self.decisions) + 1, seen, action))
+        self._note("decision", len(self.decisions))
 
     def _see(self, step):
-        if step.fusion.unused is None:
-            self.pictures[step.frame.stamp] = step.fusion.picture
-            # The action that follows from these maps was noted before them.
-            decided = step.action is not None
-            self.events.insert(len(self.events) - decided, ("maps", step.frame.stamp))
-
-    @property
-    def actions(self):
-        return [action for name, action in self.events if name == "act"]
+        stamp = step.frame.stamp
+        if step.maps is not None:
+            self._newest[0] = stamp
+        if step.fusion.changed:
+            self._newest[1] = stamp
+            self.pictures[stamp] = step.fusion.picture
+        # The decision that follows from these maps was noted before them.
+        decided = step.action is not None
+        self.events.insert(len(self.events) - decided, ("maps", tuple(self._newest)))
 
 
 class Nodes:
-    """The nodes, fed by events; time is what the events say."""
+    """The nodes, fed by events; time is what the events say.
+
+    Each captured frame passes through all nodes before the next event: in a dynamic scene the
+    nodes skip frames that they have no time for, and what they use is then up to the computer.
+    """
 
     def __init__(self, bench, size, **options):
         self.bench, self.world = bench, World(bench, size)
-        self.clock = bench.node.create_publisher(ClockMessage, "/clock", 10)
         self.nodes = [
-            bench.active(node_type, use_sim_time=True, **options)
-            for node_type in (FusionNode, AutofocusNode)
-        ]
-        self.nodes.append(
+            bench.make(FusionNode, **options),
+            bench.make(AutofocusNode, **options),
             # A busy computer must not make it report that it waits.
-            bench.active(
-                FocusControllerNode, use_sim_time=True, agent=AGENT, patience=3600.0, **options
-            )
-        )
+            bench.make(FocusControllerNode, agent=AGENT, patience=3600.0, **options),
+        ]
+        self._now = START
+        for node in self.nodes:
+            node.now = lambda: self._now
+            assert node.trigger_configure().name == "SUCCESS"
+            assert node.trigger_activate().name == "SUCCESS"
         self.fused = bench.listen(FUSED_IMAGE)
-        self.states = bench.listen(LOOP_STATE)
-        self.commands, self.decided = bench.listen(LENS_COMMANDS), 0
+        self.decisions = bench.listen(DECISION)
         for topic in (CAMERA_IMAGE, LENS_STATE):
             path = f"{bench.namespace}/{topic.name}"
             bench.spin_until(lambda path=path: bench.node.count_subscribers(path) >= 2)
         self.world.info()
 
-    def play(self, event):
-        name, value = event
+    def play(self, name, value):
         if name == "state":
-            self._set_time(value.stamp)
+            self._now = value.stamp
             self.world.states(value)
-            self.bench.executor.spin_once(0.0)
-        elif name == "capture":
+            return
+        self.bench.spin_until(lambda: self._newest_states() == {self._now})
+        if name == "capture":
             self.world.images(StampedImage(value.image, value.stamp, "camera"))
         elif name == "maps":
-            # The controller must have them before the states that come next.
-            self.bench.spin_until(lambda: self._last_maps() == [value, value])
+            self.bench.spin_until(lambda: self._newest_maps() == value)
         else:
-            self._wait_for(value)
+            self.bench.spin_until(lambda: len(self.decisions) == value)
 
-    def _last_maps(self):
+    def _newest_states(self):
+        fusion, autofocus, controller = self.nodes
+        buffers = (fusion._frames._buffer, autofocus._frames._buffer, controller._step._states)
+        return {START if buffer.newest is None else buffer.newest.stamp for buffer in buffers}
+
+    def _newest_maps(self):
         step = self.nodes[-1]._step
-        maps = (*list(step._waiting)[-1:], step._fused_maps)
-        return [each.stamp for each in maps if each is not None]
-
-    def _set_time(self, now):
-        self.clock.publish(ClockMessage(clock=to_time(now)))
-        self.bench.spin_until(lambda: all(node.now() == now for node in self.nodes))
-
-    def _wait_for(self, action):
-        """Wait until the controller has decided the same; fails if it does not."""
-        self.decided += action.position is not None
-
-        def decided():
-            if not self.states:
-                return False
-            last = self.states[-1]
-            return len(self.commands) == self.decided and (last.reason, last.window) == (
-                action.reason,
-                action.window,
-            )
-
-        self.bench.spin_until(decided)
+        newest = (step._waiting[-1] if step._waiting else None, step._fused_maps)
+        return tuple(maps and maps.stamp for maps in newest)
 
 
-@pytest.mark.parametrize(("scene", "mode"), [("planes", "static")], ids=str)
+@pytest.mark.parametrize(
+    ("scene", "mode"), [("planes", "static"), ("moving_planes", "dynamic")], ids=str
+)
 def test_the_same_events_lead_to_the_same_decisions(bench, scene, mode):
     recording = Recording(scene, dynamic=mode == "dynamic")
-    assert len(recording.actions) >= 4
+    assert len(recording.decisions) >= 4
     nodes = Nodes(bench, recording.size, mode=mode)
     for event in recording.events:
-        nodes.play(event)
-    positions = [action.position for action in recording.actions if action.position is not None]
-    assert nodes.commands == positions
-    # In a dynamic scene fusion takes the newest frame first: which others follow is up to timing.
-    if mode == "static":
-        fused = {picture.stamp: picture.image for picture in nodes.fused}
-        assert fused.keys() == recording.pictures.keys()
-        for stamp, picture in recording.pictures.items():
-            np.testing.assert_array_equal(fused[stamp], picture)
+        nodes.play(*event)
+    assert nodes.decisions == recording.decisions
+    fused = {picture.stamp: picture.image for picture in nodes.fused}
+    assert fused.keys() == recording.pictures.keys()
+    for stamp, picture in recording.pictures.items():
+        np.testing.assert_array_equal(fused[stamp], picture)

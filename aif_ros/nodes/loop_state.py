@@ -25,6 +25,8 @@ class LoopState:
         target: last commanded lens position, metres; None: none.
         position: lens position of the frame decided on last, metres; None: none yet.
         stamp: of that frame, nanoseconds; None: none yet.
+        fused_stamp: of the J decided on, nanoseconds; None: none yet. After the stop, J is complete
+            once the fused image of this stamp, or a later one, has come.
         window: where the agent focuses, pixels; None: nowhere in particular.
     """
 
@@ -36,6 +38,7 @@ class LoopState:
     target: float | None = None
     position: float | None = None
     stamp: int | None = None
+    fused_stamp: int | None = None
     window: Window | None = None
 
     def __post_init__(self) -> None:
@@ -45,7 +48,7 @@ class LoopState:
             raise ValueError("reason and agent of a loop state must be text")
         if not isinstance(self.frames_captured, int):
             raise ValueError("frames_captured of a loop state must be an integer")
-        for name in ("remaining_defocus", "target", "position", "stamp"):
+        for name in ("remaining_defocus", "target", "position", "stamp", "fused_stamp"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, int | float) and math.isfinite(value)):
                 raise ValueError(f"{name} of a loop state must be a finite number, got {value!r}")

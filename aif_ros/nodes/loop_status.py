@@ -90,6 +90,7 @@ class LoopStatus:
             remaining_defocus=None if math.isnan(action.remaining) else action.remaining,
             position=seen.position,
             stamp=seen.stamp,
+            fused_stamp=seen.fused_stamp,
             window=action.window,
         )
         self._decisions.publish(DecisionRecord.of(number, seen, action))

@@ -5,7 +5,9 @@ import pytest
 from aif_ros.nodes.loop_state import RUNNING, LoopState
 from aif_ros.types.frame import Window
 
-FULL = LoopState(RUNNING, "over there", "sweep", 3, 0.25, 5e-4, 4e-4, 10**18, Window(1, 2, 3, 4))
+FULL = LoopState(
+    RUNNING, "over there", "sweep", 3, 0.25, 5e-4, 4e-4, 10**18, 10**18, Window(1, 2, 3, 4)
+)
 
 
 @pytest.mark.parametrize("state", [FULL, LoopState("idle", "switched off", "learned")], ids=str)

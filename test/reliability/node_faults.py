@@ -14,21 +14,21 @@ from trial import Outcome, Trial
 _NOTICED, _BACK, _RECOVERED = 4.0, 3.0, 5.0
 # J may be this much worse than that of an undisturbed run, dB.
 _TOLERANCE = 0.1
-# From here on, dB, frames are missing in J.
-_LOST = 2.0
-# Runs of the loop without a fault, of which the worst is what the others are compared with: which
-# frames there are depends on where the lens was before.
+# From here on, dB, a frame is missing in J: the least important of the positions gives 1.1 dB.
+_LOST = 0.6
+# Runs of the loop without a fault, of which the worst is what the others are compared with: J
+# differs by 0.1 dB with the order of the positions and the noise of the camera.
 _RUNS = 3
-# Seconds within which the loop must come to its end on a busy computer.
-_END = 60.0
+# Seconds within which a node must be back, or the loop come to its end, on a busy computer: at ten
+# times the load that two cores can bear, a node takes 35 s to start.
+_END = 180.0
 
 
 def _undisturbed(observed: Pipeline) -> float:
     """Return the lowest quality of J of some runs without a fault, dB."""
     qualities = []
     for _ in range(_RUNS):
-        observed.reset()
-        assert observed.stops(_END)
+        assert observed.reset() and observed.stops(_END)
         qualities.append(observed.psnr())
     return min(qualities)
 
@@ -50,20 +50,21 @@ def kill(count: int, numbers: random.Random, folder: Path) -> Outcome:
     """Kill each node in turn, at a random time of a run of the loop."""
     outcome = Outcome(count)
     noticed, back, lost = [], [], []
-    with pipeline(folder, agent="") as observed:
+    with pipeline(folder) as observed:
         undisturbed = _undisturbed(observed)
         for index in range(count):
             name = NODES[index % len(NODES)]
             observed.reset()
             observed.spin(numbers.uniform(0.0, 2.0))
-            victim, begin = observed.running.pids[name], time.monotonic()
-            os.kill(victim, signal.SIGKILL)
+            victim, begin = observed.kill(name), time.monotonic()
             here = f"{index} {name}"
             if not observed.replaced(name, victim, 20.0):
                 outcome.failures.append(f"{here}: not noticed")
                 continue
             noticed.append(seconds_since(begin))
-            observed.running.spin_until(lambda: active(observed), _END)
+            if not observed.restarted(_END):
+                outcome.failures.append(f"{here}: not back")
+                break
             back.append(seconds_since(begin) - noticed[-1])
             if noticed[-1] > _NOTICED or back[-1] > _BACK:
                 outcome.missed.append(
@@ -81,7 +82,7 @@ def pause(count: int, numbers: random.Random, folder: Path) -> Outcome:
     """Pause each node in turn for 6 to 12 s."""
     outcome = Outcome(count)
     recovered, lost = [], []
-    with pipeline(folder, agent="") as observed:
+    with pipeline(folder) as observed:
         undisturbed = _undisturbed(observed)
         for index in range(count):
             name = NODES[index % len(NODES)]

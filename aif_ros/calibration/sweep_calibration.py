@@ -47,9 +47,13 @@ class UndeterminedError(Exception):
     """The photographs do not determine the lens; the message says why and what would."""
 
 
+BLUR_DRIFT = 0.5
+"""Pixels by which the edge of a picture seems to move when it is registered to one that is blurred
+differently: root mean square 0.27 px, at most 0.76 px, on 20 rendered sweeps of 320 px without
+breathing (four focus positions, five textures)."""
 LEAST_GROWTH = 0.1
 """Pixels by which the edge of the picture must move over a sweep to show the direction of the lens:
-registration errs by a few hundredths, always to the same side, however certain the fit is."""
+on the same sweeps `magnification_growth` errs by 0.026 px (root mean square), 0.061 px at most."""
 
 
 @dataclass(frozen=True)
@@ -146,9 +150,8 @@ def calibrate_pair(focused: Image, defocused: Image, travel: float) -> LensCalib
             matches.append(Match(index, travel, radius))
     slopes = np.array([match.radius / abs(match.travel) for match in matches])
     ratio = _scale(transforms[0]) / _scale(transforms[1])
-    # One pair has no scatter of its own to judge breathing by. Registering photographs that are
-    # blurred so differently is good to about half a pixel at their edges.
-    doubt = 1.0 / max(first.shape)
+    # One pair has no scatter of its own to judge breathing by.
+    doubt = BLUR_DRIFT * 2 / max(first.shape)
     breathing = [(1 / ratio - 1 + error) / travel for error in (0.0, -doubt, doubt)]
     interval = Estimate(breathing[0], min(breathing), max(breathing))
     calibration = _calibration(slopes, interval, matches, first.shape[1])
@@ -194,25 +197,14 @@ def calibrate_sweep(
         matches += [
             Match(index, float(position - peak), radius) for position, radius in radii.items()
         ]
-    scales = np.array([_scale(transform) for transform in transforms])
     # `transforms` lead from the reference to each slice: their scale is its magnification.
-    coefficients, covariance = np.polyfit(places, scales, 1, cov="unscaled")
-    residual = scales - np.polyval(coefficients, places)
-    deviation = float(np.sqrt(covariance[0, 0] * np.mean(residual**2)))
-    at_zero = float(np.polyval(coefficients, 0.0))
-    breathing = float(coefficients[0]) / at_zero
-    spread = 1.96 * deviation / at_zero
-    calibration = _calibration(
-        np.array(slopes),
-        Estimate(breathing, breathing - spread, breathing + spread),
-        matches,
-        stack.shape[2],
-    )
-    growth = calibration.breathing_per_metre
-    direction = from_magnification(growth.low, growth.high)
-    change = abs(growth.value) * float(places[-1] - places[0])  # at the edge, half a picture away
-    if change * max(stack.shape[1:]) / 2 < LEAST_GROWTH:
-        direction = UNKNOWN
+    scales = np.array([_scale(transform) for transform in transforms])
+    # One pixel at the edge that moves most, half a picture from the centre, over the whole sweep.
+    pixel = 2 / (max(stack.shape[1:]) * float(places[-1] - places[0]))
+    foci = [focus for _, focus in followed]
+    growth = magnification_growth(scales, places, foci, BLUR_DRIFT * pixel)
+    calibration = _calibration(np.array(slopes), growth, matches, stack.shape[2])
+    direction = from_magnification(growth.low, growth.high, LEAST_GROWTH * pixel)
     if near is not None:
         decided = _direction_by(near, stack, places, followed)
         direction = direction if decided is UNKNOWN else decided
@@ -222,6 +214,42 @@ def calibrate_sweep(
     gain = calibration.blur_per_metre.value
     curve = reading_curve(stack, places, followed, gain, estimator)
     return replace(calibration, reading_curve=curve)
+
+
+def magnification_growth(
+    scales: NDArray[np.float64],
+    positions: NDArray[np.float64],
+    foci: Sequence[float],
+    drift: float,
+) -> Estimate:
+    """Relative change of magnification per metre of travel.
+
+    Registering slices that are blurred differently errs to one side, which depends on the scene.
+    The blur is the same on both sides of focus, the magnification is not: both are fitted
+    together, ``scale = a + b * position + c * distance from focus``.
+
+    Args:
+        scales: (N,) magnification of each slice, up to a common factor.
+        positions: (N,) lens position of each, metres.
+        foci: positions at which the windows of the picture are in focus, metres.
+        drift: change per metre that blur alone can seem to cause; the error where there are too few
+            slices to separate it.
+    """
+    span = float(positions[-1] - positions[0])
+    travel = (positions - positions[0]) / span
+    blur = np.mean([np.abs(positions - focus) for focus in foci] or [positions], axis=0) / span
+    design = np.stack([np.ones_like(travel), travel, blur], axis=1)
+    freedom = len(scales) - design.shape[1]
+    if freedom < 1 or np.linalg.matrix_rank(design) < design.shape[1]:
+        growth = float(np.polyfit(positions, scales, 1)[0] / scales.mean())
+        return Estimate(growth, growth - drift, growth + drift)
+    coefficients, *_ = np.linalg.lstsq(design, scales, rcond=None)
+    residual = scales - design @ coefficients
+    covariance = np.linalg.inv(design.T @ design) * (residual @ residual) / freedom
+    per_metre = 1 / (span * float(scales.mean()))
+    growth = float(coefficients[1]) * per_metre
+    deviation = float(np.sqrt(covariance[1, 1])) * per_metre
+    return Estimate(growth, growth - 1.96 * deviation, growth + 1.96 * deviation)
 
 
 def _direction_by(

@@ -4,9 +4,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import tyro
+from typing_extensions import Doc
 
 from aif_ros.cli import CommandError
+from aif_ros.settings.declaration import Limits
 
 if TYPE_CHECKING:
     from aif_ros.autofocus.search import FocusRun
@@ -21,8 +25,62 @@ if TYPE_CHECKING:
 SETTLE_TIMEOUT = 120.0
 """Seconds that a move may take: the whole travel of a slow focuser."""
 
+LiveCamera = Annotated[
+    str,
+    tyro.conf.arg(metavar="CAMERA"),
+    Doc("Real camera: index, path or BACKEND:ADDRESS (see `aif devices`)."),
+]
+"""Type of the option `--camera` of commands for real devices."""
+LiveLens = Annotated[
+    str,
+    tyro.conf.arg(metavar="LENS"),
+    Doc("Real lens: BACKEND:ADDRESS (see `aif devices`)."),
+]
+"""Type of the option `--lens`."""
+LiveExposure = Annotated[
+    float,
+    tyro.conf.arg(metavar="SECONDS"),
+    Limits(0.0, 3600.0),
+    Doc("Exposure time of a real camera, without ROS."),
+]
+"""Type of the option `--exposure-time`."""
 
 _Lens = TypeVar("_Lens", bound="FocusLens")
+
+
+def check_pair(camera: str, lens: str, purpose: str) -> None:
+    """Check that both devices are named.
+
+    Args:
+        camera: text of the camera.
+        lens: text of the lens.
+        purpose: what they are needed for, for the message.
+
+    Raises:
+        CommandError: one of them is missing.
+    """
+    if not (camera and lens):
+        missing = "--lens" if camera else "--camera"
+        raise CommandError(
+            f"{purpose} needs --camera and --lens: {missing} is missing (`aif devices` lists what "
+            "is connected)"
+        )
+
+
+def load_calibration(file: str) -> "LensModel":
+    """Return the calibration of a real lens.
+
+    Raises:
+        CommandError: none is given.
+        CalibrationError: it cannot be read.
+    """
+    from aif_ros.optics.lens_model import LensModel
+
+    if not file:
+        raise CommandError(
+            "a real lens needs its calibration: --calibration FILE, written by aif calibrate"
+        )
+    return LensModel.load(file)
 
 
 def open_pair(

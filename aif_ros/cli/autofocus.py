@@ -1,17 +1,19 @@
-"""Bring one window of a scene or a recorded focal stack into focus, and show how.
+"""Bring one window into focus, and show how: of a real camera, a scene or a recorded focal stack.
 
-The lens is driven to where the window is sharpest; every look is printed, and with --save the
-focus curve is drawn and the sharp window written. Positions are metres of lens travel. The neural
-search must know how fast the blur grows: without --calibration, a stack is first calibrated from
-itself, which takes a while (`aif calibrate` does it once and for all).
+The lens is driven to where the window is sharpest and stays there; every look is printed, and with
+--save the focus curve is drawn and the sharp window written. Positions are metres of lens travel.
+The exit code is 1 if the window has not come into focus. A real lens (--camera, --lens) needs its
+calibration. The neural search must know how fast the blur grows: without --calibration, a stack is
+first calibrated from itself, which takes a while (`aif calibrate` does it once and for all).
 
 Examples:
-  aif autofocus motorcycle
+  aif autofocus --camera 0 --lens "moonlite:/dev/ttyUSB0?high=8000" --calibration lens.yaml
   aif autofocus motorcycle --search fibonacci --window 300 200 128 128 --start 0.0003
   aif autofocus ~/stacks/insect --save out/focus --json -
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,13 +23,23 @@ from typing_extensions import Doc
 
 from aif_ros.cli import CommandError, JsonFile, check_rectangle, write_json
 from aif_ros.cli._device import note_unused_device
+from aif_ros.cli._live import (
+    LiveCamera,
+    LiveExposure,
+    LiveLens,
+    check_pair,
+    load_calibration,
+    make_rig,
+    open_pair,
+)
 from aif_ros.cli._stack_options import Channel, Time, selection
 from aif_ros.settings import nodes
 
 if TYPE_CHECKING:
-    from aif_ros.optics.lens_model import LensModel
+    from aif_ros.pipeline.rig import Rig
 
 _EXPOSURE = 0.008
+"""Exposure time of the simulated camera, seconds."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +51,10 @@ class Arguments:
         tyro.conf.Positional,
         tyro.conf.arg(metavar="SCENE"),
         Doc(f"{', '.join(nodes.SCENES)}, or the folder of a scene or of a focal stack."),
-    ]
+    ] = ""
+    camera: LiveCamera = ""
+    lens: LiveLens = ""
+    exposure_time: LiveExposure = 0.033
     search: nodes.Search = "neural"
     window: Annotated[
         tuple[int, int, int, int] | None,
@@ -49,7 +64,7 @@ class Arguments:
     start: Annotated[
         float | None,
         tyro.conf.arg(metavar="M"),
-        Doc("Lens position to begin at (default: the middle of the travel)."),
+        Doc("Lens position to begin at (default: where the lens is)."),
     ] = None
     range: Annotated[
         tuple[float, float] | None,
@@ -72,62 +87,38 @@ def run(args: Arguments) -> int:
     """Focus."""
     from aif_ros.autofocus.searches import make_search
     from aif_ros.benchmarks.focus_curve import save_focus_curve
-    from aif_ros.calibration.sweep_calibration import calibrate_stack
-    from aif_ros.devices.backlash import compensated
-    from aif_ros.devices.clock import SimulatedClock
-    from aif_ros.devices.focal_stack import FocalStack
     from aif_ros.devices.image_files import write_image
     from aif_ros.pipeline.focus_step import focus_window
-    from aif_ros.pipeline.rig import Rig
-    from aif_ros.simulation.open_subject import open_subject
-    from aif_ros.simulation.simulated_camera import SimulatedCamera
-    from aif_ros.simulation.simulated_lens import SimulatedLens
+    from aif_ros.storage.atomic_write import check_writable
     from aif_ros.types.frame import Frame, Window
     from aif_ros.types.image import to_float
 
-    clock = SimulatedClock()
-    opened = open_subject(
-        args.scene, args.calibration or "", selection=selection(args.channel, args.time)
-    )
-    subject, lens_model, rests = opened.subject, opened.lens_model, opened.rests
-    _check_positions(args, lens_model)
-    if args.window is not None:
-        check_rectangle("--window", args.window, subject.size)
-    note_unused_device(args.device, args.search)
-    if args.search == "neural" and isinstance(subject, FocalStack) and not args.calibration:
-        from aif_ros.defocus.neural import NeuralBlurEstimator
-
-        lens_model, determined = calibrate_stack(subject, NeuralBlurEstimator())
-        if not determined:
-            print("the stack does not determine its lens: its depths of field are taken to touch")
-    lens = SimulatedLens(lens_model, clock, rests=rests)
-    camera = SimulatedCamera(subject, clock, lens, exposure_time=_EXPOSURE)
-    window = Window(*args.window) if args.window else Window.centred(subject.size, 512)
-    search = make_search(args.search, lens_model, args.device)
-    frames: list[Frame] = []
-
-    def show(frame: Frame) -> None:
-        frames.append(frame)
-        look = search.looks[-1]
-        print(f"look {len(frames):2}: {look.position * 1e3:9.4f} mm   {look.score:.4g}")
-
-    try:
-        result = focus_window(
-            Rig(
-                camera,
-                compensated(lens, lens_model),
-                clock,
-                lens_model,
-                exposure_time=_EXPOSURE,
-            ),
-            search,
-            window,
-            limits=args.range,
-            start=args.start,
-            on_look=show,
+    live = bool(args.camera or args.lens)
+    if live:
+        _check_live(args)
+    elif not args.scene:
+        raise CommandError(
+            "name what to focus: a scene, the folder of a stack, or --camera and --lens"
         )
-    except ValueError as error:
-        raise CommandError(str(error)) from error
+    if args.save is not None:
+        check_writable(args.save / "window.png")
+    with _live(args) if live else _simulated(args) as subject:
+        rig, lens_model = subject.rig, subject.rig.lens_model
+        window = Window(*args.window) if args.window else Window.centred(subject.size, 512)
+        search = make_search(args.search, lens_model, args.device)
+        frames: list[Frame] = []
+
+        def show(frame: Frame) -> None:
+            frames.append(frame)
+            look = search.looks[-1]
+            print(f"look {len(frames):2}: {look.position * 1e3:9.4f} mm   {look.score:.4g}")
+
+        try:
+            result = focus_window(
+                rig, search, window, limits=args.range, start=args.start, on_look=show
+            )
+        except ValueError as error:
+            raise CommandError(str(error)) from error
     state = "in focus" if result.focused else "not in focus"
     steps = lens_model.steps(result.position)
     print(f"{state} at {result.position * 1e3:.4f} mm ({steps:.0f} steps): {result.reason}")
@@ -135,11 +126,11 @@ def run(args: Arguments) -> int:
         sharpest = min(frames, key=lambda frame: abs(frame.position - result.position))
         write_image(args.save / "window.png", to_float(window.crop(sharpest.image)), deep=False)
         print(save_focus_curve(result, args.save))
-    if isinstance(subject, FocalStack) and subject.travel_assumed:
+    if subject.travel_assumed:
         print("the positions of the slices are assumed: give them in info.yaml")
     write_json(
         {
-            "scene": args.scene,
+            "scene": args.scene or args.camera,
             "search": args.search,
             "window": [window.x, window.y, window.width, window.height],
             "position": result.position,
@@ -151,14 +142,81 @@ def run(args: Arguments) -> int:
         },
         args.json,
     )
-    return 0
+    return 0 if result.focused else 1
 
 
-def _check_positions(args: Arguments, lens_model: "LensModel") -> None:
-    """Check the positions before anything takes time."""
+@dataclass(frozen=True)
+class _Subject:
+    """What is focused on.
+
+    Attributes:
+        rig: camera and lens.
+        size: (width, height) of the images, pixels.
+        travel_assumed: whether the lens positions are those of a stack that does not state them.
+    """
+
+    rig: "Rig"
+    size: tuple[int, int]
+    travel_assumed: bool = False
+
+
+def _check_live(args: Arguments) -> None:
+    """Check the options of a run with real devices."""
+    if args.scene:
+        raise CommandError(f"give either a scene ({args.scene}) or --camera and --lens")
+    for option in ("channel", "time"):
+        if getattr(args, option) is not None:
+            raise CommandError(f"--{option} is for recorded stacks, not for a real camera")
+    check_pair(args.camera, args.lens, "a real camera")
+
+
+@contextmanager
+def _live(args: Arguments) -> Iterator[_Subject]:
+    """Open the real devices."""
+    lens_model = load_calibration(args.calibration or "")
+    note_unused_device(args.device, args.search)
+    with open_pair(args.camera, args.lens, lens_model) as (camera, lens):
+        _check(args, lens.limits, camera.size)
+        yield _Subject(make_rig(camera, lens, lens_model, args.exposure_time), camera.size)
+
+
+@contextmanager
+def _simulated(args: Arguments) -> Iterator[_Subject]:
+    """Open a scene or a stack, seen through a simulated lens."""
+    from aif_ros.calibration.sweep_calibration import calibrate_stack
+    from aif_ros.devices.backlash import compensated
+    from aif_ros.devices.clock import SimulatedClock
+    from aif_ros.devices.focal_stack import FocalStack
+    from aif_ros.pipeline.rig import Rig
+    from aif_ros.simulation.open_subject import open_subject
+    from aif_ros.simulation.simulated_camera import SimulatedCamera
+    from aif_ros.simulation.simulated_lens import SimulatedLens
+
+    clock = SimulatedClock()
+    opened = open_subject(
+        args.scene, args.calibration or "", selection=selection(args.channel, args.time)
+    )
+    subject, lens_model = opened.subject, opened.lens_model
+    _check(args, lens_model.limits, subject.size)
+    note_unused_device(args.device, args.search)
+    if args.search == "neural" and isinstance(subject, FocalStack) and not args.calibration:
+        from aif_ros.defocus.neural import NeuralBlurEstimator
+
+        lens_model, determined = calibrate_stack(subject, NeuralBlurEstimator())
+        if not determined:
+            print("the stack does not determine its lens: its depths of field are taken to touch")
+    lens = SimulatedLens(lens_model, clock, rests=opened.rests)
+    camera = SimulatedCamera(subject, clock, lens, exposure_time=_EXPOSURE)
+    rig = Rig(camera, compensated(lens, lens_model), clock, lens_model, exposure_time=_EXPOSURE)
+    assumed = isinstance(subject, FocalStack) and subject.travel_assumed
+    yield _Subject(rig, subject.size, assumed)
+
+
+def _check(args: Arguments, limits: tuple[float, float], size: tuple[int, int]) -> None:
+    """Check positions and window before anything takes time."""
     from aif_ros.types.units import check_metres
 
-    low, high = lens_model.limits
+    low, high = limits
     given: tuple[tuple[str, Sequence[float | None]], ...] = (
         ("--start", [args.start]),
         ("--range", args.range or []),
@@ -170,6 +228,8 @@ def _check_positions(args: Arguments, lens_model: "LensModel") -> None:
                 raise CommandError(f"{option} must lie within the travel, {low} to {high} m")
     if args.range is not None and not args.range[0] < args.range[1]:
         raise CommandError(f"--range must be LOW HIGH, got {args.range[0]:g} and {args.range[1]:g}")
+    if args.window is not None:
+        check_rectangle("--window", args.window, size)
 
 
 def _finite(score: float) -> float | None:

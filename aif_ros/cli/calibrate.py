@@ -21,18 +21,20 @@ Examples:
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import tyro
 from typing_extensions import Doc
 
 from aif_ros.cli import CommandError, JsonFile, check_rectangle, write_json
+from aif_ros.cli._live import LiveCamera, LiveExposure, LiveLens, check_pair
 from aif_ros.cli._stack_options import Channel, Time, selection
-from aif_ros.settings.declaration import Limits
+from aif_ros.settings.declaration import Limits, OneOf
 from aif_ros.settings.nodes import SEARCHES
 
 if TYPE_CHECKING:
     from aif_ros.calibration.sweep_calibration import Estimate, LensCalibration
+    from aif_ros.calibration.travel_direction import Towards, TravelDirection
     from aif_ros.defocus.neural import NeuralBlurEstimator
     from aif_ros.optics.lens_model import LensModel
     from aif_ros.types.frame import Window
@@ -53,25 +55,15 @@ class Arguments:
         tyro.conf.arg(metavar="FILE", aliases=("-o",)),
         Doc("Calibration to write (required)."),
     ] = None
-    camera: Annotated[
-        str,
-        tyro.conf.arg(metavar="CAMERA"),
-        Doc("Camera to calibrate with, live: index, path or BACKEND:ADDRESS (see `aif devices`)."),
-    ] = ""
-    lens: Annotated[
-        str,
-        tyro.conf.arg(metavar="LENS"),
-        Doc("Lens to calibrate, live: BACKEND:ADDRESS (see `aif devices`)."),
-    ] = ""
+    camera: LiveCamera = ""
+    lens: LiveLens = ""
     range: Annotated[
         tuple[float, float] | None,
         tyro.conf.arg(metavar="LOW HIGH"),
         Doc("Lens positions to sweep live, metres (default: the whole travel)."),
     ] = None
     slices: Annotated[int, Limits(5, 200), Doc("Images of a live sweep.")] = 15
-    exposure_time: Annotated[
-        float, tyro.conf.arg(metavar="S"), Limits(0.0, 3600.0), Doc("Exposure time of the camera.")
-    ] = 0.033
+    exposure_time: LiveExposure = 0.033
     search: Annotated[
         str, SEARCHES, Doc("Search strategy of the autofocus that proves a live calibration.")
     ] = "fibonacci"
@@ -98,6 +90,14 @@ class Arguments:
             "positions grow towards near objects, as they must."
         ),
     ] = None
+    higher_focuses: Annotated[
+        str,
+        OneOf(("near", "far"), or_empty=True),
+        Doc(
+            "Objects that are in focus at the higher lens positions, if you know it (they must be "
+            "the near ones). Empty: found from the device or the pictures, where they show it."
+        ),
+    ] = ""
     name: Annotated[
         str | None, Doc("Name of the lens, for reports (default: that of the file).")
     ] = None
@@ -131,6 +131,7 @@ def run(args: Arguments) -> int:
     except UndeterminedError as error:
         raise CommandError(f"the photographs do not determine the lens: {error}") from error
     calibration, lens_model = measured.calibration, measured.lens_model
+    direction = _direction(args, measured)
     lens_model.save(args.output)
     step = lens_model.metres_per_step
     rows = (
@@ -144,8 +145,14 @@ def run(args: Arguments) -> int:
     if live or args.back is not None:
         unknown = measured.notes.get("backlash_unknown")
         print(f"{'backlash':24}" + (unknown or f"{lens_model.backlash / step:10.4g} steps"))
-    print(f"direction: {calibration.direction}")
-    if calibration.direction.towards == "far":
+    print(f"direction: {direction}")
+    if args.near is not None and direction.evidence != "near object":
+        print(
+            "--near shows no direction: that part of the picture has no texture that comes into "
+            "focus, or is in focus where the rest is",
+            file=sys.stderr,
+        )
+    if direction.towards == "far":
         print(
             "warning: the positions grow towards far objects, but near objects must be in focus at "
             f"the higher ones: {_direction_remedy(args)}",
@@ -173,7 +180,6 @@ def run(args: Arguments) -> int:
     }
     setup = {"width": calibration.width, "matches": len(calibration.matches)}
     described = {"output": str(args.output), "setup": setup}
-    direction = calibration.direction
     curve = {
         "direction": {"towards": direction.towards, "evidence": direction.evidence},
         "backlash_metres": lens_model.backlash,
@@ -182,6 +188,18 @@ def run(args: Arguments) -> int:
     }
     write_json(result | curve | described | measured.notes, args.json)
     return 0
+
+
+def _direction(args: Arguments, measured: "_Measured") -> "TravelDirection":
+    """Return the direction of the lens by the best evidence."""
+    from aif_ros.calibration.travel_direction import TravelDirection, most_certain
+
+    known = [measured.calibration.direction]
+    if args.higher_focuses:
+        known.append(TravelDirection(cast("Towards", args.higher_focuses), "stated"))
+    if measured.defined_direction is not None:
+        known.append(TravelDirection(measured.defined_direction, "device"))
+    return most_certain(known)
 
 
 def _direction_remedy(args: Arguments) -> str:
@@ -198,11 +216,19 @@ def _direction_remedy(args: Arguments) -> str:
 
 @dataclass(frozen=True)
 class _Measured:
-    """A calibration, and what else `--json` shows of it."""
+    """A calibration.
+
+    Attributes:
+        calibration: as measured.
+        lens_model: the calibrated lens.
+        notes: what else `--json` shows of it.
+        defined_direction: see `MotorLens.higher_focuses`.
+    """
 
     calibration: "LensCalibration"
     lens_model: "LensModel"
     notes: dict[str, Any]
+    defined_direction: "Towards | None" = None
 
 
 def _live(args: Arguments, output: Path) -> _Measured:
@@ -219,12 +245,7 @@ def _live(args: Arguments, output: Path) -> _Measured:
     of_photographs = ("travel", "back", "channel", "time", "limits")
     for option in (name for name in of_photographs if getattr(args, name) is not None):
         raise CommandError(f"--{option} is for photographs: a live lens has its own settings")
-    if not (args.camera and args.lens):
-        missing = "--lens" if args.camera else "--camera"
-        raise CommandError(
-            f"a live calibration needs --camera and --lens: {missing} is missing (`aif devices` "
-            "lists what is connected)"
-        )
+    check_pair(args.camera, args.lens, "a live calibration")
     if args.range is not None and not args.range[0] < args.range[1]:
         raise CommandError(f"--range must be LOW HIGH, got {args.range[0]:g} and {args.range[1]:g}")
     with (
@@ -263,7 +284,7 @@ def _live(args: Arguments, output: Path) -> _Measured:
     notes: dict[str, Any] = {"autofocus": found}
     if result.backlash_unknown:
         notes["backlash_unknown"] = result.backlash_unknown
-    return _Measured(result.calibration, result.lens_model, notes)
+    return _Measured(result.calibration, result.lens_model, notes, lens.higher_focuses)
 
 
 def _from_photographs(args: Arguments, output: Path) -> _Measured:

@@ -10,8 +10,8 @@ Examples:
   aif run --agent sweep --json -                 the conventional focal sweep
   aif run --scene ~/stacks/insect -o sharp.png   a recorded focal stack
   aif run --preset classical                     the light parts, without PyTorch
-  aif run --camera device --camera-source 0 --lens moonlite --lens-source "/dev/ttyUSB0?high=8000" \
-    --calibration lens.yaml -o sharp.png         real devices (see `aif devices`)
+  aif run --camera 0 --lens "moonlite:/dev/ttyUSB0?high=8000" --calibration lens.yaml -o sharp.png
+                                                 real devices (see `aif devices`)
   aif run --ros --forever                        as ROS 2 processes, until Ctrl-C
 """
 
@@ -19,7 +19,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,8 +28,9 @@ from typing_extensions import Doc
 
 from aif_ros.cli import CommandError, JsonFile, LoopTimeout, write_json
 from aif_ros.cli._device import note_unused_device
+from aif_ros.cli._live import SETTLE_TIMEOUT, LiveExposure, load_calibration, open_pair
 from aif_ros.cli._stack_options import Channel, Time, selection
-from aif_ros.settings.declaration import Limits, OneOf, SetsParameter, declared
+from aif_ros.settings.declaration import OneOf, SetsParameter, declared
 from aif_ros.settings.pipeline import PipelineSettings, resolve_device
 from aif_ros.settings.presets import usable_preset
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from aif_ros.optics.lens_model import LensModel
 
 _ROS_ONLY = ("params_file", "namespace", "search")
+_CAMERAS = ("simulated", "stack", "device", "external")
 _EXPOSURE = 0.008
 _LEAST_SIDE = 32
 """Shortest side of the pictures, pixels: one cell of the networks' maps."""
@@ -54,6 +56,24 @@ _LEAST_SIDE = 32
 class Arguments(PipelineSettings):
     """Arguments of the command."""
 
+    camera: Annotated[
+        str,
+        tyro.conf.arg(metavar="|".join((*_CAMERAS, "CAMERA"))),
+        Doc(
+            "Camera: simulated (looks at the scene), stack (the scene is the folder of a recorded "
+            "focal stack), external (started by others, with ROS); or a real one: index, path or "
+            "BACKEND:ADDRESS (see `aif devices`), or device, named by --camera-source."
+        ),
+    ] = "simulated"
+    lens: Annotated[
+        str,
+        tyro.conf.arg(metavar="BACKEND[:ADDRESS]"),
+        Doc(
+            "Lens: simulated, stack, external, or a real one, BACKEND:ADDRESS (see `aif devices`); "
+            "its address can also be given by --lens-source. Empty: simulated, but a real camera "
+            "needs an explicit lens."
+        ),
+    ] = ""
     save_path: Annotated[
         str,
         tyro.conf.arg(metavar="FILE", aliases=("-o", "--output")),
@@ -65,12 +85,7 @@ class Arguments(PipelineSettings):
     forever: Annotated[
         bool, Doc("Continue after the loop has stopped, until Ctrl-C (needs ROS).")
     ] = False
-    exposure_time: Annotated[
-        float,
-        tyro.conf.arg(metavar="SECONDS"),
-        Limits(0.0, 3600.0),
-        Doc("Exposure time of a real camera, without ROS."),
-    ] = 0.033
+    exposure_time: LiveExposure = 0.033
     focus_map: Annotated[
         str,
         tyro.conf.arg(metavar="FILE"),
@@ -107,6 +122,7 @@ class Arguments(PipelineSettings):
 
 def run(args: Arguments) -> int:
     """Run the loop."""
+    args = _with_addresses(args)
     if args.save_path:
         _check_output(args.save_path, args.scene)
     before = _version(args.save_path)
@@ -135,6 +151,35 @@ def run(args: Arguments) -> int:
     if args.save_path and result["frames_captured"] and not saved:
         raise CommandError(f"{args.save_path} has not been written: see the message above")
     return 0
+
+
+def _with_addresses(args: Arguments) -> Arguments:
+    """Return the arguments with the addresses in `camera` and `lens` in settings of their own."""
+    if args.camera not in _CAMERAS:
+        if not (args.camera.isdecimal() or Path(args.camera).exists() or ":" in args.camera):
+            raise CommandError(
+                f"there is no camera '{args.camera}': choose from {', '.join(_CAMERAS)}, or give "
+                "an index, a path or BACKEND:ADDRESS (`aif devices` lists what is connected)"
+            )
+        if args.camera_source:
+            raise CommandError(
+                f"--camera {args.camera} and --camera-source {args.camera_source} name two "
+                "cameras: leave one out"
+            )
+        args = replace(args, camera="device", camera_source=args.camera)
+    backend, colon, address = args.lens.partition(":")
+    if colon:
+        if args.lens_source:
+            raise CommandError(
+                f"--lens {args.lens} and --lens-source {args.lens_source} name two lenses: leave "
+                "one out"
+            )
+        args = replace(args, lens=backend, lens_source=address)
+    for setting in declared(PipelineSettings):
+        problem = setting.problem(getattr(args, setting.name))
+        if problem is not None:
+            raise CommandError(f"--{problem}")
+    return args
 
 
 def _version(path: str) -> tuple[int, int] | None:
@@ -249,18 +294,12 @@ def _open_devices(args: Arguments) -> Iterator[_Devices]:
     from aif_ros.devices.clock import SimulatedClock, SystemClock
 
     if args.camera == "device":
-        from aif_ros.cli._live import SETTLE_TIMEOUT, open_pair
         from aif_ros.devices.backends import LENSES
-        from aif_ros.optics.lens_model import LensModel
 
         if args.lens not in LENSES:
             known = ", ".join(LENSES)
             raise CommandError(f"a real camera needs a real lens: --lens {known}; or add --ros")
-        if not args.calibration:
-            raise CommandError(
-                "a real lens needs its calibration: --calibration FILE, written by aif calibrate"
-            )
-        lens_model = LensModel.load(args.calibration)
+        lens_model = load_calibration(args.calibration)
         source = resolve_device(args).camera_source or "0"
         with open_pair(source, f"{args.lens}:{args.lens_source}", lens_model) as (camera, lens):
             clock = SystemClock()

@@ -10,7 +10,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeVar
 
 from typing_extensions import Doc
 
@@ -139,6 +139,10 @@ class MotorLens(ABC):
     """Whether the device may finish a move before it starts the next one; it cannot be seen then
     whether it moves the wrong way."""
 
+    higher_unit_is_nearer: ClassVar[bool] = False
+    """Whether the unit of the device is defined so that higher values focus nearer objects; steps
+    of a motor are not."""
+
     def __init__(
         self,
         label: str,
@@ -195,6 +199,16 @@ class MotorLens(ABC):
         """Lowest and highest position, metres."""
         low, high = (self._metres(unit) for unit in self._unit_limits)
         return (low, high) if low < high else (high, low)
+
+    @property
+    def higher_focuses(self) -> Literal["near", "far"] | None:
+        """Which objects are in focus at the higher positions, as the unit is defined; None: open.
+
+        They must be the near ones: a negative `metres_per_unit` turns the direction.
+        """
+        if not self.higher_unit_is_nearer:
+            return None
+        return "near" if self._settings.metres_per_unit > 0 else "far"
 
     @property
     def metres_per_step(self) -> float:

@@ -80,6 +80,9 @@ class OptotuneLens(SerialLens):
             memory and the mode is focal power.
     """
 
+    # More focal power, and more current, focus nearer objects.
+    higher_unit_is_nearer = True
+
     def __init__(
         self,
         path: str,

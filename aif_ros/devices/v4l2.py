@@ -55,6 +55,9 @@ class V4l2Lens(MotorLens):
             switched off.
     """
 
+    # Standard of the control, see the sources above; single drivers may differ.
+    higher_unit_is_nearer = True
+
     def __init__(
         self,
         path: str,

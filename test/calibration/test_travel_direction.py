@@ -1,8 +1,13 @@
 import numpy as np
 import pytest
 
-from aif_ros.calibration.sweep_calibration import calibrate_sweep
-from aif_ros.calibration.travel_direction import from_magnification
+from aif_ros.calibration.sweep_calibration import calibrate_sweep, magnification_growth
+from aif_ros.calibration.travel_direction import (
+    UNKNOWN,
+    TravelDirection,
+    from_magnification,
+    most_certain,
+)
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.simulation.renderer import Sensor, render
 from aif_ros.simulation.scenes.planes import texture
@@ -47,9 +52,53 @@ def test_an_object_that_is_not_nearer_decides_nothing():
     assert direction(sweep(40.0, nearer=0.0), NEAR) == ("near", "magnification")
 
 
+@pytest.mark.parametrize("breathing", [0.1, -0.1, 0.0])
+def test_a_picture_that_hardly_grows_shows_no_direction(breathing):
+    # 0.1 per metre moves the edge by 0.016 px: less than blur seems to move it.
+    slices = sweep(breathing, nearer=0.0)
+    assert direction(slices) == ("unknown", "")
+    assert direction(slices[::-1]) == ("unknown", "")
+
+
+@pytest.mark.parametrize(("breathing", "towards"), [(5.0, "near"), (-5.0, "far")])
+def test_growth_is_separated_from_blur(breathing, towards):
+    found = calibrate_sweep(sweep(breathing, nearer=0.0), list(POSITIONS))
+    assert found.direction.towards == towards
+    assert found.breathing_per_metre.value == pytest.approx(breathing, abs=1.0)
+
+
+def test_too_few_slices_to_separate_growth_from_blur():
+    positions = np.array([0.0, 1e-3, 2e-3])
+    growth = magnification_growth(np.array([1.0, 1.001, 1.002]), positions, [1e-3], 2.0)
+    assert growth.value == pytest.approx(1.0, rel=0.01)
+    assert (growth.low, growth.high) == pytest.approx((growth.value - 2.0, growth.value + 2.0))
+
+
 @pytest.mark.parametrize(
     ("interval", "towards"),
-    [((50.0, 60.0), "near"), ((-60.0, -50.0), "far"), ((-5.0, 5.0), "unknown")],
+    [
+        ((50.0, 60.0), "near"),
+        ((-60.0, -50.0), "far"),
+        ((-5.0, 5.0), "unknown"),
+        ((1.0, 2.0), "unknown"),
+        ((-2.0, -1.0), "unknown"),
+    ],
 )
 def test_growth_of_the_picture(interval, towards):
-    assert from_magnification(*interval).towards == towards
+    assert from_magnification(*interval, least=4.0).towards == towards
+
+
+def test_the_best_evidence_decides():
+    growth, device, stated, near = (
+        TravelDirection(towards, evidence)
+        for towards, evidence in (
+            ("far", "magnification"),
+            ("near", "device"),
+            ("far", "stated"),
+            ("near", "near object"),
+        )
+    )
+    assert most_certain([growth, device]) == device
+    assert most_certain([stated, device, growth]) == stated
+    assert most_certain([stated, near]) == near
+    assert most_certain([UNKNOWN]) == UNKNOWN

@@ -40,7 +40,12 @@ def stack(tmp_path):
 def focus(folder, tmp_path, *options):
     results = tmp_path / "results.json"
     code = main(["autofocus", str(folder), *options, "--json", str(results)])
-    return json.loads(results.read_text()) if code == 0 else None
+    if code == 2:
+        return None
+    result = json.loads(results.read_text())
+    # Scripts see by the exit code whether the window is in focus.
+    assert code == (0 if result["focused"] else 1)
+    return result
 
 
 @pytest.mark.parametrize("search", ["neural", "fibonacci"])

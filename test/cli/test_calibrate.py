@@ -85,7 +85,12 @@ def test_positions_that_grow_towards_far_objects_are_warned_of(folder, tmp_path,
     near = ["--near", "0", "0", "64", "96"]
     result = calibrate(tmp_path, folder, "--travel", str(PITCH), *near)
     assert result["direction"] == {"towards": "unknown", "evidence": ""}
-    assert "direction: unknown" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert "direction: unknown" in shown.out
+    assert "--near shows no direction" in shown.err
+    result = calibrate(tmp_path, folder, "--travel", str(PITCH), "--higher-focuses", "far")
+    assert result["direction"] == {"towards": "far", "evidence": "stated"}
+    assert "warning: the positions grow towards far objects" in capsys.readouterr().err
     view = SceneView(
         texture(SIZE, np.random.default_rng(2)), np.full(SIZE[::-1], 5 * PITCH, np.float32)
     )

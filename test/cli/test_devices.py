@@ -109,6 +109,32 @@ class TestMicroscope:
         assert height.dtype == np.float32
         assert np.nanmedian(height) == pytest.approx(0, abs=3e-6)
 
+    @pytest.fixture
+    def calibration(self, tmp_path):
+        path = tmp_path / "known.yaml"
+        LensModel("demo", 1e-6, (-40e-6, 60e-6), 0.5e6, 512).save(path)
+        return str(path)
+
+    def test_autofocus(self, config, calibration, tmp_path, capsys):
+        device, results = f"micro_manager:{config}", tmp_path / "results.json"
+        devices = ["--camera", device, "--lens", device, "--calibration", calibration]
+        options = ["--search", "fibonacci", "--start", "50e-6", "--exposure-time", "0.02"]
+        outputs = ["--save", str(tmp_path / "out"), "--json", str(results)]
+        assert main(["autofocus", *devices, *options, *outputs]) == 0
+        result = json.loads(results.read_text())
+        assert result["focused"]
+        assert result["looks"][0][0] == pytest.approx(50e-6)
+        assert result["position"] == pytest.approx(0, abs=2e-6)
+        assert (tmp_path / "out" / "window.png").is_file()
+        assert main(["autofocus", *devices, "--start", "1e-3"]) == 2
+        assert "--start must lie within the travel, -4e-05 to 6e-05" in capsys.readouterr().err
+
+    def test_run_takes_the_texts_that_aif_devices_prints(self, config, calibration, tmp_path):
+        device, picture = f"micro_manager:{config}", tmp_path / "sharp.png"
+        devices = ["--camera", device, "--lens", device, "--calibration", calibration]
+        assert main(["run", *devices, "--preset", "classical", "-o", str(picture)]) == 0
+        assert picture.is_file()
+
     def test_a_range_outside_the_travel(self, config, tmp_path, capsys):
         camera = f"micro_manager:{config}"
         options = ["--camera", camera, "--lens", f"{camera}?low=-15&high=15"]
@@ -132,6 +158,18 @@ class TestMicroscope:
         (["calibrate", "--camera", "0", "--lens", "magic:1", "-o", "x.yaml"], "no backend 'magic'"),
         (["calibrate", "a.png"], "give the file to write"),
         (["run", "--camera", "device"], "a real camera needs a real lens"),
+        (["run", "--camera", "simulatd"], "there is no camera 'simulatd': choose from simulated"),
+        (["run", "--lens", "moonlight:/dev/x", "--camera", "0"], "--lens must be one of simulated"),
+        (["run", "--camera", "0", "--camera-source", "1"], "name two cameras: leave one out"),
+        (["run", "--lens", "grbl:a", "--lens-source", "b"], "name two lenses: leave one out"),
+        (["autofocus"], "name what to focus: a scene, the folder of a stack, or --camera and"),
+        (["autofocus", "planes", "--camera", "0"], "give either a scene (planes) or --camera"),
+        (["autofocus", "--camera", "0"], "a real camera needs --camera and --lens: --lens is"),
+        (["autofocus", "--camera", "0", "--lens", "grbl:x"], "a real lens needs its calibration"),
+        (
+            ["autofocus", "--camera", "0", "--lens", "grbl:x", "--channel", "1"],
+            "--channel is for recorded stacks",
+        ),
         (
             ["run", "--camera", "device", "--lens", "moonlite", "--lens-source", "/dev/null"],
             "a real lens needs its calibration",

@@ -105,6 +105,13 @@ def test_limits_and_step_are_those_of_the_device(lens):
     assert lens.metres_per_step == pytest.approx(5e-5)
 
 
+def test_higher_values_focus_nearer_by_the_standard(lens, camera, clock):
+    assert lens.higher_focuses == "near"
+    turned = V4l2Lens("/dev/video9", clock, V4l2Settings(metres_per_unit=-1e-5))
+    assert turned.higher_focuses == "far"
+    turned.close()
+
+
 def test_automatic_focus_that_others_switch_on_is_switched_off_again(lens, camera):
     automatic = [control for name, control in camera.controls.items() if "auto" in name]
     for control in automatic:

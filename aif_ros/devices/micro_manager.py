@@ -265,7 +265,8 @@ def as_image(image: NDArray[Any], bits: int, label: str) -> NDArray[Any]:
             f"{label} gives images of shape {image.shape} and {image.dtype}: set it to 8 or 16 bit"
         )
     if image.dtype == np.uint16 and 8 < bits < 16:
-        image = image << np.uint16(16 - bits)
+        # Drivers may exceed the range that they state: the excess must not wrap around.
+        image = np.minimum(image, np.uint16((1 << bits) - 1)) << np.uint16(16 - bits)
     return np.ascontiguousarray(image)
 
 

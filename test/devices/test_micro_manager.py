@@ -81,6 +81,10 @@ class TestImages:
         image = np.array([[0, 4095]], np.uint16)
         assert as_image(image, 12, "camera").tolist() == [[0, 65520]]
 
+    def test_samples_beyond_the_stated_bits_saturate(self):
+        image = np.array([[4096, 6468]], np.uint16)
+        assert as_image(image, 12, "camera").tolist() == [[65520, 65520]]
+
     def test_8_and_16_bits_are_kept(self):
         for kind, bits in ((np.uint8, 8), (np.uint16, 16)):
             image = np.array([[1, 200]], kind)

@@ -267,6 +267,7 @@ def _fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
     import numpy as np
 
     from aif_ros.devices.image_files import read_metadata, write_image
+    from aif_ros.devices.image_files.writing import TRANSPARENT
     from aif_ros.fusion.relief import write_relief
     from aif_ros.fusion.stacking import describe_registration, fuse_stack, interpolate_flat
 
@@ -294,7 +295,13 @@ def _fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
     )
     height, width = stack.fused.image.shape[:2]
     metadata = replace(read_metadata(slices.paths[0]), pixel_size=slices.pixel_size)
-    write_image(args.output, stack.fused.image, deep=stack.deep, metadata=metadata)
+    write_image(
+        args.output,
+        stack.fused.image,
+        deep=stack.deep,
+        metadata=metadata,
+        transparent=stack.holes,
+    )
     if args.focus_map or args.relief or args.report:
         depth = interpolate_flat(stack.fused.source_position, stack.confidence)
         depth /= np.float32(max(1, len(slices) - 1))
@@ -306,23 +313,28 @@ def _fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
     seconds = time.perf_counter() - begun
     # Kibibytes on Linux.
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    count = f"{len(slices)} slices" if len(slices) > 1 else "1 slice"
-    print(f"{count} of {width}x{height} fused in {seconds:.1f} s: {args.output}")
+    print(f"{_counted(len(slices))} of {width}x{height} fused in {seconds:.1f} s: {args.output}")
     if not args.no_align and len(slices) > 1:
         print(f"registration: {registration}")
     corrected = [index for index, gain in enumerate(stack.gains) if not gain.negligible]
     if corrected:
         names = ", ".join(slices.name(index) for index in corrected[:5])
         print(
-            f"exposure matched in {len(corrected)} slices ({names}"
+            f"exposure matched in {_counted(len(corrected))} ({names}"
             f"{', ...' if len(corrected) > 5 else ''})"
         )
     if stack.uneven:
         names = ", ".join(slices.name(index) for index in stack.uneven[:5])
         print(
-            f"warning: the brightness of {len(stack.uneven)} slices differs in parts of the "
+            f"warning: in {_counted(len(stack.uneven))} the brightness differs in parts of the "
             f"picture, or too much, which cannot be corrected ({names})",
             file=sys.stderr,
+        )
+    if stack.holes is not None:
+        form = "transparent" if Path(args.output).suffix.lower() in TRANSPARENT else "black"
+        print(
+            f"{100 * stack.holes.mean():.2g} % of the picture is transparent in all slices, and "
+            f"{form} in the result"
         )
     if stack.dust is not None:
         print(
@@ -354,6 +366,7 @@ def _fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
             "spots": 0 if stack.dust is None else stack.dust.spots,
             "share": 0.0 if stack.dust is None else stack.dust.share,
         },
+        "holes": 0.0 if stack.holes is None else float(stack.holes.mean()),
         "memory_bytes": memory,
     }
     others = {"preview": preview, "focus_map": args.focus_map, "relief": args.relief}
@@ -364,6 +377,10 @@ def _fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
         result["report"] = str(write_stack_report(Path(args.report), slices, stack, depth, result))
         print(f"report: {result['report']}")
     return result
+
+
+def _counted(slices: int) -> str:
+    return f"{slices} slice{'' if slices == 1 else 's'}"
 
 
 def _open(args: Arguments, paths: list[Path]) -> "Slices":

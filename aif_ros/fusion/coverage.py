@@ -50,24 +50,29 @@ def covered(
 def merge_covered(merge: Merge, image: Image, shown: Mask, position: float, fused: Fused) -> Fused:
     """Merge the part of a slice that is `shown` (H, W); what is not shown keeps J.
 
-    Where J has not been seen yet (sharpness 0), it starts as the slice.
+    Where J has not been seen yet (sharpness 0), it starts as the slice. `image` is overwritten
+    where it is not shown.
     """
-    seen = fused.sharpness > 0
-    if shown.all() and seen.all():
+    seen, hidden = fused.sharpness > 0, ~shown
+    if not hidden.any() and seen.all():
         return merge(image, position, fused)
-
-    def select(where: Mask, one: Image, other: Image) -> Image:
-        return np.where(where if image.ndim == 2 else where[..., None], one, other)
-
-    before = replace(fused, image=select(shown & ~seen, image, fused.image))
+    new = shown & ~seen
+    if new.any():
+        begun = fused.image.copy()
+        _copy(begun, image, new)
+        fused = replace(fused, image=begun)
     # Filled with J, what is not shown has no edge that would count as detail.
-    after = merge(select(seen & ~shown, fused.image, image), position, before)
-    return replace(
-        after,
-        image=select(shown, after.image, before.image),
-        sharpness=np.where(shown, after.sharpness, before.sharpness),
-        source_position=np.where(shown, after.source_position, before.source_position),
-    )
+    _copy(image, fused.image, hidden & seen)
+    after = merge(image, position, fused)
+    # What has been merged is a new array, or that of J.
+    _copy(after.image, fused.image, hidden)
+    _copy(after.sharpness, fused.sharpness, hidden)
+    _copy(after.source_position, fused.source_position, hidden)
+    return after
+
+
+def _copy(target: Image, source: Image, where: Mask) -> None:
+    np.copyto(target, source, where=where if target.ndim == 2 else where[..., None])
 
 
 def common_area(transforms: Sequence[Transform], shape: tuple[int, ...]) -> Place:

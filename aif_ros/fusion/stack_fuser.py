@@ -13,7 +13,7 @@ from aif_ros.fusion.exposure import Gain
 from aif_ros.fusion.fusion import Fused, FusionMethod
 from aif_ros.fusion.motion.geometry import Transform
 from aif_ros.fusion.motion.stack_registration import resample
-from aif_ros.fusion.tiles import WHOLE, Place, TileableMethod, merge_tiles
+from aif_ros.fusion.tiles import WHOLE, Place, TileableMethod, merge_tiles, places
 from aif_ros.types.image import Image, to_float
 
 
@@ -62,8 +62,15 @@ class StackFuser:
             part = to_float(resample(image, transform, place))
             return part if gain is None else gain.remove(part)
 
+        def whole() -> Image:
+            # Part by part: what is made on the way would take as much memory again, or twice.
+            result = np.empty(image.shape, np.float32)
+            for place in places(image.shape[:2]):
+                result[place] = aligned(place)
+            return result
+
         if self._fused is None:
-            first = self._method.merge(aligned(WHOLE), position, None)
+            first = self._method.merge(whole(), position, None)
             shown = covered(image.shape, transform, WHOLE, valid)
             if not shown.all():
                 first = replace(first, sharpness=first.sharpness * shown)
@@ -72,7 +79,7 @@ class StackFuser:
         if not isinstance(self._method, TileableMethod):
             shown = covered(image.shape, transform, WHOLE, valid)
             merge = self._method.merge
-            self._fused = merge_covered(merge, aligned(WHOLE), shown, position, self._fused)
+            self._fused = merge_covered(merge, whole(), shown, position, self._fused)
             return
         merge_tile, margin = self._method.for_tiles(self._fused)
 

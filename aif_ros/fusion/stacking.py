@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from aif_ros.devices.image_files.samples import Picture
 from aif_ros.devices.image_files.slices import Slices
-from aif_ros.fusion.coverage import common_area, crop
+from aif_ros.fusion.coverage import common_area, covered, crop
 from aif_ros.fusion.dust import Dust, chosen_slices, find_dust, frame_copy
 from aif_ros.fusion.exposure import NO_GAIN, Gain, LightMap, light_map, registered, stack_gains
 from aif_ros.fusion.fuser import make_method
@@ -22,6 +22,7 @@ from aif_ros.fusion.laplacian import laplacian_energy
 from aif_ros.fusion.motion.geometry import Transform, translation
 from aif_ros.fusion.motion.stack_registration import register
 from aif_ros.fusion.stack_fuser import StackFuser
+from aif_ros.fusion.tiles import WHOLE
 from aif_ros.types.image import Image, to_float, to_gray
 
 # Detail is measured over windows of this standard deviation, pixels, in which the energy of noise
@@ -48,6 +49,7 @@ class FusedStack:
         gains: by which each slice was brighter than most.
         deep: whether any slice has 16 bits.
         dust: spots that stay in the frame while the scene drifts, left out; None: none.
+        holes: (H, W) bool, pixels without data in every slice, which are black; None: none.
     """
 
     fused: Fused
@@ -55,11 +57,15 @@ class FusedStack:
     gains: Sequence[Gain]
     deep: bool
     dust: Dust | None = None
+    holes: NDArray[np.bool_] | None = None
 
     @cached_property
     def confidence(self) -> NDArray[np.float32]:
-        """(H, W), 0 to 1, how far the source position is known: 0 in flat parts."""
-        return confidence(self.fused.image)
+        """(H, W), 0 to 1, how far the source position is known: 0 in flat parts and holes."""
+        known = confidence(self.fused.image)
+        if self.holes is not None:
+            known[self.holes] = 0
+        return known
 
     @property
     def uneven(self) -> list[int]:
@@ -120,11 +126,18 @@ def fuse_stack(
                 [registered(each, move, size) for each, move in zip(maps, moved, strict=True)]
             )
     fuser, deep = StackFuser(make_method(method, device)), False
+    holes: NDArray[np.bool_] | None = None
     pictures = _read_ahead(slices, mono=False, reduction=reduction)
     for index, picture in enumerate(track(pictures, "fusing")):
         # The index stands for the lens position, which files mostly do not give.
         transform, gain = transforms[index], gains[index]
-        valid = picture.valid
+        valid, shape = picture.valid, picture.pixels.shape
+        if valid is not None and holes is None:
+            holes = np.ones(shape[:2], np.bool_)
+            for earlier in transforms[:index]:
+                holes &= ~covered(shape, earlier, WHOLE)
+        if holes is not None:
+            holes &= ~covered(shape, transform, WHOLE, valid)
         if dust is not None:
             valid = dust.clean if valid is None else valid & dust.clean
         fuser.add(picture.pixels, transform, float(index), valid=valid, gain=gain)
@@ -133,12 +146,17 @@ def fuse_stack(
     # What the methods keep for a next slice is of no use any more.
     fused = replace(fuser.fused, mismatch=None, memory=None)
     del fuser
+    if holes is not None:
+        fused.image[holes] = 0
     if crop_to_common:
         place = common_area(transforms, fused.image.shape)
         fused = crop(fused, place)
+        holes = None if holes is None else holes[place]
         shift = translation(place[1].start, place[0].start)
         transforms = [transform @ shift for transform in transforms]
-    return FusedStack(fused, transforms, gains, deep, dust)
+    if holes is not None and not holes.any():
+        holes = None
+    return FusedStack(fused, transforms, gains, deep, dust, holes)
 
 
 def _with_frames(

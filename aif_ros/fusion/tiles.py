@@ -1,7 +1,7 @@
 """Merging large pictures tile by tile, so that intermediate arrays stay small."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -85,6 +85,14 @@ def merge_tiles(
             _write(after, *waiting.popleft())
     for merged_tile in waiting:
         _write(after, *merged_tile)
+
+
+def places(shape: tuple[int, int]) -> Iterator[Place]:
+    """Tiles, without margins, of a picture of so many rows and columns."""
+    height, width = shape
+    for row, _, _ in _cuts(height, 0):
+        for column, _, _ in _cuts(width, 0):
+            yield row, column
 
 
 def _cuts(length: int, margin: int) -> list[tuple[slice, slice, slice]]:

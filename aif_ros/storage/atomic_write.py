@@ -80,7 +80,7 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def check_writable(path: str | Path, size: int = 0) -> None:
-    """Check that a file can be written, before work is done for it. Makes its folder.
+    """Check that a file can be written, before work is done for it. Leaves nothing behind.
 
     Args:
         path: the file; it is not touched.
@@ -98,14 +98,19 @@ def check_writable(path: str | Path, size: int = 0) -> None:
     if target.exists() and not target.is_file():
         return
     probe = target.with_name(f".aif-probe.{threading.get_native_id()}")
+    missing = [folder for folder in target.parents if not folder.exists()]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         # The only reliable test: permissions do not show read-only file systems.
         probe.touch(exist_ok=True)
         probe.unlink()
+        free = shutil.disk_usage(target.parent).free
     except OSError as error:
         raise type(error)(f"cannot write {path}: {error.strerror}") from error
-    free = shutil.disk_usage(target.parent).free
+    finally:
+        for folder in missing:
+            with suppress(OSError):
+                folder.rmdir()
     if free < size:
         raise OSError(
             f"cannot write {path}: about {size / 1e6:.0f} MB are needed, "

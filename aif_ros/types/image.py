@@ -81,9 +81,9 @@ def full_scale(image: NDArray[Any], at_least: float = 0.0) -> float:
             image can be mistaken for one of fewer bits; a brighter one corrects that.
 
     Returns:
-        255 for uint8. For uint16 the lowest full scale of `SAMPLE_BITS` that covers the image.
-        For other types 1 where all values are at most 2, else as for uint16, else the largest
-        value.
+        255 for uint8. For other integers the lowest full scale of `SAMPLE_BITS` that covers the
+        image, no more than the largest of the type (32767 for int16). For floating point 1 where
+        all values are at most 2, else as for uint16, else the largest value.
 
     Example:
         >>> dark = np.array([[12, 900]], dtype=np.uint16)
@@ -98,7 +98,10 @@ def full_scale(image: NDArray[Any], at_least: float = 0.0) -> float:
     if not np.issubdtype(image.dtype, np.integer) and largest <= LARGEST_OVERSHOOT:
         return max(1.0, at_least)
     scales = map(full_scale_of_bits, SAMPLE_BITS)
-    return max(next((scale for scale in scales if scale >= largest), largest), at_least)
+    scale = next((scale for scale in scales if scale >= largest), largest)
+    if np.issubdtype(image.dtype, np.integer):
+        scale = min(scale, float(np.iinfo(image.dtype).max))
+    return max(scale, at_least)
 
 
 def to_float(image: NDArray[Any], scale: float | None = None) -> Image:

@@ -17,6 +17,7 @@ from PIL.ExifTags import IFD, Base
 
 from aif_ros.__main__ import main
 from aif_ros.devices.image_files import Metadata, read_image, read_metadata, write_image
+from aif_ros.devices.image_files.slices import open_slices
 from aif_ros.simulation.metrics import psnr
 from aif_ros.simulation.scenes.planes import texture
 from aif_ros.types.image import to_float
@@ -238,6 +239,42 @@ def test_transparent_areas_are_neither_fused_nor_registered(tmp_path):
     fused, truth = to_float(read_image(out)), scene[y : y + 160, x : x + 240]
     # The outermost rows are transparent in the only slice that shows them.
     assert psnr(fused[30:-30, 20:-20], truth[30:-30, 20:-20]) > 24
+
+
+@pytest.mark.parametrize("colours", [1, 3])
+@pytest.mark.parametrize("name", ["o.png", "o.tif", "o.webp", "o.jpg"])
+def test_what_no_slice_shows_is_transparent(tmp_path, capsys, name, colours):
+    for index, hole in enumerate((np.s_[30:60, 40:90], np.s_[40:70, 40:80])):
+        slice_ = np.dstack([np.round(SHARP[..., :colours] * 255), np.full(SHARP.shape[:2], 255)])
+        slice_[hole] = [255] * colours + [0]
+        pixels = slice_.astype(np.uint8)
+        PIL.Image.fromarray(pixels).save(tmp_path / f"{index}.png")
+    out, results = tmp_path / "o" / name, tmp_path / "r.json"
+    assert main(["stack", str(tmp_path), "-o", str(out), "--json", str(results)]) == 0
+    common = np.zeros(SHARP.shape[:2], bool)
+    common[40:60, 40:80] = True
+    assert json.loads(results.read_text())["holes"] == pytest.approx(common.mean(), rel=0.2)
+    printed = capsys.readouterr().out
+    if name == "o.jpg":
+        assert "black in the result" in printed
+        assert np.median(read_image(out)[common]) == 0
+    else:
+        assert "transparent in the result" in printed
+        picture = open_slices([out]).read(0)
+        assert picture.valid is not None
+        assert (picture.valid == ~common).mean() > 0.99
+
+
+def test_a_failed_stack_leaves_no_folder_behind(stack, tmp_path):
+    broken = tmp_path / "all" / "broken"
+    broken.mkdir(parents=True)
+    shutil.copytree(stack, tmp_path / "all" / "good")
+    (broken / "0.png").write_bytes(b"no picture")
+    (broken / "1.png").write_bytes(b"no picture")
+    arguments = ["stack", str(tmp_path / "all"), "-o", str(tmp_path / "o" / "{name}" / "f.png")]
+    assert main([*arguments, "--report", str(tmp_path / "reports")]) == 1
+    assert os.listdir(tmp_path / "o") == ["good"]
+    assert os.listdir(tmp_path / "reports") == ["good"]
 
 
 def test_own_results_in_the_folder_are_left_out(stack, capsys):

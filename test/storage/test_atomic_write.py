@@ -133,10 +133,14 @@ def test_temporary_files_of_killed_writers_are_removed_later(tmp_path):
 
 
 class TestCheckWritable:
-    def test_good_target_is_not_touched(self, tmp_path):
-        check_writable(tmp_path / "new" / "a.png", 1000)
-        assert files(tmp_path) == ["new"]
-        assert files(tmp_path / "new") == []
+    def test_nothing_is_left_behind(self, tmp_path):
+        check_writable(tmp_path / "new" / "folder" / "a.png", 1000)
+        assert files(tmp_path) == []
+
+    def test_an_existing_folder_stays(self, tmp_path):
+        (tmp_path / "old").mkdir()
+        check_writable(tmp_path / "old" / "a.png")
+        assert files(tmp_path) == ["old"]
 
     def test_folder(self, tmp_path):
         with pytest.raises(OSError, match="is a folder"):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 from typing import Any
 
 import cv2
@@ -63,10 +63,11 @@ class Slices:
         self.pixel_size = pixel_size
         self.notes = list(notes)
         self._full_scale = None if bits is None else full_scale_of_bits(bits)
+        self._stated_bits = bits
         self._shape: tuple[int, ...] | None = None
         self._deep = False
-        self._clipping_noted = False
-        self._lock = Lock()
+        self._noted: set[str] = set()
+        self._lock = RLock()
 
     def __len__(self) -> int:
         return len(self._planes)
@@ -121,7 +122,7 @@ class Slices:
             samples = plane.read()
         samples = without_nan(plane.name, samples)
         values = samples.values
-        self._note_range(values)
+        self._note_range(samples)
         if mono and values.ndim == 3:
             values = cv2.cvtColor(for_opencv(values), cv2.COLOR_RGB2GRAY)
         samples = Samples(values, samples.full_scale, samples.valid)
@@ -154,15 +155,27 @@ class Slices:
                 self._note_scale(samples.values.dtype, scale)
             return self._full_scale
 
-    def _note_range(self, values: NDArray[Any]) -> None:
-        """Note floating-point values that are clipped."""
-        if values.dtype.kind != "f" or self._clipping_noted:
-            return
-        if values.min() < 0 or 1 < values.max() <= LARGEST_OVERSHOOT:
-            self._clipping_noted = True
-            self._note("values below 0 or above 1 are clipped")
+    def _note_range(self, samples: Samples) -> None:
+        """Note values that are clipped."""
+        values = samples.values
+        if values.dtype.kind == "f":
+            if values.min() < 0:
+                self._note("values below 0 are clipped")
+            if 1 < values.max() <= LARGEST_OVERSHOOT:
+                self._note("values above 1 are clipped")
+        elif self._stated_bits is not None and samples.full_scale is None:
+            largest = int(values.max())
+            if largest > full_scale_of_bits(self._stated_bits):
+                self._note(
+                    f"samples above those of {self._stated_bits} bits are clipped to white: there "
+                    f"are some of {largest.bit_length()} bits"
+                )
 
     def _note(self, text: str) -> None:
+        with self._lock:
+            if text in self._noted:
+                return
+            self._noted.add(text)
         name = self.paths[0].parent if len(set(self.paths)) > 1 else self.paths[0]
         self.notes.append(f"{name}: {text}")
         log_once(self.notes[-1])
@@ -185,12 +198,13 @@ def open_slices(
 
     Args:
         paths: in focus order; a folder stands for its pictures in the order of their names, a
-            multi-page file for its pages.
+            multi-page file for its pages. The pages of several files follow each other.
         selection: what to take of files with several channels or time points.
         bits: in use of each sample; None: as the files say, else recognised.
 
     Raises:
-        DeviceError: a file does not exist, is of no known format or cannot be understood.
+        DeviceError: a file does not exist, is of no known format or cannot be understood; or a
+            folder holds multi-page files among others.
     """
     selection = selection or Selection()
     files: list[Path] = []
@@ -209,9 +223,14 @@ def open_slices(
     many = [file for file, content in zip(files, found, strict=True) if len(content.slices) > 1]
     if many and len(files) > 1:
         count = len(found[files.index(many[0])].slices)
-        raise DeviceError(
-            f"{many[0]} holds {count} slices by itself: give one such file, or files of one slice "
-            "each"
+        if many[0] not in map(Path, paths):
+            raise DeviceError(
+                f"{many[0]} holds {count} slices by itself: name one such file, or several if "
+                "their pages are one stack"
+            )
+        notes.append(
+            f"{many[0]} holds {count} slices by itself: the pages of all {len(files)} files are "
+            "taken as one stack, in the order given"
         )
     assumed = [note for content in found for note in content.notes]
     if assumed:

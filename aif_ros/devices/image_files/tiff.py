@@ -271,17 +271,20 @@ def _understood(name: str, values: NDArray[Any], format_: _Format) -> Samples:
     if format_.axes == "SYX":
         values = np.moveaxis(values, 0, -1)
     values = oriented(values, format_.orientation)
+    bits = format_.bits
     if values.dtype.kind == "i":
         if values.min() < 0:
             raise DeviceError(f"{name} has signed pixels below zero: make it unsigned")
-        values = values.astype(values.dtype.str.replace("i", "u"))
-    full_scale = float((1 << format_.bits) - 1) if format_.bits not in (16, 32, 64) else None
+        # The sign takes one bit.
+        bits -= 1
+        values = values.astype(np.uint8) if values.dtype == np.int8 else values
+    full_scale = float((1 << bits) - 1) if format_.bits not in (16, 32, 64) else None
     if values.dtype.kind == "f":
         full_scale = None
     if format_.photometric == _PHOTOMETRIC.MINISWHITE:
         if values.dtype.kind == "f":
             raise DeviceError(f"{name} has floating-point values where white is zero: invert it")
-        values = values.dtype.type((1 << format_.bits) - 1) - values
+        values = values.dtype.type((1 << bits) - 1) - values
     if format_.colour_map is not None:
         # Entries have 16 bits; some programs use the lower eight only.
         shift = 8 if format_.colour_map.max() > 255 else 0

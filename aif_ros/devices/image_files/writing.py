@@ -27,6 +27,9 @@ WRITABLE = raster.SUFFIXES | {".tif", ".tiff"}
 DEEP = frozenset((".png", ".tif", ".tiff", ".jp2", ".ppm", ".pgm", ".pnm"))
 """Suffixes of those that can hold 16 bits."""
 
+TRANSPARENT = frozenset((".png", ".tif", ".tiff", ".webp"))
+"""Suffixes of those that can hold transparent pixels."""
+
 # Longest side that the format can hold, pixels.
 _LONGEST_SIDE = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
 # Of the JPEG and WebP, in percent: above it files grow without a visible gain.
@@ -63,7 +66,12 @@ def check_image_output(
 
 
 def write_image(
-    path: str | Path, image: Image, *, deep: bool, metadata: Metadata | None = None
+    path: str | Path,
+    image: Image,
+    *,
+    deep: bool,
+    metadata: Metadata | None = None,
+    transparent: NDArray[np.bool_] | None = None,
 ) -> None:
     """Write a picture in the format of its suffix; an existing file is replaced at the end only.
 
@@ -74,6 +82,8 @@ def write_image(
         metadata: to write with it, as far as the format can hold it: JPEG, PNG and WebP all, TIFF
             the main EXIF tags (camera, time, author), other formats nothing. What cannot be
             written is dropped with a warning.
+        transparent: (H, W), pixels without data: they become transparent where the format can hold
+            it (see `TRANSPARENT`), else they stay as they are. None: there are none.
 
     Raises:
         DeviceError: there is no such format, or it cannot hold the picture.
@@ -85,6 +95,9 @@ def write_image(
     if suffix == ".pgm" and image.ndim == 3:
         raise DeviceError(f"cannot write {path}: a .pgm holds no colours, name a .ppm")
     pixels = to_uint16(image) if deep and suffix in DEEP else to_uint8(image)
+    if transparent is not None and suffix in TRANSPARENT:
+        opaque = np.where(transparent, 0, np.iinfo(pixels.dtype).max).astype(pixels.dtype)
+        pixels = np.dstack([pixels, opaque])
     encode = _encoder(suffix, pixels.dtype)
     dropped = ""
     for kept, without in _attempts(metadata or Metadata()):
@@ -136,7 +149,7 @@ def _pillow(suffix: str, pixels: NDArray[Any], metadata: Metadata) -> bytes:
     if suffix == ".png":
         # The fastest level: photographs gain 5 % in size at the others, in ten times the time.
         options = {"compress_level": 1}
-    profile = metadata.profile_for(1 if pixels.ndim == 2 else 3)
+    profile = metadata.profile_for(_colours(pixels))
     if profile:
         options["icc_profile"] = profile
     buffer = io.BytesIO()
@@ -146,10 +159,12 @@ def _pillow(suffix: str, pixels: NDArray[Any], metadata: Metadata) -> bytes:
 
 
 def _opencv(suffix: str, pixels: NDArray[Any], metadata: Metadata) -> bytes:
-    swapped = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    # OpenCV has no grey with alpha.
+    channels = {2: [0, 0, 0, 1], 3: [2, 1, 0], 4: [2, 1, 0, 3]}
+    swapped = pixels if pixels.ndim == 2 else pixels[..., channels[pixels.shape[2]]]
     if suffix == ".png" and hasattr(cv2, "imencodeWithMetadata"):
         kinds, contents = [cv2.IMAGE_METADATA_EXIF], [_exif(metadata).removeprefix(b"Exif\0\0")]
-        profile = metadata.profile_for(1 if pixels.ndim == 2 else 3)
+        profile = metadata.profile_for(_colours(pixels))
         if profile:
             kinds.append(cv2.IMAGE_METADATA_ICCP)
             contents.append(profile)
@@ -168,27 +183,35 @@ def _tiff(suffix: str, pixels: NDArray[Any], metadata: Metadata) -> bytes:
         for tag, text in metadata.exif.items()
         if isinstance(text, str) and tag != PIL.ExifTags.Base.Software
     }
-    resolution: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     if metadata.pixel_size:
         per_centimetre = 0.01 / metadata.pixel_size
-        resolution = {"resolution": (per_centimetre, per_centimetre), "resolutionunit": 3}
+        options = {"resolution": (per_centimetre, per_centimetre), "resolutionunit": 3}
+    colours = _colours(pixels)
+    if pixels.shape[2:] not in ((), (colours,)):
+        options |= {"extrasamples": ["unassalpha"], "planarconfig": "contig"}
     buffer = io.BytesIO()
     tifffile.imwrite(
         buffer,
         pixels,
-        photometric="minisblack" if pixels.ndim == 2 else "rgb",
+        photometric="minisblack" if colours == 1 else "rgb",
         compression="zlib",
         # Fast, and as small as the default level for 16-bit photographs.
         compressionargs={"level": 1},
         predictor=True,
         software=SOFTWARE,
-        iccprofile=metadata.profile_for(1 if pixels.ndim == 2 else 3) or None,
+        iccprofile=metadata.profile_for(colours) or None,
         # UTF-8 is what readers expect where 7 bits do not suffice.
         extratags=[(tag, "s", 0, text.encode(), True) for tag, text in texts.items()],
         metadata=None,
-        **resolution,
+        **options,
     )
     return buffer.getvalue()
+
+
+def _colours(pixels: NDArray[Any]) -> int:
+    """Channels without alpha: 1 or 3."""
+    return 3 if pixels.shape[2:] in ((3,), (4,)) else 1
 
 
 def _line(error: Exception) -> str:

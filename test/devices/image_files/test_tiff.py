@@ -83,13 +83,23 @@ class TestOnePage:
         assert read_image(file).max() == round(4000 / 4095 * 65535)
         assert "4095, which is taken for white" in caplog.text
 
-    @pytest.mark.parametrize("low, high", [(-0.2, 0.9), (0.0, 1.3)])
-    def test_clipped_floating_point_values_are_reported(self, file, caplog, low, high):
+    def test_negative_values_among_large_ones_are_reported(self, file, caplog):
+        tifffile.imwrite(file, np.linspace(-50, 4000, 30).reshape(5, 6).astype(np.float32))
+        read = read_image(file)
+        assert (read.min(), read.max()) == (0, round(4000 / 4095 * 65535))
+        assert "values below 0 are clipped" in caplog.text
+        assert "values above 1" not in caplog.text
+        assert "no sample is above 4095, which is taken for white" in caplog.text
+
+    @pytest.mark.parametrize(
+        "low, high, clipped", [(-0.2, 0.9, "below 0"), (0.0, 1.3, "above 1")]
+    )
+    def test_clipped_floating_point_values_are_reported(self, file, caplog, low, high, clipped):
         tifffile.imwrite(file, np.linspace(low, high, 30).reshape(5, 6).astype(np.float32))
         read = read_image(file)
         assert read.min() == 0
         assert read.max() == pytest.approx(min(high, 1) * 65535, abs=1)
-        assert "values below 0 or above 1 are clipped" in caplog.text
+        assert f"values {clipped} are clipped" in caplog.text
 
     def test_values_that_are_not_finite_are_no_data(self, file):
         image = np.full((5, 6), 0.5, np.float32)
@@ -100,9 +110,18 @@ class TestOnePage:
         assert valid is not None
         assert np.argwhere(~valid).tolist() == [[1, 2], [3, 4]]
 
-    def test_signed_samples(self, file):
-        tifffile.imwrite(file, (MONO >> 1).astype(np.int16))
-        assert read_image(file).dtype == np.uint16
+    @pytest.mark.parametrize(
+        "dtype, largest", [(np.int8, 127), (np.int16, 32767), (np.int16, 4095)]
+    )
+    def test_signed_samples_are_as_bright_as_unsigned_ones(self, file, dtype, largest):
+        values = np.linspace(0, largest, 30).round().reshape(5, 6).astype(dtype)
+        tifffile.imwrite(file, values)
+        read = read_image(file)
+        assert read.dtype == (np.uint8 if dtype == np.int8 else np.uint16)
+        full = np.iinfo(read.dtype).max
+        np.testing.assert_allclose(read / full, values / largest, atol=0.5 / full)
+
+    def test_signed_samples_below_zero_are_refused(self, file):
         tifffile.imwrite(file, np.full((4, 5), -3, np.int16))
         with pytest.raises(DeviceError, match="below zero"):
             read_image(file)
@@ -256,7 +275,23 @@ class TestManyPages:
         with pytest.raises(DeviceError, match="different kinds or sizes"):
             open_slices([file])
 
-    def test_two_stacks_are_refused(self, tmp_path):
+    def test_more_bits_than_stated_are_reported(self, file, caplog):
+        tifffile.imwrite(file, (MONO >> 4).astype(np.uint16))
+        assert open_slices([file], bits=8).read(0).pixels.max() == 65535
+        assert "samples above those of 8 bits are clipped to white" in caplog.text
+        assert "some of 12 bits" in caplog.text
+
+    def test_named_files_are_one_stack(self, tmp_path, caplog):
+        paths = [tmp_path / name for name in ("b.tif", "a.tif", "c.tif")]
+        for path, pages in zip(paths, (Z[:2], Z[2:4], Z[4]), strict=True):
+            tifffile.imwrite(path, pages, metadata=None, photometric="minisblack")
+        slices = open_slices(paths)
+        assert len(slices) == len(Z)
+        for index, expected in enumerate(Z):
+            np.testing.assert_array_equal(slices.read(index).pixels, expected)
+        assert "the pages of all 3 files are taken as one stack" in caplog.text
+
+    def test_two_stacks_in_a_folder_are_refused(self, tmp_path):
         for name in ("a.tif", "b.tif"):
             tifffile.imwrite(tmp_path / name, Z, metadata=None, photometric="minisblack")
         with pytest.raises(DeviceError, match=r"a\.tif holds 5 slices by itself"):

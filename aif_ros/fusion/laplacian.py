@@ -29,7 +29,7 @@ _LEAST_ENERGY = np.float32(1e-12)
 _OCTAVES = 4
 # Weight of an octave over that of the next finer one: by this factor does white noise lose variance
 # when an image is averaged to half its size. Of 1, 0.5 and 0.25, the last is best on six rendered
-# scenes (34.7 dB; 33.8 and 34.6), and all see bars of 80 px through (640 x 480, `benchmark fusion`).
+# scenes (33.8, 34.6 and 34.7 dB; `benchmark fusion`).
 _OCTAVE_WEIGHT = np.float32(0.25)
 # Tiles see no farther than this, pixels.
 _LARGEST_MARGIN = 640

@@ -273,8 +273,8 @@ def test_a_failed_stack_leaves_no_folder_behind(stack, tmp_path):
     (broken / "1.png").write_bytes(b"no picture")
     arguments = ["stack", str(tmp_path / "all"), "-o", str(tmp_path / "o" / "{name}" / "f.png")]
     assert main([*arguments, "--report", str(tmp_path / "reports")]) == 1
-    assert os.listdir(tmp_path / "o") == ["good"]
-    assert os.listdir(tmp_path / "reports") == ["good"]
+    assert [folder.name for folder in (tmp_path / "o").iterdir()] == ["good"]
+    assert [folder.name for folder in (tmp_path / "reports").iterdir()] == ["good"]
 
 
 def test_own_results_in_the_folder_are_left_out(stack, capsys):

@@ -91,9 +91,7 @@ class TestOnePage:
         assert "values above 1" not in caplog.text
         assert "no sample is above 4095, which is taken for white" in caplog.text
 
-    @pytest.mark.parametrize(
-        "low, high, clipped", [(-0.2, 0.9, "below 0"), (0.0, 1.3, "above 1")]
-    )
+    @pytest.mark.parametrize("low, high, clipped", [(-0.2, 0.9, "below 0"), (0.0, 1.3, "above 1")])
     def test_clipped_floating_point_values_are_reported(self, file, caplog, low, high, clipped):
         tifffile.imwrite(file, np.linspace(low, high, 30).reshape(5, 6).astype(np.float32))
         read = read_image(file)

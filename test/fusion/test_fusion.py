@@ -150,13 +150,13 @@ class TestRemoveBreathing:
 def test_wide_dark_bars_stay_dark(method):
     """Blurred over their surroundings they are grey, and noisier."""
     rng = np.random.default_rng(6)
-    bars = np.where(np.arange(400) % 80 < 40, np.float32(0.03), np.float32(0.7))
+    bars = np.where(np.arange(400) % 64 < 32, np.float32(0.03), np.float32(0.7))
     sharp = np.broadcast_to(bars, (300, 400))
     fuser = make_fuser(method)
     for index, sigma in enumerate((24.0, 12.0, 0.3, 12.0)):
         noise = rng.standard_normal(sharp.shape).astype(np.float32)
         scene = blurred(sharp, sigma)
         fuser.add(np.clip(scene + 0.01 * np.sqrt(scene) * noise, 0, 1), index * 1e-4)
-    middle = np.broadcast_to(np.abs(np.arange(400) % 80 - 20) < 12, sharp.shape)
+    middle = np.broadcast_to(np.abs(np.arange(400) % 64 - 16) < 10, sharp.shape)
     fog = cv2.blur(fuser.fused.image - sharp, (5, 5))[middle]
     assert np.quantile(np.abs(fog), 0.999) < 0.03

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 SETTLE_TIMEOUT = 120.0
 """Seconds that a move may take: the whole travel of a slow focuser."""
+RECONNECT_TIMEOUT = 30.0
+"""Seconds to wait for a device that was disconnected: enough to plug a cable in again."""
 
 LiveCamera = Annotated[
     str,

@@ -86,8 +86,6 @@ class Arguments:
 def run(args: Arguments) -> int:
     """Focus."""
     from aif_ros.autofocus.searches import make_search
-    from aif_ros.benchmarks.focus_curve import save_focus_curve
-    from aif_ros.devices.image_files import write_image
     from aif_ros.pipeline.focus_step import focus_window
     from aif_ros.storage.atomic_write import check_writable
     from aif_ros.types.frame import Frame, Window
@@ -123,6 +121,9 @@ def run(args: Arguments) -> int:
     steps = lens_model.steps(result.position)
     print(f"{state} at {result.position * 1e3:.4f} mm ({steps:.0f} steps): {result.reason}")
     if args.save is not None:
+        from aif_ros.benchmarks.focus_curve import save_focus_curve
+        from aif_ros.devices.image_files import write_image
+
         sharpest = min(frames, key=lambda frame: abs(frame.position - result.position))
         write_image(args.save / "window.png", to_float(window.crop(sharpest.image)), deep=False)
         print(save_focus_curve(result, args.save))

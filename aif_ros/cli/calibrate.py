@@ -117,7 +117,6 @@ class Arguments:
 
 def run(args: Arguments) -> int:
     """Calibrate."""
-    from aif_ros.benchmarks.calibration_plot import save_calibration_plot
     from aif_ros.calibration.sweep_calibration import UndeterminedError
     from aif_ros.storage.atomic_write import check_writable
 
@@ -169,6 +168,8 @@ def run(args: Arguments) -> int:
         )
     print(args.output)
     if args.plot is not None:
+        from aif_ros.benchmarks.calibration_plot import save_calibration_plot
+
         print(save_calibration_plot(calibration, args.plot))
     result = {
         name: dict(zip(("value", "low", "high"), _parts(estimate), strict=True))

@@ -28,7 +28,13 @@ from typing_extensions import Doc
 
 from aif_ros.cli import CommandError, JsonFile, LoopTimeout, write_json
 from aif_ros.cli._device import note_unused_device
-from aif_ros.cli._live import SETTLE_TIMEOUT, LiveExposure, load_calibration, open_pair
+from aif_ros.cli._live import (
+    RECONNECT_TIMEOUT,
+    SETTLE_TIMEOUT,
+    LiveExposure,
+    load_calibration,
+    open_pair,
+)
 from aif_ros.cli._stack_options import Channel, Time, selection
 from aif_ros.settings.declaration import OneOf, SetsParameter, declared
 from aif_ros.settings.pipeline import PipelineSettings, resolve_device
@@ -41,7 +47,7 @@ if TYPE_CHECKING:
 
     from aif_ros.bringup.observer import RunningGraph
     from aif_ros.devices.clock import Clock
-    from aif_ros.devices.device import Camera, FocusLens
+    from aif_ros.devices.device import Camera, ConnectionLostError, FocusLens
     from aif_ros.nodes.loop_state import LoopState
     from aif_ros.optics.lens_model import LensModel
 
@@ -397,6 +403,8 @@ def _run_on(args: Arguments, devices: _Devices) -> dict[str, Any]:
                 show,
                 exposure_time=devices.exposure_time,
                 settle_timeout=devices.settle_timeout,
+                reconnect_timeout=RECONNECT_TIMEOUT if args.camera == "device" else 0.0,
+                on_lost=_report_lost,
             )
             reason, stopped, fault = result.reason, result.stopped, result.fault
         except KeyboardInterrupt:
@@ -428,6 +436,10 @@ def _run_on(args: Arguments, devices: _Devices) -> dict[str, Any]:
         "reason": reason,
         "warning": pipeline.warning,
     }
+
+
+def _report_lost(error: "ConnectionLostError") -> None:
+    print(f"{error}; waiting {RECONNECT_TIMEOUT:g} s for it (Ctrl-C ends)", file=sys.stderr)
 
 
 def _progress() -> "tqdm[Any]":

@@ -1,5 +1,6 @@
 """Cameras and recordings that OpenCV opens: device index, URL, video file, folder of images."""
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -19,6 +20,7 @@ from aif_ros.devices.device import (
 )
 from aif_ros.devices.image_files.slices import is_multi_page, open_slices
 from aif_ros.devices.motor_lens import RECONNECT_INTERVAL
+from aif_ros.devices.permissions import advice
 
 CLOSE_TIMEOUT = 2.0
 """Seconds to wait for a driver that hangs in a read when its camera is closed."""
@@ -114,10 +116,7 @@ class _Stream:
         self._delay = delay
         self._video = cv2.VideoCapture(source)
         if not self._video.isOpened():
-            raise ConnectionLostError(
-                f"cannot open camera {source!r}: see that it is connected, that no other program "
-                "uses it, and that you may read it"
-            )
+            raise ConnectionLostError(f"cannot open camera {source!r}: {_opening_failed(source)}")
         self._backend = self._video.getBackendName()
         self._changed = threading.Condition()
         self._newest: Capture | None = None
@@ -172,6 +171,18 @@ class _Stream:
         age = time.monotonic_ns() - round(self._video.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
         # Some drivers stamp with the time of day, or not at all.
         return age if 0 <= age <= LARGEST_AGE else 0
+
+
+def _opening_failed(source: int | str) -> str:
+    """Return what to do about a camera that does not open; OpenCV gives no reason."""
+    path = f"/dev/video{source}" if isinstance(source, int) else source
+    if "://" in path:
+        return "see that the address is right and that the camera answers there"
+    if not Path(path).exists():
+        return f"there is no {path}: connect it (`aif devices` lists cameras)"
+    if not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
+        return f"you may not open {path}: {advice(path, 'video')}"
+    return "see that it is a camera and that no other program uses it"
 
 
 class VideoFile:

@@ -13,6 +13,7 @@ from typing_extensions import Doc
 
 from aif_ros.devices.device import ConnectionLostError
 from aif_ros.devices.optional import require
+from aif_ros.devices.permissions import advice
 from aif_ros.settings.declaration import Limits
 
 T = TypeVar("T")
@@ -178,10 +179,7 @@ class SerialPort:
         if isinstance(error, ValueError):
             return f"{self._label}: the port cannot be set up: {text}"
         if number == errno.EACCES or "Permission denied" in text:
-            return (
-                f"{self._label}: you may not open the port: join its group "
-                f"(sudo usermod -aG {_group(self._path)} $USER) and log in again"
-            )
+            return f"{self._label}: you may not open the port: {advice(self._path, 'dialout')}"
         if number == errno.EBUSY or "lock" in text or "busy" in text:
             return f"{self._label}: another program uses the port: close it and try again"
         if not Path(self._path).exists():
@@ -216,15 +214,6 @@ def port_names() -> list[str]:
     """
     list_ports = require("serial.tools.list_ports", "serial")
     return sorted(port.device for port in list_ports.comports())
-
-
-def _group(path: str) -> str:
-    try:
-        import grp
-
-        return grp.getgrgid(Path(path).stat().st_gid).gr_name
-    except (OSError, KeyError):
-        return "dialout"
 
 
 def _printable(request: bytes) -> str:

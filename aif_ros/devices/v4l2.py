@@ -16,6 +16,7 @@ from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import ConnectionLostError, DeviceError
 from aif_ros.devices.motor_lens import Axis, MetresPerUnit, MotorLens, MotorSettings, Reading
 from aif_ros.devices.optional import require
+from aif_ros.devices.permissions import advice
 from aif_ros.settings.declaration import Limits
 
 T = TypeVar("T")
@@ -127,20 +128,16 @@ class V4l2Lens(MotorLens):
         try:
             return function()
         except OSError as error:
-            raise ConnectionLostError(f"{self.label}: {_advice(error)}") from error
+            raise ConnectionLostError(f"{self.label}: {self._problem(error)}") from error
 
-
-def _advice(error: OSError) -> str:
-    match error.errno:
-        case errno.ENOENT:
-            return "there is no such device: connect it (`aif devices` lists cameras)"
-        case errno.EACCES:
-            return (
-                "you may not open it: join the group video (sudo usermod -aG video $USER) and log "
-                "in again"
-            )
-        case errno.EBUSY:
-            return "another program controls it: close it and try again"
-        case errno.ENODEV:
-            return "it was disconnected: connect it again"
-    return f"it does not answer ({error}): connect it again"
+    def _problem(self, error: OSError) -> str:
+        match error.errno:
+            case errno.ENOENT:
+                return "there is no such device: connect it (`aif devices` lists cameras)"
+            case errno.EACCES:
+                return f"you may not open it: {advice(self._path, 'video')}"
+            case errno.EBUSY:
+                return "another program controls it: close it and try again"
+            case errno.ENODEV:
+                return "it was disconnected: connect it again"
+        return f"it does not answer ({error}): connect it again"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from aif_ros.control.agent import Action, Agent
 from aif_ros.defocus.defocus_map import BlurEstimator
 from aif_ros.devices.clock import Clock
-from aif_ros.devices.device import Camera, DeviceError, FocusLens
+from aif_ros.devices.device import Camera, ConnectionLostError, DeviceError, FocusLens
 from aif_ros.fusion.fuser import Fuser
 from aif_ros.fusion.fusion import Fused
 from aif_ros.optics.lens_model import LensModel
@@ -170,6 +170,8 @@ def run_loop(
     max_frames: int = 100,
     exposure_time: float = 0.0,
     settle_timeout: float = 10.0,
+    reconnect_timeout: float = 0.0,
+    on_lost: Callable[[ConnectionLostError], None] = lambda error: None,
 ) -> LoopResult:
     """Run the loop until the agent stops, `max_frames` decisions are made or a device fails.
 
@@ -183,6 +185,9 @@ def run_loop(
             not move.
         exposure_time: of the camera, seconds; used to recognise frames exposed in motion.
         settle_timeout: seconds that a move may take.
+        reconnect_timeout: seconds to wait for a device whose connection was lost; the move on
+            which it was lost is repeated then.
+        on_lost: called when a connection is lost, before waiting.
 
     Raises:
         ImageError: the camera's images cannot be used.
@@ -195,14 +200,32 @@ def run_loop(
         exposure_time=exposure_time,
         settle_timeout=settle_timeout,
     )
+
+    def advance(target: float | None) -> Action:
+        if target is not None:
+            pipeline.commanded(target, rig.send(target))
+        return _next_action(rig, pipeline, on_step)
+
+    def advance_or_reconnect(target: float | None) -> Action:
+        deadline: int | None = None
+        while True:
+            try:
+                return advance(target)
+            except ConnectionLostError as lost:
+                if deadline is None:
+                    deadline = clock.now() + round(reconnect_timeout * 1e9)
+                    on_lost(lost)
+                if clock.now() > deadline:
+                    raise
+                clock.sleep(_RETRY)
+
     try:
         with rig.observed_by(pipeline.observe):
-            action = _next_action(rig, pipeline, on_step)
+            action = advance_or_reconnect(None)
             for _ in range(max_frames - 1):
                 if action.position is None:
                     return LoopResult(pipeline.frames, action.reason, stopped=True)
-                pipeline.commanded(action.position, rig.send(action.position))
-                action = _next_action(rig, pipeline, on_step)
+                action = advance_or_reconnect(action.position)
         return LoopResult(pipeline.frames, f"limit of {max_frames} frames reached")
     except DeviceError as fault:
         return LoopResult(pipeline.frames, str(fault), fault=fault)
@@ -210,6 +233,9 @@ def run_loop(
 
 # So many frames in a row may be unusable before the loop gives up.
 _PATIENCE = 10
+# Seconds between two attempts to go on after a connection was lost; devices try to reconnect at
+# most every half second.
+_RETRY = 0.1
 
 
 def _next_action(rig: Rig, pipeline: AllInFocusPipeline, on_step: Callable[[Step], None]) -> Action:

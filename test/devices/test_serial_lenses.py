@@ -288,7 +288,7 @@ def test_impossible_settings(settings, words):
     [
         (
             PermissionError(13, "Permission denied"),
-            r"you may not open the port: join its group",
+            r"you may not open the port: ",
         ),
         (OSError(16, "Device or resource busy"), "another program uses the port"),
         (OSError(5, "Input/output error"), "cannot open the port: .*Input/output error"),

@@ -157,7 +157,7 @@ def test_unplugged_and_plugged_in_again(lens, camera):
     ("number", "words"),
     [
         (errno.ENOENT, "there is no such device"),
-        (errno.EACCES, "join the group video"),
+        (errno.EACCES, "you may not open it: join its group .sudo usermod -aG video"),
         (errno.EBUSY, "another program controls it"),
         (errno.EIO, "does not answer"),
     ],

@@ -1,7 +1,8 @@
 """Measure how long each lens backend takes from a command to the start of its (simulated) motor.
 
-Serial backends talk to a simulated device over a pseudo-terminal, Alpaca to a simulated server: the
-times are what the package adds to the reaction of a real device.
+Serial backends talk to a simulated device over a pseudo-terminal, Alpaca to a simulated server,
+INDI through indiserver to a simulated driver, Micro-Manager to its demonstration stage: the times
+are what the package adds to the reaction of a real device. V4L2 has no simulator.
 
 Examples:
   aif benchmark devices

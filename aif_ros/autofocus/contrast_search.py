@@ -13,7 +13,7 @@ _REPRODUCED = 0.9
 """Least ratio of the contrast at the final position to the highest contrast: half a pixel of blur
 more gives about 0.85."""
 _RUN_UP = 6.0
-"""Half depths of focus from which the sharpest position is approached anew after a motor with
+"""Half depths of focus from which the sharpest position is approached again after a motor with
 backlash has missed it: more than the backlash of most motors."""
 
 

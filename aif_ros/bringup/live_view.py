@@ -144,7 +144,7 @@ class LiveView:
         return await self._trigger("focus", _FOCUS)
 
     async def _choose(self, name: str, value: str, nodes: tuple[str, ...]) -> tuple[bool, str]:
-        """Set a parameter of some nodes, and begin the loop anew."""
+        """Set a parameter of some nodes and restart the loop."""
         parameter = Parameter(name, value=value).to_parameter_msg()
         for node in nodes:
             request = SetParameters.Request(parameters=[parameter])

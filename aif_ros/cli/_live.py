@@ -180,7 +180,7 @@ def calibrate_through_camera(
     from aif_ros.pipeline.sweep_recording import Sweep, calibrate_live, record_return
 
     low, high = limits or lens.limits
-    # Nothing is known of the blur yet; the rig needs a lens to tell positions apart.
+    # Nothing is known of the blur yet; the rig needs a lens model to compare positions.
     blur_per_metre = camera.size[0] / (high - low)
     unknown = LensModel(
         "unknown", lens.metres_per_step, lens.limits, blur_per_metre, camera.size[0]

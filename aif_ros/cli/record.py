@@ -6,7 +6,7 @@ elsewhere. Ends when the loop has stopped by itself, or at Ctrl-C. The bag is a 
 file; of a recording that was killed, everything up to the last megabyte can still be replayed.
 
 Examples:
-  aif record out/failure --restart         begin the loop anew and record until it has stopped
+  aif record out/failure --restart         restart the loop and record until it has stopped
   aif record out/failure --forever         record until Ctrl-C, start before the pipeline's loop
   aif replay out/failure                   make its decisions again
   ros2 bag info out/failure                it is a bag like any other
@@ -36,7 +36,7 @@ class Arguments:
     namespace: Annotated[str, Doc("Namespace of the pipeline.")] = ""
     restart: Annotated[
         bool,
-        Doc("Begin the loop anew first. Only complete runs of the loop can be replayed."),
+        Doc("Restart the loop first. Only complete runs of the loop can be replayed."),
     ] = False
     fused: Annotated[bool, Doc("Record the fused images, too.")] = False
     forever: Annotated[bool, Doc("Continue after the loop has stopped, until Ctrl-C.")] = False

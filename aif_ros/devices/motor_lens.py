@@ -212,7 +212,7 @@ class MotorLens(ABC):
 
     @property
     def metres_per_step(self) -> float:
-        """Smallest step, metres; of a device without steps, what it can tell apart."""
+        """Smallest step, metres; of a device without steps, its resolution."""
         step = self._axis.resolution or self._axis.tolerance
         return abs(self._metres(step))
 

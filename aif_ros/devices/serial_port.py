@@ -144,7 +144,7 @@ class SerialPort:
         while (length := self._length(end, size)) is None:
             with self._line() as line:
                 line.timeout = max(0.0, deadline - time.monotonic())
-                # All that has arrived at once: each read wakes this process up anew.
+                # All bytes that have arrived at once: each read wakes this process up.
                 chunk = line.read(max(1, line.in_waiting))
             if not chunk:
                 length = len(self._received)

@@ -110,14 +110,14 @@ class FocusControllerNode(PipelineNode):
             self._act()
 
     def _take_epoch(self, epoch: int) -> None:
-        """Begin anew where J does: what has been captured for the old one is not in it."""
+        """Start again with a new J, which does not contain what was captured for the old one."""
         with self.lock:
             before, self._epoch = self._epoch, epoch
             if before in (None, epoch):
                 return
             state = IDLE if self.state.state == IDLE else RUNNING
             self.begin(not_before=epoch)
-            self.enter(state, "a new fused image was begun")
+            self.enter(state, "a new fused image was started")
 
     def _take_fault(self, fault: str) -> None:
         """Send the last command again to a lens that was started again, or is well again."""

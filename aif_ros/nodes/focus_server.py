@@ -52,7 +52,6 @@ class FocusServer:
         self._search: Search | None = None
         self.active = False
         """Whether searches are accepted."""
-        """Whether searches are accepted."""
         self.window = Window(0, 0, 0, 0)
         """Pixels to focus on; of size 0: a square at the centre."""
         self.continuous = False

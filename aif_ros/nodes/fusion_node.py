@@ -32,10 +32,10 @@ from aif_ros.types.image import ImageError
 
 @dataclass(frozen=True)
 class FusionEpoch:
-    """When the present J was begun (nanoseconds), and its number."""
+    """When the current J was started (nanoseconds), and its number."""
 
     stamp: int
-    begun: int
+    number: int
 
 
 class FusionNode(PipelineNode):
@@ -60,7 +60,7 @@ class FusionNode(PipelineNode):
         # Held while the step is in use: services run in another thread than the worker.
         self._fusing = threading.Lock()
         self._frame_id = ""
-        self._epoch = FusionEpoch(self.now(), self._step.begun)
+        self._epoch = FusionEpoch(self.now(), self._step.epoch)
 
     def start(self) -> None:
         """Subscribe and begin to fuse."""
@@ -133,22 +133,22 @@ class FusionNode(PipelineNode):
         self._sources.show(lambda: StampedImage(fused.source_position, stamp, frame_id))
 
     def _publish_epoch(self) -> None:
-        """Publish that a new J has been begun, if so."""
-        if self._epoch.begun != self._step.begun:
-            self._epoch = FusionEpoch(self.now(), self._step.begun)
+        """Publish that a new J has been started, if so."""
+        if self._epoch.number != self._step.epoch:
+            self._epoch = FusionEpoch(self.now(), self._step.epoch)
             self._epochs.publish(self._epoch.stamp)
 
     def _reset(self) -> tuple[bool, str]:
-        """Begin a new J with the next frame; frames that still wait belong to the old one."""
+        """Start a new J with the next frame; frames already queued are dropped."""
         with self._fusing:
             self._frames.clear()
             if (self.value("mode") == "dynamic") != self._dynamic:
-                begun, self._step = self._step.begun, self._new_step()
-                self._step.begun = begun
+                epoch, self._step = self._step.epoch, self._new_step()
+                self._step.epoch = epoch
                 self._frames.newest_first = self._dynamic
             self._step.reset(not_before=self.now())
         self._publish_epoch()
-        return True, "the fusion begins a new image"
+        return True, "a new fused image was started"
 
     def _save(self) -> tuple[bool, str]:
         """Write J to the file named by save_path."""

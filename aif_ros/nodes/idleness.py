@@ -20,7 +20,7 @@ def report_idle(diagnostics: Diagnostics, seconds: float, text: str, about: str)
 
 
 def report_frames(diagnostics: Diagnostics, frames: FrameJoiner) -> None:
-    """Note the state of a node's frames: drops, clock offset, images that come in vain."""
+    """Note the state of a node's frames: drops, clock offset, images that cannot be used."""
     diagnostics.note("frames dropped", frames.dropped)
     if frames.offset is not None:
         diagnostics.note("camera stamps ahead of lens states s", frames.offset)

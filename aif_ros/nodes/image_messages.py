@@ -170,7 +170,7 @@ def _foreign(message: Image) -> NDArray[Any]:
     """Convert by cv_bridge, where it is installed, what is not converted here."""
     if message.encoding in _BITS_OF_CHANNEL_ORDERS_UNKNOWN:
         raise ImageError(
-            f"encoding {message.encoding} does not tell the order of its channels: "
+            f"encoding {message.encoding} does not define the order of its channels: "
             "publish rgb8 or bgr8"
         )
     convert = _cv_bridge()

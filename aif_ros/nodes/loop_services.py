@@ -15,7 +15,7 @@ def offer_loop_services(node: "FocusControllerNode") -> None:
     reset_fusion = node.client(Trigger, "fusion/reset")
 
     def start() -> tuple[bool, str]:
-        """Run; after the agent has stopped, with an agent that has forgotten everything."""
+        """Run the loop; after the agent has stopped, with a new agent."""
         with node.lock:
             if node.state.state == STOPPED:
                 node.begin()
@@ -23,20 +23,20 @@ def offer_loop_services(node: "FocusControllerNode") -> None:
         return True, "the loop runs"
 
     def stop() -> tuple[bool, str]:
-        """Leave the lens where it is."""
+        """Stop the loop; the lens stays where it is."""
         with node.lock:
             node.enter(IDLE, "switched off")
         return True, "the loop is switched off"
 
     def reset() -> tuple[bool, str]:
-        """Forget everything, J included, and run."""
+        """Discard everything, J included, and run the loop."""
         with node.lock:
             node.begin(not_before=node.now())
-            node.enter(RUNNING, "begun anew")
+            node.enter(RUNNING, "restarted")
         if not reset_fusion.service_is_ready():
-            return False, "the loop begins anew, but fusion/reset is not there"
+            return False, "the loop was restarted, but fusion/reset is not available"
         reset_fusion.call_async(Trigger.Request())
-        return True, "the loop begins anew"
+        return True, "the loop was restarted"
 
     node.trigger("focus_controller/start", start)
     node.trigger("focus_controller/stop", stop)

@@ -240,7 +240,7 @@ LENS_STATE: Topic[LensState] = Topic(
 LENS_FAULT: Topic[str] = Topic(
     "lens/fault",
     String,
-    "Why the lens does not answer or has stalled; empty: it is well.",
+    "Why the lens does not answer or has stalled; empty: no fault.",
     lambda fault: String(data=fault),
     lambda message: message.data,
     latched=True,
@@ -261,7 +261,7 @@ FUSED_IMAGE = _image_topic(
 FUSION_EPOCH: Topic[int] = Topic(
     "fusion/epoch",
     Time,
-    "When J was begun: changes after a reset and a restart; the focus controller then begins anew.",
+    "When J was started: changes with a reset or restart; the focus controller then starts again.",
     to_time,
     to_stamp,
     latched=True,
@@ -328,7 +328,7 @@ FOCUS_WINDOW: Topic[Window] = Topic(
 FOCUS_CURVE: Topic[list[Look]] = Topic(
     "autofocus/focus_curve",
     Float64MultiArray,
-    "Looks of the last search in their order: rows of position (metres) and score.",
+    "Focus curve of the last search, in the order of its images: rows of position (metres), score.",
     _encode_looks,
     _decode_looks,
     latched=True,
@@ -364,7 +364,7 @@ REMAINING_DEFOCUS: Topic[float] = Topic(
 CONTROL_STATUS: Topic[DiagnosticStatus] = Topic(
     "focus_controller/status",
     DiagnosticStatus,
-    "State of the loop and its reason, for people.",
+    "State of the loop and its reason, human-readable.",
     _as_it_is,
     _as_it_is,
     latched=True,
@@ -381,7 +381,7 @@ DECISION: Topic[DecisionRecord] = Topic(
 LOOP_STATE: Topic[LoopState] = Topic(
     "focus_controller/state",
     String,
-    "State of the loop as a JSON object, for programs (fields: see `LoopState`).",
+    "State of the loop as a JSON object, machine-readable (fields: see `LoopState`).",
     lambda state: String(data=state.to_json()),
     lambda message: LoopState.from_json(message.data),
     latched=True,

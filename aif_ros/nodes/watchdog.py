@@ -31,7 +31,7 @@ class Watchdog:
         self._fault = fault
 
     def progress(self) -> None:
-        """Note that a decision was made, or that waiting begins anew."""
+        """Note that a decision was made, or restart the wait."""
         self._progress = time.monotonic()
 
     def change(

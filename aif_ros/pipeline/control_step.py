@@ -14,7 +14,7 @@ from aif_ros.types.frame import LensState
 
 # Observations during one move of the lens that are kept for the next decision.
 _MOST_PASSED = 30
-# Maps of frames that wait for those of J: so many frames may the one be ahead of the other.
+# Maps of frames that wait for those of J: autofocus may be ahead of fusion by as many frames.
 _MOST_AHEAD = 8
 
 

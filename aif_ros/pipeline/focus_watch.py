@@ -11,7 +11,7 @@ from aif_ros.types.frame import Window
 # So many blurred frames in a row start a search: single ones may be blurred by motion. As many
 # after a search give the blur that counts as being in focus.
 _FRAMES = 3
-# Pause after a search, seconds: doubled after each one in vain, from the first up to the second.
+# Pause after a search, seconds: the first value, doubled after each failed search up to the second.
 _PAUSES = (1.0, 30.0)
 # A window is out of focus again if its distance to focus has grown by this many half depths of
 # focus and by this share since it was focused: more than the noise of the estimators.

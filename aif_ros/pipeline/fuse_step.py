@@ -72,8 +72,8 @@ class FuseStep:
         self._lens_model = lens_model
         self._dynamic = dynamic
         self._direction = DirectionWatch(lens_model)
-        self.begun = 0
-        """Number of images J begun so far, the present one included."""
+        self.epoch = 0
+        """Number of images J started so far, the current one included."""
         self.reset()
 
     @property
@@ -104,14 +104,14 @@ class FuseStep:
     def _begin(self) -> None:
         self._fuser.reset()
         self._direction.reset()
-        self.begun += 1
+        self.epoch += 1
         self._merged: Frame | None = None
         self._scale: float | None = None
 
     def add(self, reference: ReferenceFrame) -> Fusion:
         """Take in a frame; its stamp must be newer, unless the clock has jumped back.
 
-        J begins anew where the full scale of the frames turns out to be higher than it seemed.
+        A new J is started where the full scale of the frames turns out to be higher than assumed.
 
         Raises:
             ImageError: the image is unusable, or its shape differs from J's; nothing has changed.
@@ -119,7 +119,7 @@ class FuseStep:
         frame = reference.frame
         begin = self._not_before
         if begin is not None and frame.stamp <= begin and not jumped_back(begin, frame.stamp):
-            return self._unused("exposed before the new image was begun")
+            return self._unused("exposed before the new image was started")
         if not self._order.accept(frame.stamp):
             return self._unused("not newer than the frame before")
         use = frame_use(frame, self._lens_model, dynamic=self._dynamic)

@@ -51,7 +51,7 @@ class Schedule:
 
     Attributes:
         merged: stamps of the frames as of which J was published, nanoseconds.
-        epochs: when J was begun, nanoseconds, in ascending order.
+        epochs: when J was started, nanoseconds, in ascending order.
         decisions: in their order; the first one is number 1.
     """
 
@@ -98,7 +98,7 @@ class Replay:
         self._uses = Counter(each.stamp for each in schedule.evidence)
         self._fused_uses = Counter(each.fused_stamp for each in schedule.evidence)
         self._epochs = deque(schedule.epochs)
-        self._begun = fuse.begun
+        self._epoch = fuse.epoch
         self._pending = deque(schedule.decisions)
         self._maps: dict[int, DefocusMaps] = {}
         self._fused_maps: dict[int, DefocusMaps] = {}
@@ -140,21 +140,21 @@ class Replay:
             if maps is not None:
                 self._maps[frame.stamp] = maps
         if frame.stamp in self._merged:
-            self._begin_anew(frame.stamp)
+            self._restart(frame.stamp)
             fusion = self._fuse.add(self._fused_stream.reference(frame))
             if fusion.changed and frame.stamp in self._fused_uses:
                 self._fused_maps[frame.stamp] = self._assess.fused(
                     fusion.picture, fusion.source_samples, frame.stamp
                 )
 
-    def _begin_anew(self, stamp: int) -> None:
-        """Begin J anew where the run did so before this frame."""
+    def _restart(self, stamp: int) -> None:
+        """Start a new J where the run did so before this frame."""
         while self._epochs and self._epochs[0] < stamp:
-            epoch = self._epochs.popleft()
-            # What the step has begun by itself was published as an epoch, too.
-            if self._fuse.begun == self._begun:
-                self._fuse.reset(not_before=epoch)
-            self._begun = self._fuse.begun
+            started = self._epochs.popleft()
+            # What the step has started by itself was published as an epoch, too.
+            if self._fuse.epoch == self._epoch:
+                self._fuse.reset(not_before=started)
+            self._epoch = self._fuse.epoch
 
     def _decide(self) -> Iterator[ReplayedDecision]:
         while self._pending and all(map(self._is_there, self._pending[0].evidence)):

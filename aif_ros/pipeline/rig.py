@@ -102,7 +102,7 @@ class Rig:
         deadline = self._deadline()
         while not self._settled():
             self._check(deadline)
-            # The lens is not queried during a capture, which hence begins as late as possible.
+            # The lens is not queried during a capture, so the capture begins as late as possible.
             if self._exposes_soon():
                 yield self.frame()
             else:

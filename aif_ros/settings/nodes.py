@@ -120,7 +120,7 @@ BitsPerSample = Annotated[
     Limits(0, 16),
     Doc(
         "Bits in use of the samples of a 16-bit camera image. 0: recognised by the largest sample; "
-        "the fused image begins anew where one turns out to be larger."
+        "a new fused image is started where one turns out to be larger."
     ),
 ]
 LensJoint = Annotated[str, Doc("Name of the lens's joint in lens/state.")]

@@ -90,7 +90,7 @@ def read_photo(path: Path) -> NDArray[np.uint8]:
 
 
 def sharpness(luma: Image, cell: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Tell where a photo is truly sharp.
+    """Return where a photo is truly sharp.
 
     A Gaussian of 1 px lowers the gradient of a step between two pixels by a factor of 1.5 or
     more, that of an edge that is soft already by less (re-blurring, after Crete et al., "The

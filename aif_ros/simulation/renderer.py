@@ -350,7 +350,7 @@ class SensorNoise:
     Attributes:
         read: standard deviation of the noise everywhere.
         shot: standard deviation of the light's own noise at full scale. On linear light x it goes
-            with sqrt(x), hence on encoded values with encoded ** (1 - DISPLAY_GAMMA / 2).
+            with sqrt(x), so on encoded values with encoded ** (1 - DISPLAY_GAMMA / 2).
     """
 
     read: float = 1.5 / 255

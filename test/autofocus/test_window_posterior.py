@@ -52,7 +52,7 @@ def test_contrast_alone_resolves_the_side():
 
 
 def test_a_texture_with_equal_readings_everywhere_changes_little():
-    """As where the blur is beyond what can be told: focus may be anywhere far away."""
+    """As where the blur is beyond the range of the estimator: focus may be anywhere far away."""
     known = WindowPosterior((0.0, 3e-3), GAIN, REACH)
     for count, position in enumerate((1.9e-3, 2.1e-3, 2.3e-3, 2.5e-3), 1):
         known.look(position, read(22.7), [1.7e-5] * count)

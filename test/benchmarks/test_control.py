@@ -23,7 +23,7 @@ from aif_ros.optics.lens_model import LensModel
 from aif_ros.simulation.scenes.scene import SceneView
 from aif_ros.simulation.truth import Truth
 
-# No breathing: what is seen can be told from where it lies in the picture.
+# No breathing: objects are identified by their position in the picture.
 LENS = LensModel("test", 1e-6, (0.0, 1.5e-3), 90000.0, 640)
 WIDTH, HEIGHT = 96, 64
 COLUMNS = 12

@@ -38,7 +38,7 @@ def test_edges_that_are_kept_count_by_their_strength():
     # What is like its source gets nearly all: 0.9994 / (1 + e^-7.5) * 0.9879 / (1 + e^-4.4).
     kept = 0.9994 / (1 + np.exp(-7.5)) * 0.9879 / (1 + np.exp(-4.4))
     assert edge_preservation(step, [step]) == pytest.approx(kept, abs=1e-4)
-    # A flat second source has no edges, hence no say.
+    # A flat second source has no edges, so it has no weight.
     assert edge_preservation(step, [step, flat]) == pytest.approx(kept, abs=1e-4)
     assert edge_preservation(flat, [step]) < 0.01
     half = edge_preservation(0.5 * step, [step])

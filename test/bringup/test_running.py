@@ -34,7 +34,7 @@ def domain(monkeypatch):
 
 @pytest.fixture
 def namespace(request):
-    """Different for each test: nobody else's nodes are met."""
+    """Different for each test: nodes of other tests are not seen."""
     return (
         "test_" + "".join(c if c.isalnum() else "_" for c in request.node.name) + str(os.getpid())
     )
@@ -74,7 +74,7 @@ def test_the_loop_runs_until_it_stops_by_itself(how, namespace, tmp_path):
             FUSED_IMAGE.message_type, FUSED_IMAGE.name, hear, FUSED_IMAGE.subscription_qos(10)
         )
         assert running.spin_until(lambda: running.stopped, 60.0)
-        # The end may be told before the last picture arrives.
+        # The end may be reported before the last picture arrives.
         assert running.spin_until(lambda: times and time.monotonic() - times[-1] > 1.0, 20.0)
         assert running.state.frames_captured >= 3
         assert set(running.pids) == (
@@ -135,7 +135,7 @@ def test_a_node_that_dies_or_hangs_is_started_again(number, namespace, tmp_path)
         assert running.spin_until(lambda: status().get("fusion restarts") == "1", 60.0)
         assert running.spin_until(lambda: status().get("fusion") == "active", 60.0)
         assert running.pids["fusion"] != before
-        # The focus controller begins anew with the new J, and comes to an end again.
+        # The focus controller starts again with the new J, and stops again.
         assert running.spin_until(lambda: pictures and running.stopped, 60.0)
 
 
@@ -255,16 +255,16 @@ class TestCommand:
     def test_ends_well_when_interrupted(self, how, signal_, ripe, namespace, tmp_path):
         path = tmp_path / "fused.png"
         command = self.command(namespace, *WAYS[how], "--forever", "-o", str(path))
-        told = []
+        lines = []
         with subprocess.Popen(
             command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         ) as process:
             for line in process.stdout:
-                told.append(line)
+                lines.append(line)
                 if ripe in line:
                     process.send_signal(signal_)
             process.wait(60)
-        output = "".join(told)
+        output = "".join(lines)
         assert process.returncode == 0, output
         assert "Traceback" not in output
         assert path.exists() == (ripe == "stopped after")

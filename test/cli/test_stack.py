@@ -423,7 +423,7 @@ class TestMetadata:
         before, after = read_metadata(slices[0]), read_metadata(out)
         assert after.icc_profile == before.icc_profile != b""
         assert after.exif[Base.Make] == "Maker"
-        # The pixels have been turned, so nobody must turn them again.
+        # The pixels have been turned, so the orientation tag must not turn them again.
         assert read_image(out).shape == (160, 120, 3)
         assert Base.Orientation not in after.exif
         if not name.endswith("tif"):

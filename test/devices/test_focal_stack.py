@@ -72,7 +72,7 @@ def test_positions_are_spaced_equally_over_the_travel(stack):
 
 
 def test_near_slices_are_at_the_higher_positions(folder):
-    (folder / "info.yaml").write_text("order: near to far; as told by the file names\n")
+    (folder / "info.yaml").write_text("order: near to far; by the file names\n")
     stack = FocalStack(folder)
     assert stack.positions[0] == 0.0
     assert stack.files[0].name == "slice4.png"

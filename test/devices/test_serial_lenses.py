@@ -35,7 +35,7 @@ def path(tmp_path, monkeypatch):
 def wait_until(condition, timeout=10.0):
     deadline = time.monotonic() + timeout
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "timed out"
         time.sleep(0.005)
 
 

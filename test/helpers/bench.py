@@ -85,7 +85,7 @@ class Bench:
         """Spin until `condition()` is true; fails the test if that takes too long."""
         deadline = time.monotonic() + timeout
         while not (result := condition()):
-            assert time.monotonic() < deadline, "waited in vain"
+            assert time.monotonic() < deadline, "timed out"
             self.executor.spin_once(0.02)
         return result
 

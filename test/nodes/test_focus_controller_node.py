@@ -367,7 +367,7 @@ class TestServices:
         loop.assessed_frame(0.0)
         bench.spin_until(lambda: loop.state == "stopped")
         answer = bench.call(Trigger, "focus_controller/reset")
-        assert (answer.success, answer.message) == (True, "the loop begins anew")
+        assert (answer.success, answer.message) == (True, "the loop was restarted")
         bench.spin_until(lambda: loop.state == "running")
         bench.spin_until(lambda: [len(each.polygon.points) for each in windows] == [4, 0])
         # Maps from before the reset do not count, those after it do.
@@ -387,7 +387,7 @@ class TestServices:
 @pytest.mark.parametrize("state", ["running", "stopped", "idle"])
 def test_begins_anew_where_fusion_does(bench, act, state):
     first = Action(None, None, "end") if state == "stopped" else Action(5e-4, None, "on")
-    script = act(first, Action(2e-4, None, "anew"))
+    script = act(first, Action(2e-4, None, "second run"))
     bench.active(FocusControllerNode)
     loop, epoch = Loop(bench), bench.talk(FUSION_EPOCH)
     begun = loop.now

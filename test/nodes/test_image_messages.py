@@ -123,7 +123,7 @@ def test_big_endian():
         ({"data": array.array("B")}, "truncated: 0 bytes"),
         ({"encoding": "yuv999"}, "unknown image encoding 'yuv999'.*rgb8"),
         ({"encoding": ""}, "unknown image encoding ''"),
-        ({"encoding": "8UC3"}, "8UC3 does not tell the order.*rgb8 or bgr8"),
+        ({"encoding": "8UC3"}, "8UC3 does not define the order.*rgb8 or bgr8"),
     ],
 )
 def test_unusable_messages(change, words):

@@ -86,7 +86,7 @@ def test_refuses_stale_commands(bench, logged):
     talk = bench.talk(LENS_COMMANDS)
     bench.spin_until(lambda: states)
     talk(1e-4)
-    # Nobody takes the command out of the queue until it is old.
+    # The command stays in the queue until it is stale.
     time.sleep(0.2)
     bench.spin_until(lambda: logged.find("WARN", "it is stale, 0.2"))
     assert at(states, 0.0)

@@ -61,7 +61,7 @@ class NoSettings:
 
 
 class Breaking(PipelineNode):
-    """Fails where it is told to."""
+    """Fails in the step that the test names."""
 
     NAME = "breaking"
     SETTINGS = NoSettings
@@ -100,7 +100,7 @@ def test_a_failure_is_reported_and_can_be_retried(bench, logged, where, error, r
     outcome = node.trigger_configure() if where == "open" else node.trigger_activate()
     assert outcome.name == result
     bench.spin_until(lambda: logged.find("ERROR", f"broken in {where}"))
-    # The programmer needs the traceback of what nobody expects, the user does not of the rest.
+    # Unexpected errors are logged with a traceback, expected ones without.
     assert logged.find("ERROR", "Traceback") == (error is RuntimeError)
     assert len(list(node.subscriptions)) == 0
     node.where = ""

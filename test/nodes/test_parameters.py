@@ -174,7 +174,7 @@ class TestChanges:
         assert set_parameter(bench, node, "agent", "sweep") == (True, "")
         assert node.value("agent") == "sweep"
 
-    def test_one_bad_value_spoils_them_all(self, bench, node):
+    def test_one_bad_value_rejects_the_whole_change(self, bench, node):
         result = node.set_parameters_atomically(
             [rclpy.Parameter("agent", value="sweep"), rclpy.Parameter("patience", value=np.nan)]
         )

@@ -64,7 +64,7 @@ class Pipeline:
         self._epoch = FUSION_EPOCH.decode(message)
 
     def reset(self) -> bool:
-        """Begin anew; false if controller and fusion do not respond."""
+        """Restart the loop; false if controller and fusion do not respond."""
         epoch = self._epoch
         if not self.running.spin_until(self._reset.service_is_ready, 10.0):
             return False

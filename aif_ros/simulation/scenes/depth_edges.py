@@ -13,7 +13,7 @@ _STEP = 0.1
 def near_depth_edges(
     focus_position: NDArray[np.float32], limits: tuple[float, float]
 ) -> NDArray[np.bool_]:
-    """Tell which pixels are within `EDGE_REACH` of a step in depth.
+    """Return which pixels are within `EDGE_REACH` of a step in depth.
 
     Args:
         focus_position: (H, W), metres.

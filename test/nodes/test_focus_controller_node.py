@@ -381,7 +381,7 @@ class TestServices:
         bench.active(FocusControllerNode)
         answer = bench.call(Trigger, "focus_controller/reset")
         assert not answer.success
-        assert "fusion/reset is not there" in answer.message
+        assert "fusion/reset is not available" in answer.message
 
 
 @pytest.mark.parametrize("state", ["running", "stopped", "idle"])

@@ -274,6 +274,7 @@ def _fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
     begun = time.perf_counter()
     args.check_outputs()
     slices = _open(args, paths)
+    height, width = slices.shape[:2]
     if len(slices) < 2:
         print(
             f"warning: {slices.name(0)} is one slice, no stack: it is only converted (give all "
@@ -281,7 +282,6 @@ def _fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
             file=sys.stderr,
         )
     note_unused_device(args.device, args.method)
-    height, width = slices.shape[:2]
     args.check_outputs((width, height), deep=slices.deep)
     preview = _preview(args, slices, begun) if args.preview else None
     stack = fuse_stack(
@@ -333,7 +333,7 @@ def _fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
     if stack.holes is not None:
         form = "transparent" if Path(args.output).suffix.lower() in TRANSPARENT else "black"
         print(
-            f"{100 * stack.holes.mean():.2g} % of the picture is transparent in all slices, and "
+            f"no slice has data in {100 * stack.holes.mean():.2g} % of the picture, which are "
             f"{form} in the result"
         )
     if stack.dust is not None:

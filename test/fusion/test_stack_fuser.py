@@ -52,7 +52,8 @@ def test_tiles_leave_no_seams(monkeypatch):
     for index, image in enumerate(stack(SHARP.shape, [np.eye(3)] * 5)):
         fuser.add(image, np.eye(3), float(index))
         expected.add(to_float(image), float(index))
-    np.testing.assert_allclose(fuser.fused.image, expected.fused.image, atol=1e-4)
+    # An eighth of a level of 8 bits.
+    np.testing.assert_allclose(fuser.fused.image, expected.fused.image, atol=5e-4)
 
 
 @pytest.mark.parametrize("sigma", [5.0, 11.0, 21.6, 45.0])

@@ -12,17 +12,26 @@ from aif_ros.bringup.graph import BringupError
 
 # Seconds between two requests for the state of a node: that is being brought up, that is active.
 _POLL_STARTING, _POLL_ACTIVE = 0.1, 0.5
-# Seconds after which the response with a state counts as lost. On a busy computer a response can
-# get lost while participants discover each other ("client will not receive response").
-_STATE_RESPONSE = 1.0
+# Seconds after which the response with a state counts as lost; of a node that is being brought up,
+# this share of the time that it has taken so far, at least as long as a quick response takes: while
+# participants discover each other, responses get lost ("client will not receive response").
+_STATE_RESPONSE, _LOST_SHARE, _QUICK_RESPONSE = 1.0, 0.25, 0.2
 # Seconds after which a transition is requested again: its response may have got lost, too.
 _CHANGE_RESPONSE = 5.0
 # Seconds that a node may take to appear, and for a transition (it may load networks).
 _APPEARANCE, _TRANSITION = 60.0, 120.0
-# The transition that leads on from a state, and its name.
+# The transition that leads on from a state, its name, and the state that it leads to.
 _TRANSITIONS = {
-    State.PRIMARY_STATE_UNCONFIGURED: (Transition.TRANSITION_CONFIGURE, "configured"),
-    State.PRIMARY_STATE_INACTIVE: (Transition.TRANSITION_ACTIVATE, "activated"),
+    State.PRIMARY_STATE_UNCONFIGURED: (
+        Transition.TRANSITION_CONFIGURE,
+        "configured",
+        State.PRIMARY_STATE_INACTIVE,
+    ),
+    State.PRIMARY_STATE_INACTIVE: (
+        Transition.TRANSITION_ACTIVATE,
+        "activated",
+        State.PRIMARY_STATE_ACTIVE,
+    ),
 }
 
 
@@ -43,7 +52,7 @@ class _Call:
 
     def __init__(self, client: Client, timeout: float) -> None:
         self._client = client
-        self._timeout = timeout
+        self.timeout = timeout
         self._future: Future | None = None
         self.sent_at = -timeout
 
@@ -67,7 +76,7 @@ class _Call:
         response = self._future.result() if self._future.done() else None
         if response is not None:
             self._future = None
-        elif now - self.sent_at > self._timeout:
+        elif now - self.sent_at > self.timeout:
             self.drop()
         return response
 
@@ -105,7 +114,7 @@ class Member:
         """Whether it is being brought up. Afterwards a user may change its state."""
         self.answered = now
         """When it reported its state last, seconds."""
-        self._progress = now
+        self._begun = self._progress = now
         self._refused: int | None = None
 
     @property
@@ -124,6 +133,8 @@ class Member:
             TransitionError: it could not be configured or activated; it has logged why.
             BringupError: it has not appeared.
         """
+        taken = _LOST_SHARE * (now - self._begun) if self.starting else _STATE_RESPONSE
+        self._poll.timeout = min(max(taken, _QUICK_RESPONSE), _STATE_RESPONSE)
         response = self._poll.take(now)
         if response is not None:
             self._enter(response.current_state.id, now)
@@ -146,13 +157,17 @@ class Member:
 
     def _advance(self, now: float, may_activate: bool) -> None:
         response = self._change.take(now)
-        if response is not None and not response.success and self.state is not None:
+        if response is not None and response.success and self.state in _TRANSITIONS:
+            # A state that was asked for before may be older.
+            self._poll.drop()
+            self._enter(_TRANSITIONS[self.state][2], now)
+        elif response is not None and self.state is not None:
             # It was refused; or a response got lost, and this was the second request. The state
             # as of now says which.
             self._refused, self.state = self.state, None
             self._poll.drop()
         if self.state in _TRANSITIONS:
-            transition, what = _TRANSITIONS[self.state]
+            transition, what, _ = _TRANSITIONS[self.state]
             waits = transition == Transition.TRANSITION_ACTIVATE and not may_activate
             if waits:
                 self._progress = now

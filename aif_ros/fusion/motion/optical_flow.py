@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from aif_ros.fusion.motion.geometry import Transform, downscale, scaling
 from aif_ros.fusion.motion.photometric_error import (
@@ -138,7 +137,11 @@ def flow_to_fused(
 def _connected(better: NDArray[np.bool_], certain: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Connected regions of `better` with a certain part: objects move as a whole."""
     better = _without_outliers(better)
-    return np.asarray(ndimage.binary_propagation(_without_outliers(better & certain), mask=better))
+    seeds = _without_outliers(better & certain)
+    count, regions = cv2.connectedComponents((better | seeds).astype(np.uint8), connectivity=4)
+    kept = np.zeros(count, np.bool_)
+    kept[regions[seeds]] = True
+    return kept[regions]
 
 
 def _without_small(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

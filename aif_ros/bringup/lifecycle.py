@@ -96,6 +96,7 @@ class Member:
     """
 
     def __init__(self, node: Node, full_name: str) -> None:
+        self.full_name = full_name
         self.name = full_name.rpartition("/")[2]
         self._poll = _Call(node.create_client(GetState, f"{full_name}/get_state"), _STATE_RESPONSE)
         self._change = _Call(

@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Protocol
 
 import psutil
+from diagnostic_msgs.msg import DiagnosticArray
 
 from aif_ros.bringup.graph import BringupError, Graph, NodeSpec
 from aif_ros.bringup.lifecycle import Member
 from aif_ros.bringup.observer import RunningGraph, check_names, observe
+from aif_ros.bringup.silent_topics import SilentTopics
 from aif_ros.nodes.diagnostics import Diagnostics
 from aif_ros.process.interrupts import raising_interrupts
 from aif_ros.process.parent import end_with_parent
@@ -36,6 +38,8 @@ _DDS = "dds."
 # Longest step of the supervisor's clock, seconds: when the whole computer is late or suspended,
 # the nodes do not hang.
 _LONGEST_STEP = 0.2
+# Seconds after which a node may be killed again because its messages do not arrive.
+_KILLED_AGAIN = 30.0
 # A node that has been started again more often than this in so many seconds is given up.
 _MOST_RESTARTS, _PERIOD = 5, 60.0
 # Seconds between two diagnostic messages.
@@ -87,6 +91,9 @@ class Supervisor:
         self._restarts = {
             member.name: deque[float](maxlen=_MOST_RESTARTS) for member in self.members
         }
+        self._silent_topics = SilentTopics()
+        self._killed_at = dict.fromkeys(self._restarts, -_KILLED_AGAIN)
+        running.node.create_subscription(DiagnosticArray, "/diagnostics", self._take_health, 50)
         self._idle_looks = {member.name: 0 for member in self.members}
         self._brought_up = False
 
@@ -117,8 +124,31 @@ class Supervisor:
                 self._report(f"node {member.name} does not respond: it is killed")
                 os.kill(pid, signal.SIGKILL)
                 member.begin(now)
+        self._kill_unheard(now)
         self._brought_up = self._brought_up or self.up
         self._diagnose()
+
+    def _take_health(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            for member in self.members:
+                if member.active and status.name == member.full_name.lstrip("/"):
+                    values = {each.key: each.value for each in status.values}
+                    self._silent_topics.take(member.name, values, self._clock)
+
+    def _kill_unheard(self, now: float) -> None:
+        """Kill a node whose messages do not arrive any more at another one."""
+        if (broken := self._silent_topics.broken(now)) is None:
+            return
+        publisher, topic, subscriber = broken
+        pid = self._running.pids.get(publisher)
+        if pid is None or now - self._killed_at[publisher] < _KILLED_AGAIN:
+            return
+        self._killed_at[publisher] = now
+        self._report(
+            f"what node {publisher} publishes on {topic} does not reach {subscriber} any more: "
+            f"{publisher} is killed"
+        )
+        os.kill(pid, signal.SIGKILL)
 
     def _tick(self) -> float:
         now = time.monotonic()
@@ -132,6 +162,7 @@ class Supervisor:
         if pid == known:
             return
         if known is not None:
+            self._silent_topics.forget(member.name)
             self._ended(member, now)
             member.begin(now)
         if pid is None:

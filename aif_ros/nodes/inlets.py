@@ -7,7 +7,7 @@ from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
-from aif_ros.nodes.diagnostics import Diagnostics
+from aif_ros.nodes.diagnostics import SILENT, Diagnostics
 from aif_ros.nodes.idleness import Arrivals, report_idle
 from aif_ros.nodes.joint_states import ForeignJointsError
 from aif_ros.nodes.topics import Topic
@@ -66,6 +66,8 @@ class Inlet:
             problem = self._arrivals.problem(publishers)
             name, seconds = self._topic.name, self._arrivals.seconds
             report_idle(self._diagnostics, seconds, f"{name}: {problem}", name)
+            if publishers:
+                self._diagnostics.note(f"{name}{SILENT}", seconds)
             # A publisher that has never been heard may not be active yet.
             if self._heard and publishers and self._arrivals.seconds > self._again:
                 self._again = self._arrivals.seconds + min(self._again, _LONGEST)
@@ -110,6 +112,7 @@ class Inlet:
             return
         if self._arrivals.idle:
             self._diagnostics.clear(self._topic.name)
+            self._diagnostics.forget(f"{self._topic.name}{SILENT}")
             self._again = _AGAIN
         self._arrivals.usable()
         self._heard = True

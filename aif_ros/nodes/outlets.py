@@ -18,7 +18,9 @@ class Outlet(Generic[T]):
     """Publishes one topic: within the process by reference, by DDS if there are subscribers."""
 
     def __init__(self, node: LifecycleNode, topic: Topic[T], exchange: Exchange | None) -> None:
-        self._topic = topic
+        self.topic = topic
+        self.published = 0
+        """Number of messages published by DDS."""
         self._exchange = exchange
         self._publisher = node.create_lifecycle_publisher(
             topic.message_type,
@@ -45,9 +47,10 @@ class Outlet(Generic[T]):
         if not self.active:
             return
         if self._exchange is not None:
-            self._exchange.publish(self._path, value, latch=self._topic.latched)
-        if self._topic.latched or self.subscribers:
-            self._publisher.publish(self._topic.encode(value))
+            self._exchange.publish(self._path, value, latch=self.topic.latched)
+        if self.topic.latched or self.subscribers:
+            self._publisher.publish(self.topic.encode(value))
+            self.published += 1
 
     def close(self, node: LifecycleNode) -> None:
         """Stop publishing."""

@@ -11,7 +11,7 @@ from rclpy.exceptions import ParameterException
 from rclpy.lifecycle import LifecycleNode
 from std_srvs.srv import Trigger
 
-from aif_ros.nodes.diagnostics import Diagnostics
+from aif_ros.nodes.diagnostics import PUBLISHED, Diagnostics
 from aif_ros.nodes.exchange import Exchange
 from aif_ros.nodes.faults import FaultReporter
 from aif_ros.nodes.guarded_node import GuardedNode
@@ -186,6 +186,9 @@ class PipelineNode(GuardedNode):
 
     def _publish_diagnostics(self) -> None:
         self.diagnose()
+        for outlet in self._outlets:
+            if outlet.topic.continuous:
+                self.diagnostics.note(f"{outlet.topic.name}{PUBLISHED}", outlet.published)
         self.diagnostics.publish()
 
     def _refresh(self) -> None:

@@ -141,7 +141,7 @@ def _connected(better: NDArray[np.bool_], certain: NDArray[np.bool_]) -> NDArray
     count, regions = cv2.connectedComponents((better | seeds).astype(np.uint8), connectivity=4)
     kept = np.zeros(count, np.bool_)
     kept[regions[seeds]] = True
-    return kept[regions]
+    return np.asarray(kept[regions])
 
 
 def _without_small(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -20,7 +20,9 @@ from aif_ros.bringup import supervisor
 from aif_ros.bringup.graph import BringupError, pipeline_graph
 from aif_ros.bringup.one_process import run_in_one_process
 from aif_ros.bringup.processes import run_in_processes
-from aif_ros.nodes.topics import FUSED_IMAGE
+from aif_ros.bringup.silent_topics import SilentTopics
+from aif_ros.nodes.diagnostics import SILENT
+from aif_ros.nodes.topics import CAMERA_IMAGE, FUSED_IMAGE
 from aif_ros.settings.pipeline import PipelineSettings
 
 ROOT = Path(aif_ros.__file__).parents[1]
@@ -137,6 +139,21 @@ def test_a_node_that_dies_or_hangs_is_started_again(number, namespace, tmp_path)
         assert running.pids["fusion"] != before
         # The focus controller starts again with the new J, and stops again.
         assert running.spin_until(lambda: pictures and running.stopped, 60.0)
+
+
+def test_a_camera_that_is_no_longer_received_is_started_again(namespace, tmp_path, monkeypatch):
+    take = SilentTopics.take
+
+    def hear_nothing(topics, node, values, now):
+        silent = {f"{CAMERA_IMAGE.name}{SILENT}": "4.2"} if node == "fusion" else {}
+        take(topics, node, {**values, **silent}, now)
+
+    with run_in_processes(small(namespace), log_directory=tmp_path) as running:
+        before = running.pids["camera"]
+        monkeypatch.setattr(SilentTopics, "take", hear_nothing)
+        assert running.spin_until(lambda: running.pids.get("camera", before) != before, 60.0)
+        monkeypatch.setattr(SilentTopics, "take", take)
+        assert running.spin_until(lambda: running.stopped, 60.0)
 
 
 def test_a_node_that_dies_again_and_again_is_named(namespace, tmp_path, monkeypatch):

@@ -4,7 +4,15 @@ import threading
 from types import SimpleNamespace
 
 from aif_ros.devices.clock import SimulatedClock
-from aif_ros.nodes import capturing_node, focus_server, lens_node, outlets, watchdog
+from aif_ros.nodes import (
+    camera_node,
+    capturing_node,
+    focus_server,
+    lens_node,
+    outlets,
+    sim_camera_node,
+    watchdog,
+)
 from aif_ros.nodes.outlets import Outlet
 from aif_ros.nodes.workers import Workers
 from aif_ros.pipeline.frame_joiner import FrameJoiner
@@ -31,6 +39,9 @@ class SteppedNodes:
             monkeypatch.setattr(module, "time", clock)
         for module in (capturing_node, lens_node):
             monkeypatch.setattr(module, "NodeClock", lambda node: self._clock)
+        for module in (camera_node, sim_camera_node):
+            # All lens states come before a capture, or none.
+            monkeypatch.setattr(module, "LENS_TIMEOUT", 0.01)
         # Everything is published: as if each topic had a subscriber.
         monkeypatch.setattr(Outlet, "subscribers", 1)
         monkeypatch.setattr(Outlet, "publish", lambda outlet, value: self._note(outlet, value))

@@ -187,6 +187,7 @@ class FusionScript(Script):
         self.move(8e-4)
         self.lens(10)
         self.image()
+        self.lens(10)
         self.move(10e-4)
         self.lens(10)
         self.image()
@@ -209,13 +210,14 @@ class AutofocusScript(FusionScript):
     def run(self):
         super().run()
         self.node._searches.begin()
-        for _ in range(4):
+        for _ in range(2):
             commands = self.stepped.published(LENS_COMMANDS)
             self.move(commands[-1] if commands else self.position)
             self.lens(100)
             self.image()
             self.lens(100)
             self.stepped.step()
+        # The search goes on, or is given up.
         self.lens(30_000)
         self.stepped.step()
 
@@ -223,6 +225,8 @@ class AutofocusScript(FusionScript):
 class ControlScript(Script):
     def run(self):
         info = guess_camera_info(SIZE, 0.9)
+        self.clock.sleep(5.0)
+        self.node._check()
         self.stepped.feed(CAMERA_INFO, info)
         for _ in range(8):
             commands = self.stepped.published(LENS_COMMANDS)
@@ -233,8 +237,6 @@ class ControlScript(Script):
             for topic, sources in ((DEFOCUS_MAPS, 0), (FUSED_DEFOCUS_MAPS, SOURCES_PER_SIDE**2)):
                 maps = DefocusMaps(self._values(sources), stamp)
                 self.stepped.feed(topic, StampedMaps(maps, "camera"))
-        self.clock.sleep(5.0)
-        self.node._check()
 
     def _values(self, sources):
         """Maps of a scene that is in focus between 0.3 and 0.9 mm."""

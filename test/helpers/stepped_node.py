@@ -13,6 +13,7 @@ from aif_ros.nodes import (
     sim_camera_node,
     watchdog,
 )
+from aif_ros.nodes.faults import EXPECTED
 from aif_ros.nodes.outlets import Outlet
 from aif_ros.nodes.workers import Workers
 from aif_ros.pipeline.frame_joiner import FrameJoiner
@@ -48,12 +49,11 @@ class SteppedNodes:
         monkeypatch.setattr(Workers, "repeat", lambda _, body, name: self._bodies.append(body))
         joined = FrameJoiner.next
         monkeypatch.setattr(FrameJoiner, "next", lambda joiner, timeout=0.0: joined(joiner))
-        # The workers wait for this event only where nothing has come.
         monkeypatch.setattr(Workers, "pause", lambda _, seconds: self._clock.sleep(seconds))
 
     def _note(self, outlet, value):
         if outlet.active:
-            self._published.append((outlet._topic.name, outlet._topic.encode(value)))
+            self._published.append((outlet.topic.name, outlet.topic.encode(value)))
 
     def run(self, node_type, script, **parameters):
         """Run a script on a new node.
@@ -64,7 +64,7 @@ class SteppedNodes:
             parameters: of the node.
 
         Returns:
-            Everything observed: what it published, the outcome of its transitions, its diagnostics.
+            Everything observed: the outcome of its configuration, its diagnostics, its messages.
         """
         self._bodies.clear()
         self._published.clear()
@@ -74,7 +74,7 @@ class SteppedNodes:
         try:
             outcome = [node.trigger_configure().name]
             if outcome == ["SUCCESS"]:
-                outcome.append(node.trigger_activate().name)
+                assert node.trigger_activate().name == "SUCCESS"
                 script(SteppedNode(node, self._clock, self._bodies, self._published))
             diagnostics = node.diagnostics
             status = [diagnostics.hardware_id, diagnostics._values, diagnostics._totals]
@@ -92,11 +92,11 @@ class SteppedNode:
         self._bodies, self._published = bodies, published
 
     def step(self):
-        """Let each worker of the node run once; its errors are noted as the workers do."""
+        """Let each worker of the node run once; expected errors are reported as the workers do."""
         for body in self._bodies:
             try:
                 body()
-            except Exception as error:
+            except EXPECTED as error:
                 self.node.report(error, "")
 
     def feed(self, topic, value):

@@ -143,7 +143,9 @@ def pipeline_graph(settings: PipelineSettings) -> Graph:
 def _completed(settings: PipelineSettings) -> PipelineSettings:
     """Fill in what follows from other choices."""
     settings = resolve_device(settings)
-    if settings.camera == "simulated" and settings.scene and is_focal_stack(settings.scene):
+    scene = settings.scene
+    is_stack = bool(scene) and (is_focal_stack(scene) or Path(scene).is_file())
+    if settings.camera == "simulated" and is_stack:
         settings = replace(settings, camera="stack")
     if settings.camera == "stack" and not settings.scene:
         raise BringupError("camera=stack needs the folder of the focal stack: scene=FOLDER")

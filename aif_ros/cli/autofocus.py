@@ -50,7 +50,7 @@ class Arguments:
         str,
         tyro.conf.Positional,
         tyro.conf.arg(metavar="SCENE"),
-        Doc(f"{', '.join(nodes.SCENES)}, or the folder of a scene or of a focal stack."),
+        Doc(f"{', '.join(nodes.SCENES)}; the folder of a scene; the folder or file of a stack."),
     ] = ""
     camera: LiveCamera = ""
     lens: LiveLens = ""
@@ -119,7 +119,7 @@ def run(args: Arguments) -> int:
             raise CommandError(str(error)) from error
     state = "in focus" if result.focused else "not in focus"
     steps = lens_model.steps(result.position)
-    print(f"{state} at {result.position * 1e3:.4f} mm ({steps:.0f} steps): {result.reason}")
+    print(f"{state} at {result.position * 1e3:.4f} mm (step {steps:.0f}): {result.reason}")
     if args.save is not None:
         from aif_ros.benchmarks.focus_curve import save_focus_curve
         from aif_ros.devices.image_files import write_image
@@ -127,8 +127,8 @@ def run(args: Arguments) -> int:
         sharpest = min(frames, key=lambda frame: abs(frame.position - result.position))
         write_image(args.save / "window.png", to_float(window.crop(sharpest.image)), deep=False)
         print(save_focus_curve(result, args.save))
-    if subject.travel_assumed:
-        print("the positions of the slices are assumed: give them in info.yaml")
+    if subject.positions_file is not None:
+        print(f"the positions of the slices are assumed: give them in {subject.positions_file}")
     write_json(
         {
             "scene": args.scene or args.camera,
@@ -153,12 +153,13 @@ class _Subject:
     Attributes:
         rig: camera and lens.
         size: (width, height) of the images, pixels.
-        travel_assumed: whether the lens positions are those of a stack that does not state them.
+        positions_file: where the lens positions of a stack belong that does not state them; None:
+            they are known.
     """
 
     rig: "Rig"
     size: tuple[int, int]
-    travel_assumed: bool = False
+    positions_file: Path | None = None
 
 
 def _check_live(args: Arguments) -> None:
@@ -210,7 +211,7 @@ def _simulated(args: Arguments) -> Iterator[_Subject]:
     camera = SimulatedCamera(subject, clock, lens, exposure_time=_EXPOSURE)
     rig = Rig(camera, compensated(lens, lens_model), clock, lens_model, exposure_time=_EXPOSURE)
     assumed = isinstance(subject, FocalStack) and subject.travel_assumed
-    yield _Subject(rig, subject.size, assumed)
+    yield _Subject(rig, subject.size, subject.info_file if assumed else None)
 
 
 def _check(args: Arguments, limits: tuple[float, float], size: tuple[int, int]) -> None:

@@ -299,7 +299,6 @@ def _from_photographs(args: Arguments, output: Path) -> _Measured:
     )
     from aif_ros.devices.focal_stack import FocalStack
     from aif_ros.devices.image_files import read_image
-    from aif_ros.devices.image_files.slices import is_multi_page
     from aif_ros.types.image import to_float
     from aif_ros.types.units import check_metres
 
@@ -307,7 +306,7 @@ def _from_photographs(args: Arguments, output: Path) -> _Measured:
     for option, values in (("--travel", [args.travel]), ("--limits", args.limits or [])):
         check_metres(option, [value for value in values if value is not None])
     travel_assumed, backlash = False, 0.0
-    if len(paths) == 1 and (paths[0].is_dir() or is_multi_page(paths[0])):
+    if len(paths) == 1:
         stack = FocalStack(paths[0], selection(args.channel, args.time))
         positions = stack.positions
         travel_assumed = stack.travel_assumed and args.travel is None

@@ -45,7 +45,9 @@ class FocalStack:
 
     def __init__(self, path: str | Path, selection: Selection | None = None) -> None:
         path = Path(path)
-        info = _read_info(_info_file(path))
+        self.info_file = _info_file(path)
+        """Where positions, order, bits, channel and time may be given; it need not exist."""
+        info = _read_info(self.info_file)
         given = selection or Selection()
         chosen = Selection(
             info.selection.channel if given.channel is None else given.channel,
@@ -55,7 +57,7 @@ class FocalStack:
             self._slices = open_slices([path], selection=chosen, bits=info.bits)
         except AmbiguousError as error:
             raise DeviceError(
-                f"{error} (--{error.key}, or key '{error.key}' in {_info_file(path)})"
+                f"{error} (--{error.key}, or key '{error.key}' in {self.info_file})"
             ) from error
         count = len(self._slices)
         if count < 2:

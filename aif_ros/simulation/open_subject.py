@@ -46,7 +46,7 @@ def open_subject(
     """Open a scene or a stack.
 
     Args:
-        name: of a scene, or its folder, or the folder of a recorded focal stack.
+        name: of a scene, or its folder, or the folder or file of a recorded focal stack.
         calibration: lens calibration file; empty: the default lens, or what a stack suggests.
         width: of a scene's images, pixels; 0: its own.
         selection: what to take of a stack in a file with several channels or time points.
@@ -60,7 +60,8 @@ def open_subject(
         SceneError: there is no such scene, or it is unusable.
         DeviceError: the stack is unusable, or a selection is given for what is no stack.
     """
-    if name and is_focal_stack(name):
+    # What a file is not good for is a focal stack's message.
+    if name and (is_focal_stack(name) or Path(name).is_file()):
         stack = FocalStack(name, selection)
         lens_model = stack.lens_model(LensModel.load(calibration) if calibration else None)
         return OpenedSubject(stack, lens_model, Path(name).name, rests=list(stack.positions))

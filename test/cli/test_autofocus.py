@@ -159,3 +159,36 @@ def test_impossible_requests_are_reported(stack, tmp_path, capsys, options, mess
     calibration = ["--calibration", str(tmp_path / "lens.yaml")]
     assert main(["autofocus", str(stack), *calibration, *options]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["autofocus", "calibrate", "run"])
+@pytest.mark.parametrize(
+    "pages, options, reason",
+    [
+        (1, {}, "holds one picture: a focal stack needs at least two"),
+        (3, {"photometric": "separated"}, "SEPARATED colours: convert it to RGB or grey"),
+    ],
+)
+def test_a_file_that_is_no_stack_is_refused_with_the_reason(
+    tmp_path, capsys, command, pages, options, reason
+):
+    file = tmp_path / "z.tif"
+    shape = (pages, 48, 64, 4) if options else (pages, 48, 64)
+    options.setdefault("photometric", "minisblack")
+    tifffile.imwrite(file, np.zeros(shape, np.uint8), metadata=None, **options)
+    arguments = {
+        "autofocus": [str(file), "--search", "fibonacci"],
+        "calibrate": [str(file), "-o", str(tmp_path / "lens.yaml"), "--travel", "1e-4"],
+        "run": ["--scene", str(file), "--preset", "classical", "-o", str(tmp_path / "o.png")],
+    }
+    assert main([command, *arguments[command]]) == 2
+    assert reason in capsys.readouterr().err
+
+
+def test_the_file_for_unknown_positions_is_named(tmp_path, capsys):
+    file = tmp_path / "z.tif"
+    pages = np.random.default_rng(0).integers(0, 255, (4, 64, 64), np.uint8)
+    pages[2:] = cv2.GaussianBlur(pages[2], (0, 0), 2.0)
+    tifffile.imwrite(file, pages, metadata=None, photometric="minisblack")
+    main(["autofocus", str(file), "--search", "sweep"])
+    assert f"give them in {file}.yaml" in capsys.readouterr().out

@@ -53,13 +53,13 @@ def _still_or_recorded(name: str, lens_model: LensModel, width: int) -> Scene:
     folder = Path(name).expanduser()
     if not folder.is_dir():
         raise SceneError(
-            f"there is no scene '{name}': give {', '.join(SCENES)}, or an existing folder"
+            f"there is no scene '{name}': give {', '.join(SCENES)}, or an existing folder or file"
         )
     if (folder / "rgb").is_dir():
         return VideoScene(folder, lens_model, width)
     if any(folder.glob("depth.*")):
         return folder_scene(folder, lens_model, width)
     raise SceneError(
-        f"{folder} is no scene for the simulated camera: it holds neither image.* and depth.* nor "
-        "rgb/ and depth/ (a recorded focal stack is replayed, not simulated)"
+        f"{folder} is no scene: it holds neither image.* and depth.*, nor rgb/ and depth/, nor a "
+        "focal stack (two or more numbered pictures, or an info.yaml)"
     )

@@ -210,8 +210,10 @@ def _simulated(args: Arguments) -> Iterator[_Subject]:
     lens = SimulatedLens(lens_model, clock, rests=opened.rests)
     camera = SimulatedCamera(subject, clock, lens, exposure_time=_EXPOSURE)
     rig = Rig(camera, compensated(lens, lens_model), clock, lens_model, exposure_time=_EXPOSURE)
-    assumed = isinstance(subject, FocalStack) and subject.travel_assumed
-    yield _Subject(rig, subject.size, subject.info_file if assumed else None)
+    positions_file = None
+    if isinstance(subject, FocalStack) and subject.travel_assumed:
+        positions_file = subject.info_file
+    yield _Subject(rig, subject.size, positions_file)
 
 
 def _check(args: Arguments, limits: tuple[float, float], size: tuple[int, int]) -> None:

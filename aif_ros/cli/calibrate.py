@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from aif_ros.optics.lens_model import LensModel
     from aif_ros.types.frame import Window
 
+_LEAST_SIDE = 64
+"""Shortest side of the photographs, pixels: eight windows of 8 px beside each other."""
+
 
 @dataclass(frozen=True)
 class Arguments:
@@ -288,6 +291,13 @@ def _live(args: Arguments, output: Path) -> _Measured:
     return _Measured(result.calibration, result.lens_model, notes, lens.higher_focuses)
 
 
+def _check_size(path: Path, size: tuple[int, int]) -> None:
+    if min(size) < _LEAST_SIDE:
+        raise CommandError(
+            f"{path} has {size[0]}x{size[1]} pixels: a calibration needs {_LEAST_SIDE} a side"
+        )
+
+
 def _from_photographs(args: Arguments, output: Path) -> _Measured:
     """Calibrate from files."""
     import numpy as np
@@ -315,6 +325,7 @@ def _from_photographs(args: Arguments, output: Path) -> _Measured:
                 raise CommandError(f"--travel must be above 0 for a sweep, got {args.travel}")
             positions = np.arange(len(positions), dtype=np.float64) * args.travel
         images = (to_float(stack.read(index)) for index in range(len(positions)))
+        _check_size(paths[0], stack.size)
         if args.near is not None:
             check_rectangle("--near", args.near, stack.size)
         calibration = calibrate_sweep(images, list(positions), _blur_reader(), _near(args))
@@ -344,6 +355,7 @@ def _from_photographs(args: Arguments, output: Path) -> _Measured:
                 f"{paths[0]} has shape {first.shape}, but {paths[1]} {second.shape}: they "
                 "must match"
             )
+        _check_size(paths[0], (first.shape[1], first.shape[0]))
         calibration = calibrate_pair(first, second, args.travel)
         limits = min(0.0, args.travel), max(0.0, args.travel)
     else:

@@ -163,19 +163,18 @@ def test_impossible_requests_are_reported(stack, tmp_path, capsys, options, mess
 
 @pytest.mark.parametrize("command", ["autofocus", "calibrate", "run"])
 @pytest.mark.parametrize(
-    "pages, options, reason",
+    "pages, photometric, reason",
     [
-        (1, {}, "holds one picture: a focal stack needs at least two"),
-        (3, {"photometric": "separated"}, "SEPARATED colours: convert it to RGB or grey"),
+        (1, "minisblack", "holds one picture: a focal stack needs at least two"),
+        (3, "separated", "SEPARATED colours: convert it to RGB or grey"),
     ],
 )
 def test_a_file_that_is_no_stack_is_refused_with_the_reason(
-    tmp_path, capsys, command, pages, options, reason
+    tmp_path, capsys, command, pages, photometric, reason
 ):
     file = tmp_path / "z.tif"
-    shape = (pages, 48, 64, 4) if options else (pages, 48, 64)
-    options.setdefault("photometric", "minisblack")
-    tifffile.imwrite(file, np.zeros(shape, np.uint8), metadata=None, **options)
+    shape = (pages, 48, 64, 4) if photometric == "separated" else (pages, 48, 64)
+    tifffile.imwrite(file, np.zeros(shape, np.uint8), metadata=None, photometric=photometric)
     arguments = {
         "autofocus": [str(file), "--search", "fibonacci"],
         "calibrate": [str(file), "-o", str(tmp_path / "lens.yaml"), "--travel", "1e-4"],

@@ -127,3 +127,12 @@ def test_photographs_in_the_wrong_order(folder, tmp_path, capsys):
 def test_outputs_are_checked_first(folder, capsys):
     assert main(["calibrate", str(folder), "-o", "/proc/nope/lens.yaml"]) == 2
     assert "/proc/nope" in capsys.readouterr().err
+
+
+def test_tiny_pictures_are_refused(tmp_path, capsys):
+    for index in range(3):
+        cv2.imwrite(str(tmp_path / f"{index}.png"), np.zeros((48, 80), np.uint8))
+    output = tmp_path / "lens.yaml"
+    assert main(["calibrate", str(tmp_path), "--travel", "1e-4", "-o", str(output)]) == 2
+    assert "has 80x48 pixels: a calibration needs 64 a side" in capsys.readouterr().err
+    assert not output.exists()

@@ -16,12 +16,9 @@ from rclpy.exceptions import ParameterException
 
 import aif_ros
 from aif_ros.bringup.share import share_directory
-from aif_ros.devices.clock import SimulatedClock
 from aif_ros.nodes.lens_node import LensNode
-from aif_ros.nodes.sim_camera_node import SimCameraNode
 from aif_ros.settings.declaration import declared
 from aif_ros.settings.presets import DEFAULT_PRESET
-from aif_ros.types.frame import LensState
 
 
 def set_parameter(bench, node, name, value):
@@ -86,60 +83,14 @@ def names_read(module, seen):
 
 
 @pytest.mark.parametrize("executable", EXECUTABLES)
-def test_every_declared_parameter_is_read_and_every_one_read_is_declared(executable):
-    kind = node_type(executable)
-    names = names_read(sys.modules[kind.__module__], set())
-    declared_names = {setting.name for setting in declared(kind.SETTINGS)}
-    assert declared_names <= names
+def test_every_parameter_that_is_read_is_declared(executable):
+    # That every declared one has an effect is tested in test_parameter_effects.py.
+    names = names_read(sys.modules[node_type(executable).__module__], set())
     everywhere = {
         setting.name for each in EXECUTABLES for setting in declared(node_type(each).SETTINGS)
     }
     # rclpy declares the last one itself.
     assert names <= everywhere | {"use_sim_time"}
-
-
-def captured(bench, **parameters):
-    """Frames of the simulated camera, whose lens moves back and forth, and their stamps."""
-    clock = SimulatedClock(10**18)
-    node = bench.make(SimCameraNode, **({"scene": "planes", "width": 64} | parameters))
-    camera, frames = node.open_camera(clock), []
-    for index in range(6):
-        # Reports from before and after the exposure.
-        position = 4e-4 + (2e-4 if index % 2 else 0.0)
-        for ahead in (0, 1, 2000):
-            camera.observe(LensState(clock.now() + ahead * 10**6, position, False))
-        capture = camera.capture()
-        frames.append((capture.stamp, capture.image))
-        clock.sleep(2.0)
-    bench.remove(node)
-    return frames
-
-
-def differ(first, second):
-    return any(
-        stamp != other_stamp or image.shape != other.shape or (image != other).any()
-        for (stamp, image), (other_stamp, other) in zip(first, second, strict=True)
-    )
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("scene", "moving_planes"),
-        ("width", 32),
-        ("shake", 3.0),
-        ("pan", 5.0),
-        ("crossing", 20.0),
-        ("frame_rate", 7.0),
-        ("backlash", 1e-4),
-        ("seed", 1),
-        ("exposure_time", 0.002),
-    ],
-)
-def test_every_parameter_of_the_simulated_scene_changes_what_is_captured(bench, name, value):
-    usual = captured(bench)
-    assert not differ(usual, captured(bench))
-    assert differ(usual, captured(bench, **{name: value}))
 
 
 class TestChanges:

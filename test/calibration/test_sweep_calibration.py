@@ -1,31 +1,17 @@
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
+from sweep_photographs import LENS, PICTURE, SIZE, photograph
 
-from aif_ros.calibration.reading_curve import reading_curve
 from aif_ros.calibration.sweep_calibration import (
     UndeterminedError,
     calibrate_pair,
     calibrate_sweep,
     measure_backlash,
 )
-from aif_ros.calibration.windows import WindowBlurs
-from aif_ros.optics.lens_model import LensModel
 from aif_ros.simulation.renderer import Sensor, render
 from aif_ros.simulation.scenes.planes import texture
 from aif_ros.simulation.scenes.scene import SceneView
 from aif_ros.types.image import to_float
-
-# 20 px of blur radius per millimetre of travel, 3 % of magnification.
-LENS = LensModel("test", 1e-6, (0.0, 1e-3), 20e3, 320, breathing_per_metre=30.0)
-SIZE = (320, 240)
-PICTURE = texture(SIZE, np.random.default_rng(0))
-
-
-def photograph(position, focus=0.0, seed=0, picture=PICTURE):
-    view = SceneView(picture, np.full(SIZE[::-1], focus, np.float32))
-    return to_float(Sensor(seed=seed).expose(render(view, LENS, position)))
 
 
 def test_two_photographs_give_blur_and_breathing():
@@ -55,45 +41,6 @@ def test_sweep_over_a_scene_with_depth():
     model = found.lens_model("mine", (0.0, 1e-3), 1e-6)
     assert model.calibration_width == SIZE[0]
     assert model.blur_per_metre == found.blur_per_metre.value
-
-
-@pytest.mark.parametrize("radius", [2.0, 6.0, 14.0])
-def test_blur_between(radius):
-    place = (slice(60, 160), slice(80, 220))
-    sharp, blurred = photograph(0.0)[..., 1], photograph(radius / 20e3, seed=1)
-    lens = LensModel("still", 1e-6, (0.0, 1e-3), 20e3, 320)
-    view = SceneView(PICTURE, np.zeros(SIZE[::-1], np.float32))
-    blurred = render(view, lens, radius / 20e3)[..., 1]
-    assert WindowBlurs(sharp, place).radius(blurred) == pytest.approx(radius, rel=0.05)
-
-
-class TestReadingCurve:
-    positions = np.linspace(0.0, 1e-3, 41)
-
-    def curve(self, reading, side=64):
-        """Of four windows in focus at half the travel; slices hold what is to be read of them."""
-        blur = np.abs(self.positions - 0.5e-3) * 20e3
-        stack = np.ones((41, 6 * side, 8 * side), np.float32) * reading(blur)[:, None, None]
-        followed = [((slice(0, side), slice(k * side, (k + 1) * side)), 0.5e-3) for k in range(4)]
-        reader = SimpleNamespace(
-            estimate_patch=lambda image: SimpleNamespace(radius=float(image.mean()))
-        )
-        return reading_curve(stack, self.positions, followed, 20e3, reader)
-
-    def test_follows_the_readings(self):
-        x, y = np.array(self.curve(lambda blur: np.float32(0.5 + 0.6 * blur))).T
-        assert x[0] < 1 and x[-1] > 8
-        np.testing.assert_allclose(y, 0.5 + 0.6 * x, atol=0.05)
-
-    def test_rises_where_readings_fall(self):
-        x, y = np.array(self.curve(lambda blur: np.float32(blur - 0.09 * blur**2))).T
-        assert (np.diff(x) > 0).all() and (np.diff(y) > 0).all()
-
-    def test_readings_all_alike_give_none(self):
-        assert self.curve(lambda blur: np.full(41, 3.0, np.float32)) == ()
-
-    def test_windows_too_small_for_the_networks_give_none(self):
-        assert self.curve(lambda blur: np.float32(blur), side=32) == ()
 
 
 class TestBacklash:

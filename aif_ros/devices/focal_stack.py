@@ -61,6 +61,8 @@ class FocalStack:
             ) from error
         count = len(self._slices)
         if count < 2:
+            # It may be worse than that.
+            self._slices.read(0)
             raise DeviceError(f"{path} holds one picture: a focal stack needs at least two")
         positions = info.positions
         self.travel_assumed = positions is None and self._slices.z_step is None
@@ -137,8 +139,8 @@ class FocalStack:
 
 
 def is_focal_stack(path: str | Path) -> bool:
-    """Whether `path` could be a stack: a file of several slices, or a folder of two or more
-    numbered pictures or with an `info.yaml`.
+    """Whether `path` could be a stack: a file of several slices, or a folder with such a file only,
+    with two or more numbered pictures or with an `info.yaml`.
     """
     path = Path(path)
     if not path.is_dir() or path.suffix.lower() in FOLDER_SUFFIXES:
@@ -147,6 +149,8 @@ def is_focal_stack(path: str | Path) -> bool:
         files = image_files(path)
     except DeviceError:
         return False
+    if len(files) == 1:
+        return is_multi_page(files[0])
     return len(files) > 1 and (
         (path / "info.yaml").is_file() or all(any(map(str.isdigit, file.stem)) for file in files)
     )

@@ -1,6 +1,8 @@
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
+import tifffile
 from camera_contract import CameraContract
 from lens_contract import LensContract
 
@@ -171,6 +173,25 @@ def test_is_focal_stack(folder, tmp_path):
         cv2.imwrite(str(scene / name), np.zeros((4, 4), np.uint8))
     assert not is_focal_stack(scene)
     assert not is_focal_stack(tmp_path / "nowhere")
+
+
+def test_a_folder_with_one_file_of_several_slices(tmp_path):
+    pages = np.arange(3, dtype=np.uint8)[:, None, None] * np.ones((6, 8), np.uint8)
+    tifffile.imwrite(
+        tmp_path / "z.tif",
+        pages,
+        imagej=True,
+        metadata={"axes": "ZYX", "spacing": 2.0, "unit": "um"},
+    )
+    assert is_focal_stack(tmp_path)
+    np.testing.assert_allclose(FocalStack(tmp_path).positions, [0, 2e-6, 4e-6])
+
+
+def test_an_animation_is_refused_as_such(tmp_path):
+    frames = [PIL.Image.new("RGB", (8, 6), (shade, 0, 0)) for shade in (0, 99)]
+    frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:])
+    with pytest.raises(DeviceError, match="an animation of 2 pictures"):
+        FocalStack(tmp_path / "a.png")
 
 
 def test_unevenly_spaced_slices_can_be_focused(tmp_path, clock):

@@ -106,7 +106,7 @@ def _read_header(path: Path) -> _Header:
             f"{path} is no readable picture: it may be cut off or of another format"
         ) from error
     if frames > 1:
-        raise DeviceError(f"{path} is an animation of {frames} pictures: extract the one to use")
+        raise DeviceError(f"{path} is an animation of {frames} pictures: extract them")
     check_size(str(path), *found.size)
     width, height = found.size
     if width * height > path.stat().st_size * _PIXELS_PER_BYTE.get(found.format, math.inf):

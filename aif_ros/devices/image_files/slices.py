@@ -315,7 +315,8 @@ def _open(path: Path, selection: Selection) -> StackFile:
             raise DeviceError(f"{path} is no regular file")
         raise DeviceError(f"there is no folder or file {path}")
     if suffix not in SUFFIXES:
-        raise DeviceError(f"{path} is of no known format: {', '.join(sorted(SUFFIXES))}")
+        known = ", ".join(sorted(SUFFIXES - raw.SUFFIXES))
+        raise DeviceError(f"{path} is of no known format: {known}, and raw files of cameras")
     if suffix in tiff.SUFFIXES and not tiff.is_raw(path):
         return tiff.read_tiff_stack(path, selection)
     return StackFile([_SingleFile(path)])

@@ -480,7 +480,7 @@ def test_a_failing_agent_is_reported_with_its_traceback(bench, act, logged, diag
 @pytest.mark.parametrize("mode", ["dynamic", "static"])
 def test_in_dynamic_mode_the_agent_is_shown_what_was_passed(bench, act, mode):
     script = act(*ENDLESS)
-    bench.active(FocusControllerNode, mode=mode)
+    step = bench.active(FocusControllerNode, mode=mode)._step
     loop = Loop(bench)
     loop.info()
     loop.assessed_frame(0.0)
@@ -491,7 +491,12 @@ def test_in_dynamic_mode_the_agent_is_shown_what_was_passed(bench, act, mode):
     loop.lens(6e-5, moving=True)
     loop.send_maps(DEFOCUS_MAPS, stamp)
     loop.send_maps(FUSED_DEFOCUS_MAPS, stamp)
-    bench.spin_for(0.2)
+    # In whatever order they come: only then may the lens come to rest.
+    bench.spin_until(
+        lambda: (
+            step._waiting[-1].stamp == step._fused_maps.stamp == stamp < step._states.newest.stamp
+        )
+    )
     assert len(script.seen) == 1
     loop.assessed_frame(1e-4)
     bench.spin_until(lambda: len(script.seen) == 2)

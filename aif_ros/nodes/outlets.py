@@ -1,6 +1,7 @@
 """Publishers: of data for nodes, and of pictures for people."""
 
 import math
+import threading
 import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -15,13 +16,21 @@ T = TypeVar("T")
 
 
 class Outlet(Generic[T]):
-    """Publishes one topic: within the process by reference, by DDS if there are subscribers."""
+    """Publishes one topic: within the process by reference, by DDS if there are subscribers.
+
+    Of a latched topic the newest value waits for the first subscriber. From then on DDS holds it
+    for further ones; in a process of its own, a node leaves that to DDS from the beginning.
+    """
 
     def __init__(self, node: LifecycleNode, topic: Topic[T], exchange: Exchange | None) -> None:
         self.topic = topic
         self.published = 0
         """Number of messages published by DDS."""
         self._exchange = exchange
+        # Values are published by workers, one that waits by the executor.
+        self._lock = threading.Lock()
+        self._latches = topic.latched and exchange is None
+        self._waiting: list[T] = []
         self._publisher = node.create_lifecycle_publisher(
             topic.message_type,
             topic.name,
@@ -48,9 +57,23 @@ class Outlet(Generic[T]):
             return
         if self._exchange is not None:
             self._exchange.publish(self._path, value, latch=self.topic.latched)
-        if self.topic.latched or self.subscribers:
-            self._publisher.publish(self.topic.encode(value))
-            self.published += 1
+        with self._lock:
+            if self._latches or self.subscribers:
+                self._send(value)
+            elif self.topic.latched:
+                self._waiting = [value]
+
+    def refresh(self) -> None:
+        """Publish what waits for a subscriber, if there is one; to be called often."""
+        with self._lock:
+            if self._waiting and self.active and self.subscribers:
+                self._send(self._waiting[0])
+
+    def _send(self, value: T) -> None:
+        self._waiting.clear()
+        self._latches = self.topic.latched
+        self._publisher.publish(self.topic.encode(value))
+        self.published += 1
 
     def close(self, node: LifecycleNode) -> None:
         """Stop publishing."""

@@ -192,6 +192,8 @@ class PipelineNode(GuardedNode):
         self.diagnostics.publish()
 
     def _refresh(self) -> None:
+        for outlet in self._outlets:
+            outlet.refresh()
         for view in self._views:
             view.refresh()
         for inlet in self._inlets:

@@ -16,6 +16,11 @@ PICTURES = ("camera", "fused", "distance")
 """Kinds of pictures; their index is the first byte of a binary message."""
 
 
+def picture_stamp(message: bytes) -> int:
+    """Return the time of exposure of a picture as it is sent, nanoseconds."""
+    return int(_HEAD.unpack_from(message)[1])
+
+
 class Hub:
     """Holds the newest of everything; to be used in the thread of the event loop.
 

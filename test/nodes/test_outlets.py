@@ -3,9 +3,10 @@
 import pytest
 
 from aif_ros.nodes import outlets
+from aif_ros.nodes.lens_node import LensNode
 from aif_ros.nodes.outlets import View
 from aif_ros.nodes.sim_camera_node import SimCameraNode
-from aif_ros.nodes.topics import CAMERA_COMPRESSED, CAMERA_IMAGE, LENS_STATE
+from aif_ros.nodes.topics import CAMERA_COMPRESSED, CAMERA_IMAGE, LENS_FAULT, LENS_STATE
 from aif_ros.types.frame import LensState
 
 
@@ -75,3 +76,15 @@ def test_compressed_rate_limits_the_pictures_of_the_camera(bench):
 
     bench.spin_until(several)
     assert len(compressed) == 1
+
+
+def test_in_one_process_a_latched_value_waits_for_the_first_subscriber(bench):
+    node = bench.active(LensNode, in_exchange=True)
+    (outlet,) = (each for each in node._outlets if each.topic.name == LENS_FAULT.name)
+    outlet.publish("slow")
+    outlet.publish("jammed")
+    assert outlet.published == 0
+    for _ in range(2):  # DDS holds it for the second one
+        faults = bench.listen(LENS_FAULT)
+        bench.spin_until(lambda faults=faults: faults == ["jammed"])
+    assert outlet.published == 1

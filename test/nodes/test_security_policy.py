@@ -3,10 +3,14 @@
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+from bench import DOMAIN
 from executables import EXECUTABLES, node_type
 from PIL import Image
 
+from aif_ros.bringup.graph import Graph, NodeSpec
+from aif_ros.bringup.observer import observe
 from aif_ros.bringup.share import share_directory
+from aif_ros.bringup.supervisor import Supervisor
 
 POLICY = share_directory() / "config" / "security" / "aif_ros.policy.xml"
 PROFILES = {profile.get("node"): profile for profile in ElementTree.parse(POLICY).iter("profile")}
@@ -65,3 +69,17 @@ def test_the_supervisor_may_ask_every_node():
     may = allowed("supervisor", "service", "request")
     nodes = set(PROFILES) - {"supervisor"}
     assert may == {f"{node}/{name}" for node in nodes for name in ("get_state", "change_state")}
+
+
+def test_the_supervisor_may_hear_what_it_subscribes_to(monkeypatch):
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(DOMAIN))
+    graph = Graph((NodeSpec("lens", "lens_node"),), "", ())
+    with observe(graph) as running:
+        Supervisor(running, None)
+        name = running.node.get_name()
+        does = {
+            topic.lstrip("/")
+            for topic, _ in running.node.get_subscriber_names_and_types_by_node(name, "/")
+        }
+    assert {"diagnostics", "focus_controller/state"} <= does
+    assert does - SOMETIMES <= allowed("supervisor", "topic", "subscribe")

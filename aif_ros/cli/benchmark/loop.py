@@ -11,24 +11,15 @@ Examples:
   aif benchmark loop --agent rule_based --rounds 5 --json loop.json
 """
 
-import os
-import platform
-import statistics
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
-from typing_extensions import Doc
-
-from aif_ros.cli import CommandError, JsonFile, write_json
+from aif_ros.cli import JsonFile, write_json
+from aif_ros.cli.benchmark._rounds import Rounds, machine, measure_rounds
 from aif_ros.settings import nodes
-from aif_ros.settings.declaration import Limits
 from aif_ros.settings.pipeline import PipelineSettings, PresetName
 from aif_ros.settings.presets import Preset, usable_preset
-
-if TYPE_CHECKING:
-    from aif_ros.bringup.observer import RunningGraph
 
 _SCENE, _MOVING_SCENE = "planes", "moving_planes"  # 640x480
 
@@ -39,7 +30,7 @@ class Arguments:
 
     preset: PresetName = ""
     agent: nodes.Agent = "sweep"
-    rounds: Annotated[int, Limits(1, 1000), Doc("Runs of the loop to measure.")] = 3
+    rounds: Rounds = 3
     json: JsonFile = None
 
 
@@ -54,21 +45,21 @@ def run(args: Arguments) -> int:
     graph = pipeline_graph(PipelineSettings(preset=args.preset, scene=_SCENE, agent=args.agent))
     # In this order: nodes of this process are known to ROS as long as anything of them is left.
     with run_in_processes(graph) as running:
-        processes = _measure(running, args.rounds)
+        processes = measure_rounds(running, args.rounds, by_reference=False)
     with run_in_one_process(graph) as running:
-        one_process = _measure(running, args.rounds)
+        one_process = measure_rounds(running, args.rounds, by_reference=False)
     result = {
         "camera_fps": core["camera_fps"],
         "loop_hz": {
             "without_ros": core["loop_hz"],
-            "one_process": one_process["loop_hz"],
-            "processes": processes["loop_hz"],
+            "one_process": one_process.rate,
+            "processes": processes.rate,
         },
         "latency_ms": {
-            "one_process": one_process["latency_ms"],
-            "processes": processes["latency_ms"],
+            "one_process": one_process.as_dict()["latency_ms"],
+            "processes": processes.as_dict()["latency_ms"],
         },
-        "memory_mb": processes["memory_mb"],
+        "memory_mb": dict(processes.memory),
         "quality": core["quality"],
         "setup": {
             "agent": args.agent,
@@ -76,9 +67,7 @@ def run(args: Arguments) -> int:
             "estimator": preset.estimator,
             "image_size": core["image_size"],
             "rounds": args.rounds,
-            "cores": os.cpu_count(),
-            "machine": platform.machine(),
-            "python": platform.python_version(),
+            **machine(),
         },
     }
     _print(result)
@@ -106,78 +95,6 @@ def _measure_core(agent: str, preset: Preset, rounds: int) -> dict[str, Any]:
         "quality": quality(run_core_loop(photo, lens_model, agent, **parts), photo, lens_model),
         "image_size": list(still.size),
     }
-
-
-def _measure(running: "RunningGraph", rounds: int) -> dict[str, Any]:
-    """Run the loop so many times on a graph that is up, and watch it from outside."""
-    from std_srvs.srv import Trigger
-
-    from aif_ros.nodes.image_messages import to_stamp
-    from aif_ros.nodes.topics import FUSED_IMAGE
-
-    reset = running.node.create_client(Trigger, "focus_controller/reset")
-    arrivals: list[tuple[int, int]] = []
-
-    def arrive(message: Any) -> None:
-        arrivals.append((to_stamp(message.header.stamp), time.time_ns()))
-
-    running.node.create_subscription(
-        FUSED_IMAGE.message_type, FUSED_IMAGE.name, arrive, FUSED_IMAGE.subscription_qos(10)
-    )
-    memory = _Memory(running.pids or {"all nodes": os.getpid()})
-
-    def ended() -> bool:
-        memory.look()
-        return running.stopped
-
-    def wait() -> None:
-        if not running.spin_until(ended, 60.0):
-            why = running.state.reason if running.state else "no status has come"
-            raise CommandError(f"the loop has not ended within a minute: {why}")
-
-    wait()  # the round that began while the nodes were still starting
-    latencies: list[float] = []
-    seconds = iterations = 0.0
-    for _ in range(rounds):
-        arrivals.clear()
-        begun = time.time_ns()
-        answer = reset.call_async(Trigger.Request())
-        running.spin_until(answer.done, 10.0)
-        running.state = None
-        wait()
-        # The first ones may still come from the round before.
-        stamps = [(stamp, arrival) for stamp, arrival in arrivals if stamp > begun]
-        latencies += [(arrival - stamp) * 1e-6 for stamp, arrival in stamps]
-        seconds += (stamps[-1][0] - stamps[0][0]) * 1e-9
-        iterations += len(stamps) - 1
-    return {
-        "loop_hz": iterations / seconds,
-        "latency_ms": {
-            "median": statistics.median(latencies),
-            "p95": statistics.quantiles(latencies, n=20)[-1],
-        },
-        "memory_mb": memory.peak_mb,
-    }
-
-
-class _Memory:
-    """The most memory that processes have held."""
-
-    def __init__(self, pids: dict[str, int]) -> None:
-        import psutil
-
-        self._processes = {name: psutil.Process(pid) for name, pid in pids.items()}
-        self._next = 0.0
-        self.peak_mb = dict.fromkeys(pids, 0.0)
-
-    def look(self) -> None:
-        """Look at all processes, a few times a second at most."""
-        if time.monotonic() < self._next:
-            return
-        self._next = time.monotonic() + 0.2
-        for name, process in self._processes.items():
-            held = process.memory_info().rss / 1e6
-            self.peak_mb[name] = max(self.peak_mb[name], held)
 
 
 def _print(result: dict[str, Any]) -> None:

@@ -16,9 +16,7 @@ Examples:
 """
 
 import os
-import platform
 import tempfile
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,8 +25,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from typing_extensions import Doc
 
 from aif_ros.cli import CommandError, JsonFile, write_json
+from aif_ros.cli.benchmark._rounds import STANDSTILL, Rounds, machine, measure_rounds
 from aif_ros.settings import nodes
-from aif_ros.settings.declaration import Limits
 from aif_ros.settings.pipeline import PipelineSettings, PresetName
 from aif_ros.settings.presets import Preset, usable_preset
 
@@ -37,9 +35,6 @@ if TYPE_CHECKING:
     from aif_ros.bringup.observer import RunningGraph
 
 _SIZES = ((640, 480), (1920, 1080))
-# Seconds without a decision after which the loop is given up; on a busy computer a frame of
-# 1920x1080 takes some.
-_STANDSTILL = 120.0
 
 
 @dataclass(frozen=True)
@@ -48,7 +43,7 @@ class Arguments:
 
     preset: PresetName = "classical"
     agent: nodes.Agent = "sweep"
-    rounds: Annotated[int, Limits(1, 1000), Doc("Runs of the loop to measure.")] = 5
+    rounds: Rounds = 5
     size: Annotated[Literal["both", "640x480", "1920x1080"], Doc("Size of the images.")] = "both"
     page: Annotated[bool, Doc("Also measure the live page, and what it costs the loop.")] = False
     json: JsonFile = None
@@ -56,8 +51,6 @@ class Arguments:
 
 def run(args: Arguments) -> int:
     """Run the benchmark."""
-    import psutil
-
     from aif_ros.benchmarks.running_cost import write_stack
 
     preset, _ = usable_preset(args.preset)
@@ -69,22 +62,15 @@ def run(args: Arguments) -> int:
             if args.size not in ("both", size):
                 continue
             write_stack(stack, width, height)
-            try:
-                costs = _measure(args, preset, stack)
-            except psutil.NoSuchProcess as error:
-                raise CommandError(
-                    "a node ended while it was measured: see its message above"
-                ) from error
+            costs = _measure(args, preset, stack)
             result[size] = {way: cost.as_dict() for way, cost in costs.items()}
             _print(size, costs)
     setup = {
         "preset": args.preset,
         "agent": args.agent,
         "rounds": args.rounds,
-        "cores": os.cpu_count(),
         "load_before": load,
-        "machine": platform.machine(),
-        "python": platform.python_version(),
+        **machine(),
     }
     write_json({"sizes": result, "setup": setup}, args.json)
     return 0
@@ -108,59 +94,12 @@ def _measure(args: Arguments, preset: Preset, stack: Path) -> "dict[str, Cost]":
     # Nodes of this process are known to ROS as long as anything of them is left: they come last,
     # and each size has its own namespace.
     with run_in_processes(graph) as running:
-        costs["processes"] = _watch(running, args.rounds)
+        costs["processes"] = measure_rounds(running, args.rounds, by_reference=True)
         if args.page:
             costs |= _watch_page(running, args.rounds)
     with run_in_one_process(graph) as running:
-        costs["one_process"] = _watch(running, args.rounds)
+        costs["one_process"] = measure_rounds(running, args.rounds, by_reference=True)
     return costs
-
-
-def _watch(running: "RunningGraph", rounds: int) -> "Cost":
-    """Run the loop so many times on a graph that is up, and note when fused images arrive."""
-    from std_srvs.srv import Trigger
-
-    from aif_ros.benchmarks.running_cost import Cost, ProcessWatch, rate
-    from aif_ros.nodes.image_messages import to_stamp
-    from aif_ros.nodes.topics import FUSED_IMAGE, StampedImage
-
-    arrivals: list[tuple[int, int]] = []
-
-    def arrive(picture: StampedImage) -> None:
-        arrivals.append((picture.stamp, time.time_ns()))
-
-    def take(message: Any) -> None:
-        arrivals.append((to_stamp(message.header.stamp), time.time_ns()))
-
-    if running.exchange is not None:
-        path = running.node.resolve_topic_name(FUSED_IMAGE.name)
-        running.exchange.subscribe(path, arrive)
-    else:
-        running.node.create_subscription(
-            FUSED_IMAGE.message_type,
-            FUSED_IMAGE.name,
-            take,
-            FUSED_IMAGE.subscription_qos(10),
-        )
-    reset = running.node.create_client(Trigger, "focus_controller/reset")
-    _wait(running)  # the run that began while the nodes were still starting
-    watch = ProcessWatch(running.pids or {"all nodes": os.getpid()})
-    latencies: list[float] = []
-    stamps: list[list[int]] = []
-    for _ in range(rounds):
-        arrivals.clear()
-        begun = time.time_ns()
-        answer = reset.call_async(Trigger.Request())
-        running.spin_until(answer.done, 10.0)
-        running.state = None
-        _wait(running, watch)
-        # The first ones may still come from the run before.
-        new = [(stamp, arrival) for stamp, arrival in arrivals if stamp > begun]
-        latencies += [(arrival - stamp) * 1e-6 for stamp, arrival in new]
-        stamps.append([stamp for stamp, _ in new])
-    if not latencies:
-        raise CommandError("no fused image has come")
-    return Cost(latencies, rate(stamps), watch.cpu(), watch.cpu_seconds(), watch.memory)
 
 
 def _watch_page(running: "RunningGraph", rounds: int) -> "dict[str, Cost]":
@@ -169,9 +108,9 @@ def _watch_page(running: "RunningGraph", rounds: int) -> "dict[str, Cost]":
     from aif_ros.cli.benchmark._page import fused_images_of_page
 
     with fused_images_of_page(running.graph.namespace.strip("/")) as arrivals:
-        running.spin_until(lambda: bool(arrivals), _STANDSTILL)
+        running.spin_until(lambda: bool(arrivals), STANDSTILL)
         arrivals.clear()
-        viewed = _watch(running, rounds)
+        viewed = measure_rounds(running, rounds, by_reference=True)
         latencies = [(arrival - stamp) * 1e-6 for stamp, arrival in arrivals]
     if not latencies:
         raise CommandError("no fused image has reached the live page")
@@ -180,24 +119,6 @@ def _watch_page(running: "RunningGraph", rounds: int) -> "dict[str, Cost]":
         "processes_with_page": viewed,
         "page": replace(viewed, latencies=latencies, rate=images),
     }
-
-
-def _wait(running: "RunningGraph", watch: Any = None) -> None:
-    """Wait for the end of the loop, as long as it gets on."""
-    state, since = running.state, time.monotonic()
-
-    def ended() -> bool:
-        nonlocal state, since
-        if watch is not None:
-            watch.look()
-        if running.state != state:
-            state, since = running.state, time.monotonic()
-        return running.stopped or time.monotonic() - since > _STANDSTILL
-
-    running.spin_until(ended)
-    if not running.stopped:
-        why = running.state.reason if running.state else "no state has come"
-        raise CommandError(f"the loop has stood still for {_STANDSTILL:g} s: {why}")
 
 
 def _print(size: str, costs: "Mapping[str, Cost]") -> None:

@@ -1,0 +1,118 @@
+"""Runs of the loop on nodes that are up, measured from outside: for `benchmark loop` and `ros`."""
+
+import os
+import platform
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typing_extensions import Doc
+
+from aif_ros.cli import CommandError
+from aif_ros.settings.declaration import Limits
+
+if TYPE_CHECKING:
+    from aif_ros.benchmarks.running_cost import Cost
+    from aif_ros.bringup.observer import RunningGraph
+
+Rounds = Annotated[int, Limits(1, 1000), Doc("Runs of the loop to measure.")]
+
+STANDSTILL = 120.0
+"""Seconds without a decision after which the loop is given up; on a busy computer a frame of
+1920x1080 takes some."""
+
+
+def machine() -> dict[str, Any]:
+    """Return what the figures depend on besides the arguments, ready for JSON."""
+    return {
+        "cores": os.cpu_count(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+    }
+
+
+def measure_rounds(running: "RunningGraph", rounds: int, *, by_reference: bool) -> "Cost":
+    """Run the loop so many times and note when fused images arrive.
+
+    Args:
+        running: nodes that are up; the run that began while they were starting does not count.
+        rounds: number of runs.
+        by_reference: whether to subscribe within the process where the nodes run in it, instead of
+            by DDS.
+
+    Raises:
+        CommandError: a run does not end, a node ends, or no fused image arrives.
+    """
+    import psutil
+
+    try:
+        return _measure(running, rounds, by_reference=by_reference)
+    except psutil.NoSuchProcess as error:
+        raise CommandError("a node ended while it was measured: see its message above") from error
+
+
+def _measure(running: "RunningGraph", rounds: int, *, by_reference: bool) -> "Cost":
+    from std_srvs.srv import Trigger
+
+    from aif_ros.benchmarks.running_cost import Cost, ProcessWatch, rate
+
+    arrivals = _arrivals(running, by_reference=by_reference)
+    reset = running.node.create_client(Trigger, "focus_controller/reset")
+    _wait(running)
+    watch = ProcessWatch(running.pids or {"all nodes": os.getpid()})
+    latencies: list[float] = []
+    stamps: list[list[int]] = []
+    for _ in range(rounds):
+        arrivals.clear()
+        begun = time.time_ns()
+        answer = reset.call_async(Trigger.Request())
+        running.spin_until(answer.done, 10.0)
+        running.state = None
+        _wait(running, watch)
+        # The first ones may still come from the run before.
+        new = [(stamp, arrival) for stamp, arrival in arrivals if stamp > begun]
+        latencies += [(arrival - stamp) * 1e-6 for stamp, arrival in new]
+        stamps.append([stamp for stamp, _ in new])
+    if not latencies:
+        raise CommandError("no fused image has come")
+    return Cost(latencies, rate(stamps), watch.cpu(), watch.cpu_seconds(), watch.memory)
+
+
+def _arrivals(running: "RunningGraph", *, by_reference: bool) -> list[tuple[int, int]]:
+    """Stamps and times of arrival of fused images, nanoseconds; the list grows as they arrive."""
+    from aif_ros.nodes.image_messages import to_stamp
+    from aif_ros.nodes.topics import FUSED_IMAGE, StampedImage
+
+    arrivals: list[tuple[int, int]] = []
+
+    def arrive(picture: StampedImage) -> None:
+        arrivals.append((picture.stamp, time.time_ns()))
+
+    def take(message: Any) -> None:
+        arrivals.append((to_stamp(message.header.stamp), time.time_ns()))
+
+    if by_reference and running.exchange is not None:
+        path = running.node.resolve_topic_name(FUSED_IMAGE.name)
+        running.exchange.subscribe(path, arrive)
+    else:
+        running.node.create_subscription(
+            FUSED_IMAGE.message_type, FUSED_IMAGE.name, take, FUSED_IMAGE.subscription_qos(10)
+        )
+    return arrivals
+
+
+def _wait(running: "RunningGraph", watch: Any = None) -> None:
+    """Wait for the end of the loop, as long as it makes progress."""
+    state, since = running.state, time.monotonic()
+
+    def ended() -> bool:
+        nonlocal state, since
+        if watch is not None:
+            watch.look()
+        if running.state != state:
+            state, since = running.state, time.monotonic()
+        return running.stopped or time.monotonic() - since > STANDSTILL
+
+    running.spin_until(ended)
+    if not running.stopped:
+        why = running.state.reason if running.state else "no state has come"
+        raise CommandError(f"the loop has made no progress for {STANDSTILL:g} s: {why}")

@@ -25,10 +25,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import PIL.Image
 import psutil
-import tifffile
-from image_samples import colours, ramp
+from damage import PICTURES, damaged, read_picture
+from image_samples import ramp
 
 from aif_ros.__main__ import _error_line
 
@@ -42,24 +41,6 @@ LONGEST_WAIT = 900.0
 """Seconds after which it does so in any case, on however busy a computer."""
 LONGEST_LINE = 1000
 """Characters that a message may have."""
-TELLING = (0, 1, 0x7F, 0x80, 0xFF)
-
-RGB = (colours() >> 8).astype(np.uint8)
-STACK = np.stack([ramp(), ramp()[::-1], ramp()[:, ::-1]])
-
-
-def _pillow(name):
-    buffer = io.BytesIO()
-    exif = PIL.Image.Exif()
-    exif[271], exif[274], exif[33432] = "Maker", 6, "©"
-    PIL.Image.fromarray(RGB).save(buffer, name, exif=exif)
-    return buffer.getvalue()
-
-
-def _tiff(image, **options):
-    buffer = io.BytesIO()
-    tifffile.imwrite(buffer, image, **options)
-    return buffer.getvalue()
 
 
 def _npy(array, **options):
@@ -87,23 +68,7 @@ def samples(marker):
     bomb = np.empty(1, object)
     bomb[0] = _Bomb(marker)
     return {
-        "rgb.png": _pillow("PNG"),
-        "deep.png": cv2.imencode(".png", ramp())[1].tobytes(),
-        "a.jpg": _pillow("JPEG"),
-        "a.webp": _pillow("WEBP"),
-        "a.jp2": cv2.imencode(".jp2", colours(64, 64))[1].tobytes(),
-        "a.pgm": cv2.imencode(".pgm", ramp())[1].tobytes(),
-        "plain.tif": _tiff(STACK, metadata=None, photometric="minisblack"),
-        "planar.tif": _tiff(
-            colours().transpose(2, 0, 1),
-            photometric="rgb",
-            planarconfig="separate",
-            compression="zlib",
-        ),
-        "imagej.tif": _tiff(STACK, imagej=True, metadata={"axes": "ZYX", "spacing": 0.5}),
-        "cells.ome.tif": _tiff(STACK, ome=True, metadata={"axes": "ZYX"}, compression="zlib"),
-        "big.tif": _tiff(STACK, bigtiff=True, metadata=None, photometric="minisblack"),
-        "raw.nef": _tiff(RGB[..., 0], photometric="cfa", metadata=None),
+        **PICTURES,
         "depth.npy": _npy(np.linspace(1, 3, 768, dtype=np.float32).reshape(24, 32)),
         "attack.depth.npy": _npy(bomb, allow_pickle=True),
         "lens.yaml": lens.encode(),
@@ -115,32 +80,9 @@ def samples(marker):
     }
 
 
-def damaged(content, chance):
-    """The content with a few bytes changed, moved or lost, most of them in the headers."""
-    data = bytearray(content)
-    for _ in range(chance.choice((0, 1, 1, 2, 4, 16))):
-        if not data:
-            break
-        place = chance.randrange(min(chance.choice((64, 512, len(data))), len(data)))
-        if chance.random() < 0.3:
-            place = len(data) - 1 - place
-        size = chance.choice((1, 1, 2, 4))
-        new = bytes(
-            chance.choice(TELLING) if chance.random() < 0.5 else chance.randrange(256)
-            for _ in range(size)
-        )
-        data[place : place + chance.choice((size, size, size, 0, 2 * size))] = new
-    if chance.random() < 0.1:
-        del data[chance.randrange(len(data) + 1) :]
-    return bytes(data)
-
-
 def read(file):
     """Read a file as the commands do."""
     from aif_ros.devices.focal_stack import FocalStack
-    from aif_ros.devices.image_files import read_metadata
-    from aif_ros.devices.image_files.metadata import software_of
-    from aif_ros.devices.image_files.slices import is_multi_page, open_slices
 
     if file.name.endswith("lens.yaml"):
         from aif_ros.optics.lens_model import LensModel
@@ -162,12 +104,7 @@ def read(file):
 
         make_estimator(str(file), LensModel.load(DEFAULT_CALIBRATION))
     else:
-        is_multi_page(file)
-        read_metadata(file)
-        software_of(file)
-        slices = open_slices([file])
-        for index in range(len(slices)):
-            slices.read(index)
+        read_picture(file)
 
 
 def _work(pipe, folder):

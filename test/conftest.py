@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-ROS = ("nodes", "bringup", "launch", "reliability", "cli/test_demo.py")
+ROS = (
+    "nodes",
+    "bringup",
+    "launch",
+    "reliability",
+    "cli/test_benchmark_ros.py",
+    "cli/test_demo.py",
+)
 """Tests that start ROS nodes: run one after the other, on each ROS distribution."""
 SLOW = (
     *ROS,

@@ -24,9 +24,11 @@ from aif_ros.types.image import Image, to_gray
 _LEAST_ENERGY = np.float32(1e-12)
 
 
-# Number of octaves: the widest window is 8 times as wide as the narrowest, and tiles need a margin
-# of three of it.
+# Number of octaves: the widest window is 8 times as wide as the narrowest.
 _OCTAVES = 4
+# Margin of tiles, in standard deviations of the widest window: 2 % of it lie beyond, which changes
+# no pixel of a macro stack by more than 0.4 levels of 255.
+_REACH = 2.0
 # Weight of an octave over that of the next finer one: by this factor does white noise lose variance
 # when an image is averaged to half its size. Of 1, 0.5 and 0.25, the last is best on six rendered
 # scenes (33.8, 34.6 and 34.7 dB; `benchmark fusion`).
@@ -100,7 +102,7 @@ class LaplacianFusion:
     def for_tiles(self, fused: Fused) -> tuple[Merge, int]:
         """Return what merges a tile, and the margin of tiles; see `TileableMethod`."""
         sigma = self._sigma(fused.image.shape)
-        margin = 16 * math.ceil(3 * 2 ** (_OCTAVES - 1) * sigma / 16)
+        margin = 16 * math.ceil(_REACH * 2 ** (_OCTAVES - 1) * sigma / 16)
         return partial(self._merge, sigma), min(margin, _LARGEST_MARGIN)
 
     def _sigma(self, shape: tuple[int, ...]) -> float:

@@ -156,7 +156,11 @@ def test_wrong_words_are_one_line_and_exit_code_2(command, capsys, words, proble
     ("words", "line"),
     [
         (["stack", "a.png"], "aif stack: error: --output FILE|FOLDER is missing: see --help"),
-        (["autofocus"], "aif autofocus: error: SCENE is missing: see --help"),
+        (
+            ["autofocus"],
+            "aif autofocus: error: name what to focus: a scene, the folder of a stack, or --camera "
+            "and --lens",
+        ),
         (["train", "estimator"], "aif train estimator: error: --photos DIR is missing: see --help"),
     ],
 )

@@ -9,7 +9,7 @@ Examples:
   aif replay out/failure                     by the library loop
   aif replay out/failure --ros               by the ROS 2 nodes, in simulated time
   aif replay out/failure --agent planner     what would another agent have done?
-  aif replay out/failure --json -            for programs
+  aif replay out/failure --json -            the result as JSON
 """
 
 from dataclasses import dataclass
@@ -20,15 +20,10 @@ import tyro
 from typing_extensions import Doc
 
 from aif_ros.cli import JsonFile, write_json
-from aif_ros.settings import nodes
-from aif_ros.settings.declaration import OneOf
+from aif_ros.settings.pipeline import AgentChoice, EstimatorChoice, FusionChoice
 
 if TYPE_CHECKING:
     from aif_ros.pipeline.replay import ReplayedDecision
-
-
-def _recorded(choices: OneOf) -> OneOf:
-    return OneOf(choices.names, or_weights=choices.or_weights, or_empty=True)
 
 
 @dataclass(frozen=True)
@@ -44,13 +39,9 @@ class Arguments:
     ros: Annotated[
         bool, Doc("Run the ROS 2 nodes instead of the library, on the first run of the loop.")
     ] = False
-    agent: Annotated[nodes.Agent, _recorded(nodes.AGENTS), Doc("Another focus-control agent.")] = ""
-    fusion: Annotated[
-        nodes.FusionMethod, _recorded(nodes.FUSION_METHODS), Doc("Another fusion method.")
-    ] = ""
-    estimator: Annotated[
-        nodes.Estimator, _recorded(nodes.ESTIMATORS), Doc("Another blur estimator.")
-    ] = ""
+    agent: Annotated[AgentChoice, Doc("Another focus-control agent.")] = ""
+    fusion: Annotated[FusionChoice, Doc("Another fusion method.")] = ""
+    estimator: Annotated[EstimatorChoice, Doc("Another blur estimator.")] = ""
     json: JsonFile = None
 
 

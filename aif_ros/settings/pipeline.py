@@ -15,6 +15,13 @@ def _optional(choices: OneOf) -> OneOf:
     return OneOf(choices.names, or_weights=choices.or_weights, or_empty=True)
 
 
+AgentChoice = Annotated[nodes.Agent, _optional(nodes.AGENTS), SetsParameter("agent")]
+FusionChoice = Annotated[
+    nodes.FusionMethod, _optional(nodes.FUSION_METHODS), SetsParameter("fusion_method")
+]
+EstimatorChoice = Annotated[
+    nodes.Estimator, _optional(nodes.ESTIMATORS), SetsParameter("estimator")
+]
 PresetName = Annotated[
     str,
     OneOf(tuple(PRESETS), or_empty=True),
@@ -71,13 +78,9 @@ class PipelineSettings:
         SetsParameter("calibration"),
         Doc("Lens calibration (YAML). Empty: the default lens, or that of the focal stack."),
     ] = ""
-    agent: Annotated[nodes.Agent, _optional(nodes.AGENTS), SetsParameter("agent")] = ""
-    fusion: Annotated[
-        nodes.FusionMethod, _optional(nodes.FUSION_METHODS), SetsParameter("fusion_method")
-    ] = ""
-    estimator: Annotated[
-        nodes.Estimator, _optional(nodes.ESTIMATORS), SetsParameter("estimator")
-    ] = ""
+    agent: AgentChoice = ""
+    fusion: FusionChoice = ""
+    estimator: EstimatorChoice = ""
     search: Annotated[nodes.Search, _optional(nodes.SEARCHES), SetsParameter("search")] = ""
     mode: Annotated[nodes.Mode, _optional(nodes.MODES), SetsParameter("mode")] = ""
     width: Annotated[nodes.Width, SetsParameter("width")] = 0

@@ -44,7 +44,7 @@ _INTERVAL = 0.1
 # The last frames of a moving sequence are judged: by then all of the scene has been in focus.
 _JUDGED = 5
 _SHAKE, _SPEED = 3.0, 60.0
-# Contact sheets show squares of so many pixels, so many to a row.
+# Contact sheets show squares of this many pixels, this many to a row.
 _CLOSE_UP, _COLUMNS = 96, 4
 
 

@@ -40,7 +40,7 @@ _DDS = "dds."
 _LONGEST_STEP = 0.2
 # Seconds after which a node may be killed again because its messages do not arrive.
 _KILLED_AGAIN = 30.0
-# A node that has been started again more often than this in so many seconds is given up.
+# A node that has been started again more often than this in this many seconds is given up.
 _MOST_RESTARTS, _PERIOD = 5, 60.0
 # Seconds between two diagnostic messages.
 _DIAGNOSTICS = 1.0

@@ -42,7 +42,7 @@ def write_stack_report(
         folder: gets `report.html`, `result.jpg`, `focus_map.png` and `slices/000.jpg` and so on;
             made if it is missing.
         slices: that have been fused.
-        stack: what came of them.
+        stack: the results.
         depth: (H, W) focus map, from 0 for the first slice to 1 for the last.
         result: what `--json` writes.
 

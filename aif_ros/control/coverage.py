@@ -1,6 +1,6 @@
 """Coverage of the scene: its definition, and the lens positions captured so far.
 
-After the last frame every part of the scene that has detail shall be as sharp in J as a full sweep
+After the last frame every part of the scene that has detail should be as sharp in J as a full sweep
 would make it. Remaining defocus is the share of the parts for which that does not hold.
 """
 
@@ -16,7 +16,7 @@ from aif_ros.optics.lens_model import LensModel
 KEPT_SHARPNESS = 0.9
 """A part of the scene is covered if J is at least this share as sharp as a full sweep makes it."""
 
-# Root mean square gradient that blur of so many pixels leaves of a sharp photograph: the lower
+# Root mean square gradient that blur of this many pixels leaves of a sharp photograph: the lower
 # decile over 32-px tiles of seven photographs of scikit-image at half size, rendered with disks in
 # linear light and a camera's noise of 1.5 / 255. A disk within half a pixel blurs nothing.
 _RADII_PX = (0.0, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 20.0, 60.0)

@@ -41,7 +41,7 @@ _MARGIN = 2
 _LARGEST_SHARE = 0.03
 """Share of the frame that spots may cover; more is no dust (a frame, a shadow, still slices)."""
 _PARTS = 3
-"""A spot must show in so many parts of the stack, each by itself: what the scene shows at a place
+"""A spot must show in this many parts of the stack, each by itself: what the scene shows at a place
 of the frame in one part has drifted away in the next."""
 
 

@@ -46,8 +46,8 @@ _DECIDED = 3.0
 # Log energy: above any that an image in [0, 1] has; the exponential must not overflow.
 _LARGEST_LOG = np.float32(10.0)
 
-# A tile in which no block, of so many pixels squared, has more than this share of J's energy would
-# change J by less than can be seen (60 dB below full scale or less, on real and rendered stacks).
+# A tile in which no block (side in pixels) has more than this share of J's energy would change J
+# by less than can be seen (60 dB below full scale or less, on real and rendered stacks).
 _BLOCK, _OUTDONE = 16, 0.25
 
 

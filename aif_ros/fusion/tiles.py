@@ -88,7 +88,7 @@ def merge_tiles(
 
 
 def places(shape: tuple[int, int]) -> Iterator[Place]:
-    """Tiles, without margins, of a picture of so many rows and columns."""
+    """Tiles, without margins, of a picture with these numbers of rows and columns."""
     height, width = shape
     for row, _, _ in _cuts(height, 0):
         for column, _, _ in _cuts(width, 0):

@@ -45,7 +45,7 @@ class FusionNode(PipelineNode):
     SETTINGS = FusionSettings
 
     def open(self) -> None:
-        """Load the fusion method; J must be writable where it shall be saved."""
+        """Load the fusion method; the file that J is saved to must be writable."""
         if self.value("save_path"):
             check_image_output(self.value("save_path"))
         self._images = self.outlet(FUSED_IMAGE)

@@ -8,7 +8,7 @@ from aif_ros.pipeline.frame_joiner import FrameJoiner
 
 # Seconds after which idleness is reported, and after which it is an error instead of a warning.
 _IDLE, _ERROR = 3.0, 10.0
-# A topic is idle no sooner than after so many times the longest of its last intervals.
+# A topic is idle no sooner than after this many times the longest of its last intervals.
 _INTERVALS = 3.0
 # Share of the longest interval that is kept with each message.
 _FORGETTING = 0.9

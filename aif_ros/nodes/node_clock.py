@@ -23,7 +23,7 @@ class NodeClock:
         return self._node.now()
 
     def sleep(self, seconds: float) -> None:
-        """Wait; no longer than until the node's workers shall end."""
+        """Wait; no longer than until the node's workers must end."""
         if seconds <= 0:
             return
         if not self._node.value("use_sim_time"):

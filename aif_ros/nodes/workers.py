@@ -18,7 +18,7 @@ class Workers:
 
     @property
     def stopping(self) -> bool:
-        """Whether the threads shall end."""
+        """Whether the threads must end."""
         return self._stopping.is_set()
 
     def repeat(self, body: Callable[[], None], name: str) -> None:
@@ -43,7 +43,7 @@ class Workers:
         thread.start()
 
     def pause(self, seconds: float) -> None:
-        """Wait, no longer than until the threads shall end."""
+        """Wait, no longer than until the threads must end."""
         self._stopping.wait(seconds)
 
     def allow(self) -> None:

@@ -19,7 +19,7 @@ from aif_ros.types.image import Image, to_float
 _TOLERANCE, _TOLERANCE_STEPS = 1.5, 0.75
 # Travel after which a picture must have changed, in half depths of focus, if it shows anything.
 _VISIBLE = 6.0
-# So many frames in a row may be exposed in motion, with the lens at rest, before the search fails.
+# Frames in a row exposed in motion, with the lens reported at rest, after which the search fails.
 _PATIENCE = 10
 
 

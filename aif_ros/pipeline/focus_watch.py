@@ -8,7 +8,7 @@ from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.assess_step import DefocusMaps
 from aif_ros.types.frame import Window
 
-# So many blurred frames in a row start a search: single ones may be blurred by motion. As many
+# This many blurred frames in a row start a search: single ones may be blurred by motion. As many
 # after a search give the blur that counts as being in focus.
 _FRAMES = 3
 # Pause after a search, seconds: the first value, doubled after each failed search up to the second.

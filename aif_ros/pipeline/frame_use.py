@@ -11,7 +11,7 @@ class FrameUse(Enum):
 
     DECIDE = "exposed at rest: fused, assessed and decided on"
     PASS = "exposed in slow motion: fused and assessed, but not decided on"
-    FOLLOW = "exposed in fast motion: J follows the scene in it, nothing of it is merged"
+    FOLLOW = "exposed in fast motion: J follows the scene in it, it is not merged"
     REJECT = "not used at all"
 
 

@@ -231,7 +231,7 @@ def run_loop(
         return LoopResult(pipeline.frames, str(fault), fault=fault)
 
 
-# So many frames in a row may be unusable before the loop gives up.
+# Unusable frames in a row after which the loop ends.
 _PATIENCE = 10
 # Seconds between two attempts to go on after a connection was lost; devices try to reconnect at
 # most every half second.

@@ -24,7 +24,7 @@ class RecordedFrame:
         fused_distance: the same over J(t).
         in_focus: (rows, columns) float32, probability of being in focus over I(t); NaN unknown.
         fused_in_focus: the same over J(t).
-        window: where the next capture shall focus; None for nowhere in particular.
+        window: where the next capture is to focus; None for nowhere in particular.
         reason: why the agent decided so.
     """
 

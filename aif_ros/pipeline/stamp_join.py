@@ -9,7 +9,7 @@ class StampJoin:
 
     Args:
         streams: number of streams.
-        capacity: values kept of each stream: so many frames one may be ahead of another.
+        capacity: values kept of each stream: the most frames that one may be ahead of another.
 
     Example:
         >>> join = StampJoin(streams=2)

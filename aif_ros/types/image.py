@@ -58,7 +58,7 @@ def check_image(image: NDArray[Any]) -> NDArray[Any]:
 
 
 def full_scale_of_bits(bits: int) -> float:
-    """Full scale of samples with so many bits in use; 12 bits: 4095.
+    """Full scale of samples with this many bits in use; 12 bits: 4095.
 
     Raises:
         ImageError: `bits` is not within 1 to 16.

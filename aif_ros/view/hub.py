@@ -88,7 +88,7 @@ class Hub:
             client.put(kind, data)
 
     def update(self) -> None:
-        """Report whether somebody looks, if that has changed."""
+        """Report whether there are viewers, if that has changed."""
         watched = any(client.looks for client in self._clients)
         if watched != self._watched:
             self._watched = watched

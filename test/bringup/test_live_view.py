@@ -166,7 +166,7 @@ def count_viewers():
     rclpy.try_shutdown(context=context)
 
 
-def test_pictures_are_made_only_while_somebody_looks(browser, count_viewers):
+def test_pictures_are_made_only_for_viewers(browser, count_viewers):
     browser.wait("fused")
     browser.send("look", looks=False)
     for looks, number in ((False, 0), (True, 1), (False, 0)):

@@ -110,7 +110,7 @@ def test_lens_that_lies(clock, lens):
 
 
 def test_lens_that_stops_short_at_the_end(clock, lens):
-    """It goes wherever it is sent to look, but not where it shall stay."""
+    """It reaches every position of the search, but not the final one."""
 
     class Tired(SimulatedLens):
         moves = 0

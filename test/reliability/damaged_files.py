@@ -108,7 +108,7 @@ def read(file):
 
 
 def _work(pipe, folder):
-    """Read the files that are named, and answer what came of each."""
+    """Read each named file and return its outcome."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     warnings.simplefilter("ignore")
     # What libraries print of damaged files is no answer.
@@ -137,7 +137,7 @@ def _work(pipe, folder):
 
 @dataclass
 class Outcome:
-    """What came of the files.
+    """Outcomes of all files.
 
     Attributes:
         counts: (kind, read or refused) and how often.

@@ -31,7 +31,7 @@ def machine() -> dict[str, Any]:
 
 
 def measure_rounds(running: "RunningGraph", rounds: int, *, by_reference: bool) -> "Cost":
-    """Run the loop so many times and note when fused images arrive.
+    """Run the loop `rounds` times and note when fused images arrive.
 
     Args:
         running: nodes that are up; the run that began while they were starting does not count.

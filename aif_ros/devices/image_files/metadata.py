@@ -54,7 +54,7 @@ class Metadata:
     pixel_size: float | None = None
 
     def profile_for(self, channels: int) -> bytes:
-        """The colour profile, if it is one for pictures of so many channels (1 or 3)."""
+        """The colour profile, if it is one for pictures of that number of channels (1 or 3)."""
         space = b"GRAY" if channels == 1 else b"RGB "
         return self.icc_profile if self.icc_profile[_COLOUR_SPACE] == space else b""
 

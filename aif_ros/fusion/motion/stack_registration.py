@@ -35,7 +35,7 @@ _NEGLIGIBLE = 0.3
 _AT_ONCE = 2
 # More than this share of the picture's size is no drift, but a failed registration.
 _LARGEST_MOVE = 0.2
-# Slices that are registered directly lie so many apart.
+# Slices that are registered directly lie this many apart.
 _SPANS = (16, 128)
 # A direct registration corrects a chain by no more than this, pixels of the largest copies.
 _LARGEST_CORRECTION = 6.0
@@ -115,7 +115,7 @@ def _direct(
         second: copy of the other.
         chained: from the coordinates of the one to those of the other, full-size pixels.
         size: (width, height) of the slices.
-        snap: whether a move too small to be told from none is none.
+        snap: whether a move too small to be distinguished from none counts as none.
     """
     rows, columns = first.image.shape
     scale = np.diag([columns / size[0], rows / size[1], 1.0])

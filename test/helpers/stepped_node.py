@@ -1,10 +1,11 @@
-"""A node that runs step by step: no threads, no deliveries by DDS, no passing of real time."""
+"""Nodes that run step by step: no threads, no deliveries by DDS, no passing of real time."""
 
 import threading
 from types import SimpleNamespace
 
 from aif_ros.devices.clock import SimulatedClock
 from aif_ros.nodes import (
+    autofocus_node,
     camera_node,
     capturing_node,
     focus_server,
@@ -22,93 +23,101 @@ START = 1_700_000_000 * 10**9
 
 
 class SteppedNodes:
-    """Makes such nodes.
+    """Makes such nodes, delivers messages to them, and records what they publish.
 
     Args:
         bench: makes the nodes themselves.
-        monkeypatch: undone when the last node has been removed.
+        monkeypatch: undone after the last use.
+        viewers: number of subscribers that each topic seems to have; views are made for them.
     """
 
-    def __init__(self, bench, monkeypatch):
+    def __init__(self, bench, monkeypatch, viewers=0):
         self._bench = bench
-        self._bodies, self._published = [], []
-        self._clock = SimulatedClock(START)
+        self._bodies, self._nodes = [], []
+        self._forwarded = 0
+        self.published = []
+        """(topic, message) in their order."""
+        self.clock = SimulatedClock(START)
         clock = SimpleNamespace(
-            monotonic=lambda: self._clock.now() * 1e-9, time_ns=lambda: self._clock.now()
+            monotonic=lambda: self.clock.now() * 1e-9, time_ns=lambda: self.clock.now()
         )
         for module in (focus_server, lens_node, outlets, watchdog):
             monkeypatch.setattr(module, "time", clock)
         for module in (capturing_node, lens_node):
-            monkeypatch.setattr(module, "NodeClock", lambda node: self._clock)
+            monkeypatch.setattr(module, "NodeClock", lambda node: self.clock)
         for module in (camera_node, sim_camera_node):
             # All lens states come before a capture, or none.
             monkeypatch.setattr(module, "LENS_TIMEOUT", 0.01)
-        # Everything is published: as if each topic had a subscriber.
-        monkeypatch.setattr(Outlet, "subscribers", 1)
+        monkeypatch.setattr(autofocus_node, "threading", SimpleNamespace(Event=UnwaitedEvent))
+        monkeypatch.setattr(Outlet, "subscribers", viewers)
         monkeypatch.setattr(Outlet, "publish", lambda outlet, value: self._note(outlet, value))
         monkeypatch.setattr(Workers, "repeat", lambda _, body, name: self._bodies.append(body))
         joined = FrameJoiner.next
         monkeypatch.setattr(FrameJoiner, "next", lambda joiner, timeout=0.0: joined(joiner))
-        monkeypatch.setattr(Workers, "pause", lambda _, seconds: self._clock.sleep(seconds))
+        monkeypatch.setattr(Workers, "pause", lambda _, seconds: self.clock.sleep(seconds))
 
-    def _note(self, outlet, value):
-        if outlet.active:
-            self._published.append((outlet.topic.name, outlet.topic.encode(value)))
-
-    def run(self, node_type, script, **parameters):
-        """Run a script on a new node.
-
-        Args:
-            node_type: of the node.
-            script: called with a `SteppedNode` once it is active.
-            parameters: of the node.
-
-        Returns:
-            Everything observed: the outcome of its configuration, its diagnostics, its messages.
-        """
-        self._bodies.clear()
-        self._published.clear()
-        self._clock = SimulatedClock(START)
+    def make(self, node_type, **parameters):
+        """Make a node, active; returns it and whether it could be configured."""
         node = self._bench.make(node_type, **parameters)
-        node.now = lambda: self._clock.now()
-        try:
-            outcome = [node.trigger_configure().name]
-            if outcome == ["SUCCESS"]:
-                assert node.trigger_activate().name == "SUCCESS"
-                script(SteppedNode(node, self._clock, self._bodies, self._published))
-            diagnostics = node.diagnostics
-            status = [diagnostics.hardware_id, diagnostics._values, diagnostics._totals]
-            faults = [str(text) for *_, text in diagnostics._faults.values()]
-            return [*outcome, status, faults, *self._published]
-        finally:
-            self._bench.remove(node)
+        node.now = lambda: self.clock.now()
+        self._nodes.append(node)
+        configured = node.trigger_configure().name == "SUCCESS"
+        if configured:
+            assert node.trigger_activate().name == "SUCCESS"
+        return node, configured
 
+    def clear(self):
+        """Remove all nodes and begin again at the first instant."""
+        while self._nodes:
+            self._bench.remove(self._nodes.pop())
+        self._bodies.clear()
+        self.published = []
+        self._forwarded = 0
+        self.clock = SimulatedClock(START)
 
-class SteppedNode:
-    """A node under test, its time, and what it has published."""
-
-    def __init__(self, node, clock, bodies, published):
-        self.node, self.clock = node, clock
-        self._bodies, self._published = bodies, published
+    def feed(self, topic, value):
+        """Deliver a message of a topic to the subscriptions of all nodes."""
+        self._deliver(topic.name, topic.encode(value))
 
     def step(self):
-        """Let each worker of the node run once; expected errors are reported as the workers do."""
-        for body in self._bodies:
+        """Let each worker of each node run once; expected errors are reported as workers do."""
+        for body in list(self._bodies):
             try:
                 body()
             except EXPECTED as error:
-                self.node.report(error, "")
+                self._nodes[-1].report(error, "")
 
-    def feed(self, topic, value):
-        """Deliver a message of a topic to the node's subscriptions."""
-        message = topic.encode(value)
-        for inlet in list(self.node._inlets):
-            if inlet._topic.name == topic.name:
-                inlet._take(message)
+    def settle(self):
+        """Let the workers run and pass on what the nodes publish, until nothing more happens."""
+        while True:
+            self.step()
+            if self._forwarded == len(self.published):
+                return
+            while self._forwarded < len(self.published):
+                name, message = self.published[self._forwarded]
+                self._forwarded += 1
+                self._deliver(name, message)
 
-    def published(self, topic):
+    def published_on(self, topic):
         """What was published on a topic so far."""
-        return [topic.decode(message) for name, message in self._published if name == topic.name]
+        return [topic.decode(message) for name, message in self.published if name == topic.name]
+
+    def _note(self, outlet, value):
+        if outlet.active:
+            self.published.append((outlet.topic.name, outlet.topic.encode(value)))
+
+    def _deliver(self, name, message):
+        for node in self._nodes:
+            for inlet in list(node._inlets):
+                if inlet._topic.name == name:
+                    inlet._take(message)
+
+
+class UnwaitedEvent(threading.Event):
+    """An event that is looked at, but never waited for."""
+
+    def wait(self, timeout=None):
+        return self.is_set()
 
 
 class PassingEvent(threading.Event):

@@ -136,8 +136,8 @@ def picture(position, seed=0):
 class Script:
     """What happens around a node: `run` is called with it."""
 
-    def __init__(self, stepped):
-        self.stepped, self.node, self.clock = stepped, stepped.node, stepped.clock
+    def __init__(self, stepped, node):
+        self.stepped, self.node, self.clock = stepped, node, stepped.clock
         self.position = 2e-4
 
     def lens(self, milliseconds, *, moving=False):
@@ -211,7 +211,7 @@ class AutofocusScript(FusionScript):
         super().run()
         self.node._searches.begin()
         for _ in range(2):
-            commands = self.stepped.published(LENS_COMMANDS)
+            commands = self.stepped.published_on(LENS_COMMANDS)
             self.move(commands[-1] if commands else self.position)
             self.lens(100)
             self.image()
@@ -229,7 +229,7 @@ class ControlScript(Script):
         self.node._check()
         self.stepped.feed(CAMERA_INFO, info)
         for _ in range(8):
-            commands = self.stepped.published(LENS_COMMANDS)
+            commands = self.stepped.published_on(LENS_COMMANDS)
             self.move(commands[-1] if commands else self.position)
             self.clock.sleep(0.01)
             stamp = self.clock.now()
@@ -290,23 +290,27 @@ projection_matrix: {rows: 3, cols: 4, data: [80, 0, 32, 0, 0, 80, 24, 0, 0, 0, 1
 
 @pytest.fixture(scope="module")
 def observe(folder):
-    """Function that runs the script of a node and returns all that it did; see `SteppedNodes`."""
+    """Function that runs the script of a node and returns its messages, diagnostics and files."""
     patch, bench, known = pytest.MonkeyPatch(), Bench(), {}
     patch.chdir(folder)
     patch.setattr(torch.cuda, "is_available", lambda: False)
     choose_device.cache_clear()
-    nodes = SteppedNodes(bench, patch)
+    stepped = SteppedNodes(bench, patch, viewers=1)
 
     def observe(executable, **parameters):
         key = executable, tuple(parameters.items())
         if key not in known:
             before = set(folder.iterdir())
-            script = SCRIPTS[executable]
-            seen = nodes.run(
-                node_type(executable), lambda stepped: script(stepped).run(), **parameters
-            )
+            node, configured = stepped.make(node_type(executable), **parameters)
+            if configured:
+                SCRIPTS[executable](stepped, node).run()
+            health = node.diagnostics
+            faults = [text for *_, text in health._faults.values()]
+            values = [health.hardware_id, health._values, health._totals]
+            messages = stepped.published
+            stepped.clear()
             files = sorted(path.name for path in set(folder.iterdir()) - before)
-            known[key] = (files, *map(comparable, seen))
+            known[key] = comparable([configured, values, faults, files, *messages])
         return known[key]
 
     yield observe

@@ -2,23 +2,30 @@
 
 import numpy as np
 import pytest
-from bench import World
+from stepped_node import START, SteppedNodes
 
 from aif_ros.control.agents import make_agent
 from aif_ros.defocus.estimators import make_estimator
 from aif_ros.devices.clock import SimulatedClock
 from aif_ros.fusion.fuser import make_fuser
 from aif_ros.nodes.autofocus_node import AutofocusNode
+from aif_ros.nodes.camera_info import guess_camera_info
 from aif_ros.nodes.focus_controller_node import FocusControllerNode
 from aif_ros.nodes.fusion_node import FusionNode
-from aif_ros.nodes.topics import CAMERA_IMAGE, DECISION, FUSED_IMAGE, LENS_STATE, StampedImage
+from aif_ros.nodes.topics import (
+    CAMERA_IMAGE,
+    CAMERA_INFO,
+    DECISION,
+    FUSED_IMAGE,
+    LENS_STATE,
+    StampedImage,
+)
 from aif_ros.pipeline.decision_record import DecisionRecord
 from aif_ros.pipeline.loop import AllInFocusPipeline, run_loop
 from aif_ros.simulation.open_subject import open_subject
 from aif_ros.simulation.simulated_camera import SimulatedCamera
 from aif_ros.simulation.simulated_lens import SimulatedLens
 
-START = 1_700_000_000 * 10**9
 EXPOSURE = 0.008
 WIDTH = 160
 AGENT = "rule_based"
@@ -94,50 +101,36 @@ class Recording:
 class Nodes:
     """The nodes, fed by events; time is what the events say.
 
-    Each captured frame passes through all nodes before the next event: in a dynamic scene the
-    nodes skip frames that they have no time for, and what they use is then up to the computer.
+    Each event passes through all nodes before the next one: in a dynamic scene the nodes skip
+    frames that they have no time for, and what they use then depends on the computer.
     """
 
-    def __init__(self, bench, size, **options):
-        self.bench, self.world = bench, World(bench, size)
-        self.nodes = [
-            bench.make(FusionNode, **options),
-            bench.make(AutofocusNode, **options),
-            # A busy computer must not make it report that it waits.
-            bench.make(FocusControllerNode, agent=AGENT, patience=3600.0, **options),
-        ]
-        self._now = START
-        for node in self.nodes:
-            node.now = lambda: self._now
-            assert node.trigger_configure().name == "SUCCESS"
-            assert node.trigger_activate().name == "SUCCESS"
-        self.fused = bench.listen(FUSED_IMAGE)
-        self.decisions = bench.listen(DECISION)
-        for topic in (CAMERA_IMAGE, LENS_STATE):
-            path = f"{bench.namespace}/{topic.name}"
-            bench.spin_until(lambda path=path: bench.node.count_subscribers(path) >= 2)
-        self.world.info()
+    def __init__(self, bench, monkeypatch, size, **options):
+        self.stepped = SteppedNodes(bench, monkeypatch)
+        for node_type in (FusionNode, AutofocusNode):
+            self.stepped.make(node_type, **options)
+        self._controller, _ = self.stepped.make(FocusControllerNode, agent=AGENT, **options)
+        self.stepped.feed(CAMERA_INFO, guess_camera_info(size, 0.9))
+
+    @property
+    def decisions(self):
+        return self.stepped.published_on(DECISION)
 
     def play(self, name, value):
         if name == "state":
-            self._now = value.stamp
-            self.world.states(value)
-            return
-        self.bench.spin_until(lambda: self._newest_states() == {self._now})
-        if name == "capture":
-            self.world.images(StampedImage(value.image, value.stamp, "camera"))
+            self.stepped.clock.sleep((value.stamp - self.stepped.clock.now()) * 1e-9)
+            self.stepped.feed(LENS_STATE, value)
+            self.stepped.settle()
+        elif name == "capture":
+            self.stepped.feed(CAMERA_IMAGE, StampedImage(value.image, value.stamp, "camera"))
+            self.stepped.settle()
         elif name == "maps":
-            self.bench.spin_until(lambda: self._newest_maps() == value)
+            assert self._newest_maps() == value
         else:
-            self.bench.spin_until(lambda: len(self.decisions) == value)
-
-    def _newest_states(self):
-        fusion, autofocus, controller = self.nodes
-        buffers = (fusion._frames._buffer, autofocus._frames._buffer, controller._step._states)
-        return {START if buffer.newest is None else buffer.newest.stamp for buffer in buffers}
+            assert len(self.decisions) == value
 
     def _newest_maps(self):
-        step = self.nodes[-1]._step
+        step = self._controller._step
         newest = (step._waiting[-1] if step._waiting else None, step._fused_maps)
         return tuple(maps and maps.stamp for maps in newest)
 
@@ -145,14 +138,14 @@ class Nodes:
 @pytest.mark.parametrize(
     ("scene", "mode"), [("planes", "static"), ("moving_planes", "dynamic")], ids=str
 )
-def test_the_same_events_lead_to_the_same_decisions(bench, scene, mode):
+def test_the_same_events_lead_to_the_same_decisions(bench, monkeypatch, scene, mode):
     recording = Recording(scene, dynamic=mode == "dynamic")
     assert len(recording.decisions) >= 4
-    nodes = Nodes(bench, recording.size, mode=mode)
+    nodes = Nodes(bench, monkeypatch, recording.size, mode=mode)
     for event in recording.events:
         nodes.play(*event)
     assert nodes.decisions == recording.decisions
-    fused = {picture.stamp: picture.image for picture in nodes.fused}
+    fused = {picture.stamp: picture.image for picture in nodes.stepped.published_on(FUSED_IMAGE)}
     assert fused.keys() == recording.pictures.keys()
     for stamp, picture in recording.pictures.items():
         np.testing.assert_array_equal(fused[stamp], picture)

@@ -5,7 +5,7 @@ comes from the image whose band has more energy around it; what no band holds is
 """
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -19,6 +19,8 @@ from aif_ros.types.image import Image, to_gray
 _SIGMA = 1.5
 # The coarsest level is no smaller than this on its shorter side, pixels.
 _COARSEST = 16
+# Rows that are merged at a time; even.
+_ROWS = 512
 # Far below the energy that any sensor's noise has.
 _LEAST = np.float32(1e-12)
 
@@ -27,22 +29,15 @@ class PyramidFusion:
     """Keeps, band by band, the strongest detail so far."""
 
     def merge(self, image: Image, position: float, fused: Fused | None) -> Fused:
-        """Return J(t); see `FusionMethod`.
-
-        The luma chooses the bands, then each channel is merged by itself: the bands of all channels
-        of two large pictures would take several times their memory.
-        """
+        """Return J(t); see `FusionMethod`."""
         if fused is None:
-            energy = next(_energies(to_gray(image)))
+            energy = next(_energies(image))
             return Fused(image, energy, np.full(energy.shape, position, np.float32), 1)
         fused = replace_mismatches(fused, image)
-        choice = _choice(to_gray(image), to_gray(fused.image))
-        merged = np.empty_like(image)
-        for channel in _channels(image):
-            new, old = (np.ascontiguousarray(each[channel]) for each in (image, fused.image))
-            np.clip(_merged(new, old, choice), 0.0, 1.0, out=merged[channel])
+        choice = _choice(image, fused.image)
+        merged = _merged(image, fused.image, choice)
         return Fused(
-            merged,
+            np.clip(merged, 0.0, 1.0, out=merged),
             np.maximum(choice.finest, fused.sharpness),
             np.where(choice.better[0], np.float32(position), fused.source_position),
             fused.frames + 1,
@@ -65,56 +60,69 @@ class _Choice(NamedTuple):
 
 
 def _choice(new: Image, old: Image) -> _Choice:
-    """Compare the bands of two images by their luma, (H, W) each."""
+    """Compare the bands of two images by their luma."""
     scale = 2 ** _bands(new.shape)
     size = (-(-new.shape[1] // scale), -(-new.shape[0] // scale))
     totals = np.full((2, *size[::-1]), _LEAST)
-    finest, better = np.zeros(new.shape, np.float32), []
-    for level, energies in enumerate(zip(_energies(new), _energies(old), strict=True)):
-        if level == 0:
-            finest = energies[0]
+    finest: NDArray[np.float32] | None = None
+    better = []
+    for energies in zip(_energies(new), _energies(old), strict=True):
+        finest = energies[0] if finest is None else finest
         better.append(energies[0] > energies[1])
         for total, energy in zip(totals, energies, strict=True):
             total += cv2.resize(energy, size, interpolation=cv2.INTER_AREA)
+    assert finest is not None
     return _Choice(better, totals[0] / totals.sum(axis=0), finest)
 
 
 def _merged(new: Image, old: Image, choice: _Choice, level: int = 0) -> Image:
-    """Merge the levels from one on of one channel, (h, w) each."""
+    """Merge two images, given on a level of their pyramids, from that level on."""
     if level == len(choice.better):
         return blend(old, new, choice.share)
     smaller_new, smaller_old = cv2.pyrDown(new), cv2.pyrDown(old)
-    merged = _enlarged(_merged(smaller_new, smaller_old, choice, level + 1), new)
-    band = old - _enlarged(smaller_old, old)
-    np.copyto(band, new - _enlarged(smaller_new, new), where=choice.better[level])
-    merged += band
+    coarser = _merged(smaller_new, smaller_old, choice, level + 1)
+    merged = np.empty_like(new)
+    # Whole bands of large pictures would take as much memory as the pictures, each.
+    for start in range(0, len(new), _ROWS):
+        rows = slice(start, min(start + _ROWS, len(new)))
+        better = choice.better[level][rows]
+        band = old[rows] - _enlarged(smaller_old, new.shape, rows)
+        np.copyto(
+            band,
+            new[rows] - _enlarged(smaller_new, new.shape, rows),
+            where=better if new.ndim == 2 else better[..., None],
+        )
+        np.add(band, _enlarged(coarser, new.shape, rows), out=merged[rows])
     return merged
-
-
-def _channels(image: Image) -> list[tuple[Any, ...]]:
-    """Index of each channel."""
-    return [(...,)] if image.ndim == 2 else [(..., index) for index in range(image.shape[2])]
 
 
 def _bands(shape: tuple[int, ...]) -> int:
     """Number of bands of detail, one at least."""
-    shorter, count = (min(shape) + 1) // 2, 1
+    shorter, count = (min(shape[:2]) + 1) // 2, 1
     while shorter >= 2 * _COARSEST:
         shorter, count = (shorter + 1) // 2, count + 1
     return count
 
 
-def _energies(gray: Image) -> Iterator[NDArray[np.float32]]:
-    """Energy of each band of detail, the finest first."""
-    for _ in range(_bands(gray.shape)):
+def _energies(image: Image) -> Iterator[NDArray[np.float32]]:
+    """Energy of each band of detail of the luma, the finest first."""
+    gray = to_gray(image)
+    for _ in range(_bands(image.shape)):
         smaller = cv2.pyrDown(gray)
-        yield _energy(gray - _enlarged(smaller, gray))
+        band = _enlarged(smaller, gray.shape, slice(0, len(gray)))
+        np.subtract(gray, band, out=band)
+        # Nothing of the size of the picture is kept until the next band.
         gray = smaller
+        band *= band
+        yield cv2.GaussianBlur(band, (0, 0), _SIGMA, dst=band).astype(np.float32, copy=False)
 
 
-def _enlarged(smaller: Image, like: Image) -> Image:
-    return np.asarray(cv2.pyrUp(smaller, dstsize=like.shape[1::-1]).astype(np.float32, copy=False))
-
-
-def _energy(band: Image) -> NDArray[np.float32]:
-    return np.asarray(cv2.GaussianBlur(band * band, (0, 0), _SIGMA).astype(np.float32, copy=False))
+def _enlarged(smaller: Image, shape: tuple[int, ...], rows: slice) -> Image:
+    """Rows of an image enlarged to a shape; starts are even."""
+    height, width = shape[:2]
+    # A row is made of three of the smaller image.
+    first, last = max(0, rows.start // 2 - 2), min(len(smaller), rows.stop // 2 + 2)
+    count = height - 2 * first if last == len(smaller) else 2 * (last - first)
+    part = cv2.pyrUp(smaller[first:last], dstsize=(width, count))
+    found = part[rows.start - 2 * first : rows.stop - 2 * first]
+    return np.asarray(found.astype(np.float32, copy=False))

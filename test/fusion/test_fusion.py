@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from aif_ros.fusion import pyramid
 from aif_ros.fusion.fuser import FUSION_METHODS, Fuser, make_fuser
 from aif_ros.optics.breathing import remove_breathing
 from aif_ros.simulation.metrics import psnr
@@ -160,3 +161,15 @@ def test_wide_dark_bars_stay_dark(method):
     middle = np.broadcast_to(np.abs(np.arange(400) % 64 - 16) < 10, sharp.shape)
     fog = cv2.blur(fuser.fused.image - sharp, (5, 5))[middle]
     assert np.quantile(np.abs(fog), 0.999) < 0.03
+
+
+@pytest.mark.parametrize("height", [120, 121])
+def test_pyramids_are_merged_in_strips_without_seams(height, monkeypatch):
+    first, second = (image[:height] for image in np.pad(frames(), [(0, 0), (0, 1), (0, 0), (0, 0)]))
+    merged = []
+    for rows in (512, 32):
+        monkeypatch.setattr(pyramid, "_ROWS", rows)
+        fuser = make_fuser("pyramid")
+        fuser.add(first, 1e-3)
+        merged.append(fuser.add(second, 2e-3).image)
+    np.testing.assert_allclose(*merged, atol=1e-6)

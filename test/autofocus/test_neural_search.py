@@ -213,7 +213,7 @@ def test_readings_count_by_the_curve_of_the_lens():
     assert np.mean(images) <= 5
 
 
-def test_clipped_windows_are_judged_by_what_is_not_clipped():
+def test_clipped_windows_are_measured_in_their_unclipped_part():
     """A lamp, larger out of focus, beside a faint texture."""
 
     def lamp(radius):

@@ -109,7 +109,7 @@ class TestStillScenes:
         assert oracle.covered >= 0.99
         assert oracle.hunting_rate == 0.0
 
-    def test_the_sweep_takes_all_its_positions_most_in_vain(self, still):
+    def test_the_sweep_captures_at_all_its_positions(self, still):
         positions = len(sweep_positions(LENS, WIDTH))
         assert still["sweep"].frames == 1 + positions
         assert still["sweep"].hunting_rate > 0.5

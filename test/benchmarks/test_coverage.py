@@ -41,7 +41,7 @@ class TestTileSharpness:
 
 
 class TestCoverageReference:
-    def test_covers_itself_and_not_what_is_blurred(self):
+    def test_covers_itself_but_not_blurred_parts(self):
         image = noise()
         reference = CoverageReference.of(image, image)
         assert reference.covered(image) == 1.0

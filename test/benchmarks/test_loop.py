@@ -21,6 +21,6 @@ def test_fused_picture_is_far_better_than_any_frame(lens_model):
     assert run.seconds > 0
 
 
-def test_camera_rate_is_of_this_world(lens_model):
+def test_camera_rate_is_plausible(lens_model):
     scene = open_scene("planes", lens_model, width=96)
     assert 1 < camera_rate(scene, lens_model, lens_moves=True, seconds=0.05) < 100_000

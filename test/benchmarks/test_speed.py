@@ -27,7 +27,7 @@ def test_halves_are_in_focus_in_turn(lens_model):
     assert np.abs(moving[0] - moving[2]).mean() > np.abs(still[0] - still[2]).mean()
 
 
-def test_reference_keeps_what_is_sharp():
+def test_reference_keeps_sharp_parts():
     sharp = np.random.default_rng(0).random((64, 64, 3), np.float32)
     flat = np.full_like(sharp, 0.5)
     np.testing.assert_array_equal(speed.reference(flat, sharp)[8:-8, 8:-8], sharp[8:-8, 8:-8])

@@ -17,7 +17,7 @@ def test_blur_costs_more_and_more_until_all_detail_is_lost():
     assert lost[5] == lost[4] == pytest.approx(1.0, abs=1e-3)
 
 
-def test_detail_is_what_a_picture_of_that_contrast_loses():
+def test_detail_is_the_contrast_lost_by_blur():
     # White noise of every size: blurred beyond all detail, its variance is the error.
     random = np.random.default_rng(0)
     contrasts = np.array([0.05, 0.1, 0.2])

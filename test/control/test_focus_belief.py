@@ -50,7 +50,7 @@ class TestFocusBelief:
     def test_in_a_moving_scene_one_may_look_again(self):
         assert not belief_of(planes(0.9e-3), [0.6e-3, 0.9e-3], dynamic=True).barred.any()
 
-    def test_what_comes_from_two_captures_holds_two_depths(self):
+    def test_pixels_from_two_captures_mean_two_depths(self):
         # Both looks show what is near 0.3 mm; half of the cell is sharper in the far one.
         belief = FocusBelief(LENS, 640, 1, 4)
         for position, sources in ((0.3e-3, [0.3e-3]), (1.0e-3, [0.3e-3, 1.0e-3])):
@@ -132,7 +132,7 @@ class TestFocusBelief:
         looks=st.lists(st.floats(0, 1.5e-3), min_size=1, max_size=5),
         radius=st.floats(0, 60) | st.just(float("nan")),
     )
-    def test_stays_a_distribution_whatever_is_read(self, looks, radius):
+    def test_any_reading_leaves_a_distribution(self, looks, radius):
         belief = FocusBelief(LENS, 640, 1, 3)
         for number, position in enumerate(looks):
             belief.update(uniform(3, position, 0.1 * number, radius=radius, fused=radius))

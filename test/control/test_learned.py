@@ -35,7 +35,7 @@ class TestLearnedAgent:
         world.run(LearnedAgent(LENS))
         assert len(world.captured) <= 1 + len(sweep_positions(LENS, 640))
 
-    def test_the_window_shows_what_will_be_in_focus(self):
+    def test_the_window_covers_the_part_that_will_be_in_focus(self):
         world = World(planes(0.3e-3, 1.2e-3))
         agent, position = LearnedAgent(LENS), 0.2e-3
         for _ in range(10):
@@ -64,7 +64,7 @@ class TestCoverage:
         assert world.share_in_focus() > 0.97
         assert len(world.captured) <= 11
 
-    def test_it_reports_what_remains(self, agent):
+    def test_it_reports_the_remaining_defocus(self, agent):
         world, chosen = World(planes(0.3e-3, 1.2e-3)), agent(LENS)
         remaining, position = [], 0.7e-3
         while position is not None:

@@ -38,7 +38,7 @@ class TestBestAction:
         nothing = torch.zeros(2, 4, dtype=torch.bool)
         assert best_action(logits, nothing).tolist() == [1, 3]
 
-    def test_what_is_barred_is_not_done(self):
+    def test_forbidden_commands_are_not_carried_out(self):
         logits = torch.tensor([[0.0, 0.5, 0.3, 9.0]])
         assert best_action(logits, torch.tensor([[False, True, False, True]])).tolist() == [2]
         assert best_action(logits, torch.tensor([[True, True, True, False]])).tolist() == [3]

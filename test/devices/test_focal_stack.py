@@ -93,7 +93,7 @@ def test_numbers_in_names_count_as_numbers(tmp_path):
     assert [file.stem for file in stack.files][-3:] == ["slice9", "slice10", "slice11"]
 
 
-def test_lens_model_lets_depths_of_field_of_neighbours_touch(stack):
+def test_depths_of_field_of_neighbouring_slices_touch(stack):
     model = stack.lens_model()
     pitch = stack.positions[1]
     assert 2 * model.half_depth_of_focus(stack.size[0]) == pytest.approx(pitch)

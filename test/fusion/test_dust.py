@@ -57,7 +57,7 @@ def test_a_clean_sensor_has_none():
     assert found(3, dust=False) is None
 
 
-def test_a_scene_that_stays_as_well_leaves_it_open():
+def test_without_drift_of_the_scene_dust_is_undecided():
     assert found(0) is None
 
 

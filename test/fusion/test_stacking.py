@@ -15,7 +15,7 @@ def test_flat_parts_are_not_known():
     assert known[:, 100:].mean() > 0.9
 
 
-def test_flat_parts_take_what_surrounds_them():
+def test_flat_parts_are_interpolated_from_their_surroundings():
     positions = np.tile(np.linspace(0, 1, 160, dtype=np.float32), (120, 1))
     known = np.ones_like(positions)
     known[40:80, 60:100] = 0

@@ -405,7 +405,7 @@ def test_threads_end_with_deactivation(bench):
 
 
 @pytest.mark.usefixtures("parts")
-def test_in_dynamic_mode_what_a_slow_lens_passes_is_judged(bench):
+def test_in_dynamic_mode_frames_of_slow_motion_are_assessed(bench):
     bench.active(AutofocusNode, mode="dynamic")
     maps = bench.listen(DISTANCE_MAP)
     world = World(bench)

@@ -104,7 +104,7 @@ class TestSimulatedTime:
             assert 1000 * 10**9 < stamp < 2000 * 10**9
 
     @pytest.mark.parametrize("node_type", [LensNode, SimCameraNode, FusionNode])
-    def test_nodes_end_also_where_no_time_comes(self, bench, node_type):
+    def test_nodes_end_without_simulated_time(self, bench, node_type):
         options = {"scene": "planes", "width": 64} if node_type is SimCameraNode else {}
         node = bench.active(node_type, use_sim_time=True, **options)
         bench.spin_for(0.2)

@@ -15,7 +15,7 @@ class TestExchange:
         assert first[0] is image
         assert second[0] is image
 
-    def test_only_what_is_advertised_is_offered(self):
+    def test_only_advertised_topics_are_offered(self):
         exchange = Exchange()
         assert not exchange.offers("topic")
         exchange.advertise("topic")

@@ -166,7 +166,7 @@ def test_waits_for_a_frame_exposed_after_the_lens_settled(bench, act):
     assert script.seen[1].position == pytest.approx(1e-4)
 
 
-def test_asks_again_where_the_command_moves_nothing(bench, act):
+def test_decides_again_without_a_frame_where_the_command_does_not_move_the_lens(bench, act):
     script = act(
         Action(1e-7, None, "less than a step"),
         Action(0.0, None, "nothing"),
@@ -448,7 +448,7 @@ def test_a_restarted_controller_joins(bench, act):
     bench.spin_until(lambda: len(script.seen) == 2)
 
 
-def test_the_overlay_is_drawn_for_those_who_look(bench, act):
+def test_the_overlay_is_drawn_for_subscribers_only(bench, act):
     act(Action(5e-4, Window(8, 8, 40, 30), "here"), *ENDLESS)
     bench.active(FocusControllerNode)
     loop = Loop(bench)
@@ -478,7 +478,7 @@ def test_a_failing_agent_is_reported_with_its_traceback(bench, act, logged, diag
 
 
 @pytest.mark.parametrize("mode", ["dynamic", "static"])
-def test_in_dynamic_mode_the_agent_is_shown_what_was_passed(bench, act, mode):
+def test_in_dynamic_mode_the_agent_gets_observations_made_in_motion(bench, act, mode):
     script = act(*ENDLESS)
     step = bench.active(FocusControllerNode, mode=mode)._step
     loop = Loop(bench)

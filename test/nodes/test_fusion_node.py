@@ -228,7 +228,7 @@ class TestSaving:
         assert not node.failed
 
 
-def test_in_dynamic_mode_what_a_slow_lens_passes_is_fused(bench, diagnostics):
+def test_in_dynamic_mode_frames_of_slow_motion_are_fused(bench, diagnostics):
     node = bench.active(FusionNode, mode="dynamic")
     fused = bench.listen(FUSED_IMAGE)
     world = World(bench)

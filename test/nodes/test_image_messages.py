@@ -134,7 +134,7 @@ def test_unusable_messages(change, words):
         to_array(sent)
 
 
-def test_cv_bridge_converts_what_else_there_is(monkeypatch):
+def test_cv_bridge_converts_other_encodings(monkeypatch):
     asked = []
 
     def convert(sent, encoding):

@@ -121,7 +121,7 @@ def test_a_wrong_joint_is_named(bench, diagnostics):
     )
 
 
-def test_commands_are_what_a_forward_command_controller_takes(bench):
+def test_commands_fit_a_forward_command_controller(bench):
     bench.active(FocusControllerNode, agent="sweep")
     world, heard = World(bench, (640, 480)), []
     bench.node.create_subscription(Float64MultiArray, LENS_COMMANDS.name, heard.append, 10)

@@ -55,7 +55,7 @@ def test_publishes_its_motion(bench):
         ([1e-4, 2e-4], "one position, not 2 numbers"),
     ],
 )
-def test_refuses_what_is_no_position_and_stays(bench, diagnostics, logged, data, words):
+def test_refuses_values_that_are_no_positions_and_stays(bench, diagnostics, logged, data, words):
     bench.active(LensNode)
     states = bench.listen(LENS_STATE)
     send(bench, data)

@@ -43,7 +43,7 @@ PRIVATE = {
 
 
 @pytest.mark.parametrize("executable", EXECUTABLES)
-def test_a_node_does_what_it_may(executable, bench, tmp_path):
+def test_the_permissions_of_a_node_are_those_that_it_uses(executable, bench, tmp_path):
     kind = node_type(executable)
     parameters = {}
     if executable == "camera_node":
@@ -71,7 +71,7 @@ def test_the_supervisor_may_ask_every_node():
     assert may == {f"{node}/{name}" for node in nodes for name in ("get_state", "change_state")}
 
 
-def test_the_supervisor_may_hear_what_it_subscribes_to(monkeypatch):
+def test_the_supervisor_has_permission_for_its_subscriptions(monkeypatch):
     monkeypatch.setenv("ROS_DOMAIN_ID", str(DOMAIN))
     graph = Graph((NodeSpec("lens", "lens_node"),), "", ())
     with observe(graph) as running:

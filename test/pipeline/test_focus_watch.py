@@ -62,7 +62,7 @@ def test_a_window_out_of_focus_is_searched_again(watch):
     assert watched(watch, 5 * REACH, 0.1, 20.0) == [False, False, True]
 
 
-def test_after_searches_in_vain_pauses_grow(watch):
+def test_pauses_grow_after_failed_searches(watch):
     for pause in (2.0, 4.0, 8.0, 16.0, 30.0, 30.0):
         watch.ended(False, 100.0)
         assert not any(watched(watch, 5 * REACH, 0.1, 100.0 + pause))

@@ -170,7 +170,7 @@ class TestStep:
         assert step.fused is fused
         assert loop._fuse._fuser.followed == [0.5e-3]
 
-    def test_in_a_changing_scene_what_a_slow_lens_passes_is_fused_and_shown(self):
+    def test_in_a_dynamic_scene_frames_of_slow_motion_are_fused_and_observed(self):
         agent = Always(0.9e-3)
         loop = pipeline(agent, dynamic=True)
         take(loop, frame(0.1e-3, 10))
@@ -188,7 +188,7 @@ class TestStep:
         assert later.passed == ()
 
     @pytest.mark.parametrize("stamp", [20, 15])
-    def test_what_is_passed_is_not_fused_twice(self, stamp):
+    def test_frames_of_slow_motion_are_not_fused_twice(self, stamp):
         loop = pipeline(Always(0.9e-3), dynamic=True)
         take(loop, frame(0.1e-3, 10))
         take(loop, frame(0.5e-3, 20, travel=1e-6))

@@ -51,7 +51,7 @@ def test_same_seed_same_patches() -> None:
         assert (one.luma == other.luma).all() and (one.radius == other.radius).all()
 
 
-def test_a_blurred_photo_teaches_nothing(random) -> None:
+def test_a_blurred_photo_is_not_used_for_training(random) -> None:
     blurred = cv2.GaussianBlur(PHOTO, (0, 0), 5)
     assert draw_crop(blurred, 256, random) is None
     assert list(training_patches(blurred, 256, 4, random)) == []

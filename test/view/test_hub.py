@@ -70,7 +70,7 @@ def test_messages_that_are_not_kept_are_all_sent(hub, received):
     assert kinds(received(client)) == ["lens"] * 3
 
 
-def test_somebody_looks(hub, watched, received):
+def test_viewers_are_reported(hub, watched, received):
     first, second = hub.join(), hub.join()
     assert watched == [True]
     first.look(False)

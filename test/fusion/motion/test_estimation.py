@@ -182,7 +182,7 @@ def test_a_frame_of_another_shape_cannot_be_followed():
     assert fuser.fused is fused
 
 
-def test_a_thing_as_bright_as_what_is_behind_it_leaves_nothing_behind():
+def test_an_object_as_bright_as_its_background_leaves_no_trail():
     gray = np.full((HEIGHT, WIDTH, 3), 0.5, np.float32)
     # As bright as the gray, by the weights of luma.
     yellow = np.array([0.72, 0.5, -0.07], np.float32).clip(0, 1)

@@ -64,7 +64,7 @@ def test_beyond_the_mosaic_a_new_one_is_begun():
 
 
 @pytest.mark.parametrize("method", ["laplacian", "pyramid", "neural"])
-def test_shaking_for_long_does_not_wear_the_picture_out(method):
+def test_long_shaking_does_not_blur_the_picture(method):
     fuser, random = make_fuser(method, LENS), np.random.default_rng(0)
     fuser.add(SHARP, 0.0)
     for _ in range(12):

@@ -85,7 +85,7 @@ def test_a_part_is_resampled_as_in_the_whole(dtype):
 
 
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
-def test_slices_with_nothing_to_hold_on_to_stay_where_they_are(level):
+def test_slices_without_texture_are_not_moved(level):
     stack = [SCENE, np.full_like(SCENE, level), SCENE]
     for transform in register(stack):
         np.testing.assert_allclose(transform, np.eye(3), atol=1e-3)

@@ -1,5 +1,6 @@
 """What a way of running the loop costs: latency, rate, CPU time and memory of each process."""
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,8 +24,8 @@ from aif_ros.simulation.simulated_camera import SimulatedCamera
 from aif_ros.simulation.simulated_lens import SimulatedLens
 from aif_ros.types.image import to_float
 
-EXPOSURE, FRAME_RATE = 0.008, 60.0
-"""Exposure time, seconds, and frames per second: the defaults of the nodes."""
+EXPOSURE = 0.008
+"""Exposure time, seconds: the default of the nodes."""
 SLICES = 12
 """Slices of the focal stack: captures of one run with the agent `sweep`."""
 # Standard deviation of the blur one slice away from focus, pixels: several slices are in use.
@@ -131,7 +132,7 @@ def write_stack(folder: Path, width: int, height: int) -> None:
         write_image(folder / f"slice{index:02}.tif", to_float(np.hstack(bands)), deep=False)
 
 
-def core_cost(stack: Path, preset: Preset, agent: str, rounds: int, pid: int) -> Cost:
+def core_cost(stack: Path, preset: Preset, agent: str, rounds: int, frame_rate: float) -> Cost:
     """Run the loop of the library in real time.
 
     Args:
@@ -139,13 +140,13 @@ def core_cost(stack: Path, preset: Preset, agent: str, rounds: int, pid: int) ->
         preset: fusion method and blur estimator.
         agent: focus-control agent.
         rounds: number of runs that count; another one comes before them.
-        pid: of this process.
+        frame_rate: of the camera, per second.
     """
     clock, opened = SystemClock(), open_subject(str(stack))
     model = opened.lens_model
     lens = SimulatedLens(model, clock, rests=opened.rests)
     camera = SimulatedCamera(
-        opened.subject, clock, lens, exposure_time=EXPOSURE, frame_rate=FRAME_RATE
+        opened.subject, clock, lens, exposure_time=EXPOSURE, frame_rate=frame_rate
     )
     pipeline = AllInFocusPipeline(
         model,
@@ -163,7 +164,7 @@ def core_cost(stack: Path, preset: Preset, agent: str, rounds: int, pid: int) ->
 
     for index in range(rounds + 1):
         if index == 1:
-            watch = ProcessWatch({"library": pid})
+            watch = ProcessWatch({"library": os.getpid()})
             latencies.clear()
             stamps.clear()
         stamps.append([])

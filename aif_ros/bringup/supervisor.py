@@ -38,8 +38,9 @@ _DDS = "dds."
 # Longest step of the supervisor's clock, seconds: when the whole computer is late or suspended,
 # the nodes do not hang.
 _LONGEST_STEP = 0.2
-# Seconds after which a node may be killed again because its messages do not arrive.
-_KILLED_AGAIN = 30.0
+# Where messages do not arrive again so soon, seconds, after a node was killed because of that, it
+# was in vain: the network or the computer is too slow for them.
+_IN_VAIN = 60.0
 # A node that has been started again more often than this in this many seconds is given up.
 _MOST_RESTARTS, _PERIOD = 5, 60.0
 # Seconds between two diagnostic messages.
@@ -92,7 +93,7 @@ class Supervisor:
             member.name: deque[float](maxlen=_MOST_RESTARTS) for member in self.members
         }
         self._silent_topics = SilentTopics()
-        self._killed_at = dict.fromkeys(self._restarts, -_KILLED_AGAIN)
+        self._unheard_at = dict.fromkeys(self._restarts, -_IN_VAIN)
         running.node.create_subscription(DiagnosticArray, "/diagnostics", self._take_health, 50)
         self._idle_looks = {member.name: 0 for member in self.members}
         self._brought_up = False
@@ -141,9 +142,9 @@ class Supervisor:
             return
         publisher, topic, subscriber = broken
         pid = self._running.pids.get(publisher)
-        if pid is None or now - self._killed_at[publisher] < _KILLED_AGAIN:
+        before, self._unheard_at[publisher] = self._unheard_at[publisher], now
+        if pid is None or now - before < _IN_VAIN:
             return
-        self._killed_at[publisher] = now
         self._report(
             f"what node {publisher} publishes on {topic} does not reach {subscriber} any more: "
             f"{publisher} is killed"

@@ -8,7 +8,7 @@ from aif_ros.cli.benchmark import ros
 
 def test_each_way_is_measured_and_the_live_page(tmp_path, monkeypatch):
     monkeypatch.setenv("ROS_DOMAIN_ID", str(40 + os.getpid() % 60))
-    monkeypatch.setattr(ros, "_SIZES", ((192, 144),))
+    monkeypatch.setattr(ros, "_SIZES", ((192, 144, 60.0),))
     path = tmp_path / "cost.json"
     assert ros.run(ros.Arguments(rounds=1, page=True, json=path)) == 0
     costs = json.loads(path.read_text())["sizes"]["192x144"]

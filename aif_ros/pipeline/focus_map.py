@@ -1,8 +1,9 @@
 """Focus map: the lens position at which each part of the scene is in focus.
 
 On a microscope, lens travel is height, so this is its height map. Several captures at different
-positions are combined: each says how far away focus is (`DefocusMaps`), on one of two sides, and
-all must agree. The precision is finer than the distance between the captures.
+positions are combined. Each estimates how far away focus is (`DefocusMaps`), on one of two sides,
+and all must agree. Together they show where the contrast is highest. The precision is finer than
+the distance between the captures.
 """
 
 import math
@@ -24,6 +25,12 @@ MOST_CANDIDATES = 2000
 """Limit of the number of positions, for lenses whose travel is many depths of field."""
 RELATIVE_ERROR = 0.1
 """Error of the estimator that all its readings share, relative to the blur radius (calibration)."""
+CONTRAST_ERROR = 0.1
+"""Error of the peak of contrast, relative to the mean distance to the captures beside it: 0.05 on
+slanted rendered surfaces with captures at equal distances, 0.1 at unequal ones."""
+LEAST_CONTRAST_CHANGE = 0.7
+"""Least change of the logarithm of squared contrast over the captures that shows a peak: a factor of
+2, more than noise causes."""
 OUTLIERS = 0.02
 """Share of readings that are wrong altogether, for instance where a cell holds two depths."""
 
@@ -88,6 +95,9 @@ class FocusMapper:
         count = int((high - low) / (2 * self._half_depth) * CANDIDATES_PER_DEPTH_OF_FIELD) + 2
         self._positions = np.linspace(low, high, min(count, MOST_CANDIDATES))
         self._kept = math.exp(-1 / memory)
+        # Newest contrast at each position; old ones are dropped where the scene may change.
+        self._contrasts: dict[int, tuple[float, NDArray[np.float64]]] = {}
+        self._memory = memory
         self._score: NDArray[np.float64] | None = None
         self._readings: NDArray[np.int64] | None = None
 
@@ -118,6 +128,11 @@ class FocusMapper:
         span = self._positions[-1] - self._positions[0]
         self._score[known] += np.log((1 - OUTLIERS) * density + OUTLIERS / span)
         self._readings += known
+        place = round(position / self._half_depth)
+        self._contrasts.pop(place, None)
+        self._contrasts[place] = position, maps.values[..., 3].astype(np.float64)
+        if len(self._contrasts) > self._memory:
+            del self._contrasts[next(iter(self._contrasts))]
 
     def focus_map(self) -> FocusMap:
         """Return the focus map of all frames so far.
@@ -129,7 +144,8 @@ class FocusMapper:
         """
         if self._score is None or self._readings is None:
             raise ValueError("a focus map needs at least one frame")
-        score, positions = self._score, self._positions
+        positions = self._positions
+        score = self._score + self._contrast_score()
         best = np.clip(score.argmax(axis=-1), 1, len(positions) - 2)
         before, at, after = (
             np.take_along_axis(score, (best + offset)[..., None], axis=-1)[..., 0]
@@ -149,3 +165,62 @@ class FocusMapper:
             np.where(known, position, np.nan).astype(np.float32),
             np.where(known, spread, np.nan).astype(np.float32),
         )
+
+    def _contrast_score(self) -> NDArray[np.float64]:
+        """(rows, columns, positions) log-likelihood by the peak of contrast; 0: no peak."""
+        captures = sorted(self._contrasts.values(), key=lambda capture: capture[0])
+        if len(captures) < 3:
+            return np.zeros(1)
+        peak, deviation = contrast_peak(
+            np.array([position for position, _ in captures]),
+            np.stack([contrast for _, contrast in captures], axis=-1),
+        )
+        span = self._positions[-1] - self._positions[0]
+        # No narrower than the distance of the candidates, or the peak could fall between them.
+        width = np.maximum(deviation, self._positions[1] - self._positions[0])[..., None]
+        misfit = (self._positions - peak[..., None]) / width
+        density = np.exp(-0.5 * np.square(misfit)) / width
+        score = np.log((1 - OUTLIERS) * density + OUTLIERS / span)
+        return np.where(np.isfinite(score), score, 0.0)
+
+
+def contrast_peak(
+    positions: NDArray[np.float64], contrasts: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lens position of the highest contrast in each cell, between the captures.
+
+    The logarithm of squared contrast is a parabola near its peak, through the best capture and the
+    two beside it (Subbarao & Choi, "Accurate recovery of three-dimensional shape from image focus",
+    PAMI 17, 1995).
+
+    Args:
+        positions: (N,) of the captures, metres, ascending.
+        contrasts: (rows, columns, N) local contrast.
+
+    Returns:
+        Position and standard deviation, (rows, columns), metres; NaN where the contrast has no
+        peak between the captures.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = 2 * np.log(contrasts)
+    usable = np.isfinite(logs).all(axis=-1)
+    logs = np.where(usable[..., None], logs, 0.0)
+    best = np.clip(logs.argmax(axis=-1), 1, len(positions) - 2)
+    before, at, after = (
+        np.take_along_axis(logs, (best + offset)[..., None], axis=-1)[..., 0]
+        for offset in (-1, 0, 1)
+    )
+    left, right = positions[best] - positions[best - 1], positions[best + 1] - positions[best]
+    falling_left, falling_right = (at - before) / left, (at - after) / right
+    curvature = (falling_left + falling_right) / (left + right)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # Vertex of the parabola through three points.
+        shift = (falling_left * right - falling_right * left) / (2 * curvature * (left + right))
+    clear = np.ptp(logs, axis=-1) > LEAST_CONTRAST_CHANGE
+    inside = (at >= before) & (at >= after) & (curvature > 0)
+    peaked = usable & clear & inside
+    deviation = CONTRAST_ERROR * (left + right) / 2
+    return (
+        np.where(peaked, positions[best] + shift, np.nan),
+        np.where(peaked, deviation, np.nan),
+    )

@@ -4,7 +4,7 @@ import tifffile
 
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.assess_step import DefocusMaps
-from aif_ros.pipeline.focus_map import FocusMap, FocusMapper, save_metres
+from aif_ros.pipeline.focus_map import FocusMap, FocusMapper, contrast_peak, save_metres
 
 LENS = LensModel("test", 1e-6, (0.0, 1.5e-3), 90000.0, 3840)
 WIDTH = 640
@@ -41,6 +41,48 @@ def test_noisy_readings_average():
         for count in (3, 25)
     )
     assert many < 0.6 * few
+
+
+class TestContrast:
+    """The peak of contrast over the captures."""
+
+    POSITIONS = np.array([0.0, 2e-4, 5e-4, 6e-4, 1.1e-3, 1.5e-3])
+
+    def parabolas(self, peak, width=3e-4):
+        """Contrast, (1, 1, N), whose squared logarithm is a parabola."""
+        return 0.1 * np.exp(-0.5 * np.square((self.POSITIONS - peak) / width))[None, None]
+
+    @pytest.mark.parametrize("peak", [3.1e-4, 5.4e-4, 9e-4])
+    def test_lies_between_captures_at_unequal_distances(self, peak):
+        position, deviation = contrast_peak(self.POSITIONS, self.parabolas(peak))
+        assert position.item() == pytest.approx(peak, abs=1e-9)
+        assert 0 < deviation.item() < 1e-4
+
+    @pytest.mark.parametrize("peak", [-1e-4, 1.7e-3])
+    def test_none_beyond_the_captures(self, peak):
+        position, deviation = contrast_peak(self.POSITIONS, self.parabolas(peak))
+        assert np.isnan(position).all()
+        assert np.isnan(deviation).all()
+
+    @pytest.mark.parametrize("contrast", [0.0, np.nan, 0.07])
+    def test_none_where_the_contrast_does_not_change(self, contrast):
+        position, _ = contrast_peak(self.POSITIONS, np.full((2, 3, 6), contrast))
+        assert np.isnan(position).all()
+
+    def test_refines_readings_that_are_biased(self):
+        """An estimator that reads half too much, as the classical one does far from focus."""
+        errors = {}
+        for with_contrast in (False, True):
+            mapper = FocusMapper(LENS, WIDTH)
+            for position in np.linspace(0, 1.5e-3, 7):
+                values = seen(position).values.copy()
+                values[..., 0] *= 1.5
+                values[..., 1] = 0.3 * values[..., 0] + 1e-5
+                if with_contrast:
+                    values[..., 3] = 0.1 * np.exp(-np.square((FOCUS - position) / 5e-4))
+                mapper.add(DefocusMaps(values, 0), position)
+            errors[with_contrast] = np.abs(mapper.focus_map().position - FOCUS).max()
+        assert errors[True] < 2e-5 < errors[False]
 
 
 def test_one_capture_does_not_resolve_the_side():

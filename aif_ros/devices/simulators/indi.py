@@ -41,6 +41,8 @@ class SimulatedIndiFocuser:
     def __init__(self, motor: SimulatedMotor | None = None) -> None:
         self.motor = motor or SimulatedMotor(position=HIGHEST / 2, speed=200_000.0)
         self._connected = False
+        self.busy = False
+        """Whether the last report said that the focuser moves: another one must follow."""
 
     def receive(self, request: "ElementTree.Element[str]") -> list[str]:
         """Take in one request and return the reports that it causes."""
@@ -62,8 +64,8 @@ class SimulatedIndiFocuser:
 
     def position(self, kind: str) -> str:
         """Return the report of the position; `kind`: def or set."""
-        state = "Busy" if self.motor.moving else "Ok"
-        position = self.motor.position
+        self.busy = self.motor.moving
+        position, state = self.motor.position, "Busy" if self.busy else "Ok"
         return self._number(kind, "ABS_FOCUS_POSITION", "FOCUS_ABSOLUTE_POSITION", position, state)
 
     def _focuser(self, kind: str) -> list[str]:
@@ -148,9 +150,8 @@ def main() -> None:
 
     def follow() -> None:
         while True:
-            moving = focuser.motor.moving
             time.sleep(POLL)
-            if moving:
+            if focuser.busy:
                 report(focuser.position("set"))
 
     Thread(target=follow, daemon=True).start()

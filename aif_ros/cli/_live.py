@@ -85,14 +85,24 @@ def load_calibration(file: str) -> "LensModel":
     return LensModel.load(file)
 
 
-def open_pair(
-    camera: str, lens: str, lens_model: "LensModel"
-) -> "AbstractContextManager[tuple[Camera, FocusLens]]":
-    """Open a camera and a calibrated lens; see `open_uncalibrated`."""
+@contextmanager
+def open_calibrated(
+    camera: str, lens: str, calibration: str
+) -> "Iterator[tuple[Camera, FocusLens, LensModel]]":
+    """Open a camera and a calibrated lens; see `open_uncalibrated`.
+
+    Args:
+        camera: text of the camera.
+        lens: text of the lens.
+        calibration: file of the lens calibration; the limits of the lens model that is yielded are
+            narrower where those of the device are.
+    """
     from aif_ros.devices.backends import open_lens
     from aif_ros.devices.clock import SystemClock
 
-    return _opened(camera, lambda: open_lens(lens, SystemClock(), lens_model))
+    lens_model = load_calibration(calibration)
+    with _opened(camera, lambda: open_lens(lens, SystemClock(), lens_model)) as opened:
+        yield *opened, replace(lens_model, limits=opened[1].limits)
 
 
 def open_uncalibrated(camera: str, lens: str) -> "AbstractContextManager[tuple[Camera, MotorLens]]":

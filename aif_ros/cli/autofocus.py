@@ -28,9 +28,8 @@ from aif_ros.cli._live import (
     LiveExposure,
     LiveLens,
     check_pair,
-    load_calibration,
     make_rig,
-    open_pair,
+    open_calibrated,
 )
 from aif_ros.cli._stack_options import Channel, Time, selection
 from aif_ros.settings import nodes
@@ -175,9 +174,9 @@ def _check_live(args: Arguments) -> None:
 @contextmanager
 def _live(args: Arguments) -> Iterator[_Subject]:
     """Open the real devices."""
-    lens_model = load_calibration(args.calibration or "")
     note_unused_device(args.device, args.search)
-    with open_pair(args.camera, args.lens, lens_model) as (camera, lens):
+    devices = open_calibrated(args.camera, args.lens, args.calibration or "")
+    with devices as (camera, lens, lens_model):
         _check(args, lens.limits, camera.size)
         yield _Subject(make_rig(camera, lens, lens_model, args.exposure_time), camera.size)
 

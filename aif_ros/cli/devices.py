@@ -11,6 +11,7 @@ Examples:
   aif devices --simulate moonlite        a simulated focuser on a serial port, until Ctrl-C
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -81,29 +82,69 @@ def _try_all(args: Arguments) -> int:
 
 def _try(text: str) -> dict[str, Any]:
     """Open one device and return what there is to say about it."""
-    from aif_ros.devices.backends import CAMERAS, LENSES
+    from aif_ros.devices.backends import CAMERAS, LENSES, DeviceText
     from aif_ros.devices.device import DeviceError
 
+    if text.isdecimal() or text.startswith("/dev/video") or "://" in text:
+        text = f"opencv:{text}"
     name = text.partition(":")[0]
-    if name not in LENSES and name not in CAMERAS:
-        raise CommandError(f"there is no backend '{name}': choose from {_names()}")
     result: dict[str, Any] = {"text": text}
     # A text may name a lens and a camera, as that of Micro-Manager or INDI.
-    faults: list[str] = []
-    mistakes: list[str] = []
-    for kinds, attempt in ((LENSES, _try_lens), (CAMERAS, _try_camera)):
-        if name not in kinds:
-            continue
+    attempts: list[tuple[str, Callable[[str], dict[str, Any]]]] = []
+    if name == "ros_parameter":
+        attempts.append(("lens", _try_parameter_lens))
+    if name in LENSES:
+        attempts.append(("lens", _try_lens))
+    if name in CAMERAS:
+        attempts.append(("camera", _try_camera))
+    if not attempts:
+        try:
+            DeviceText.parse(text, {**LENSES, **CAMERAS})
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+    faults: dict[str, str] = {}
+    mistakes: dict[str, str] = {}
+    for kind, attempt in attempts:
         try:
             result |= attempt(text)
         except DeviceError as error:
-            faults.append(str(error))
+            faults[f"no {kind}"] = str(error)
         except ValueError as error:
-            mistakes.append(str(error))
-    if len(result) == 1:
-        # Settings of a lens are no settings of a camera: that says nothing of a lens with a fault.
-        result["problem"] = "; ".join(dict.fromkeys(faults or mistakes))
+            mistakes[f"no {kind}"] = str(error)
+    if len(result) > 1:
+        return result | faults
+    # Settings of a lens are no settings of a camera: that says nothing of a lens with a fault.
+    result["problem"] = "; ".join(dict.fromkeys((faults or mistakes).values()))
     return result
+
+
+def _try_parameter_lens(text: str) -> dict[str, Any]:
+    """Open a lens that another ROS node drives."""
+    import rclpy
+    from rclpy.signals import SignalHandlerOptions
+
+    from aif_ros.nodes.parameter_lens import open_parameter_lens
+
+    context = rclpy.Context()
+    rclpy.init(args=[], context=context, signal_handler_options=SignalHandlerOptions.NO)
+    node = rclpy.create_node("aif_devices", context=context)
+    try:
+        lens = open_parameter_lens(text, node, None)
+        try:
+            state = lens.state()
+            low, high = lens.limits
+        finally:
+            lens.close()
+    finally:
+        node.destroy_node()
+        rclpy.shutdown(context=context)
+    return {
+        "answers": "yes",
+        "limits": f"{low:g} to {high:g} m",
+        "position": f"{state.position:g} m{', moving' if state.moving else ''}",
+        "run": "ros2 launch aif_ros pipeline.launch.py camera:=external lens:=ros_parameter "
+        f'lens_source:="{text.partition(":")[2]}" calibration:=lens.yaml',
+    }
 
 
 def _try_lens(text: str) -> dict[str, Any]:
@@ -114,15 +155,15 @@ def _try_lens(text: str) -> dict[str, Any]:
     try:
         state = lens.state()
         low, high = lens.limits
-        name, _, source = text.partition(":")
+        devices = f'--camera CAMERA --lens "{text}"'
         return {
             "answers": "yes",
             "limits": f"{low:g} to {high:g} m",
             "step": f"{lens.metres_per_step:g} m",
             "position": f"{state.position:g} m{', moving' if state.moving else ''}",
-            "calibrate": f'aif calibrate --camera CAMERA --lens "{text}" -o lens.yaml',
-            "run": f"aif run --camera device --camera-source CAMERA --lens {name} --lens-source "
-            f'"{source}" --calibration lens.yaml',
+            "calibrate": f"aif calibrate {devices} -o lens.yaml",
+            "autofocus": f"aif autofocus {devices} --calibration lens.yaml",
+            "run": f"aif run {devices} --calibration lens.yaml -o sharp.png",
         }
     finally:
         lens.close()
@@ -143,7 +184,7 @@ def _try_camera(text: str) -> dict[str, Any]:
         return {
             "answers": "yes",
             "images": f"{width}x{height}, {capture.image.dtype}, one in {seconds:.3g} s",
-            "use": f'--camera device --camera-source "{text}"',
+            "use": f'--camera "{text}"',
         }
     finally:
         camera.close()
@@ -176,14 +217,10 @@ def _simulate(name: str) -> int:
 
 def _print_backends() -> None:
     from aif_ros.devices.backends import CAMERAS, LENSES
+    from aif_ros.devices.camera_drivers import PARAMETER_LENS
 
-    for title, backends in (("lenses", LENSES), ("cameras", CAMERAS)):
+    lenses = {**LENSES, "ros_parameter": PARAMETER_LENS}
+    for title, backends in (("lenses", lenses), ("cameras", CAMERAS)):
         print(f"\nbackends for {title}:")
         for backend in backends.values():
             print(f"  {backend.example:44} {backend.summary}")
-
-
-def _names() -> str:
-    from aif_ros.devices.backends import CAMERAS, LENSES
-
-    return ", ".join(dict.fromkeys([*LENSES, *CAMERAS]))

@@ -32,13 +32,13 @@ from aif_ros.cli._live import (
     RECONNECT_TIMEOUT,
     SETTLE_TIMEOUT,
     LiveExposure,
-    load_calibration,
-    open_pair,
+    open_calibrated,
 )
 from aif_ros.cli._stack_options import Channel, Time, selection
 from aif_ros.settings.declaration import OneOf, SetsParameter, declared
 from aif_ros.settings.pipeline import PipelineSettings, resolve_device
 from aif_ros.settings.presets import usable_preset
+from aif_ros.storage.atomic_write import check_writable
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -129,6 +129,14 @@ class Arguments(PipelineSettings):
 def run(args: Arguments) -> int:
     """Run the loop."""
     args = _with_addresses(args)
+    if args.camera == "device":
+        for name in ("scene", "width", "channel", "time"):
+            if getattr(args, name) not in ("", 0, None):
+                raise CommandError(f"--{name} is for simulated cameras, not for a real one")
+    for path in filter(None, (args.focus_map, args.depth_map)):
+        if Path(path).suffix.lower() not in (".tif", ".tiff"):
+            raise CommandError(f"{path}: maps in metres are 32-bit TIFFs, name it .tif")
+        check_writable(path)
     if args.save_path:
         _check_output(args.save_path, args.scene)
     before = _version(args.save_path)
@@ -305,9 +313,9 @@ def _open_devices(args: Arguments) -> Iterator[_Devices]:
         if args.lens not in LENSES:
             known = ", ".join(LENSES)
             raise CommandError(f"a real camera needs a real lens: --lens {known}; or add --ros")
-        lens_model = load_calibration(args.calibration)
         source = resolve_device(args).camera_source or "0"
-        with open_pair(source, f"{args.lens}:{args.lens_source}", lens_model) as (camera, lens):
+        text = f"{args.lens}:{args.lens_source}"
+        with open_calibrated(source, text, args.calibration) as (camera, lens, lens_model):
             clock = SystemClock()
             yield _Devices(camera, lens, lens_model, clock, args.exposure_time, SETTLE_TIMEOUT)
         return
@@ -315,7 +323,8 @@ def _open_devices(args: Arguments) -> Iterator[_Devices]:
 
     if args.lens in LENSES:
         raise CommandError(
-            f"--lens {args.lens} is a real lens and needs a real camera: add --camera device"
+            f"--lens {args.lens} is a real lens and needs a real camera: add --camera CAMERA (see "
+            "`aif devices`)"
         )
     from aif_ros.devices.focal_stack import FocalStack
     from aif_ros.simulation.open_subject import open_subject

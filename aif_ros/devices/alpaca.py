@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from aif_ros.devices.clock import Clock
-from aif_ros.devices.device import ConnectionLostError, DeviceError
+from aif_ros.devices.device import ConnectionLostError, DeviceError, check_port
 from aif_ros.devices.motor_lens import Axis, MotorLens, MotorSettings, Reading
 from aif_ros.devices.optional import require
 
@@ -99,7 +99,7 @@ class AlpacaLens(MotorLens):
             InvalidValueException,
             NotConnectedException,
         )
-        from requests import RequestException
+        from requests import ConnectionError, RequestException
 
         problem = ""
         for _ in range(ATTEMPTS):
@@ -111,6 +111,8 @@ class AlpacaLens(MotorLens):
                 problem = f"not understood: {answer!r}"
             except (DriverException, InvalidOperationException, InvalidValueException) as error:
                 raise DeviceError(f"{self.label} refuses: {error}") from error
+            except ConnectionError:
+                problem = "there is no server"
             except (
                 AlpacaRequestException,
                 NotConnectedException,
@@ -137,4 +139,5 @@ def parse_address(text: str) -> tuple[str, int]:
     host, colon, port = server.rpartition(":")
     if not host or not colon or not port.isdecimal() or not (number or "0").isdecimal():
         raise ValueError(f"an Alpaca focuser is given as HOST:PORT[/NUMBER], got '{text}'")
+    check_port(port)
     return server, int(number or 0)

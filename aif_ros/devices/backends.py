@@ -4,6 +4,7 @@ The form is ``BACKEND:ADDRESS?SETTING=VALUE&SETTING=VALUE``. A backend is import
 dependency needed, only when a device is opened.
 """
 
+import difflib
 import importlib
 import types
 from collections.abc import Callable, Mapping
@@ -172,7 +173,7 @@ class DeviceText:
         """
         name, colon, rest = text.partition(":")
         if name not in backends:
-            raise ValueError(f"there is no backend '{name}': choose from {', '.join(backends)}")
+            raise ValueError(_unknown(name, backends))
         backend = backends[name]
         address, _, query = rest.partition("?") if backend.settings else (rest, "", "")
         if not colon or not address:
@@ -263,6 +264,23 @@ def open_camera(text: str, clock: Clock) -> Camera:
     if not named.backend.settings:
         return opener(named.address, clock)
     return opener(named.address, clock, named.settings({}))
+
+
+def _unknown(name: str, backends: Mapping[str, Backend]) -> str:
+    """Return what to do about a text that begins with no backend."""
+    if name == "ros_parameter":
+        return (
+            "a lens by ros_parameter needs ROS: lens_node drives it (see "
+            "docs/devices/ros-parameter.md)"
+        )
+    if "/" in name or name.isdecimal():
+        return (
+            f"'{name}' is an address: put its backend in front, such as "
+            f"{next(iter(backends))}:{name} (backends: {', '.join(backends)})"
+        )
+    close = difflib.get_close_matches(name.lower(), backends, 1)
+    hint = f"did you mean {close[0]}? There are" if close else "choose from"
+    return f"there is no backend '{name}': {hint} {', '.join(backends)}"
 
 
 def _option(part: str, text: str) -> tuple[str, str]:

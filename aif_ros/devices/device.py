@@ -75,6 +75,16 @@ class EndOfRecording(DeviceError):  # noqa: N818 (an end, not a fault)
     """A recorded source has no further image."""
 
 
+def check_port(port: str) -> None:
+    """Check the number of a network port.
+
+    Raises:
+        ValueError: there is no such port.
+    """
+    if not 1 <= int(port) <= 65535:
+        raise ValueError(f"a network port lies between 1 and 65535, got {port}")
+
+
 class FocusLens(Protocol):
     """A lens, or Z stage, with motorised focus; positions are absolute, metres of travel.
 

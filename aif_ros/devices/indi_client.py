@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
-from aif_ros.devices.device import ConnectionLostError, DeviceError
+from aif_ros.devices.device import ConnectionLostError, DeviceError, check_port
 
 PORT = 7624
 """Port of an INDI server (registered with IANA)."""
@@ -66,6 +66,7 @@ class IndiAddress:
         host, _, port = server.partition(":")
         if not slash or not device or not host or (port and not port.isdecimal()):
             raise ValueError(f"an INDI device is given as HOST[:PORT]/DEVICE, got '{text}'")
+        check_port(port or str(PORT))
         return cls(host, int(port or PORT), device)
 
     def __str__(self) -> str:

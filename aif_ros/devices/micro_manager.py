@@ -6,6 +6,7 @@ micro-manager.org and that of pymmcore-plus; positions of stages are in micromet
 
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -53,6 +54,11 @@ def acquire_core(config: str) -> "CMMCorePlus":
     with _cores_lock:
         shared = _cores.get(config)
         if shared is None:
+            if config != DEMO and not Path(config).is_file():
+                raise DeviceError(
+                    f"cannot load the Micro-Manager configuration {config}: there is no such file "
+                    f"(or write {DEMO})"
+                )
             core = pymmcore_plus.CMMCorePlus()
             try:
                 core.loadSystemConfiguration("MMConfig_demo.cfg" if config == DEMO else config)

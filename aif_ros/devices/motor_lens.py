@@ -350,8 +350,8 @@ class MotorLens(ABC):
         highs = [high for high in (axis.high, settings.high, *wanted[1:]) if high is not None]
         if not lows or not highs:
             raise DeviceError(
-                f"{self.label} does not report its limits: give low and high, in its own unit, or "
-                "a lens calibration"
+                f"{self.label} does not report its limits: add them to the text of the lens, in "
+                "its own unit (?low=...&high=...), or give a lens calibration"
             )
         low, high = max(lows), min(highs)
         if axis.resolution:
@@ -359,10 +359,11 @@ class MotorLens(ABC):
             low = math.ceil(low / axis.resolution - 1e-6) * axis.resolution
             high = math.floor(high / axis.resolution + 1e-6) * axis.resolution
         if not low < high:
+            own = [f"{limit:g}" for limit in (axis.low, axis.high) if limit is not None]
             raise DeviceError(
-                f"{self.label} has nowhere to move: in its own unit, its limits are {axis.low} to "
-                f"{axis.high}; together with the settings and the calibration they are {max(lows)} "
-                f"to {min(highs)}"
+                f"{self.label} has nowhere to move: in its own unit, it reports "
+                f"{' to '.join(own) or 'no limits'}, and with the settings and the calibration "
+                f"that leaves {max(lows):g} to {min(highs):g}"
             )
         return low, high
 

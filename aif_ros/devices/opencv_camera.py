@@ -1,6 +1,7 @@
 """Cameras and recordings that OpenCV opens: device index, URL, video file, folder of images."""
 
 import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -114,9 +115,13 @@ class _Stream:
         self._source = source
         self._clock = clock
         self._delay = delay
-        self._video = cv2.VideoCapture(source)
-        if not self._video.isOpened():
-            raise ConnectionLostError(f"cannot open camera {source!r}: {_opening_failed(source)}")
+        problem = _obstacle(source)
+        if not problem:
+            self._video = cv2.VideoCapture(source)
+            if not self._video.isOpened():
+                problem = "see that its address is right and that no other program uses it"
+        if problem:
+            raise ConnectionLostError(f"cannot open camera {source!r}: {problem}")
         self._backend = self._video.getBackendName()
         self._changed = threading.Condition()
         self._newest: Capture | None = None
@@ -173,16 +178,16 @@ class _Stream:
         return age if 0 <= age <= LARGEST_AGE else 0
 
 
-def _opening_failed(source: int | str) -> str:
-    """Return what to do about a camera that does not open; OpenCV gives no reason."""
+def _obstacle(source: int | str) -> str:
+    """Return why a camera cannot be opened, if the system shows it; OpenCV gives no reason."""
     path = f"/dev/video{source}" if isinstance(source, int) else source
-    if "://" in path:
-        return "see that the address is right and that the camera answers there"
+    if "://" in path or not sys.platform.startswith("linux"):
+        return ""
     if not Path(path).exists():
         return f"there is no {path}: connect it (`aif devices` lists cameras)"
     if not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
         return f"you may not open {path}: {advice(path, 'video')}"
-    return "see that it is a camera and that no other program uses it"
+    return ""
 
 
 class VideoFile:

@@ -45,7 +45,7 @@ class V4l2Lens(MotorLens):
     """The focus of a V4L2 camera. The camera may be in use at the same time.
 
     Args:
-        path: of the device, such as /dev/video0.
+        path: of the device, such as /dev/video0, or its number.
         clock: source of the stamps.
         settings: see there.
         limits: see `MotorLens`.
@@ -67,9 +67,9 @@ class V4l2Lens(MotorLens):
         *,
         limits: tuple[float, float] | None = None,
     ) -> None:
-        self._path = path
+        self._path = f"/dev/video{path}" if path.isdecimal() else path
         self._device: Any = None
-        label = f"focus of camera {path}"
+        label = f"focus of camera {self._path}"
         super().__init__(label, clock, settings or V4l2Settings(), limits=limits)
 
     def _connect(self) -> Axis:

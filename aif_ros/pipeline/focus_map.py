@@ -29,8 +29,8 @@ CONTRAST_ERROR = 0.1
 """Error of the peak of contrast, relative to the mean distance to the captures beside it: 0.05 on
 slanted rendered surfaces with captures at equal distances, 0.1 at unequal ones."""
 LEAST_CONTRAST_CHANGE = 0.7
-"""Least change of the logarithm of squared contrast over the captures that shows a peak: a factor of
-2, more than noise causes."""
+"""Least change of the logarithm of squared contrast over the captures that shows a peak: a factor
+of 2, more than noise causes."""
 OUTLIERS = 0.02
 """Share of readings that are wrong altogether, for instance where a cell holds two depths."""
 

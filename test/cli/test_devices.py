@@ -41,6 +41,41 @@ def test_an_unknown_backend(capsys):
     assert "there is no backend 'telepathy': choose from moonlite" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Moonlite:/dev/x", "no backend 'Moonlite': did you mean moonlite?"),
+        ("/dev/ttyUSB0", "put its backend in front, such as moonlite:/dev/ttyUSB0"),
+        ("ros_parameter", "such as ros_parameter:/camera?preset=v4l2_camera"),
+        ("indi:localhost:99999/Focuser", "a network port lies between 1 and 65535, got 99999"),
+        ("alpaca:localhost:0", "a network port lies between 1 and 65535, got 0"),
+        ("micro_manager:nowhere.cfg?low=0&high=1", "nowhere.cfg: there is no such file"),
+        ("grbl:/etc/hostname", "this is no serial port"),
+        ("v4l2:77", "focus of camera /dev/video77: there is no such device"),
+        ("77", "cannot open camera 77: there is no /dev/video77"),
+    ],
+)
+def test_mistakes_in_the_text(text, words, capsys):
+    module = {"ros_parameter": "rclpy", "alpaca": "alpaca", "v4l2": "linuxpy"}
+    if (needed := module.get(text.partition(":")[0])) is not None:
+        pytest.importorskip(needed)
+    if text.startswith("micro_manager"):
+        pytest.importorskip("pymmcore_plus")
+    assert main(["devices", text]) == 2
+    shown = capsys.readouterr()
+    assert words in shown.out + shown.err
+
+
+def test_a_stage_without_limits_is_named_beside_the_camera(capsys):
+    pytest.importorskip("pymmcore_plus", reason="needs pymmcore-plus")
+    pytest.importorskip("mm_test_adapters", reason="needs mm-test-adapters")
+    assert main(["devices", "micro_manager:demo"]) == 0
+    text = capsys.readouterr().out
+    assert '--camera "micro_manager:demo"' in text
+    assert "no lens" in text
+    assert "(?low=...&high=...)" in text
+
+
 def test_a_lens_with_a_fault_is_not_also_blamed_as_a_camera(capsys):
     assert main(["devices", "indi:here", "micro_manager:nowhere.cfg?low=0&high=1"]) == 2
     text = capsys.readouterr().out
@@ -158,6 +193,11 @@ class TestMicroscope:
         (["calibrate", "--camera", "0", "--lens", "magic:1", "-o", "x.yaml"], "no backend 'magic'"),
         (["calibrate", "a.png"], "give the file to write"),
         (["run", "--camera", "device"], "a real camera needs a real lens"),
+        (
+            ["run", "--camera", "0", "--lens", "grbl:x", "--scene", "planes"],
+            "--scene is for simulated cameras",
+        ),
+        (["run", "--focus-map", "height.png"], "maps in metres are 32-bit TIFFs"),
         (["run", "--camera", "simulatd"], "there is no camera 'simulatd': choose from simulated"),
         (["run", "--lens", "moonlight:/dev/x", "--camera", "0"], "--lens must be one of simulated"),
         (["run", "--camera", "0", "--camera-source", "1"], "name two cameras: leave one out"),

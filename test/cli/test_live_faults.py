@@ -118,6 +118,14 @@ def test_a_cable_that_stays_away_ends_the_loop_and_keeps_the_picture(
     assert (folder / "sharp.png").is_file()
 
 
+def test_limits_of_the_device_narrower_than_those_of_the_calibration(line, loop):
+    loop[loop.index("--lens") + 1] = f"moonlite:{line.path}?low=50&high=300"
+    line.device.motor.move(60)
+    assert main(loop) == 0
+    assert min(line.device.motor.commands) >= 50
+    assert max(line.device.motor.commands) <= 300
+
+
 @pytest.mark.parametrize("command", ["devices", "run", "autofocus", "calibrate"])
 def test_a_port_without_rights(line, arguments, folder, capsys, command):
     words = {

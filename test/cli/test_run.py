@@ -66,4 +66,4 @@ def test_output_is_checked_before_the_loop(folder, capsys, output):
 def test_a_real_lens_without_a_real_camera_is_refused(tmp_path, capsys):
     code = main(["run", *CLASSICAL, "--lens", "moonlite", "--lens-source", "/dev/nothere"])
     assert code == 2
-    assert "add --camera device" in capsys.readouterr().err
+    assert "add --camera CAMERA" in capsys.readouterr().err

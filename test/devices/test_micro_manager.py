@@ -58,7 +58,7 @@ def test_camera_and_stage_share_a_core_until_both_are_closed(clock):
 
 
 def test_limits_must_be_given(clock):
-    with pytest.raises(DeviceError, match="does not report its limits: give low and high"):
+    with pytest.raises(DeviceError, match="does not report its limits: add them"):
         MicroManagerStage("demo", clock)
     assert micro_manager._cores == {}
 

@@ -121,11 +121,12 @@ def _try(text: str) -> dict[str, Any]:
 def _try_parameter_lens(text: str) -> dict[str, Any]:
     """Open a lens that another ROS node drives."""
     import rclpy
+    from rclpy.context import Context
     from rclpy.signals import SignalHandlerOptions
 
     from aif_ros.nodes.parameter_lens import open_parameter_lens
 
-    context = rclpy.Context()
+    context = Context()
     rclpy.init(args=[], context=context, signal_handler_options=SignalHandlerOptions.NO)
     node = rclpy.create_node("aif_devices", context=context)
     try:

@@ -229,7 +229,7 @@ class TestGrbl(SerialLensContract):
 
     def test_without_soft_limits_they_must_be_given(self, line, clock):
         line.device.soft_limits = False
-        with pytest.raises(DeviceError, match="does not report its limits: give low and high"):
+        with pytest.raises(DeviceError, match="does not report its limits: add them"):
             self.open(line.path, clock)
 
     def test_an_alarm_is_explained(self, lens, line):

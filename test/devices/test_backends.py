@@ -44,7 +44,8 @@ def test_urls_keep_their_questions():
     ("text", "words"),
     [
         ("", "no backend ''"),
-        ("/dev/ttyUSB0", "no backend '/dev/ttyUSB0': choose from moonlite, optotune"),
+        ("/dev/ttyUSB0", "is an address: put its backend in front, such as moonlite:/dev/ttyUSB0"),
+        ("telepathy:x", "no backend 'telepathy': choose from moonlite, optotune"),
         ("moonlite", r"'moonlite' names no device: write moonlite:PORT, such as moonlite:/dev"),
         ("moonlite:", "names no device"),
         ("moonlite:/dev/null?speed=3", "has no setting 'speed': choose from metres_per_unit, low"),

@@ -115,12 +115,12 @@ class _Stream:
         self._source = source
         self._clock = clock
         self._delay = delay
-        problem = _obstacle(source)
-        if not problem:
-            self._video = cv2.VideoCapture(source)
-            if not self._video.isOpened():
-                problem = "see that its address is right and that no other program uses it"
-        if problem:
+        self._video = cv2.VideoCapture(source)
+        if not self._video.isOpened():
+            # OpenCV gives no reason.
+            problem = _obstacle(source) or (
+                "see that its address is right and that no other program uses it"
+            )
             raise ConnectionLostError(f"cannot open camera {source!r}: {problem}")
         self._backend = self._video.getBackendName()
         self._changed = threading.Condition()
@@ -179,7 +179,7 @@ class _Stream:
 
 
 def _obstacle(source: int | str) -> str:
-    """Return why a camera cannot be opened, if the system shows it; OpenCV gives no reason."""
+    """Return why a camera cannot be opened, if the system shows it; else an empty text."""
     path = f"/dev/video{source}" if isinstance(source, int) else source
     if "://" in path or not sys.platform.startswith("linux"):
         return ""

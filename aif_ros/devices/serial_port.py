@@ -185,7 +185,7 @@ class SerialPort:
         if not Path(self._path).exists():
             known = ", ".join(port_names()) or "none"
             return f"{self._label}: there is no such port: connect the device; ports now: {known}"
-        if not Path(self._path).is_char_device():
+        if number == errno.ENOTTY or "Inappropriate ioctl" in text:
             return f"{self._label}: this is no serial port"
         return f"{self._label}: cannot open the port: {text}"
 

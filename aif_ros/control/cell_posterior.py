@@ -4,10 +4,11 @@ A blur radius gives the distance to focus but not its sign: radius r measured at
 is equally likely for the focus positions z - r / gain and z + r / gain. The likelihoods of
 measurements at several lens positions, multiplied, have a common maximum at the focus position.
 
-Two other posteriors exist because they need what a defocus map does not hold, or less than it:
-`autofocus.window_posterior` also evaluates the estimator's class probabilities, the discriminator
-and the contrast, which exist for a single window only; `control.focus_belief` also evaluates the
-source positions of J and is batched for training.
+Three other posteriors have only the grid of positions in common with this one; their evidence and
+their axes differ. `autofocus.window_posterior` also evaluates the estimator's class probabilities,
+the discriminator and the contrast, which exist for a single window only, jointly with the bias of
+the texture. `control.focus_belief` also evaluates the source positions of J and is batched for
+training. `pipeline.focus_map` reads distance maps, in metres, forgets, and interpolates the peak.
 """
 
 import numpy as np

@@ -19,6 +19,7 @@ from std_msgs.msg import String
 import aif_ros
 from aif_ros.bringup.graph import BringupError
 from aif_ros.bringup.observer import RunningGraph
+from aif_ros.nodes.topic import Topic
 from aif_ros.nodes.topics import (
     AUTOFOCUS_BUSY,
     CAMERA_IMAGE,
@@ -36,7 +37,6 @@ from aif_ros.nodes.topics import (
     LENS_STATE,
     LOOP_STATE,
     SOURCE_SAMPLES,
-    Topic,
 )
 from aif_ros.optics.lens_model import DEFAULT_CALIBRATION
 from aif_ros.settings.declaration import declared

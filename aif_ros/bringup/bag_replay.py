@@ -16,14 +16,13 @@ from aif_ros.bringup.bag_recording import SETTINGS_TOPIC, RecordedSettings
 from aif_ros.control.agents import make_agent
 from aif_ros.defocus.estimators import make_estimator
 from aif_ros.fusion.fuser import make_fuser
+from aif_ros.nodes.topic import StampedImage, Topic
 from aif_ros.nodes.topics import (
     CAMERA_IMAGE,
     CAMERA_INFO,
     DECISION,
     FUSION_EPOCH,
     SOURCE_SAMPLES,
-    StampedImage,
-    Topic,
     lens_states_of,
 )
 from aif_ros.optics.lens_model import LensModel

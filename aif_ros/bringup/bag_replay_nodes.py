@@ -22,13 +22,8 @@ from aif_ros.bringup.observer import RunningGraph, observe
 from aif_ros.nodes.exchange import Exchange
 from aif_ros.nodes.image_messages import to_time
 from aif_ros.nodes.pipeline_node import PipelineNode
-from aif_ros.nodes.topics import (
-    CAMERA_IMAGE,
-    CAMERA_INFO,
-    DECISION,
-    LENS_STATE,
-    StampedImage,
-)
+from aif_ros.nodes.topic import StampedImage
+from aif_ros.nodes.topics import CAMERA_IMAGE, CAMERA_INFO, DECISION, LENS_STATE
 from aif_ros.pipeline.decision_record import DecisionRecord
 from aif_ros.pipeline.replay import ReplayedDecision
 from aif_ros.process.interrupts import uninterrupted

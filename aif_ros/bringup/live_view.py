@@ -21,6 +21,7 @@ from std_srvs.srv import Trigger
 from aif_ros.bringup.background_node import background_node
 from aif_ros.nodes.image_messages import to_stamp
 from aif_ros.nodes.joint_states import LENS_JOINT, RESOLUTION
+from aif_ros.nodes.topic import Topic
 from aif_ros.nodes.topics import (
     CAMERA_COMPRESSED,
     DISTANCE_COMPRESSED,
@@ -28,7 +29,6 @@ from aif_ros.nodes.topics import (
     FUSED_COMPRESSED,
     LENS_COMMANDS,
     LOOP_STATE,
-    Topic,
     lens_states_of,
 )
 from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, CalibrationError, LensModel

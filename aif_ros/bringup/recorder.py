@@ -13,6 +13,7 @@ from rclpy.node import Node
 from aif_ros.bringup.background_node import background_node
 from aif_ros.bringup.graph import BringupError
 from aif_ros.nodes.loop_state import STOPPED, LoopState
+from aif_ros.nodes.topic import StampedImage, StampedMaps, Topic
 from aif_ros.nodes.topics import (
     CAMERA_IMAGE,
     DEFOCUS_MAPS,
@@ -20,9 +21,6 @@ from aif_ros.nodes.topics import (
     FUSED_IMAGE,
     LENS_STATE,
     LOOP_STATE,
-    StampedImage,
-    StampedMaps,
-    Topic,
 )
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.assess_step import DefocusMaps

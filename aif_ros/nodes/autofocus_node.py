@@ -11,6 +11,7 @@ from aif_ros.nodes.idleness import report_frames
 from aif_ros.nodes.main import run
 from aif_ros.nodes.map_views import FrameMapViews, MapOutlet
 from aif_ros.nodes.pipeline_node import PipelineNode
+from aif_ros.nodes.topic import StampedImage
 from aif_ros.nodes.topics import (
     CAMERA_TRANSPORTS,
     DEFOCUS_MAPS,
@@ -25,7 +26,6 @@ from aif_ros.nodes.topics import (
     IN_FOCUS,
     LENS_FAULT,
     SOURCE_SAMPLES,
-    StampedImage,
 )
 from aif_ros.pipeline.assess_step import AssessStep
 from aif_ros.pipeline.frame_joiner import FrameJoiner

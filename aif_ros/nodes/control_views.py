@@ -8,7 +8,8 @@ from sensor_msgs.msg import CameraInfo
 
 from aif_ros.nodes.compressed_images import to_8_bits
 from aif_ros.nodes.pipeline_node import PipelineNode
-from aif_ros.nodes.topics import FUSED_IMAGE, OVERLAY, OVERLAY_COMPRESSED, StampedImage
+from aif_ros.nodes.topic import StampedImage
+from aif_ros.nodes.topics import FUSED_IMAGE, OVERLAY, OVERLAY_COMPRESSED
 from aif_ros.types.frame import Window
 
 _YELLOW, _BLACK, _WHITE = (255, 200, 0), (0, 0, 0), (255, 255, 255)

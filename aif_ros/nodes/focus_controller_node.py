@@ -15,6 +15,7 @@ from aif_ros.nodes.loop_state import IDLE, RUNNING, STOPPED, LoopState
 from aif_ros.nodes.loop_status import LoopStatus
 from aif_ros.nodes.main import run
 from aif_ros.nodes.pipeline_node import PipelineNode
+from aif_ros.nodes.topic import StampedMaps
 from aif_ros.nodes.topics import (
     AUTOFOCUS_BUSY,
     CAMERA_INFO,
@@ -23,7 +24,6 @@ from aif_ros.nodes.topics import (
     FUSION_EPOCH,
     LENS_COMMANDS,
     LENS_FAULT,
-    StampedMaps,
 )
 from aif_ros.nodes.watchdog import Watchdog
 from aif_ros.pipeline.assess_step import DefocusMaps

@@ -12,6 +12,7 @@ from aif_ros.nodes.idleness import report_frames
 from aif_ros.nodes.main import run
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.saved_image import save
+from aif_ros.nodes.topic import StampedImage
 from aif_ros.nodes.topics import (
     CAMERA_TRANSPORTS,
     FUSED_COMPRESSED,
@@ -20,7 +21,6 @@ from aif_ros.nodes.topics import (
     SHARPNESS,
     SOURCE_POSITION,
     SOURCE_SAMPLES,
-    StampedImage,
 )
 from aif_ros.pipeline.frame_joiner import FrameJoiner
 from aif_ros.pipeline.fuse_step import FuseStep, Fusion

@@ -10,7 +10,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from aif_ros.nodes.diagnostics import SILENT, Diagnostics
 from aif_ros.nodes.idleness import Arrivals, report_idle
 from aif_ros.nodes.joint_states import ForeignJointsError
-from aif_ros.nodes.topics import Topic
+from aif_ros.nodes.topic import Topic
 
 # Seconds until an unusable message of a topic is logged again.
 _LOG_AGAIN = 5.0

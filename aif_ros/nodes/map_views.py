@@ -8,14 +8,8 @@ from numpy.typing import NDArray
 
 from aif_ros.nodes.compressed_images import color_map
 from aif_ros.nodes.pipeline_node import PipelineNode
-from aif_ros.nodes.topics import (
-    DEPTH_IMAGE,
-    DISTANCE_COMPRESSED,
-    FOCUS_MAP,
-    StampedImage,
-    StampedMaps,
-    Topic,
-)
+from aif_ros.nodes.topic import StampedImage, StampedMaps, Topic
+from aif_ros.nodes.topics import DEPTH_IMAGE, DISTANCE_COMPRESSED, FOCUS_MAP
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.assess_step import DefocusMaps
 from aif_ros.pipeline.focus_map import FocusMapper

@@ -10,7 +10,7 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from aif_ros.nodes.exchange import Exchange
-from aif_ros.nodes.topics import Topic
+from aif_ros.nodes.topic import Topic
 
 T = TypeVar("T")
 

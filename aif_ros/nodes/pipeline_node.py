@@ -19,7 +19,8 @@ from aif_ros.nodes.inlets import Inlet
 from aif_ros.nodes.joint_states import RESOLUTION
 from aif_ros.nodes.outlets import Outlet, View
 from aif_ros.nodes.parameters import declare_parameters
-from aif_ros.nodes.topics import Topic, lens_states_of
+from aif_ros.nodes.topic import Topic
+from aif_ros.nodes.topics import lens_states_of
 from aif_ros.nodes.workers import Workers
 from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
 from aif_ros.types.frame import LensState

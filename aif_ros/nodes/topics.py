@@ -3,124 +3,28 @@
 Nodes work with what `Topic.decode` returns; messages are made only where they leave the process.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
-import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PolygonStamped
-from numpy.typing import NDArray
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState, RegionOfInterest
-from std_msgs.msg import Bool, Float32, Float64MultiArray, MultiArrayDimension, String
+from std_msgs.msg import Bool, Float32, Float64MultiArray, String
 
 from aif_ros.autofocus.search import Look
-from aif_ros.nodes.compressed_images import from_compressed, to_compressed
-from aif_ros.nodes.image_messages import to_array, to_message, to_stamp, to_time
+from aif_ros.nodes import codecs
+from aif_ros.nodes.image_messages import to_stamp, to_time
 from aif_ros.nodes.joint_states import JointReader, to_joint_state
 from aif_ros.nodes.loop_state import LoopState
-from aif_ros.pipeline.assess_step import DefocusMaps
+from aif_ros.nodes.topic import StampedImage, StampedMaps, Topic
 from aif_ros.pipeline.decision_record import DecisionRecord
 from aif_ros.types.frame import LensState, Window
-from aif_ros.types.image import ImageError, check_image, full_scale
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class StampedImage:
-    """An image or map and the time of the exposure that it comes from.
-
-    Attributes:
-        image: (H, W) mono, (H, W, 3) RGB, or (H, W) float32 map.
-        stamp: nanoseconds since the epoch.
-        frame_id: coordinate frame.
-    """
-
-    image: NDArray[Any]
-    stamp: int
-    frame_id: str
-
-
-@dataclass(frozen=True)
-class Topic(Generic[T]):
-    """One topic.
-
-    Attributes:
-        name: relative, the namespace comes from launch.
-        message_type: ROS message type.
-        description: what it carries, for people.
-        encode: makes the message.
-        decode: reads the message.
-        latched: whether late subscribers get the last message.
-        depth: messages kept for a subscriber that cannot keep up.
-        continuous: whether messages keep coming as long as its publisher works.
-    """
-
-    name: str
-    message_type: type
-    description: str
-    encode: Callable[[T], Any]
-    decode: Callable[[Any], T]
-    latched: bool = False
-    depth: int = 2
-    continuous: bool = False
-
-    @property
-    def publisher_qos(self) -> QoSProfile:
-        """Reliable: a reliable subscriber never matches a best-effort publisher."""
-        return QoSProfile(
-            depth=1 if self.latched else self.depth,
-            reliability=ReliabilityPolicy.RELIABLE,
-            durability=DurabilityPolicy.TRANSIENT_LOCAL
-            if self.latched
-            else DurabilityPolicy.VOLATILE,
-        )
-
-    def subscription_qos(self, depth: int) -> QoSProfile:
-        """Whatever the publishers offer, keeping the newest `depth` messages.
-
-        Best effort would lose every frame larger than the shared-memory segment of Fast DDS
-        (512 KB) [rmw_fastrtps#739]; reliable never matches a driver that publishes best effort.
-        """
-        return QoSProfile(
-            depth=depth,
-            reliability=ReliabilityPolicy.BEST_AVAILABLE,
-            durability=DurabilityPolicy.TRANSIENT_LOCAL
-            if self.latched
-            else DurabilityPolicy.VOLATILE,
-        )
-
-
-def _encode_image(picture: StampedImage) -> Image:
-    return to_message(picture.image, picture.stamp, picture.frame_id)
-
-
-def _decode_image(message: Image) -> StampedImage:
-    return StampedImage(to_array(message), to_stamp(message.header.stamp), message.header.frame_id)
 
 
 def _image_topic(name: str, description: str, *, latched: bool = False) -> Topic[StampedImage]:
-    return Topic(name, Image, description, _encode_image, _decode_image, latched)
-
-
-def _decode_camera_image(message: Image) -> StampedImage:
-    image = _decode_image(message)
-    check_image(image.image)
-    if image.image.dtype == np.float32 and full_scale(image.image) > 1.0:
-        raise ImageError(
-            f"values of a {message.encoding} image must be within 0 to 1, not up to "
-            f"{image.image.max():g}: publish mono8, mono16 or rgb8"
-        )
-    return image
-
-
-def _decode_info(message: CameraInfo) -> CameraInfo:
-    if message.width == 0 or message.height == 0:
-        raise ValueError(f"a camera info of size {message.width}x{message.height}")
-    return message
+    return Topic(name, Image, description, codecs.encode_image, codecs.decode_image, latched)
 
 
 def _compressed_topic(topic: Topic[StampedImage], description: str) -> Topic[StampedImage]:
@@ -128,66 +32,13 @@ def _compressed_topic(topic: Topic[StampedImage], description: str) -> Topic[Sta
         f"{topic.name}/compressed",
         CompressedImage,
         description,
-        lambda picture: to_compressed(picture.image, picture.stamp, picture.frame_id),
-        lambda message: StampedImage(
-            from_compressed(message), to_stamp(message.header.stamp), message.header.frame_id
-        ),
+        codecs.encode_compressed,
+        codecs.decode_compressed,
     )
-
-
-@dataclass(frozen=True)
-class StampedMaps:
-    """The defocus maps of one image.
-
-    Attributes:
-        maps: with their stamp.
-        frame_id: coordinate frame of the image.
-    """
-
-    maps: DefocusMaps
-    frame_id: str
-
-
-def _encode_maps(stamped: StampedMaps) -> Image:
-    return to_message(stamped.maps.values, stamped.maps.stamp, stamped.frame_id)
-
-
-def _decode_maps(message: Image) -> StampedMaps:
-    maps = DefocusMaps(to_array(message), to_stamp(message.header.stamp))
-    return StampedMaps(maps, message.header.frame_id)
 
 
 def _maps_topic(name: str, description: str) -> Topic[StampedMaps]:
-    return Topic(name, Image, description, _encode_maps, _decode_maps, latched=True)
-
-
-def _encode_window(window: Window) -> RegionOfInterest:
-    return RegionOfInterest(
-        x_offset=window.x, y_offset=window.y, width=window.width, height=window.height
-    )
-
-
-def _decode_window(message: RegionOfInterest) -> Window:
-    return Window(message.x_offset, message.y_offset, message.width, message.height)
-
-
-def _encode_looks(looks: list[Look]) -> Float64MultiArray:
-    message = Float64MultiArray(
-        data=[value for look in looks for value in (look.position, look.score)]
-    )
-    message.layout.dim = [
-        MultiArrayDimension(label="look", size=len(looks), stride=2 * len(looks)),
-        MultiArrayDimension(label="position, score", size=2, stride=2),
-    ]
-    return message
-
-
-def _decode_looks(message: Float64MultiArray) -> list[Look]:
-    return [Look(*pair) for pair in zip(message.data[::2], message.data[1::2], strict=True)]
-
-
-def _as_it_is(message: Any) -> Any:
-    return message
+    return Topic(name, Image, description, codecs.encode_maps, codecs.decode_maps, latched=True)
 
 
 def lens_states_of(joint: str, resolution: float) -> Topic[LensState]:
@@ -204,8 +55,8 @@ CAMERA_IMAGE: Topic[StampedImage] = Topic(
     "camera/image_raw",
     Image,
     "Camera image; stamp: middle of the exposure.",
-    _encode_image,
-    _decode_camera_image,
+    codecs.encode_image,
+    codecs.decode_camera_image,
     continuous=True,
 )
 CAMERA_COMPRESSED = replace(
@@ -223,8 +74,8 @@ CAMERA_INFO: Topic[CameraInfo] = Topic(
     "camera/camera_info",
     CameraInfo,
     "Size and intrinsics of the image of equal stamp; the focus controller needs the size.",
-    _as_it_is,
-    _decode_info,
+    codecs.as_it_is,
+    codecs.decode_info,
     continuous=True,
 )
 LENS_STATE: Topic[LensState] = Topic(
@@ -321,16 +172,16 @@ FOCUS_WINDOW: Topic[Window] = Topic(
     "autofocus/window",
     RegionOfInterest,
     "Window to focus on, pixels; of size 0: a square at the centre.",
-    _encode_window,
-    _decode_window,
+    codecs.encode_window,
+    codecs.decode_window,
     depth=1,
 )
 FOCUS_CURVE: Topic[list[Look]] = Topic(
     "autofocus/focus_curve",
     Float64MultiArray,
     "Focus curve of the last search, in the order of its images: rows of position (metres), score.",
-    _encode_looks,
-    _decode_looks,
+    codecs.encode_looks,
+    codecs.decode_looks,
     latched=True,
 )
 AUTOFOCUS_BUSY: Topic[bool] = Topic(
@@ -345,8 +196,8 @@ CONTROL_WINDOW: Topic[PolygonStamped] = Topic(
     "focus_controller/window",
     PolygonStamped,
     "Focus window of the agent, as a polygon 1 m in front of the camera, for RViz.",
-    _as_it_is,
-    _as_it_is,
+    codecs.as_it_is,
+    codecs.as_it_is,
     latched=True,
 )
 OVERLAY = _image_topic(
@@ -365,8 +216,8 @@ CONTROL_STATUS: Topic[DiagnosticStatus] = Topic(
     "focus_controller/status",
     DiagnosticStatus,
     "State of the loop and its reason, human-readable.",
-    _as_it_is,
-    _as_it_is,
+    codecs.as_it_is,
+    codecs.as_it_is,
     latched=True,
 )
 DECISION: Topic[DecisionRecord] = Topic(

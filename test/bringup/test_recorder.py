@@ -6,6 +6,7 @@ import pytest
 from aif_ros.bringup.graph import BringupError
 from aif_ros.bringup.recorder import Recorder, recording
 from aif_ros.nodes.loop_state import LoopState
+from aif_ros.nodes.topic import StampedImage, StampedMaps
 from aif_ros.nodes.topics import (
     CAMERA_IMAGE,
     DEFOCUS_MAPS,
@@ -13,8 +14,6 @@ from aif_ros.nodes.topics import (
     FUSED_IMAGE,
     LENS_STATE,
     LOOP_STATE,
-    StampedImage,
-    StampedMaps,
 )
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.assess_step import DefocusMaps

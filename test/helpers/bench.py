@@ -12,7 +12,8 @@ from rclpy.signals import SignalHandlerOptions
 from aif_ros.nodes.camera_info import guess_camera_info
 from aif_ros.nodes.exchange import Exchange
 from aif_ros.nodes.image_messages import to_time
-from aif_ros.nodes.topics import CAMERA_IMAGE, CAMERA_INFO, LENS_STATE, StampedImage
+from aif_ros.nodes.topic import StampedImage
+from aif_ros.nodes.topics import CAMERA_IMAGE, CAMERA_INFO, LENS_STATE
 from aif_ros.settings.declaration import declared
 from aif_ros.settings.presets import PRESETS
 from aif_ros.types.frame import LensState

@@ -10,6 +10,7 @@ from aif_ros.autofocus.search import Decision, Look
 from aif_ros.defocus.defocus_map import DefocusMap
 from aif_ros.nodes import autofocus_node, focus_server
 from aif_ros.nodes.autofocus_node import AutofocusNode
+from aif_ros.nodes.topic import StampedImage
 from aif_ros.nodes.topics import (
     AUTOFOCUS_BUSY,
     CAMERA_IMAGE,
@@ -29,7 +30,6 @@ from aif_ros.nodes.topics import (
     LENS_FAULT,
     LENS_STATE,
     SOURCE_SAMPLES,
-    StampedImage,
 )
 from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
 from aif_ros.simulation.renderer import Sensor, render

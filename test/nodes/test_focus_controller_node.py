@@ -8,6 +8,7 @@ from aif_ros.control.agent import Action
 from aif_ros.nodes import focus_controller_node, loop_status
 from aif_ros.nodes.focus_controller_node import FocusControllerNode
 from aif_ros.nodes.fusion_node import FusionNode
+from aif_ros.nodes.topic import StampedImage, StampedMaps
 from aif_ros.nodes.topics import (
     AUTOFOCUS_BUSY,
     CONTROL_STATUS,
@@ -22,8 +23,6 @@ from aif_ros.nodes.topics import (
     OVERLAY,
     OVERLAY_COMPRESSED,
     REMAINING_DEFOCUS,
-    StampedImage,
-    StampedMaps,
 )
 from aif_ros.pipeline.assess_step import DefocusMaps
 from aif_ros.pipeline.decision_record import DecisionRecord, Evidence

@@ -9,6 +9,7 @@ from std_srvs.srv import Trigger
 from aif_ros.fusion.fuser import make_fuser
 from aif_ros.nodes import saved_image
 from aif_ros.nodes.fusion_node import FusionNode
+from aif_ros.nodes.topic import StampedImage
 from aif_ros.nodes.topics import (
     CAMERA_IMAGE,
     FUSED_IMAGE,
@@ -16,7 +17,6 @@ from aif_ros.nodes.topics import (
     SHARPNESS,
     SOURCE_POSITION,
     SOURCE_SAMPLES,
-    StampedImage,
 )
 
 SIZE = (64, 48)

@@ -11,7 +11,8 @@ from aif_ros.nodes.focus_controller_node import FocusControllerNode
 from aif_ros.nodes.fusion_node import FusionNode
 from aif_ros.nodes.idleness import Arrivals, Rate
 from aif_ros.nodes.lens_node import LensNode
-from aif_ros.nodes.topics import CAMERA_COMPRESSED, CAMERA_IMAGE, FUSED_IMAGE, StampedImage
+from aif_ros.nodes.topic import StampedImage
+from aif_ros.nodes.topics import CAMERA_COMPRESSED, CAMERA_IMAGE, FUSED_IMAGE
 from aif_ros.types.frame import LensState
 
 

@@ -16,6 +16,7 @@ from std_msgs.msg import Float64MultiArray
 from stepped_node import PassingEvent, SteppedNodes
 
 from aif_ros.nodes.camera_info import guess_camera_info
+from aif_ros.nodes.topic import StampedImage, StampedMaps
 from aif_ros.nodes.topics import (
     CAMERA_IMAGE,
     CAMERA_INFO,
@@ -23,8 +24,6 @@ from aif_ros.nodes.topics import (
     FUSED_DEFOCUS_MAPS,
     LENS_COMMANDS,
     LENS_STATE,
-    StampedImage,
-    StampedMaps,
 )
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.assess_step import CHANNELS, SOURCES_PER_SIDE, DefocusMaps

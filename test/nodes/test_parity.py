@@ -12,14 +12,8 @@ from aif_ros.nodes.autofocus_node import AutofocusNode
 from aif_ros.nodes.camera_info import guess_camera_info
 from aif_ros.nodes.focus_controller_node import FocusControllerNode
 from aif_ros.nodes.fusion_node import FusionNode
-from aif_ros.nodes.topics import (
-    CAMERA_IMAGE,
-    CAMERA_INFO,
-    DECISION,
-    FUSED_IMAGE,
-    LENS_STATE,
-    StampedImage,
-)
+from aif_ros.nodes.topic import StampedImage
+from aif_ros.nodes.topics import CAMERA_IMAGE, CAMERA_INFO, DECISION, FUSED_IMAGE, LENS_STATE
 from aif_ros.pipeline.decision_record import DecisionRecord
 from aif_ros.pipeline.loop import AllInFocusPipeline, run_loop
 from aif_ros.simulation.open_subject import open_subject

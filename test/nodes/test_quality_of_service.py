@@ -5,7 +5,8 @@ from bench import MILLISECOND, World, texture
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 
 from aif_ros.nodes.fusion_node import FusionNode
-from aif_ros.nodes.topics import CAMERA_IMAGE, FUSED_IMAGE, LENS_STATE, StampedImage
+from aif_ros.nodes.topic import StampedImage
+from aif_ros.nodes.topics import CAMERA_IMAGE, FUSED_IMAGE, LENS_STATE
 from aif_ros.types.frame import LensState
 
 RELIABLE = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)

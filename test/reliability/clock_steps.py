@@ -10,7 +10,8 @@ from harness import seconds_since
 from trial import Outcome, Trial
 
 from aif_ros.nodes.fusion_node import FusionNode
-from aif_ros.nodes.topics import CAMERA_IMAGE, FUSED_IMAGE, LENS_STATE, StampedImage
+from aif_ros.nodes.topic import StampedImage
+from aif_ros.nodes.topics import CAMERA_IMAGE, FUSED_IMAGE, LENS_STATE
 from aif_ros.types.frame import LensState
 
 _SECOND, _HOUR = 10**9, 3600 * 10**9

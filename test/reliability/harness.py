@@ -14,7 +14,8 @@ from aif_ros.bringup.graph import Graph, pipeline_graph
 from aif_ros.bringup.observer import RunningGraph
 from aif_ros.bringup.processes import run_in_processes
 from aif_ros.nodes.loop_state import STOPPED
-from aif_ros.nodes.topics import FUSED_IMAGE, FUSION_EPOCH, StampedImage
+from aif_ros.nodes.topic import StampedImage
+from aif_ros.nodes.topics import FUSED_IMAGE, FUSION_EPOCH
 from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
 from aif_ros.settings.pipeline import PipelineSettings
 from aif_ros.simulation.scenes.open_scene import open_scene

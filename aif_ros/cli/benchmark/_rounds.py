@@ -80,7 +80,8 @@ def _measure(running: "RunningGraph", rounds: int, *, by_reference: bool) -> "Co
 def _arrivals(running: "RunningGraph", *, by_reference: bool) -> list[tuple[int, int]]:
     """Stamps and times of arrival of fused images, nanoseconds; the list grows as they arrive."""
     from aif_ros.nodes.image_messages import to_stamp
-    from aif_ros.nodes.topics import FUSED_IMAGE, StampedImage
+    from aif_ros.nodes.topic import StampedImage
+    from aif_ros.nodes.topics import FUSED_IMAGE
 
     arrivals: list[tuple[int, int]] = []
 

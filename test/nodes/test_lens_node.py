@@ -3,6 +3,7 @@ from functools import partial
 
 import pytest
 import yaml
+from rights import without_rights
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool
 
@@ -187,6 +188,23 @@ class TestRealLens:
         send(bench, [1e-2])
         bench.spin_until(lambda: at(states, 1e-2))
 
+    def test_commands_while_unplugged_are_refused_and_later_ones_obeyed(
+        self, bench, line, states, diagnostics, logged
+    ):
+        """As in a loop, whose controller repeats its command until the lens has arrived."""
+        faults = bench.listen(LENS_FAULT)
+        line.unplug()
+        bench.spin_until(lambda: any("was disconnected" in fault for fault in faults))
+        send(bench, [2e-2])
+        bench.spin_until(lambda: logged.find("WARN", "command refused, the lens stays"))
+        assert line.device.motor.commands == []
+        line.plug_in()
+        bench.spin_until(lambda: faults[-1] == "")
+        bench.spin_until(lambda: logged.find("INFO", "the lens answers again"))
+        send(bench, [2e-2])
+        bench.spin_until(lambda: at(states, 2e-2))
+        assert line.device.motor.commands == [5000]
+
     def test_a_jam_is_reported(self, bench, line, states, diagnostics):
         line.device.motor.blocked = True
         send(bench, [3e-2])
@@ -205,3 +223,20 @@ class TestRealLens:
         assert node.trigger_configure().name == "FAILURE"
         bench.spin_until(lambda: logged.find("ERROR", words))
         assert not logged.find("ERROR", "Traceback")
+
+    def test_a_port_without_rights_fails_until_it_has_them(self, bench, logged, line):
+        def make():
+            return bench.make(
+                LensNode, lens_backend="moonlite", lens_source=f"{line.path}?high=8000"
+            )
+
+        # What is imported lazily may lie where only root can read.
+        first = make()
+        assert first.trigger_configure().name == "SUCCESS"
+        bench.remove(first)
+        node = make()
+        with without_rights(line.path):
+            assert node.trigger_configure().name == "FAILURE"
+        bench.spin_until(lambda: logged.find("ERROR", "cannot configure: .*you may not open"))
+        assert not logged.find("ERROR", "Traceback")
+        assert node.trigger_configure().name == "SUCCESS"

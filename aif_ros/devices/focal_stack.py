@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from aif_ros.devices.device import DeviceError
 from aif_ros.devices.image_files import image_files
+from aif_ros.devices.image_files.folder import log_once
 from aif_ros.devices.image_files.microscopy import FOLDER_SUFFIXES
 from aif_ros.devices.image_files.slices import is_multi_page, open_slices
 from aif_ros.devices.image_files.stack_axes import AmbiguousError, Selection
@@ -81,7 +82,7 @@ class FocalStack:
         self.pixel_size = self._slices.pixel_size
         """Side of a pixel on the specimen, metres; None: unknown."""
         # All slices must be alike: the first by name sets the shape.
-        first = self._slices.read(0).pixels
+        first = self._pixels(0)
         self._latest = (int(np.flatnonzero(self._order == 0)[0]), first)
 
     @property
@@ -100,8 +101,18 @@ class FocalStack:
             DeviceError: it cannot be read, or its size or channels differ from the first one's.
         """
         if self._latest[0] != index:
-            self._latest = (index, self._slices.read(int(self._order[index])).pixels)
+            self._latest = (index, self._pixels(int(self._order[index])))
         return self._latest[1]
+
+    def _pixels(self, index: int) -> NDArray[Any]:
+        """Read a slice, counted in the order of the files."""
+        picture = self._slices.read(index)
+        if picture.valid is not None:
+            log_once(
+                f"{self.name}: pixels without data (transparent, or not "
+                "finite) are shown as they are stored: only `aif stack` leaves them out"
+            )
+        return picture.pixels
 
     def expose(self, position: float, seconds: float, travel: float = 0.0) -> NDArray[Any]:
         """Return the slice taken nearest to `position` (metres), as sharp as it is."""

@@ -187,6 +187,15 @@ def test_a_folder_with_one_file_of_several_slices(tmp_path):
     np.testing.assert_allclose(FocalStack(tmp_path).positions, [0, 2e-6, 4e-6])
 
 
+def test_transparent_pixels_are_reported(tmp_path, caplog):
+    for index in range(2):
+        picture = PIL.Image.new("RGBA", (8, 6), (200, 0, 0, 255))
+        picture.putpixel((1, 1), (0, 200, 0, 0))
+        picture.save(tmp_path / f"{index}.png")
+    FocalStack(tmp_path)
+    assert "pixels without data (transparent, or not finite) are shown" in caplog.text
+
+
 def test_an_animation_is_refused_as_such(tmp_path):
     frames = [PIL.Image.new("RGB", (8, 6), (shade, 0, 0)) for shade in (0, 99)]
     frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:])

@@ -113,7 +113,7 @@ class BagRecorder:
         self.dropped = 0
         """Number of messages lost because the disk is too slow."""
         self.error: OSError | None = None
-        """Why nothing more can be written; None: all is well."""
+        """Why nothing more can be written; None: no problem."""
         self._thread = threading.Thread(target=self._write, name="bag writer")
         self._thread.start()
         for topic in (*RECORDED, *((FUSED_IMAGE,) if fused else ())):

@@ -38,10 +38,10 @@ _DDS = "dds."
 # Longest step of the supervisor's clock, seconds: when the whole computer is late or suspended,
 # the nodes do not hang.
 _LONGEST_STEP = 0.2
-# Where messages do not arrive again so soon, seconds, after a node was killed because of that, it
-# was in vain: the network or the computer is too slow for them.
-_IN_VAIN = 60.0
-# A node that has been started again more often than this in this many seconds is given up.
+# If messages are lost again within this time, seconds, after a node was killed because of that, the
+# restart has not helped: the network or the computer is too slow for them.
+_NOT_HELPED = 60.0
+# A node that is restarted more often than this within this period, seconds, is given up.
 _MOST_RESTARTS, _PERIOD = 5, 60.0
 # Seconds between two diagnostic messages.
 _DIAGNOSTICS = 1.0
@@ -93,7 +93,7 @@ class Supervisor:
             member.name: deque[float](maxlen=_MOST_RESTARTS) for member in self.members
         }
         self._silent_topics = SilentTopics()
-        self._unheard_at = dict.fromkeys(self._restarts, -_IN_VAIN)
+        self._unheard_at = dict.fromkeys(self._restarts, -_NOT_HELPED)
         running.node.create_subscription(DiagnosticArray, "/diagnostics", self._take_health, 50)
         self._idle_looks = {member.name: 0 for member in self.members}
         self._brought_up = False
@@ -143,7 +143,7 @@ class Supervisor:
         publisher, topic, subscriber = broken
         pid = self._running.pids.get(publisher)
         before, self._unheard_at[publisher] = self._unheard_at[publisher], now
-        if pid is None or now - before < _IN_VAIN:
+        if pid is None or now - before < _NOT_HELPED:
             return
         self._report(
             f"what node {publisher} publishes on {topic} does not reach {subscriber} any more: "

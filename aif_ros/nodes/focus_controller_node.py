@@ -120,7 +120,7 @@ class FocusControllerNode(PipelineNode):
             self.enter(state, "a new fused image was started")
 
     def _take_fault(self, fault: str) -> None:
-        """Send the last command again to a lens that was started again, or is well again."""
+        """Repeat the last command to a lens that was restarted or has recovered from a fault."""
         with self.lock:
             self._watchdog.take_fault(fault)
             returned, target = self._repeater.take_fault(fault), self._step.target

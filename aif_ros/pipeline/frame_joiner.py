@@ -82,7 +82,7 @@ class FrameJoiner:
     def offset(self) -> float | None:
         """How far the camera's stamps are ahead of the lens's, seconds; None: unknown.
 
-        Delays of the messages are part of it: it is slightly negative where all is well.
+        Delays of the messages are part of it: it is slightly negative in normal operation.
         """
         with self._changed:
             return statistics.median(self._offsets) if self._offsets else None

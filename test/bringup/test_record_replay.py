@@ -25,17 +25,41 @@ def domain(monkeypatch):
     monkeypatch.setenv("ROS_DOMAIN_ID", DOMAIN)
 
 
-def record(running, path):
-    """Record one run of the loop from its beginning."""
+def has_decided(running, decisions):
+    if decisions is None:
+        return running.stopped
+    return running.state is not None and running.state.frames_captured >= decisions
+
+
+def record(running, path, decisions=None):
+    """Record one run of the loop from its beginning, until it stops or has decided so often."""
     with recording_bag(running, path, fused=False) as recorder:
         reset = running.node.create_client(Trigger, "focus_controller/reset")
         assert running.spin_until(reset.service_is_ready, 120.0)
         future = reset.call_async(Trigger.Request())
         assert running.spin_until(future.done, 120.0)
         running.state = None
-        assert running.spin_until(lambda: running.stopped, 300.0)
+        assert running.spin_until(lambda: has_decided(running, decisions), 300.0)
         running.spin_until(lambda: False, 0.5)
     assert recorder.dropped == 0
+
+
+@pytest.fixture(scope="module")
+def moving_bag(tmp_path_factory):
+    """A few decisions in a moving scene, where the loop does not end."""
+    path = tmp_path_factory.mktemp("moving") / "bag"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROS_DOMAIN_ID", DOMAIN)
+        settings = PipelineSettings(
+            scene="moving_planes",
+            width=160,
+            preset="classical",
+            mode="dynamic",
+            namespace=f"moving_{os.getpid()}",
+        )
+        with run_in_one_process(pipeline_graph(settings)) as running:
+            record(running, path, decisions=5)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +84,16 @@ def test_the_same_decisions_are_made_again(bag, replay):
     for decision in decisions:
         assert decision.same(run.lens_model.position_resolution), decision
     assert decisions[-1].target is None
+
+
+@pytest.mark.parametrize("replay", [replay_by_library, replay_by_nodes])
+def test_so_they_are_where_the_scene_moves(moving_bag, replay):
+    run = read_run(moving_bag)
+    assert run.dynamic
+    decisions = list(replay(run))
+    assert len(decisions) == len(run.schedule.decisions) >= 3
+    for decision in decisions:
+        assert decision.same(run.lens_model.position_resolution), decision
 
 
 def test_another_agent_decides_otherwise(bag):

@@ -48,8 +48,14 @@ def replay_by_nodes(run: RecordedRun, parts: Parts | None = None) -> Iterator[Re
         The decisions, in their order, up to the first one that the nodes do not make.
 
     Raises:
-        BringupError: a node cannot be brought up, or the recording lacks a camera info.
+        BringupError: a node cannot be brought up, the recording lacks a camera info, or it shows a
+            moving scene: there, the nodes skip frames that they have no time for.
     """
+    if run.dynamic:
+        raise BringupError(
+            "in mode dynamic the nodes skip frames that they have no time for, so that they decide "
+            "otherwise each time: replay the recording without --ros"
+        )
     if run.info is None:
         raise BringupError("the recording holds no camera info, which the nodes need")
     with calibration_file(run.settings.calibration) as calibration:

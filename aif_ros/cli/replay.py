@@ -37,7 +37,10 @@ class Arguments:
         Doc("Folder of the bag, or its MCAP file."),
     ]
     ros: Annotated[
-        bool, Doc("Run the ROS 2 nodes instead of the library, on the first run of the loop.")
+        bool,
+        Doc(
+            "Run the ROS 2 nodes instead of the library, on the first run of the loop in a static scene."
+        ),
     ] = False
     agent: Annotated[AgentChoice, Doc("Another focus-control agent.")] = ""
     fusion: Annotated[FusionChoice, Doc("Another fusion method.")] = ""

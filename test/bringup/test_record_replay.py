@@ -86,14 +86,15 @@ def test_the_same_decisions_are_made_again(bag, replay):
     assert decisions[-1].target is None
 
 
-@pytest.mark.parametrize("replay", [replay_by_library, replay_by_nodes])
-def test_so_they_are_where_the_scene_moves(moving_bag, replay):
+def test_so_they_are_where_the_scene_moves(moving_bag):
     run = read_run(moving_bag)
     assert run.dynamic
-    decisions = list(replay(run))
+    decisions = list(replay_by_library(run))
     assert len(decisions) == len(run.schedule.decisions) >= 3
     for decision in decisions:
         assert decision.same(run.lens_model.position_resolution), decision
+    with pytest.raises(BringupError, match="without --ros"):
+        next(replay_by_nodes(run))
 
 
 def test_another_agent_decides_otherwise(bag):

@@ -39,7 +39,8 @@ class Arguments:
     ros: Annotated[
         bool,
         Doc(
-            "Run the ROS 2 nodes instead of the library, on the first run of the loop in a static scene."
+            "Run the ROS 2 nodes instead of the library, on the first run of the loop; in static "
+            "scenes only."
         ),
     ] = False
     agent: Annotated[AgentChoice, Doc("Another focus-control agent.")] = ""

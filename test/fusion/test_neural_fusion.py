@@ -1,11 +1,14 @@
 """The fusion network and fusion by it."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 import torch
 
 from aif_ros.fusion import neural, tiles
+from aif_ros.fusion.fuser import Fuser
 from aif_ros.fusion.network import MEMORY, FusionNetwork, State
 from aif_ros.simulation.metrics import psnr
 from aif_ros.simulation.scenes.planes import texture
@@ -115,3 +118,76 @@ def test_stays_sound_over_many_frames(fusion):
         fused = fusion.merge(np.clip(SHARP + noise, 0, 1), 1e-5 * t, fused)
     assert np.isfinite(fused.sharpness).all()
     assert np.abs(fused.image - SHARP).mean() < 0.01
+
+
+def focus_sweep(sharp, count, largest=6.0):
+    """Frames whose left edge is in focus first and whose right edge last; blur in pixels."""
+    width = sharp.shape[1]
+    depth = np.linspace(0, 1, width, dtype=np.float32)
+    blurs = np.linspace(0, largest, 13)
+    stack = np.stack([cv2.GaussianBlur(sharp, (0, 0), max(blur, 1e-3)) for blur in blurs])
+    frames = []
+    for focus in np.linspace(0, 1, count):
+        level = np.rint(np.abs(depth - focus) * 12).astype(int)
+        frames.append(np.ascontiguousarray(stack[level, :, np.arange(width)].swapaxes(0, 1)))
+    return frames
+
+
+def fuse(method, frames):
+    """J of aligned frames of a still scene."""
+    fused = None
+    for position, frame in enumerate(frames):
+        fused = method.merge(frame, float(position), fused)
+    return fused
+
+
+def test_each_part_is_taken_from_where_it_is_sharp(fusion):
+    frames = focus_sweep(SHARP, 9)
+    best = max(psnr(frame, SHARP) for frame in frames)
+    assert psnr(fuse(fusion, frames).image, SHARP) > best + 8
+
+
+@pytest.mark.parametrize("gain", [0.9, 1.1])
+def test_brightness_that_changes_between_frames_is_matched_first(fusion, gain):
+    scene = np.clip(0.15 + 0.6 * texture((240, 200), np.random.default_rng(6)), 0, 1)
+    frames = focus_sweep(scene, 5)
+    results = []
+    for factors in ((1, 1, 1, 1, 1), (1, gain, 1, gain, gain)):
+        fuser = Fuser(fusion)
+        for t, (frame, factor) in enumerate(zip(frames, factors, strict=True)):
+            fused = fuser.add(np.clip(frame * np.float32(factor), 0, 1), float(t))
+        results.append(psnr(fused.image, scene))
+    assert results[1] > results[0] - 1
+
+
+@pytest.mark.parametrize("count", [10, 60])
+def test_a_checkerboard_has_no_dots(fusion, count):
+    rows, columns = np.indices((128, 160)) // 16
+    board = np.repeat(((rows + columns) % 2).astype(np.float32)[..., None], 3, axis=2)
+    board = 0.1 + 0.8 * cv2.GaussianBlur(board, (0, 0), 0.6)
+    fused = fuse(fusion, focus_sweep(board, count, largest=12.0))
+    wrong = np.abs(fused.image - board).max(axis=2) > 0.3
+    assert wrong.mean() < 1e-4
+
+
+def test_bright_flat_areas_have_no_blotches(fusion):
+    random = np.random.default_rng(7)
+    page = np.full((160, 192, 3), 0.25, np.float32)
+    cv2.putText(page, "HEL", (4, 110), cv2.FONT_HERSHEY_SIMPLEX, 3.2, (0.95, 0.93, 0.9), 22)
+    page = cv2.GaussianBlur(page, (0, 0), 0.6)
+    frames = [
+        np.clip(frame + 0.008 * random.standard_normal(frame.shape, np.float32), 0, 1)
+        for frame in focus_sweep(page, 15, largest=10.0)
+    ]
+    fused = fuse(fusion, frames)
+    flat = cv2.erode((page[..., 0] > 0.94).astype(np.uint8), np.ones((5, 5))) > 0
+    assert flat.sum() > 500
+    # Averaged, because noise is no blotch.
+    error = cv2.blur(fused.image - page, (5, 5))
+    assert np.abs(error[flat]).max() < 0.06
+
+
+def test_the_frame_replaces_what_does_not_match_at_all(fusion):
+    frame = texture((150, 130), np.random.default_rng(8))
+    fused = replace(fusion.merge(SHARP, 0.0, None), mismatch=np.ones((65, 75), np.float32))
+    np.testing.assert_allclose(fusion.merge(frame, 1.0, fused).image, frame, atol=1e-3)

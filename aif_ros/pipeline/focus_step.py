@@ -66,6 +66,7 @@ class FocusStep:
         self._begun = False
         self._decision: Decision | None = None
         self._image_width = 0
+        self._scale: float | None = None
         self._first: tuple[float, Image] | None = None
         self._farthest: tuple[float, Image] | None = None
         self._in_motion = 0
@@ -128,13 +129,14 @@ class FocusStep:
 
     def _look(self, frame: Frame) -> Decision:
         window = self._window or Window.centred(frame.size, self._window_size)
-        if self._decision is None:
-            self._image_width = frame.size[0]
+        reference = self._stream.reference(frame)
+        if self._decision is None or reference.scale != self._scale:
+            # Looks in samples of another full scale cannot be compared: the search starts again.
+            self._image_width, self._scale = frame.size[0], reference.scale
             self._search.begin(frame.position, self._limits, self._image_width)
         self._note_picture(window, frame)
         self._direction.add(frame)
-        image = self._stream.reference(frame).image
-        decision = self._search.look(window.crop(image), frame.position)
+        decision = self._search.look(window.crop(reference.image), frame.position)
         self._on_look(frame)
         return decision
 

@@ -5,8 +5,10 @@ Property,Core,Initialize,0
 Device,DHub,DemoCamera,DHub
 Device,Camera,DemoCamera,DCam
 Device,Z,DemoCamera,DStage
+Device,Shutter,DemoCamera,DShutter
 Property,Core,Initialize,1
 Property,Core,Camera,Camera
+Property,Core,Shutter,Shutter
 Property,Core,Focus,Z
 ConfigGroup,System,Startup,Camera,Mode,Fluorescent Beads
 ConfigGroup,System,Startup,Camera,PixelType,16bit

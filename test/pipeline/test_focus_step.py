@@ -186,3 +186,23 @@ def test_lens_beyond_its_limits_is_brought_back_first(clock):
     run = focus_window(rig, search, Window(4, 10, 68, 100), limits=(0.1e-3, 0.6e-3))
     assert run.looks[0].position == pytest.approx(0.6e-3)
     assert all(look.position <= 0.6e-3 + 1e-9 for look in run.looks)
+
+
+def test_a_full_scale_that_is_recognised_late_does_not_mislead_the_search(clock, lens):
+    """A 16-bit camera that does not state its bits, and whose first picture is dark."""
+
+    class Deep(TwoPlanes):
+        pictures = 0
+
+        def expose(self, position, seconds, travel=0.0):
+            image = super().expose(position, seconds, travel).astype(np.uint16) * 4
+            self.pictures += 1
+            if self.pictures > 1:
+                image[0, 0] = 4095  # outside the window
+            return image
+
+    rig = Rig(SimulatedCamera(Deep(), clock, lens), lens, clock, LENS, exposure_time=0.01)
+    window = Window(90, 10, 66, 100)
+    run = focus_window(rig, make_search("fibonacci", LENS), window, start=0.1e-3)
+    assert run.focused
+    assert abs(run.position - 0.7e-3) <= 1.2 * LENS.half_depth_of_focus(160)

@@ -76,7 +76,7 @@ def merge_tiles(
     height, width = before.sharpness.shape
     rows, columns = _cuts(height, margin), _cuts(width, margin)
     tiles = [Tile(*zip(row, column, strict=True)) for row in rows for column in columns]
-    merged = each(lambda tile: merge(tile.seen, _cropped(before, tile.seen)), tiles)
+    merged = each(lambda tile: _inner(tile, merge(tile.seen, _cropped(before, tile.seen))), tiles)
     waiting: deque[tuple[Tile, Fused]] = deque()
     for merged_tile in zip(tiles, merged, strict=True):
         waiting.append(merged_tile)
@@ -116,13 +116,26 @@ def _cropped(fused: Fused, place: Place) -> Fused:
     )
 
 
+def _inner(tile: Tile, merged: Fused) -> Fused:
+    """A tile without its margin; a copy, so that the margin is not kept while the tile waits."""
+    part = _cropped(merged, tile.inner)
+    return replace(
+        part,
+        image=part.image.copy(),
+        sharpness=part.sharpness.copy(),
+        source_position=part.source_position.copy(),
+        mismatch=None,
+        memory=None if part.memory is None else part.memory.copy(),
+    )
+
+
 def _write(after: Fused, tile: Tile, merged: Fused) -> None:
-    place, inner = tile.place, tile.inner
-    after.image[place] = merged.image[inner]
-    after.sharpness[place] = merged.sharpness[inner]
-    after.source_position[place] = merged.source_position[inner]
+    place = tile.place
+    after.image[place] = merged.image
+    after.sharpness[place] = merged.sharpness
+    after.source_position[place] = merged.source_position
     if after.memory is not None and merged.memory is not None:
-        after.memory[_halved(place)] = merged.memory[_halved(inner)]
+        after.memory[_halved(place)] = merged.memory
 
 
 def _halved(place: Place) -> Place:

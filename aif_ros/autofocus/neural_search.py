@@ -10,7 +10,7 @@ from aif_ros.autofocus.fibonacci import narrow_down
 from aif_ros.autofocus.search import Decision, Look, search_range
 from aif_ros.autofocus.window_contrast import WindowContrast
 from aif_ros.autofocus.window_posterior import WindowPosterior
-from aif_ros.defocus.neural import FocusDiscriminator, NeuralBlurEstimator, PatchBlur
+from aif_ros.defocus.neural import NeuralBlurEstimator, PatchBlur
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.types.image import Image
 
@@ -114,9 +114,7 @@ class NeuralSearch:
         rules: Rules = RULES,
     ) -> None:
         self._lens_model = lens_model
-        self._estimator = estimator or NeuralBlurEstimator(
-            discriminator=FocusDiscriminator(lens_model.depth_of_field_px)
-        )
+        self._estimator = estimator or NeuralBlurEstimator(lens_model.depth_of_field_px)
         self._expected = expected
         self._rules = rules
         self.looks: list[Look] = []
@@ -263,7 +261,7 @@ class NeuralSearch:
                 return Decision(last.position, True, False, reason)
             reproduced = self._contrasts[-1] >= rules.reproduced * self._contrasts.max()
             if reproduced and self._is_peak(end, there):
-                return Decision(last.position, True, True, reason)
+                return Decision(end, True, True, reason)
         elif self._attempts:
             self._attempts -= 1
             return Decision(end, False, None, "verifying the last move")

@@ -1,7 +1,7 @@
 """Duration of one step of autofocus: the paper's Table 2.
 
 A step is what happens between a captured window and the next command to the lens: conversion from
-8 bits, the measurement (sharpness, or both networks), and the decision.
+8 bits, the measurement (sharpness, or the blur network), and the decision.
 """
 
 import gc
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from aif_ros.autofocus.search import FocusSearch
 from aif_ros.defocus.defocus_map import BlurEstimator
-from aif_ros.defocus.networks import DISCRIMINATOR_WEIGHTS, ESTIMATOR_WEIGHTS, pool_votes
+from aif_ros.defocus.network import BLUR_WEIGHTS, pool_votes
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.types.image import to_float
 from aif_ros.weights import WEIGHTS
@@ -97,19 +97,17 @@ def distance_map(estimator: BlurEstimator, image: NDArray[np.uint8], repeats: in
     return measure(lambda: estimator.estimate(to_float(image)), repeats)
 
 
-def networks_on_gpu(window: NDArray[np.uint8], repeats: int) -> Timing | None:
-    """Time both networks on the GPU, with the way there and back; None where there is no GPU."""
+def network_on_gpu(window: NDArray[np.uint8], repeats: int) -> Timing | None:
+    """Time the blur network on the GPU, with the way there and back; None where there is no GPU."""
     if not torch.cuda.is_available():
         return None
-    networks = [
-        load_weights(WEIGHTS / f"{kind.name}.safetensors", kind).network.cuda()
-        for kind in (ESTIMATOR_WEIGHTS, DISCRIMINATOR_WEIGHTS)
-    ]
+    network = load_weights(
+        WEIGHTS / f"{BLUR_WEIGHTS.name}.safetensors", BLUR_WEIGHTS
+    ).network.cuda()
 
     def step() -> None:
         luma = torch.from_numpy(window).cuda()[None, None].float() / 255
-        for network in networks:
-            pool_votes(network(luma)).cpu()
+        pool_votes(network(luma)).cpu()
 
     with torch.inference_mode():
         return measure(step, repeats)

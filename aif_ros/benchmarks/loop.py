@@ -72,7 +72,10 @@ def run_core_loop(
     """Run the loop on a simulated camera at full speed, until the agent stops."""
     clock = SimulatedClock()
     lens = SimulatedLens(lens_model, clock)
-    camera = SimulatedCamera(RenderedScene(scene, lens_model), clock, lens, exposure_time=EXPOSURE)
+    subject = RenderedScene(scene, lens_model)
+    camera = SimulatedCamera(
+        subject, clock, lens, exposure_time=EXPOSURE, skip_moving=not scene.moving
+    )
     pipeline = AllInFocusPipeline(
         lens_model,
         make_fuser(fusion),

@@ -118,14 +118,14 @@ def _photos(folder: Path | None) -> "list[NDArray[np.uint8]]":
     """Photos that the networks were not trained on and that are large enough for a window."""
     from aif_ros.benchmarks.control_scenes import open_photos
     from aif_ros.benchmarks.paper import WINDOW
-    from aif_ros.defocus.neural import FocusDiscriminator, RadiusEstimator
+    from aif_ros.defocus.neural import NeuralBlurEstimator
     from aif_ros.simulation.photos import fingerprint, list_photos, read_photo
     from aif_ros.types.image import to_uint8
 
     if folder is None:
         photos = [to_uint8(photo) for photo in open_photos()]
     else:
-        known = RadiusEstimator().trained_on | FocusDiscriminator().trained_on
+        known = NeuralBlurEstimator().trained_on
         paths = [path for path in list_photos(folder) if fingerprint(path) not in known]
         if not paths:
             raise CommandError(f"the networks were trained on all photos in {folder}: use others")

@@ -343,7 +343,13 @@ def _open_devices(args: Arguments) -> Iterator[_Devices]:
         )
     simulated_lens = SimulatedLens(opened.lens_model, simulated, rests=opened.rests)
     yield _Devices(
-        SimulatedCamera(opened.subject, simulated, simulated_lens, exposure_time=_EXPOSURE),
+        SimulatedCamera(
+            opened.subject,
+            simulated,
+            simulated_lens,
+            exposure_time=_EXPOSURE,
+            skip_moving=not opened.moving,
+        ),
         compensated(simulated_lens, opened.lens_model),
         opened.lens_model,
         simulated,

@@ -21,24 +21,21 @@ def _gradient_ratio(lens_model: LensModel, device: str) -> BlurEstimator:
 def neural_estimator(
     lens_model: LensModel, device: str = "cpu", path: str | Path | None = None
 ) -> "NeuralBlurEstimator":
-    """Return the networks, with the discriminator set to the depth of field of the lens.
+    """Return the blur network, with the discriminator set to the depth of field of the lens.
 
     Args:
         lens_model: of the lens in use.
         device: to compute on: auto, cpu or cuda.
-        path: weights of the estimator; default: the shipped ones.
+        path: weights; default: the shipped ones.
 
     Raises:
         WeightsError: the weights are missing or damaged.
         ComputeDeviceError: there is no such device.
     """
     # torch is imported only where it is used: it takes a second and 200 MB.
-    from aif_ros.defocus.neural import FocusDiscriminator, NeuralBlurEstimator, RadiusEstimator
+    from aif_ros.defocus.neural import NeuralBlurEstimator
 
-    return NeuralBlurEstimator(
-        RadiusEstimator(path, device),
-        FocusDiscriminator(lens_model.depth_of_field_px, device=device),
-    )
+    return NeuralBlurEstimator(lens_model.depth_of_field_px, path, device)
 
 
 ESTIMATORS: Mapping[str, Callable[[LensModel, str], BlurEstimator]] = {
@@ -52,7 +49,7 @@ def make_estimator(name: str, lens_model: LensModel, device: str = "cpu") -> Blu
     """Return a new estimator that counts as in focus what the lens's depth of field allows.
 
     Args:
-        name: one of `ESTIMATORS`, or a weight file (`*.safetensors`) of the estimator network.
+        name: one of `ESTIMATORS`, or a weight file (`*.safetensors`) of the blur network.
         lens_model: of the lens in use.
         device: that networks are computed on: auto, cpu or cuda.
 

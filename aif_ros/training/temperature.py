@@ -1,25 +1,31 @@
-"""Temperature scaling of a trained network, so that its probabilities are calibrated.
+"""Temperature scaling of the trained network, so that its probabilities are calibrated.
 
 Trained networks are over- or under-confident (Guo et al., "On calibration of modern neural
-networks", ICML 2017). Dividing all votes by one number corrects that: one number for whole patches,
-another for single cells.
+networks", ICML 2017). Dividing all votes by one number corrects that. The number grows with the
+window: errors of neighbouring cells are alike, so that many cells know less than as many
+independent ones would.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from aif_ros.defocus.networks import CELL, BlurNetwork, pool_votes
+from aif_ros.defocus.network import BlurNetwork, TemperatureLaw, pool_votes
 from aif_ros.simulation.conditions import CONDITIONS
-from aif_ros.simulation.patches import CELL as LABELLED_CELL
 from aif_ros.simulation.patches import Patch, draw_planes, draw_radius
 from aif_ros.simulation.sensor_model import SensorModel
 
-_TEMPERATURES = np.geomspace(0.1, 10, 93)
+_TEMPERATURES = np.geomspace(0.1, 20, 107)
 """Candidates, 5 % apart: the loss is flat around its minimum."""
+_GROWTHS = np.linspace(0, 0.5, 26)
+"""Candidates; 0: cells err independently, 0.5: all alike."""
+_SIDES = (1, 2, 4, 8, 16)
+"""Sides of the windows, cells of 32 px."""
+_WINDOWS = 4
+"""Windows of each side in each patch."""
 _SIZE = 512
 """Side of a patch, pixels."""
 _BATCH = 16
@@ -33,23 +39,45 @@ def stack_luma(patches: list[Patch]) -> Tensor:
     return torch.from_numpy(np.stack([patch.luma for patch in patches]))[:, None]
 
 
-def fit_temperature(logits: Tensor, loss: Callable[[Tensor], Tensor]) -> float:
-    """Return the temperature, 0.1 to 10, at which `loss` of `logits` divided by it is least."""
-    losses = [float(loss(logits / float(t)).mean()) for t in _TEMPERATURES]
-    return float(_TEMPERATURES[int(np.argmin(losses))])
+def fit_law(
+    windows: Mapping[int, tuple[Tensor, Tensor]], loss: Callable[[Tensor, Tensor], Tensor]
+) -> TemperatureLaw:
+    """Return the law by which the mean `loss` of the windows is least.
+
+    Args:
+        windows: pooled logits (N, classes) and truth (N, ...), by their number of cells.
+        loss: (N,) of logits for the truth.
+    """
+    log_candidates = np.log(_TEMPERATURES)
+    losses = {
+        cells: [float(loss(logits / float(t), truth).mean()) for t in _TEMPERATURES]
+        for cells, (logits, truth) in windows.items()
+    }
+    totals = [
+        [
+            sum(
+                np.interp(np.log(TemperatureLaw(t, growth).at(cells)), log_candidates, row)
+                for cells, row in losses.items()
+            )
+            for growth in _GROWTHS
+        ]
+        for t in _TEMPERATURES
+    ]
+    best, growth = np.unravel_index(int(np.argmin(totals)), (len(_TEMPERATURES), len(_GROWTHS)))
+    return TemperatureLaw(float(_TEMPERATURES[best]), float(_GROWTHS[growth]))
 
 
-def fit_temperatures(
+def fit_temperature_law(
     network: BlurNetwork,
     photos: list[NDArray[np.uint8]],
     cross_entropy: Callable[[Tensor, Tensor], Tensor],
     random: np.random.Generator,
     count: int,
-) -> dict[str, float]:
-    """Fit the temperatures of a network on fresh patches.
+) -> TemperatureLaw:
+    """Fit the temperature of a network's votes on fresh patches.
 
-    Half of the patches are disks seen by any camera, the rest come from other conditions; half are
-    seen as a whole, the rest as windows of 64 to 256 px.
+    Half of the patches are disks seen by any camera, the rest come from other conditions; all are
+    seen as windows of 32 to 512 px.
 
     Args:
         network: trained, on the CPU.
@@ -58,8 +86,6 @@ def fit_temperatures(
         random: source of randomness.
         count: number of patches.
 
-    Returns:
-        `patch_temperature` and `cell_temperature`.
     """
     patches: list[Patch] = []
     names = ["standard"] * (_CONDITIONS // 2) + list(
@@ -76,24 +102,20 @@ def fit_temperatures(
     luma = stack_luma(patches)
     with torch.inference_mode():
         votes = torch.cat([network(part.float() / 255) for part in luma.split(_BATCH)])
-    radius = _per_vote(np.stack([patch.radius for patch in patches]))
-    trusted = _per_vote(np.stack([patch.weight for patch in patches])) == 1
-    cells = votes.permute(0, 2, 3, 1)
-    sides = random.choice([2, 4, 8, votes.shape[2]], len(patches), p=(0.1, 0.2, 0.2, 0.5))
-    pooled = torch.cat(
-        [pool_votes(vote[None, :, :side, :side]) for vote, side in zip(votes, sides, strict=True)]
+    radius = torch.tensor(np.stack([patch.radius[0, 0] for patch in patches]))
+    windows = {}
+    for side in _SIDES:
+        drawn = [_windows(votes, side, random) for _ in range(_WINDOWS)]
+        windows[side**2] = pool_votes(torch.cat(drawn)), radius.repeat(_WINDOWS)
+    return fit_law(windows, cross_entropy)
+
+
+def _windows(votes: Tensor, side: int, random: np.random.Generator) -> Tensor:
+    """(N, C, side, side) window at a random place of each of (N, C, h, w) votes."""
+    rows, columns = (random.integers(0, size - side + 1, len(votes)) for size in votes.shape[2:])
+    return torch.stack(
+        [
+            vote[:, row : row + side, column : column + side]
+            for vote, row, column in zip(votes, rows, columns, strict=True)
+        ]
     )
-    return {
-        "patch_temperature": fit_temperature(
-            pooled, lambda logits: cross_entropy(logits, radius[:, 0, 0])
-        ),
-        "cell_temperature": fit_temperature(
-            cells[trusted], lambda logits: cross_entropy(logits, radius[trusted])
-        ),
-    }
-
-
-def _per_vote(values: NDArray[np.float32]) -> Tensor:
-    """Repeat values (N, h, w) of labelled cells for each of the smaller cells that vote."""
-    side = LABELLED_CELL // CELL
-    return torch.tensor(values.repeat(side, axis=1).repeat(side, axis=2))

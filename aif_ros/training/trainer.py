@@ -1,4 +1,4 @@
-"""The trainer of all networks that learn from samples: estimator, discriminator and fusion.
+"""The trainer of all networks that learn from samples: blur and fusion.
 
 By hand rather than by a framework: without logging, schedules and callbacks that are not needed
 here, what is left of one is the loop below.

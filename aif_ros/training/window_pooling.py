@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from aif_ros.defocus.networks import pool_votes
+from aif_ros.defocus.network import pool_votes
 
 _SMALLEST = 2
 """Side of the smallest window, cells of 32 px."""

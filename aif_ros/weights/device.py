@@ -38,7 +38,7 @@ def infer(network: nn.Module, *inputs: Any) -> Any:
         inputs: tensors and named tuples of tensors, on the CPU.
 
     Returns:
-        Its result, a tensor or a tuple of tensors, float32 on the CPU.
+        Its result, a tensor or a named tuple of tensors, float32 on the CPU.
     """
     device = next(network.parameters()).device
     with torch.inference_mode():
@@ -48,7 +48,7 @@ def infer(network: nn.Module, *inputs: Any) -> Any:
             result = network(*(_to(each, device) for each in inputs))
     if isinstance(result, Tensor):
         return result.float().cpu()
-    return tuple(each.float().cpu() for each in result)
+    return type(result)(*(each.float().cpu() for each in result))
 
 
 def _to(value: Any, device: torch.device) -> Any:

@@ -156,7 +156,7 @@ def load_weights(path: str | Path, kind: NetworkKind[Network]) -> Weights[Networ
     except ValidationError as error:
         raise WeightsError(f"weight file {path} is damaged ({one_line(error)}): {advice}") from None
     if header.kind != kind.name:
-        raise WeightsError(f"weight file {path} holds the {header.kind}, not the {kind.name}")
+        raise WeightsError(f"weight file {path} holds the {header.kind} network, not {kind.name}")
     if header.version != kind.version:
         raise WeightsError(
             f"weight file {path} is for version {header.version} of the {kind.name} network, this "

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import skimage.data
 
-from aif_ros.defocus.networks import ESTIMATOR_WEIGHTS, BlurNetwork
-from aif_ros.defocus.neural import FocusDiscriminator, NeuralBlurEstimator, RadiusEstimator
+from aif_ros.defocus.network import ARCHITECTURE, BLUR_WEIGHTS, BlurNetwork
+from aif_ros.defocus.neural import NeuralBlurEstimator
 from aif_ros.optics.psf import Aperture
 from aif_ros.simulation.patches import Defocus, draw_crop
 from aif_ros.simulation.sensor_model import SensorModel
@@ -116,28 +116,25 @@ def test_nan_is_refused(estimator) -> None:
 
 def test_wider_depth_of_field_takes_more_for_in_focus(estimator, sharp) -> None:
     patch = blurred(sharp, 1.4)
-    wide = NeuralBlurEstimator(estimator.estimator, FocusDiscriminator(2.5))
+    wide = NeuralBlurEstimator(2.5)
     assert wide.estimate_patch(patch).in_focus > estimator.estimate_patch(patch).in_focus
 
 
-@pytest.mark.parametrize("depth_of_field", [0.1, 9.0])
+@pytest.mark.parametrize("depth_of_field", [0.1, 99.0])
 def test_depth_of_field_beyond_the_network_is_refused(depth_of_field) -> None:
     with pytest.raises(ValueError, match="depths of field"):
-        FocusDiscriminator(depth_of_field)
+        NeuralBlurEstimator(depth_of_field)
 
 
-def test_weights_without_calibration_are_refused(tmp_path, estimator) -> None:
-    from aif_ros.defocus.networks import ESTIMATOR
-
-    save_weights(tmp_path / "w.safetensors", ESTIMATOR_WEIGHTS, BlurNetwork(ESTIMATOR))
-    with pytest.raises(WeightsError, match="patch_temperature"):
-        RadiusEstimator(tmp_path / "w.safetensors")
+def test_weights_without_calibration_are_refused(tmp_path) -> None:
+    save_weights(tmp_path / "w.safetensors", BLUR_WEIGHTS, BlurNetwork(ARCHITECTURE))
+    with pytest.raises(WeightsError, match="temperature"):
+        NeuralBlurEstimator(path=tmp_path / "w.safetensors")
 
 
-def test_shipped_weights_have_their_cards() -> None:
+def test_shipped_weights_have_their_card() -> None:
     from aif_ros.weights import WEIGHTS
 
-    for kind in ("estimator", "discriminator"):
-        weights = WEIGHTS / f"{kind}.safetensors"
-        assert weights.stat().st_size < 4_000_000
-        assert f"aif train {kind}" in weights.with_suffix(".md").read_text()
+    weights = WEIGHTS / "blur.safetensors"
+    assert weights.stat().st_size < 4_000_000
+    assert "aif train blur" in weights.with_suffix(".md").read_text()

@@ -64,7 +64,7 @@ def samples(marker):
     lens = "name: a\nmetres_per_step: 1.0e-6\nlimits: [0.0, 1.5e-3]\nblur_per_metre: 9.0e+4\n"
     lens += "calibration_width: 3840\nreading_curve: [[0, 0], [4, 3.5]]\nbacklash: 1.0e-5\n"
     attack = f"!!python/object/apply:os.mkdir ['{marker}']\n"
-    weights = Path(__file__).parents[2] / "aif_ros/weights/estimator.safetensors"
+    weights = Path(__file__).parents[2] / "aif_ros/weights/blur.safetensors"
     bomb = np.empty(1, object)
     bomb[0] = _Bomb(marker)
     return {

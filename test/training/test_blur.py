@@ -1,15 +1,14 @@
-"""Losses and calibration of the blur networks' trainings."""
+"""Losses and calibration of the training of the blur network."""
 
 import numpy as np
 import pytest
 import torch
 
-from aif_ros.defocus.networks import ESTIMATOR, BlurNetwork
+from aif_ros.defocus.network import ARCHITECTURE, BlurNetwork
 from aif_ros.simulation.patches import Patch
-from aif_ros.training.blur import Batch, collate
-from aif_ros.training.temperature import fit_temperature
-from aif_ros.training.train_discriminator import discriminator_loss
-from aif_ros.training.train_estimator import estimator_loss, mean_errors
+from aif_ros.training.blur_data import Batch, collate
+from aif_ros.training.blur_loss import blur_loss, mean_errors
+from aif_ros.training.temperature import fit_law
 
 
 def batch(radius: float, weight: float = 1.0) -> Batch:
@@ -38,38 +37,35 @@ def test_luma_and_labels_are_turned_alike() -> None:
 
 
 @pytest.mark.parametrize("right", [10, 40])
-def test_estimator_loss_is_least_for_the_right_class(right) -> None:
+def test_loss_is_least_for_the_right_class(right) -> None:
     losses = []
-    for answer in range(len(ESTIMATOR.radii)):
-        logits = torch.zeros(1, len(ESTIMATOR.radii), 2, 2)
+    for answer in range(len(ARCHITECTURE.radii)):
+        logits = torch.zeros(1, len(ARCHITECTURE.radii), 2, 2)
         logits[:, answer] = 6.0
-        losses.append(float(estimator_loss(logits, batch(ESTIMATOR.radii[right]))))
+        losses.append(float(blur_loss(logits, batch(ARCHITECTURE.radii[right]))))
     assert int(np.argmin(losses)) == right
 
 
-def test_discriminator_loss_prefers_the_right_side() -> None:
-    logits = torch.full((1, 6, 2, 2), 2.0)
-    assert discriminator_loss(logits, batch(0.2)) < discriminator_loss(-logits, batch(0.2))
-    assert discriminator_loss(logits, batch(9.0)) > discriminator_loss(-logits, batch(9.0))
-
-
 def test_untrusted_cells_teach_nothing() -> None:
-    network = BlurNetwork(ESTIMATOR)
+    network = BlurNetwork(ARCHITECTURE)
     votes = network(torch.rand(1, 1, 64, 64))
-    estimator_loss(votes, batch(5.0, weight=0.0)).backward()
+    blur_loss(votes, batch(5.0, weight=0.0)).backward()
     assert float(network.classify.weight.grad.abs().max()) == 0
 
 
-def test_temperature_of_overconfident_votes_is_above_one() -> None:
+def test_temperature_of_overconfident_votes_is_above_one_and_grows_with_correlation() -> None:
     torch.manual_seed(0)
     truth = torch.randint(2, (4000,))
-    # Right nine times in ten, but as sure as if it were right 999 times in a thousand.
+    # Right nine times in ten, whatever the number of cells, but with votes as if 999 in a thousand,
+    # and twice as many of them where there are four times as many cells.
     shown = torch.where(torch.rand(4000) < 0.9, truth, 1 - truth)
     logits = 6.9 * torch.nn.functional.one_hot(shown, 2).float()
-    temperature = fit_temperature(
-        logits, lambda x: torch.nn.functional.cross_entropy(x, truth, reduction="none")
+    windows = {1: (logits, truth), 4: (2 * logits, truth), 16: (4 * logits, truth)}
+    temperature, growth = fit_law(
+        windows, lambda x, y: torch.nn.functional.cross_entropy(x, y, reduction="none")
     )
     assert temperature == pytest.approx(6.9 / np.log(9), rel=0.1)
+    assert growth == pytest.approx(0.5, abs=0.03)
 
 
 def test_errors_by_band_leave_out_the_unsure() -> None:

@@ -4,25 +4,24 @@ import pytest
 import yaml
 from training_data import write_recipe
 
-from aif_ros.training.blur import BlurRecipe
+from aif_ros.training.blur_data import BlurRecipe
 from aif_ros.training.recipe import RecipeError, load_recipe
 
 
-@pytest.mark.parametrize("kind", ["estimator", "discriminator"])
-def test_shipped_recipe_is_found_by_name(kind) -> None:
-    recipe = load_recipe(BlurRecipe, f"{kind}.yaml")
+def test_shipped_recipe_is_found_by_name() -> None:
+    recipe = load_recipe(BlurRecipe, "blur.yaml")
     assert recipe.steps > 10_000
 
 
 def test_overrides_replace_values_and_none_does_not() -> None:
-    recipe = load_recipe(BlurRecipe, "estimator.yaml", {"steps": 7, "seed": None})
+    recipe = load_recipe(BlurRecipe, "blur.yaml", {"steps": 7, "seed": None})
     assert (recipe.steps, recipe.seed) == (7, 1)
 
 
 def test_a_file_is_preferred_to_the_shipped_recipe(tmp_path, monkeypatch) -> None:
-    write_recipe(tmp_path / "estimator.yaml", "estimator", steps=11)
+    write_recipe(tmp_path / "blur.yaml", "blur", steps=11)
     monkeypatch.chdir(tmp_path)
-    assert load_recipe(BlurRecipe, "estimator.yaml").steps == 11
+    assert load_recipe(BlurRecipe, "blur.yaml").steps == 11
 
 
 def refused(path, *words) -> None:
@@ -34,7 +33,7 @@ def refused(path, *words) -> None:
 
 
 def test_missing_file_lists_the_shipped_ones(tmp_path) -> None:
-    refused(tmp_path / "none.yaml", "none.yaml", "estimator.yaml")
+    refused(tmp_path / "none.yaml", "none.yaml", "blur.yaml")
 
 
 @pytest.mark.parametrize(
@@ -50,11 +49,11 @@ def test_missing_file_lists_the_shipped_ones(tmp_path) -> None:
     ],
 )
 def test_bad_value_is_refused_by_its_name(changes, words, tmp_path) -> None:
-    refused(write_recipe(tmp_path / "r.yaml", "estimator", **changes), "r.yaml", *words)
+    refused(write_recipe(tmp_path / "r.yaml", "blur", **changes), "r.yaml", *words)
 
 
 def test_missing_field_is_refused_by_its_name(tmp_path) -> None:
-    path = write_recipe(tmp_path / "r.yaml", "estimator")
+    path = write_recipe(tmp_path / "r.yaml", "blur")
     values = yaml.safe_load(path.read_text())
     del values["reuse"]
     path.write_text(yaml.safe_dump(values))

@@ -1,4 +1,4 @@
-"""The trainer, with the blur networks as its example: reproducible, resumable, in processes."""
+"""The trainer, with the blur network as its example: reproducible, resumable, in processes."""
 
 import pickle
 import subprocess
@@ -11,9 +11,9 @@ import torch
 from training_data import write_photos, write_recipe
 
 from aif_ros.__main__ import main
-from aif_ros.defocus.networks import ESTIMATOR_WEIGHTS
+from aif_ros.defocus.network import BLUR_WEIGHTS
 from aif_ros.training import trainer
-from aif_ros.training.blur import BlurRecipe
+from aif_ros.training.blur_data import BlurRecipe
 from aif_ros.training.processes import Processes
 from aif_ros.training.recipe import load_recipe
 from aif_ros.training.stream import Source, Stream
@@ -46,16 +46,16 @@ def same_number_of_threads():
 
 def words(photos, folder, *more, steps=4, **changes):
     folder.mkdir(exist_ok=True)
-    recipe = write_recipe(folder / "recipe.yaml", "estimator", **SMALL | changes, steps=steps)
+    recipe = write_recipe(folder / "recipe.yaml", "blur", **SMALL | changes, steps=steps)
     return [
-        *("train", "estimator", "--photos", str(photos), "--recipe", str(recipe)),
+        *("train", "blur", "--photos", str(photos), "--recipe", str(recipe)),
         *("--folder", str(folder), "--output", str(folder / "w.safetensors")),
         *("--workers", "0", "--device", "cpu", *more),
     ]
 
 
 def weights(folder):
-    tensors = load_weights(folder / "w.safetensors", ESTIMATOR_WEIGHTS).network.state_dict()
+    tensors = load_weights(folder / "w.safetensors", BLUR_WEIGHTS).network.state_dict()
     return torch.cat([value.flatten() for value in tensors.values()])
 
 
@@ -67,10 +67,10 @@ def finished(photos, tmp_path_factory):
 
 
 def test_writes_weights_with_provenance_and_a_card(finished, photos) -> None:
-    loaded = load_weights(finished / "w.safetensors", ESTIMATOR_WEIGHTS)
+    loaded = load_weights(finished / "w.safetensors", BLUR_WEIGHTS)
     assert loaded.provenance.recipe["steps"] == 4
     assert len(loaded.provenance.trained_on) == 2
-    assert all(loaded.calibration[f"{part}_temperature"] > 0 for part in ("patch", "cell"))
+    assert loaded.calibration["temperature"] > 0 <= loaded.calibration["growth"]
     card = (finished / "w.md").read_text()
     assert "| squares | 2 | `" in card
     assert "steps: 4" in card
@@ -124,7 +124,7 @@ def test_resumes_to_exactly_the_same_weights(photos, finished, tmp_path, monkeyp
 @pytest.mark.parametrize("first", [1, 25, 39])
 def test_a_resumed_stream_equals_an_uninterrupted_one(pool, reuse, first) -> None:
     changes = {"batch": 3, "pool": pool, "reuse": reuse, "steps": 40}
-    recipe = load_recipe(BlurRecipe, "estimator.yaml", changes)
+    recipe = load_recipe(BlurRecipe, "blur.yaml", changes)
     sources = [
         Source("pairs", lambda index: [("pairs", index, 0), ("pairs", index, 1)], 2),
         Source("single", lambda index: [("single", index)], 1),
@@ -184,7 +184,9 @@ class TestRefused:
         for path in photos.glob("*.png"):
             if not is_held_out(path):
                 cv2.imwrite(str(path), cv2.GaussianBlur(cv2.imread(str(path)), (0, 0), 12))
-        monkeypatch.setattr("aif_ros.training.blur.training_patches", lambda *_, **__: iter(()))
+        monkeypatch.setattr(
+            "aif_ros.training.blur_data.training_patches", lambda *_, **__: iter(())
+        )
         message = self.error(capsys, words(photos, tmp_path / "run"))
         assert "not blurred, black or saturated" in message
 
@@ -228,7 +230,7 @@ class TestRefused:
 
     def test_diverging_training_stops(self, photos, tmp_path, capsys, monkeypatch) -> None:
         monkeypatch.setattr(
-            "aif_ros.training.train_estimator.estimator_loss",
+            "aif_ros.training.train_blur.blur_loss",
             lambda logits, batch: logits.sum() * float("inf"),
         )
         message = self.error(capsys, words(photos, tmp_path))

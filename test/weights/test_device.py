@@ -88,7 +88,7 @@ def test_inputs_go_to_the_device_and_results_come_back(device):
 @pytest.mark.parametrize(
     ("make", "weights"),
     [
-        (lambda name: make_estimator(name, LENS), "estimator"),
+        (lambda name: make_estimator(name, LENS), "blur"),
         (lambda name: make_agent(name, LENS), "policy"),
         (make_method, "fusion"),
     ],
@@ -102,7 +102,7 @@ def test_own_weights_can_be_named(make, weights, tmp_path):
     wrong.write_bytes(b"no weights")
     with pytest.raises(WeightsError, match="damaged"):
         make(str(wrong))
-    other = "fusion" if weights == "estimator" else "estimator"
+    other = "fusion" if weights == "blur" else "blur"
     with pytest.raises(WeightsError, match="holds the"):
         make(str(WEIGHTS / f"{other}.safetensors"))
 
@@ -118,5 +118,5 @@ def test_wrong_weights_are_one_line(option, capsys):
 def test_an_own_estimator_gives_what_the_shipped_one_gives():
     image = np.random.default_rng(0).random((128, 128)).astype(np.float32)
     shipped = make_estimator("neural", LENS).estimate(image)
-    own = make_estimator(str(WEIGHTS / "estimator.safetensors"), LENS).estimate(image)
+    own = make_estimator(str(WEIGHTS / "blur.safetensors"), LENS).estimate(image)
     np.testing.assert_array_equal(own.in_focus, shipped.in_focus)

@@ -10,18 +10,13 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from aif_ros.control.policy_network import POLICY_WEIGHTS, PolicyNetwork
-from aif_ros.defocus.networks import (
-    DISCRIMINATOR_WEIGHTS,
-    ESTIMATOR_WEIGHTS,
-    Architecture,
-    BlurNetwork,
-)
+from aif_ros.defocus.network import BLUR_WEIGHTS, Architecture, BlurNetwork
 from aif_ros.fusion.network import FUSION_WEIGHTS, FusionNetwork
 from aif_ros.weights import WEIGHTS
 from aif_ros.weights.files import Provenance, WeightsError, load_weights, save_weights
 
 SMALL = Architecture((0.0, 2.0, 5.0), 4, (8, 4), (4, 4, 4), 6)
-KINDS = (ESTIMATOR_WEIGHTS, DISCRIMINATOR_WEIGHTS, FUSION_WEIGHTS, POLICY_WEIGHTS)
+KINDS = (BLUR_WEIGHTS, FUSION_WEIGHTS, POLICY_WEIGHTS)
 
 
 def network(kind):
@@ -102,33 +97,33 @@ class TestUnusableFile:
 
     def test_folder_and_pipe(self, tmp_path) -> None:
         os.mkfifo(tmp_path / "pipe")
-        refused(tmp_path, ESTIMATOR_WEIGHTS, "there is no weight file")
-        refused(tmp_path / "pipe", ESTIMATOR_WEIGHTS, "there is no weight file")
+        refused(tmp_path, BLUR_WEIGHTS, "there is no weight file")
+        refused(tmp_path / "pipe", BLUR_WEIGHTS, "there is no weight file")
 
     @pytest.mark.parametrize("kept", [0, 7, 300, -20])
     def test_cut_off(self, path, kept) -> None:
-        save_weights(path, ESTIMATOR_WEIGHTS, BlurNetwork(SMALL))
+        save_weights(path, BLUR_WEIGHTS, BlurNetwork(SMALL))
         path.write_bytes(path.read_bytes()[:kept])
-        refused(path, ESTIMATOR_WEIGHTS, "damaged")
+        refused(path, BLUR_WEIGHTS, "damaged")
 
     def test_not_safetensors(self, path) -> None:
         path.write_bytes(b"PK\x03\x04 a picture of a cat")
-        refused(path, ESTIMATOR_WEIGHTS, "damaged or not a safetensors file")
+        refused(path, BLUR_WEIGHTS, "damaged or not a safetensors file")
 
     def test_header_claims_terabytes(self, path) -> None:
         header = json.dumps(
             {"a": {"dtype": "F32", "shape": [1 << 40], "data_offsets": [0, 1 << 42]}}
         )
         path.write_bytes(len(header).to_bytes(8, "little") + header.encode())
-        refused(path, ESTIMATOR_WEIGHTS, "damaged")
+        refused(path, BLUR_WEIGHTS, "damaged")
 
     def test_foreign(self, path) -> None:
         save_file({"weight": torch.zeros(3)}, str(path))
-        refused(path, ESTIMATOR_WEIGHTS, "another network")
+        refused(path, BLUR_WEIGHTS, "another network")
 
     def test_other_kind(self, path) -> None:
-        save_weights(path, ESTIMATOR_WEIGHTS, BlurNetwork(SMALL))
-        refused(path, DISCRIMINATOR_WEIGHTS, "holds the estimator, not the discriminator")
+        save_weights(path, BLUR_WEIGHTS, BlurNetwork(SMALL))
+        refused(path, FUSION_WEIGHTS, "holds the blur network, not fusion")
 
     def test_other_version(self, path) -> None:
         save_weights(path, FUSION_WEIGHTS._replace(version=1000), FusionNetwork())
@@ -137,15 +132,15 @@ class TestUnusableFile:
     def test_layers_that_do_not_fit(self, path) -> None:
         broken = BlurNetwork(SMALL)
         broken.classify = torch.nn.Conv2d(6, 5, 1)
-        save_weights(path, ESTIMATOR_WEIGHTS, broken)
-        refused(path, ESTIMATOR_WEIGHTS, "do not fit its architecture")
+        save_weights(path, BLUR_WEIGHTS, broken)
+        refused(path, BLUR_WEIGHTS, "do not fit its architecture")
 
     @pytest.mark.parametrize("value", [np.nan, np.inf])
     def test_not_finite(self, path, value) -> None:
         broken = BlurNetwork(SMALL)
         torch.nn.init.constant_(broken.classify.weight, float(value))
-        save_weights(path, ESTIMATOR_WEIGHTS, broken)
-        refused(path, ESTIMATOR_WEIGHTS, "not finite")
+        save_weights(path, BLUR_WEIGHTS, broken)
+        refused(path, BLUR_WEIGHTS, "not finite")
 
     @pytest.mark.parametrize(
         ("part", "value"),
@@ -162,14 +157,14 @@ class TestUnusableFile:
         ],
     )
     def test_crafted_architecture(self, path, part, value) -> None:
-        save_weights(path, ESTIMATOR_WEIGHTS, BlurNetwork(SMALL))
+        save_weights(path, BLUR_WEIGHTS, BlurNetwork(SMALL))
         rewrite(path, lambda header: header["architecture"].update({part: value}))
-        refused(path, ESTIMATOR_WEIGHTS, part)
+        refused(path, BLUR_WEIGHTS, part)
 
     def test_deeply_nested_header(self, path) -> None:
         text = '{"format": ' + "[" * 100_000
         save_file({"a": torch.zeros(1)}, str(path), metadata={"aif_ros": text})
-        refused(path, ESTIMATOR_WEIGHTS, "damaged")
+        refused(path, BLUR_WEIGHTS, "damaged")
 
 
 def test_failed_write_leaves_the_older_file(path, monkeypatch) -> None:

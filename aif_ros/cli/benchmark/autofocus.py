@@ -196,6 +196,6 @@ def _on_stacks(args: Arguments, names: Sequence[str], folder: Path) -> int:
 
 
 def _trained_on() -> frozenset[str]:
-    from aif_ros.defocus.neural import FocusDiscriminator, RadiusEstimator
+    from aif_ros.defocus.neural import NeuralBlurEstimator
 
-    return RadiusEstimator().trained_on | FocusDiscriminator().trained_on
+    return NeuralBlurEstimator().trained_on

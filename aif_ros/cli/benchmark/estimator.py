@@ -30,9 +30,6 @@ class Arguments:
     estimator: Annotated[
         str | None, tyro.conf.arg(metavar="FILE"), Doc("Weights (default: the shipped ones).")
     ] = None
-    discriminator: Annotated[
-        str | None, tyro.conf.arg(metavar="FILE"), Doc("Weights (default: the shipped ones).")
-    ] = None
     patches: Annotated[int, Doc("Patches per measurement.")] = 300
     seed: Annotated[int, Limits(0, 2**31 - 1), Doc("Seed of crops and noise.")] = 0
     conditions: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME"), Doc(CONDITIONS_HELP)] = ()
@@ -46,18 +43,16 @@ def run(args: Arguments) -> int:
 
     from aif_ros.benchmarks import estimator as evaluation
     from aif_ros.cli import CommandError, write_json
-    from aif_ros.defocus.neural import FocusDiscriminator, NeuralBlurEstimator, RadiusEstimator
+    from aif_ros.defocus.neural import NeuralBlurEstimator
     from aif_ros.simulation.photos import SHARP, fingerprint, list_photos, read_photo
 
     if args.patches < 10:
         raise CommandError(f"--patches must be at least 10, got {args.patches}")
-    radius_estimator = RadiusEstimator(args.estimator)
-    discriminator = FocusDiscriminator(path=args.discriminator)
-    known = radius_estimator.trained_on | discriminator.trained_on
+    estimator = NeuralBlurEstimator(path=args.estimator)
     paths = list_photos(args.photos)
-    unseen = [path for path in paths if fingerprint(path) not in known]
+    unseen = [path for path in paths if fingerprint(path) not in estimator.trained_on]
     if not unseen:
-        raise CommandError(f"the networks were trained on all photos in {args.photos}: use others")
+        raise CommandError(f"the network was trained on all photos in {args.photos}: use others")
     photos = [read_photo(path) for path in unseen]
     usable = [photo for photo in photos if min(photo.shape[:2]) >= evaluation.SIZE]
     conditions = select_conditions(args.conditions)
@@ -69,7 +64,7 @@ def run(args: Arguments) -> int:
             bar.update()
 
         result = evaluation.measure(
-            NeuralBlurEstimator(radius_estimator, discriminator),
+            estimator,
             usable,
             args.patches,
             args.seed,

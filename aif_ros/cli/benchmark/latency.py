@@ -1,7 +1,7 @@
 """Measure how long one step of each autofocus search takes, and a distance map of a whole frame.
 
 The paper's Table 2. A step is what happens between a captured window of 512x512 px, 8 bit, and
-the next command to the lens. Measured with one thread and with two; both networks also on a GPU
+the next command to the lens. Measured with one thread and with two; the blur network also on a GPU
 when there is one. The distance map is that of a frame of 1536x1024 px.
 
 Examples:
@@ -57,7 +57,7 @@ def run(args: Arguments) -> int:
                     estimator = make_estimator(name, lens_model)
                     row[str(threads)] = latency.distance_map(estimator, frame, maps).as_dict()
                     bar.update()
-    gpu = latency.networks_on_gpu(window, args.repeats)
+    gpu = latency.network_on_gpu(window, args.repeats)
     for title, table in (
         (f"one step, {_WINDOW}x{_WINDOW}", steps),
         (f"distance map, {_FRAME[0]}x{_FRAME[1]}", distance_maps),
@@ -67,7 +67,7 @@ def run(args: Arguments) -> int:
             cells = (f"{row[key]['median']:12.2f}{row[key]['p99']:10.2f}" for key in ("1", "2"))
             print(f"{name:28}{''.join(cells)}")
     if gpu is not None:
-        print(f"{'both networks on the GPU':28}{gpu.median:12.2f}{gpu.p99:10.2f}")
+        print(f"{'network on the GPU':28}{gpu.median:12.2f}{gpu.p99:10.2f}")
     write_json(
         {
             "neural_step_ms": steps["neural"]["1"],

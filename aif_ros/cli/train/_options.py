@@ -2,17 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import tyro
 from typing_extensions import Doc
 
 from aif_ros.settings import nodes
 from aif_ros.settings.declaration import Limits
-
-if TYPE_CHECKING:
-    from aif_ros.training.train_discriminator import DiscriminatorTraining
-    from aif_ros.training.train_estimator import EstimatorTraining
 
 Output = Annotated[str, tyro.conf.arg(metavar="FILE"), Doc("Weights to write.")]
 Folder = Annotated[str, tyro.conf.arg(metavar="DIR"), Doc("Folder for checkpoint and TensorBoard.")]
@@ -81,33 +77,6 @@ class SampleOptions(RunOptions):
     def run_arguments(self) -> dict[str, Any]:
         """Return the arguments of a training that are no part of its recipe."""
         return super().run_arguments() | {"workers": self.workers, "device": self.device}
-
-
-@dataclass(frozen=True, kw_only=True)
-class PhotoOptions(SampleOptions):
-    """Options of the trainings of the blur networks, which learn from photographs."""
-
-    photos: Annotated[str, tyro.conf.arg(metavar="DIR"), Doc("Folder of sharp photos.")]
-
-    def train(
-        self, kind: str, training: "type[EstimatorTraining] | type[DiscriminatorTraining]"
-    ) -> int:
-        """Train, measure, write; returns the exit code.
-
-        Args:
-            kind: name of the network.
-            training: how it is trained.
-        """
-        from aif_ros.training.blur import BlurRecipe
-        from aif_ros.training.recipe import load_recipe
-        from aif_ros.training.run import train_and_save
-
-        recipe = load_recipe(BlurRecipe, self.recipe, self.overrides)
-        command = self.command(kind, "--photos photos/")
-        print_figures(
-            train_and_save(training(recipe, self.photos), command=command, **self.run_arguments())
-        )
-        return 0
 
 
 def print_figures(figures: dict[str, float]) -> None:

@@ -1,16 +1,16 @@
-"""The two blur networks: one estimates the blur radius, one decides whether an image is in focus.
+"""The blur network: a distribution over the blur radius of an image, and of each part of it.
 
-Both are one architecture, `BlurNetwork`. The image is processed at several scales, halved each
-time, by the *same* convolutions: a disk of radius 16 at a quarter of the size is one of radius 4.
-Those convolutions have no bias and their first filters zero mean, so that the output does not
-depend on brightness and contrast only scales the features; it is divided out, and its logarithm
-(the signal-to-noise ratio) is kept as a feature. Each cell of 32 px then gives a logit (vote) for
-each class. The votes of many cells are added like independent evidence: a cell without texture
-votes for no class, and the same weights serve a whole patch and a dense map.
+The image is processed at several scales, halved each time, by the *same* convolutions: a disk of
+radius 16 at a quarter of the size is one of radius 4. Those convolutions have no bias and their
+first filters zero mean, so that the output does not depend on brightness and contrast only scales
+the features; it is divided out, and its logarithm (the signal-to-noise ratio) is kept as a feature.
+Each cell of 32 px then gives a logit (vote) for each class of blur radius. The votes of many cells
+are added like independent evidence: a cell without texture votes for no class, and the same weights
+serve a whole patch and a dense map.
 """
 
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -61,8 +61,8 @@ def _radius_classes(count: int = 64, largest: float = 66.0) -> tuple[float, ...]
     return tuple(round(float(r), 4) for r in 4 * torch.expm1(steps))
 
 
-ESTIMATOR = Architecture(_radius_classes(), 4, (8, 4), (16, 32, 48), 48)
-DISCRIMINATOR = Architecture((0.5, 0.75, 1.0, 1.5, 2.0, 3.0), 2, (4, 4), (32, 32, 32), 32)
+ARCHITECTURE = Architecture(_radius_classes(), 4, (8, 4), (16, 32, 48), 48)
+"""Of the shipped network."""
 
 
 class _ZeroMeanConv(nn.Conv2d):
@@ -83,7 +83,7 @@ def _halve(x: Tensor) -> Tensor:
 
 
 class BlurNetwork(nn.Module):
-    """Luma (B, 1, H, W) in [0, 1] to logits (B, classes, H / 32, W / 32)."""
+    """Luma (B, 1, H, W) in [0, 1] to votes (B, classes, H / 32, W / 32)."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class BlurNetwork(nn.Module):
         return x
 
     def forward(self, luma: Tensor) -> Tensor:
-        """Votes of each cell for each class."""
+        """Return the votes of each cell for each class."""
         levels = []
         for level in range(self.architecture.levels):
             if level:
@@ -138,10 +138,27 @@ class BlurNetwork(nn.Module):
 def pool_votes(logits: Tensor) -> Tensor:
     """Add up the votes of all cells: (B, classes, h, w) to (B, classes).
 
-    Errors of neighbouring cells are correlated: n of them count for the square root of n.
+    Errors of neighbouring cells are correlated: n of them count for the square root of n, or less;
+    see `TemperatureLaw`.
     """
     result: Tensor = logits.sum(dim=(2, 3)) / (logits.shape[2] * logits.shape[3]) ** 0.5
     return result
+
+
+class TemperatureLaw(NamedTuple):
+    """Temperature that the votes of a window are divided by, by the size of the window.
+
+    Attributes:
+        temperature: for a single cell.
+        growth: exponent, from 0 (cells err independently) to 0.5 (all alike).
+    """
+
+    temperature: float
+    growth: float
+
+    def at(self, cells: int) -> float:
+        """Return the temperature for so many pooled cells."""
+        return self.temperature * float(cells**self.growth)
 
 
 def log_radius(radius: Tensor) -> Tensor:
@@ -149,7 +166,5 @@ def log_radius(radius: Tensor) -> Tensor:
     return torch.log1p(radius / 4)
 
 
-ESTIMATOR_WEIGHTS = NetworkKind("estimator", 1, Architecture, BlurNetwork)
-"""Classes are blur radii."""
-DISCRIMINATOR_WEIGHTS = NetworkKind("discriminator", 1, Architecture, BlurNetwork)
-"""Class i is "the radius is at most `radii[i]`"."""
+BLUR_WEIGHTS = NetworkKind("blur", 1, Architecture, BlurNetwork)
+"""Trained by `aif train blur`."""

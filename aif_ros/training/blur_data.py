@@ -1,6 +1,5 @@
-"""What the trainings of the two blur networks share: their recipe, patches and batches."""
+"""Recipe, patches and batches of the training of the blur network."""
 
-from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -10,38 +9,29 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from aif_ros.defocus.networks import Architecture, BlurNetwork
-from aif_ros.simulation.patches import Patch, draw_planes, training_patches
-from aif_ros.simulation.photos import PhotosError, list_photos, read_photo, split_photos
-from aif_ros.simulation.sensor_model import SensorModel
+from aif_ros.simulation.patches import Patch, training_patches
+from aif_ros.simulation.photos import PhotosError, read_photo
 from aif_ros.training.recipe import Recipe
-from aif_ros.training.stream import Source
-from aif_ros.training.temperature import fit_temperatures, stack_luma
-from aif_ros.training.trainer import Training
 from aif_ros.training.window_pooling import pool_random_window
 from aif_ros.types.checked import CHECKED
 
 _TRIES = 400
 """Crops in a row without anything sharp in them before the photos are given up."""
-_MEASURED_SIZE = 512
-"""Side of the patches to measure on, pixels: that of the papers' windows."""
-_MEASURING, _CALIBRATING, REFITTING = 1 << 40, (1 << 40) + 1, (1 << 40) + 2
-"""Seeds of the random numbers of these stages, none of which a group of samples has."""
 
 
 @dataclass(frozen=True, kw_only=True, config=CHECKED)
 class BlurRecipe(Recipe):
-    """Recipe of a blur network.
+    """Recipe of the blur network.
 
     Attributes:
         size: side of a patch, pixels.
         largest: largest blur radius, pixels.
         patches_per_crop: patches of different blur made of each crop of a photo: its Fourier
             transform is computed once.
-        validation_patches: made of held-out photos.
+        validation_patches: for each head, made of held-out photos.
         calibration_patches: made to fit the temperatures, of the photos trained on.
     """
 
@@ -148,69 +138,3 @@ def patch_loss(logits: Tensor, batch: Batch, loss: Callable[[Tensor, Tensor], Te
     )
     votes, trust = pool_random_window(logits, batch.weight)
     return dense + mean(votes, batch.radius[:, 0, 0], batch.one_depth * trust)
-
-
-class BlurTraining(Training[BlurNetwork]):
-    """Training of a blur network on photos, a fifth of which are held out to measure on."""
-
-    recipe: BlurRecipe
-    architecture: Architecture
-    radii: NDArray[np.float64]
-    """Blur radii, pixels, of the patches to measure on."""
-    luma: Tensor
-    """(N, 1, H, W) uint8, those patches."""
-
-    def __init__(self, recipe: BlurRecipe, photos: str | Path) -> None:
-        """List the photos and make what to measure on.
-
-        Args:
-            recipe: how to train.
-            photos: folder of sharp photos; see `list_photos`.
-
-        Raises:
-            PhotosError: the folder holds no photos that can serve.
-        """
-        self.recipe = recipe
-        self.files, held_out = split_photos(list_photos(photos))
-        if not self.files or not held_out:
-            raise PhotosError(f"{photos} holds too few photos to train on some and keep some")
-        source = PatchSource(self.files, recipe)
-        self.sources = [Source("patches", source, recipe.patches_per_crop)]
-        random = np.random.default_rng((recipe.seed, _MEASURING))
-        self.radii = np.array(self.validation_radii(random))
-        planes = draw_planes(
-            [read_photo(path) for path in held_out], self.radii, _MEASURED_SIZE, random
-        )
-        self.luma = stack_luma([plane.photograph(SensorModel(), random) for plane in planes])
-
-    @abstractmethod
-    def validation_radii(self, random: np.random.Generator) -> Sequence[float]:
-        """Return the blur radii, pixels, of the patches to measure on."""
-
-    @abstractmethod
-    def cross_entropy(self, logits: Tensor, radius: Tensor) -> Tensor:
-        """Return the cross-entropy (N,) of logits (N, classes) for radii (N,)."""
-
-    def build(self) -> BlurNetwork:
-        """Return the untrained network."""
-        return BlurNetwork(self.architecture)
-
-    def collate(self, samples: Sequence[Patch], random: np.random.Generator) -> Batch:
-        """See `collate`."""
-        return collate(samples, random)
-
-    def predict(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Return the logits (B, classes, h, w) of a batch."""
-        luma = batch.luma[:, None].float() / 255
-        logits: Tensor = network(luma.contiguous(memory_format=torch.channels_last))
-        return logits
-
-    def calibrate(self, network: BlurNetwork) -> dict[str, float]:
-        """Fit the temperatures of the network's votes."""
-        return fit_temperatures(
-            network,
-            [read_photo(path) for path in self.files],
-            self.cross_entropy,
-            np.random.default_rng((self.recipe.seed, _CALIBRATING)),
-            self.recipe.calibration_patches,
-        )

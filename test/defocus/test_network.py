@@ -1,30 +1,24 @@
 import pytest
 import torch
 
-from aif_ros.defocus.networks import (
-    DISCRIMINATOR,
-    ESTIMATOR,
-    BlurNetwork,
-    pool_votes,
-)
+from aif_ros.defocus.network import ARCHITECTURE, BlurNetwork, pool_votes
 
 
-@pytest.mark.parametrize("architecture", [ESTIMATOR, DISCRIMINATOR])
 @pytest.mark.parametrize("shape", [(64, 64), (64, 192), (256, 128)])
-def test_one_vote_of_each_class_for_each_cell(architecture, shape) -> None:
-    votes = BlurNetwork(architecture)(torch.rand(2, 1, *shape))
-    assert votes.shape == (2, len(architecture.radii), shape[0] // 32, shape[1] // 32)
+def test_one_vote_of_each_class_for_each_cell(shape) -> None:
+    votes = BlurNetwork(ARCHITECTURE)(torch.rand(2, 1, *shape))
+    assert votes.shape == (2, len(ARCHITECTURE.radii), shape[0] // 32, shape[1] // 32)
 
 
 def test_classes_are_equally_spaced_on_the_scale_of_the_errors() -> None:
-    positions = torch.log1p(torch.tensor(ESTIMATOR.radii) / 4)
+    positions = torch.log1p(torch.tensor(ARCHITECTURE.radii) / 4)
     assert positions[0] == 0
     assert torch.allclose(positions.diff(), positions[1].expand(63), atol=1e-3)
 
 
 def test_votes_of_inner_cells_do_not_depend_on_brightness() -> None:
     torch.manual_seed(0)
-    network = BlurNetwork(ESTIMATOR).eval()
+    network = BlurNetwork(ARCHITECTURE).eval()
     image = 0.5 * torch.rand(1, 1, 512, 512)
     with torch.inference_mode():
         votes, brighter = network(image), network(image + 0.3)

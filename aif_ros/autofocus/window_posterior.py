@@ -1,11 +1,11 @@
-"""Posterior over the focus position of one window, from estimator, discriminator and contrast.
+"""Posterior over the focus position of one window, from estimator and contrast.
 
 A look gives a blur radius but not the side of focus, and its error is the same each time for the
 same texture. The posterior is therefore joint over the focus position and the bias of the texture:
 a soft texture appears blurred even in focus, one of high contrast appears sharp slightly out of
 focus. Looks on both sides of focus decide between the two. The change of contrast between two
-looks does not depend on the networks, and shows on which side of their middle focus lies. Each
-of the three is weighted by its measured reliability (`Reliability`).
+looks does not depend on the network, and shows on which side of their middle focus lies. Both
+are weighted by their measured reliability (`Reliability`).
 """
 
 from collections.abc import Callable
@@ -38,10 +38,6 @@ class Reliability:
         vague_from: some textures lose their detail early: a larger blur is read as any radius
             between this one, pixels, and the true one; ...
         vague_share: ... probability of such textures.
-        discriminator_useless: probability that the discriminator's answer is uninformative.
-        discriminator_surest: its answer is clipped to this probability.
-        discriminator_softness: width of its transition at the depth of field, pixels of radius.
-        in_focus_share: share of its training patches that were in focus.
         reach: radius, pixels, up to which a textured window gives a reading; ...
         silent: ... probability that it does not.
         contrast_fall: a in the law 1 / (1 + a r^b), by which contrast falls with the radius r; ...
@@ -64,10 +60,6 @@ class Reliability:
     far: float = 52.0
     vague_from: float = 20.0
     vague_share: float = 0.15
-    discriminator_useless: float = 0.3
-    discriminator_surest: float = 0.97
-    discriminator_softness: float = 0.15
-    in_focus_share: float = 0.35
     reach: float = 44.0
     silent: float = 0.1
     contrast_fall: float = 0.4
@@ -141,8 +133,6 @@ class WindowPosterior:
             bias = np.array(model.texture_bias)[:, None]
             apparent = np.sqrt(np.maximum(self._reading(radius) ** 2 + bias, 0.0))
             self._log += _of_estimator(blur, apparent, model)
-            if np.isfinite(blur.in_focus):
-                self._log += _of_discriminator(blur, apparent, model)
         else:
             self._log += np.where(radius < model.reach, np.log(model.silent), 0.0)
         logs = np.log(np.asarray(contrasts) + _CONTRAST_FLOOR)
@@ -220,17 +210,6 @@ def _of_estimator(blur: PatchBlur, apparent: Array, model: Reliability) -> Array
     early = (total[last + 1] - total[first]) / np.maximum(last + 1 - first, 1)
     answers = np.stack([seen, np.where(apparent >= model.vague_from, early, seen)])
     return np.asarray(np.log(model.estimator * answers + (1 - model.estimator) / len(shares)))
-
-
-def _of_discriminator(blur: PatchBlur, apparent: Array, model: Reliability) -> Array:
-    """Log-likelihood of the discriminator's answer for the apparent blur radius `apparent`."""
-    answer = min(max(blur.in_focus, 1 - model.discriminator_surest), model.discriminator_surest)
-    away = (apparent - 1.0) / model.discriminator_softness
-    within = 1 / (1 + np.exp(np.clip(away, -30.0, 30.0)))
-    share = model.in_focus_share
-    ratio = within * answer / share + (1 - within) * (1 - answer) / (1 - share)
-    useless = model.discriminator_useless
-    return np.asarray(np.log(useless + (1 - useless) * ratio))
 
 
 def _of_contrast(change: float, radius: Array, before: Array, model: Reliability) -> Array:

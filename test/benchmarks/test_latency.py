@@ -54,4 +54,4 @@ def test_every_step_processes_the_window_once():
 
 def test_gpu_is_timed_only_where_there_is_one(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert latency.networks_on_gpu(latency.textured_image(64, 64), 1) is None
+    assert latency.network_on_gpu(latency.textured_image(64, 64), 1) is None

@@ -161,7 +161,7 @@ def test_wrong_words_are_one_line_and_exit_code_2(command, capsys, words, proble
             "aif autofocus: error: name what to focus: a scene, the folder of a stack, or --camera "
             "and --lens",
         ),
-        (["train", "estimator"], "aif train estimator: error: --photos DIR is missing: see --help"),
+        (["train", "blur"], "aif train blur: error: --photos DIR is missing: see --help"),
     ],
 )
 def test_what_is_missing_is_named_without_its_help_text(words, line, capsys):

@@ -10,8 +10,7 @@ Examples:
   aif run --agent sweep --json -                 the conventional focal sweep
   aif run --scene ~/stacks/insect -o sharp.png   a recorded focal stack
   aif run --preset classical                     the light parts, without PyTorch
-  aif run --camera 0 --lens "moonlite:/dev/ttyUSB0?high=8000" --calibration lens.yaml -o sharp.png
-                                                 real devices (see `aif devices`)
+  aif run --camera 0 --lens "moonlite:/dev/ttyUSB0?high=8000" --calibration lens.yaml  real devices
   aif run --ros --forever                        as ROS 2 processes, until Ctrl-C
 """
 

@@ -26,7 +26,7 @@ found better; a cell of a 640 x 480 image is 0.0033."""
 class MovingSettings:
     """How gains and features of moving scenes are scaled.
 
-    Chosen with the policy of November, on four moving scenes.
+    Chosen with an earlier policy, on four moving scenes.
 
     Attributes:
         frame_cost: what another frame must gain, dB of J.

@@ -31,6 +31,8 @@ slanted rendered surfaces with captures at equal distances, 0.1 at unequal ones.
 LEAST_CONTRAST_CHANGE = 0.7
 """Least change of the logarithm of squared contrast over the captures that shows a peak: a factor
 of 2, more than noise causes."""
+LEAST_CONTRAST = 0.3
+"""Least contrast of a cell at its peak, relative to that of the best tenth of the cells."""
 OUTLIERS = 0.02
 """Share of readings that are wrong altogether, for instance where a cell holds two depths."""
 
@@ -218,7 +220,9 @@ def contrast_peak(
         shift = (falling_left * right - falling_right * left) / (2 * curvature * (left + right))
     clear = np.ptp(logs, axis=-1) > LEAST_CONTRAST_CHANGE
     inside = (at >= before) & (at >= after) & (curvature > 0)
-    peaked = usable & clear & inside
+    # Faint cells show the light that their neighbours spread when they are out of focus.
+    strong = at > np.percentile(at, 90) + 2 * math.log(LEAST_CONTRAST)
+    peaked = usable & clear & inside & strong
     deviation = CONTRAST_ERROR * (left + right) / 2
     return (
         np.where(peaked, positions[best] + shift, np.nan),

@@ -44,6 +44,7 @@ EXTRAS = {
     "tensorboard",
     "useq",
     "uvicorn",
+    "websockets",
 }
 # What the benchmark runs in a Python of its own, if it is installed.
 ELSEWHERE = {"shinestacker"}

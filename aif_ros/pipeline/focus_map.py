@@ -52,14 +52,16 @@ class FocusMap:
     def enlarged(self, size: tuple[int, int]) -> NDArray[np.float32]:
         """Return the positions over an image of `size` (width, height), (H, W) float32, metres.
 
-        Linear between the centres of cells; NaN where the nearest cell is unknown.
+        Linear between the centres of cells, each weighted by the inverse of its variance; NaN where
+        the nearest cell is unknown.
         """
         known = np.isfinite(self.position)
         if not known.any():
             return np.full(size[::-1], np.nan, np.float32)
-        weight = known.astype(np.float32)
+        weight = np.zeros(known.shape, np.float32)
+        weight[known] = (self.uncertainty[known] / np.median(self.uncertainty[known])) ** -2.0
         filled = np.where(known, self.position, 0).astype(np.float32)
-        numerator = cv2.resize(filled, size, interpolation=cv2.INTER_LINEAR)
+        numerator = cv2.resize(filled * weight, size, interpolation=cv2.INTER_LINEAR)
         denominator = cv2.resize(weight, size, interpolation=cv2.INTER_LINEAR)
         nearest = cv2.resize(weight, size, interpolation=cv2.INTER_NEAREST) > 0
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -116,7 +116,7 @@ def test_no_frames():
 
 def test_enlarged_to_the_image():
     values = np.array([[1.0, np.nan], [3.0, 4.0]], np.float32)
-    large = FocusMap(values, values).enlarged((20, 10))
+    large = FocusMap(values, np.ones_like(values)).enlarged((20, 10))
     assert large.shape == (10, 20)
     assert large[0, 0] == 1.0
     assert np.isnan(large[0, 19])
@@ -125,6 +125,13 @@ def test_enlarged_to_the_image():
     assert 3.0 < large[9, 9] < 4.0
     assert large[4, 0] == pytest.approx(1.8, abs=0.3)
     assert np.nanmin(large) >= 1.0
+
+
+def test_enlarged_by_the_certain_cells():
+    values = np.array([[1.0, 3.0]], np.float32)
+    large = FocusMap(values, np.array([[0.1, 1.0]], np.float32)).enlarged((40, 10))
+    assert large[0, 20] == pytest.approx(1.0, abs=0.05)
+    assert large[0, 39] == 3.0
 
 
 def test_nothing_known():

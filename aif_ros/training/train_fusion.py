@@ -418,12 +418,12 @@ class FusionTraining(Training[FusionNetwork]):
         (
             "Where no frame is sharp, J is not: nothing is invented.",
             "Blur of more than 25 px radius was not seen in training.",
-            "J depends on the order of the frames: by up to 0.05 dB, and by up to 15 % of full scale "
-            "in single pixels (two scenes of 10 frames in three orders).",
-            "In checkerboards, up to 0.5 per mille of the pixels are wrong by more than 30 % of full "
-            "scale; with squares of 2 px, 25 to 45 per mille.",
-            "Brightness that varies by 10 % between frames, which is matched before merging, costs 0.3 "
-            "to 3.2 dB.",
+            "J depends on the order of the frames: by up to 0.05 dB, and by up to 15 % of full "
+            "scale in single pixels (two scenes of 10 frames in three orders).",
+            "In checkerboards, up to 0.5 per mille of the pixels are wrong by more than 30 % of "
+            "full scale; with squares of 2 px, 25 to 45 per mille.",
+            "Brightness that varies by 10 % between frames, which is matched before merging, costs "
+            "0.3 to 3.2 dB.",
         ),
     )
 

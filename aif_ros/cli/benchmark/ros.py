@@ -83,9 +83,10 @@ def _measure(args: Arguments, preset: Preset, stack: Path, frame_rate: float) ->
     from aif_ros.bringup.graph import pipeline_graph
     from aif_ros.bringup.one_process import run_in_one_process
     from aif_ros.bringup.processes import run_in_processes
+    from aif_ros.storage.atomic_write import write_text
 
     parameters = stack.with_suffix(".yaml")
-    parameters.write_text(f"/**:\n  ros__parameters:\n    frame_rate: {frame_rate}\n")
+    write_text(parameters, f"/**:\n  ros__parameters:\n    frame_rate: {frame_rate}\n")
     graph = pipeline_graph(
         PipelineSettings(
             preset=args.preset,

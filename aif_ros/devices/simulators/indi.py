@@ -21,6 +21,7 @@ from typing import cast
 from aif_ros.devices.device import ConnectionLostError, MissingDependencyError
 from aif_ros.devices.indi_client import IndiAddress, IndiClient
 from aif_ros.devices.simulators.motor import SimulatedMotor
+from aif_ros.storage.atomic_write import write_text
 
 DEVICE = "Simulated Focuser"
 HIGHEST = 10_000
@@ -106,7 +107,7 @@ def indi_server(folder: Path) -> Iterator[str]:
     if shutil.which("indiserver") is None:
         raise MissingDependencyError("indiserver is not installed: sudo apt install indi-bin")
     driver = folder / "driver"
-    driver.write_text(f"#!/bin/sh\nexec '{sys.executable}' -m {__spec__.name}\n")
+    write_text(driver, f"#!/bin/sh\nexec '{sys.executable}' -m {__spec__.name}\n")
     driver.chmod(0o755)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -66,7 +66,7 @@ def run(folder, *words):
     return result.stdout
 
 
-def test_every_file_is_run_by_a_test_below():
+def test_every_file_is_used_by_a_test_below():
     assert set(FILES) == {
         "own_device.py",
         "focus.py",
@@ -74,7 +74,7 @@ def test_every_file_is_run_by_a_test_below():
         "acme_node.py",
         "controllers.yaml",
         "pipeline.yaml",
-        "robot.launch.py",  # test/launch/test_embedding_launch.py
+        "robot.launch.py",  # its remappings are checked
     }
 
 

@@ -209,8 +209,8 @@ def _check_output(output: str, scene: str) -> None:
     from aif_ros.devices.image_files import check_image_output, image_files
 
     check_image_output(output)
-    inputs = [Path(scene)]
-    if Path(scene).is_dir():
+    inputs = [Path(scene)] if scene else []
+    if scene and Path(scene).is_dir():
         try:
             inputs = image_files(scene)
         except DeviceError:

@@ -6,19 +6,16 @@ from aif_ros.autofocus.search import Decision, FocusRun, FocusSearch
 from aif_ros.devices.device import DeviceError
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.direction_watch import DirectionWatch
-from aif_ros.pipeline.picture_change import differs_by_noise_only
+from aif_ros.pipeline.picture_change import STUCK, VISIBLE, PictureChange
 from aif_ros.pipeline.reference_frame import FrameStream
 from aif_ros.pipeline.rig import Rig
 from aif_ros.pipeline.settling import SettleDetector
 from aif_ros.types.frame import Frame, LensState, Window
-from aif_ros.types.image import Image, to_float
 
 # A lens that comes to rest farther than this from its target, in half depths of focus, has not
 # arrived: blur would exceed what counts as in focus. Never less than 0.75 motor steps, since a
 # lens rests at whole steps only.
 _TOLERANCE, _TOLERANCE_STEPS = 1.5, 0.75
-# Travel after which a picture must have changed, in half depths of focus, if it shows anything.
-_VISIBLE = 6.0
 # Frames in a row exposed in motion, with the lens reported at rest, after which the search fails.
 _PATIENCE = 10
 
@@ -67,8 +64,7 @@ class FocusStep:
         self._decision: Decision | None = None
         self._image_width = 0
         self._scale: float | None = None
-        self._first: tuple[float, Image] | None = None
-        self._farthest: tuple[float, Image] | None = None
+        self._change = PictureChange()
         self._in_motion = 0
         self.run: FocusRun | None = None
         """The outcome; None while the search goes on."""
@@ -134,7 +130,7 @@ class FocusStep:
             # Looks in samples of another full scale cannot be compared: the search starts again.
             self._image_width, self._scale = frame.size[0], reference.scale
             self._search.begin(frame.position, self._limits, self._image_width)
-        self._note_picture(window, frame)
+        self._change.add(frame.position, window.crop(frame.image))
         self._direction.add(frame)
         decision = self._search.look(window.crop(reference.image), frame.position)
         self._on_look(frame)
@@ -154,34 +150,14 @@ class FocusStep:
                 "nothing blocks it and that its limits are right"
             )
 
-    def _note_picture(self, window: Window, frame: Frame) -> None:
-        """Keep the first picture and the one taken farthest from it, as captured."""
-        here = (frame.position, to_float(window.crop(frame.image)))
-        if self._first is None:
-            self._first = self._farthest = here
-        elif self._farthest is not None and (
-            abs(here[0] - self._first[0]) > abs(self._farthest[0] - self._first[0])
-        ):
-            self._farthest = here
-
     def _end(self, decision: Decision) -> None:
         reason, focused = decision.reason, bool(decision.focused)
-        if not focused and self._lens_seems_stuck():
-            reason += (
-                "; the lens reports motion, but the picture does not change: see that its motor "
-                "turns the focus ring and that this camera looks through this lens"
-            )
+        travel = VISIBLE * self._lens_model.half_depth_of_focus(self._image_width)
+        if not focused and self._change.is_missing(travel):
+            reason += f"; {STUCK}"
         if self._direction.warning:
             reason += f"; {self._direction.warning}"
         self.run = FocusRun(decision.position, focused, reason, list(self._search.looks))
-
-    def _lens_seems_stuck(self) -> bool:
-        if self._first is None or self._farthest is None:
-            return False
-        (start, first), (end, last) = self._first, self._farthest
-        reach = self._lens_model.half_depth_of_focus(self._image_width)
-        far = abs(end - start) > _VISIBLE * reach
-        return far and differs_by_noise_only(first, last)
 
 
 def focus_window(

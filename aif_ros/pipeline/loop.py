@@ -7,6 +7,8 @@ camera and a lens.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from aif_ros.control.agent import Action, Agent
 from aif_ros.defocus.defocus_map import BlurEstimator
 from aif_ros.devices.clock import Clock
@@ -17,6 +19,7 @@ from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.assess_step import AssessStep, DefocusMaps
 from aif_ros.pipeline.control_step import ControlStep
 from aif_ros.pipeline.fuse_step import FuseStep, Fusion
+from aif_ros.pipeline.picture_change import STUCK, VISIBLE, PictureChange
 from aif_ros.pipeline.reference_frame import FrameStream, ReferenceFrame
 from aif_ros.pipeline.rig import Rig
 from aif_ros.types.frame import Frame, LensState
@@ -201,10 +204,25 @@ def run_loop(
         settle_timeout=settle_timeout,
     )
 
+    change, width = PictureChange(), 0
+
+    def seen(step: Step) -> None:
+        nonlocal width
+        on_step(step)
+        width = step.frame.size[0]
+        # A picture without texture never changes.
+        if step.maps is not None and np.isfinite(step.maps.values[..., 0]).mean() > _TEXTURED:
+            change.add(step.frame.position, step.frame.image)
+
+    def ended(reason: str, *, stopped: bool) -> LoopResult:
+        if width and change.is_missing(VISIBLE * pipeline.lens_model.half_depth_of_focus(width)):
+            return LoopResult(pipeline.frames, STUCK, fault=DeviceError(STUCK))
+        return LoopResult(pipeline.frames, reason, stopped=stopped)
+
     def advance(target: float | None) -> Action:
         if target is not None:
             pipeline.commanded(target, rig.send(target))
-        return _next_action(rig, pipeline, on_step)
+        return _next_action(rig, pipeline, seen)
 
     def advance_or_reconnect(target: float | None) -> Action:
         deadline: int | None = None
@@ -224,13 +242,15 @@ def run_loop(
             action = advance_or_reconnect(None)
             for _ in range(max_frames - 1):
                 if action.position is None:
-                    return LoopResult(pipeline.frames, action.reason, stopped=True)
+                    return ended(action.reason, stopped=True)
                 action = advance_or_reconnect(action.position)
-        return LoopResult(pipeline.frames, f"limit of {max_frames} frames reached")
+        return ended(f"limit of {max_frames} frames reached", stopped=False)
     except DeviceError as fault:
         return LoopResult(pipeline.frames, str(fault), fault=fault)
 
 
+# Share of the cells with a reading from which on a picture counts as textured.
+_TEXTURED = 0.05
 # Unusable frames in a row after which the loop ends.
 _PATIENCE = 10
 # Seconds between two attempts to go on after a connection was lost; devices try to reconnect at

@@ -220,7 +220,20 @@ class TestStep:
         assert take(loop, frame(0.1e-3, 5)).fused.frames == 1
 
 
+class Unmoved(Ramp):
+    """A camera that looks through another lens than the one that moves."""
+
+    def expose(self, position, seconds, travel=0.0):
+        return super().expose(0.2e-3, seconds)
+
+
 class TestLoop:
+    @pytest.mark.parametrize("agent", ["sweep", "rule_based", "planner"])
+    def test_a_picture_that_never_changes_is_a_fault(self, clock, lens, agent):
+        result = run_loop(SimulatedCamera(Unmoved(), clock, lens), lens, pipeline(agent), clock)
+        assert "the picture does not change" in str(result.fault)
+        assert not result.stopped
+
     @pytest.mark.parametrize("agent", ["sweep", "rule_based", "planner"])
     def test_brings_everything_into_focus_and_stops(self, camera, lens, clock, agent):
         loop, steps = pipeline(agent), []

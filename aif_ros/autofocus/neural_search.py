@@ -251,7 +251,10 @@ class NeuralSearch:
         if abs(last.position - end) <= there:
             at_focus = float(self._expected_reading(np.array(0.0)))
             if last.score > at_focus + rules.contradiction and not self._few_places:
-                reason = f"highest contrast is here, but the estimated blur is {last.score:.1f} px"
+                reason = (
+                    f"highest contrast is here, but the estimated blur is {last.score:.1f} px: if the "
+                    "lens calibration does not fit the lens, run `aif calibrate`"
+                )
                 return Decision(last.position, True, False, reason)
             if self._is_confirmed(-1):
                 # In focus already: a move within the depth of focus needs no verification.

@@ -55,7 +55,8 @@ ModeAtRunTime = Annotated[
     AtRunTime(),
     Doc(
         "Scene type: static or dynamic. In a static scene a second frame at the same lens "
-        "position is not used. A change takes effect with the next reset of the loop."
+        "position is not used. A change takes effect in fusion and control with the next reset of "
+        "the loop, in the assessment of frames at once."
     ),
 ]
 Device = Annotated[

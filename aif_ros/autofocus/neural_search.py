@@ -252,8 +252,8 @@ class NeuralSearch:
             at_focus = float(self._expected_reading(np.array(0.0)))
             if last.score > at_focus + rules.contradiction and not self._few_places:
                 reason = (
-                    f"highest contrast is here, but the estimated blur is {last.score:.1f} px: if the "
-                    "lens calibration does not fit the lens, run `aif calibrate`"
+                    f"highest contrast is here, but the estimated blur is {last.score:.1f} px: "
+                    "if the lens calibration does not fit the lens, run `aif calibrate`"
                 )
                 return Decision(last.position, True, False, reason)
             if self._is_confirmed(-1):

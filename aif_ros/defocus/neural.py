@@ -4,8 +4,8 @@ The network gives votes for each blur radius; divided by a temperature fitted af
 are a probability distribution over the radius. Its mean and standard deviation are the estimator's
 answer; where it is little narrower than the prior, the radius is unknown. Its mass up to the depth
 of field is the discriminator's: the probability to be in focus. A discriminator network of its own,
-and one on the same trunk, were measured: both separate in and out of focus less well, and neither
-can contradict what the estimator is certain of.
+and one on the same trunk, were measured: neither separates in and out of focus better, and both
+can contradict the estimator.
 """
 
 from dataclasses import dataclass

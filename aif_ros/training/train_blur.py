@@ -52,7 +52,7 @@ class BlurTraining(Training[BlurNetwork]):
         "`temperature` times n to the power of `growth`.",
         "aif benchmark estimator --photos DIR",
         (
-            "A blur radius has no sign: one image cannot tell on which side of focus the lens is.",
+            "A blur radius has no sign: one image does not show the side of focus the lens is on.",
             "Photos that are soft themselves read as blurred: the radius is that of all blur.",
             "Radii beyond 64 px read as about that much.",
         ),

@@ -1,9 +1,7 @@
 """Fusion by a small network that corrects the classical choice; see `network.py`."""
 
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -24,7 +22,7 @@ from aif_ros.fusion.network import (
 from aif_ros.fusion.tiles import Merge, merge_tiles
 from aif_ros.types.image import Image, to_gray
 from aif_ros.weights import WEIGHTS
-from aif_ros.weights.device import choose_device, infer
+from aif_ros.weights.device import choose_device, fast_in_bfloat16, infer
 from aif_ros.weights.files import load_weights
 
 ENERGY_SIGMA = 2.0
@@ -129,7 +127,9 @@ class NeuralFusion:
             torch.tensor([float(fused.frames)]),
         )
         # A third faster where it is at all; four scenes fused so differ by 0.001 dB or less.
-        narrow = torch.autocast("cpu", torch.bfloat16, enabled=_fast_in_bfloat16())
+        narrow = torch.autocast(
+            "cpu", torch.bfloat16, enabled=fast_in_bfloat16(torch.device("cpu"))
+        )
         with narrow:
             results = infer(
                 self._network,
@@ -147,13 +147,6 @@ class NeuralFusion:
             ),
             memory[: (height + 1) // 2, : (width + 1) // 2],
         )
-
-
-@cache
-def _fast_in_bfloat16() -> bool:
-    """Whether the processor multiplies in this format; PyTorch before 2.6 does not report it."""
-    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
 
 
 def _log(energy: NDArray[np.float32]) -> NDArray[np.float32]:

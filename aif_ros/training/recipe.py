@@ -36,8 +36,7 @@ class Recipe:
         warmup_steps: steps in which it rises to its highest.
         weight_decay: of AdamW.
         clip_norm: largest norm of the gradient.
-        bfloat16: compute the layers in bfloat16, in which CPUs with AVX-512 BF16 and GPUs are
-            faster.
+        bfloat16: compute the layers in bfloat16 on CPUs and GPUs that have it, where it is faster.
         pool: samples kept in memory to draw from.
         reuse: how many times each sample is drawn on average: making one often takes longer than
             a step.

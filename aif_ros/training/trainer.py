@@ -22,6 +22,7 @@ from aif_ros.training.checkpoint import Progress, Stopwatch, load_checkpoint, sa
 from aif_ros.training.processes import Processes
 from aif_ros.training.recipe import Recipe
 from aif_ros.training.stream import Source, Stream
+from aif_ros.weights.device import fast_in_bfloat16
 from aif_ros.weights.files import NetworkKind, load_weights
 
 _SMOOTHING = 0.98
@@ -61,7 +62,7 @@ class Training(ABC, Generic[Network]):
 
     @abstractmethod
     def predict(self, network: nn.Module, batch: Any) -> Any:
-        """Return what the network makes of a batch; computed in bfloat16 if the recipe says so."""
+        """Return what the network makes of a batch; may be computed in bfloat16, see `Recipe`."""
 
     @abstractmethod
     def loss(self, prediction: Any, batch: Any) -> Tensor:
@@ -135,6 +136,7 @@ def train(
     )
     figures: dict[str, float] = {}
     mean_loss = math.nan
+    bfloat16 = recipe.bfloat16 and fast_in_bfloat16(device)
     for step in shown:
         # Seeded at every step, so that a resumed training continues like an uninterrupted one.
         random = np.random.default_rng((recipe.seed, processes.rank, step))
@@ -143,7 +145,7 @@ def train(
         for group in optimiser.param_groups:
             group["lr"] = rate
         batch = training.collate(stream.draw(step, random), random).to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
             prediction = training.predict(network, batch)
         loss = training.loss(prediction, batch)
         optimiser.zero_grad(set_to_none=True)

@@ -87,7 +87,7 @@ def test_reduced_precision_makes_no_visible_difference(fusion, monkeypatch):
     halves = np.hstack([SHARP[:, :40], blurred[:, 40:]])
     results = []
     for narrow in (False, True):
-        monkeypatch.setattr(neural, "_fast_in_bfloat16", lambda narrow=narrow: narrow)
+        monkeypatch.setattr(neural, "fast_in_bfloat16", lambda device, narrow=narrow: narrow)
         fused = fusion.merge(blurred, 0.0, None)
         for position, frame in enumerate((halves, SHARP), 1):
             fused = fusion.merge(frame, float(position), fused)

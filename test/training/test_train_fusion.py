@@ -166,7 +166,7 @@ def test_lost_edges_cost_more_than_as_much_error_without_any(photos):
 @pytest.mark.parametrize("moving", [False, True])
 def test_training_fuses_as_the_method_does(photos, moving, monkeypatch):
     monkeypatch.setattr(neural, "_DECIDED", 1.0)
-    monkeypatch.setattr(neural, "_fast_in_bfloat16", lambda: False)
+    monkeypatch.setattr(neural, "fast_in_bfloat16", lambda device: False)
     sequence = sequences(photos, 1, seed=7, moving=moving)[0]
     torch.manual_seed(0)
     network = FusionNetwork()

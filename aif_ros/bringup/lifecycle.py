@@ -18,8 +18,8 @@ _POLL_STARTING, _POLL_ACTIVE = 0.1, 0.5
 _STATE_RESPONSE, _LOST_SHARE, _QUICK_RESPONSE = 1.0, 0.25, 0.2
 # Seconds after which a transition is requested again: its response may have got lost, too.
 _CHANGE_RESPONSE = 5.0
-# Seconds that a node may take to appear, and for a transition (it may load networks).
-_APPEARANCE, _TRANSITION = 60.0, 120.0
+# Seconds that a transition may take (it may load networks).
+_TRANSITION = 120.0
 # The transition that leads on from a state, its name, and the state that it leads to.
 _TRANSITIONS = {
     State.PRIMARY_STATE_UNCONFIGURED: (
@@ -113,6 +113,8 @@ class Member:
         """Of `lifecycle_msgs.msg.State`, as reported last; None: unknown."""
         self.starting = True
         """Whether it is being brought up. Afterwards a user may change its state."""
+        self.appeared = False
+        """Whether it has reported a state."""
         self.answered = now
         """When it reported its state last, seconds."""
         self._begun = self._progress = now
@@ -132,7 +134,6 @@ class Member:
 
         Raises:
             TransitionError: it could not be configured or activated; it has logged why.
-            BringupError: it has not appeared.
         """
         taken = _LOST_SHARE * (now - self._begun) if self.starting else _STATE_RESPONSE
         self._poll.timeout = min(max(taken, _QUICK_RESPONSE), _STATE_RESPONSE)
@@ -152,7 +153,7 @@ class Member:
         if state != self.state:
             self._change.drop()
             self._progress = now
-        self.state, self.answered = state, now
+        self.state, self.answered, self.appeared = state, now, True
         if self.active:
             self.starting = False
 
@@ -179,5 +180,3 @@ class Member:
                 request = ChangeState.Request()
                 request.transition.id = transition
                 self._change.send(request, now)
-        elif self.state is None and now - self._progress > _APPEARANCE:
-            raise BringupError(f"{self.name} did not appear in {_APPEARANCE:g} s")

@@ -29,6 +29,12 @@ from aif_ros.process.parent import end_with_parent
 # Seconds without a response after which an active node hangs: one whose threads all sleep or are
 # stopped, and one that computes, waits for a core, or writes. nav2 waits 4 s for a bond.
 _SILENCE_IDLE, _SILENCE_BUSY = 3.5, 30.0
+# The same for a node that has been started and has not responded yet: at ten times the load that
+# two cores can bear, a node takes 35 s to start. Where Fast DDS does not connect a new process with
+# this one, only another new process helps (eProsima/Fast-DDS#5469).
+_APPEARANCE_IDLE, _APPEARANCE_BUSY = 20.0, 90.0
+# A node that has not responded after so many starts is given up.
+_MOST_STARTS = 3
 # Looks in a row at which no thread of the former may be found busy.
 _LOOKS = 5
 # States of such threads in /proc: running or runnable, uninterruptible input or output.
@@ -96,6 +102,8 @@ class Supervisor:
         self._unheard_at = dict.fromkeys(self._restarts, -_NOT_HELPED)
         running.node.create_subscription(DiagnosticArray, "/diagnostics", self._take_health, 50)
         self._idle_looks = {member.name: 0 for member in self.members}
+        # Starts of each node to which it has not responded.
+        self._vain_starts = {member.name: 0 for member in self.members}
         self._brought_up = False
 
     @property
@@ -108,7 +116,7 @@ class Supervisor:
 
         Raises:
             BringupError: a node could not be configured or activated, has ended before all were
-                active, or ends again and again.
+                active, ends again and again, or does not respond however often it is started.
         """
         now = self._tick()
         may_activate = True
@@ -122,12 +130,22 @@ class Supervisor:
                 self._report(f"node {member.name} is active again")
             pid = self._running.pids.get(member.name)
             if pid is not None and self._hangs(member, pid, now):
-                self._report(f"node {member.name} does not respond: it is killed")
-                os.kill(pid, signal.SIGKILL)
-                member.begin(now)
+                self._kill_hanging(member, pid, now)
         self._kill_unheard(now)
         self._brought_up = self._brought_up or self.up
         self._diagnose()
+
+    def _kill_hanging(self, member: Member, pid: int, now: float) -> None:
+        if not member.appeared:
+            self._vain_starts[member.name] += 1
+        if self._vain_starts[member.name] >= _MOST_STARTS:
+            raise BringupError(
+                f"{member.name} was started {_MOST_STARTS} times and did not respond"
+                f"{self._processes.output(member.name)}"
+            )
+        self._report(f"node {member.name} does not respond: it is killed")
+        os.kill(pid, signal.SIGKILL)
+        member.begin(now)
 
     def _take_health(self, message: DiagnosticArray) -> None:
         for status in message.status:
@@ -176,7 +194,7 @@ class Supervisor:
         how = f"node {member.name} has ended{self._processes.ending(member.name)}"
         restarts = self._restarts[member.name]
         output = self._processes.output(member.name)
-        if not self._brought_up:
+        if not self._brought_up and not self._vain_starts[member.name]:
             raise BringupError(f"{how}{output}")
         if len(restarts) == _MOST_RESTARTS and now - restarts[0] < _PERIOD:
             raise BringupError(f"{how} again and again, and is not started any more{output}")
@@ -185,13 +203,20 @@ class Supervisor:
         self._report(f"{how}: it is started again")
 
     def _hangs(self, member: Member, pid: int, now: float) -> bool:
-        """Whether an active node has not responded for too long."""
+        """Whether a node that is active or has been started has not responded for too long."""
+        if member.appeared:
+            self._vain_starts[member.name] = 0
+        idle, busy = (
+            (_SILENCE_IDLE, _SILENCE_BUSY)
+            if member.appeared
+            else (_APPEARANCE_IDLE, _APPEARANCE_BUSY)
+        )
         silence = now - member.answered
-        if member.starting or not member.active or silence < _SILENCE_IDLE:
+        if (member.appeared and (member.starting or not member.active)) or silence < idle:
             self._idle_looks[member.name] = 0
             return False
         self._idle_looks[member.name] = 0 if _is_busy(pid) else self._idle_looks[member.name] + 1
-        return silence > _SILENCE_BUSY or self._idle_looks[member.name] >= _LOOKS
+        return silence > busy or self._idle_looks[member.name] >= _LOOKS
 
     def _report(self, text: str) -> None:
         self._running.node.get_logger().warning(text)

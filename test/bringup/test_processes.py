@@ -10,7 +10,7 @@ import time
 import pytest
 
 from aif_ros.bringup import lifecycle, processes, supervisor
-from aif_ros.bringup.graph import pipeline_graph
+from aif_ros.bringup.graph import BringupError, pipeline_graph
 from aif_ros.settings.pipeline import PipelineSettings
 
 
@@ -34,6 +34,42 @@ def test_lost_responses_do_not_stop_the_bring_up(service, monkeypatch, tmp_path)
         )
     )
     with processes.run_in_processes(graph, log_directory=tmp_path) as running:
+        assert running.spin_until(lambda: running.state is not None, 30.0)
+
+
+@pytest.mark.parametrize("others", [1, supervisor._MOST_STARTS])
+def test_a_node_that_does_not_respond_is_started_again(others, monkeypatch, tmp_path):
+    """Of the processes of the camera, the first ones are of a namespace that nobody asks."""
+    start, started = processes._Processes.start, []
+
+    def start_elsewhere(nodes, name):
+        arguments = nodes._graph.ros_arguments
+        started.extend([name] * (name == "camera"))
+        elsewhere = name == "camera" and len(started) <= others
+        with monkeypatch.context() as patch:
+            if elsewhere:
+                patch.setattr(
+                    type(nodes._graph),
+                    "ros_arguments",
+                    lambda graph, node: [*arguments(node), "-r", "__ns:=/elsewhere"],
+                )
+            start(nodes, name)
+
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(40 + os.getpid() % 60))
+    monkeypatch.setattr(supervisor, "_APPEARANCE_IDLE", 10.0)
+    monkeypatch.setattr(processes._Processes, "start", start_elsewhere)
+    graph = pipeline_graph(
+        PipelineSettings(
+            preset="classical", scene="planes", width=160, namespace=f"again{os.getpid()}_{others}"
+        )
+    )
+    bring_up = processes.run_in_processes(graph, log_directory=tmp_path)
+    if others == supervisor._MOST_STARTS:
+        with pytest.raises(BringupError, match="camera was started 3 times and did not respond"):
+            bring_up.__enter__()
+        return
+    with bring_up as running:
+        assert len(started) == 2
         assert running.spin_until(lambda: running.state is not None, 30.0)
 
 

@@ -31,8 +31,8 @@ from aif_ros.process.parent import end_with_parent
 _SILENCE_IDLE, _SILENCE_BUSY = 3.5, 30.0
 # The same for a node that has been started and has not responded yet: at ten times the load that
 # two cores can bear, a node takes 35 s to start. Where Fast DDS does not connect a new process with
-# this one, only another new process helps (eProsima/Fast-DDS#5469).
-_APPEARANCE_IDLE, _APPEARANCE_BUSY = 20.0, 90.0
+# this one, only another new process helps (eProsima/Fast-DDS#5469). Twice as long with each start.
+_APPEARANCE_IDLE, _APPEARANCE_BUSY = 30.0, 90.0
 # A node that has not responded after so many starts is given up.
 _MOST_STARTS = 3
 # Looks in a row at which no thread of the former may be found busy.
@@ -140,7 +140,7 @@ class Supervisor:
             self._vain_starts[member.name] += 1
         if self._vain_starts[member.name] >= _MOST_STARTS:
             raise BringupError(
-                f"{member.name} was started {_MOST_STARTS} times and did not respond"
+                f"node {member.name} did not respond, started {_MOST_STARTS} times"
                 f"{self._processes.output(member.name)}"
             )
         self._report(f"node {member.name} does not respond: it is killed")
@@ -206,11 +206,10 @@ class Supervisor:
         """Whether a node that is active or has been started has not responded for too long."""
         if member.appeared:
             self._vain_starts[member.name] = 0
-        idle, busy = (
-            (_SILENCE_IDLE, _SILENCE_BUSY)
-            if member.appeared
-            else (_APPEARANCE_IDLE, _APPEARANCE_BUSY)
-        )
+            idle, busy = _SILENCE_IDLE, _SILENCE_BUSY
+        else:
+            patience = 2 ** self._vain_starts[member.name]
+            idle, busy = patience * _APPEARANCE_IDLE, patience * _APPEARANCE_BUSY
         silence = now - member.answered
         if (member.appeared and (member.starting or not member.active)) or silence < idle:
             self._idle_looks[member.name] = 0

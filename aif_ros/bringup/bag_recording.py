@@ -36,6 +36,7 @@ from aif_ros.nodes.topics import (
     LENS_FAULT,
     LENS_STATE,
     LOOP_STATE,
+    PICTURE_FAULT,
     SOURCE_SAMPLES,
 )
 from aif_ros.optics.lens_model import DEFAULT_CALIBRATION
@@ -52,6 +53,7 @@ RECORDED: tuple[Topic[Any], ...] = (
     LENS_STATE,
     LENS_COMMANDS,
     LENS_FAULT,
+    PICTURE_FAULT,
     FUSION_EPOCH,
     SOURCE_SAMPLES,
     DEFOCUS_MAPS,

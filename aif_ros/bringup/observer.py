@@ -18,7 +18,7 @@ from rclpy.utilities import try_shutdown
 from aif_ros.bringup.graph import BringupError, Graph
 from aif_ros.nodes.exchange import Exchange
 from aif_ros.nodes.log_directory import ensure_log_directory
-from aif_ros.nodes.loop_state import STOPPED, LoopState
+from aif_ros.nodes.loop_state import ENDED, LoopState
 from aif_ros.nodes.topics import LOOP_STATE
 from aif_ros.process.interrupts import uninterrupted
 
@@ -51,7 +51,7 @@ class RunningGraph:
     @property
     def stopped(self) -> bool:
         """Whether the loop has ended by itself."""
-        return self.state is not None and self.state.state == STOPPED
+        return self.state is not None and self.state.state in ENDED
 
     def spin_until(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
         """Spin until `condition` holds; false if it did not within `timeout` seconds.

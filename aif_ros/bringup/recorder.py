@@ -12,7 +12,7 @@ from rclpy.node import Node
 
 from aif_ros.bringup.background_node import background_node
 from aif_ros.bringup.graph import BringupError
-from aif_ros.nodes.loop_state import STOPPED, LoopState
+from aif_ros.nodes.loop_state import ENDED, LoopState
 from aif_ros.nodes.topic import StampedImage, StampedMaps, Topic
 from aif_ros.nodes.topics import (
     CAMERA_IMAGE,
@@ -98,7 +98,7 @@ class Recorder:
         if state.stamp is not None:
             self.decisions[state.stamp] = state
         self._agent, self._reason = state.agent, state.reason
-        if state.state == STOPPED:
+        if state.state in ENDED:
             self.stopped.set()
 
     def recording(self, scene: str, lens_model: LensModel) -> LoopRecording:

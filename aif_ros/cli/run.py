@@ -246,6 +246,9 @@ def _run_graph(args: Arguments) -> dict[str, Any]:
                     watch.reason = f"not ended within {args.timeout:g} s"
         except KeyboardInterrupt:
             watch.reason = "interrupted"
+    if watch.fault and args.camera in ("device", "external"):
+        # What was fused until then is kept.
+        raise CommandError(watch.reason)
     return watch.result()
 
 
@@ -261,6 +264,11 @@ class _Watch:
         self._state: LoopState | None = None
         self._start = self._last = time.monotonic()
         self.reason = "ended before the loop began"
+
+    @property
+    def fault(self) -> bool:
+        """Whether the loop has ended with a fault."""
+        return self._state is not None and self._state.state == "fault"
 
     def begin(self) -> None:
         """The graph is up."""

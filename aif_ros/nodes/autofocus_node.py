@@ -10,6 +10,7 @@ from aif_ros.nodes.focus_services import FocusServices
 from aif_ros.nodes.idleness import report_frames
 from aif_ros.nodes.main import run
 from aif_ros.nodes.map_views import FrameMapViews, MapOutlet
+from aif_ros.nodes.picture_fault import PictureFault
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.topic import StampedImage
 from aif_ros.nodes.topics import (
@@ -52,6 +53,7 @@ class AutofocusNode(PipelineNode):
         self._model = self.lens_model()
         self._estimator = make_estimator(self.value("estimator"), self._model, self.value("device"))
         self._map_views = FrameMapViews(self, self._model)
+        self._picture_fault = PictureFault(self, self._model)
         self._searches = FocusServer(self, self._model)
         self._offered = FocusServices(self, self._searches)
         self.diagnostics.hardware_id = self._model.name
@@ -72,6 +74,7 @@ class AutofocusNode(PipelineNode):
         self._fused: tuple[StampedImage, StampedImage] | None = None
         self._fused_came = threading.Event()
         self._searches.start()
+        self._picture_fault.start()
         self.lens_states(self._take_state, self._model.position_resolution)
         images = CAMERA_TRANSPORTS[self.value("image_transport")]
         self.inlet(images, self._take_image, depth=1)
@@ -93,8 +96,9 @@ class AutofocusNode(PipelineNode):
             services.close()
 
     def diagnose(self) -> None:
-        """Show lost and unusable frames."""
+        """Show lost and unusable frames, and a lens that does not move."""
         report_frames(self.diagnostics, self._frames)
+        self._picture_fault.diagnose()
 
     def _take_state(self, state: LensState) -> None:
         self._searches.observe(state)
@@ -128,6 +132,7 @@ class AutofocusNode(PipelineNode):
         maps = self._step.frame(reference, repeat=self._searches.continuous)
         if maps is None:
             return
+        self._picture_fault.add(frame, maps)
         self._maps.publish(maps, self._frame_id)
         self._map_views.show(maps, frame, self._frame_id, dynamic=self._dynamic)
         self.diagnostics.count("distance maps")

@@ -11,7 +11,7 @@ from aif_ros.control.agent import Agent
 from aif_ros.control.agents import make_agent
 from aif_ros.nodes.command_repeater import CommandRepeater
 from aif_ros.nodes.loop_services import offer_loop_services
-from aif_ros.nodes.loop_state import IDLE, RUNNING, STOPPED, LoopState
+from aif_ros.nodes.loop_state import FAULT, IDLE, RUNNING, STOPPED, LoopState
 from aif_ros.nodes.loop_status import LoopStatus
 from aif_ros.nodes.main import run
 from aif_ros.nodes.pipeline_node import PipelineNode
@@ -24,6 +24,7 @@ from aif_ros.nodes.topics import (
     FUSION_EPOCH,
     LENS_COMMANDS,
     LENS_FAULT,
+    PICTURE_FAULT,
 )
 from aif_ros.nodes.watchdog import Watchdog
 from aif_ros.pipeline.assess_step import DefocusMaps
@@ -60,6 +61,7 @@ class FocusControllerNode(PipelineNode):
         self._epoch: int | None = None
         self._watchdog = Watchdog()
         self._repeater = CommandRepeater()
+        self._picture_fault = ""
         self._status.publish()
         self.inlet(DEFOCUS_MAPS, partial(self._take_maps, self._step.add_frame_maps))
         self.inlet(FUSED_DEFOCUS_MAPS, partial(self._take_maps, self._step.add_fused_maps))
@@ -67,6 +69,7 @@ class FocusControllerNode(PipelineNode):
         self.inlet(CAMERA_INFO, self._take_info, depth=1)
         self.lens_states(self._take_state, self._model.position_resolution)
         self.inlet(LENS_FAULT, self._take_fault)
+        self.inlet(PICTURE_FAULT, self._take_picture_fault)
         self.inlet(AUTOFOCUS_BUSY, self._take_busy)
         offer_loop_services(self)
         self.every(_CHECK, self._check)
@@ -128,6 +131,13 @@ class FocusControllerNode(PipelineNode):
                 self._step.commanded(target, self.now())
                 self._repeater.begin()
 
+    def _take_picture_fault(self, fault: str) -> None:
+        """Note that the pictures do not change, which makes the end of the loop a fault."""
+        with self.lock:
+            self._picture_fault = fault
+            if fault and self.state.state == STOPPED:
+                self.enter(FAULT, fault)
+
     @property
     def _commands_lens(self) -> bool:
         return self._status.runs and not self._watchdog.lens_busy
@@ -151,7 +161,10 @@ class FocusControllerNode(PipelineNode):
         self._status.decided(step.decisions, step.last, action, step.frames, self._info)
         if action.position is None:
             self.get_logger().info(f"stopped after {step.frames} frames: {action.reason}")
-            self.enter(STOPPED, action.reason)
+            if self._picture_fault:
+                self.enter(FAULT, self._picture_fault)
+            else:
+                self.enter(STOPPED, action.reason)
         else:
             step.commanded(action.position, self.now())
             self.enter(RUNNING, action.reason)
@@ -182,6 +195,7 @@ class FocusControllerNode(PipelineNode):
 
     def begin(self, not_before: int = 0) -> None:
         """Forget all but what is exposed from `not_before` on; the lock is held."""
+        self._picture_fault = ""
         self._step.dynamic = self._dynamic
         self._step.begin(self._new_agent(), not_before=not_before)
         self._status.begin(LoopState(RUNNING, "started", self.value("agent")), self._info)

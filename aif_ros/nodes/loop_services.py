@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from std_srvs.srv import Trigger
 
-from aif_ros.nodes.loop_state import IDLE, RUNNING, STOPPED
+from aif_ros.nodes.loop_state import FAULT, IDLE, RUNNING, STOPPED
 
 if TYPE_CHECKING:
     from aif_ros.nodes.focus_controller_node import FocusControllerNode
@@ -15,8 +15,11 @@ def offer_loop_services(node: "FocusControllerNode") -> None:
     reset_fusion = node.client(Trigger, "fusion/reset")
 
     def start() -> tuple[bool, str]:
-        """Run the loop; after the agent has stopped, with a new agent."""
+        """Run the loop; after the agent has stopped, with a new agent; after a fault, reset."""
         with node.lock:
+            if node.state.state == FAULT:
+                # What was fused until then is of no use.
+                return reset()
             if node.state.state == STOPPED:
                 node.begin()
             node.enter(RUNNING, "started")

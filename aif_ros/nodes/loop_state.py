@@ -7,8 +7,12 @@ from dataclasses import dataclass
 
 from aif_ros.types.frame import Window
 
-RUNNING, WAITING, STOPPED, IDLE = "running", "waiting", "stopped", "idle"
-"""Running; waiting for something that is late; ended by the agent; switched off by a user."""
+RUNNING, WAITING, STOPPED, FAULT, IDLE = "running", "waiting", "stopped", "fault", "idle"
+"""Running; waiting for something that is late; ended by the agent; ended, but the pictures show
+that the lens has not moved; switched off by a user."""
+
+ENDED = (STOPPED, FAULT)
+"""The states in which the loop has ended by itself."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +20,7 @@ class LoopState:
     """State of the focus controller and its reason.
 
     Attributes:
-        state: one of RUNNING, WAITING, STOPPED, IDLE.
+        state: one of RUNNING, WAITING, STOPPED, FAULT, IDLE.
         reason: for people.
         agent: name of the agent.
         frames_captured: number of frames decided on.
@@ -42,7 +46,7 @@ class LoopState:
     window: Window | None = None
 
     def __post_init__(self) -> None:
-        if self.state not in (RUNNING, WAITING, STOPPED, IDLE):
+        if self.state not in (RUNNING, WAITING, STOPPED, FAULT, IDLE):
             raise ValueError(f"there is no loop state '{self.state}'")
         if not (isinstance(self.reason, str) and isinstance(self.agent, str)):
             raise ValueError("reason and agent of a loop state must be text")

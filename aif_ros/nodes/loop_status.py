@@ -9,8 +9,8 @@ from sensor_msgs.msg import CameraInfo
 
 from aif_ros.control.agent import Action, Observation
 from aif_ros.nodes.control_views import Overlay, window_polygon
-from aif_ros.nodes.diagnostics import OK, WARN, make_status
-from aif_ros.nodes.loop_state import RUNNING, WAITING, LoopState
+from aif_ros.nodes.diagnostics import ERROR, OK, WARN, make_status
+from aif_ros.nodes.loop_state import FAULT, RUNNING, WAITING, LoopState
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.topics import (
     CONTROL_STATUS,
@@ -67,6 +67,8 @@ class LoopStatus:
             if self.state.state != WAITING:
                 self._waiting_since = time.monotonic()
             self._node.get_logger().warning(reason)
+        elif state == FAULT:
+            self._node.get_logger().error(reason)
         elif self.state.state == WAITING:
             self._node.diagnostics.clear()
         self.state = replace(self.state, state=state, reason=reason, target=target)
@@ -125,6 +127,8 @@ class LoopStatus:
             long = time.monotonic() - self._waiting_since > _ERROR
             report = self._node.diagnostics.error if long else self._node.diagnostics.warn
             report(self.state.reason)
+        elif self.state.state == FAULT:
+            self._node.diagnostics.error(self.state.reason)
         if ignored < _IGNORED or target is None:
             self._node.diagnostics.clear("lens")
             return
@@ -150,5 +154,5 @@ def _readable(state: LoopState, name: str, hardware_id: str) -> DiagnosticStatus
         "stamp_ns": "none" if state.stamp is None else state.stamp,
         "window_px": f"{window.x} {window.y} {window.width} {window.height}" if window else "none",
     }
-    level = WARN if state.state == WAITING else OK
+    level = {WAITING: WARN, FAULT: ERROR}.get(state.state, OK)
     return make_status(name, hardware_id, level, state.reason, values)

@@ -192,6 +192,15 @@ AUTOFOCUS_BUSY: Topic[bool] = Topic(
     lambda message: message.data,
     latched=True,
 )
+PICTURE_FAULT: Topic[str] = Topic(
+    "autofocus/fault",
+    String,
+    "Why the camera images show that the lens does not move, though it reports so; empty: no "
+    "fault. The loop then ends with the state fault.",
+    lambda fault: String(data=fault),
+    lambda message: message.data,
+    latched=True,
+)
 CONTROL_WINDOW: Topic[PolygonStamped] = Topic(
     "focus_controller/window",
     PolygonStamped,

@@ -130,7 +130,8 @@ class FocusStep:
             # Looks in samples of another full scale cannot be compared: the search starts again.
             self._image_width, self._scale = frame.size[0], reference.scale
             self._search.begin(frame.position, self._limits, self._image_width)
-        self._change.add(frame.position, window.crop(frame.image))
+        visible = VISIBLE * self._lens_model.half_depth_of_focus(self._image_width)
+        self._change.add(frame.position, window.crop(frame.image), visible)
         self._direction.add(frame)
         decision = self._search.look(window.crop(reference.image), frame.position)
         self._on_look(frame)
@@ -152,8 +153,7 @@ class FocusStep:
 
     def _end(self, decision: Decision) -> None:
         reason, focused = decision.reason, bool(decision.focused)
-        travel = VISIBLE * self._lens_model.half_depth_of_focus(self._image_width)
-        if not focused and self._change.is_missing(travel):
+        if not focused and self._change.missing:
             reason += f"; {STUCK}"
         if self._direction.warning:
             reason += f"; {self._direction.warning}"

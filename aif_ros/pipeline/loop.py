@@ -7,8 +7,6 @@ camera and a lens.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from aif_ros.control.agent import Action, Agent
 from aif_ros.defocus.defocus_map import BlurEstimator
 from aif_ros.devices.clock import Clock
@@ -19,7 +17,7 @@ from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.assess_step import AssessStep, DefocusMaps
 from aif_ros.pipeline.control_step import ControlStep
 from aif_ros.pipeline.fuse_step import FuseStep, Fusion
-from aif_ros.pipeline.picture_change import STUCK, VISIBLE, PictureChange
+from aif_ros.pipeline.picture_change import PictureWatch
 from aif_ros.pipeline.reference_frame import FrameStream, ReferenceFrame
 from aif_ros.pipeline.rig import Rig
 from aif_ros.types.frame import Frame, LensState
@@ -204,19 +202,16 @@ def run_loop(
         settle_timeout=settle_timeout,
     )
 
-    change, width = PictureChange(), 0
+    watch = PictureWatch(pipeline.lens_model)
 
     def seen(step: Step) -> None:
-        nonlocal width
         on_step(step)
-        width = step.frame.size[0]
-        # A picture without texture never changes.
-        if step.maps is not None and np.isfinite(step.maps.values[..., 0]).mean() > _TEXTURED:
-            change.add(step.frame.position, step.frame.image)
+        if step.maps is not None:
+            watch.add(step.frame, step.maps)
 
     def ended(reason: str, *, stopped: bool) -> LoopResult:
-        if width and change.is_missing(VISIBLE * pipeline.lens_model.half_depth_of_focus(width)):
-            return LoopResult(pipeline.frames, STUCK, fault=DeviceError(STUCK))
+        if watch.fault:
+            return LoopResult(pipeline.frames, watch.fault, fault=DeviceError(watch.fault))
         return LoopResult(pipeline.frames, reason, stopped=stopped)
 
     def advance(target: float | None) -> Action:
@@ -249,8 +244,6 @@ def run_loop(
         return LoopResult(pipeline.frames, str(fault), fault=fault)
 
 
-# Share of the cells with a reading from which on a picture counts as textured.
-_TEXTURED = 0.05
 # Unusable frames in a row after which the loop ends.
 _PATIENCE = 10
 # Seconds between two attempts to go on after a connection was lost; devices try to reconnect at

@@ -4,6 +4,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.pipeline.assess_step import DefocusMaps
+from aif_ros.types.frame import Frame
 from aif_ros.types.image import Image, to_float, to_gray
 
 STRUCTURE = 1.3
@@ -18,6 +21,9 @@ STUCK = (
 """What to say of such a lens."""
 SIDE = 3
 """Side of the smoothing window, pixels."""
+# Share of the cells with a reading from which on a picture counts as textured: one without texture
+# never changes.
+_TEXTURED = 0.05
 
 
 def differs_by_noise_only(first: Image, second: Image) -> bool:
@@ -37,7 +43,8 @@ def differs_by_noise_only(first: Image, second: Image) -> bool:
         >>> differs_by_noise_only(scene, cv2.GaussianBlur(scene, (0, 0), 3.0))
         False
     """
-    a, b = (to_gray(image) / max(float(image.mean()), 1e-6) for image in (first, second))
+    grays = to_gray(first), to_gray(second)
+    a, b = (gray / max(float(gray.mean()), 1e-6) for gray in grays)
     difference = a - b
     difference -= difference.mean()
     before = float(difference.std())
@@ -48,22 +55,53 @@ def differs_by_noise_only(first: Image, second: Image) -> bool:
 
 
 class PictureChange:
-    """Compares the first picture with the one that was taken farthest from it."""
+    """Compares the first picture with those that were taken far from it.
+
+    One difference is enough: at two positions on either side of its focus, a flat object looks the
+    same.
+    """
 
     def __init__(self) -> None:
         self._first: tuple[float, Image] | None = None
-        self._farthest: tuple[float, Image] | None = None
+        self._changed = False
+        self.missing = False
+        """Whether pictures were compared and differ by noise only."""
 
-    def add(self, position: float, image: NDArray[np.generic]) -> None:
-        """Add a picture, (H, W) or (H, W, 3), as captured at `position`, metres."""
-        if self._first is None or self._farthest is None:
-            self._first = self._farthest = (position, to_float(image))
-        elif abs(position - self._first[0]) > abs(self._farthest[0] - self._first[0]):
-            self._farthest = (position, to_float(image))
+    def add(self, position: float, image: NDArray[np.generic], travel: float) -> None:
+        """Add a picture.
 
-    def is_missing(self, travel: float) -> bool:
-        """Whether pictures that are more than `travel`, metres, apart differ by noise only."""
-        if self._first is None or self._farthest is None:
-            return False
-        (start, first), (end, last) = self._first, self._farthest
-        return abs(end - start) > travel and differs_by_noise_only(first, last)
+        Args:
+            position: where it was captured, metres.
+            image: (H, W) or (H, W, 3).
+            travel: after which a picture must have changed, metres.
+        """
+        if self._changed:
+            return
+        if self._first is None:
+            self._first = (position, to_gray(to_float(image)))
+        elif abs(position - self._first[0]) > travel:
+            self.missing = differs_by_noise_only(self._first[1], to_gray(to_float(image)))
+            self._changed = not self.missing
+
+
+class PictureWatch:
+    """Finds, in the frames of a loop, a lens that reports motion but does not move.
+
+    Args:
+        lens_model: of the lens.
+    """
+
+    def __init__(self, lens_model: LensModel) -> None:
+        self._lens_model = lens_model
+        self._change = PictureChange()
+
+    def add(self, frame: Frame, maps: DefocusMaps) -> None:
+        """Add a frame and its maps."""
+        if np.isfinite(maps.distance).mean() > _TEXTURED:
+            travel = VISIBLE * self._lens_model.half_depth_of_focus(frame.size[0])
+            self._change.add(frame.position, frame.image, travel)
+
+    @property
+    def fault(self) -> str:
+        """Why the loop must not count as complete, for people; empty: no reason."""
+        return STUCK if self._change.missing else ""

@@ -5,7 +5,7 @@ from aif_ros.autofocus.searches import make_search
 from aif_ros.devices.clock import SimulatedClock
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.focus_step import focus_window
-from aif_ros.pipeline.picture_change import differs_by_noise_only
+from aif_ros.pipeline.picture_change import PictureChange, differs_by_noise_only
 from aif_ros.pipeline.rig import Rig
 from aif_ros.simulation.renderer import Sensor, render
 from aif_ros.simulation.scenes.planes import texture
@@ -49,6 +49,19 @@ def test_noise_and_brightness_are_no_change(position):
 @pytest.mark.parametrize(("before", "after"), [(5e-4, 8e-4), (8e-4, 1.1e-3), (0.0, 1.5e-3)])
 def test_a_change_of_blur_is_detected(before, after):
     assert not differs_by_noise_only(picture(before, 1), picture(after, 2))
+
+
+def test_a_flat_object_looks_the_same_on_either_side_of_its_focus():
+    """Yet one difference on the way shows that the lens moves."""
+    change = PictureChange()
+    for position, seed, missing in (
+        (0.0, 1, False),
+        (1e-3, 2, True),
+        (7e-4, 3, False),
+        (1e-3, 4, False),
+    ):
+        change.add(position, picture(position, seed), 5e-4)
+        assert change.missing is missing
 
 
 def focus(subject, search):

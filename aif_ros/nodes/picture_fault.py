@@ -1,0 +1,51 @@
+"""Publishes that the camera images show a lens that does not move."""
+
+from aif_ros.nodes.pipeline_node import PipelineNode
+from aif_ros.nodes.topics import FUSION_EPOCH, PICTURE_FAULT
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.pipeline.assess_step import DefocusMaps
+from aif_ros.pipeline.picture_change import PictureWatch
+from aif_ros.types.frame import Frame
+
+
+class PictureFault:
+    """Runs `PictureWatch` on the frames of one J.
+
+    Args:
+        node: whose topic this is. To be made in its `open`.
+        lens_model: of the lens.
+    """
+
+    def __init__(self, node: PipelineNode, lens_model: LensModel) -> None:
+        self._node = node
+        self._lens_model = lens_model
+        self._faults = node.outlet(PICTURE_FAULT)
+
+    def start(self) -> None:
+        """Begin; to be called in the node's `start`."""
+        self._epoch = self._watched = 0
+        self._watch = PictureWatch(self._lens_model)
+        self._fault = ""
+        self._faults.publish("")
+        self._node.inlet(FUSION_EPOCH, self._take_epoch)
+
+    def add(self, frame: Frame, maps: DefocusMaps) -> None:
+        """Add a frame and its maps, before the maps are published; called by one worker."""
+        epoch = self._epoch
+        if epoch != self._watched:
+            self._watched, self._watch = epoch, PictureWatch(self._lens_model)
+        if frame.stamp >= epoch:
+            self._watch.add(frame, maps)
+        if self._watch.fault != self._fault:
+            self._fault = self._watch.fault
+            self._faults.publish(self._fault)
+
+    def diagnose(self) -> None:
+        """Show the fault."""
+        if self._fault:
+            self._node.diagnostics.error(self._fault, PICTURE_FAULT.name)
+        else:
+            self._node.diagnostics.clear(PICTURE_FAULT.name)
+
+    def _take_epoch(self, epoch: int) -> None:
+        self._epoch = epoch

@@ -1,0 +1,128 @@
+"""A lens that reports motion although the picture stays the same ends the loop with a fault."""
+
+import cv2
+import numpy as np
+import pytest
+from stepped_node import SteppedNodes
+
+from aif_ros.nodes.autofocus_node import AutofocusNode
+from aif_ros.nodes.camera_info import guess_camera_info
+from aif_ros.nodes.focus_controller_node import FocusControllerNode
+from aif_ros.nodes.fusion_node import FusionNode
+from aif_ros.nodes.topic import StampedImage
+from aif_ros.nodes.topics import (
+    CAMERA_IMAGE,
+    CAMERA_INFO,
+    CONTROL_STATUS,
+    LENS_COMMANDS,
+    LENS_STATE,
+    LOOP_STATE,
+    PICTURE_FAULT,
+)
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.pipeline.picture_change import STUCK
+from aif_ros.types.frame import LensState
+
+SIZE = (160, 128)
+SHARP = cv2.GaussianBlur(
+    np.random.default_rng(0).integers(0, 256, (SIZE[1], SIZE[0], 3)).astype(np.float32), None, 1.0
+)
+LENS = LensModel("test", 1e-6, (0.0, 1.5e-3), 1.5e4, SIZE[0])
+MOST = 60  # frames; the agent stops far earlier
+
+
+class World:
+    """Nodes around a lens that always arrives, and a camera that sees it move or not."""
+
+    def __init__(self, stepped, folder):
+        self.stepped, self.moves = stepped, False
+        self._position, self._handled, self._random = 0.0, 0, np.random.default_rng(1)
+        LENS.save(folder / "lens.yaml")
+        lens = {"calibration": str(folder / "lens.yaml")}
+        self.autofocus, _ = stepped.make(AutofocusNode, **lens)
+        self.fusion, _ = stepped.make(FusionNode, **lens)
+        self.controller, _ = stepped.make(FocusControllerNode, agent="sweep", **lens)
+        stepped.feed(CAMERA_INFO, guess_camera_info(SIZE, 0.9))
+
+    def run(self):
+        """Let the loop run to its end; returns its last state."""
+        for _ in range(MOST):
+            self._look()
+            if self.state.state in ("stopped", "fault"):
+                return self.state
+            commands = self.stepped.published_on(LENS_COMMANDS)
+            if len(commands) > self._handled:
+                self._handled = len(commands)
+                self._report(moving=True)
+                self._position = commands[-1]
+        raise AssertionError(f"the loop has not ended: {self.state}")
+
+    @property
+    def state(self):
+        return self.stepped.published_on(LOOP_STATE)[-1]
+
+    @property
+    def level(self):
+        return self.stepped.published_on(CONTROL_STATUS)[-1].level
+
+    def _look(self):
+        """A frame between two states of a lens at rest."""
+        self._report()
+        self.stepped.clock.sleep(0.01)
+        seen = self._position if self.moves else 1e-4
+        image = cv2.GaussianBlur(SHARP, None, 0.3 + abs(seen - 3e-4) * 1e4)
+        image = np.clip(image + self._random.normal(0, 2, image.shape), 0, 255).astype(np.uint8)
+        self.stepped.feed(CAMERA_IMAGE, StampedImage(image, self.stepped.clock.now(), "camera"))
+        self._report()
+
+    def _report(self, moving=False):
+        self.stepped.clock.sleep(0.1)
+        state = LensState(self.stepped.clock.now(), self._position, moving)
+        self.stepped.feed(LENS_STATE, state)
+        self.stepped.settle()
+
+
+@pytest.fixture
+def stepped(bench, monkeypatch):
+    return SteppedNodes(bench, monkeypatch)
+
+
+def test_the_loop_ends_with_the_fault(stepped, tmp_path):
+    world = World(stepped, tmp_path)
+    assert (state := world.run()).state == "fault"
+    assert state.reason == STUCK
+    assert world.level == b"\2"
+    for node in (world.controller, world.autofocus):
+        node.diagnose()
+        assert node.diagnostics._shown(0.0) == (b"\2", STUCK)
+
+
+def test_a_lens_that_moves_is_none(stepped, tmp_path):
+    world = World(stepped, tmp_path)
+    world.moves = True
+    assert world.run().state == "stopped"
+    assert stepped.published_on(PICTURE_FAULT) == [""]
+    assert world.level == b"\0"
+
+
+def test_a_new_fused_image_begins_again(stepped, tmp_path):
+    world = World(stepped, tmp_path)
+    world.run()
+    world.moves = True
+    stepped.clock.sleep(1.0)
+    # As focus_controller/start does after a fault.
+    world.fusion._reset()
+    stepped.settle()
+    assert world.state.state == "running"
+    assert world.run().state == "stopped"
+    assert stepped.published_on(PICTURE_FAULT) == ["", STUCK, ""]
+    world.autofocus.diagnose()
+    assert world.autofocus.diagnostics._shown(0.0) == (b"\0", "")
+
+
+def test_a_fault_that_comes_after_the_stop_counts(stepped, tmp_path):
+    world = World(stepped, tmp_path)
+    world.moves = True
+    world.run()
+    stepped.feed(PICTURE_FAULT, STUCK)
+    assert (world.state.state, world.state.reason) == ("fault", STUCK)

@@ -269,7 +269,8 @@ def _fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
     from aif_ros.devices.image_files import read_metadata, write_image
     from aif_ros.devices.image_files.writing import TRANSPARENT
     from aif_ros.fusion.relief import write_relief
-    from aif_ros.fusion.stacking import describe_registration, fuse_stack, interpolate_flat
+    from aif_ros.fusion.stacking import describe_registration, fuse_stack
+    from aif_ros.types.fill import fill_unknown
 
     begun = time.perf_counter()
     args.check_outputs()
@@ -303,7 +304,7 @@ def _fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
         transparent=stack.holes,
     )
     if args.focus_map or args.relief or args.report:
-        depth = interpolate_flat(stack.fused.source_position, stack.confidence)
+        depth = fill_unknown(stack.fused.source_position, stack.confidence)
         depth /= np.float32(max(1, len(slices) - 1))
     if args.focus_map:
         write_image(args.focus_map, depth, deep=True)

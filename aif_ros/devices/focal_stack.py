@@ -107,12 +107,13 @@ class FocalStack:
     def _pixels(self, index: int) -> NDArray[Any]:
         """Read a slice, counted in the order of the files."""
         picture = self._slices.read(index)
-        if picture.valid is not None:
-            log_once(
-                f"{self.name}: pixels without data (transparent, or not "
-                "finite) are shown as they are stored: only `aif stack` leaves them out"
-            )
-        return picture.pixels
+        if picture.valid is None:
+            return picture.pixels
+        log_once(
+            f"{self.name}: pixels without data (transparent, or not finite) are filled from their "
+            "surroundings"
+        )
+        return picture.filled()
 
     def expose(self, position: float, seconds: float, travel: float = 0.0) -> NDArray[Any]:
         """Return the slice taken nearest to `position` (metres), as sharp as it is."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +22,7 @@ from aif_ros.fusion.motion.geometry import Transform, translation
 from aif_ros.fusion.motion.stack_registration import register
 from aif_ros.fusion.stack_fuser import StackFuser
 from aif_ros.fusion.tiles import WHOLE
+from aif_ros.types.fill import fill_unknown
 from aif_ros.types.image import Image, to_float, to_gray
 
 # Detail is measured over windows of this standard deviation, pixels, in which the energy of noise
@@ -182,7 +182,7 @@ def _with_light(
         else:
             # Where there is no data, a smooth continuation has no edge to be registered by.
             gray = to_gray(to_float(picture.pixels))
-            yield interpolate_flat(gray, picture.valid.astype(np.float32)), picture.valid
+            yield fill_unknown(gray, picture.valid.astype(np.float32)), picture.valid
 
 
 def confidence(image: Image) -> NDArray[np.float32]:
@@ -199,44 +199,6 @@ def confidence(image: Image) -> NDArray[np.float32]:
     return np.asarray(
         np.clip((energy / noise - _NOISE) / (_DETAIL - _NOISE), 0, 1, dtype=np.float32)
     )
-
-
-def interpolate_flat(
-    positions: NDArray[np.float32], known: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Fill a map of source positions where they are not known from what surrounds them.
-
-    Args:
-        positions: (H, W).
-        known: (H, W), 0 to 1, see `confidence`.
-
-    Returns:
-        (H, W) float32, positions where `known` is 1, the weighted mean of ever wider surroundings
-        where it is 0 (a pyramid, as in Gortler et al., "The Lumigraph", SIGGRAPH 1996).
-
-    Example:
-        >>> positions = np.array([[2.0, 2.0, 9.0, 2.0]] * 4, np.float32)
-        >>> known = np.array([[1.0, 1.0, 0.0, 1.0]] * 4, np.float32)
-        >>> interpolate_flat(positions, known)[0].round(3)
-        array([2., 2., 2., 2.], dtype=float32)
-    """
-    if min(positions.shape) <= 2:
-        total = float(known.sum())
-        mean = float((positions * known).sum()) / total if total else float(positions.mean())
-        return known * positions + (1 - known) * np.float32(mean)
-    weight = cv2.pyrDown(known)
-    # Where nothing is known, the plain mean.
-    trust = known + np.float32(1e-6)
-    averages = np.asarray(cv2.pyrDown(positions * trust), np.float32)
-    averages /= cv2.pyrDown(trust)
-    del trust  # planes of large pictures fill the memory
-    wider = interpolate_flat(averages, np.minimum(4 * weight, 1).astype(np.float32))
-    size = positions.shape[1::-1]
-    surroundings = np.asarray(cv2.pyrUp(wider, dstsize=size), np.float32)
-    filled = positions - surroundings
-    filled *= known
-    filled += surroundings
-    return filled
 
 
 def _read_ahead(slices: Slices, *, mono: bool, reduction: int) -> Iterator[Picture]:

@@ -81,9 +81,10 @@ def full_scale(image: NDArray[Any], at_least: float = 0.0) -> float:
             image can be mistaken for one of fewer bits; a brighter one corrects that.
 
     Returns:
-        255 for uint8. For other integers the lowest full scale of `SAMPLE_BITS` that covers the
-        image, no more than the largest of the type (32767 for int16). For floating point 1 where
-        all values are at most 2, else as for uint16, else the largest value.
+        255 for uint8. For other integers the lowest full scale of `SAMPLE_BITS`, or of 24 or 32
+        bits, that covers the image, no more than the largest of the type (32767 for int16). For
+        floating point 1 where all values are at most 2, else as for integers. The largest value
+        itself where it is no more than a quarter of the full scale, except integers up to 255.
 
     Example:
         >>> dark = np.array([[12, 900]], dtype=np.uint16)
@@ -97,10 +98,13 @@ def full_scale(image: NDArray[Any], at_least: float = 0.0) -> float:
     largest = float(np.nanmax(image, initial=0)) if image.size else 0.0
     if not np.issubdtype(image.dtype, np.integer) and largest <= LARGEST_OVERSHOOT:
         return max(1.0, at_least)
-    scales = map(full_scale_of_bits, SAMPLE_BITS)
+    integer = np.issubdtype(image.dtype, np.integer)
+    scales = (float((1 << bits) - 1) for bits in (*SAMPLE_BITS, 24, 32))
     scale = next((scale for scale in scales if scale >= largest), largest)
-    if np.issubdtype(image.dtype, np.integer):
+    if integer:
         scale = min(scale, float(np.iinfo(image.dtype).max))
+    if 4 * largest <= scale and not (integer and largest <= 255):
+        scale = largest
     return max(scale, at_least)
 
 

@@ -187,13 +187,20 @@ def test_a_folder_with_one_file_of_several_slices(tmp_path):
     np.testing.assert_allclose(FocalStack(tmp_path).positions, [0, 2e-6, 4e-6])
 
 
-def test_transparent_pixels_are_reported(tmp_path, caplog):
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_transparent_parts_have_no_detail(tmp_path, caplog, dtype):
+    noise, full = np.random.default_rng(0), np.iinfo(dtype).max
     for index in range(2):
-        picture = PIL.Image.new("RGBA", (8, 6), (200, 0, 0, 255))
-        picture.putpixel((1, 1), (0, 200, 0, 0))
-        picture.save(tmp_path / f"{index}.png")
-    FocalStack(tmp_path)
-    assert "pixels without data (transparent, or not finite) are shown" in caplog.text
+        pixels = np.full((60, 80, 4), full // 3, dtype)
+        pixels[..., 3] = full
+        hidden = noise.integers(0, full, (30, 30, 4), dtype)
+        hidden[..., 3] = 0
+        pixels[10:40, 20:50] = hidden
+        cv2.imwrite(str(tmp_path / f"{index}.png"), pixels)
+    pixels = FocalStack(tmp_path).read(1)
+    assert pixels.dtype == dtype
+    np.testing.assert_allclose(pixels.astype(float), full // 3, atol=0.01 * full)
+    assert "pixels without data (transparent, or not finite) are filled" in caplog.text
 
 
 def test_an_animation_is_refused_as_such(tmp_path):

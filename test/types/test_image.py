@@ -64,7 +64,10 @@ class TestFullScale:
     def test_of_8_bit_samples_is_always_255(self):
         assert full_scale(np.zeros((2, 2), np.uint8)) == 255
 
-    @pytest.mark.parametrize("largest, expected", [(0.3, 1), (1.04, 1), (200, 255), (1e6, 1e6)])
+    @pytest.mark.parametrize(
+        "largest, expected",
+        [(0.3, 1), (1.04, 1), (6, 6), (200, 255), (1e6, 1e6), (4e9, 2**32 - 1), (1e30, 1e30)],
+    )
     def test_of_floating_point(self, largest, expected):
         assert full_scale(np.array([[0, largest, np.nan]])) == expected
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aif_ros.devices.device import DeviceError
+from aif_ros.types.fill import fill_unknown
 
 MAX_PIXELS = 1 << 29
 """Largest picture that is decoded, pixels: 500 megapixels, three times the largest cameras' and the
@@ -26,6 +27,19 @@ class Picture:
 
     pixels: NDArray[Any]
     valid: NDArray[np.bool_] | None = None
+
+    def filled(self) -> NDArray[Any]:
+        """The pixels, smoothly continued where there is no data: no edge there is in focus."""
+        if self.valid is None:
+            return self.pixels
+        known = self.valid.astype(np.float32)
+        pixels = self.pixels.copy()
+        planes = pixels if pixels.ndim == 3 else pixels[..., None]
+        for channel in range(planes.shape[2]):
+            plane = planes[..., channel]
+            values = fill_unknown(plane.astype(np.float32), known)
+            plane[~self.valid] = values[~self.valid].round()
+        return pixels
 
 
 @dataclass(frozen=True)
@@ -109,6 +123,25 @@ def with_alpha(name: str, values: NDArray[Any], alpha: NDArray[Any]) -> Samples:
     if not valid.any():
         raise DeviceError(f"{name} is transparent everywhere: remove its alpha channel")
     return Samples(values, valid=None if valid.all() else valid)
+
+
+def without_premultiplication(values: NDArray[Any], alpha: NDArray[Any]) -> NDArray[Any]:
+    """Divide colours by the alpha that they have been multiplied by.
+
+    Args:
+        values: (H, W) or (H, W, 3), unsigned integers or floating point.
+        alpha: (H, W), of the same type.
+    """
+    integer = np.issubdtype(alpha.dtype, np.integer)
+    full = float(np.iinfo(alpha.dtype).max) if integer else 1.0
+    partial = (alpha > 0) & (alpha < full)
+    factors = full / alpha[partial].astype(np.float64)
+    divided = np.minimum(
+        values[partial] * (factors if values.ndim == 2 else factors[:, None]), full
+    )
+    result = values.copy()
+    result[partial] = divided.round() if integer else divided
+    return result
 
 
 def without_nan(name: str, samples: Samples) -> Samples:

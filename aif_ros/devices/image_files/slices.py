@@ -19,6 +19,9 @@ from aif_ros.types.image import LARGEST_OVERSHOOT, full_scale, full_scale_of_bit
 
 # A 16-bit sample above this needs more than 14 bits: nothing is left to recognise.
 _SIXTEEN_BITS = 65535.0
+# Floating-point values below this share of 1 in all slices are of another unit: as pictures they
+# would be all but black, which for [0, 1] is a third of the deepest shadow that displays show.
+_DARK = 1 / 64
 
 
 @dataclass(frozen=True)
@@ -144,13 +147,16 @@ class Slices:
         """Full scale of the stack, by the largest sample in it."""
         with self._lock:
             if self._full_scale is None:
-                scale = full_scale(samples.values)
+                scale, largest = full_scale(samples.values), float(samples.values.max())
                 for index in range(len(self)):
                     if scale >= _SIXTEEN_BITS and samples.values.dtype == np.uint16:
                         break
                     other = self.samples(index)
                     if other.full_scale is None and other.values.dtype != np.uint8:
                         scale = full_scale(other.values, scale)
+                        largest = max(largest, float(other.values.max()))
+                if 0 < largest < _DARK * scale and samples.values.dtype.kind == "f":
+                    scale = largest
                 self._full_scale = scale
                 self._note_scale(samples.values.dtype, scale)
             return self._full_scale

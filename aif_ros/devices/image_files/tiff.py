@@ -17,7 +17,13 @@ import tifffile
 from numpy.typing import NDArray
 
 from aif_ros.devices.device import DeviceError
-from aif_ros.devices.image_files.samples import Samples, check_size, oriented, with_alpha
+from aif_ros.devices.image_files.samples import (
+    Samples,
+    check_size,
+    oriented,
+    with_alpha,
+    without_premultiplication,
+)
 from aif_ros.devices.image_files.stack_axes import Selection, StackFile, metres, select
 
 SUFFIXES = frozenset((".tif", ".tiff", ".btf", ".tf8"))
@@ -31,6 +37,8 @@ _PHOTOMETRIC = tifffile.PHOTOMETRIC
 _DNG_VERSION, _ORIENTATION = 50706, 274
 # NewSubfileType: bit 0 marks a reduced copy of another page, bit 2 a transparency mask.
 _NO_PICTURE = 0b101
+# ExtraSamples: alpha by which the colours have been multiplied, and alpha by which they have not.
+_PREMULTIPLIED, _ALPHA = 1, 2
 
 
 @dataclass(frozen=True)
@@ -130,22 +138,35 @@ def is_raw(path: Path) -> bool:
 
 def _stack(path: Path, file: tifffile.TiffFile, selection: Selection) -> StackFile:
     _check_directories(path, file)
-    series, notes = _main_series(path, file)
+    pages, notes = _main_series(path, file)
+    series = pages[0]
     axes, sizes = _axes(path, series)
     leading = {axis: size for axis, size in zip(axes, sizes, strict=True) if axis not in "YXS"}
+    if len(pages) > 1:
+        leading = {"I": len(pages)}
     channels, setup = _described(file)
     if series.kind == "imagej" and not leading:
         setup = replace(setup, z_step=None)
     chosen = select(str(path), leading, channels, selection)
     format_ = _format(path, series, axes, sizes)
-    slices = [_plane(path, series, format_, index, chosen.count) for index in chosen.flat(leading)]
+    slices = [
+        _plane(path, series, format_, index, index)
+        if len(pages) == 1
+        else _plane(path, pages[index], format_, index, 0)
+        for index in chosen.flat(leading)
+    ]
+    if len(slices) == 1:
+        slices = [replace(slices[0], name=str(path))]
     return replace(setup, slices=slices, notes=(*notes, *chosen.notes))
 
 
 def _main_series(
     path: Path, file: tifffile.TiffFile
-) -> tuple[tifffile.TiffPageSeries, tuple[str, ...]]:
-    """The pictures of full size; what else the file holds is named."""
+) -> tuple[Sequence[tifffile.TiffPageSeries], tuple[str, ...]]:
+    """The pictures of full size; what else the file holds is named.
+
+    They are one series, or several of one page each: pages that were written one after the other.
+    """
     found = [
         series
         for series in file.series
@@ -154,12 +175,34 @@ def _main_series(
     if not found:
         raise DeviceError(f"{path} holds no picture")
     main = max(found, key=_area)
-    others = [series for series in found if series is not main]
+    alike = [series for series in found if _is_alike(series, main)]
+    others = [series for series in found if series not in alike]
     # A single page of a quarter of the area or less is a preview.
     if any(len(other.pages) > 1 or 4 * _area(other) > _area(main) for other in others):
-        sizes = ", ".join(f"{s.keyframe.imagewidth}x{s.keyframe.imagelength}" for s in found)
-        raise DeviceError(f"{path} holds pictures of different kinds or sizes ({sizes}): split it")
-    return main, (f"{path.name}: previews are left out",) if others else ()
+        kinds = dict.fromkeys(map(_kind, found))
+        listed = ", ".join(list(kinds)[:4]) + (", ..." if len(kinds) > 4 else "")
+        raise DeviceError(f"{path} holds pictures of different kinds or sizes ({listed}): split it")
+    return alike, (f"{path.name}: previews are left out",) if others else ()
+
+
+def _is_alike(series: tifffile.TiffPageSeries, main: tifffile.TiffPageSeries) -> bool:
+    """Whether a series is the main one, or a page that differs from it in its pixels only."""
+    if series is main:
+        return True
+    # The images of an OME-TIFF are scenes, not slices.
+    single = len(series.pages) == len(main.pages) == 1 and main.kind != "ome"
+    return (
+        single
+        and series.keyframe.hash == main.keyframe.hash
+        and series.get_shape(squeeze=True) == main.get_shape(squeeze=True)
+    )
+
+
+def _kind(series: tifffile.TiffPageSeries) -> str:
+    page = series.keyframe
+    name = getattr(page.photometric, "name", page.photometric)
+    pages = f" x {len(series.pages)}" if len(series.pages) > 1 else ""
+    return f"{page.imagewidth}x{page.imagelength} {page.dtype} {name}{pages}"
 
 
 def _area(series: tifffile.TiffPageSeries) -> int:
@@ -199,7 +242,7 @@ def _format(
     ):
         name = getattr(page.photometric, "name", page.photometric)
         raise DeviceError(f"{path} has {name} colours: convert it to RGB or grey")
-    if page.dtype is None or page.dtype.kind not in "uif":
+    if page.dtype is None or page.dtype.kind not in "buif":
         raise DeviceError(f"{path} has pixels of type {page.dtype}: make it 8 or 16 bit")
     if math.prod(shape) * page.dtype.itemsize > MAX_BYTES:
         raise DeviceError(f"{path} has slices of more than {MAX_BYTES >> 30} GB")
@@ -217,9 +260,10 @@ def _format(
 
 
 def _plane(
-    path: Path, series: tifffile.TiffPageSeries, format_: _Format, index: int, count: int
+    path: Path, series: tifffile.TiffPageSeries, format_: _Format, number: int, index: int
 ) -> TiffPlane:
-    name = str(path) if count == 1 else f"{path}, page {index + 1}"
+    """The plane of an index within a series, which is of a number in the file."""
+    name = f"{path}, page {number + 1}"
     if series.dataoffset is not None:
         dtype = np.dtype(series.dtype).newbyteorder(series.keyframe.parent.byteorder)
         offset = series.dataoffset + index * math.prod(format_.shape) * dtype.itemsize
@@ -229,8 +273,7 @@ def _plane(
         raise DeviceError(f"{name} is missing in the file")
     # An OME-TIFF may spread its planes over several files.
     place = Path(page.parent.filehandle.path)
-    number = page.index
-    place_in_file = number if isinstance(number, tuple) else (number,)
+    place_in_file = page.index if isinstance(page.index, tuple) else (page.index,)
     return TiffPlane(place, name, place_in_file, 0, "", format_)
 
 
@@ -272,6 +315,8 @@ def _understood(name: str, values: NDArray[Any], format_: _Format) -> Samples:
         values = np.moveaxis(values, 0, -1)
     values = oriented(values, format_.orientation)
     bits = format_.bits
+    if values.dtype == np.bool_:
+        values, bits = np.where(values, np.uint8(255), np.uint8(0)), 8
     if values.dtype.kind == "i":
         if values.min() < 0:
             raise DeviceError(f"{name} has signed pixels below zero: make it unsigned")
@@ -303,9 +348,12 @@ def _channels(name: str, values: NDArray[Any], format_: _Format) -> Samples:
     if colours not in (1, 3):
         raise DeviceError(f"{name} has {colours} channels in each pixel: make it grey or RGB")
     kept = np.ascontiguousarray(values[..., 0] if colours == 1 else values[..., :3])
-    # 1 and 2: alpha; 0: of unknown meaning, such as a saved selection.
-    if extra and format_.extra_samples[0] in (1, 2):
-        return with_alpha(name, kept, values[..., colours])
+    # Others are of unknown meaning, such as a saved selection.
+    if extra and format_.extra_samples[0] in (_PREMULTIPLIED, _ALPHA):
+        alpha = values[..., colours]
+        if format_.extra_samples[0] == _PREMULTIPLIED:
+            kept = without_premultiplication(kept, alpha)
+        return with_alpha(name, kept, alpha)
     return Samples(kept)
 
 

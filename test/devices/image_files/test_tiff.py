@@ -51,6 +51,12 @@ class TestOnePage:
         tifffile.imwrite(file, index, photometric="palette", colormap=table * factor)
         np.testing.assert_array_equal(read_image(file), table.T[index])
 
+    @pytest.mark.parametrize("compression", [None, "group4", "packbits"])
+    def test_one_bit(self, file, compression):
+        bits = np.random.default_rng(1).random((24, 32)) > 0.5
+        PIL.Image.fromarray(bits).save(file, compression=compression)
+        np.testing.assert_array_equal(read_image(file), 255 * bits.astype(np.uint8))
+
     @pytest.mark.parametrize("kind", ["separated", "cielab"])
     def test_other_colour_spaces_are_refused(self, file, kind):
         channels = 4 if kind == "separated" else 3
@@ -99,6 +105,11 @@ class TestOnePage:
         assert read.max() == pytest.approx(min(high, 1) * 65535, abs=1)
         assert f"values {clipped} are clipped" in caplog.text
 
+    def test_faint_floating_point_values_are_scaled_and_reported(self, file, caplog):
+        tifffile.imwrite(file, np.linspace(0, 1e-3, 30).reshape(5, 6).astype(np.float32))
+        assert read_image(file).max() == 65535
+        assert "0.001, which is taken for white" in caplog.text
+
     def test_values_that_are_not_finite_are_no_data(self, file):
         image = np.full((5, 6), 0.5, np.float32)
         image[1, 2] = np.nan
@@ -134,6 +145,17 @@ class TestOnePage:
         np.testing.assert_array_equal(picture.pixels, RGB)
         assert picture.valid is not None
         np.testing.assert_array_equal(picture.valid, alpha > 0)
+
+    @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+    def test_premultiplied_colours_are_divided_by_alpha(self, file, dtype):
+        full = 1.0 if dtype == np.float32 else np.iinfo(dtype).max
+        alpha = np.full((24, 32), 0.6)
+        alpha[:, :10] = 1.0
+        stored = np.dstack([RGB / 65535 * alpha[..., None], alpha]) * full
+        stored = stored if dtype == np.float32 else stored.round()
+        tifffile.imwrite(file, stored.astype(dtype), photometric="rgb", extrasamples=["assocalpha"])
+        read = read_image(file)
+        np.testing.assert_allclose(read / np.iinfo(read.dtype).max, RGB / 65535, atol=0.006)
 
     def test_further_channel_of_unknown_meaning_is_dropped(self, file):
         stored = np.dstack([RGB, np.zeros_like(MONO)])
@@ -180,6 +202,28 @@ class TestManyPages:
         assert slices.z_step is None
         for index in (0, 4, 2):
             np.testing.assert_array_equal(slices.read(index).pixels, Z[index])
+
+    @pytest.mark.parametrize("compression", [None, "zlib"])
+    @pytest.mark.parametrize("planes", ["contig", "separate"])
+    @pytest.mark.parametrize("byteorder", ["<", ">"])
+    def test_pages_written_one_by_one(self, file, compression, planes, byteorder):
+        images = [RGB, RGB[::-1], RGB[:, ::-1]]
+        with tifffile.TiffWriter(file, byteorder=byteorder) as writer:
+            for image in images:
+                stored = image if planes == "contig" else image.transpose(2, 0, 1)
+                writer.write(
+                    np.ascontiguousarray(stored),
+                    photometric="rgb",
+                    planarconfig=planes,
+                    compression=compression,
+                )
+            writer.write(MONO[:6, :8])  # a preview
+        slices = open_slices([file])
+        assert is_multi_page(file)
+        assert len(slices) == 3
+        for index, image in enumerate(images):
+            np.testing.assert_array_equal(slices.read(index).pixels, image)
+        assert "page 3" in slices.name(2)
 
     def test_pages_in_colour(self, file):
         tifffile.imwrite(file, np.stack([RGB, RGB[::-1]]), photometric="rgb", metadata=None)
@@ -271,6 +315,14 @@ class TestManyPages:
             writer.write(MONO, metadata=None)
             writer.write(MONO[:20], metadata=None)
         with pytest.raises(DeviceError, match="different kinds or sizes"):
+            open_slices([file])
+
+    def test_pages_of_different_kinds_are_refused(self, file):
+        with tifffile.TiffWriter(file) as writer:
+            for image in (MONO, MONO, RGB):
+                writer.write(image)
+        kinds = "32x24 uint16 MINISBLACK, 32x24 uint16 RGB"
+        with pytest.raises(DeviceError, match=f"different kinds or sizes \\({kinds}\\)"):
             open_slices([file])
 
     def test_more_bits_than_stated_are_reported(self, file, caplog):

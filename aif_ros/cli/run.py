@@ -445,7 +445,7 @@ def _run_on(args: Arguments, devices: _Devices) -> dict[str, Any]:
             positions = mapper.focus_map().enlarged((width, height))
             save_metres(args.depth_map, lens_model.object_distance(positions))
             print(args.depth_map)
-    if fault is not None and args.camera == "device":
+    if fault is not None:
         # What was fused until then is kept.
         raise fault
     if pipeline.warning:

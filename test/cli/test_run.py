@@ -50,6 +50,16 @@ def test_own_picture_in_the_folder_is_no_slice(folder):
     assert read_image(folder / "sharp.png").dtype == np.uint8
 
 
+def test_a_slice_that_cannot_be_read_is_an_error_and_what_was_fused_is_kept(folder, capsys):
+    odd = folder / "img_1.png"
+    cv2.imwrite(str(odd), cv2.imread(str(odd))[:-3])
+    output = folder / "sharp.png"
+    arguments = ["--scene", str(folder), *CLASSICAL, "-o", str(output)]
+    assert main(["run", *arguments]) == 2
+    assert "img_1.png has shape" in capsys.readouterr().err
+    assert output.exists()
+
+
 def test_a_slice_is_not_overwritten(folder, capsys):
     before = (folder / "img_1.png").read_bytes()
     assert main(["run", "--scene", str(folder), "-o", str(folder / "img_1.png")]) == 2

@@ -182,6 +182,7 @@ def replay_by_library(run: RecordedRun, parts: Parts | None = None) -> Iterator[
             dynamic=dynamic,
             max_captures=run.controller["max_captures"],
         ),
+        dynamic=dynamic,
         exposure_time=fusion["exposure_time"],
         bits=fusion["bits_per_sample"],
     )

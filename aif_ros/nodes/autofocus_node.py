@@ -30,6 +30,7 @@ from aif_ros.nodes.topics import (
 )
 from aif_ros.pipeline.assess_step import AssessStep
 from aif_ros.pipeline.frame_joiner import FrameJoiner
+from aif_ros.pipeline.fuse_step import FusedPicture
 from aif_ros.pipeline.lens_state_buffer import LensStateBuffer
 from aif_ros.pipeline.reference_frame import FrameStream
 from aif_ros.pipeline.stamp_join import StampJoin
@@ -71,7 +72,8 @@ class AutofocusNode(PipelineNode):
         self._stream = FrameStream(self._model, self.value("bits_per_sample"))
         self._frame_id = ""
         self._join = StampJoin(2)
-        self._fused: tuple[StampedImage, StampedImage] | None = None
+        self._fused: FusedPicture | None = None
+        self._fused_frame_id = ""
         self._fused_came = threading.Event()
         self._searches.start()
         self._picture_fault.start()
@@ -111,7 +113,9 @@ class AutofocusNode(PipelineNode):
     def _take_fused(self, stream: int, image: StampedImage) -> None:
         joined = self._join.add(stream, image.stamp, image)
         if joined is not None:
-            self._fused = joined[0], joined[1]
+            samples, picture = joined
+            self._fused = FusedPicture(picture.image, samples.image, picture.stamp)
+            self._fused_frame_id = picture.frame_id
             self._fused_came.set()
 
     def _take_window(self, window: Window) -> None:
@@ -144,9 +148,7 @@ class AutofocusNode(PipelineNode):
             return
         self._fused_came.clear()
         assert self._fused is not None
-        samples, picture = self._fused
-        maps = self._step.fused(picture.image, samples.image, picture.stamp)
-        self._fused_maps.publish(maps, picture.frame_id)
+        self._fused_maps.publish(self._step.fused(self._fused), self._fused_frame_id)
 
 
 def main() -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from aif_ros.devices.device import DeviceError
 from aif_ros.devices.image_files import check_image_output, write_image
 from aif_ros.fusion.fuser import make_fuser
+from aif_ros.fusion.fusion import Fused
 from aif_ros.nodes.idleness import report_frames
 from aif_ros.nodes.main import run
 from aif_ros.nodes.pipeline_node import PipelineNode
@@ -23,7 +24,7 @@ from aif_ros.nodes.topics import (
     SOURCE_SAMPLES,
 )
 from aif_ros.pipeline.frame_joiner import FrameJoiner
-from aif_ros.pipeline.fuse_step import FuseStep, Fusion
+from aif_ros.pipeline.fuse_step import FusedPicture, FuseStep
 from aif_ros.pipeline.lens_state_buffer import LensStateBuffer
 from aif_ros.pipeline.reference_frame import FrameStream
 from aif_ros.settings.nodes import FusionSettings
@@ -115,18 +116,16 @@ class FusionNode(PipelineNode):
             self.diagnostics.warn(self._step.warning)
             self.get_logger().warning(self._step.warning, once=True)
         self._publish_epoch()
-        if fusion.changed:
-            self._publish(fusion, frame.stamp)
+        if fusion.fused is not None and fusion.picture is not None:
+            self._publish(fusion.fused, fusion.picture, merged=fusion.unused is None)
 
-    def _publish(self, fusion: Fusion, stamp: int) -> None:
-        fused, frame_id = fusion.fused, self._frame_id
-        assert fused is not None
-        merged = fusion.unused is None
+    def _publish(self, fused: Fused, current: FusedPicture, *, merged: bool) -> None:
+        stamp, frame_id = current.stamp, self._frame_id
         self.diagnostics.count("frames fused" if merged else "frames followed")
         self.diagnostics.note("frames in the fused image", fused.frames)
         self.diagnostics.note("exposure to fused s", (self.now() - stamp) * 1e-9)
-        self._samples.publish(StampedImage(fusion.source_samples, stamp, frame_id))
-        picture = StampedImage(fusion.picture, stamp, frame_id)
+        self._samples.publish(StampedImage(current.source_samples, stamp, frame_id))
+        picture = StampedImage(current.image, stamp, frame_id)
         self._images.publish(picture)
         self._compressed.show(lambda: picture)
         self._sharpness.show(lambda: StampedImage(fused.sharpness, stamp, frame_id))

@@ -1,7 +1,6 @@
 """AssessStep: the defocus maps of I(t) and J(t)."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from aif_ros.defocus.defocus_map import BlurEstimator, DefocusMap
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.frame_use import FrameUse, frame_use
+from aif_ros.pipeline.fuse_step import FusedPicture
 from aif_ros.pipeline.reference_frame import ReferenceFrame
 from aif_ros.types.frame import Frame
 from aif_ros.types.image import to_float
@@ -155,21 +155,14 @@ class AssessStep:
         self._last = frame
         return DefocusMaps.of(blur, self._lens_model, frame.stamp)
 
-    def fused(
-        self, picture: NDArray[Any], source_samples: NDArray[np.float32], stamp: int
-    ) -> DefocusMaps:
+    def fused(self, picture: FusedPicture) -> DefocusMaps:
         """Return the maps of J.
-
-        Args:
-            picture: J, (H, W) or (H, W, 3), of any depth.
-            source_samples: see `Fusion.source_samples`.
-            stamp: of the newest frame in J, nanoseconds.
 
         Raises:
             ImageError: the image is unusable, or too small for the estimator.
         """
-        blur = self._estimator.estimate(to_float(picture))
-        return DefocusMaps.of(blur, self._lens_model, stamp, source_samples)
+        blur = self._estimator.estimate(to_float(picture.image))
+        return DefocusMaps.of(blur, self._lens_model, picture.stamp, picture.source_samples)
 
     def _shows_the_same(self, frame: Frame, last: Frame) -> bool:
         if frame.stamp == last.stamp:

@@ -126,11 +126,36 @@ class ControlStep:
         if not self._rests_where_it_was():
             self._look()
         assert self.last is not None
+        return self.decide_on(self.last)
+
+    def decide_on(self, seen: Observation) -> Action:
+        """Return what the agent decides on an observation, within the lens's limits."""
+        self.last = seen
         self.decisions += 1
-        action = self._agent.act(self.last)
+        action = self._agent.act(seen)
         if action.position is None:
             return action
         return replace(action, position=self._lens_model.within_limits(action.position))
+
+    def observation(
+        self, frame_maps: DefocusMaps, fused_maps: DefocusMaps, position: float
+    ) -> Observation:
+        """Return what the agent is shown; `image_size` must be known.
+
+        Args:
+            frame_maps: maps of I.
+            fused_maps: maps of J.
+            position: lens position of I, metres.
+        """
+        assert self.image_size is not None
+        return Observation(
+            frame_maps.blur(self._lens_model, self.image_size),
+            fused_maps.blur(self._lens_model, self.image_size),
+            fused_maps.source_position,
+            position,
+            frame_maps.stamp,
+            fused_stamp=fused_maps.stamp,
+        )
 
     @property
     def missing(self) -> Missing | None:
@@ -184,15 +209,9 @@ class ControlStep:
         self.frames += 1
 
     def _observation(self, frame_maps: DefocusMaps) -> Observation:
-        assert self._fused_maps is not None and self.image_size is not None
-        return Observation(
-            frame_maps.blur(self._lens_model, self.image_size),
-            self._fused_maps.blur(self._lens_model, self.image_size),
-            self._fused_maps.source_position,
-            self._states.position(frame_maps.stamp),
-            frame_maps.stamp,
-            fused_stamp=self._fused_maps.stamp,
-        )
+        assert self._fused_maps is not None
+        position = self._states.position(frame_maps.stamp)
+        return self.observation(frame_maps, self._fused_maps, position)
 
     def _keep_passed(self) -> None:
         """In a dynamic scene, keep observations while the lens moves, for the next decision."""

@@ -25,35 +25,41 @@ _SAMPLES = slice(2, None, 5)
 
 
 @dataclass(frozen=True)
+class FusedPicture:
+    """J as it leaves the step, to be published and assessed.
+
+    Attributes:
+        image: (H, W) or (H, W, 3), uint8, or uint16 of its whole range.
+        source_samples: (h, w) float32, source positions of evenly spread pixels, metres.
+        stamp: of the frame that it is as of, nanoseconds.
+    """
+
+    image: NDArray[Any]
+    source_samples: NDArray[np.float32]
+    stamp: int
+
+    @classmethod
+    def of(cls, fused: Fused, stamp: int, *, deep: bool) -> "FusedPicture":
+        """Return J as of the frame of that stamp, in 16 bits if `deep`, else in 8."""
+        image = to_uint16(fused.image) if deep else to_uint8(fused.image)
+        samples = np.ascontiguousarray(fused.source_position[_SAMPLES, _SAMPLES])
+        return cls(image, samples, stamp)
+
+
+@dataclass(frozen=True)
 class Fusion:
     """Effect of one frame on J.
 
     Attributes:
         fused: J as of this frame; None before the first.
         unused: why the frame was not merged into J; None if it was.
-        changed: whether J has changed: merged, or moved along with the scene.
-        deep: whether the frames have more than 8 bits.
+        picture: J if it has changed, by the merge or because it has moved along with the scene: it
+            is published and assessed then, and only then. Else None.
     """
 
     fused: Fused | None
     unused: str | None
-    changed: bool
-    deep: bool = False
-
-    @property
-    def picture(self) -> NDArray[Any]:
-        """J as it leaves the system, (H, W) or (H, W, 3), uint8, or uint16 of its whole range.
-
-        Only where `fused` is not None.
-        """
-        assert self.fused is not None
-        return to_uint16(self.fused.image) if self.deep else to_uint8(self.fused.image)
-
-    @property
-    def source_samples(self) -> NDArray[np.float32]:
-        """(h, w) source positions of evenly spread pixels of J, metres."""
-        assert self.fused is not None
-        return np.ascontiguousarray(self.fused.source_position[_SAMPLES, _SAMPLES])
+    picture: FusedPicture | None
 
 
 class FuseStep:
@@ -130,15 +136,19 @@ class FuseStep:
         if self._merged is not None and reference.scale != self._scale:
             self._begin()
         if use is FrameUse.FOLLOW:
-            fused = self._fuser.follow(reference.image, frame.position)
-            return Fusion(fused, IN_MOTION, fused is not None, self.deep)
+            followed = self._fuser.follow(reference.image, frame.position)
+            picture = None if followed is None else self._picture(followed, frame)
+            return Fusion(followed, IN_MOTION, picture)
         fused = self._fuser.add(reference.image, frame.position)
         self._merged, self._scale = frame, reference.scale
         self._direction.add(frame)
-        return Fusion(fused, None, True, self.deep)
+        return Fusion(fused, None, self._picture(fused, frame))
+
+    def _picture(self, fused: Fused, frame: Frame) -> FusedPicture:
+        return FusedPicture.of(fused, frame.stamp, deep=self.deep)
 
     def _unused(self, reason: str) -> Fusion:
-        return Fusion(self.fused, reason, False, self.deep)
+        return Fusion(self.fused, reason, None)
 
     def _repeats(self, frame: Frame) -> bool:
         if self._dynamic or self._merged is None:

@@ -31,7 +31,7 @@ class Step:
         reference: the frame, as captured and without focus breathing.
         fusion: J as of this frame, and whether the frame was merged into it.
         maps: defocus maps of I(t); None if the frame was not assessed.
-        fused_maps: defocus maps of J(t); None if the frame was not merged.
+        fused_maps: defocus maps of J(t); None if J has not changed.
         action: where to focus next, or to stop; None if nothing was decided on this frame.
     """
 
@@ -135,8 +135,8 @@ class AllInFocusPipeline:
         maps = self._assess.frame(reference)
         fusion = self._fuse.add(reference)
         fused_maps = None
-        if fusion.unused is None:
-            fused_maps = self._assess.fused(fusion.picture, fusion.source_samples, frame.stamp)
+        if fusion.picture is not None:
+            fused_maps = self._assess.fused(fusion.picture)
             self._control.add_fused_maps(fused_maps)
         if maps is not None:
             self._control.image_size = frame.size

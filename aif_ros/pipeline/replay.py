@@ -6,12 +6,12 @@ the timing of the run: every step of the loop gets what it got then.
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aif_ros.control.agent import Action, Agent, Observation
-from aif_ros.defocus.defocus_map import DefocusMap
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.assess_step import AssessStep, DefocusMaps
+from aif_ros.pipeline.control_step import ControlStep
 from aif_ros.pipeline.decision_record import DecisionRecord, Evidence
 from aif_ros.pipeline.frame_joiner import FrameJoiner, StampedCapture
 from aif_ros.pipeline.fuse_step import FuseStep
@@ -75,6 +75,7 @@ class Replay:
         fuse: step with the fusion method of the run.
         assess: step with its blur estimator.
         new_agent: makes its agent.
+        dynamic: whether camera or scene may have moved.
         exposure_time: of its camera, seconds.
         bits: bits per sample of its camera, see `FrameStream`.
     """
@@ -87,13 +88,13 @@ class Replay:
         assess: AssessStep,
         new_agent: Callable[[], Agent],
         *,
+        dynamic: bool,
         exposure_time: float,
         bits: int = 0,
     ) -> None:
-        self._lens_model = lens_model
         self._fuse, self._assess = fuse, assess
         self._new_agent = new_agent
-        self._agent = new_agent()
+        self._control = ControlStep(new_agent(), lens_model, dynamic=dynamic)
         self._merged = schedule.merged | {each.fused_stamp for each in schedule.evidence}
         self._uses = Counter(each.stamp for each in schedule.evidence)
         self._fused_uses = Counter(each.fused_stamp for each in schedule.evidence)
@@ -102,7 +103,6 @@ class Replay:
         self._pending = deque(schedule.decisions)
         self._maps: dict[int, DefocusMaps] = {}
         self._fused_maps: dict[int, DefocusMaps] = {}
-        self._size = (0, 0)
         self._frame_stream = FrameStream(lens_model, bits)
         self._fused_stream = FrameStream(lens_model, bits)
         self._frames = FrameJoiner(
@@ -133,7 +133,7 @@ class Replay:
             self._frames.add_image(image)
 
     def _take(self, frame: Frame) -> None:
-        self._size = frame.size
+        self._control.image_size = frame.size
         if frame.stamp in self._uses:
             reference = self._frame_stream.reference(frame)
             maps = self._assess.frame(reference, repeat=True)
@@ -142,10 +142,8 @@ class Replay:
         if frame.stamp in self._merged:
             self._restart(frame.stamp)
             fusion = self._fuse.add(self._fused_stream.reference(frame))
-            if fusion.changed and frame.stamp in self._fused_uses:
-                self._fused_maps[frame.stamp] = self._assess.fused(
-                    fusion.picture, fusion.source_samples, frame.stamp
-                )
+            if fusion.picture is not None and frame.stamp in self._fused_uses:
+                self._fused_maps[frame.stamp] = self._assess.fused(fusion.picture)
 
     def _restart(self, stamp: int) -> None:
         """Start a new J where the run did so before this frame."""
@@ -160,7 +158,7 @@ class Replay:
         while self._pending and all(map(self._is_there, self._pending[0].evidence)):
             recorded = self._pending.popleft()
             if recorded.number == 1:
-                self._agent = self._new_agent()
+                self._control.begin(self._new_agent())
             action = self._act(recorded.evidence)
             yield ReplayedDecision(recorded, action.position, action.reason)
 
@@ -168,39 +166,16 @@ class Replay:
         return evidence.stamp in self._maps and evidence.fused_stamp in self._fused_maps
 
     def _act(self, evidence: Sequence[Evidence]) -> Action:
-        looks = [self._observation(each) for each in evidence]
-        last = looks.pop()
-        seen = Observation(
-            last.frame,
-            last.fused,
-            last.source_position,
-            last.position,
-            last.stamp,
-            tuple(looks),
-            last.fused_stamp,
-        )
-        action = self._agent.act(seen)
+        *passed, last = map(self._observation, evidence)
+        action = self._control.decide_on(replace(last, passed=tuple(passed)))
         for each in evidence:
             _use(self._uses, self._maps, each.stamp)
             _use(self._fused_uses, self._fused_maps, each.fused_stamp)
-        if action.position is None:
-            return action
-        position = self._lens_model.within_limits(action.position)
-        return Action(position, action.window, action.reason, action.remaining)
+        return action
 
     def _observation(self, evidence: Evidence) -> Observation:
-        fused = self._fused_maps[evidence.fused_stamp]
-        return Observation(
-            self._blur(self._maps[evidence.stamp]),
-            self._blur(fused),
-            fused.source_position,
-            evidence.position,
-            evidence.stamp,
-            fused_stamp=evidence.fused_stamp,
-        )
-
-    def _blur(self, maps: DefocusMaps) -> DefocusMap:
-        return maps.blur(self._lens_model, self._size)
+        maps, fused = self._maps[evidence.stamp], self._fused_maps[evidence.fused_stamp]
+        return self._control.observation(maps, fused, evidence.position)
 
 
 def _use(uses: Counter[int], maps: dict[int, DefocusMaps], stamp: int) -> None:

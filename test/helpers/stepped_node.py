@@ -3,6 +3,8 @@
 import threading
 from types import SimpleNamespace
 
+from recorded_loop import START
+
 from aif_ros.devices.clock import SimulatedClock
 from aif_ros.nodes import (
     autofocus_node,
@@ -18,8 +20,6 @@ from aif_ros.nodes.faults import EXPECTED
 from aif_ros.nodes.outlets import Outlet
 from aif_ros.nodes.workers import Workers
 from aif_ros.pipeline.frame_joiner import FrameJoiner
-
-START = 1_700_000_000 * 10**9
 
 
 class SteppedNodes:

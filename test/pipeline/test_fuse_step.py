@@ -31,18 +31,18 @@ def dynamic():
 
 def test_merges_and_reports(static):
     fusion = static.add(reference(1e-4, 10))
-    assert (fusion.unused, fusion.changed, fusion.fused.frames) == (None, True, 1)
+    assert (fusion.unused, fusion.picture.stamp, fusion.fused.frames) == (None, 10, 1)
     assert static.fused is fusion.fused
-    assert fusion.picture.dtype == np.uint8
-    assert (fusion.source_samples == np.float32(1e-4)).all()
-    assert fusion.source_samples.shape == (10, 13)
+    assert fusion.picture.image.dtype == np.uint8
+    assert (fusion.picture.source_samples == np.float32(1e-4)).all()
+    assert fusion.picture.source_samples.shape == (10, 13)
 
 
 @pytest.mark.parametrize("travel", [1e-9, REACH, np.inf])
 def test_a_static_scene_is_captured_at_rest_only(static, travel):
     fusion = static.add(reference(1e-4, 10, travel))
     assert "moved" in fusion.unused
-    assert not fusion.changed
+    assert fusion.picture is None
     assert static.fused is None
 
 
@@ -65,13 +65,13 @@ def test_frames_not_newer_are_not_merged(dynamic, stamp):
 
 
 def test_a_dynamic_scene_is_merged_in_slow_motion_and_followed_in_fast(dynamic):
-    assert not dynamic.add(reference(1e-4, 10, np.inf)).changed
+    assert dynamic.add(reference(1e-4, 10, np.inf)).picture is None
     dynamic.add(reference(1e-4, 20))
     assert dynamic.add(reference(1e-4, 30)).unused is None
     assert dynamic.add(reference(2e-4, 40, REACH)).unused is None
     fusion = dynamic.add(reference(3e-4, 50, 1.01 * REACH))
     assert "moved" in fusion.unused
-    assert fusion.changed
+    assert fusion.picture.stamp == 50
 
 
 def test_another_size_is_an_error_until_reset(static):

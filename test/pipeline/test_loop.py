@@ -169,6 +169,8 @@ class TestStep:
         assert step.action is None
         assert step.fused is fused
         assert loop._fuse._fuser.followed == [0.5e-3]
+        assert step.maps is None
+        assert step.fused_maps.stamp == 30
 
     def test_in_a_dynamic_scene_frames_of_slow_motion_are_fused_and_observed(self):
         agent = Always(0.9e-3)

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.optics.breathing import remove_breathing
+from aif_ros.optics.breathing import magnify
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.types.frame import Frame
 from aif_ros.types.image import Image, to_float, to_gray
@@ -96,8 +96,8 @@ def _small(frame: Frame) -> Image:
 def _correlation(first: Image, second: Image, growth: float) -> float:
     """Correlation of two pictures, the second magnified by `growth` and shifted."""
     # Each is magnified, never reduced: a reduced one has no borders.
-    first = remove_breathing(first, max(growth, 1.0))
-    second = remove_breathing(second, max(1 / growth, 1.0))
+    first = magnify(first, max(growth, 1.0))
+    second = magnify(second, max(1 / growth, 1.0))
     a, b = (_detail(image) for image in (first, second))
     (x, y), _ = cv2.phaseCorrelate(a, b, cv2.createHanningWindow(a.shape[::-1], cv2.CV_32F))
     rows, columns = a.shape

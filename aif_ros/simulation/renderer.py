@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
+from aif_ros.optics.breathing import magnify
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.optics.psf import Aperture
 from aif_ros.optics.pupil import PointSpread
@@ -45,28 +46,6 @@ _HIDDEN_STEPS = 6
 _HIDDEN_SMOOTHING = 2.0
 # Pieces of the store of noise may start at so many places.
 _NOISE_STARTS = 1 << 18
-
-
-def magnify(image: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
-    """Scale an image (H, W, ...) about its centre; its size stays, edges are mirrored."""
-    if scale == 1.0:
-        return image
-    height, width = image.shape[:2]
-    matrix = np.array(
-        [
-            [scale, 0.0, (1.0 - scale) * (width - 1) / 2],
-            [0.0, scale, (1.0 - scale) * (height - 1) / 2],
-        ]
-    )
-    return np.asarray(
-        cv2.warpAffine(
-            image,
-            matrix,
-            (width, height),
-            flags=cv2.INTER_CUBIC,
-            borderMode=cv2.BORDER_REFLECT_101,
-        ).astype(np.float32, copy=False)
-    )
 
 
 class Renderer:

@@ -5,6 +5,8 @@ from typing import Any
 
 import yaml
 
+from aif_ros.storage.error_text import one_line
+
 MAX_BYTES = 4_000_000
 """Largest YAML file that is read, bytes: positions of 100,000 slices fit."""
 MAX_DEPTH = 20
@@ -50,13 +52,9 @@ def read_yaml(path: str | Path) -> Any:
                 raise YamlError(f"{path} is nested deeper than {MAX_DEPTH} levels")
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise YamlError(f"{path} is not valid YAML: {_line(error)}") from error
+        raise YamlError(f"{path} is not valid YAML: {one_line(error)}") from error
     except YamlError:
         raise
     except (ValueError, OverflowError, TypeError, AttributeError, RecursionError) as error:
         # Values that look like dates or numbers and are none; text that is no UTF-8.
-        raise YamlError(f"{path} is not valid YAML: {_line(error)}") from error
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+        raise YamlError(f"{path} is not valid YAML: {one_line(error)}") from error

@@ -6,7 +6,6 @@ import pytest
 
 from aif_ros.fusion import pyramid
 from aif_ros.fusion.fuser import FUSION_METHODS, Fuser, make_fuser
-from aif_ros.optics.breathing import remove_breathing
 from aif_ros.simulation.metrics import psnr
 from aif_ros.simulation.scenes.planes import texture
 from aif_ros.types.image import ImageError
@@ -125,26 +124,6 @@ def make_fuser_like(fuser, frames):
 def test_unknown_method_is_named():
     with pytest.raises(ValueError, match="laplacian"):
         make_fuser("magic")
-
-
-class TestRemoveBreathing:
-    def test_undoes_magnification(self):
-        smaller = remove_breathing(SHARP, 1 / 1.05)
-        inside = (slice(8, -8), slice(8, -8))
-        assert psnr(remove_breathing(smaller, 1.05)[inside], SHARP[inside]) > 32
-
-    def test_centre_stays(self):
-        dot = np.zeros((41, 61), np.float32)
-        dot[20, 30] = 1.0
-        assert np.unravel_index(remove_breathing(dot, 1.08).argmax(), dot.shape) == (20, 30)
-
-    def test_values_stay_in_range(self):
-        checks = np.indices((40, 40)).sum(axis=0) % 2
-        scaled = remove_breathing(checks.astype(np.float32), 1.03)
-        assert 0 <= scaled.min() <= scaled.max() <= 1
-
-    def test_scale_one_is_free(self):
-        assert remove_breathing(SHARP, 1.0) is SHARP
 
 
 @pytest.mark.parametrize("method", FUSION_METHODS)

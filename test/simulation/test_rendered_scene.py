@@ -5,10 +5,11 @@ import pytest
 from camera_contract import CameraContract
 
 from aif_ros.devices.clock import SimulatedClock
+from aif_ros.optics.breathing import magnify
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.optics.pupil import GaussianSpread, Pupil
 from aif_ros.simulation.rendered_scene import RenderedScene
-from aif_ros.simulation.renderer import SensorNoise, magnify
+from aif_ros.simulation.renderer import SensorNoise
 from aif_ros.simulation.scenes.scene import SceneView
 from aif_ros.simulation.sensor_model import SensorModel
 from aif_ros.simulation.simulated_camera import SimulatedCamera

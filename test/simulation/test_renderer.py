@@ -4,10 +4,11 @@ import cv2
 import numpy as np
 import pytest
 
+from aif_ros.optics.breathing import magnify
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.optics.psf import Aperture
 from aif_ros.simulation.metrics import psnr
-from aif_ros.simulation.renderer import Renderer, Sensor, SensorNoise, magnify, render
+from aif_ros.simulation.renderer import Renderer, Sensor, SensorNoise, render
 from aif_ros.simulation.scenes.planes import texture
 from aif_ros.simulation.scenes.scene import SceneView
 from aif_ros.types.image import DISPLAY_GAMMA

@@ -10,6 +10,7 @@ import PIL.Image
 
 from aif_ros import __version__
 from aif_ros.devices.image_files import raw
+from aif_ros.storage.error_text import one_line
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ def read_metadata(path: str | Path) -> Metadata:
                     exif.load_from_fp(file)
                     exif = _kept(exif)
     except Exception as error:  # Pillow raises whatever its parsers stumble over.
-        _LOGGER.warning("%s: damaged EXIF data are not carried over (%s)", path, _line(error))
+        _LOGGER.warning("%s: damaged EXIF data are not carried over (%s)", path, one_line(error))
         exif = PIL.Image.Exif()
     return Metadata(exif, profile if isinstance(profile, bytes) else b"")
 
@@ -103,7 +104,3 @@ def software_of(path: str | Path) -> str:
             return str(picture.getexif().get(_Base.Software, ""))
     except Exception:  # Reading the picture itself reports what is wrong.
         return ""
-
-
-def _line(error: Exception) -> str:
-    return " ".join((str(error) or type(error).__name__).split())[:200]

@@ -9,6 +9,7 @@ import numpy as np
 from aif_ros.devices.device import DeviceError
 from aif_ros.devices.image_files.samples import Samples, check_size
 from aif_ros.devices.image_files.stack_axes import Selection, StackFile, metres, select
+from aif_ros.storage.error_text import one_line
 
 if TYPE_CHECKING:
     from bioio import BioImage
@@ -35,7 +36,7 @@ class MicroscopyPlane:
         try:
             values = self.image.get_image_dask_data("YX", **self.place).compute()
         except Exception as error:  # Each reader raises its own errors.
-            raise DeviceError(f"cannot read {self.name}: {_line(error)}") from error
+            raise DeviceError(f"cannot read {self.name}: {one_line(error)}") from error
         if values.dtype.kind not in "uif":
             raise DeviceError(f"{self.name} has pixels of type {values.dtype}")
         if values.dtype.kind == "i":
@@ -70,7 +71,7 @@ def read_microscopy_stack(path: Path, selection: Selection) -> StackFile:
         channels = list(map(str, image.channel_names))
         size = image.physical_pixel_sizes
     except Exception as error:  # Each reader raises its own errors, also for formats it lacks.
-        raise DeviceError(f"cannot read {path}: {_line(error)}") from error
+        raise DeviceError(f"cannot read {path}: {one_line(error)}") from error
     check_size(str(path), width, height)
     chosen = select(str(path), sizes, channels, selection)
     slices = [
@@ -83,7 +84,3 @@ def read_microscopy_stack(path: Path, selection: Selection) -> StackFile:
     ]
     # bioio gives micrometres.
     return StackFile(slices, metres(size.Z, "um"), metres(size.X, "um"), notes=chosen.notes)
-
-
-def _line(error: Exception) -> str:
-    return " ".join((str(error) or type(error).__name__).split())[:200]

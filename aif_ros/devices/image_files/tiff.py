@@ -25,6 +25,7 @@ from aif_ros.devices.image_files.samples import (
     without_premultiplication,
 )
 from aif_ros.devices.image_files.stack_axes import Selection, StackFile, metres, select
+from aif_ros.storage.error_text import one_line
 
 SUFFIXES = frozenset((".tif", ".tiff", ".btf", ".tf8"))
 MAX_BYTES = 4 << 30
@@ -86,7 +87,7 @@ class TiffPlane:
         except DeviceError:
             raise
         except Exception as error:  # tifffile raises whatever its parsers stumble over.
-            raise DeviceError(f"cannot read {self.name}: {_line(error)}") from error
+            raise DeviceError(f"cannot read {self.name}: {one_line(error)}") from error
         return _understood(self.name, values, self.format)
 
     def _stored(self) -> NDArray[Any]:
@@ -120,7 +121,7 @@ def read_tiff_stack(path: Path, selection: Selection) -> StackFile:
     except DeviceError:
         raise
     except Exception as error:  # tifffile raises whatever its parsers stumble over.
-        raise DeviceError(f"cannot read {path}: {_line(error)}") from error
+        raise DeviceError(f"cannot read {path}: {one_line(error)}") from error
 
 
 def is_raw(path: Path) -> bool:
@@ -399,7 +400,3 @@ def _ome(text: str) -> tuple[Sequence[str], StackFile]:
     bits = pixels.get("SignificantBits", "")
     known = int(bits) if bits.isdecimal() and 1 <= int(bits) <= 16 else None
     return names, StackFile((), step, size, known)
-
-
-def _line(error: Exception) -> str:
-    return " ".join((str(error) or type(error).__name__).split())[:200]

@@ -18,6 +18,7 @@ from aif_ros.devices.device import DeviceError
 from aif_ros.devices.image_files import raster
 from aif_ros.devices.image_files.metadata import IFDS, SOFTWARE, Metadata
 from aif_ros.storage.atomic_write import check_writable, write_bytes
+from aif_ros.storage.error_text import one_line
 from aif_ros.types.image import Image, to_uint8, to_uint16
 
 _LOGGER = logging.getLogger(__name__)
@@ -105,8 +106,8 @@ def write_image(
             content = encode(suffix, pixels, kept)
         except Exception as error:  # Pillow, OpenCV and tifffile raise errors of many kinds.
             if not without:
-                raise DeviceError(f"cannot write {path}: {_line(error)}") from error
-            dropped = f"{without} cannot be written and are left out ({_line(error)})"
+                raise DeviceError(f"cannot write {path}: {one_line(error)}") from error
+            dropped = f"{without} cannot be written and are left out ({one_line(error)})"
             continue
         if dropped:
             _LOGGER.warning("%s: %s", path, dropped)
@@ -212,7 +213,3 @@ def _tiff(suffix: str, pixels: NDArray[Any], metadata: Metadata) -> bytes:
 def _colours(pixels: NDArray[Any]) -> int:
     """Channels without alpha: 1 or 3."""
     return 3 if pixels.shape[2:] in ((3,), (4,)) else 1
-
-
-def _line(error: Exception) -> str:
-    return " ".join((str(error) or type(error).__name__).split())[:200]

@@ -28,14 +28,14 @@ from aif_ros.nodes.topics import (
     LENS_FAULT,
     SOURCE_SAMPLES,
 )
-from aif_ros.pipeline.assess_step import AssessStep
+from aif_ros.pipeline.assess_step import AssessStep, DefocusMaps
 from aif_ros.pipeline.frame_joiner import FrameJoiner
 from aif_ros.pipeline.fuse_step import FusedPicture
 from aif_ros.pipeline.lens_state_buffer import LensStateBuffer
 from aif_ros.pipeline.reference_frame import FrameStream
 from aif_ros.pipeline.stamp_join import StampJoin
 from aif_ros.settings.nodes import AutofocusSettings
-from aif_ros.types.frame import LensState, Window
+from aif_ros.types.frame import Frame, LensState, Window
 
 _VIEWS = (DISTANCE_MAP, DISTANCE_UNCERTAINTY, IN_FOCUS)
 _FUSED_VIEWS = (FUSED_DISTANCE_MAP, FUSED_DISTANCE_UNCERTAINTY, FUSED_IN_FOCUS)
@@ -125,17 +125,21 @@ class AutofocusNode(PipelineNode):
         frame = self._frames.next(0.1)
         if self._searches.searching:
             self._searches.advance(frame)
-            return
-        if frame is None:
-            return
+        elif frame is not None:
+            self._follow_mode()
+            reference = self._stream.reference(frame)
+            maps = self._step.frame(reference, repeat=self._searches.continuous)
+            if maps is not None:
+                self._publish(maps, frame)
+
+    def _follow_mode(self) -> None:
+        """Begin anew where the parameter `mode` has changed."""
         dynamic = self.value("mode") == "dynamic"
         if dynamic != self._dynamic:
             self._dynamic = dynamic
             self._step = AssessStep(self._estimator, self._model, dynamic=dynamic)
-        reference = self._stream.reference(frame)
-        maps = self._step.frame(reference, repeat=self._searches.continuous)
-        if maps is None:
-            return
+
+    def _publish(self, maps: DefocusMaps, frame: Frame) -> None:
         self._picture_fault.add(frame, maps)
         self._maps.publish(maps, self._frame_id)
         self._map_views.show(maps, frame, self._frame_id, dynamic=self._dynamic)

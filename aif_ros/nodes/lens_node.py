@@ -1,6 +1,5 @@
 """Node of a lens with motorised focus."""
 
-import math
 import sys
 import threading
 import time
@@ -18,6 +17,7 @@ from aif_ros.devices.device import DeviceError, FocusLens
 from aif_ros.devices.focal_stack import FocalStack
 from aif_ros.nodes.idleness import Rate
 from aif_ros.nodes.joint_states import to_joint_state
+from aif_ros.nodes.lens_commands import objection
 from aif_ros.nodes.main import run
 from aif_ros.nodes.node_clock import NodeClock
 from aif_ros.nodes.parameter_lens import open_parameter_lens
@@ -112,23 +112,10 @@ class LensNode(PipelineNode):
             lens.close()
 
     def _report(self) -> None:
-        try:
-            with self._lock:
-                state = self._lens.state()
-        except DeviceError as fault:
-            # No states are published until the lens answers again.
-            if str(fault) != self._fault:
-                self._fault = str(fault)
-                self._faults_of_lens.publish(self._fault)
-                self.get_logger().error(self._fault)
-            self.diagnostics.error(str(fault))
+        state = self._read()
+        if state is None:
             self.workers.pause(0.05)
             return
-        if self._fault:
-            self._fault = ""
-            self._faults_of_lens.publish("")
-            self.get_logger().info("the lens answers again")
-            self.diagnostics.clear()
         period = 1.0 / self.value("state_rate")
         now = time.monotonic()
         if now >= self._due or state.moving != self._moving:
@@ -140,6 +127,27 @@ class LensNode(PipelineNode):
         self._wake.wait(0.2 * period if state.moving else self._due - now)
         self._wake.clear()
 
+    def _read(self) -> LensState | None:
+        """Return the state of the lens; None while it does not answer."""
+        try:
+            with self._lock:
+                state = self._lens.state()
+        except DeviceError as fault:
+            self._set_fault(str(fault))
+            self.diagnostics.error(self._fault)
+            return None
+        if self._fault:
+            self._set_fault("")
+            self.diagnostics.clear()
+        return state
+
+    def _set_fault(self, fault: str) -> None:
+        if fault != self._fault:
+            self._fault = fault
+            self._faults_of_lens.publish(fault)
+            log = self.get_logger().error if fault else self.get_logger().info
+            log(fault or "the lens answers again")
+
     def _note(self, state: LensState) -> None:
         self.diagnostics.note("position_m", state.position)
         if self._commanded_at is not None and not state.moving:
@@ -148,43 +156,35 @@ class LensNode(PipelineNode):
 
     def _command(self, message: Float64MultiArray, info: Mapping[str, Any]) -> None:
         age = (time.time_ns() - info["source_timestamp"]) * 1e-9
-        objection = self._objection(message.data, age)
-        if objection is None:
-            try:
+        try:
+            refused = self._objection(message.data, age)
+            if refused is None:
                 with self._lock:
                     self._lens.move_to(message.data[0])
                 self._commanded_at = self.now()
                 self._wake.set()
-                return
-            except (ValueError, DeviceError) as error:
-                objection = str(error)
-        text = f"command refused, the lens stays: {objection}"
+        except (ValueError, DeviceError) as error:
+            refused = str(error)
+        if refused is not None:
+            self._refuse(refused)
+
+    def _objection(self, command: Sequence[float], age: float) -> str | None:
+        if not self._states.active:
+            return "the node is not active"
+        return objection(command, age, self.value("command_timeout"), self._lens.limits)
+
+    def _refuse(self, reason: str) -> None:
+        text = f"command refused, the lens stays: {reason}"
         self.get_logger().warning(text, throttle_duration_sec=1.0, skip_first=False)
         self.diagnostics.count("refused commands", total=True)
         self.diagnostics.warn(text)
 
-    def _objection(self, data: Any, age: float) -> str | None:
-        if not self._states.active:
-            return "the node is not active"
-        if age > self.value("command_timeout"):
-            return f"it is stale, {age:.3g} s old"
-        if len(data) != 1:
-            return f"it must hold one position, not {len(data)} numbers"
-        if not math.isfinite(data[0]):
-            return f"{data[0]} is not a position"
-        low, high = self._lens.limits
-        if not low <= data[0] <= high:
-            return f"{data[0]:g} m is outside the limits {low:g} to {high:g} m"
-        return None
-
     def _stall(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         """Block or free the simulated lens."""
         assert self._simulated is not None
+        change = self._simulated.stall if request.data else self._simulated.unstall
         with self._lock:
-            if request.data:
-                self._simulated.stall()
-            else:
-                self._simulated.unstall()
+            change()
         response.success = True
         response.message = "the lens is blocked" if request.data else "the lens is free"
         return response

@@ -11,11 +11,11 @@ from rclpy.exceptions import ParameterException
 from rclpy.lifecycle import LifecycleNode
 from std_srvs.srv import Trigger
 
-from aif_ros.nodes.diagnostics import PUBLISHED, Diagnostics
+from aif_ros.nodes.connections import Connections
+from aif_ros.nodes.diagnostics import Diagnostics
 from aif_ros.nodes.exchange import Exchange
 from aif_ros.nodes.faults import FaultReporter
 from aif_ros.nodes.guarded_node import GuardedNode
-from aif_ros.nodes.inlets import Inlet
 from aif_ros.nodes.joint_states import RESOLUTION
 from aif_ros.nodes.outlets import Outlet, View
 from aif_ros.nodes.parameters import declare_parameters
@@ -49,10 +49,6 @@ class PipelineNode(GuardedNode):
     """Seconds between two diagnostic messages."""
 
     def __init__(self, *, exchange: Exchange | None = None, **arguments: Any) -> None:
-        self._exchange = exchange
-        self._outlets: list[Outlet[Any]] = []
-        self._views: list[View[Any]] = []
-        self._inlets: list[Inlet] = []
         super().__init__(self.NAME, **arguments)
         try:
             declare_parameters(self, self.SETTINGS)
@@ -62,7 +58,9 @@ class PipelineNode(GuardedNode):
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.diagnostics = Diagnostics(self)
         self._faults = FaultReporter(self, self.diagnostics)
-        self.workers = Workers(self._faults.report_throttled)
+        report = self._faults.report_throttled
+        self.connections = Connections(self, exchange, self.diagnostics, report)
+        self.workers = Workers(report)
 
     def diagnose(self) -> None:
         """Note values for the diagnostics; called once a second."""
@@ -83,16 +81,11 @@ class PipelineNode(GuardedNode):
 
     def outlet(self, topic: Topic[T]) -> Outlet[T]:
         """Make a publisher; to be called in `open`."""
-        outlet = Outlet(self, topic, self._exchange)
-        self._outlets.append(outlet)
-        return outlet
+        return self.connections.outlet(topic)
 
     def view(self, topic: Topic[T], rate: float = math.inf) -> View[T]:
         """Make a publisher of pictures for people, `rate` per second at most; to call in `open`."""
-        outlet = Outlet(self, topic, None)
-        self._outlets.append(outlet)
-        self._views.append(View(outlet, rate))
-        return self._views[-1]
+        return self.connections.view(topic, rate)
 
     def inlet(
         self, topic: Topic[T], callback: Callable[[T], None], *, depth: int | None = None
@@ -101,28 +94,7 @@ class PipelineNode(GuardedNode):
 
         An unusable message is logged, counted and dropped; what `callback` raises is logged.
         """
-        path = self.resolve_topic_name(topic.name)
-        exchange = self._exchange
-
-        def hand_over(value: T) -> None:
-            try:
-                callback(value)
-            except Exception as error:
-                self._faults.report_throttled(error)
-
-        if exchange is not None and exchange.offers(path):
-            exchange.subscribe(path, hand_over)
-            return self.when_stopped(lambda: exchange.unsubscribe(path, hand_over))
-
-        depth = topic.depth if depth is None else depth
-        inlet = Inlet(self, topic, hand_over, depth, self.diagnostics)
-        self._inlets.append(inlet)
-
-        def end() -> None:
-            self._inlets.remove(inlet)
-            inlet.close()
-
-        return self.when_stopped(end)
+        return self.when_stopped(self.connections.inlet(topic, callback, depth))
 
     def lens_states(
         self, callback: Callable[[LensState], None], resolution: float = RESOLUTION
@@ -172,7 +144,7 @@ class PipelineNode(GuardedNode):
         self.workers.allow()
         self.diagnostics.clear()
         self.every(self.DIAGNOSTICS_PERIOD, self._publish_diagnostics)
-        self.every(_REFRESH, self._refresh)
+        self.every(_REFRESH, self.connections.refresh)
         super()._start()
 
     def _stop(self) -> None:
@@ -181,21 +153,9 @@ class PipelineNode(GuardedNode):
 
     def _close(self) -> None:
         super()._close()
-        self._views.clear()
-        while self._outlets:
-            self._outlets.pop().close(self)
+        self.connections.close_outlets()
 
     def _publish_diagnostics(self) -> None:
         self.diagnose()
-        for outlet in self._outlets:
-            if outlet.topic.continuous:
-                self.diagnostics.note(f"{outlet.topic.name}{PUBLISHED}", outlet.published)
+        self.connections.diagnose()
         self.diagnostics.publish()
-
-    def _refresh(self) -> None:
-        for outlet in self._outlets:
-            outlet.refresh()
-        for view in self._views:
-            view.refresh()
-        for inlet in self._inlets:
-            inlet.refresh()

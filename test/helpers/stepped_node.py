@@ -108,7 +108,7 @@ class SteppedNodes:
 
     def _deliver(self, name, message):
         for node in self._nodes:
-            for inlet in list(node._inlets):
+            for inlet in list(node.connections.inlets):
                 if inlet._topic.name == name:
                     inlet._take(message)
 

@@ -80,7 +80,7 @@ def test_compressed_rate_limits_the_pictures_of_the_camera(bench):
 
 def test_in_one_process_a_latched_value_waits_for_the_first_subscriber(bench):
     node = bench.active(LensNode, in_exchange=True)
-    (outlet,) = (each for each in node._outlets if each.topic.name == LENS_FAULT.name)
+    (outlet,) = (each for each in node.connections.outlets if each.topic.name == LENS_FAULT.name)
     outlet.publish("slow")
     outlet.publish("jammed")
     assert outlet.published == 0

@@ -1,0 +1,107 @@
+"""The topics that a node publishes and subscribes to, by DDS or within its process."""
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from rclpy.lifecycle import LifecycleNode
+
+from aif_ros.nodes.diagnostics import PUBLISHED, Diagnostics
+from aif_ros.nodes.exchange import Exchange
+from aif_ros.nodes.inlets import Inlet
+from aif_ros.nodes.outlets import Outlet, View
+from aif_ros.nodes.topic import Topic
+
+T = TypeVar("T")
+
+
+class Connections:
+    """Publishers and subscriptions of one node.
+
+    Args:
+        node: the node.
+        exchange: of the nodes in its process; None: it is alone.
+        diagnostics: of the node.
+        report: called with what a callback raises.
+    """
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        exchange: Exchange | None,
+        diagnostics: Diagnostics,
+        report: Callable[[Exception], None],
+    ) -> None:
+        self._node = node
+        self._exchange = exchange
+        self._diagnostics = diagnostics
+        self._report = report
+        self.outlets: list[Outlet[Any]] = []
+        """Publishers, those of pictures included."""
+        self.inlets: list[Inlet] = []
+        """Subscriptions by DDS."""
+        self._views: list[View[Any]] = []
+
+    def outlet(self, topic: Topic[T]) -> Outlet[T]:
+        """Make a publisher."""
+        outlet = Outlet(self._node, topic, self._exchange)
+        self.outlets.append(outlet)
+        return outlet
+
+    def view(self, topic: Topic[T], rate: float = math.inf) -> View[T]:
+        """Make a publisher of pictures for people, `rate` per second at most."""
+        outlet = Outlet(self._node, topic, None)
+        self.outlets.append(outlet)
+        view = View(outlet, rate)
+        self._views.append(view)
+        return view
+
+    def inlet(
+        self, topic: Topic[T], callback: Callable[[T], None], depth: int | None = None
+    ) -> Callable[[], None]:
+        """Subscribe, within the process where the topic is offered there; returns how to end it.
+
+        What `callback` raises is reported.
+        """
+
+        def hand_over(value: T) -> None:
+            try:
+                callback(value)
+            except Exception as error:
+                self._report(error)
+
+        path, exchange = self._node.resolve_topic_name(topic.name), self._exchange
+        if exchange is not None and exchange.offers(path):
+            exchange.subscribe(path, hand_over)
+            return lambda: exchange.unsubscribe(path, hand_over)
+
+        depth = topic.depth if depth is None else depth
+        inlet = Inlet(self._node, topic, hand_over, depth, self._diagnostics)
+        self.inlets.append(inlet)
+
+        def end() -> None:
+            self.inlets.remove(inlet)
+            inlet.close()
+
+        return end
+
+    def refresh(self) -> None:
+        """Adapt to new subscribers and publishers; to be called often."""
+        for outlet in self.outlets:
+            outlet.refresh()
+        for view in self._views:
+            view.refresh()
+        for inlet in self.inlets:
+            inlet.refresh()
+
+    def diagnose(self) -> None:
+        """Note how much has been published."""
+        for outlet in self.outlets:
+            if outlet.topic.continuous:
+                self._diagnostics.note(f"{outlet.topic.name}{PUBLISHED}", outlet.published)
+
+    def close_outlets(self) -> None:
+        """Destroy the publishers."""
+        self._views.clear()
+        while self.outlets:
+            self.outlets.pop().close(self._node)

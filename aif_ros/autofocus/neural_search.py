@@ -1,7 +1,6 @@
 """Autofocus by the networks and the contrast: one or two looks, a move, a look to verify it."""
 
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +9,8 @@ from aif_ros.autofocus.fibonacci import narrow_down
 from aif_ros.autofocus.search import Decision, Look, search_range
 from aif_ros.autofocus.window_contrast import WindowContrast
 from aif_ros.autofocus.window_posterior import WindowPosterior
-from aif_ros.defocus.neural import NeuralBlurEstimator, PatchBlur
+from aif_ros.defocus.neural import NeuralBlurEstimator
+from aif_ros.defocus.patch_blur import PatchEstimator
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.types.image import Image
 
@@ -80,14 +80,6 @@ class Rules:
 
 
 RULES = Rules()
-
-
-class PatchEstimator(Protocol):
-    """Estimates the blur of a patch as a whole."""
-
-    def estimate_patch(self, image: Image) -> PatchBlur:
-        """Return the blur of `image`, (H, W) or (H, W, 3), float32 in [0, 1]."""
-        ...
 
 
 class NeuralSearch:

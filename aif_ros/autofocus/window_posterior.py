@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.defocus.neural import PatchBlur
+from aif_ros.defocus.patch_blur import PatchBlur
 
 Array = NDArray[np.float64]
 

@@ -46,7 +46,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Run:
+class TrialResult:
     """Result of one search in one trial.
 
     Attributes:
@@ -208,7 +208,7 @@ class Bench:
         return to_float(self._condition.camera.capture(np.maximum(light, 0), self._random))
 
 
-def run_trial(search: FocusSearch, bench: Bench, lens: LensModel) -> Run:
+def run_trial(search: FocusSearch, bench: Bench, lens: LensModel) -> TrialResult:
     """Let a search focus, and judge it by the truth."""
     search.begin(bench.motor, lens.limits, lens.calibration_width)
     blurs = [bench.blur]
@@ -219,7 +219,7 @@ def run_trial(search: FocusSearch, bench: Bench, lens: LensModel) -> Run:
         decision = search.look(bench.capture(), bench.motor)
     bench.move_to(decision.position)
     moves = np.diff(blurs)
-    return Run(
+    return TrialResult(
         images=len(blurs),
         error=bench.error,
         success=bench.blur <= lens.depth_of_field_px,
@@ -238,7 +238,7 @@ def compare(
     backlash: float = 0.0,
     condition: Condition = CONDITIONS["standard"],
     progress: Callable[[], None] = lambda: None,
-) -> dict[str, list[Run]]:
+) -> dict[str, list[TrialResult]]:
     """Let every search do every trial.
 
     Args:
@@ -250,7 +250,7 @@ def compare(
         condition: point-spread function and camera.
         progress: called after each trial of each search.
     """
-    runs: dict[str, list[Run]] = {name: [] for name in searches}
+    runs: dict[str, list[TrialResult]] = {name: [] for name in searches}
     for trial in trials:
         for name, search in searches.items():
             bench = Bench(trial, lens, breathing, backlash, condition)
@@ -259,7 +259,9 @@ def compare(
     return runs
 
 
-def figures(runs: Mapping[str, Sequence[Run]], lens: LensModel) -> dict[str, dict[str, Any]]:
+def figures(
+    runs: Mapping[str, Sequence[TrialResult]], lens: LensModel
+) -> dict[str, dict[str, Any]]:
     """The figures of each search, ready for JSON."""
     table = {}
     for name, done in runs.items():

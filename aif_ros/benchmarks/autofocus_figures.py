@@ -7,13 +7,13 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from aif_ros.benchmarks.autofocus import Run
+from aif_ros.benchmarks.autofocus import TrialResult
 from aif_ros.benchmarks.stack_autofocus import StackRun
 
 _MOST_IMAGES = 30
 
 
-def save_figure(runs: Mapping[str, Sequence[Run]], folder: Path) -> Path:
+def save_figure(runs: Mapping[str, Sequence[TrialResult]], folder: Path) -> Path:
     """Draw how many trials are done after how many pictures, and how the blur falls.
 
     Args:

@@ -14,7 +14,7 @@ from aif_ros.simulation.truth import Truth
 
 
 @dataclass(frozen=True)
-class Condition:
+class LensCondition:
     """How lens and camera differ from the shipped calibration.
 
     Attributes:
@@ -34,12 +34,12 @@ class Condition:
         return known, real
 
 
-CONDITIONS: Mapping[str, Condition] = {
-    "nominal": Condition(),
-    "double_blur": Condition(blur=2.0),
-    "lens_15_percent_more": Condition(model_error=1.15),
-    "lens_15_percent_less": Condition(model_error=0.85),
-    "width_1280": Condition(width=1280),
+LENS_CONDITIONS: Mapping[str, LensCondition] = {
+    "nominal": LensCondition(),
+    "double_blur": LensCondition(blur=2.0),
+    "lens_15_percent_more": LensCondition(model_error=1.15),
+    "lens_15_percent_less": LensCondition(model_error=0.85),
+    "width_1280": LensCondition(width=1280),
 }
 """Conditions by name."""
 

@@ -10,10 +10,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from aif_ros.defocus.neural import NeuralBlurEstimator, PatchBlur
+from aif_ros.defocus.neural import NeuralBlurEstimator
+from aif_ros.defocus.patch_blur import PatchBlur
 from aif_ros.simulation.conditions import CONDITIONS, Condition
 from aif_ros.simulation.metrics import area_under_curve
-from aif_ros.simulation.patches import Patch, Plane, draw_planes
+from aif_ros.simulation.patches import DefocusedPlane, Patch, draw_planes
 from aif_ros.simulation.sensor_model import SensorModel
 
 Array = NDArray[np.float64]
@@ -136,7 +137,7 @@ def measure(
     """
     random = np.random.default_rng(seed)
 
-    def draw(radii: Array, condition: Condition = CONDITIONS["standard"]) -> list[Plane]:
+    def draw(radii: Array, condition: Condition = CONDITIONS["standard"]) -> list[DefocusedPlane]:
         return draw_planes(photos, radii, SIZE, random, condition)
 
     def clear_radii() -> Array:
@@ -146,7 +147,7 @@ def measure(
         blurred = low * (high / low) ** (spread(0, 1, count) ** 2)
         return np.concatenate([spread(0, _SHARP_PX, count), blurred])
 
-    def look(planes: Sequence[Plane], camera: SensorModel) -> PatchResults:
+    def look(planes: Sequence[DefocusedPlane], camera: SensorModel) -> PatchResults:
         return read(estimator, [plane.photograph(camera, random) for plane in planes])
 
     def spread(low: float, high: float, count: int) -> Array:

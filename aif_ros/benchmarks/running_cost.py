@@ -33,7 +33,7 @@ _BLUR = 1.5
 
 
 @dataclass(frozen=True)
-class Cost:
+class LoopCost:
     """The cost of some runs of the loop.
 
     Attributes:
@@ -132,7 +132,7 @@ def write_stack(folder: Path, width: int, height: int) -> None:
         write_image(folder / f"slice{index:02}.tif", to_float(np.hstack(bands)), deep=False)
 
 
-def core_cost(stack: Path, preset: Preset, agent: str, rounds: int, frame_rate: float) -> Cost:
+def core_cost(stack: Path, preset: Preset, agent: str, rounds: int, frame_rate: float) -> LoopCost:
     """Run the loop of the library in real time.
 
     Args:
@@ -171,4 +171,4 @@ def core_cost(stack: Path, preset: Preset, agent: str, rounds: int, frame_rate: 
         pipeline.reset()
         run_loop(camera, lens, pipeline, clock, note, exposure_time=EXPOSURE)
     watch.look()
-    return Cost(latencies, rate(stamps), watch.cpu(), watch.cpu_seconds(), watch.memory)
+    return LoopCost(latencies, rate(stamps), watch.cpu(), watch.cpu_seconds(), watch.memory)

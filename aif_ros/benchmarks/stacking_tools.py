@@ -42,7 +42,7 @@ class ToolError(Exception):
 
 
 @dataclass(frozen=True)
-class Cost:
+class ResourceUse:
     """Resources used by a run.
 
     Attributes:
@@ -70,7 +70,7 @@ def own_tools(*, align: bool) -> dict[str, Command]:
     return {method: command(method) for method in FUSION_METHODS}
 
 
-def run_tool(command: Sequence[str], output: Path) -> Cost:
+def run_tool(command: Sequence[str], output: Path) -> ResourceUse:
     """Run a program that writes `output`.
 
     Raises:
@@ -90,7 +90,7 @@ def run_tool(command: Sequence[str], output: Path) -> Cost:
     if process.returncode or not output.exists():
         words = log.read_text(errors="replace").strip().splitlines()[-3:]
         raise ToolError(f"{command[0]} failed with code {process.returncode}: {' / '.join(words)}")
-    return Cost(seconds, peak)
+    return ResourceUse(seconds, peak)
 
 
 def _peak_mb(pid: int) -> float:

@@ -1,15 +1,12 @@
 """Reading curve of a lens: what the blur estimator reads at each blur radius."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aif_ros.calibration.windows import GRID, LARGEST_RADIUS, Place
-
-if TYPE_CHECKING:  # calibration works without torch
-    from aif_ros.defocus.neural import PatchBlur
+from aif_ros.defocus.patch_blur import PatchEstimator
 
 _LEAST_WINDOW = 64
 """Smallest side of a window that the networks take, pixels."""
@@ -17,14 +14,6 @@ _WINDOWS, _POINTS, _SAMPLES, _FEWEST = 16, 10, 8, 4
 """Windows that are read, points of the curve, samples for each of them, fewest points."""
 _STEP = 0.05
 """Least rise from point to point, pixels."""
-
-
-class PatchEstimator(Protocol):
-    """Estimates the blur of a patch as a whole (`NeuralBlurEstimator`)."""
-
-    def estimate_patch(self, image: NDArray[Any]) -> "PatchBlur":
-        """Return the blur of `image`, (H, W), float32 in [0, 1]."""
-        ...
 
 
 def reading_curve(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.calibration.reading_curve import PatchEstimator, reading_curve
+from aif_ros.calibration.reading_curve import reading_curve
 from aif_ros.calibration.travel_direction import (
     UNKNOWN,
     TravelDirection,
@@ -28,6 +28,7 @@ from aif_ros.calibration.windows import (
     sharpest,
     windows,
 )
+from aif_ros.defocus.patch_blur import PatchEstimator
 from aif_ros.defocus.sharpness import tenengrad
 from aif_ros.devices.focal_stack import FocalStack
 from aif_ros.fusion.motion.stack_registration import register, resample

@@ -14,8 +14,8 @@ from aif_ros.settings.declaration import Limits
 
 if TYPE_CHECKING:
     from aif_ros.autofocus.search import FocusRun
-    from aif_ros.calibration.reading_curve import PatchEstimator
     from aif_ros.calibration.sweep_calibration import LensCalibration
+    from aif_ros.defocus.patch_blur import PatchEstimator
     from aif_ros.devices.device import Camera, FocusLens
     from aif_ros.devices.motor_lens import MotorLens
     from aif_ros.optics.lens_model import LensModel

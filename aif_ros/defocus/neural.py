@@ -8,7 +8,6 @@ and one on the same trunk, were measured: neither separates in and out of focus 
 can contradict the estimator.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from aif_ros.defocus.network import (
     log_radius,
     pool_votes,
 )
+from aif_ros.defocus.patch_blur import PatchBlur
 from aif_ros.defocus.sharpness import local_contrast
 from aif_ros.types.image import ImageError, check_image, to_float, to_gray
 from aif_ros.weights import WEIGHTS
@@ -48,26 +48,6 @@ LEAST_CONTRAST = 2 / 255
 A black or saturated image, which has no noise either, would be classified as strongly blurred.
 """
 _BLOCK = 8
-
-
-@dataclass(frozen=True)
-class PatchBlur:
-    """Blur of one patch as a whole.
-
-    Attributes:
-        radius: blur radius >= 0, pixels; NaN: unknown.
-        uncertainty: standard deviation of `radius`, pixels; NaN likewise.
-        in_focus: probability that the blur is within the depth of field; NaN likewise.
-        radii: (n,) float32, blur radii, pixels, ascending.
-        probabilities: (n,) float32, probability of each of `radii`; sums to 1; uniform where there
-            is no contrast.
-    """
-
-    radius: float
-    uncertainty: float
-    in_focus: float
-    radii: NDArray[np.float32]
-    probabilities: NDArray[np.float32]
 
 
 class NeuralBlurEstimator:

@@ -6,12 +6,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from aif_ros.calibration.reading_curve import PatchEstimator
 from aif_ros.calibration.sweep_calibration import (
     LensCalibration,
     UndeterminedError,
     calibrate_sweep,
 )
+from aif_ros.defocus.patch_blur import PatchEstimator
 from aif_ros.defocus.sharpness import tenengrad
 from aif_ros.devices.device import DeviceError
 from aif_ros.pipeline.rig import Rig

@@ -324,7 +324,7 @@ def _slanted(
 
 
 @dataclass(frozen=True)
-class Plane:
+class DefocusedPlane:
     """The light of one defocused plane, to be photographed by any camera.
 
     Attributes:
@@ -349,7 +349,7 @@ def draw_planes(
     size: int,
     random: np.random.Generator,
     condition: Condition = CONDITIONS["standard"],
-) -> list[Plane]:
+) -> list[DefocusedPlane]:
     """Make planes to measure with, one of each radius, from the photos in turn.
 
     Most of their texture is sharp before it is blurred.
@@ -366,7 +366,7 @@ def draw_planes(
         PhotosError: hardly any of the photos is sharp and large enough.
     """
     usable = [photo for photo in photos if min(photo.shape[:2]) >= size]
-    planes: list[Plane] = []
+    planes: list[DefocusedPlane] = []
     turn, failures = 0, 0
     for radius in radii:
         crop = condition.draw(size, random)
@@ -384,7 +384,9 @@ def draw_planes(
                 crop, weight = drawn
         defocus = condition.scale * float(radius)
         light = Defocus(condition.faded(crop), DISPLAY_GAMMA, defocus)(defocus, condition.spread)
-        planes.append(Plane(np.maximum(light, 0), condition.blur_radius(float(radius)), weight))
+        planes.append(
+            DefocusedPlane(np.maximum(light, 0), condition.blur_radius(float(radius)), weight)
+        )
     return planes
 
 

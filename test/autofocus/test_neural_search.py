@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aif_ros.autofocus.neural_search import NeuralSearch
-from aif_ros.defocus.neural import PatchBlur
+from aif_ros.defocus.patch_blur import PatchBlur
 from aif_ros.optics.lens_model import LensModel
 
 LENS = LensModel("test", 1e-6, (0.0, 1e-3), 90000.0, 3840)

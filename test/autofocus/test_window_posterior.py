@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from aif_ros.autofocus.window_posterior import WindowPosterior
-from aif_ros.defocus.neural import PatchBlur
+from aif_ros.defocus.patch_blur import PatchBlur
 
 GAIN, REACH = 90000.0, 1 / 90000
 RADII = 4 * np.expm1(np.linspace(0, np.log1p(66 / 4), 64)).astype(np.float32)

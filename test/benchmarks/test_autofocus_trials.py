@@ -78,7 +78,7 @@ def test_near_starts_are_near():
 
 
 def test_figures_are_those_that_the_paper_gives():
-    runs = [evaluation.Run(n, n * 1e-6, n < 12, True, 0.5, [1.0]) for n in range(1, 21)]
+    runs = [evaluation.TrialResult(n, n * 1e-6, n < 12, True, 0.5, [1.0]) for n in range(1, 21)]
     figures = evaluation.figures({"neural": runs}, LENS)["neural"]
     assert set(figures) == {
         "images_mean",

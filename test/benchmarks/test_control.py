@@ -6,7 +6,7 @@ import pytest
 from aif_ros.__main__ import main
 from aif_ros.benchmarks import control_scenes
 from aif_ros.benchmarks.control import (
-    CONDITIONS,
+    LENS_CONDITIONS,
     moving_figures,
     play_still,
     scene_figures,
@@ -230,9 +230,9 @@ def test_impossible_values_are_refused(option, monkeypatch, capsys):
 
 def test_conditions_change_the_lens_or_its_calibration():
     for name, factor in (("double_blur", 1.0), ("lens_15_percent_more", 1.15)):
-        known, real = CONDITIONS[name].lenses(LENS)
+        known, real = LENS_CONDITIONS[name].lenses(LENS)
         assert real.blur_per_metre == pytest.approx(factor * known.blur_per_metre)
-    assert CONDITIONS["double_blur"].lenses(LENS)[0].blur_per_metre == 2 * LENS.blur_per_metre
+    assert LENS_CONDITIONS["double_blur"].lenses(LENS)[0].blur_per_metre == 2 * LENS.blur_per_metre
 
 
 def test_the_truth_has_the_geometry_of_the_fused_image():

@@ -8,7 +8,7 @@ import skimage.data
 
 from aif_ros.__main__ import main
 from aif_ros.benchmarks.estimator import PatchResults, figures, measure, read, save_figures
-from aif_ros.defocus.neural import PatchBlur
+from aif_ros.defocus.patch_blur import PatchBlur
 
 PHOTO = cv2.resize(skimage.data.stereo_motorcycle()[0], (1100, 740))
 RADII = np.linspace(0, 66, 67).astype(np.float32)

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from aif_ros.benchmarks.running_cost import Cost, ProcessWatch, core_cost, rate, write_stack
+from aif_ros.benchmarks.running_cost import LoopCost, ProcessWatch, core_cost, rate, write_stack
 from aif_ros.devices.focal_stack import FocalStack
 from aif_ros.settings.presets import PRESETS
 
@@ -16,7 +16,7 @@ def test_rate_counts_intervals_within_each_run():
 
 
 def test_percentiles_and_time_per_image():
-    cost = Cost([1.0, 2.0, 3.0], 4.0, {"a": 0.5}, 0.3, {"a": 100.0})
+    cost = LoopCost([1.0, 2.0, 3.0], 4.0, {"a": 0.5}, 0.3, {"a": 100.0})
     result = cost.as_dict()
     assert result["latency_ms"]["median"] == 2.0
     assert result["latency_ms"]["p95"] == pytest.approx(2.9)

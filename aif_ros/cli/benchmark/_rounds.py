@@ -11,7 +11,7 @@ from aif_ros.cli import CommandError
 from aif_ros.settings.declaration import Limits
 
 if TYPE_CHECKING:
-    from aif_ros.benchmarks.running_cost import Cost
+    from aif_ros.benchmarks.running_cost import LoopCost
     from aif_ros.bringup.observer import RunningGraph
 
 Rounds = Annotated[int, Limits(1, 1000), Doc("Runs of the loop to measure.")]
@@ -30,7 +30,7 @@ def machine() -> dict[str, Any]:
     }
 
 
-def measure_rounds(running: "RunningGraph", rounds: int, *, by_reference: bool) -> "Cost":
+def measure_rounds(running: "RunningGraph", rounds: int, *, by_reference: bool) -> "LoopCost":
     """Run the loop `rounds` times and note when fused images arrive.
 
     Args:
@@ -50,10 +50,10 @@ def measure_rounds(running: "RunningGraph", rounds: int, *, by_reference: bool) 
         raise CommandError("a node ended while it was measured: see its message above") from error
 
 
-def _measure(running: "RunningGraph", rounds: int, *, by_reference: bool) -> "Cost":
+def _measure(running: "RunningGraph", rounds: int, *, by_reference: bool) -> "LoopCost":
     from std_srvs.srv import Trigger
 
-    from aif_ros.benchmarks.running_cost import Cost, ProcessWatch, rate
+    from aif_ros.benchmarks.running_cost import LoopCost, ProcessWatch, rate
 
     arrivals = _arrivals(running, by_reference=by_reference)
     reset = running.node.create_client(Trigger, "focus_controller/reset")
@@ -74,7 +74,7 @@ def _measure(running: "RunningGraph", rounds: int, *, by_reference: bool) -> "Co
         stamps.append([stamp for stamp, _ in new])
     if not latencies:
         raise CommandError("no fused image has come")
-    return Cost(latencies, rate(stamps), watch.cpu(), watch.cpu_seconds(), watch.memory)
+    return LoopCost(latencies, rate(stamps), watch.cpu(), watch.cpu_seconds(), watch.memory)
 
 
 def _arrivals(running: "RunningGraph", *, by_reference: bool) -> list[tuple[int, int]]:

@@ -113,7 +113,7 @@ def run(args: Arguments) -> int:
 
     lens_model = LensModel.load(args.calibration or DEFAULT_CALIBRATION)
     names = list(args.agents or AGENTS)
-    conditions = list(control.CONDITIONS if "all" in args.condition else args.condition)
+    conditions = list(control.LENS_CONDITIONS if "all" in args.condition else args.condition)
     exposure_time = RigSettings.exposure_time
     for rate in args.frame_rate:
         if not 0 < rate <= 1 / exposure_time:
@@ -127,7 +127,7 @@ def run(args: Arguments) -> int:
         )
     photos = open_photos(args.photos)
 
-    def rig(condition: control.Condition, frame_rate: float) -> RigSettings:
+    def rig(condition: control.LensCondition, frame_rate: float) -> RigSettings:
         known, real = condition.lenses(lens_model)
         return RigSettings(
             known,
@@ -145,7 +145,7 @@ def run(args: Arguments) -> int:
 
     still: dict[str, list[control.Episodes]] = {}
     for name in conditions:
-        condition = control.CONDITIONS[name]
+        condition = control.LENS_CONDITIONS[name]
         random = np.random.default_rng(args.seed)
         bench = rig(condition, args.frame_rate[0])
         width = condition.width or 640
@@ -153,7 +153,7 @@ def run(args: Arguments) -> int:
             *still_scenes(args.rgbd, lens_model, condition.width),
             *laid_out_scenes(photos, lens_model, args.scenes, width=width, seed=args.seed),
         ]
-        kind = "still" if condition == control.Condition() else f"still_{name}"
+        kind = "still" if condition == control.LensCondition() else f"still_{name}"
         still[name] = []
         for scene in tqdm(scenes, desc=f"still, {name}", unit="scene"):
             agents = {each: make_agent(each, bench.lens_model) for each in ("sweep", *names)}
@@ -164,7 +164,7 @@ def run(args: Arguments) -> int:
     moving: dict[str, list[control.Episodes]] = {}
     for rate in args.frame_rate if args.seconds else ():
         random = np.random.default_rng(args.seed)
-        bench = rig(control.Condition(), rate)
+        bench = rig(control.LensCondition(), rate)
         moving[f"{rate:g}"] = []
         for scene in tqdm(
             moving_scenes(args.video, lens_model), desc=f"moving, {rate:g} fps", unit="scene"
@@ -195,7 +195,7 @@ def run(args: Arguments) -> int:
         },
         "frame_rates": dynamic,
         "setup": {
-            **control.setup(replace(rig(control.Condition(), args.frame_rate[0]), lens=None)),
+            **control.setup(replace(rig(control.LensCondition(), args.frame_rate[0]), lens=None)),
             "fusion": args.fusion,
             "seed": args.seed,
             "seconds": args.seconds,

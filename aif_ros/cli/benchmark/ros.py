@@ -31,7 +31,7 @@ from aif_ros.settings.pipeline import PipelineSettings, PresetName
 from aif_ros.settings.presets import Preset, usable_preset
 
 if TYPE_CHECKING:
-    from aif_ros.benchmarks.running_cost import Cost
+    from aif_ros.benchmarks.running_cost import LoopCost
     from aif_ros.bringup.observer import RunningGraph
 
 # Width and height, pixels, and frames per second: the default of the nodes; and as many pictures of
@@ -78,7 +78,9 @@ def run(args: Arguments) -> int:
     return 0
 
 
-def _measure(args: Arguments, preset: Preset, stack: Path, frame_rate: float) -> "dict[str, Cost]":
+def _measure(
+    args: Arguments, preset: Preset, stack: Path, frame_rate: float
+) -> "dict[str, LoopCost]":
     from aif_ros.benchmarks.running_cost import core_cost
     from aif_ros.bringup.graph import pipeline_graph
     from aif_ros.bringup.one_process import run_in_one_process
@@ -108,7 +110,7 @@ def _measure(args: Arguments, preset: Preset, stack: Path, frame_rate: float) ->
     return costs
 
 
-def _watch_page(running: "RunningGraph", rounds: int) -> "dict[str, Cost]":
+def _watch_page(running: "RunningGraph", rounds: int) -> "dict[str, LoopCost]":
     """Watch the processes while a browser shows the live page, and the images that it gets."""
     from aif_ros.benchmarks.running_cost import rate
     from aif_ros.cli.benchmark._page import fused_images_of_page
@@ -127,7 +129,7 @@ def _watch_page(running: "RunningGraph", rounds: int) -> "dict[str, Cost]":
     }
 
 
-def _print(size: str, costs: "Mapping[str, Cost]") -> None:
+def _print(size: str, costs: "Mapping[str, LoopCost]") -> None:
     print(
         f"{size}: latency ms (median, p95, p99), fused images/s, CPU (cores, ms per image), "
         "largest process MB"

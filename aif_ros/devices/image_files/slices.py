@@ -14,7 +14,7 @@ from aif_ros.devices.device import DeviceError
 from aif_ros.devices.image_files import microscopy, raster, raw, tiff
 from aif_ros.devices.image_files.folder import SUFFIXES, list_pictures, log_once
 from aif_ros.devices.image_files.samples import Picture, Samples, for_opencv, without_nan
-from aif_ros.devices.image_files.stack_axes import AmbiguousError, Plane, Selection, StackFile
+from aif_ros.devices.image_files.stack_axes import AmbiguousError, FilePlane, Selection, StackFile
 from aif_ros.types.image import LARGEST_OVERSHOOT, full_scale, full_scale_of_bits
 
 # A 16-bit sample above this needs more than 14 bits: nothing is left to recognise.
@@ -52,7 +52,7 @@ class Slices:
 
     def __init__(
         self,
-        planes: Sequence[Plane],
+        planes: Sequence[FilePlane],
         paths: Sequence[Path],
         *,
         z_step: float | None = None,

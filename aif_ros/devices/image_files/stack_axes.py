@@ -48,7 +48,7 @@ class AmbiguousError(DeviceError):
         self.key = key
 
 
-class Plane(Protocol):
+class FilePlane(Protocol):
     """One slice in a file."""
 
     @property
@@ -77,7 +77,7 @@ class StackFile:
         notes: what has been left out or assumed, a line each.
     """
 
-    slices: Sequence[Plane]
+    slices: Sequence[FilePlane]
     z_step: float | None = None
     pixel_size: float | None = None
     bits: int | None = None

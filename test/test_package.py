@@ -1,6 +1,7 @@
 """The package as others get it: its files, its dependencies and its import rules."""
 
 import ast
+import configparser
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 from importlinter.cli import lint_imports
 
 import aif_ros
@@ -135,6 +137,30 @@ def test_the_plain_installation_names_the_extra_for_the_rest(words, extra):
     assert result.returncode == 2
     assert f"pip install 'aif_ros[{extra}]'" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_the_citation_agrees_with_the_package():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == aif_ros.__version__
+    assert citation["license"] == "Apache-2.0"
+    assert {"cff-version", "message", "title", "authors"} <= citation.keys()
+
+
+def test_pre_commit_runs_tools_that_the_environment_holds():
+    configuration = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    hooks = [hook for repository in configuration["repos"] for hook in repository["hooks"]]
+    assert {hook["id"] for hook in hooks} >= {"ruff", "ruff-format", "mypy"}
+    tools = {re.search(r"\.venv/bin/(\S+)", hook["entry"])[1] for hook in hooks}
+    for tool in tools:
+        assert (Path(sys.executable).parent / tool).exists(), tool
+
+
+def test_editors_use_the_line_length_of_the_linter():
+    parser = configparser.ConfigParser()
+    parser.read_string("[top]\n" + (ROOT / ".editorconfig").read_text())
+    assert parser["top"]["root"] == "true"
+    ruff = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]
+    assert parser["*"].getint("max_line_length") == ruff["line-length"]
 
 
 def test_package_xml_agrees_with_the_package():

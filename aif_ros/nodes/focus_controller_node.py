@@ -10,8 +10,8 @@ from sensor_msgs.msg import CameraInfo
 from aif_ros.control.agent import Agent
 from aif_ros.control.agents import make_agent
 from aif_ros.nodes.command_repeater import CommandRepeater
-from aif_ros.nodes.loop_services import offer_loop_services
-from aif_ros.nodes.loop_state import FAULT, IDLE, RUNNING, STOPPED, LoopState
+from aif_ros.nodes.loop_services import offer_loop_services, restart_with_fusion
+from aif_ros.nodes.loop_state import IDLE, RUNNING, LoopState
 from aif_ros.nodes.loop_status import LoopStatus
 from aif_ros.nodes.main import run
 from aif_ros.nodes.pipeline_node import PipelineNode
@@ -21,7 +21,6 @@ from aif_ros.nodes.topics import (
     CAMERA_INFO,
     DEFOCUS_MAPS,
     FUSED_DEFOCUS_MAPS,
-    FUSION_EPOCH,
     LENS_COMMANDS,
     LENS_FAULT,
     PICTURE_FAULT,
@@ -58,20 +57,19 @@ class FocusControllerNode(PipelineNode):
     def start(self) -> None:
         """Subscribe and act."""
         self._info: CameraInfo | None = None
-        self._epoch: int | None = None
         self._watchdog = Watchdog()
         self._repeater = CommandRepeater()
-        self._picture_fault = ""
+        self._status.take_picture_fault("", None)
         self._status.publish()
         self.inlet(DEFOCUS_MAPS, partial(self._take_maps, self._step.add_frame_maps))
         self.inlet(FUSED_DEFOCUS_MAPS, partial(self._take_maps, self._step.add_fused_maps))
-        self.inlet(FUSION_EPOCH, self._take_epoch)
         self.inlet(CAMERA_INFO, self._take_info, depth=1)
         self.lens_states(self._take_state, self._model.position_resolution)
         self.inlet(LENS_FAULT, self._take_fault)
         self.inlet(PICTURE_FAULT, self._take_picture_fault)
         self.inlet(AUTOFOCUS_BUSY, self._take_busy)
         offer_loop_services(self)
+        restart_with_fusion(self)
         self.every(_CHECK, self._check)
 
     def diagnose(self) -> None:
@@ -112,16 +110,6 @@ class FocusControllerNode(PipelineNode):
             self._step.observe(state)
             self._act()
 
-    def _take_epoch(self, epoch: int) -> None:
-        """Start again with a new J, which does not contain what was captured for the old one."""
-        with self.lock:
-            before, self._epoch = self._epoch, epoch
-            if before in (None, epoch):
-                return
-            state = IDLE if self.state.state == IDLE else RUNNING
-            self.begin(not_before=epoch)
-            self.enter(state, "a new fused image was started")
-
     def _take_fault(self, fault: str) -> None:
         """Repeat the last command to a lens that was restarted or has recovered from a fault."""
         with self.lock:
@@ -134,9 +122,7 @@ class FocusControllerNode(PipelineNode):
     def _take_picture_fault(self, fault: str) -> None:
         """Note that the pictures do not change, which makes the end of the loop a fault."""
         with self.lock:
-            self._picture_fault = fault
-            if fault and self.state.state == STOPPED:
-                self.enter(FAULT, fault)
+            self._status.take_picture_fault(fault, self._step.target)
 
     @property
     def _commands_lens(self) -> bool:
@@ -161,10 +147,7 @@ class FocusControllerNode(PipelineNode):
         self._status.decided(step.decisions, step.last, action, step.frames, self._info)
         if action.position is None:
             self.get_logger().info(f"stopped after {step.frames} frames: {action.reason}")
-            if self._picture_fault:
-                self.enter(FAULT, self._picture_fault)
-            else:
-                self.enter(STOPPED, action.reason)
+            self._status.end(action.reason, step.target)
         else:
             step.commanded(action.position, self.now())
             self.enter(RUNNING, action.reason)
@@ -195,7 +178,6 @@ class FocusControllerNode(PipelineNode):
 
     def begin(self, not_before: int = 0) -> None:
         """Forget all but what is exposed from `not_before` on; the lock is held."""
-        self._picture_fault = ""
         self._step.dynamic = self._dynamic
         self._step.begin(self._new_agent(), not_before=not_before)
         self._status.begin(LoopState(RUNNING, "started", self.value("agent")), self._info)

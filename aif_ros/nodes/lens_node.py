@@ -142,11 +142,14 @@ class LensNode(PipelineNode):
         return state
 
     def _set_fault(self, fault: str) -> None:
-        if fault != self._fault:
-            self._fault = fault
-            self._faults_of_lens.publish(fault)
-            log = self.get_logger().error if fault else self.get_logger().info
-            log(fault or "the lens answers again")
+        if fault == self._fault:
+            return
+        self._fault = fault
+        self._faults_of_lens.publish(fault)
+        if fault:
+            self.get_logger().error(fault)
+        else:
+            self.get_logger().info("the lens answers again")
 
     def _note(self, state: LensState) -> None:
         self.diagnostics.note("position_m", state.position)
@@ -157,7 +160,9 @@ class LensNode(PipelineNode):
     def _command(self, message: Float64MultiArray, info: Mapping[str, Any]) -> None:
         age = (time.time_ns() - info["source_timestamp"]) * 1e-9
         try:
-            refused = self._objection(message.data, age)
+            timeout, limits = self.value("command_timeout"), self._lens.limits
+            inactive = None if self._states.active else "the node is not active"
+            refused = inactive or objection(message.data, age, timeout, limits)
             if refused is None:
                 with self._lock:
                     self._lens.move_to(message.data[0])
@@ -167,11 +172,6 @@ class LensNode(PipelineNode):
             refused = str(error)
         if refused is not None:
             self._refuse(refused)
-
-    def _objection(self, command: Sequence[float], age: float) -> str | None:
-        if not self._states.active:
-            return "the node is not active"
-        return objection(command, age, self.value("command_timeout"), self._lens.limits)
 
     def _refuse(self, reason: str) -> None:
         text = f"command refused, the lens stays: {reason}"

@@ -1,10 +1,11 @@
-"""Services of the focus controller: start, stop and reset the loop."""
+"""What starts and stops the loop: services of the focus controller, and a new J."""
 
 from typing import TYPE_CHECKING
 
 from std_srvs.srv import Trigger
 
 from aif_ros.nodes.loop_state import FAULT, IDLE, RUNNING, STOPPED
+from aif_ros.nodes.topics import FUSION_EPOCH
 
 if TYPE_CHECKING:
     from aif_ros.nodes.focus_controller_node import FocusControllerNode
@@ -44,3 +45,20 @@ def offer_loop_services(node: "FocusControllerNode") -> None:
     node.trigger("focus_controller/start", start)
     node.trigger("focus_controller/stop", stop)
     node.trigger("focus_controller/reset", reset)
+
+
+def restart_with_fusion(node: "FocusControllerNode") -> None:
+    """Start again with each new J, which does not contain what was captured for the old one."""
+    current: int | None = None
+
+    def take(epoch: int) -> None:
+        nonlocal current
+        with node.lock:
+            before, current = current, epoch
+            if before in (None, epoch):
+                return
+            state = IDLE if node.state.state == IDLE else RUNNING
+            node.begin(not_before=epoch)
+            node.enter(state, "a new fused image was started")
+
+    node.inlet(FUSION_EPOCH, take)

@@ -10,7 +10,7 @@ from sensor_msgs.msg import CameraInfo
 from aif_ros.control.agent import Action, Observation
 from aif_ros.nodes.control_views import Overlay, window_polygon
 from aif_ros.nodes.diagnostics import ERROR, OK, WARN, make_status
-from aif_ros.nodes.loop_state import FAULT, RUNNING, WAITING, LoopState
+from aif_ros.nodes.loop_state import FAULT, RUNNING, STOPPED, WAITING, LoopState
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.topics import (
     CONTROL_STATUS,
@@ -48,6 +48,7 @@ class LoopStatus:
         self.overlay = Overlay(node)
         self.state = state
         self._waiting_since = 0.0
+        self._picture_fault = ""
         self._window: Window | None = None
 
     @property
@@ -73,6 +74,22 @@ class LoopStatus:
             self._node.diagnostics.clear()
         self.state = replace(self.state, state=state, reason=reason, target=target)
         self.publish()
+
+    def take_picture_fault(self, fault: str, target: float | None) -> None:
+        """Note that the pictures do not change, which makes the end of the loop a fault.
+
+        Args:
+            fault: why; empty: they change.
+            target: see `enter`.
+        """
+        self._picture_fault = fault
+        if fault and self.state.state == STOPPED:
+            self.enter(FAULT, fault, target)
+
+    def end(self, reason: str, target: float | None) -> None:
+        """Publish that the agent has stopped, or the fault that explains it; see `enter`."""
+        state, reason = (FAULT, self._picture_fault) if self._picture_fault else (STOPPED, reason)
+        self.enter(state, reason, target)
 
     def decided(
         self, number: int, seen: Observation, action: Action, frames: int, info: CameraInfo
@@ -104,7 +121,7 @@ class LoopStatus:
     def begin(self, state: LoopState, info: CameraInfo | None) -> None:
         """Take a first state again, and withdraw the focus window; see `enter` to publish it."""
         self.state = state
-        self._window = None
+        self._window, self._picture_fault = None, ""
         if info is not None:
             self._windows.publish(window_polygon(None, info))
 

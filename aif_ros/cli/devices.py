@@ -67,22 +67,31 @@ def run(args: Arguments) -> int:
 
 
 def _try_all(args: Arguments) -> int:
-    results = [_try(text) for text in args.devices]
-    for result in results:
-        print(result["text"])
-        for key, value in result.items():
-            if key != "text":
-                print(f"  {key:10} {value}")
+    results = []
+    for text in args.devices:
+        results.append(_try(text))
+        _print_result(results[-1])
     write_json({"devices": results}, args.json)
-    failed = [result["text"] for result in results if "problem" in result]
+    failed = [result["text"] for result in results if "problems" in result]
     if failed:
         raise CommandError(f"{len(failed)} of {len(results)} devices cannot be used")
     return 0
 
 
+def _print_result(result: dict[str, Any]) -> None:
+    print(result["text"])
+    for key, value in result.items():
+        if key == "problems":
+            for problem in value:
+                print(f"  {'problem':10} {problem}")
+        elif key != "text":
+            print(f"  {key:10} {value}")
+
+
 def _try(text: str) -> dict[str, Any]:
-    """Open one device and return what there is to say about it."""
+    """Open one device and return what there is to say about it; what is wrong, as `problems`."""
     from aif_ros.devices.backends import CAMERAS, LENSES, DeviceText
+    from aif_ros.devices.camera_drivers import PARAMETER_LENS
     from aif_ros.devices.device import DeviceError
 
     if text.isdecimal() or text.startswith("/dev/video") or "://" in text:
@@ -99,9 +108,9 @@ def _try(text: str) -> dict[str, Any]:
         attempts.append(("camera", _try_camera))
     if not attempts:
         try:
-            DeviceText.parse(text, {**LENSES, **CAMERAS})
+            DeviceText.parse(text, {**LENSES, **CAMERAS, "ros_parameter": PARAMETER_LENS})
         except ValueError as error:
-            raise CommandError(str(error)) from error
+            return result | {"problems": [str(error)]}
     faults: dict[str, str] = {}
     mistakes: dict[str, str] = {}
     for kind, attempt in attempts:
@@ -114,12 +123,14 @@ def _try(text: str) -> dict[str, Any]:
     if len(result) > 1:
         return result | faults
     # Settings of a lens are no settings of a camera: that says nothing of a lens with a fault.
-    result["problem"] = "; ".join(dict.fromkeys((faults or mistakes).values()))
-    return result
+    return result | {"problems": list(dict.fromkeys((faults or mistakes).values()))}
 
 
 def _try_parameter_lens(text: str) -> dict[str, Any]:
     """Open a lens that another ROS node drives."""
+    from aif_ros.devices.optional import require
+
+    require("rclpy", "ros")
     import rclpy
     from rclpy.context import Context
     from rclpy.signals import SignalHandlerOptions

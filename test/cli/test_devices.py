@@ -1,6 +1,7 @@
 """`aif devices`, and live calibration and loop on simulated devices that speak real protocols."""
 
 import json
+import socket
 import subprocess
 import sys
 
@@ -33,12 +34,39 @@ def test_a_device_that_does_not_answer(tmp_path, capsys):
     assert "there is no such port" in captured.out
     assert "1 of 1 devices cannot be used" in captured.err
     (device,) = json.loads(results.read_text())["devices"]
-    assert "there is no such port" in device["problem"]
+    (problem,) = device["problems"]
+    assert "there is no such port" in problem
 
 
 def test_an_unknown_backend(capsys):
     assert main(["devices", "telepathy:here"]) == 2
-    assert "there is no backend 'telepathy': choose from moonlite" in capsys.readouterr().err
+    shown = capsys.readouterr().out
+    assert "there is no backend 'telepathy': choose from moonlite" in shown
+    assert "ros_parameter" in shown
+
+
+def test_a_wrong_text_does_not_stop_the_others(tmp_path, capsys):
+    with SerialSimulator(SimulatedMoonlite(), tmp_path / "tty") as line:
+        texts = ["telepathy:here", "moonlite", f"moonlite:{line.path}?high=8000"]
+        assert main(["devices", *texts]) == 2
+    captured = capsys.readouterr()
+    assert "answers    yes" in captured.out
+    assert "2 of 3 devices cannot be used" in captured.err
+
+
+def test_each_problem_has_a_line(capsys):
+    assert main(["devices", f"indi:localhost:{_closed_port()}/nobody"]) == 2
+    lines = capsys.readouterr().out.splitlines()
+    problems = [line for line in lines if line.startswith("  problem ")]
+    assert len(problems) == 2
+    assert "INDI focuser" in problems[0]
+    assert "INDI camera" in problems[1]
+
+
+def _closed_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from aif_ros.nodes.topics import (
     CAMERA_INFO,
     DECISION,
     FUSION_EPOCH,
+    LENS_LIMITS,
     SOURCE_SAMPLES,
     lens_states_of,
 )
@@ -47,6 +48,7 @@ class RecordedRun:
         lens_model: its lens.
         schedule: what it did with its frames.
         info: a camera info of its camera; None: none was recorded.
+        limits: of the lens, metres; None: none were recorded, those of the calibration hold.
         unknown: number of decisions before the first complete run of the agent.
     """
 
@@ -56,6 +58,7 @@ class RecordedRun:
     lens_model: LensModel
     schedule: Schedule
     info: CameraInfo | None = None
+    limits: tuple[float, float] | None = None
     unknown: int = 0
 
     @property
@@ -104,6 +107,7 @@ class _Reading:
     epochs: list[int] = field(default_factory=list)
     decisions: list[DecisionRecord] = field(default_factory=list)
     info: CameraInfo | None = None
+    limits: tuple[float, float] | None = None
 
     def take(self, message: BagMessage) -> None:
         if self.settings is None:
@@ -125,6 +129,8 @@ class _Reading:
             self.decisions += [] if decision is None else [decision]
         elif name == CAMERA_INFO.name and self.info is None:
             self.info = decode_message(CAMERA_INFO, message)
+        elif name == LENS_LIMITS.name and self.limits is None:
+            self.limits = decode_message(LENS_LIMITS, message)
 
 
 def read_run(path: Path) -> RecordedRun:
@@ -152,6 +158,7 @@ def read_run(path: Path) -> RecordedRun:
         _lens_model(reading.settings.calibration),
         Schedule(frozenset(reading.merged), sorted(set(reading.epochs)), decisions[first:]),
         reading.info,
+        reading.limits,
         first,
     )
 
@@ -169,6 +176,8 @@ def replay_by_library(run: RecordedRun, parts: Parts | None = None) -> Iterator[
     parts = parts or Parts()
     fusion, autofocus = run.settings.nodes["fusion"], run.settings.nodes["autofocus"]
     model, dynamic = run.lens_model, run.dynamic
+    # The geometry of all frames is that of the calibration; only the agent keeps to the limits.
+    limited = model if run.limits is None else model.narrowed(run.limits)
     fuser = make_fuser(parts.fusion or fusion["fusion_method"], model if dynamic else None)
     estimator = make_estimator(parts.estimator or autofocus["estimator"], model)
     replay = Replay(
@@ -178,7 +187,7 @@ def replay_by_library(run: RecordedRun, parts: Parts | None = None) -> Iterator[
         AssessStep(estimator, model, dynamic=dynamic),
         lambda: make_agent(
             parts.agent or run.controller["agent"],
-            model,
+            limited,
             dynamic=dynamic,
             max_captures=run.controller["max_captures"],
         ),

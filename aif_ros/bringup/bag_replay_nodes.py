@@ -23,7 +23,7 @@ from aif_ros.nodes.exchange import Exchange
 from aif_ros.nodes.image_messages import to_time
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.topic import StampedImage
-from aif_ros.nodes.topics import CAMERA_IMAGE, CAMERA_INFO, DECISION, LENS_STATE
+from aif_ros.nodes.topics import CAMERA_IMAGE, CAMERA_INFO, DECISION, LENS_LIMITS, LENS_STATE
 from aif_ros.pipeline.decision_record import DecisionRecord
 from aif_ros.pipeline.replay import ReplayedDecision
 from aif_ros.process.interrupts import uninterrupted
@@ -92,7 +92,7 @@ def _bring_up(running: RunningGraph) -> Iterator[_Nodes]:
     """Make and activate the nodes; camera and lens are what is put into their exchange."""
     graph, exchange = running.graph, Exchange()
     made = _Nodes([], exchange)
-    for topic in (CAMERA_IMAGE, CAMERA_INFO, LENS_STATE):
+    for topic in (CAMERA_IMAGE, CAMERA_INFO, LENS_LIMITS, LENS_STATE):
         exchange.advertise(running.node.resolve_topic_name(topic.name))
     try:
         for spec in graph.nodes:
@@ -155,6 +155,8 @@ class _Player:
         first = run.schedule.decisions[0]
         begun = False
         self._put(CAMERA_INFO.name, run.info)
+        if run.limits is not None:
+            self._put(LENS_LIMITS.name, run.limits)
         for message in run.bag.messages():
             name = message.topic.removeprefix(f"{run.namespace}/")
             if name == CAMERA_IMAGE.name:

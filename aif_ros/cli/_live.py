@@ -1,10 +1,11 @@
 """Real devices on the command line: opening them, and calibrating a lens through its camera."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from typing_extensions import Doc
@@ -46,8 +47,6 @@ LiveExposure = Annotated[
     Doc("Exposure time of a real camera, without ROS."),
 ]
 """Type of the option `--exposure-time`."""
-
-_Lens = TypeVar("_Lens", bound="FocusLens")
 
 
 def check_pair(camera: str, lens: str, purpose: str) -> None:
@@ -97,16 +96,18 @@ def open_calibrated(
         calibration: file of the lens calibration; the limits of the lens model that is yielded are
             narrower where those of the device are.
     """
-    from aif_ros.devices.backends import open_lens
-    from aif_ros.devices.clock import SystemClock
+    from aif_ros.devices.backlash import compensated
 
     lens_model = load_calibration(calibration)
-    with _opened(camera, lambda: open_lens(lens, SystemClock(), lens_model)) as opened:
-        yield *opened, replace(lens_model, limits=opened[1].limits)
+    with _opened(camera, lens, lens_model) as (opened_camera, opened_lens):
+        limited = lens_model.narrowed(opened_lens.limits)
+        yield opened_camera, compensated(opened_lens, limited), limited
 
 
 def open_uncalibrated(camera: str, lens: str) -> "AbstractContextManager[tuple[Camera, MotorLens]]":
     """Open a camera and a lens whose calibration is not known yet; they are closed at the end.
+
+    The limits of the lens are printed before it moves.
 
     Args:
         camera: see `aif_ros.devices.backends.open_camera`.
@@ -116,22 +117,23 @@ def open_uncalibrated(camera: str, lens: str) -> "AbstractContextManager[tuple[C
         CommandError: a text is wrong.
         DeviceError: a device cannot be opened.
     """
-    from aif_ros.devices.backends import open_motor_lens
-    from aif_ros.devices.clock import SystemClock
-
-    return _opened(camera, lambda: open_motor_lens(lens, SystemClock()))
+    return _opened(camera, lens, None)
 
 
 @contextmanager
-def _opened(camera: str, open_lens: "Callable[[], _Lens]") -> "Iterator[tuple[Camera, _Lens]]":
-    from aif_ros.devices.backends import open_camera
+def _opened(
+    camera: str, lens: str, lens_model: "LensModel | None"
+) -> "Iterator[tuple[Camera, MotorLens]]":
+    from aif_ros.devices.backends import open_camera, open_motor_lens
     from aif_ros.devices.clock import SystemClock
 
     try:
-        opened_lens = open_lens()
+        opened_lens = open_motor_lens(lens, SystemClock(), lens_model)
     except ValueError as error:
         raise CommandError(str(error)) from error
     try:
+        for line in opened_lens.limits_report(lens_model):
+            print(line, file=sys.stderr)
         try:
             opened_camera = open_camera(camera, SystemClock())
         except ValueError as error:

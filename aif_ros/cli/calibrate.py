@@ -240,6 +240,7 @@ def _live(args: Arguments, output: Path) -> _Measured:
     from tqdm import tqdm
 
     from aif_ros.cli._live import calibrate_through_camera, open_uncalibrated, save_proof
+    from aif_ros.types.units import LARGEST_POSITION
 
     if args.photos:
         raise CommandError(
@@ -259,6 +260,11 @@ def _live(args: Arguments, output: Path) -> _Measured:
         if args.near is not None:
             check_rectangle("--near", args.near, camera.size)
         low, high = lens.limits
+        if max(abs(low), abs(high)) > LARGEST_POSITION:
+            raise CommandError(
+                f"the travel of this lens, {low:g} to {high:g} m, is longer than that of any focus "
+                "motor: give its highest position (?high=...) or a smaller metres_per_unit"
+            )
         for position in args.range or ():
             if not low <= position <= high:
                 raise CommandError(f"--range must lie within the travel, {low:g} to {high:g} m")

@@ -144,7 +144,7 @@ def _try_parameter_lens(text: str) -> dict[str, Any]:
         lens = open_parameter_lens(text, node, None)
         try:
             state = lens.state()
-            low, high = lens.limits
+            limits = lens.travel
         finally:
             lens.close()
     finally:
@@ -152,7 +152,7 @@ def _try_parameter_lens(text: str) -> dict[str, Any]:
         rclpy.shutdown(context=context)
     return {
         "answers": "yes",
-        "limits": f"{low:g} to {high:g} m",
+        "limits": str(limits),
         "position": f"{state.position:g} m{', moving' if state.moving else ''}",
         "run": "ros2 launch aif_ros pipeline.launch.py camera:=external lens:=ros_parameter "
         f'lens_source:="{text.partition(":")[2]}" calibration:=lens.yaml',
@@ -166,11 +166,10 @@ def _try_lens(text: str) -> dict[str, Any]:
     lens = open_motor_lens(text, SystemClock())
     try:
         state = lens.state()
-        low, high = lens.limits
         devices = f'--camera CAMERA --lens "{text}"'
         return {
             "answers": "yes",
-            "limits": f"{low:g} to {high:g} m",
+            "limits": str(lens.travel),
             "step": f"{lens.metres_per_step:g} m",
             "position": f"{state.position:g} m{', moving' if state.moving else ''}",
             "calibrate": f"aif calibrate {devices} -o lens.yaml",

@@ -58,6 +58,7 @@ class GcodeLens(SerialLens):
     """
 
     firmware = "G-code"
+    unit = "mm"
 
     def __init__(
         self,

@@ -115,6 +115,8 @@ class MicroManagerStage(MotorLens):
         DeviceError: the configuration cannot be loaded or has no such stage.
     """
 
+    unit = "um"
+
     def __init__(
         self,
         config: str,

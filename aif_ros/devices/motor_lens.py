@@ -5,7 +5,6 @@ unit of its device. The base class does what all of them need: conversion to met
 limits, settling, stall detection, and reconnection after the device was unplugged.
 """
 
-import math
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -16,6 +15,8 @@ from typing_extensions import Doc
 
 from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import ConnectionLostError, DeviceError
+from aif_ros.devices.travel_limits import CALIBRATION, DEVICE, TEXT, Source, TravelLimits
+from aif_ros.optics.lens_model import LensModel
 from aif_ros.settings.declaration import Limits, declared
 from aif_ros.types.frame import LensState
 
@@ -31,6 +32,9 @@ is plugged in again, long enough not to keep a USB hub busy."""
 ROUNDING = 1e-9
 """Share of the travel by which a position may lie outside the limits: -15 times 1e-6 is not -15e-6
 in floating point. The device is sent to the limit then."""
+
+SAME_SCALE = 0.01
+"""Share by which two travels of a step may differ: more than the rounding of what users type."""
 
 WRONG_WAY = 0.05
 """Share of the whole travel by which a lens may move away from its target before it is stopped:
@@ -74,6 +78,8 @@ class MotorSettings:
         check_settings(self)
         if self.metres_per_unit == 0:
             raise ValueError("metres_per_unit must not be 0")
+        if self.low is not None and self.high is not None and not self.low < self.high:
+            raise ValueError(f"low must be below high, got low={self.low:g} and high={self.high:g}")
 
 
 def check_settings(settings: "DataclassInstance") -> None:
@@ -139,6 +145,9 @@ class MotorLens(ABC):
     """Whether the device may finish a move before it starts the next one; it cannot be seen then
     whether it moves the wrong way."""
 
+    unit: str = "steps"
+    """Unit of the device, for people."""
+
     higher_unit_is_nearer: ClassVar[bool] = False
     """Whether the unit of the device is defined so that higher values focus nearer objects; steps
     of a motor are not."""
@@ -165,7 +174,8 @@ class MotorLens(ABC):
         self._rest_since: int | None = 0  # at rest until it is sent somewhere
         try:
             self._axis = self._open()
-            self._unit_limits = self._intersection(limits)
+            self.travel = self._intersection(limits)
+            """Limits of the motor."""
         except DeviceError:
             self.close()
             raise
@@ -197,8 +207,22 @@ class MotorLens(ABC):
     @property
     def limits(self) -> tuple[float, float]:
         """Lowest and highest position, metres."""
-        low, high = (self._metres(unit) for unit in self._unit_limits)
-        return (low, high) if low < high else (high, low)
+        return self.travel.metres
+
+    def limits_report(self, lens_model: LensModel | None = None) -> list[str]:
+        """Return the limits with what sets them, and what speaks against the calibration."""
+        lines = [f"limits of the {self.label}: {self.travel}"]
+        if self.travel.doubt:
+            lines.append(self.travel.doubt)
+        if lens_model is not None and self._axis.resolution:
+            ratio = self.metres_per_step / lens_model.metres_per_step
+            if abs(ratio - 1.0) > SAME_SCALE:
+                lines.append(
+                    f"a step of the lens is {self.metres_per_step:g} m, by the calibration "
+                    f"'{lens_model.name}' {lens_model.metres_per_step:g} m: see that it is of this "
+                    "lens, with the metres_per_unit that it was made with"
+                )
+        return lines
 
     @property
     def higher_focuses(self) -> Literal["near", "far"] | None:
@@ -300,7 +324,7 @@ class MotorLens(ABC):
             return
         if self._start is None:
             self._start = position
-        low, high = self._unit_limits
+        low, high = self.travel.low, self.travel.high
         slack = max(WRONG_WAY * (high - low), 2 * self._axis.tolerance)
         behind = abs(position - self._target) - abs(self._start - self._target)
         outside = max(low - position, position - high) - max(low - self._start, self._start - high)
@@ -342,30 +366,25 @@ class MotorLens(ABC):
     def _forget_move(self) -> None:
         self._target = self._start = self._progress = self._rest_since = None
 
-    def _intersection(self, limits: tuple[float, float] | None) -> tuple[float, float]:
-        """Return the limits of device, settings and calibration together, in the device's unit."""
+    def _intersection(self, limits: tuple[float, float] | None) -> TravelLimits:
+        """Return what device, settings and calibration all allow."""
         axis, settings = self._axis, self._settings
         wanted = sorted(limit / settings.metres_per_unit for limit in limits or ())
-        lows = [low for low in (axis.low, settings.low, *wanted[:1]) if low is not None]
-        highs = [high for high in (axis.high, settings.high, *wanted[1:]) if high is not None]
-        if not lows or not highs:
-            raise DeviceError(
-                f"{self.label} does not report its limits: add them to the text of the lens, in "
-                "its own unit (?low=...&high=...), or give a lens calibration"
+        sources = (
+            Source(DEVICE, axis.low, axis.high),
+            Source(TEXT, settings.low, settings.high),
+            Source(CALIBRATION, *wanted),
+        )
+        try:
+            return TravelLimits.intersection(
+                sources,
+                self.unit,
+                settings.metres_per_unit,
+                step=axis.resolution,
+                least=axis.resolution or axis.tolerance,
             )
-        low, high = max(lows), min(highs)
-        if axis.resolution:
-            # Whole steps within; calibrations carry rounding errors.
-            low = math.ceil(low / axis.resolution - 1e-6) * axis.resolution
-            high = math.floor(high / axis.resolution + 1e-6) * axis.resolution
-        if not low < high:
-            own = [f"{limit:g}" for limit in (axis.low, axis.high) if limit is not None]
-            raise DeviceError(
-                f"{self.label} has nowhere to move: in its own unit, it reports "
-                f"{' to '.join(own) or 'no limits'}, and with the settings and the calibration "
-                f"that leaves {max(lows):g} to {min(highs):g}"
-            )
-        return low, high
+        except ValueError as error:
+            raise DeviceError(f"{self.label} {error}") from error
 
     def _checked(self, position: float) -> float:
         """Return the target in the unit of the device."""
@@ -378,7 +397,7 @@ class MotorLens(ABC):
         target = position / self._settings.metres_per_unit
         if self._axis.resolution:
             target = round(target / self._axis.resolution) * self._axis.resolution
-        return min(max(target, self._unit_limits[0]), self._unit_limits[1])
+        return min(max(target, self.travel.low), self.travel.high)
 
     def _metres(self, unit: float) -> float:
         return unit * self._settings.metres_per_unit

@@ -92,6 +92,7 @@ class OptotuneLens(SerialLens):
         limits: tuple[float, float] | None = None,
     ) -> None:
         self._options = settings or OptotuneSettings()
+        self.unit = "mA" if self._options.mode == "current" else "dpt"
         self._offset = 0.0
         self._unit_per_count = DIOPTRES_PER_COUNT
         super().__init__(path, f"Optotune lens at {path}", clock, self._options, limits=limits)

@@ -26,6 +26,7 @@ from aif_ros.nodes.topics import (
     FUSED_IN_FOCUS,
     IN_FOCUS,
     LENS_FAULT,
+    LENS_LIMITS,
     SOURCE_SAMPLES,
 )
 from aif_ros.pipeline.assess_step import AssessStep, DefocusMaps
@@ -83,6 +84,7 @@ class AutofocusNode(PipelineNode):
         self.inlet(SOURCE_SAMPLES, partial(self._take_fused, 0))
         self.inlet(FUSED_IMAGE, partial(self._take_fused, 1))
         self.inlet(LENS_FAULT, self._searches.fault)
+        self.inlet(LENS_LIMITS, self._searches.keep_to)
         self.inlet(FOCUS_WINDOW, self._take_window)
         self.loop(self._assess)
         self.loop(self._assess_fused)

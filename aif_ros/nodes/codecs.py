@@ -1,5 +1,6 @@
 """Conversion between what the nodes work with and the messages of their topics."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,17 @@ def decode_info(message: CameraInfo) -> CameraInfo:
     if message.width == 0 or message.height == 0:
         raise ValueError(f"a camera info of size {message.width}x{message.height}")
     return message
+
+
+def decode_limits(message: Float64MultiArray) -> tuple[float, float]:
+    """Return the limits of a lens, metres.
+
+    Raises:
+        ValueError: they are not [low, high].
+    """
+    if len(message.data) != 2 or not -math.inf < message.data[0] < message.data[1] < math.inf:
+        raise ValueError(f"the limits of a lens must be [low, high], got {list(message.data)}")
+    return float(message.data[0]), float(message.data[1])
 
 
 def encode_maps(stamped: StampedMaps) -> Image:

@@ -23,6 +23,7 @@ from aif_ros.nodes.topics import (
     FUSED_DEFOCUS_MAPS,
     LENS_COMMANDS,
     LENS_FAULT,
+    LENS_LIMITS,
     PICTURE_FAULT,
 )
 from aif_ros.nodes.watchdog import Watchdog
@@ -44,7 +45,7 @@ class FocusControllerNode(PipelineNode):
 
     def open(self) -> None:
         """Make the agent."""
-        self._model = self.lens_model()
+        self._calibrated = self._model = self.lens_model()
         self.diagnostics.hardware_id = self._model.name
         self._commands = self.outlet(LENS_COMMANDS)
         # Held by callbacks, which run in several threads where nodes share a process.
@@ -66,6 +67,7 @@ class FocusControllerNode(PipelineNode):
         self.inlet(CAMERA_INFO, self._take_info, depth=1)
         self.lens_states(self._take_state, self._model.position_resolution)
         self.inlet(LENS_FAULT, self._take_fault)
+        self.inlet(LENS_LIMITS, self._take_limits)
         self.inlet(PICTURE_FAULT, self._take_picture_fault)
         self.inlet(AUTOFOCUS_BUSY, self._take_busy)
         offer_loop_services(self)
@@ -123,6 +125,14 @@ class FocusControllerNode(PipelineNode):
         """Note that the pictures do not change, which makes the end of the loop a fault."""
         with self.lock:
             self._status.take_picture_fault(fault, self._step.target)
+
+    def _take_limits(self, limits: tuple[float, float]) -> None:
+        """Keep to the limits of the lens, with a new agent where they are others than before."""
+        model = self._calibrated.narrowed(limits)
+        with self.lock:
+            if model.limits != self._model.limits:
+                self._model = self._step.lens_model = model
+                self._step.begin(self._new_agent())
 
     @property
     def _commands_lens(self) -> bool:

@@ -41,7 +41,7 @@ class FocusServer:
 
     def __init__(self, node: PipelineNode, lens_model: LensModel) -> None:
         self._node = node
-        self._lens_model = lens_model
+        self._calibrated = self._lens_model = lens_model
         self._commands = node.outlet(LENS_COMMANDS)
         self._busy = node.outlet(AUTOFOCUS_BUSY)
         self._curve = node.outlet(FOCUS_CURVE)
@@ -91,6 +91,10 @@ class FocusServer:
         """Note the fault that the lens node reports; from any thread. Empty: none."""
         if text:
             self._abort = text
+
+    def keep_to(self, limits: tuple[float, float]) -> None:
+        """Keep to the limits of the lens, metres, from the next search on; from any thread."""
+        self._lens_model = self._calibrated.narrowed(limits)
 
     def advance(self, frame: Frame | None) -> None:
         """Continue the search in progress, with a new frame or without; called by a worker."""

@@ -11,10 +11,11 @@ from typing import Any, cast
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool
 
-from aif_ros.devices.backends import open_lens
+from aif_ros.devices.backends import open_motor_lens
 from aif_ros.devices.backlash import compensated
 from aif_ros.devices.device import DeviceError, FocusLens
 from aif_ros.devices.focal_stack import FocalStack
+from aif_ros.devices.motor_lens import MotorLens
 from aif_ros.nodes.idleness import Rate
 from aif_ros.nodes.joint_states import to_joint_state
 from aif_ros.nodes.lens_commands import objection
@@ -22,7 +23,7 @@ from aif_ros.nodes.main import run
 from aif_ros.nodes.node_clock import NodeClock
 from aif_ros.nodes.parameter_lens import open_parameter_lens
 from aif_ros.nodes.pipeline_node import PipelineNode
-from aif_ros.nodes.topics import LENS_COMMANDS, LENS_FAULT, LENS_STATE
+from aif_ros.nodes.topics import LENS_COMMANDS, LENS_FAULT, LENS_LIMITS, LENS_STATE
 from aif_ros.settings.nodes import REAL_LENSES, LensSettings
 from aif_ros.simulation.simulated_lens import SimulatedLens
 from aif_ros.types.frame import LensState
@@ -43,6 +44,7 @@ class LensNode(PipelineNode):
         encode = partial(to_joint_state, joint=self.value("lens_joint"))
         self._states = self.outlet(replace(LENS_STATE, encode=encode))
         self._faults_of_lens = self.outlet(LENS_FAULT)
+        self._limits = self.outlet(LENS_LIMITS)
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._commanded_at: int | None = None
@@ -81,13 +83,21 @@ class LensNode(PipelineNode):
     def _open_real_lens(self, text: str) -> FocusLens:
         self.diagnostics.hardware_id = text
         lens_model = self.lens_model() if self.value("calibration") else None
+        lens: MotorLens
         if text.startswith("ros_parameter:"):
-            return open_parameter_lens(text, self, lens_model)
-        return open_lens(text, NodeClock(self), lens_model)
+            lens = open_parameter_lens(text, self, lens_model)
+        else:
+            lens = open_motor_lens(text, NodeClock(self), lens_model)
+        limits, *doubts = lens.limits_report(lens_model)
+        self.get_logger().info(limits)
+        for doubt in doubts:
+            self.get_logger().warning(doubt)
+        return compensated(lens, lens_model)
 
     def start(self) -> None:
         """Begin to publish states."""
         self._faults_of_lens.publish(self._fault)
+        self._limits.publish(self._lens.limits)
         self._rate = Rate()
         self.loop(self._report)
         if self._simulated is not None:

@@ -7,10 +7,9 @@ from rcl_interfaces.msg import ParameterDescriptor, ParameterType
 from rclpy.node import Node
 
 from aif_ros.devices.backends import DeviceText
-from aif_ros.devices.backlash import compensated
 from aif_ros.devices.camera_drivers import PARAMETER_LENS, ParameterLensSettings
 from aif_ros.devices.clock import Clock, SystemClock
-from aif_ros.devices.device import ConnectionLostError, DeviceError, FocusLens
+from aif_ros.devices.device import ConnectionLostError, DeviceError
 from aif_ros.devices.motor_lens import Axis, MotorLens, Reading
 from aif_ros.nodes.frame_metadata import FrameMetadata
 from aif_ros.nodes.remote_parameters import RemoteParameters
@@ -26,10 +25,8 @@ METADATA_TOLERANCE = 0.005
 the rounding to motor counts (10 bits)."""
 
 
-def open_parameter_lens(text: str, node: Node, lens_model: LensModel | None) -> FocusLens:
+def open_parameter_lens(text: str, node: Node, lens_model: LensModel | None) -> "ParameterLens":
     """Open the lens that a text such as ``ros_parameter:/camera?preset=v4l2_camera`` names.
-
-    It is compensated for the backlash of its calibration.
 
     Args:
         text: node and settings.
@@ -41,14 +38,13 @@ def open_parameter_lens(text: str, node: Node, lens_model: LensModel | None) -> 
         DeviceError: the lens cannot be opened.
     """
     named = DeviceText.parse(text, {"ros_parameter": PARAMETER_LENS})
-    lens = ParameterLens(
+    return ParameterLens(
         named.address,
         SystemClock(),
         named.read(ParameterLensSettings),
         node,
         limits=lens_model.limits if lens_model is not None else None,
     )
-    return compensated(lens, lens_model)
 
 
 class ParameterLens(MotorLens):
@@ -65,6 +61,8 @@ class ParameterLens(MotorLens):
         ValueError: neither preset nor parameter is given.
         DeviceError: the node is not running, or it has no such parameter or range.
     """
+
+    unit = "in the unit of the parameter"
 
     def __init__(
         self,

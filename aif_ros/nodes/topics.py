@@ -96,6 +96,15 @@ LENS_FAULT: Topic[str] = Topic(
     lambda message: message.data,
     latched=True,
 )
+LENS_LIMITS: Topic[tuple[float, float]] = Topic(
+    "lens/limits",
+    Float64MultiArray,
+    "Lowest and highest position that the lens node accepts, metres; other nodes keep to them "
+    "where the calibration allows more.",
+    lambda limits: Float64MultiArray(data=limits),
+    codecs.decode_limits,
+    latched=True,
+)
 LENS_COMMANDS: Topic[float] = Topic(
     "lens/commands",
     Float64MultiArray,

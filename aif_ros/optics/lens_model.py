@@ -7,7 +7,7 @@ IEEE TCI 2021, section III). Its magnification changes with z as well (focus bre
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from aif_ros.storage.atomic_write import write_text
 from aif_ros.storage.read_yaml import YamlError, read_yaml
+from aif_ros.types.units import UnitError, check_metres
 
 DEFAULT_CALIBRATION = Path(__file__).resolve().parent / "lenses" / "default.yaml"
 """Lens calibration that is used where none is named."""
@@ -168,6 +169,10 @@ class LensModel:
             except (TypeError, ValueError):
                 raise CalibrationError(f"key '{key}' must be a number, got {value!r}") from None
         low, high = numbers.pop("limits[0]"), numbers.pop("limits[1]")
+        try:
+            check_metres("key 'limits'", (low, high))
+        except UnitError as error:
+            raise CalibrationError(str(error)) from error
         width = int(numbers.pop("calibration_width"))
         return cls(
             name=str(content["name"]),
@@ -310,6 +315,26 @@ class LensModel:
     def steps(self, metres: float) -> float:
         """Motor steps of a travel or position in metres."""
         return metres / self.metres_per_step
+
+    def narrowed(self, limits: tuple[float, float]) -> "LensModel":
+        """Return this lens within the limits of a device, too, metres.
+
+        Raises:
+            CalibrationError: the calibration and the device have no travel in common.
+
+        Example:
+            >>> LensModel.load(DEFAULT_CALIBRATION).narrowed((0.5e-3, 0.01)).limits
+            (0.0005, 0.0015)
+        """
+        low, high = max(self.limits[0], limits[0]), min(self.limits[1], limits[1])
+        # A lens rests at whole steps only.
+        if not low + 0.5 * self.metres_per_step < high:
+            raise CalibrationError(
+                f"the calibration '{self.name}' is of a lens from {self.limits[0]:g} to "
+                f"{self.limits[1]:g} m, but this one moves from {limits[0]:g} to {limits[1]:g} m: "
+                "give the calibration of this lens"
+            )
+        return replace(self, limits=(low, high))
 
     def within_limits(self, position: float) -> float:
         """Return `position`, moved to the nearest limit if it lies outside.

@@ -51,7 +51,8 @@ class ControlStep:
         dynamic: bool,
         reaction_timeout: float = 0.0,
     ) -> None:
-        self._lens_model = lens_model
+        self.lens_model = lens_model
+        """Lens in use; a change takes effect with `begin`."""
         self.dynamic = dynamic
         """Whether camera or scene may move; a change takes effect with `begin`."""
         self._states = LensStateBuffer()
@@ -135,7 +136,7 @@ class ControlStep:
         action = self._agent.act(seen)
         if action.position is None:
             return action
-        return replace(action, position=self._lens_model.within_limits(action.position))
+        return replace(action, position=self.lens_model.within_limits(action.position))
 
     def observation(
         self, frame_maps: DefocusMaps, fused_maps: DefocusMaps, position: float
@@ -149,8 +150,8 @@ class ControlStep:
         """
         assert self.image_size is not None
         return Observation(
-            frame_maps.blur(self._lens_model, self.image_size),
-            fused_maps.blur(self._lens_model, self.image_size),
+            frame_maps.blur(self.lens_model, self.image_size),
+            fused_maps.blur(self.lens_model, self.image_size),
             fused_maps.source_position,
             position,
             frame_maps.stamp,
@@ -198,7 +199,7 @@ class ControlStep:
         if self.dynamic or self.last is None or state is None:
             return False
         width = self.last.frame.image_size[0]
-        return self._lens_model.same_position(state.position, self.last.position, width)
+        return self.lens_model.same_position(state.position, self.last.position, width)
 
     def _look(self) -> None:
         frame_maps = self._frame_maps

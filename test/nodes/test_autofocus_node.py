@@ -28,6 +28,7 @@ from aif_ros.nodes.topics import (
     IN_FOCUS,
     LENS_COMMANDS,
     LENS_FAULT,
+    LENS_LIMITS,
     LENS_STATE,
     SOURCE_SAMPLES,
 )
@@ -54,13 +55,17 @@ class Estimator:
         )
 
 
+LIMITS = {"search": (0.0, 1.5e-3)}
+"""Metres that a search gets."""
+
+
 class Search:
     """Looks at three places and takes the darkest patch for the sharpest."""
 
     def begin(self, position, limits, image_width):
         self.looks = []
         self._ahead = [0.0, FOCUS, 1e-3]
-        assert limits == (0.0, 1.5e-3)
+        assert limits == LIMITS["search"]
         assert image_width == SIZE[0]
 
     def look(self, patch, position):
@@ -325,6 +330,15 @@ class TestFocusOnce:
         assert len(world.moves) <= moves + 1
         # The next one is not affected.
         assert bench.call(Trigger, "autofocus/focus_once").success
+
+    def test_keeps_to_the_limits_of_the_lens(self, bench, monkeypatch):
+        monkeypatch.setitem(LIMITS, "search", (0.0, 8e-4))
+        node = bench.active(AutofocusNode)
+        world = LiveWorld(bench)
+        bench.talk(LENS_LIMITS)(LIMITS["search"])
+        bench.spin_until(lambda: node._searches._lens_model.limits == LIMITS["search"])
+        assert bench.call(Trigger, "autofocus/focus_once").success
+        assert max(world.moves) == 8e-4
 
     def test_the_cause_of_a_failure_is_said_at_once(self, bench):
         bench.active(AutofocusNode)

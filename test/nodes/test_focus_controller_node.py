@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import rclpy
 from bench import World
+from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
 from aif_ros.control.agent import Action
@@ -20,6 +21,7 @@ from aif_ros.nodes.topics import (
     FUSION_EPOCH,
     LENS_COMMANDS,
     LENS_FAULT,
+    LENS_LIMITS,
     OVERLAY,
     OVERLAY_COMPRESSED,
     REMAINING_DEFOCUS,
@@ -93,6 +95,27 @@ def act(monkeypatch):
         return script
 
     return set_actions
+
+
+def test_keeps_to_the_limits_of_the_lens(bench, act):
+    act(Action(1e-3, None, "far up"), Action(None, None, "done"))
+    node = bench.active(FocusControllerNode)
+    loop = Loop(bench)
+    bench.talk(LENS_LIMITS)((1e-4, 5e-4))
+    bench.spin_until(lambda: node._model.limits == (1e-4, 5e-4))
+    loop.info()
+    loop.assessed_frame(2e-4)
+    bench.spin_until(lambda: loop.commands)
+    assert loop.commands == [5e-4]
+
+
+def test_limits_that_the_calibration_does_not_cover_are_reported(bench, act, logged):
+    act()
+    bench.active(FocusControllerNode)
+    bench.talk(LENS_LIMITS)((1.0, 2.0))
+    bench.spin_until(lambda: logged.find("ERROR", "this one moves from 1 to 2 m: give the calib"))
+    bench.talk(LENS_LIMITS)(Float64MultiArray(data=[2.0, 1.0]), raw=True)
+    bench.spin_until(lambda: logged.find("WARN", r"lens/limits: .* must be \[low, high\]"))
 
 
 def test_acts_on_the_maps_and_stops_when_the_agent_does(bench, act):

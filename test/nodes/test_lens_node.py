@@ -12,7 +12,8 @@ from aif_ros.devices.simulators.moonlite import SimulatedMoonlite
 from aif_ros.devices.simulators.motor import SimulatedMotor
 from aif_ros.devices.simulators.serial_line import SerialSimulator
 from aif_ros.nodes.lens_node import LensNode
-from aif_ros.nodes.topics import LENS_COMMANDS, LENS_FAULT, LENS_STATE
+from aif_ros.nodes.topics import LENS_COMMANDS, LENS_FAULT, LENS_LIMITS, LENS_STATE
+from aif_ros.optics.lens_model import LensModel
 
 
 def at(states, position):
@@ -33,6 +34,22 @@ def test_reports_and_obeys(bench):
     stamps = [state.stamp for state in states]
     assert stamps == sorted(stamps)
     assert abs(stamps[-1] - time.time_ns()) < 5e9
+
+
+def test_publishes_the_narrowest_limits(bench, tmp_path):
+    with SerialSimulator(SimulatedMoonlite(), tmp_path / "tty") as line:
+        calibration = tmp_path / "lens.yaml"
+        LensModel("test", 4e-6, (0.0, 1.0e-2), 1e4, 640).save(calibration)
+        source = f"{line.path}?high=2000"
+        bench.active(
+            LensNode,
+            lens_backend="moonlite",
+            lens_source=source,
+            calibration=str(calibration),
+        )
+        limits = bench.listen(LENS_LIMITS)
+        bench.spin_until(lambda: limits)
+    assert limits[0] == pytest.approx((0.0, 8e-3))
 
 
 def test_publishes_its_motion(bench):

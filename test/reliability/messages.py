@@ -10,12 +10,14 @@ from harness import pipeline, tracebacks
 from trial import Outcome, Trial
 
 from aif_ros.nodes import topics
+from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
 
 TARGETS = (
     topics.CAMERA_IMAGE,
     topics.CAMERA_INFO,
     topics.LENS_STATE,
     topics.LENS_FAULT,
+    topics.LENS_LIMITS,
     topics.LENS_COMMANDS,
     topics.FUSED_IMAGE,
     topics.SOURCE_SAMPLES,
@@ -109,6 +111,8 @@ def fuzz(count: int, numbers: random.Random, folder: Path) -> Outcome:
                 publisher.publish(topic.encode(False))
             elif topic is topics.LENS_FAULT:
                 publisher.publish(topic.encode(""))
+            elif topic is topics.LENS_LIMITS:
+                publisher.publish(topic.encode(LensModel.load(DEFAULT_CALIBRATION).limits))
         observed.spin(1.0)
         for _, publisher in publishers:
             node.destroy_publisher(publisher)

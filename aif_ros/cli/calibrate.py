@@ -121,12 +121,15 @@ class Arguments:
 def run(args: Arguments) -> int:
     """Calibrate."""
     from aif_ros.calibration.sweep_calibration import UndeterminedError
+    from aif_ros.calibration.travel_direction import TravelDirection
     from aif_ros.storage.atomic_write import check_writable
 
     if args.output is None:
         raise CommandError("give the file to write: -o lens.yaml")
     for path in filter(None, (args.output, args.plot)):
         check_writable(path)
+    if args.higher_focuses:
+        _check_direction(args, TravelDirection(cast("Towards", args.higher_focuses), "stated"))
     live = bool(args.camera or args.lens)
     try:
         measured = (_live if live else _from_photographs)(args, args.output)
@@ -134,6 +137,7 @@ def run(args: Arguments) -> int:
         raise CommandError(f"the photographs do not determine the lens: {error}") from error
     calibration, lens_model = measured.calibration, measured.lens_model
     direction = _direction(args, measured)
+    _check_direction(args, direction)
     lens_model.save(args.output)
     step = lens_model.metres_per_step
     rows = (
@@ -154,10 +158,11 @@ def run(args: Arguments) -> int:
             "focus, or is in focus where the rest is",
             file=sys.stderr,
         )
-    if direction.towards == "far":
+    doubted = direction.evidence in ("magnification", "stated")
+    if doubted and calibration.direction.towards == "far":
+        # A hint only, or the calibration would have been refused.
         print(
-            "warning: the positions grow towards far objects, but near objects must be in focus at "
-            f"the higher ones: {_direction_remedy(args)}",
+            f"warning: {calibration.direction}; if that is so, {_direction_remedy(args)}",
             file=sys.stderr,
         )
     if calibration.reading_curve:
@@ -206,16 +211,35 @@ def _direction(args: Arguments, measured: "_Measured") -> "TravelDirection":
     return most_certain(known)
 
 
+def _check_direction(args: Arguments, direction: "TravelDirection") -> None:
+    """Refuse a lens that is known to count towards far objects."""
+    if direction.towards == "far" and direction.evidence != "magnification":
+        raise CommandError(
+            f"{direction}, but near ones must be: nothing is written; {_direction_remedy(args)}"
+        )
+
+
 def _direction_remedy(args: Arguments) -> str:
     if args.lens:
         return (
             "calibrate again with the other sign of metres_per_unit in the text of the lens "
-            "(see docs/devices)"
+            f"({_turned(args.lens)})"
         )
     return (
         "list the slices in the other order (info.yaml: 'order: near to far' if the first is the "
         "nearest), and give the lens the other sign of metres_per_unit"
     )
+
+
+def _turned(lens: str) -> str:
+    """Return the text of a lens with the other sign of metres_per_unit, as far as it is known."""
+    from aif_ros.devices.backends import LENSES, DeviceText
+
+    named = DeviceText.parse(lens, LENSES)
+    scale = float(named.settings({}).metres_per_unit)
+    options = {**named.options, "metres_per_unit": f"{-scale:g}"}
+    query = "&".join(f"{name}={value}" for name, value in options.items())
+    return f"{named.name}:{named.address}?{query}"
 
 
 @dataclass(frozen=True)
@@ -239,6 +263,7 @@ def _live(args: Arguments, output: Path) -> _Measured:
     """Calibrate through the camera and autofocus once."""
     from tqdm import tqdm
 
+    from aif_ros.calibration.travel_direction import TravelDirection
     from aif_ros.cli._live import calibrate_through_camera, open_uncalibrated, save_proof
     from aif_ros.types.units import LARGEST_POSITION
 
@@ -259,6 +284,8 @@ def _live(args: Arguments, output: Path) -> _Measured:
     ):
         if args.near is not None:
             check_rectangle("--near", args.near, camera.size)
+        if lens.higher_focuses is not None and not args.higher_focuses:
+            _check_direction(args, TravelDirection(lens.higher_focuses, "device"))
         low, high = lens.limits
         if max(abs(low), abs(high)) > LARGEST_POSITION:
             raise CommandError(

@@ -81,16 +81,22 @@ def test_a_channel_of_a_file_with_several(slices, tmp_path):
     assert result["blur_per_metre"]["value"] == pytest.approx(LENS.blur_per_metre, rel=0.3)
 
 
-def test_positions_that_grow_towards_far_objects_are_warned_of(folder, tmp_path, capsys):
+def refused(folder, tmp_path, *options):
+    output = tmp_path / "refused.yaml"
+    arguments = ["calibrate", str(folder), "-o", str(output), "--travel", str(PITCH), *options]
+    return main(arguments) == 2 and not output.exists()
+
+
+def test_positions_that_grow_towards_far_objects_are_refused(folder, tmp_path, capsys):
     near = ["--near", "0", "0", "64", "96"]
     result = calibrate(tmp_path, folder, "--travel", str(PITCH), *near)
     assert result["direction"] == {"towards": "unknown", "evidence": ""}
     shown = capsys.readouterr()
     assert "direction: unknown" in shown.out
     assert "--near shows no direction" in shown.err
-    result = calibrate(tmp_path, folder, "--travel", str(PITCH), "--higher-focuses", "far")
-    assert result["direction"] == {"towards": "far", "evidence": "stated"}
-    assert "warning: the positions grow towards far objects" in capsys.readouterr().err
+    assert refused(folder, tmp_path, "--higher-focuses", "far")
+    words = "far objects are in focus at the higher positions, as you state, but near ones must be"
+    assert words in capsys.readouterr().err
     view = SceneView(
         texture(SIZE, np.random.default_rng(2)), np.full(SIZE[::-1], 5 * PITCH, np.float32)
     )
@@ -100,9 +106,8 @@ def test_positions_that_grow_towards_far_objects_are_warned_of(folder, tmp_path,
         image = Sensor(seed=index).expose(render(view, LENS, (COUNT - 1 - index) * PITCH))
         cv2.imwrite(str(folder / f"{index}.png"), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     near = ["--near", str(SIZE[0] // 2), "0", str(SIZE[0] // 2), str(SIZE[1])]
-    result = calibrate(tmp_path, folder, "--travel", str(PITCH), *near)
-    assert result["direction"] == {"towards": "far", "evidence": "near object"}
-    assert "warning: the positions grow towards far objects" in capsys.readouterr().err
+    assert refused(folder, tmp_path, *near)
+    assert "list the slices in the other order" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,16 @@ def test_a_lens_with_a_fault_is_not_also_blamed_as_a_camera(capsys):
     assert "has no setting" not in text
 
 
+def test_an_inverted_lens_is_refused_before_it_moves(tmp_path, capsys):
+    with SerialSimulator(SimulatedMoonlite(), tmp_path / "tty") as line:
+        devices = ["--camera", "0", "--lens", f"moonlite:{line.path}?high=800"]
+        output = ["-o", str(tmp_path / "lens.yaml"), "--higher-focuses", "far"]
+        assert main(["calibrate", *devices, *output]) == 2
+        assert not line.device.motor.commands
+    words = f"(moonlite:{line.path}?high=800&metres_per_unit=-4e-06)"
+    assert words in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("limits", [("0", "0"), ("1e-5", "1e-6")])
 def test_a_live_sweep_needs_a_range(limits, tmp_path, capsys):
     devices = ["--camera", "0", "--lens", "moonlite:/nowhere", "-o", str(tmp_path / "lens.yaml")]

@@ -16,7 +16,7 @@ Examples:
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -432,22 +432,25 @@ def _run_on(args: Arguments, devices: _Devices) -> dict[str, Any]:
         except KeyboardInterrupt:
             pass
     seconds = time.monotonic() - start
+    written = []
     if pipeline.fused is not None:
         if args.save_path:
             metadata = Metadata(pixel_size=devices.pixel_size)
             write_image(args.save_path, pipeline.fused.image, deep=deep, metadata=metadata)
+            written.append(args.save_path)
         if args.focus_map:
             height, width = pipeline.fused.image.shape[:2]
             save_metres(args.focus_map, mapper.focus_map().enlarged((width, height)))
             print(args.focus_map)
+            written.append(args.focus_map)
         if args.depth_map:
             height, width = pipeline.fused.image.shape[:2]
             positions = mapper.focus_map().enlarged((width, height))
             save_metres(args.depth_map, lens_model.object_distance(positions))
             print(args.depth_map)
+            written.append(args.depth_map)
     if fault is not None:
-        # What was fused until then is kept.
-        raise fault
+        raise CommandError(f"{fault}; {_kept(frames, written)}") from fault
     if pipeline.warning:
         print(f"warning: {pipeline.warning}", file=sys.stderr)
     return {
@@ -458,6 +461,15 @@ def _run_on(args: Arguments, devices: _Devices) -> dict[str, Any]:
         "reason": reason,
         "warning": pipeline.warning,
     }
+
+
+def _kept(frames: int, written: Sequence[str]) -> str:
+    """Return what is left of a run that a fault has ended, for people."""
+    if not frames:
+        return "no picture had been taken"
+    if not written:
+        return f"what was fused of {frames} frames is lost: name a file for it with -o"
+    return f"what was fused of {frames} frames until then is in {', '.join(written)}"
 
 
 def _report_lost(error: "ConnectionLostError") -> None:

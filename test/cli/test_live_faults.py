@@ -114,8 +114,23 @@ def test_a_cable_that_stays_away_ends_the_loop_and_keeps_the_picture(
     monkeypatch.setattr(run_command, "RECONNECT_TIMEOUT", 1.5)
     unplug_in_mid_move(line)
     assert main(loop) == 2
-    assert "there is no such port: connect the device" in capsys.readouterr().err.splitlines()[-1]
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert "there is no such port: connect the device" in last
+    assert last.endswith(f"frames until then is in {folder / 'sharp.png'}")
     assert (folder / "sharp.png").is_file()
+
+
+def test_what_is_not_saved_is_said_to_be_lost(line, arguments, capsys, monkeypatch):
+    monkeypatch.setattr(run_command, "RECONNECT_TIMEOUT", 1.5)
+    unplug_in_mid_move(line)
+    assert main(["run", *arguments, "--preset", "classical", "--agent", "sweep"]) == 2
+    assert "frames is lost: name a file for it with -o" in capsys.readouterr().err
+
+
+def test_the_limits_are_printed_before_the_lens_moves(line, loop, capsys):
+    assert main(loop) == 0
+    first = capsys.readouterr().err.splitlines()[0]
+    assert "0 to 0.0016 m (0 to 400 steps): low from the device, high from the calibr" in first
 
 
 def test_limits_of_the_device_narrower_than_those_of_the_calibration(line, loop):

@@ -451,15 +451,12 @@ def _run_on(args: Arguments, devices: _Devices) -> dict[str, Any]:
             written.append(args.depth_map)
     if fault is not None:
         raise CommandError(f"{fault}; {_kept(frames, written)}") from fault
-    if pipeline.warning:
-        print(f"warning: {pipeline.warning}", file=sys.stderr)
     return {
         "agent": agent,
         "frames_captured": frames,
         "seconds": seconds,
         "stopped": stopped,
         "reason": reason,
-        "warning": pipeline.warning,
     }
 
 

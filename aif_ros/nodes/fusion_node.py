@@ -112,9 +112,6 @@ class FusionNode(PipelineNode):
         except ImageError:
             self.diagnostics.count("frames unusable", total=True)
             raise
-        if self._step.warning:
-            self.diagnostics.warn(self._step.warning)
-            self.get_logger().warning(self._step.warning, once=True)
         self._publish_epoch()
         if fusion.fused is not None and fusion.picture is not None:
             self._publish(fusion.fused, fusion.picture, merged=fusion.unused is None)

@@ -1,4 +1,4 @@
-"""Publishes that the camera images show a lens that does not move."""
+"""Publishes that the camera images show a lens that does not move as it reports."""
 
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.topics import FUSION_EPOCH, PICTURE_FAULT
@@ -29,13 +29,19 @@ class PictureFault:
         self._faults.publish("")
         self._node.inlet(FUSION_EPOCH, self._take_epoch)
 
-    def add(self, frame: Frame, maps: DefocusMaps) -> None:
-        """Add a frame and its maps, before the maps are published; called by one worker."""
+    def add(self, frame: Frame, maps: DefocusMaps, *, dynamic: bool) -> None:
+        """Add a frame and its maps, before the maps are published; called by one worker.
+
+        Args:
+            frame: the frame.
+            maps: of the frame.
+            dynamic: see `PictureWatch.add`.
+        """
         epoch = self._epoch
         if epoch != self._watched:
             self._watched, self._watch = epoch, PictureWatch(self._lens_model)
         if frame.stamp >= epoch:
-            self._watch.add(frame, maps)
+            self._watch.add(frame, maps, dynamic=dynamic)
         if self._watch.fault != self._fault:
             self._fault = self._watch.fault
             self._faults.publish(self._fault)

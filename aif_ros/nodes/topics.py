@@ -204,7 +204,7 @@ AUTOFOCUS_BUSY: Topic[bool] = Topic(
 PICTURE_FAULT: Topic[str] = Topic(
     "autofocus/fault",
     String,
-    "Why the camera images show that the lens does not move, though it reports so; empty: no "
+    "Why the camera images show that the lens does not move, or moves the other way; empty: no "
     "fault. The loop then ends with the state fault.",
     lambda fault: String(data=fault),
     lambda message: message.data,

@@ -45,19 +45,15 @@ class DirectionWatch:
         self._votes = 0
 
     @property
-    def warning(self) -> str:
+    def fault(self) -> str:
         """What is wrong and what to do; empty: nothing is known to be wrong."""
         if self._votes < _VOTES:
             return ""
         return (
             "the picture grows where the calibration says that it shrinks: the motor counts in the "
-            "other direction than when it was calibrated. Change the sign of metres_per_unit, or "
-            "calibrate again"
+            "other direction than when it was calibrated. Change the sign of metres_per_unit in "
+            "the text of the lens, or calibrate again"
         )
-
-    def reset(self) -> None:
-        """Forget the pictures: the next ones may show another scene."""
-        self._first = None
 
     def add(self, frame: Frame) -> None:
         """Take in a frame captured with the lens at rest."""

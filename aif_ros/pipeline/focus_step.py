@@ -66,6 +66,7 @@ class FocusStep:
         self._scale: float | None = None
         self._change = PictureChange()
         self._in_motion = 0
+        self._verdict: Decision | None = None
         self.run: FocusRun | None = None
         """The outcome; None while the search goes on."""
 
@@ -94,7 +95,8 @@ class FocusStep:
         Raises:
             ValueError: the window does not lie within the image.
             ImageError: the image is unusable, or the window too small for the search.
-            DeviceError: the lens rests where it was not sent, or seems to move for ever.
+            DeviceError: the lens rests where it was not sent, seems to move for ever, or counts the
+                other way than calibrated.
         """
         state, settled_at = self._settling.state, self._settling.settled_at
         if self.run is not None or state is None or settled_at is None:
@@ -133,9 +135,21 @@ class FocusStep:
         visible = VISIBLE * self._lens_model.half_depth_of_focus(self._image_width)
         self._change.add(frame.position, window.crop(frame.image), visible)
         self._direction.add(frame)
+        if self._verdict is not None:
+            return self._verdict
         decision = self._search.look(window.crop(reference.image), frame.position)
         self._on_look(frame)
+        failed = decision.done and not decision.focused
+        if failed and self._change.undecided and self._change.textured:
+            # Backlash and a lens that does not move look alike where all looks are close.
+            self._verdict = decision
+            return Decision(self._far_away(1.1 * visible), False, None, "does the picture change?")
         return decision
+
+    def _far_away(self, travel: float) -> float:
+        """Position `travel` metres from that of the first picture, on the side with more range."""
+        (low, high), first = self._limits, self._change.first_position
+        return min(first + travel, high) if high - first > first - low else max(first - travel, low)
 
     def _within_limits(self, position: float) -> float:
         return self._lens_model.within_limits(position)
@@ -153,10 +167,10 @@ class FocusStep:
 
     def _end(self, decision: Decision) -> None:
         reason, focused = decision.reason, bool(decision.focused)
-        if not focused and self._change.missing:
-            reason += f"; {STUCK}"
-        if self._direction.warning:
-            reason += f"; {self._direction.warning}"
+        if not focused and self._change.missing and self._change.textured:
+            reason = STUCK
+        if self._direction.fault:
+            raise DeviceError(self._direction.fault)
         self.run = FocusRun(decision.position, focused, reason, list(self._search.looks))
 
 

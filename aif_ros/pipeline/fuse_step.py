@@ -10,7 +10,6 @@ from aif_ros.fusion.fuser import Fuser
 from aif_ros.fusion.fusion import Fused
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.clock_jump import StampOrder, jumped_back
-from aif_ros.pipeline.direction_watch import DirectionWatch
 from aif_ros.pipeline.frame_use import FrameUse, frame_use
 from aif_ros.pipeline.reference_frame import ReferenceFrame
 from aif_ros.types.frame import Frame
@@ -77,7 +76,6 @@ class FuseStep:
         self._fuser = fuser
         self._lens_model = lens_model
         self._dynamic = dynamic
-        self._direction = DirectionWatch(lens_model)
         self.epoch = 0
         """Number of images J started so far, the current one included."""
         self.reset()
@@ -92,11 +90,6 @@ class FuseStep:
         """Whether the frames of J have more than 8 bits."""
         return self._merged is not None and self._merged.image.dtype != np.uint8
 
-    @property
-    def warning(self) -> str:
-        """What the frames show to be wrong with the lens; empty: nothing."""
-        return self._direction.warning
-
     def reset(self, not_before: int | None = None) -> None:
         """Begin a new J.
 
@@ -109,7 +102,6 @@ class FuseStep:
 
     def _begin(self) -> None:
         self._fuser.reset()
-        self._direction.reset()
         self.epoch += 1
         self._merged: Frame | None = None
         self._scale: float | None = None
@@ -141,7 +133,6 @@ class FuseStep:
             return Fusion(followed, IN_MOTION, picture)
         fused = self._fuser.add(reference.image, frame.position)
         self._merged, self._scale = frame, reference.scale
-        self._direction.add(frame)
         return Fusion(fused, None, self._picture(fused, frame))
 
     def _picture(self, fused: Fused, frame: Frame) -> FusedPicture:

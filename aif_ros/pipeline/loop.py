@@ -96,11 +96,6 @@ class AllInFocusPipeline:
         return self._fuse.deep
 
     @property
-    def warning(self) -> str:
-        """What the frames show to be wrong with the lens; empty: nothing."""
-        return self._fuse.warning
-
-    @property
     def frames(self) -> int:
         """Number of frames decided on."""
         return self._control.frames
@@ -207,7 +202,7 @@ def run_loop(
     def seen(step: Step) -> None:
         on_step(step)
         if step.maps is not None:
-            watch.add(step.frame, step.maps)
+            watch.add(step.frame, step.maps, dynamic=pipeline.dynamic)
 
     def ended(reason: str, *, stopped: bool) -> LoopResult:
         if watch.fault:

@@ -1,4 +1,4 @@
-"""Detects a lens that reports motion although the image does not change."""
+"""Detects, in the images, a lens that does not move as it reports."""
 
 import cv2
 import numpy as np
@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.assess_step import DefocusMaps
+from aif_ros.pipeline.direction_watch import DirectionWatch
 from aif_ros.types.frame import Frame
 from aif_ros.types.image import Image, to_float, to_gray
 
@@ -21,6 +22,8 @@ STUCK = (
 """What to say of such a lens."""
 SIDE = 3
 """Side of the smoothing window, pixels."""
+# Standard deviation, pixels, of what counts as shading rather than texture.
+_COARSE = 8.0
 # Share of the cells with a reading from which on a picture counts as textured: one without texture
 # never changes.
 _TEXTURED = 0.05
@@ -54,8 +57,24 @@ def differs_by_noise_only(first: Image, second: Image) -> bool:
     return SIDE * float(smoothed.std()) <= STRUCTURE * before
 
 
+def is_textured(image: Image) -> bool:
+    """Whether an image, (H, W) or (H, W, 3), float32 in [0, 1], shows more than noise.
+
+    Example:
+        >>> import numpy as np
+        >>> noise = np.random.default_rng(0).normal(0.5, 0.01, (64, 64)).astype(np.float32)
+        >>> is_textured(noise), is_textured(cv2.GaussianBlur(noise, (0, 0), 2.0))
+        (False, True)
+    """
+    gray = to_gray(image)
+    # Shading, which no blur changes, does not count.
+    detail = gray - cv2.GaussianBlur(gray, (0, 0), _COARSE)
+    smoothed = cv2.blur(detail, (SIDE, SIDE))[SIDE:-SIDE, SIDE:-SIDE]
+    return SIDE * float(smoothed.std()) > STRUCTURE * float(detail.std())
+
+
 class PictureChange:
-    """Compares the first picture with those that were taken far from it.
+    """Compares the first picture with all others.
 
     One difference is enough: at two positions on either side of its focus, a flat object looks the
     same.
@@ -65,7 +84,7 @@ class PictureChange:
         self._first: tuple[float, Image] | None = None
         self._changed = False
         self.missing = False
-        """Whether pictures were compared and differ by noise only."""
+        """Whether all pictures differ by noise only, and one was taken far from the first."""
 
     def add(self, position: float, image: NDArray[np.generic], travel: float) -> None:
         """Add a picture.
@@ -79,13 +98,30 @@ class PictureChange:
             return
         if self._first is None:
             self._first = (position, to_gray(to_float(image)))
-        elif abs(position - self._first[0]) > travel:
-            self.missing = differs_by_noise_only(self._first[1], to_gray(to_float(image)))
-            self._changed = not self.missing
+        else:
+            self._changed = not differs_by_noise_only(self._first[1], to_gray(to_float(image)))
+            far = abs(position - self._first[0]) > travel
+            self.missing = not self._changed and (self.missing or far)
+
+    @property
+    def undecided(self) -> bool:
+        """Whether no picture has differed, and none was taken far from the first."""
+        return not (self._changed or self.missing or self._first is None)
+
+    @property
+    def first_position(self) -> float:
+        """Where the first picture was captured, metres; only where there is one."""
+        assert self._first is not None
+        return self._first[0]
+
+    @property
+    def textured(self) -> bool:
+        """Whether the first picture shows more than noise; one without texture never changes."""
+        return self._first is not None and is_textured(self._first[1])
 
 
 class PictureWatch:
-    """Finds, in the frames of a loop, a lens that reports motion but does not move.
+    """Finds, in the frames of a loop, a lens that does not move, or moves the other way.
 
     Args:
         lens_model: of the lens.
@@ -94,9 +130,19 @@ class PictureWatch:
     def __init__(self, lens_model: LensModel) -> None:
         self._lens_model = lens_model
         self._change = PictureChange()
+        self._direction = DirectionWatch(lens_model)
 
-    def add(self, frame: Frame, maps: DefocusMaps) -> None:
-        """Add a frame and its maps."""
+    def add(self, frame: Frame, maps: DefocusMaps, *, dynamic: bool) -> None:
+        """Add a frame and its maps.
+
+        Args:
+            frame: captured with the lens at rest.
+            maps: of the frame.
+            dynamic: whether camera or scene may move: a camera that comes closer also makes the
+                picture grow.
+        """
+        if not dynamic:
+            self._direction.add(frame)
         if np.isfinite(maps.distance).mean() > _TEXTURED:
             travel = VISIBLE * self._lens_model.half_depth_of_focus(frame.size[0])
             self._change.add(frame.position, frame.image, travel)
@@ -104,4 +150,4 @@ class PictureWatch:
     @property
     def fault(self) -> str:
         """Why the loop must not count as complete, for people; empty: no reason."""
-        return STUCK if self._change.missing else ""
+        return STUCK if self._change.missing else self._direction.fault

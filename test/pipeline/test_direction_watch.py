@@ -3,11 +3,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from aif_ros.autofocus.searches import make_search
+from aif_ros.devices.clock import SimulatedClock
+from aif_ros.devices.device import DeviceError
 from aif_ros.optics.lens_model import LensModel
+from aif_ros.pipeline.assess_step import DefocusMaps
 from aif_ros.pipeline.direction_watch import DirectionWatch
+from aif_ros.pipeline.focus_step import focus_window
+from aif_ros.pipeline.picture_change import PictureWatch
+from aif_ros.pipeline.rig import Rig
 from aif_ros.simulation.renderer import Sensor, render
 from aif_ros.simulation.scenes.planes import texture
 from aif_ros.simulation.scenes.scene import SceneView
+from aif_ros.simulation.simulated_camera import SimulatedCamera
+from aif_ros.simulation.simulated_lens import SimulatedLens
 from aif_ros.types.frame import Frame
 
 SIZE = (320, 240)
@@ -26,25 +35,53 @@ def frames(breathing, shift=0.0):
         yield Frame(image, index, position)
 
 
-def warned(watched, breathing, **motion):
+def fault(watched, breathing, **motion):
     watch = DirectionWatch(watched)
     for frame in frames(breathing, **motion):
         watch.add(frame)
-    return watch.warning
+    return watch.fault
 
 
 @pytest.mark.parametrize("shift", [0.0, 3.0])
 def test_a_lens_that_counts_the_other_way_is_noticed(shift):
-    assert "counts in the other direction" in warned(LENS, -24.0, shift=shift)
+    assert "counts in the other direction" in fault(LENS, -24.0, shift=shift)
 
 
 @pytest.mark.parametrize("shift", [0.0, 3.0])
 def test_a_lens_as_calibrated_is_not(shift):
-    assert not warned(LENS, 24.0, shift=shift)
+    assert not fault(LENS, 24.0, shift=shift)
 
 
 def test_a_lens_without_breathing_shows_nothing():
-    assert not warned(replace(LENS, breathing_per_metre=0.0), -24.0)
+    assert not fault(replace(LENS, breathing_per_metre=0.0), -24.0)
+
+
+@pytest.mark.parametrize(("dynamic", "found"), [(False, True), (True, False)])
+def test_a_loop_in_a_static_scene_ends_with_it(dynamic, found):
+    watch = PictureWatch(LENS)
+    for frame in frames(-24.0):
+        unknown = np.full((3, 4, 4), np.nan, np.float32)
+        watch.add(frame, DefocusMaps(unknown, frame.stamp), dynamic=dynamic)
+    assert ("counts in the other direction" in watch.fault) is found
+
+
+class Inverted:
+    """A wall through a lens that breathes the other way."""
+
+    size = SIZE
+
+    def expose(self, position, seconds, travel=0.0):
+        view = SceneView(PICTURE, np.full(SIZE[::-1], 4e-4, np.float32))
+        return Sensor().expose(render(view, replace(LENS, breathing_per_metre=-24.0), position))
+
+
+def test_a_search_ends_with_the_error():
+    clock = SimulatedClock()
+    lens = SimulatedLens(LENS, clock)
+    fine = replace(LENS, depth_of_field_px=0.3)
+    rig = Rig(SimulatedCamera(Inverted(), clock, lens), lens, clock, fine)
+    with pytest.raises(DeviceError, match="counts in the other direction"):
+        focus_window(rig, make_search("sweep", fine))
 
 
 def test_one_pair_does_not_decide():
@@ -52,4 +89,4 @@ def test_one_pair_does_not_decide():
     first, second, _ = frames(-24.0)
     watch.add(first)
     watch.add(second)
-    assert not watch.warning
+    assert not watch.fault

@@ -5,7 +5,7 @@ from aif_ros.autofocus.searches import make_search
 from aif_ros.devices.clock import SimulatedClock
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.focus_step import focus_window
-from aif_ros.pipeline.picture_change import PictureChange, differs_by_noise_only
+from aif_ros.pipeline.picture_change import STUCK, PictureChange, differs_by_noise_only
 from aif_ros.pipeline.rig import Rig
 from aif_ros.simulation.renderer import Sensor, render
 from aif_ros.simulation.scenes.planes import texture
@@ -88,14 +88,47 @@ class Lost:
         return self._ahead.pop(0)
 
 
-def test_a_search_that_fails_names_a_lens_that_does_not_move():
-    run = focus(Wall(stuck_at=1e-3), Lost())
+class LostNearby:
+    """A search that looks at places two pixels of blur apart and gives up at the last one."""
+
+    def begin(self, position, limits, image_width):
+        self.looks = []
+        self._ahead = [5e-4, 5.7e-4]
+
+    def look(self, patch, position):
+        from aif_ros.autofocus.search import Decision
+
+        if self._ahead:
+            return Decision(self._ahead.pop(0), False, None, "looking")
+        return Decision(position, True, False, "lost")
+
+
+@pytest.mark.parametrize("search", [Lost(), LostNearby()])
+@pytest.mark.parametrize("stuck_at", [4.7e-4, 5.6e-4])
+def test_a_search_that_fails_names_a_lens_that_does_not_move(search, stuck_at):
+    run = focus(Wall(stuck_at), search)
     assert not run.focused
-    assert "lost; the lens reports motion, but the picture does not change" in run.reason
+    assert run.reason == STUCK
 
 
-def test_a_search_that_fails_with_a_lens_that_moves():
-    assert focus(Wall(), Lost()).reason == "lost"
+@pytest.mark.parametrize("stuck_at", [5e-4, 5.3e-4])
+def test_a_lens_that_is_stuck_near_focus_is_not_blamed_for_backlash(stuck_at):
+    assert focus(Wall(stuck_at), make_search("neural", LENS)).reason == STUCK
+
+
+@pytest.mark.parametrize("search", [Lost(), LostNearby()])
+def test_a_wall_without_texture_shows_no_lens_that_is_stuck(search):
+    blank = Wall()
+    blank.expose = lambda position, seconds, travel=0.0: blank.sensor.expose(
+        np.full((*SIZE[::-1], 3), 0.5, np.float32)
+    )
+    assert focus(blank, search).reason == "lost"
+
+
+@pytest.mark.parametrize(("search", "end"), [(Lost(), 0.0), (LostNearby(), 5.7e-4)])
+def test_a_search_that_fails_with_a_lens_that_moves(search, end):
+    run = focus(Wall(), search)
+    assert (run.reason, run.position) == ("lost", pytest.approx(end))
 
 
 def test_a_search_that_succeeds_is_not_touched():

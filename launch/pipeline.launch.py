@@ -86,7 +86,7 @@ def argument(setting: Setting) -> DeclareLaunchArgument:
     choices = None
     if setting.limits is not None:
         text += f" {setting.limits}."
-    if setting.choices is not None and setting.choices.or_weights:
+    if setting.choices is not None and not setting.choices.are_all:
         text += f" One of {setting.choices}."
     elif setting.choices is not None:
         choices = [*setting.choices.names, *([""] if setting.choices.or_empty else [])]

@@ -88,7 +88,8 @@ def _yaml(value):
 def _allowed(setting):
     if setting.choices is not None:
         names = ", ".join(f"`{name}`" for name in setting.choices.names)
-        return names + (f" or a `{WEIGHTS_SUFFIX}` file" if setting.choices.or_weights else "")
+        names += f" or a `{WEIGHTS_SUFFIX}` file" if setting.choices.or_weights else ""
+        return names + ("; `:ADDRESS` may follow" if setting.choices.or_address else "")
     if setting.limits is not None:
         return str(setting.limits)
     return ""

@@ -19,7 +19,7 @@ from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.settings.declaration import check, declared
 from aif_ros.settings.nodes import NODE_SETTINGS
-from aif_ros.settings.pipeline import PipelineSettings, resolve_device
+from aif_ros.settings.pipeline import PipelineSettings, with_addresses
 from aif_ros.settings.presets import DEFAULT_PRESET, PRESETS, Preset, usable_preset
 
 _NAMESPACE = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
@@ -142,7 +142,7 @@ def pipeline_graph(settings: PipelineSettings) -> Graph:
 
 def _completed(settings: PipelineSettings) -> PipelineSettings:
     """Fill in what follows from other choices."""
-    settings = resolve_device(settings)
+    settings = with_addresses(settings)
     scene = settings.scene
     is_stack = bool(scene) and (is_focal_stack(scene) or Path(scene).is_file())
     if settings.camera == "simulated" and is_stack:

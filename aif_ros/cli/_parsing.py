@@ -110,6 +110,8 @@ def _help(setting: Setting) -> str:
 def _placeholder(setting: Setting) -> str | None:
     if setting.choices is None:
         return None
+    if setting.choices.or_address:
+        return "BACKEND[:ADDRESS]"
     names = "{" + ",".join(setting.choices.names) + "}"
     return f"{names}|FILE" if setting.choices.or_weights else names
 

@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,8 +34,8 @@ from aif_ros.cli._live import (
     open_calibrated,
 )
 from aif_ros.cli._stack_options import Channel, Time, selection
-from aif_ros.settings.declaration import OneOf, SetsParameter, declared
-from aif_ros.settings.pipeline import PipelineSettings, resolve_device
+from aif_ros.settings.declaration import OneOf, SetsParameter, SettingError, declared
+from aif_ros.settings.pipeline import CAMERA_DOC, CAMERAS, PipelineSettings, with_addresses
 from aif_ros.settings.presets import usable_preset
 from aif_ros.storage.atomic_write import check_writable
 
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from aif_ros.optics.lens_model import LensModel
 
 _ROS_ONLY = ("params_file", "namespace", "search")
-_CAMERAS = ("simulated", "stack", "device", "external")
 _EXPOSURE = 0.008
 _LEAST_SIDE = 32
 """Shortest side of the pictures, pixels: one cell of the networks' maps."""
@@ -63,22 +62,9 @@ class Arguments(PipelineSettings):
 
     camera: Annotated[
         str,
-        tyro.conf.arg(metavar="|".join((*_CAMERAS, "CAMERA"))),
-        Doc(
-            "Camera: simulated (looks at the scene), stack (the scene is the folder of a recorded "
-            "focal stack), external (started by others, with ROS); or a real one: index, path or "
-            "BACKEND:ADDRESS (see `aif devices`), or device, named by --camera-source."
-        ),
+        tyro.conf.arg(metavar="|".join((*CAMERAS, "CAMERA"))),
+        CAMERA_DOC,
     ] = "simulated"
-    lens: Annotated[
-        str,
-        tyro.conf.arg(metavar="BACKEND[:ADDRESS]"),
-        Doc(
-            "Lens: simulated, stack, external, or a real one, BACKEND:ADDRESS (see `aif devices`); "
-            "its address can also be given by --lens-source. Empty: simulated, but a real camera "
-            "needs an explicit lens."
-        ),
-    ] = ""
     save_path: Annotated[
         str,
         tyro.conf.arg(metavar="FILE", aliases=("-o", "--output")),
@@ -167,32 +153,10 @@ def run(args: Arguments) -> int:
 
 
 def _with_addresses(args: Arguments) -> Arguments:
-    """Return the arguments with the addresses in `camera` and `lens` in settings of their own."""
-    if args.camera not in _CAMERAS:
-        if not (args.camera.isdecimal() or Path(args.camera).exists() or ":" in args.camera):
-            raise CommandError(
-                f"there is no camera '{args.camera}': choose from {', '.join(_CAMERAS)}, or give "
-                "an index, a path or BACKEND:ADDRESS (`aif devices` lists what is connected)"
-            )
-        if args.camera_source:
-            raise CommandError(
-                f"--camera {args.camera} and --camera-source {args.camera_source} name two "
-                "cameras: leave one out"
-            )
-        args = replace(args, camera="device", camera_source=args.camera)
-    backend, colon, address = args.lens.partition(":")
-    if colon:
-        if args.lens_source:
-            raise CommandError(
-                f"--lens {args.lens} and --lens-source {args.lens_source} name two lenses: leave "
-                "one out"
-            )
-        args = replace(args, lens=backend, lens_source=address)
-    for setting in declared(PipelineSettings):
-        problem = setting.problem(getattr(args, setting.name))
-        if problem is not None:
-            raise CommandError(f"--{problem}")
-    return args
+    try:
+        return with_addresses(args)
+    except SettingError as error:
+        raise CommandError(str(error)) from None
 
 
 def _version(path: str) -> tuple[int, int] | None:
@@ -320,7 +284,7 @@ def _open_devices(args: Arguments) -> Iterator[_Devices]:
         if args.lens not in LENSES:
             known = ", ".join(LENSES)
             raise CommandError(f"a real camera needs a real lens: --lens {known}; or add --ros")
-        source = resolve_device(args).camera_source or "0"
+        source = args.camera_source or "0"
         text = f"{args.lens}:{args.lens_source}"
         with open_calibrated(source, text, args.calibration) as (camera, lens, lens_model):
             clock = SystemClock()
@@ -386,7 +350,7 @@ def _run_on(args: Arguments, devices: _Devices) -> dict[str, Any]:
     preset, warning = usable_preset(args.preset)
     if warning is not None:
         print(warning, file=sys.stderr)
-    agent, device = args.agent or preset.agent, resolve_device(args).device or "auto"
+    agent, device = args.agent or preset.agent, args.device or "auto"
     fusion, estimator = args.fusion or preset.fusion, args.estimator or preset.estimator
     note_unused_device(device, agent, fusion, estimator)
     lens_model = devices.lens_model

@@ -46,14 +46,23 @@ class OneOf:
         names: the values.
         or_weights: whether the path of a weights file (`*.safetensors`) is allowed, too.
         or_empty: whether an empty text is allowed, too.
+        or_address: whether a colon and an address may follow.
     """
 
     names: tuple[str, ...]
     or_weights: bool = False
     or_empty: bool = False
+    or_address: bool = False
+
+    @property
+    def are_all(self) -> bool:
+        """Whether no other text than `names` is allowed, except an empty one."""
+        return not (self.or_weights or self.or_address)
 
     def __str__(self) -> str:
-        return ", ".join(self.names) + (f" or a {WEIGHTS_SUFFIX} file" if self.or_weights else "")
+        text = ", ".join(self.names)
+        text += f" or a {WEIGHTS_SUFFIX} file" if self.or_weights else ""
+        return text + ("; :ADDRESS may follow" if self.or_address else "")
 
     def allows(self, value: object) -> bool:
         """Whether `value` is one of them."""
@@ -61,6 +70,7 @@ class OneOf:
             return False
         return (
             value in self.names
+            or (self.or_address and value.partition(":")[0] in self.names)
             or (self.or_weights and value.endswith(WEIGHTS_SUFFIX))
             or (self.or_empty and not value)
         )

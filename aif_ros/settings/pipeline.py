@@ -1,13 +1,24 @@
 """What a user chooses when starting the pipeline, by launch file, command line or library."""
 
 from dataclasses import dataclass, replace
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, TypeVar
 
 from typing_extensions import Doc
 
 from aif_ros.settings import nodes
 from aif_ros.settings.declaration import OneOf, SetsParameter, SettingError
 from aif_ros.settings.presets import PRESETS
+
+T = TypeVar("T", bound="PipelineSettings")
+
+CAMERAS = ("simulated", "stack", "device", "external")
+"""Kinds of cameras."""
+CAMERA_DOC = Doc(
+    "Camera: simulated (looks at the scene), stack (the scene is the folder of a recorded focal "
+    "stack), external (started by others, with ROS); or a real camera or a recording: index, path, "
+    "URL or BACKEND:ADDRESS (see `aif devices`), or device, named by camera_source."
+)
 
 
 def _optional(choices: OneOf) -> OneOf:
@@ -40,20 +51,14 @@ class PipelineSettings:
     """
 
     preset: PresetName = ""
-    camera: Annotated[
-        str,
-        OneOf(("simulated", "stack", "device", "external")),
-        Doc(
-            "Camera: simulated (looks at the scene), stack (the scene is the folder of a recorded "
-            "focal stack), device (a real camera or a recording), external (started by others)."
-        ),
-    ] = "simulated"
+    camera: Annotated[str, CAMERA_DOC] = "simulated"
     lens: Annotated[
         str,
-        OneOf((*nodes.LENS_BACKENDS.names, "external"), or_empty=True),
+        OneOf((*nodes.LENS_BACKENDS.names, "external"), or_empty=True, or_address=True),
         Doc(
-            "Lens: a backend of lens_node, or external (started by others). Empty: simulated, but "
-            "a real camera needs an explicit lens."
+            "Lens: simulated, stack, external (started by others), or a real one, BACKEND:ADDRESS "
+            "(see `aif devices`); its address can also be given by lens_source. Empty: simulated, "
+            "but a real camera needs an explicit lens."
         ),
     ] = ""
     scene: Annotated[
@@ -65,14 +70,7 @@ class PipelineSettings:
     ] = ""
     camera_source: Annotated[nodes.CameraSource, SetsParameter("camera_source")] = ""
     lens_source: Annotated[nodes.LensSource, SetsParameter("lens_source")] = ""
-    device: Annotated[
-        str,
-        SetsParameter("device"),
-        Doc(
-            "Device that networks are computed on: auto, cpu or cuda. (With camera=device any "
-            "other text is the camera_source, as it was formerly.)"
-        ),
-    ] = ""
+    device: Annotated[nodes.Device, _optional(nodes.DEVICES), SetsParameter("device")] = ""
     calibration: Annotated[
         str,
         SetsParameter("calibration"),
@@ -91,14 +89,30 @@ class PipelineSettings:
     namespace: Annotated[str, Doc("Namespace of all nodes and topics.")] = ""
 
 
-def resolve_device(settings: PipelineSettings) -> PipelineSettings:
-    """Return the settings with a camera source out of `device`, where it still names one.
+def with_addresses(settings: T) -> T:
+    """Return the settings with addresses in `camera` and `lens` moved to settings of their own.
 
     Raises:
-        SettingError: `device` is neither a computing device nor a camera source.
+        SettingError: there is no such camera, or two addresses are given for one device.
     """
-    if not settings.device or nodes.DEVICES.allows(settings.device):
-        return settings
-    if settings.camera != "device":
-        raise SettingError(f"device must be one of {nodes.DEVICES}; got '{settings.device}'")
-    return replace(settings, device="", camera_source=settings.camera_source or settings.device)
+    camera, lens = settings.camera, settings.lens
+    if camera not in CAMERAS:
+        if not (camera.isdecimal() or Path(camera).exists() or ":" in camera):
+            raise SettingError(
+                f"there is no camera '{camera}': choose from {', '.join(CAMERAS)}, or give an "
+                "index, a path or BACKEND:ADDRESS (`aif devices` lists what is connected)"
+            )
+        if settings.camera_source:
+            raise SettingError(
+                f"camera {camera} and camera_source {settings.camera_source} name two cameras: "
+                "leave one out"
+            )
+        settings = replace(settings, camera="device", camera_source=camera)
+    backend, colon, address = lens.partition(":")
+    if colon:
+        if settings.lens_source:
+            raise SettingError(
+                f"lens {lens} and lens_source {settings.lens_source} name two lenses: leave one out"
+            )
+        settings = replace(settings, lens=backend, lens_source=address)
+    return settings

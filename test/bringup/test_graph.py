@@ -12,7 +12,7 @@ import yaml
 from aif_ros.bringup.graph import BringupError, NodeSpec, pipeline_graph
 from aif_ros.bringup.share import share_directory
 from aif_ros.nodes import topics
-from aif_ros.optics.lens_model import LensModel
+from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
 from aif_ros.settings.declaration import SettingError, declared, from_text
 from aif_ros.settings.nodes import NODE_SETTINGS
 from aif_ros.settings.pipeline import PipelineSettings
@@ -119,6 +119,11 @@ def test_a_calibration_that_is_not_there(stack):
         ),
         ({"camera_source": "1"}, "camera_source has no meaning with camera=simulated"),
         ({"camera": "device"}, "camera=device needs an explicit lens"),
+        ({"camera": "simulatd"}, "there is no camera 'simulatd': choose from simulated, stack"),
+        ({"camera": "0", "camera_source": "1"}, "name two cameras: leave one out"),
+        ({"lens": "moonlight:/dev/x"}, "lens must be one of simulated, .*; got 'moonlight:/dev/x'"),
+        ({"lens": "grbl:a", "lens_source": "b"}, "name two lenses: leave one out"),
+        ({"camera": "device", "device": "0"}, "device must be one of auto, cpu, cuda; got '0'"),
         ({"camera": "external"}, "camera=external needs an explicit lens"),
         ({"camera": "stack"}, "camera=stack needs the folder"),
         ({"namespace": "1left"}, "'1left' is not a namespace"),
@@ -140,6 +145,23 @@ def test_arguments_for_the_nodes_keep_their_types():
     assert 'camera_source:="0"' in arguments
     assert "__ns:=/left" in arguments
     assert json.loads('"0"') == "0"
+
+
+def test_real_devices_are_named_as_on_the_command_line():
+    calibration = str(DEFAULT_CALIBRATION)
+    lens = "moonlite:/dev/ttyUSB0?high=8000"
+    named = pipeline_graph(PipelineSettings(camera="0", lens=lens, calibration=calibration))
+    backend, _, address = lens.partition(":")
+    assert named == pipeline_graph(
+        PipelineSettings(
+            camera="device",
+            camera_source="0",
+            lens=backend,
+            lens_source=address,
+            calibration=calibration,
+        )
+    )
+    assert parameters(named, "lens")["lens_source"] == address
 
 
 def test_external_drivers_are_not_started():

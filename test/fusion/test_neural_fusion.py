@@ -160,12 +160,12 @@ def test_brightness_that_changes_between_frames_is_matched_first(fusion, gain):
     assert results[1] > results[0] - 1
 
 
-@pytest.mark.parametrize("count", [10, 60])
-def test_a_checkerboard_has_no_dots(fusion, count):
-    rows, columns = np.indices((128, 160)) // 16
+@pytest.mark.parametrize(("side", "count", "step"), [(16, 10, 1), (16, 60, -1), (8, 60, 1)])
+def test_a_checkerboard_has_no_dots(fusion, side, count, step):
+    rows, columns = np.indices((128, 160)) // side
     board = np.repeat(((rows + columns) % 2).astype(np.float32)[..., None], 3, axis=2)
     board = 0.1 + 0.8 * cv2.GaussianBlur(board, (0, 0), 0.6)
-    fused = fuse(fusion, focus_sweep(board, count, largest=12.0))
+    fused = fuse(fusion, focus_sweep(board, count, largest=12.0)[::step])
     wrong = np.abs(fused.image - board).max(axis=2) > 0.3
     assert wrong.mean() < 1e-4
 

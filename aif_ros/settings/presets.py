@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 
@@ -42,18 +43,30 @@ DEFAULT_PRESET = "learned"
 """The preset of every command, launch file and node where none is named."""
 
 
+def missing_for_networks() -> str | None:
+    """Return what the networks need and is not installed; None: nothing."""
+    for module, name in (("torch", "PyTorch"), ("safetensors", "safetensors")):
+        if find_spec(module) is None:
+            return name
+    try:
+        # Ubuntu 24.04 packages pydantic 1.
+        return "pydantic 2" if version("pydantic").startswith("1.") else None
+    except PackageNotFoundError:
+        return "pydantic 2"
+
+
 def usable_preset(name: str) -> tuple[Preset, str | None]:
     """Return the preset of that name, or, for an empty name, the default one.
 
-    Where the default one needs PyTorch and it is not installed, `classical` takes its place.
+    Where the default one needs what is not installed, `classical` takes its place.
 
     Returns:
         The preset, and a line for the user where it is not the default one; else None.
     """
-    if name or DEFAULT_PRESET == "classical" or find_spec("torch") is not None:
+    if name or DEFAULT_PRESET == "classical" or (missing := missing_for_networks()) is None:
         return PRESETS[name or DEFAULT_PRESET], None
     return (
         PRESETS["classical"],
-        "PyTorch is not installed: using preset 'classical' (pip install 'aif_ros[neural]' for "
+        f"{missing} is not installed: using preset 'classical' (pip install 'aif_ros[neural]' for "
         f"'{DEFAULT_PRESET}')",
     )

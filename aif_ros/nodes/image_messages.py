@@ -30,6 +30,8 @@ _LAYOUT: dict[str, tuple[type, int]] = {
     "16UC1": (np.uint16, 1),
     "rgb16": (np.uint16, 3),
     "bgr16": (np.uint16, 3),
+    "rgba16": (np.uint16, 4),
+    "bgra16": (np.uint16, 4),
 }
 _MAPS = re.compile(r"32FC([1-9]\d?)")
 # Encodings that OpenCV converts in one call: the sample type, the channels and the conversion.
@@ -50,6 +52,8 @@ _TO_RGB = {
     "bgr16": cv2.COLOR_BGR2RGB,
     "rgba8": cv2.COLOR_RGBA2RGB,
     "bgra8": cv2.COLOR_BGRA2RGB,
+    "rgba16": cv2.COLOR_RGBA2RGB,
+    "bgra16": cv2.COLOR_BGRA2RGB,
 }
 _ENCODING = {
     (np.dtype(np.uint8), 2): "mono8",

@@ -46,11 +46,12 @@ class JointReader:
         return self._motion.state(to_stamp(message.header.stamp), message.position[index], velocity)
 
     def _index(self, message: JointState) -> int:
-        if not message.name and len(message.position) == 1:
+        if not any(message.name) and len(message.position) == 1:
             return 0
         if self._joint not in message.name:
+            names = ", ".join(filter(None, message.name)) or "joints without a name"
             raise ForeignJointsError(
-                f"no joint '{self._joint}' in the joint state, only {', '.join(message.name)}: "
+                f"no joint '{self._joint}' in the joint state, only {names}: "
                 "set the parameter lens_joint"
             )
         return int(message.name.index(self._joint))

@@ -15,8 +15,9 @@ _WINDOW = 8_000_000
 class MotionDetector:
     """Turns positions and velocities into lens states.
 
-    A velocity of 0 means rest, one that matters means motion. Otherwise (it is missing, NaN or
-    mere noise) motion is judged from the positions.
+    A velocity that matters means motion. From then on, a velocity of 0 means rest: a driver that
+    does not measure it may report 0 all the time. Otherwise (it is missing, NaN or mere noise)
+    motion is judged from the positions.
 
     Args:
         resolution: metres by which the reported positions of a lens at rest may differ; see
@@ -33,6 +34,7 @@ class MotionDetector:
     def __init__(self, resolution: float) -> None:
         self._resolution = resolution
         self._recent: deque[tuple[int, float]] = deque()
+        self._measured = False
 
     def state(self, stamp: int, position: float, velocity: float | None) -> LensState:
         """Return the lens state.
@@ -43,9 +45,10 @@ class MotionDetector:
             velocity: metres per second; None or NaN: unknown.
         """
         changed = self._position_changed(stamp, position)
-        if velocity == 0.0:
+        if velocity == 0.0 and self._measured:
             return LensState(stamp, position, moving=False)
         sound = velocity is not None and abs(velocity) > self._resolution / _REST
+        self._measured = self._measured or sound
         return LensState(stamp, position, moving=sound or changed)
 
     def _position_changed(self, stamp: int, position: float) -> bool:

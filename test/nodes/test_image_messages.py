@@ -75,10 +75,13 @@ def test_reading_copies_nothing(encoding):
         ("bgra8", [2, 1, 0]),
         ("bgr16", [2, 1, 0]),
         ("rgb16", [0, 1, 2]),
+        ("rgba16", [0, 1, 2]),
+        ("bgra16", [2, 1, 0]),
     ],
 )
 def test_channels_are_put_in_order(encoding, channels):
     image = picture(np.uint16 if "16" in encoding else np.uint8, 4, 5, 4 if "a" in encoding else 3)
+    assert to_array(message(image, encoding)).dtype == image.dtype
     np.testing.assert_array_equal(to_array(message(image, encoding)), image[..., channels])
 
 
@@ -215,6 +218,17 @@ def test_bayer(pattern, bits):
     image = to_array(raw)
     assert image.dtype == dtype
     assert (image[8:-8, 8:-8] == (200, 120, 40)).all()
+
+
+@pytest.mark.parametrize("encoding", ["yuv422_yuy2", "bayer_rggb8", "bayer_grbg16"])
+def test_rows_with_padding_of_encodings_that_are_converted(encoding):
+    dtype = np.uint16 if "16" in encoding else np.uint8
+    samples = picture(dtype, 6, 8, 2) if "yuv" in encoding else picture(dtype, 6, 8)
+    rows = samples.view(np.uint8).reshape(6, -1)
+    padded = np.pad(rows, ((0, 0), (0, 5)), constant_values=77)
+    sent = message(samples, encoding, step=padded.shape[1])
+    sent.data = array.array("B", padded.tobytes())
+    np.testing.assert_array_equal(to_array(sent), to_array(message(samples, encoding)))
 
 
 def test_a_size_that_the_encoding_cannot_have():

@@ -44,8 +44,26 @@ class TestReading:
         state = LensState(7, 3e-4, True)
         assert JointReader("zoom")(to_joint_state(state, "zoom")) == state
 
-    def test_a_single_joint_needs_no_name(self):
-        assert JointReader()(joints(5, (), (2e-4,))) == LensState(5, 2e-4, False)
+    @pytest.mark.parametrize("names", [(), ("",)])
+    def test_a_single_joint_needs_no_name(self, names):
+        assert JointReader()(joints(5, names, (2e-4,))) == LensState(5, 2e-4, False)
+
+    @pytest.mark.parametrize("names", [(), ("", "")])
+    def test_of_several_joints_without_names_none_is_taken(self, names):
+        with pytest.raises(ForeignJointsError, match=r"no joint 'focus'.*joints without a name"):
+            JointReader()(joints(5, names, (0.7, 2e-4)))
+
+    @pytest.mark.parametrize("order", [("focus", "pan", "tilt"), ("tilt", "pan", "focus")])
+    @pytest.mark.parametrize("velocity", [math.nan, 0.0, 1e-7])
+    def test_the_order_of_the_joints_and_a_velocity_that_is_none_do_no_harm(self, order, velocity):
+        reader, at = JointReader(), {"pan": 0.7, "tilt": -0.2}
+        moved = []
+        for index, position in enumerate((2e-4, 2e-4, 4e-4, 4e-4, 4e-4)):
+            positions = [({"focus": position} | at)[name] for name in order]
+            state = reader(joints(index * 10 * MILLISECOND, order, positions, 3 * [velocity]))
+            assert state.position == position
+            moved.append(state.moving)
+        assert moved == [False, False, True, False, False]
 
     def test_other_joints_are_no_fault_of_the_message(self):
         with pytest.raises(ForeignJointsError, match=r"no joint 'focus'.*pan, tilt.*joint"):

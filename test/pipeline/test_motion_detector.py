@@ -17,7 +17,7 @@ def moving(states, period=10):
     ]
 
 
-@pytest.mark.parametrize("velocity", [None, math.nan, 1e-7, -1e-7])
+@pytest.mark.parametrize("velocity", [None, math.nan, 0.0, 1e-7, -1e-7])
 def test_without_a_sound_velocity_positions_decide(velocity):
     positions = (0.0, 0.0, 1e-4, 2e-4, 2e-4, 2e-4)
     found = moving([(position, velocity) for position in positions])

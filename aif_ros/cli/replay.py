@@ -7,7 +7,7 @@ differs: by another version of this package, or by parts that were replaced on p
 
 Examples:
   aif replay out/failure                     by the library loop
-  aif replay out/failure --ros               by the ROS 2 nodes, in simulated time
+  aif replay out/failure --ros               by the ROS 2 nodes, step by step
   aif replay out/failure --agent planner     what would another agent have done?
   aif replay out/failure --json -            the result as JSON
 """
@@ -38,10 +38,7 @@ class Arguments:
     ]
     ros: Annotated[
         bool,
-        Doc(
-            "Run the ROS 2 nodes instead of the library, on the first run of the loop; in static "
-            "scenes only."
-        ),
+        Doc("Run the ROS 2 nodes instead of the library, on the first run of the loop."),
     ] = False
     agent: Annotated[AgentChoice, Doc("Another focus-control agent.")] = ""
     fusion: Annotated[FusionChoice, Doc("Another fusion method.")] = ""

@@ -124,7 +124,7 @@ class AutofocusNode(PipelineNode):
         self._searches.window = window
 
     def _assess(self) -> None:
-        frame = self._frames.next(0.1)
+        frame = self._frames.next(self.workers.timeout(0.1))
         if self._searches.searching:
             self._searches.advance(frame)
         elif frame is not None:
@@ -150,7 +150,7 @@ class AutofocusNode(PipelineNode):
         self._searches.watch(maps, frame.size)
 
     def _assess_fused(self) -> None:
-        if not self._fused_came.wait(0.2):
+        if not self._fused_came.wait(self.workers.timeout(0.2)):
             return
         self._fused_came.clear()
         assert self._fused is not None

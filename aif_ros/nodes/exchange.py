@@ -18,6 +18,8 @@ class Exchange:
         self._lock = threading.Lock()
         self._callbacks: dict[str, list[Callback]] = {}
         self._latched: dict[str, Any] = {}
+        self.published = 0
+        """Number of values passed so far."""
 
     def advertise(self, topic: str) -> None:
         """Declare that `topic` is published in this process."""
@@ -39,6 +41,7 @@ class Exchange:
         with self._lock:
             if latch:
                 self._latched[topic] = value
+            self.published += 1
             callbacks = tuple(self._callbacks[topic])
         for callback in callbacks:
             callback(value)

@@ -103,7 +103,7 @@ class FusionNode(PipelineNode):
         self._frames.add_image(image)
 
     def _fuse(self) -> None:
-        frame = self._frames.next(0.2)
+        frame = self._frames.next(self.workers.timeout(0.2))
         if frame is None:
             return
         try:

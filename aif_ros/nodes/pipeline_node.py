@@ -19,6 +19,7 @@ from aif_ros.nodes.guarded_node import GuardedNode
 from aif_ros.nodes.joint_states import RESOLUTION
 from aif_ros.nodes.outlets import Outlet, View
 from aif_ros.nodes.parameters import declare_parameters
+from aif_ros.nodes.stepper import Stepper
 from aif_ros.nodes.topic import Topic
 from aif_ros.nodes.topics import lens_states_of
 from aif_ros.nodes.workers import Workers
@@ -39,6 +40,7 @@ class PipelineNode(GuardedNode):
 
     Args:
         exchange: for nodes that share a process.
+        stepper: runs the node step by step; None: it works in threads of its own.
         arguments: of `rclpy.lifecycle.LifecycleNode`.
     """
 
@@ -48,7 +50,14 @@ class PipelineNode(GuardedNode):
     DIAGNOSTICS_PERIOD: ClassVar[float] = 1.0
     """Seconds between two diagnostic messages."""
 
-    def __init__(self, *, exchange: Exchange | None = None, **arguments: Any) -> None:
+    def __init__(
+        self,
+        *,
+        exchange: Exchange | None = None,
+        stepper: Stepper | None = None,
+        **arguments: Any,
+    ) -> None:
+        self._stepper = stepper
         super().__init__(self.NAME, **arguments)
         try:
             declare_parameters(self, self.SETTINGS)
@@ -60,7 +69,7 @@ class PipelineNode(GuardedNode):
         self._faults = FaultReporter(self, self.diagnostics)
         report = self._faults.report_throttled
         self.connections = Connections(self, exchange, self.diagnostics, report)
-        self.workers = Workers(report)
+        self.workers = Workers(report) if stepper is None else stepper.workers(report)
 
     def diagnose(self) -> None:
         """Note values for the diagnostics; called once a second."""
@@ -73,6 +82,8 @@ class PipelineNode(GuardedNode):
 
     def now(self) -> int:
         """Return the time of the node's clock, nanoseconds."""
+        if self._stepper is not None:
+            return self._stepper.now
         return int(self.get_clock().now().nanoseconds)
 
     def lens_model(self) -> LensModel:

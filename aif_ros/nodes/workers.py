@@ -46,6 +46,10 @@ class Workers:
         """Wait, no longer than until the threads must end."""
         self._stopping.wait(seconds)
 
+    def timeout(self, seconds: float) -> float:
+        """Return how long a function may wait for something to do: `seconds`."""
+        return seconds
+
     def allow(self) -> None:
         """Let threads run again after `stop`."""
         self._stopping.clear()

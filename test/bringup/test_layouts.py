@@ -2,12 +2,14 @@
 
 import ast
 import json
+import xml.etree.ElementTree as ElementTree
 
 import pytest
 import yaml
 
 from aif_ros.bringup.graph import pipeline_graph
 from aif_ros.bringup.layouts import rqt_layout, rviz_layout
+from aif_ros.bringup.share import share_directory
 from aif_ros.nodes.topics import TOPICS
 from aif_ros.settings.pipeline import PipelineSettings
 
@@ -33,6 +35,16 @@ def test_rqt_takes_absolute_compressed_topics(namespace):
         # rqt_image_view subscribes best effort, by which large raw images do not arrive.
         name = topic.removeprefix(f"{graph.namespace}/")
         assert NAMES[name].message_type.__name__ == "CompressedImage"
+
+
+def test_package_xml_names_what_the_layouts_show():
+    """The plugins of rqt, and the transport by which rqt and RViz show compressed topics."""
+    root = ElementTree.parse(share_directory() / "package.xml").getroot()
+    declared = {element.text for element in root.iter("exec_depend")}
+    content = json.loads((share_directory() / "config" / "pipeline.perspective").read_text())
+    plugins = content["groups"]["pluginmanager"]["keys"]["running-plugins"]["repr"]
+    packages = {name.partition("/")[0] for name in ast.literal_eval(plugins)}
+    assert packages | {"rviz2", "rqt_gui", "compressed_image_transport"} <= declared
 
 
 def test_rviz_shows_topics_of_this_package_with_a_fitting_quality_of_service():

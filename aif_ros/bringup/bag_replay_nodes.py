@@ -17,10 +17,19 @@ from aif_ros.bringup.bag_replay import Parts, RecordedRun, calibration_file, dec
 from aif_ros.bringup.graph import BringupError, Graph, NodeSpec
 from aif_ros.bringup.observer import RunningGraph, observe
 from aif_ros.nodes.exchange import Exchange
+from aif_ros.nodes.focus_controller_node import FocusControllerNode
+from aif_ros.nodes.fusion_node import FusionNode
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.stepper import Stepper
 from aif_ros.nodes.topic import StampedImage
-from aif_ros.nodes.topics import CAMERA_IMAGE, CAMERA_INFO, DECISION, LENS_LIMITS, LENS_STATE
+from aif_ros.nodes.topics import (
+    CAMERA_IMAGE,
+    CAMERA_INFO,
+    DECISION,
+    FUSION_EPOCH,
+    LENS_LIMITS,
+    LENS_STATE,
+)
 from aif_ros.pipeline.decision_record import DecisionRecord, Evidence
 from aif_ros.pipeline.replay import ReplayedDecision
 from aif_ros.process.interrupts import uninterrupted
@@ -33,7 +42,7 @@ _ASSESSED = "replay/assessed"
 
 
 def replay_by_nodes(run: RecordedRun, parts: Parts | None = None) -> Iterator[ReplayedDecision]:
-    """Make the decisions of the first run of the agent in a recording again.
+    """Make every decision of a recording again.
 
     Args:
         run: the recorded one.
@@ -52,8 +61,8 @@ def replay_by_nodes(run: RecordedRun, parts: Parts | None = None) -> Iterator[Re
         with observe(graph) as running:
             exchange = Exchange()
             stepper = Stepper(exchange)
-            with _brought_up(running, exchange, stepper):
-                yield from _Player(run, running, exchange, stepper).play()
+            with _brought_up(running, exchange, stepper) as nodes:
+                yield from _Player(run, nodes, exchange, stepper).play()
 
 
 def _graph(run: RecordedRun, parts: Parts, calibration: Path) -> Graph:
@@ -72,7 +81,9 @@ def _graph(run: RecordedRun, parts: Parts, calibration: Path) -> Graph:
 
 
 @contextmanager
-def _brought_up(running: RunningGraph, exchange: Exchange, stepper: Stepper) -> Iterator[None]:
+def _brought_up(
+    running: RunningGraph, exchange: Exchange, stepper: Stepper
+) -> Iterator[list[PipelineNode]]:
     """Make and activate the nodes; camera and lens are what is put into the exchange."""
     graph = running.graph
     topics = (CAMERA_IMAGE, CAMERA_INFO, LENS_LIMITS, LENS_STATE)
@@ -99,7 +110,7 @@ def _brought_up(running: RunningGraph, exchange: Exchange, stepper: Stepper) -> 
                     state = transition()  # type: ignore[no-untyped-call]
                     if state != TransitionCallbackReturn.SUCCESS:
                         raise BringupError(f"{node.get_name()} does not start: see its message")
-        yield
+        yield nodes
     finally:
         with uninterrupted():
             for node in nodes:
@@ -115,22 +126,27 @@ class _Player:
 
     Args:
         run: the recorded one.
-        running: names the topics.
+        nodes: that are fed.
         exchange: of the nodes.
         stepper: runs the nodes.
     """
 
     def __init__(
-        self, run: RecordedRun, running: RunningGraph, exchange: Exchange, stepper: Stepper
+        self, run: RecordedRun, nodes: list[PipelineNode], exchange: Exchange, stepper: Stepper
     ) -> None:
-        self._run, self._running = run, running
+        self._run = run
         self._exchange, self._stepper = exchange, stepper
+        (self._fusion,) = (node for node in nodes if isinstance(node, FusionNode))
+        (self._controller,) = (node for node in nodes if isinstance(node, FocusControllerNode))
         self._made: list[DecisionRecord] = []
-        exchange.subscribe(running.node.resolve_topic_name(DECISION.name), self._made.append)
-        schedule, first = run.schedule, run.schedule.decisions[0].evidence[0]
-        begun = max((each for each in schedule.epochs if each <= first.stamp), default=0)
+        self._started: list[int] = []
+        exchange.subscribe(self._path(DECISION.name), self._made.append)
+        exchange.subscribe(self._path(FUSION_EPOCH.name), self._started.append)
+        self._known = len(self._started)
+        schedule = run.schedule
         used = schedule.merged | {each.fused_stamp for each in schedule.evidence}
-        self._to_fuse = deque(sorted(stamp for stamp in used if stamp >= begun))
+        self._to_fuse = deque(sorted(used))
+        self._epochs = deque(schedule.epochs)
         self._needed = {*self._to_fuse, *(each.stamp for each in schedule.evidence)}
         self._images: dict[int, StampedImage] = {}
         self._assessed = 0
@@ -156,12 +172,9 @@ class _Player:
                     self._images[image.stamp] = image
             elif name == DECISION.name:
                 recorded = decode_message(DECISION, message)
-                if recorded is None or not (begun or recorded == first):
-                    continue
-                if begun and recorded.number == 1:
-                    break
-                begun = True
-                waiting.append((recorded, message.stamp))
+                begun = begun or recorded == first
+                if begun and recorded is not None:
+                    waiting.append((recorded, message.stamp))
             while waiting and self._is_there(waiting[0][0]):
                 decision = self._decide(*waiting.popleft())
                 if decision is None:
@@ -185,14 +198,20 @@ class _Player:
 
     def _decide(self, recorded: DecisionRecord, stamp: int) -> ReplayedDecision | None:
         """Pass on what a decision was based on; None: the nodes do not make it."""
+        made = len(self._made)
         fresh = [each for each in recorded.evidence if each.stamp > self._assessed]
         for evidence in fresh:
             # J first: a frame is seen together with the J of the time when its maps came.
             for each in self._fused_until(evidence):
                 self._pass_states(each + self._after)
+                self._restart(each)
                 self._put(CAMERA_IMAGE.name, self._images.get(each))
                 self._to_fuse.popleft()
             self._pass_states(evidence.stamp + self._after)
+            if recorded.number == 1 and self._controller.state.frames_captured:
+                # The agent was started again with the same J.
+                with self._controller.lock:
+                    self._controller.begin()
             if evidence is fresh[-1]:
                 self._stepper.now = self._sent_off(stamp, evidence.position)
             self._put(_ASSESSED, self._images.get(evidence.stamp))
@@ -202,10 +221,21 @@ class _Player:
             self._pass_states(stamp)
         done = min(self._assessed, recorded.evidence[-1].fused_stamp)
         self._images = {key: image for key, image in self._images.items() if key > done}
-        if len(self._made) < recorded.number:
+        if len(self._made) == made:
             return None
-        made = self._made[recorded.number - 1]
-        return ReplayedDecision(recorded, made.target, made.reason)
+        last = self._made[-1]
+        return ReplayedDecision(recorded, last.target, last.reason)
+
+    def _restart(self, stamp: int) -> None:
+        """Start a new J where the run did so before this frame."""
+        while self._epochs and self._epochs[0] < stamp:
+            started = self._epochs.popleft()
+            # What fusion has started by itself was published as an epoch, too.
+            if len(self._started) == self._known:
+                self._stepper.now = started
+                self._fusion.reset()
+                self._stepper.settle()
+            self._known = len(self._started)
 
     def _pass_states(self, end: int) -> None:
         """Pass on the lens states up to the first one not before `end` (nanoseconds)."""
@@ -224,8 +254,11 @@ class _Player:
                 return state.stamp - 1
         return stamp
 
+    def _path(self, name: str) -> str:
+        return str(self._fusion.resolve_topic_name(name))
+
     def _put(self, name: str, value: object | None) -> None:
         if value is None:
             return
-        self._exchange.publish(self._running.node.resolve_topic_name(name), value)
+        self._exchange.publish(self._path(name), value)
         self._stepper.settle()

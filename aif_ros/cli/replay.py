@@ -38,7 +38,7 @@ class Arguments:
     ]
     ros: Annotated[
         bool,
-        Doc("Run the ROS 2 nodes instead of the library, on the first run of the loop."),
+        Doc("Run the ROS 2 nodes instead of the library."),
     ] = False
     agent: Annotated[AgentChoice, Doc("Another focus-control agent.")] = ""
     fusion: Annotated[FusionChoice, Doc("Another fusion method.")] = ""
@@ -71,7 +71,7 @@ def run(args: Arguments) -> int:
                 "same": same,
             }
         )
-    expected = _expected(recorded.schedule.decisions, first_run=args.ros)
+    expected = len(recorded.schedule.decisions)
     equal = sum(decision["same"] for decision in decisions)
     print(f"{equal} of {expected} decisions are the same")
     if len(decisions) < expected:
@@ -88,12 +88,6 @@ def run(args: Arguments) -> int:
         args.json,
     )
     return 0 if equal == expected else 1
-
-
-def _expected(decisions: Any, *, first_run: bool) -> int:
-    """Return the number of recorded decisions: all, or those of the first run of the agent."""
-    again = (i for i, each in enumerate(decisions) if i and each.number == 1)
-    return next(again, len(decisions)) if first_run else len(decisions)
 
 
 def _print(number: int, decision: "ReplayedDecision", same: bool) -> None:

@@ -73,7 +73,7 @@ class FusionNode(PipelineNode):
         self.lens_states(self._frames.add_state, self._model.position_resolution)
         images = CAMERA_TRANSPORTS[self.value("image_transport")]
         self.inlet(images, self._take_image, depth=self.value("queue_size"))
-        self.trigger("fusion/reset", self._reset)
+        self.trigger("fusion/reset", self.reset)
         self.trigger("fusion/save", self._save)
         self._epochs.publish(self._epoch.stamp)
         self.loop(self._fuse)
@@ -134,7 +134,7 @@ class FusionNode(PipelineNode):
             self._epoch = FusionEpoch(self.now(), self._step.epoch)
             self._epochs.publish(self._epoch.stamp)
 
-    def _reset(self) -> tuple[bool, str]:
+    def reset(self) -> tuple[bool, str]:
         """Start a new J with the next frame; frames already queued are dropped."""
         with self._fusing:
             self._frames.clear()

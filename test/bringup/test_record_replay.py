@@ -14,6 +14,8 @@ from aif_ros.bringup.bag_replay_nodes import replay_by_nodes
 from aif_ros.bringup.graph import BringupError, Graph, pipeline_graph
 from aif_ros.bringup.observer import observe
 from aif_ros.bringup.one_process import run_in_one_process
+from aif_ros.nodes.image_messages import to_stamp
+from aif_ros.nodes.topics import LENS_STATE
 from aif_ros.settings.pipeline import PipelineSettings
 from aif_ros.storage.bag import BagError
 
@@ -40,7 +42,15 @@ def record(running, path, decisions=None):
         assert running.spin_until(future.done, 120.0)
         running.state = None
         assert running.spin_until(lambda: has_decided(running, decisions), 300.0)
-        running.spin_until(lambda: False, 0.5)
+        # What the last decision was based on may still be on its way.
+        states = []
+        running.node.create_subscription(LENS_STATE.message_type, LENS_STATE.name, states.append, 1)
+        last = running.state.stamp
+
+        def is_recorded():
+            return states and to_stamp(states[-1].header.stamp) > last + 1_000_000_000
+
+        assert running.spin_until(is_recorded, 120.0)
     assert recorder.dropped == 0
 
 

@@ -111,7 +111,7 @@ def test_a_new_fused_image_begins_again(stepped, tmp_path):
     world.moves = True
     stepped.clock.sleep(1.0)
     # As focus_controller/start does after a fault.
-    world.fusion._reset()
+    world.fusion.reset()
     stepped.settle()
     assert world.state.state == "running"
     assert world.run().state == "stopped"

@@ -9,7 +9,7 @@ and columns. White noise smoothed by a Gaussian of 0.55 to 0.95 px has these cor
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import cv2
@@ -133,6 +133,22 @@ class SensorModel:
             else (0.0, 0.0),
             flicker=random.uniform(0, 0.1) if chance(0.05) else 0.0,
             jpeg_quality=int(random.integers(70, 98)) if chance(0.5) else None,
+        )
+
+    def without_noise(self) -> "SensorModel":
+        """Return the same camera without noise, rounding, denoising and compression.
+
+        What it shows of an image is what `capture` would approach with ever more light.
+        """
+        return replace(
+            self,
+            read_noise=0.0,
+            shot_noise=0.0,
+            photons=0.0,
+            row_noise=0.0,
+            adc_bits=0,
+            denoise=None,
+            jpeg_quality=None,
         )
 
     def capture(self, light: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.uint8]:

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from aif_ros.simulation.patches import Patch, training_patches
 from aif_ros.simulation.photos import PhotosError, read_photo
-from aif_ros.training.recipe import Recipe
+from aif_ros.training.recipe import SampleRecipe
 from aif_ros.training.window_pooling import pool_random_window
 from aif_ros.types.checked import CHECKED
 
@@ -23,7 +23,7 @@ _TRIES = 400
 
 
 @dataclass(frozen=True, kw_only=True, config=CHECKED)
-class BlurRecipe(Recipe):
+class BlurRecipe(SampleRecipe):
     """Recipe of the blur network.
 
     Attributes:
@@ -42,7 +42,7 @@ class BlurRecipe(Recipe):
     calibration_patches: Annotated[int, Field(ge=2, le=10_000)]
 
 
-class Batch(NamedTuple):
+class PatchBatch(NamedTuple):
     """B patches of H x W pixels.
 
     Attributes:
@@ -57,9 +57,9 @@ class Batch(NamedTuple):
     weight: Tensor
     one_depth: Tensor
 
-    def to(self, device: torch.device) -> "Batch":
+    def to(self, device: torch.device) -> "PatchBatch":
         """Return it on another device."""
-        return Batch(*(value.to(device) for value in self))
+        return PatchBatch(*(value.to(device) for value in self))
 
 
 class PatchSource:
@@ -102,7 +102,7 @@ class PatchSource:
         )
 
 
-def collate(samples: Sequence[Patch], random: np.random.Generator) -> Batch:
+def collate(samples: Sequence[Patch], random: np.random.Generator) -> PatchBatch:
     """Make a batch of patches, all mirrored and transposed alike."""
     axes = tuple(axis for axis in (1, 2) if random.random() < 0.5)
     transpose = random.random() < 0.5
@@ -111,7 +111,7 @@ def collate(samples: Sequence[Patch], random: np.random.Generator) -> Batch:
         stacked = np.flip(np.stack(values), axes)
         return torch.from_numpy((stacked.transpose(0, 2, 1) if transpose else stacked).copy())
 
-    return Batch(
+    return PatchBatch(
         turned([patch.luma for patch in samples]),
         turned([patch.radius for patch in samples]),
         turned([patch.weight for patch in samples]).float(),
@@ -119,7 +119,9 @@ def collate(samples: Sequence[Patch], random: np.random.Generator) -> Batch:
     )
 
 
-def patch_loss(logits: Tensor, batch: Batch, loss: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+def patch_loss(
+    logits: Tensor, batch: PatchBatch, loss: Callable[[Tensor, Tensor], Tensor]
+) -> Tensor:
     """Return the loss of the votes of each labelled cell, plus that of a window of random size.
 
     Args:

@@ -21,7 +21,7 @@ from aif_ros.defocus.network import (
 )
 from aif_ros.simulation.metrics import area_under_curve
 from aif_ros.simulation.patches import LARGEST_RADIUS
-from aif_ros.training.blur_data import Batch, patch_loss
+from aif_ros.training.blur_data import PatchBatch, patch_loss
 
 _MEAN_WEIGHT = 4.0
 """Weight of the error of the mean, in log(1 + r / 4), beside the cross-entropy."""
@@ -49,7 +49,7 @@ def _vote_loss(logits: Tensor, radius: Tensor) -> Tensor:
     return cross_entropy(logits, radius) + _MEAN_WEIGHT * error
 
 
-def blur_loss(logits: Tensor, batch: Batch) -> Tensor:
+def blur_loss(logits: Tensor, batch: PatchBatch) -> Tensor:
     """Return the loss of logits (B, classes, h, w); see the module."""
     return patch_loss(logits, batch, _vote_loss)
 

@@ -68,11 +68,12 @@ class About:
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainingRun:
     """Parts of a card that depend on the run.
 
     Attributes:
         command: that trained the network.
+        commit: of the source code; "": not run from a checkout.
         recipe: values of the recipe.
         initial_sha256: of the weights that it started from; "": from scratch.
         data: that was trained on.
@@ -83,6 +84,7 @@ class Run:
     """
 
     command: str
+    commit: str
     recipe: Mapping[str, Any]
     initial_sha256: str
     data: Sequence[DataSet]
@@ -93,7 +95,7 @@ class Run:
 
 
 def write_card(
-    path: Path, kind: str, about: About, run: Run, parameters: int, architecture: object
+    path: Path, kind: str, about: About, run: TrainingRun, parameters: int, architecture: object
 ) -> None:
     """Write a card as Markdown, whole or not at all.
 
@@ -123,7 +125,7 @@ def write_card(
         architecture=_shortened(repr(architecture)),
         date=datetime.now(UTC).date().isoformat(),
         command=run.command,
-        commit=source_commit() or "unknown: not run from a checkout",
+        commit=run.commit or "unknown: not run from a checkout",
         versions=versions | {name: _version(name) for name in _PACKAGES},
         processes=run.processes,
         device=run.device,

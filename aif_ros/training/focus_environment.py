@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from aif_ros.control.focus_belief import candidate_positions
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.training.estimator_surrogate import EstimatorSurrogate
-from aif_ros.training.focus_simulation import FocusSimulation, Task
+from aif_ros.training.focus_simulation import FocusSimulation
+from aif_ros.training.focus_task import Task
 
 Array = NDArray[np.floating]
 

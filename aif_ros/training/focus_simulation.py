@@ -12,69 +12,22 @@ too, unless the lens is too fast. The agent gets readings of both with the error
 estimator, never the truth.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.control.coverage import KEPT_SHARPNESS, relative_sharpness
-from aif_ros.control.expected_error import blur_loss, contrast_of, decibels, fused_error
+from aif_ros.control.coverage import KEPT_SHARPNESS
+from aif_ros.control.expected_error import decibels, fused_error
 from aif_ros.control.focus_belief import DefocusReadings, candidate_positions
 from aif_ros.control.sweep import sweep_positions
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.training.estimator_surrogate import EstimatorSurrogate, assumed
 from aif_ros.training.focus_scenes import SceneBatch, SceneContent
-from aif_ros.training.scene_statistics import draw_detail, draw_distortions, draw_misreadings
+from aif_ros.training.focus_task import Task
+from aif_ros.training.scene_cells import SceneCells
 
 Array = NDArray[np.floating]
-
-
-@dataclass(frozen=True)
-class Task:
-    """Parameters of the task.
-
-    Attributes:
-        dynamic: whether scenes move; such an episode lasts `horizon` and cannot be stopped.
-        grid: (rows, columns) of the defocus maps.
-        tolerance: share of a still scene that may stay uncovered at little loss: the reward is
-            the logarithm of the factor by which a frame reduces uncovered share plus tolerance.
-            A cell of 300 that is left uncovered costs as much as five frames.
-        frame_cost: what one more frame of a still scene must gain by that measure.
-        travel_cost: of the whole travel of the lens, by the same measure.
-        frame_limit: frames of a still episode at most.
-        horizon: length of a moving episode, seconds.
-        frame_rate: frames per second.
-        exposure_time: seconds.
-        lens_speed: metres of travel per second.
-        settling_time: seconds after a move.
-        fair_loss: share of its detail by which J of a moving scene is worth nothing either way; it
-            keeps returns small and changes no decision.
-        decision: how surely fusion takes the sharper of J and a new frame in moving scenes: log
-            odds of `decision` times the difference of 1 - exp(-radius / scale). Fitted, as the
-            next, to both fusion methods in four moving scenes.
-        decision_scale: that scale, pixels.
-        still_decision: the same of the source map in still scenes; where two frames are equally
-            blurred, either is named.
-        lost: share of J that is lost of what moves by an image's width.
-    """
-
-    dynamic: bool = False
-    grid: tuple[int, int] = (16, 20)
-    tolerance: float = 0.003
-    frame_cost: float = 0.15
-    travel_cost: float = 0.12
-    frame_limit: int = 40
-    horizon: float = 3.0
-    frame_rate: float = 30.0
-    exposure_time: float = 0.008
-    lens_speed: float = 5e-3
-    settling_time: float = 0.02
-    fair_loss: float = 0.1
-    decision: float = 6.0
-    decision_scale: float = 2.0
-    still_decision: float = 18.0
-    lost: float = 6.0
 
 
 class FocusSimulation:
@@ -109,7 +62,6 @@ class FocusSimulation:
         self._gain = lens_model.blur_gain(image_width)
         self._largest_blur = self._gain * (lens_model.limits[1] - lens_model.limits[0])
         self._sweep = np.asarray(sweep_positions(lens_model, image_width))
-        self._surrogate = surrogate or assumed()
         self._random = np.random.default_rng(seed)
         rows, columns = self.task.grid
         self._scenes = SceneBatch(
@@ -120,20 +72,7 @@ class FocusSimulation:
             backgrounds=backgrounds,
         )
         cells = rows * columns
-        self._bias = np.zeros((scenes, cells), np.float32)
-        self._blank = np.zeros((scenes, cells), bool)
-        # Per cell: the error of an image that has lost all detail there, and the factor by which
-        # the measured contrast is wrong about it.
-        self._detail = np.zeros((scenes, cells))
-        self._detail_error = np.ones((scenes, cells))
-        # Gradient energy of each point of a cell when sharp, relative to the cell's.
-        self._energy = np.full((scenes, cells, 4), 0.25)
-        # Errors of fusion persist: they depend on the content of the scene.
-        self._doubt = np.zeros((scenes, cells, 4))
-        # Per scene: factor of the readings, largest reading, largest blur that can be read.
-        self._distortion = np.zeros((scenes, 3))
-        # Per cell: constant wrong reading of its blur, pixels; NaN: none.
-        self._misread = np.full((scenes, cells), np.nan)
+        self._cells = SceneCells(scenes, cells, surrogate or assumed(), self._random)
         self._position = np.zeros(scenes)
         self.seconds = np.zeros(scenes)
         self.periods = np.ones(scenes)
@@ -155,7 +94,7 @@ class FocusSimulation:
     @property
     def visible(self) -> NDArray[np.bool_]:
         """(B, C) whether a cell has texture, so that its focus can be seen. For scoring only."""
-        return ~self._blank
+        return ~self._cells.blank
 
     @property
     def fused_radius(self) -> Array:
@@ -165,42 +104,19 @@ class FocusSimulation:
     def covered(self) -> Array:
         """(B,) share of the cells with texture that J covers, by the truth (see `coverage`)."""
         swept = np.abs(self._focus[..., None] - self._sweep).min(axis=-1) * self._gain
-        reached = self._sharpness_energy(self._fused_blur)
-        covered = reached >= KEPT_SHARPNESS**2 * self._sharpness_energy(swept)
+        reached = self._cells.sharpness_energy(self._fused_blur)
+        covered = reached >= KEPT_SHARPNESS**2 * self._cells.sharpness_energy(swept)
         return np.asarray((covered & self.visible).sum(axis=1) / np.maximum(self.visible.sum(1), 1))
-
-    def _sharpness_energy(self, blur: Array) -> Array:
-        """(B, C) gradient energy of each cell whose points have that blur (B, C, 4), pixels."""
-        return np.asarray((self._energy * np.square(relative_sharpness(blur))).sum(axis=2))
 
     def quality(self) -> Array:
         """(B,) PSNR of J in dB, expected from the blur of its points."""
-        return self._psnr(self._fused_blur)
-
-    def _psnr(self, blur: Array) -> Array:
-        """(B,) PSNR in dB of images with points of that blur (B, C, 4), pixels."""
-        lost = (self._detail * blur_loss(blur).mean(axis=2)).mean(axis=1)
-        return decibels(fused_error(self._detail.mean(axis=1), lost))
+        return self._cells.psnr(self._fused_blur)
 
     def reset(self, which: NDArray[np.bool_]) -> DefocusReadings:
         """Begin new episodes where `which` (B,) is true: one frame from a random position."""
-        number = int(which.sum())
         self._scenes.draw(which)
-        cells = self._bias.shape[1]
-        self._bias[which] = self._random.standard_normal((number, cells))
-        # Scenes differ in how much of them is blank.
-        share = self._surrogate.blank * self._random.gamma(1.0, 1.0, (number, 1))
-        self._blank[which] = self._random.random((number, cells)) < share
-        self._detail[which] = draw_detail(self._random, number, cells) * np.where(
-            self._blank[which], 0.2, 1
-        )
-        energy = np.exp(self._random.normal(0, 1.0, (number, cells, 4)))
-        self._energy[which] = energy / energy.sum(axis=2, keepdims=True)
-        self._detail_error[which] = np.exp(self._random.normal(0, 0.5, (number, cells)))
-        self._doubt[which] = self._random.logistic(size=(number, cells, 4))
-        self._distortion[which] = draw_distortions(self._random, number)
-        self._misread[which] = draw_misreadings(self._random, number, cells)
-        self._position[which] = self._random.uniform(*self._limits, number)
+        self._cells.draw(which)
+        self._position[which] = self._random.uniform(*self._limits, int(which.sum()))
         self.seconds[which] = 0
         self._content[which] = -1
         self.frames[which] = 0
@@ -231,7 +147,7 @@ class FocusSimulation:
         self.passed = []
         if task.dynamic:
             self.shown = self._move(target)
-            whole = self._detail.mean(axis=1)
+            whole = self._cells.detail.mean(axis=1)
             fair = decibels(fused_error(whole, task.fair_loss * whole))
             reward = (self.shown - fair) / 10 * self.periods
             done = self.seconds >= task.horizon
@@ -284,8 +200,8 @@ class FocusSimulation:
             (B, C, 4) blur radius of J, pixels; the same of a frame; and what is seen.
         """
         rows, columns = self.task.grid
-        focus = np.interp(_cells(view.focus, rows, columns), (0, 1), self._limits)
-        content, speed = (_cells(each, rows, columns) for each in (view.content, view.shift))
+        focus = np.interp(_points(view.focus, rows, columns), (0, 1), self._limits)
+        content, speed = (_points(each, rows, columns) for each in (view.content, view.shift))
         blur = np.abs(position[:, None, None] - focus) * self._gain
         known = content == self._content
         # What has moved here keeps its sharpness in J.
@@ -317,7 +233,7 @@ class FocusSimulation:
         self.seconds = np.where(which, self.seconds + elapsed, self.seconds)
         view = self._scenes.at(self.seconds)
         rows, columns = self.task.grid
-        self._focus = np.interp(_cells(view.focus, rows, columns), (0, 1), self._limits)
+        self._focus = np.interp(_points(view.focus, rows, columns), (0, 1), self._limits)
         followed, blur, content = self._followed(view, self._position, elapsed)
         sharper, source = self._sharper(blur, followed)
         chosen = which[:, None, None]
@@ -343,50 +259,27 @@ class FocusSimulation:
         task = self.task
         lost, kept = (np.exp(-radius / task.decision_scale) for radius in (blur, fused))
         if task.dynamic:
-            taken = np.asarray(task.decision * (lost - kept) > self._doubt)
+            taken = np.asarray(task.decision * (lost - kept) > self._cells.doubt)
             return taken, taken.copy()
         # In a still scene fusion errs only where both are equally blurred.
-        named = task.still_decision * (lost - kept) > self._doubt
+        named = task.still_decision * (lost - kept) > self._cells.doubt
         return np.asarray(blur < fused), np.asarray(named)
-
-    def _apparent(self, blur: Array) -> Array:
-        """(B, C) blur that cells appear to have, whose points have that blur (B, C, 4), pixels.
-
-        Sharp points dominate: each is weighted by its gradient energy after blur.
-        """
-        weight = self._energy * np.square(relative_sharpness(blur))
-        return np.asarray((weight * blur).sum(axis=2) / np.maximum(weight.sum(axis=2), 1e-9))
 
     def _read(self) -> DefocusReadings:
         blur = np.abs(self._position[:, None, None] - self._focus) * self._gain
-        factor, ceiling, blind = (self._distortion[:, column, None] for column in range(3))
-
-        def maps(true: Array) -> tuple[Array, Array, Array]:
-            mean = self._apparent(true)
-            seen = np.minimum(mean * factor, ceiling)
-            seen = np.where(np.isnan(self._misread), seen, self._misread)
-            unseen = self._blank | (mean > blind)
-            drawn = self._surrogate.read(seen, self._bias, self._random)
-            radius, uncertainty, in_focus = (
-                np.where(unseen, np.nan, values).astype(np.float32) for values in drawn
-            )
-            return radius, uncertainty, in_focus
-
-        radius, uncertainty, _ = maps(blur)
-        fused = maps(self._fused_blur)
-        contrast = contrast_of(self._detail * self._detail_error, self.fused_radius)
+        radius, uncertainty, _ = self._cells.read(blur)
         return DefocusReadings(
             radius,
             uncertainty,
-            *fused,
-            contrast.astype(np.float32),
+            *self._cells.read(self._fused_blur),
+            self._cells.contrast(self.fused_radius),
             self._source.copy(),
             self._position.copy(),
             self.seconds.copy(),
         )
 
 
-def _cells(fine: NDArray[Any], rows: int, columns: int) -> NDArray[Any]:
+def _points(fine: NDArray[Any], rows: int, columns: int) -> NDArray[Any]:
     """(B, 2 rows, 2 columns) -> (B, rows * columns, 4): the four points of each cell."""
     blocks = fine.reshape(len(fine), rows, 2, columns, 2).transpose(0, 1, 3, 2, 4)
     return blocks.reshape(len(fine), rows * columns, 4)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from aif_ros.simulation.photos import PhotosError, list_photos, split_photos
 from aif_ros.simulation.scenes.scene import SceneError
-from aif_ros.training.fusion_sequences import Sources, list_videos
+from aif_ros.training.fusion_scenes import SceneFiles, list_videos
 
 
 def find_sources(
@@ -13,7 +13,7 @@ def find_sources(
     rgbd: str | Path | None = None,
     videos: str | Path | None = None,
     leave_out: Sequence[str] = (),
-) -> tuple[Sources, Sources]:
+) -> tuple[SceneFiles, SceneFiles]:
     """Find the data for training and for validation.
 
     Args:
@@ -41,8 +41,8 @@ def find_sources(
         return [path for path in paths if (path.name in leave_out) is left_out]
 
     return (
-        Sources(trained, chosen(scenes, False), chosen(filmed, False)),
-        Sources(held_out, chosen(scenes, True), chosen(filmed, True)),
+        SceneFiles(trained, chosen(scenes, False), chosen(filmed, False)),
+        SceneFiles(held_out, chosen(scenes, True), chosen(filmed, True)),
     )
 
 

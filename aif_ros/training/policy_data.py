@@ -1,31 +1,49 @@
 """Training data of the policies: errors of the blur estimator, and focus maps of real scenes."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise, product
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage import data
 from tqdm import tqdm
 
 from aif_ros.defocus.defocus_map import BlurEstimator
+from aif_ros.defocus.estimators import make_estimator
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.simulation.rendered_scene import RenderedScene
 from aif_ros.simulation.scenes.photo import PhotoScene, folder_scene
 from aif_ros.simulation.scenes.scene import Scene
 from aif_ros.simulation.truth import Truth, to_reference_geometry
+from aif_ros.training.card import DataSet, describe_data
 from aif_ros.training.estimator_surrogate import EstimatorSurrogate, Sample, measure
 from aif_ros.training.fusion_data import list_rgbd
 from aif_ros.training.policy_rollout import SceneSource
+from aif_ros.training.scikit_image_photos import PHOTOS
+from aif_ros.weights import WEIGHTS, is_weight_file
 
 _MAP_SHAPE = (60, 80)
 _SURROGATE = "surrogate.npz"
 # Lenses that blur so many times as much as the one at hand: images larger than the scenes at hand
 # have larger blur, of which the estimator must be known as well.
 _STRENGTHS = (1.0, 2.5)
-_PHOTOS = ("astronaut", "brick", "camera", "chelsea", "coffee", "coins", "gravel", "rocket")
+
+
+class PolicyData(NamedTuple):
+    """What the policies are trained on.
+
+    Attributes:
+        scenes: to simulate.
+        files: that the scenes were made from.
+        description: of the files and of the estimator's weights, for the card.
+    """
+
+    scenes: SceneSource
+    files: Sequence[Path]
+    description: Sequence[DataSet]
 
 
 def drawn_scenes(lens_model: LensModel) -> list[Scene]:
@@ -34,8 +52,8 @@ def drawn_scenes(lens_model: LensModel) -> list[Scene]:
     Natural texture and a blur that is known everywhere: what measuring an estimator needs.
     """
     scenes: list[Scene] = []
-    for number, name in enumerate(_PHOTOS):
-        image = getattr(data, name)()
+    for number, photo in enumerate(PHOTOS):
+        image = photo.read()
         y, x = (
             axis / (size - 1)
             for axis, size in zip(np.indices(image.shape[:2]), image.shape[:2], strict=True)
@@ -43,7 +61,7 @@ def drawn_scenes(lens_model: LensModel) -> list[Scene]:
         rise = 0.7 * (x if number % 2 else 1 - x) + 0.3 * y
         middle = np.maximum(np.abs(x - 0.5), np.abs(y - 0.5)) < 0.2
         dioptres = 0.5 + np.where(middle, (rise + 0.4) % 1.0, rise)
-        scenes.append(PhotoScene(name, image, 1 / dioptres, lens_model))
+        scenes.append(PhotoScene(photo.name, image, 1 / dioptres, lens_model))
     return scenes
 
 
@@ -106,44 +124,57 @@ def measure_estimator(
     return measure(samples)
 
 
-def scene_source(
+def policy_data(
     lens_model: LensModel,
-    estimator: BlurEstimator,
+    estimator: str,
     rgbd: Path | None,
     folder: Path,
     seed: int,
     *,
     resume: bool,
-) -> tuple[SceneSource, list[Path]]:
+) -> PolicyData:
     """Measure the estimator and collect what the policies are trained on.
 
     Args:
         lens_model: the lens.
-        estimator: whose errors to measure.
+        estimator: whose errors to measure: a name or weight file; see `make_estimator`.
         rgbd: folder of RGB-D scenes, or None for photographs that come with scikit-image.
         folder: of the training; the measured errors are kept there.
         seed: of the lens positions at which the estimator is measured.
         resume: use the errors that an interrupted training measured.
 
-    Returns:
-        What to train on, and the files it was made from.
-
     Raises:
         OSError: a file cannot be read or written.
         SceneError: `rgbd` is no folder of RGB-D scenes.
+        ValueError: there is no such estimator.
     """
+    measured = make_estimator(estimator, lens_model)
     scenes = drawn_scenes(lens_model) if rgbd is None else rgbd_scenes(rgbd, lens_model)
+    if rgbd is None:
+        files = [photo.path for photo in PHOTOS]
+        description = [photo.describe() for photo in PHOTOS]
+    else:
+        files = sorted(path for kind in ("image.*", "depth.*") for path in rgbd.glob(f"*/{kind}"))
+        description = describe_data(files)
+    description += _describe_estimator(estimator)
     tables = folder / _SURROGATE
     if resume and tables.is_file():
         surrogate = EstimatorSurrogate.load(tables)
     else:
-        surrogate = measure_estimator(estimator, lens_model, scenes, seed=seed)
+        surrogate = measure_estimator(measured, lens_model, scenes, seed=seed)
         folder.mkdir(parents=True, exist_ok=True)
         surrogate.save(tables)
-    if rgbd is None:
-        return SceneSource(lens_model, surrogate, None), []
-    files = sorted(path for kind in ("image.*", "depth.*") for path in rgbd.glob(f"*/{kind}"))
-    return SceneSource(lens_model, surrogate, focus_maps(scenes, lens_model)), files
+    maps = None if rgbd is None else focus_maps(scenes, lens_model)
+    return PolicyData(SceneSource(lens_model, surrogate, maps), files, description)
+
+
+def _describe_estimator(name: str) -> list[DataSet]:
+    """Describe the weights of the estimator, which decide its errors; it may have none."""
+    if name != "neural" and not is_weight_file(name):
+        return []
+    path = WEIGHTS / "blur.safetensors" if name == "neural" else Path(name)
+    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+    return [DataSet(f"weights of the blur estimator ({path.name})", 1, checksum, "see its card")]
 
 
 def _median_per_cell(values: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:

@@ -9,7 +9,8 @@ from aif_ros.control.policy_features import policy_features
 from aif_ros.control.policy_network import PolicyNetwork, best_action
 from aif_ros.control.sweep import sweep_positions
 from aif_ros.simulation.oracle import oracle_positions
-from aif_ros.training.focus_simulation import FocusSimulation, Task
+from aif_ros.training.focus_simulation import FocusSimulation
+from aif_ros.training.focus_task import Task
 from aif_ros.training.policy_rollout import SceneSource, barred_actions, update_belief
 
 _SEED = 1_000_003

@@ -5,52 +5,46 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from aif_ros.training.recipe import Recipe
 from aif_ros.types.checked import CHECKED
 
 _Count = Annotated[int, Field(ge=1, le=10**7)]
 _Share = Annotated[float, Field(ge=0, le=1)]
 
 
-@dataclass(frozen=True, config=CHECKED)
-class PolicyRecipe:
-    """All settings of the policies' training except lens, estimator and real focus maps.
+@dataclass(frozen=True, kw_only=True, config=CHECKED)
+class PolicyRecipe(Recipe):
+    """Recipe of the policies; lens, estimator and real focus maps are no part of it.
 
-    An iteration is one rollout in freshly drawn scenes and the updates made from it. Parameters of
-    PPO are named as in cleanrl.
+    A step is one rollout in freshly drawn scenes and the updates made from it: first steps by the
+    paper's rule (REINFORCE), then steps of PPO, whose parameters are named as in cleanrl.
 
     Attributes:
-        seed: of weights, scenes and actions.
-        reinforce_iterations: by the paper's rule, before those of PPO.
-        num_iterations: of PPO.
+        reinforce_iterations: steps by the paper's rule, before those of PPO.
         num_envs: scenes at once; of each scene type.
-        num_steps: frames of each scene in an iteration of PPO.
+        num_steps: frames of each scene in a step of PPO.
         reinforce_steps: frames of an episode under the paper's rule.
         scene_types: for which PPO trains policies.
-        widths: image widths, pixels; each iteration draws one, for the depth of focus depends on
-            it.
-        grids: (rows, columns) of the defocus maps; each iteration draws one.
-        lens_speeds: metres per second; each iteration draws one. With the fastest, no frame
-            exposed during a move can be used.
-        learning_rate: at first; falls to zero along a cosine in the iterations of PPO.
+        widths: image widths, pixels; each step draws one, for the depth of focus depends on it.
+        grids: (rows, columns) of the defocus maps; each step draws one.
+        lens_speeds: metres per second; each step draws one. With the fastest, no frame exposed
+            during a move can be used.
         reinforce_gamma: discount under the paper's rule.
         gamma: discount of a frame in still scenes; of a frame period in moving ones, so that long
             moves do not bring the future nearer.
         gae_lambda: of the generalised advantage estimate.
         clip_coef: largest change of an action's probability ratio.
-        update_epochs: passes over the frames of an iteration.
+        update_epochs: passes over the frames of a step.
         num_minibatches: parts they are split into.
         ent_coef: weight of the entropy bonus at first; falls with the learning rate.
         vf_coef: weight of the value's error.
-        max_grad_norm: largest norm of the gradient.
         reward_scale: factor on rewards that makes returns about one: larger errors of the value
             drown the gradient of the policy.
-        checkpoint_every: iterations between checkpoints.
-        evaluation_scenes: of each scene type, to measure on.
+        validation_scenes: of each scene type, to measure on during the training.
+        evaluation_scenes: of each scene type, to measure the trained policies on.
     """
 
-    seed: Annotated[int, Field(ge=0, lt=2**31)]
     reinforce_iterations: Annotated[int, Field(ge=0, le=10**7)]
-    num_iterations: Annotated[int, Field(ge=0, le=10**7)]
     num_envs: _Count
     num_steps: _Count
     reinforce_steps: _Count
@@ -61,7 +55,6 @@ class PolicyRecipe:
         Field(min_length=1),
     ]
     lens_speeds: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
-    learning_rate: Annotated[float, Field(gt=0, le=1)]
     reinforce_gamma: _Share
     gamma: tuple[_Share, _Share]
     gae_lambda: _Share
@@ -70,7 +63,10 @@ class PolicyRecipe:
     num_minibatches: _Count
     ent_coef: Annotated[float, Field(ge=0)]
     vf_coef: Annotated[float, Field(ge=0)]
-    max_grad_norm: Annotated[float, Field(gt=0)]
     reward_scale: Annotated[float, Field(gt=0)]
-    checkpoint_every: _Count
+    validation_scenes: Annotated[int, Field(ge=1, le=10**5)]
     evaluation_scenes: Annotated[int, Field(ge=1, le=10**5)]
+
+    def __post_init__(self) -> None:
+        if self.reinforce_iterations > self.steps:
+            raise ValueError("reinforce_iterations must be at most steps")

@@ -12,7 +12,8 @@ from aif_ros.control.policy_features import policy_features
 from aif_ros.control.policy_network import PolicyNetwork
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.training.estimator_surrogate import EstimatorSurrogate
-from aif_ros.training.focus_simulation import FocusSimulation, Task
+from aif_ros.training.focus_simulation import FocusSimulation
+from aif_ros.training.focus_task import Task
 from aif_ros.training.policy_losses import generalised_advantages, masked_distribution
 from aif_ros.training.policy_recipe import PolicyRecipe
 

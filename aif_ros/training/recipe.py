@@ -30,32 +30,41 @@ class Recipe:
 
     Attributes:
         seed: of weights and data.
-        steps: updates of the weights.
-        batch: samples of each step and process.
+        steps: of the training; each updates the weights.
         learning_rate: at its highest; it falls to zero along a cosine.
-        warmup_steps: steps in which it rises to its highest.
-        weight_decay: of AdamW.
         clip_norm: largest norm of the gradient.
-        bfloat16: compute the layers in bfloat16 on CPUs and GPUs that have it, where it is faster.
-        pool: samples kept in memory to draw from.
-        reuse: how many times each sample is drawn on average: making one often takes longer than
-            a step.
         validate_every: steps between validations, each followed by a checkpoint.
         initial: weight file to start from, of the same architecture; None: from scratch.
     """
 
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     steps: Annotated[int, Field(ge=1, le=10**8)]
-    batch: Annotated[int, Field(ge=1, le=4096)]
     learning_rate: Annotated[float, Field(gt=0, le=1)]
+    clip_norm: Annotated[float, Field(gt=0)]
+    validate_every: Annotated[int, Field(ge=1)]
+    initial: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, config=CHECKED)
+class SampleRecipe(Recipe):
+    """Fields of the recipes of networks that learn from a stream of samples.
+
+    Attributes:
+        batch: samples of each step and process.
+        warmup_steps: steps in which the learning rate rises to its highest.
+        weight_decay: of AdamW.
+        bfloat16: compute the layers in bfloat16 on CPUs and GPUs that have it, where it is faster.
+        pool: samples kept in memory to draw from.
+        reuse: how many times each sample is drawn on average: making one often takes longer than
+            a step.
+    """
+
+    batch: Annotated[int, Field(ge=1, le=4096)]
     warmup_steps: Annotated[int, Field(ge=0)]
     weight_decay: Annotated[float, Field(ge=0, le=1)]
-    clip_norm: Annotated[float, Field(gt=0)]
     bfloat16: bool
     pool: Annotated[int, Field(ge=1, le=10**6)]
     reuse: Annotated[float, Field(ge=1, le=1000)]
-    validate_every: Annotated[int, Field(ge=1)]
-    initial: str | None = None
 
 
 T = TypeVar("T")

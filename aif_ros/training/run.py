@@ -1,7 +1,7 @@
 """A whole training: train, calibrate, measure, write weights and card."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,10 @@ import torch
 
 from aif_ros.simulation.photos import fingerprint
 from aif_ros.storage.atomic_write import check_writable
-from aif_ros.training.card import About, Run, describe_data, source_commit, write_card
+from aif_ros.training.card import TrainingRun, source_commit, write_card
 from aif_ros.training.processes import join_processes
 from aif_ros.training.trainer import Network, Training, TrainingError, train
-from aif_ros.weights.files import NetworkKind, Provenance, save_weights
+from aif_ros.weights.files import Provenance, save_weights
 
 _SUFFIX = ".safetensors"
 
@@ -51,31 +51,41 @@ def train_and_save(
         PhotosError: the data cannot be trained on.
         TrainingError: the loss is not finite, or `output` does not end in .safetensors.
     """
-    check_output(output)
+    if output.suffix != _SUFFIX:
+        raise TrainingError(f"weights are written as {_SUFFIX} files, not {output.name}")
+    check_writable(output)
     torch.set_num_threads(threads)
     with join_processes(device) as processes:
-        network, figures, progress = train(
-            training, processes, folder, resume=resume, workers=workers
-        )
+        network, progress = train(training, processes, folder, resume=resume, workers=workers)
         if not processes.is_first:
             return {}
         calibration = training.calibrate(network)
-        if calibration:
-            figures = training.validate(network) | calibration
-    run = Run(
+        figures = training.measure(network) | calibration
+    run = TrainingRun(
         command,
+        source_commit(),
         _without_folder(asdict(training.recipe)),
         _sha256(training.recipe.initial),
-        describe_data(training.files),
+        training.data(),
         figures,
         processes.world,
         str(processes.device),
         progress,
     )
-    write_weights_and_card(
-        output, training.kind, network, calibration, training.about, run, training.files
-    )
+    trained_on = tuple(fingerprint(path) for path in training.files)
+    save_weights(output, training.kind, network, calibration, _provenance(run, trained_on))
+    parameters = sum(value.numel() for value in network.parameters())
+    card = output.with_suffix(".md")
+    write_card(card, training.kind.name, training.about, run, parameters, network.architecture)
     return figures
+
+
+def _provenance(run: TrainingRun, trained_on: tuple[str, ...]) -> Provenance:
+    # JSON has neither NaN nor infinity.
+    finite = {name: value for name, value in run.figures.items() if math.isfinite(value)}
+    return Provenance(
+        dict(run.recipe), run.commit, trained_on, run.command, run.initial_sha256, finite
+    )
 
 
 def _without_folder(recipe: dict[str, Any]) -> dict[str, Any]:
@@ -86,46 +96,3 @@ def _without_folder(recipe: dict[str, Any]) -> dict[str, Any]:
 
 def _sha256(path: str | None) -> str:
     return "" if path is None else hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
-def check_output(output: Path) -> None:
-    """Check that weights can be written, before they are trained.
-
-    Raises:
-        OSError: the file cannot be written.
-        TrainingError: its name does not end in .safetensors.
-    """
-    if output.suffix != _SUFFIX:
-        raise TrainingError(f"weights are written as {_SUFFIX} files, not {output.name}")
-    check_writable(output)
-
-
-def write_weights_and_card(
-    output: Path,
-    kind: NetworkKind[Network],
-    network: Network,
-    calibration: Mapping[str, float],
-    about: About,
-    run: Run,
-    files: Sequence[Path],
-) -> None:
-    """Write weights, and their card beside them.
-
-    Args:
-        output: weights to write.
-        kind: of the network.
-        network: trained.
-        calibration: numbers fitted after the training.
-        about: what the card says whatever the run.
-        run: the parts for this run.
-        files: that were trained on.
-
-    Raises:
-        OSError: a file cannot be read or written.
-    """
-    trained_on = tuple(fingerprint(path) for path in files)
-    provenance = Provenance(dict(run.recipe), source_commit(), trained_on)
-    save_weights(output, kind, network, calibration, provenance)
-    parameters = sum(value.numel() for value in network.parameters())
-    card = output.with_suffix(".md")
-    write_card(card, kind.name, about, run, parameters, network.architecture)

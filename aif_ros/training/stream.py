@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from aif_ros.simulation.photos import PhotosError
 from aif_ros.training.processes import Processes
-from aif_ros.training.recipe import Recipe
+from aif_ros.training.recipe import SampleRecipe
 
 _FIRST_BATCHES = 8
 """Batches that are made before the first step."""
@@ -24,7 +24,7 @@ _PREFETCHED = 16
 """Groups of samples that each worker makes ahead."""
 
 
-class Source(NamedTuple):
+class SampleSource(NamedTuple):
     """Source of one kind of samples.
 
     Attributes:
@@ -41,7 +41,7 @@ class Source(NamedTuple):
 class _Groups(Dataset[Any]):
     """Groups of samples by source and index; data errors are returned, for the stream to raise."""
 
-    def __init__(self, sources: Sequence[Source], processes: Processes) -> None:
+    def __init__(self, sources: Sequence[SampleSource], processes: Processes) -> None:
         self._sources = sources
         self._rank, self._world = processes.rank, processes.world
 
@@ -76,8 +76,8 @@ class Stream:
 
     def __init__(
         self,
-        sources: Sequence[Source],
-        recipe: Recipe,
+        sources: Sequence[SampleSource],
+        recipe: SampleRecipe,
         first: int,
         processes: Processes,
         workers: int,
@@ -121,7 +121,7 @@ class Stream:
         groups = [pool[index] for index in random.integers(len(pool), size=self._recipe.batch)]
         return [group[int(random.integers(len(group)))] for group in groups]
 
-    def _capacity(self, source: Source) -> int:
+    def _capacity(self, source: SampleSource) -> int:
         """Number of groups in a source's pool."""
         return max(self._recipe.pool // source.group, 1)
 

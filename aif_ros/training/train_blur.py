@@ -11,7 +11,7 @@ from aif_ros.defocus.network import ARCHITECTURE, BLUR_WEIGHTS, BlurNetwork, Tem
 from aif_ros.simulation.patches import Patch, draw_planes
 from aif_ros.simulation.photos import PhotosError, list_photos, read_photo, split_photos
 from aif_ros.simulation.sensor_model import SensorModel
-from aif_ros.training.blur_data import Batch, BlurRecipe, PatchSource, collate
+from aif_ros.training.blur_data import BlurRecipe, PatchBatch, PatchSource, collate
 from aif_ros.training.blur_loss import (
     blur_loss,
     cross_entropy,
@@ -21,9 +21,9 @@ from aif_ros.training.blur_loss import (
     patch_radius,
 )
 from aif_ros.training.card import About
-from aif_ros.training.stream import Source
+from aif_ros.training.sample_training import SampleTraining
+from aif_ros.training.stream import SampleSource
 from aif_ros.training.temperature import fit_temperature_law, stack_luma
-from aif_ros.training.trainer import Training
 
 _MEASURED_SIZE = 512
 """Side of the patches to measure on, pixels: that of the papers' windows."""
@@ -31,7 +31,7 @@ _MEASURING, _CALIBRATING = 1 << 40, (1 << 40) + 1
 """Seeds of the random numbers of these stages, none of which a group of samples has."""
 
 
-class BlurTraining(Training[BlurNetwork]):
+class BlurTraining(SampleTraining[BlurNetwork]):
     """Training of the blur network on photos, a fifth of which are held out to measure on."""
 
     recipe: BlurRecipe
@@ -74,7 +74,7 @@ class BlurTraining(Training[BlurNetwork]):
         if not self.files or not held_out:
             raise PhotosError(f"{photos} holds too few photos to train on some and keep some")
         source = PatchSource(self.files, recipe)
-        self.sources = [Source("patches", source, recipe.patches_per_crop)]
+        self.sources = [SampleSource("patches", source, recipe.patches_per_crop)]
         random = np.random.default_rng((recipe.seed, _MEASURING))
         count = recipe.validation_patches
         # From 0 to nearly the largest, denser near focus; in and out of focus in turn.
@@ -97,17 +97,17 @@ class BlurTraining(Training[BlurNetwork]):
         """Return the untrained network."""
         return BlurNetwork(ARCHITECTURE)
 
-    def collate(self, samples: Sequence[Patch], random: np.random.Generator) -> Batch:
+    def collate(self, samples: Sequence[Patch], random: np.random.Generator) -> PatchBatch:
         """See `collate`."""
         return collate(samples, random)
 
-    def predict(self, network: nn.Module, batch: Batch) -> Tensor:
+    def predict(self, network: nn.Module, batch: PatchBatch) -> Tensor:
         """Return the votes (B, classes, h, w) of a batch."""
         luma = batch.luma[:, None].float() / 255
         votes: Tensor = network(luma.contiguous(memory_format=torch.channels_last))
         return votes
 
-    def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
+    def loss(self, prediction: Tensor, batch: PatchBatch) -> Tensor:
         """See `blur_loss`."""
         return blur_loss(prediction.float(), batch)
 

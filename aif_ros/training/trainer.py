@@ -1,4 +1,4 @@
-"""The trainer of all networks that learn from samples: blur and fusion.
+"""The trainer of all networks: schedule, checkpoints, validation, TensorBoard, processes.
 
 By hand rather than by a framework: without logging, schedules and callbacks that are not needed
 here, what is left of one is the loop below.
@@ -6,10 +6,10 @@ here, what is left of one is the loop below.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -17,22 +17,60 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from aif_ros.training.card import About
+from aif_ros.training.card import About, DataSet, describe_data
 from aif_ros.training.checkpoint import Progress, Stopwatch, load_checkpoint, save_checkpoint
 from aif_ros.training.processes import Processes
 from aif_ros.training.recipe import Recipe
-from aif_ros.training.stream import Source, Stream
-from aif_ros.weights.device import fast_in_bfloat16
 from aif_ros.weights.files import NetworkKind, load_weights
-
-_SMOOTHING = 0.98
-"""Weight of the past in the running mean of the loss that is shown."""
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
 class TrainingError(Exception):
     """A training that cannot continue; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Step(Generic[Network]):
+    """One step of a training.
+
+    Attributes:
+        number: of the step, from 0.
+        network: that is trained.
+        random: source of randomness, seeded for this step and process, as are PyTorch's random
+            numbers.
+        optimiser: of the network.
+        processes: that train together.
+        clip_norm: largest norm of the gradient.
+    """
+
+    number: int
+    network: Network
+    random: np.random.Generator
+    optimiser: torch.optim.Optimizer
+    processes: Processes
+    clip_norm: float
+
+    def descend(self, loss: Tensor) -> float:
+        """Update the weights by the gradient of a loss, averaged over the processes.
+
+        Returns:
+            The loss.
+
+        Raises:
+            TrainingError: it is not finite.
+        """
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.processes.average_gradients(self.network)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.clip_norm)
+        self.optimiser.step()
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"the loss is {value} at step {self.number}: lower the learning rate"
+            )
+        return value
 
 
 class Training(ABC, Generic[Network]):
@@ -42,14 +80,12 @@ class Training(ABC, Generic[Network]):
         kind: of the network.
         about: what its card says whatever the run.
         recipe: how to train.
-        sources: of samples; the steps draw from them in turn.
         files: that are trained on.
     """
 
     kind: NetworkKind[Network]
     about: About
     recipe: Recipe
-    sources: Sequence[Source]
     files: Sequence[Path]
 
     @abstractmethod
@@ -57,30 +93,39 @@ class Training(ABC, Generic[Network]):
         """Return the untrained network; PyTorch's random numbers are seeded."""
 
     @abstractmethod
-    def collate(self, samples: Sequence[Any], random: np.random.Generator) -> Any:
-        """Make a batch of samples, augmented at random; it has a method `to(device)`."""
+    def optimiser(self, network: Network) -> torch.optim.Optimizer:
+        """Return the optimiser of a network."""
 
     @abstractmethod
-    def predict(self, network: nn.Module, batch: Any) -> Any:
-        """Return what the network makes of a batch; may be computed in bfloat16, see `Recipe`."""
+    def learning_rate(self, step: int) -> float:
+        """Return the learning rate of a step."""
 
     @abstractmethod
-    def loss(self, prediction: Any, batch: Any) -> Tensor:
-        """Return the loss of a prediction."""
+    def update(self, step: Step[Network]) -> dict[str, float]:
+        """Update the weights, by `Step.descend` once or more often; returns figures to log."""
 
     @abstractmethod
     def validate(self, network: Network) -> dict[str, float]:
         """Return figures of the network on data that it is not trained on."""
 
+    def random(self, rank: int, step: int) -> np.random.Generator:
+        """Return the random numbers of a step in the process of that rank."""
+        return np.random.default_rng((self.recipe.seed, rank, step))
+
+    def begin(self, first: int, processes: Processes, workers: int) -> None:
+        """Prepare for the steps from `first` on, which ask for data in `processes`."""
+
     def calibrate(self, network: Network) -> dict[str, float]:
         """Fit what is fitted after the training, on the CPU; returns numbers to keep by name."""
         return {}
 
+    def measure(self, network: Network) -> dict[str, float]:
+        """Return the figures of the trained and calibrated network, for its card."""
+        return self.validate(network)
 
-def learning_rate(recipe: Recipe, step: int) -> float:
-    """Return the rate of a step: linear warm-up, then a cosine down to zero."""
-    warmup = min((step + 1) / max(recipe.warmup_steps, 1), 1.0)
-    return recipe.learning_rate * warmup * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
+    def data(self) -> Sequence[DataSet]:
+        """Return what the card says of the files that are trained on."""
+        return describe_data(self.files)
 
 
 def train(
@@ -90,7 +135,7 @@ def train(
     *,
     resume: bool = False,
     workers: int = 1,
-) -> tuple[Network, dict[str, float], Progress]:
+) -> tuple[Network, Progress]:
     """Train a network.
 
     Args:
@@ -101,8 +146,7 @@ def train(
         workers: processes that make samples, for each process that trains.
 
     Returns:
-        The network on the CPU; the figures of the last validation, which are empty in all
-        processes but the first; and what it took, earlier runs included.
+        The network, on the CPU; and what it took, earlier runs included.
 
     Raises:
         CheckpointError: the training cannot be resumed.
@@ -110,20 +154,18 @@ def train(
         TrainingError: the loss is not finite, or the initial weights do not fit.
         WeightsError: the initial weights cannot be used.
     """
-    recipe, device = training.recipe, processes.device
+    recipe = training.recipe
     torch.manual_seed(recipe.seed)
     network = training.build()
     if recipe.initial and not resume:
         _start_from(network, recipe.initial, training.kind)
-    network.to(device)
-    optimiser = torch.optim.AdamW(
-        network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
-    )
+    network.to(processes.device)
+    optimiser = training.optimiser(network)
     progress = Progress()
     if resume:
         progress = load_checkpoint(folder, network, optimiser, asdict(recipe))
     first, watch = progress.step, Stopwatch(progress)
-    stream = Stream(training.sources, recipe, first, processes, workers)
+    training.begin(first, processes, workers)
     folder.mkdir(parents=True, exist_ok=True)
     writer = SummaryWriter(str(folder), purge_step=first) if processes.is_first else None
     shown = tqdm(
@@ -134,43 +176,36 @@ def train(
         disable=not processes.is_first,
         mininterval=10,
     )
-    figures: dict[str, float] = {}
-    mean_loss = math.nan
-    bfloat16 = recipe.bfloat16 and fast_in_bfloat16(device)
-    for step in shown:
+    recent: list[Mapping[str, float]] = []
+    for number in shown:
         # Seeded at every step, so that a resumed training continues like an uninterrupted one.
-        random = np.random.default_rng((recipe.seed, processes.rank, step))
+        random = training.random(processes.rank, number)
         torch.manual_seed(int(random.integers(2**62)))
-        rate = learning_rate(recipe, step)
+        rate = training.learning_rate(number)
         for group in optimiser.param_groups:
             group["lr"] = rate
-        batch = training.collate(stream.draw(step, random), random).to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
-            prediction = training.predict(network, batch)
-        loss = training.loss(prediction, batch)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        processes.average_gradients(network)
-        torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
-        optimiser.step()
-
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise TrainingError(f"the loss is {value} at step {step}: lower the learning rate")
-        mean_loss = value if math.isnan(mean_loss) else _smoothed(mean_loss, value)
-        done = step + 1
-        if processes.is_first and (done % recipe.validate_every == 0 or done == recipe.steps):
-            figures = training.validate(network.eval())
-            network.train()
-            logged = {"loss": mean_loss, "learning_rate": rate, **figures}
-            _report(writer, shown, done, logged)
+        figures = training.update(
+            Step(number, network, random, optimiser, processes, recipe.clip_norm)
+        )
+        if writer is None:
+            continue
+        done = number + 1
+        _log(writer, done, {**figures, "learning_rate": rate})
+        recent.append(figures)
+        if done % recipe.validate_every == 0 or done == recipe.steps:
+            report = _means(recent)
+            recent.clear()
+            # The trained network is measured once more, after its calibration.
+            if done < recipe.steps:
+                validation = training.validate(network.eval())
+                network.train()
+                _log(writer, done, validation)
+                report |= validation
+            shown.write(f"step {done}: " + ", ".join(f"{k} {v:.4g}" for k, v in report.items()))
             save_checkpoint(folder, network, optimiser, watch.progress(done), asdict(recipe))
     if writer:
         writer.close()
-    if processes.is_first and not figures:
-        # Resumed after the last step.
-        figures = training.validate(network.eval())
-    return network.eval().cpu(), figures, watch.progress(recipe.steps)
+    return network.eval().cpu(), watch.progress(recipe.steps)
 
 
 def _start_from(network: Network, path: str, kind: NetworkKind[Network]) -> None:
@@ -181,15 +216,15 @@ def _start_from(network: Network, path: str, kind: NetworkKind[Network]) -> None
         raise TrainingError(f"{path} is of another architecture: start from scratch") from None
 
 
-def _smoothed(mean: float, value: float) -> float:
-    return _SMOOTHING * mean + (1 - _SMOOTHING) * value
+def _log(writer: SummaryWriter, step: int, figures: Mapping[str, float]) -> None:
+    for name, value in figures.items():
+        writer.add_scalar(name, value, step)
 
 
-def _report(
-    writer: SummaryWriter | None, bar: "tqdm[int]", step: int, figures: dict[str, float]
-) -> None:
-    if writer:
-        for name, value in figures.items():
-            writer.add_scalar(name, value, step)
-        writer.flush()
-    bar.write(f"step {step}: " + ", ".join(f"{k} {v:.4g}" for k, v in figures.items()))
+def _means(steps: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Mean of each figure over the steps that have it."""
+    names = dict.fromkeys(name for figures in steps for name in figures)
+    return {
+        name: float(np.mean([figures[name] for figures in steps if name in figures]))
+        for name in names
+    }

@@ -57,11 +57,17 @@ class Provenance:
         recipe: values of the recipe they were trained by, seed included.
         commit: of the source code.
         trained_on: fingerprints of the files they were trained on.
+        command: that trained them.
+        initial_sha256: of the weight file that they started from; "": from scratch.
+        figures: measured at the end of the training, by name, as in the model card.
     """
 
     recipe: dict[str, Any] = field(default_factory=dict)
     commit: str = ""
     trained_on: tuple[str, ...] = ()
+    command: str = ""
+    initial_sha256: str = ""
+    figures: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, config=CHECKED)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -119,3 +121,16 @@ def test_any_camera_takes_a_picture(random) -> None:
         camera = SensorModel.draw(random)
         image = camera.capture(random.random((64, 64), dtype=np.float32), random)
         assert image.shape == (64, 64) and image.dtype == np.uint8
+
+
+def test_without_noise_it_shows_what_noisy_pictures_have_in_common(random) -> None:
+    camera = SensorModel(
+        gamma=2.0, read_noise=6 / 255, shot_noise=0.02, photons=3000, adc_bits=10, row_noise=0.01
+    )
+    camera = replace(camera, sharpen=0.8, tone=0.3, denoise="gaussian", jpeg_quality=90)
+    light = np.linspace(0.1, 0.6, 96, dtype=np.float32)[None].repeat(64, axis=0)
+    pictures = [camera.capture(light, random).mean(axis=0) for _ in range(40)]
+    ideal = camera.without_noise()
+    first, second = (ideal.develop(light, random) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_allclose(np.mean(pictures, axis=0)[4:-4] / 255, first[0, 4:-4], atol=0.01)

@@ -9,8 +9,6 @@ PACKAGE = Path(__file__).resolve().parents[2] / "aif_ros"
 WRITERS = {"write_text", "write_bytes", "imwrite", "save_file", "tofile"}
 # Logs of child processes, and the copies that a foreign program reads.
 ALLOWED = {"benchmarks/run_shinestacker.py"}
-# It writes aside and renames itself, until it uses the common trainer.
-ALLOWED |= {"training/train_fusion.py"}
 
 
 def direct_writes(source):

@@ -6,13 +6,13 @@ import torch
 
 from aif_ros.defocus.network import ARCHITECTURE, BlurNetwork
 from aif_ros.simulation.patches import Patch
-from aif_ros.training.blur_data import Batch, collate
+from aif_ros.training.blur_data import PatchBatch, collate
 from aif_ros.training.blur_loss import blur_loss, mean_errors
 from aif_ros.training.temperature import fit_law
 
 
-def batch(radius: float, weight: float = 1.0) -> Batch:
-    return Batch(
+def batch(radius: float, weight: float = 1.0) -> PatchBatch:
+    return PatchBatch(
         torch.zeros(1, 64, 64, dtype=torch.uint8),
         torch.full((1, 1, 1), radius),
         torch.full((1, 1, 1), weight),

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from aif_ros.storage.read_yaml import YamlError
-from aif_ros.training.card import About, Run, describe_data, write_card
+from aif_ros.training.card import About, TrainingRun, describe_data, write_card
 from aif_ros.training.checkpoint import Progress
 
 ABOUT = About("A network", "does nothing.", "Made of nothing.", "In px.", "aif x", ("None.",))
@@ -60,8 +60,9 @@ def test_unusable_licences_are_refused(data) -> None:
 
 def test_card_holds_the_run(data, tmp_path) -> None:
     recipe = {"seed": 3, "gamma": (0.9, 0.8), "initial": None}
-    run = Run(
+    run = TrainingRun(
         "aif train it",
+        "0123456789ab",
         recipe,
         "",
         describe_data(files(data)),
@@ -77,6 +78,7 @@ def test_card_holds_the_run(data, tmp_path) -> None:
     for words in (
         "# A network",
         "aif train it",
+        "commit | `0123456789ab` |",
         "1,234,567",
         "| mae | 0.25 |",
         "started from | scratch",

@@ -3,7 +3,7 @@ from gymnasium.utils.env_checker import check_env
 
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.training.focus_environment import FocusEnvironment
-from aif_ros.training.focus_simulation import Task
+from aif_ros.training.focus_task import Task
 
 LENS = LensModel("test", 1e-6, (0.0, 1.5e-3), 90000.0, 3840)
 

@@ -3,7 +3,8 @@ import numpy as np
 from aif_ros.control.expected_error import detail_error
 from aif_ros.control.sweep import sweep_positions
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.training.focus_simulation import FocusSimulation, Task
+from aif_ros.training.focus_simulation import FocusSimulation
+from aif_ros.training.focus_task import Task
 
 LENS = LensModel("test", 1e-6, (0.0, 1.5e-3), 90000.0, 3840)
 
@@ -38,7 +39,7 @@ class TestStillScenes:
     def test_what_is_sharp_hides_what_is_blurred_beside_it(self):
         scenes = simulation()
         blur = np.broadcast_to([0.3, 0.3, 12.0, 12.0], scenes.focus_positions.shape)
-        assert np.median(scenes._apparent(blur)) < 1.5
+        assert np.median(scenes._cells.apparent_blur(blur)) < 1.5
 
     def test_another_frame_never_blurs(self):
         scenes = simulation(frame_cost=0.0, travel_cost=0.0)
@@ -79,9 +80,9 @@ class TestStillScenes:
     def test_the_contrast_of_j_gives_its_detail(self):
         scenes = FocusSimulation(LENS, 640, 50, seed=4)
         detail = detail_error(scenes.readings.fused_contrast, scenes.fused_radius)
-        right = np.log(detail) - np.log(scenes._detail)
+        right = np.log(detail) - np.log(scenes._cells.detail)
         assert 0.3 < right.std() < 0.7
-        assert np.log(scenes._detail).std() > 1
+        assert np.log(scenes._cells.detail).std() > 1
 
     def test_some_cells_are_always_misread(self):
         scenes = FocusSimulation(LENS, 640, 200, seed=4)

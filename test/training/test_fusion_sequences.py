@@ -2,40 +2,47 @@
 
 import numpy as np
 
+from aif_ros.optics.lens_model import LensModel
 from aif_ros.simulation.scenes.planes import texture
-from aif_ros.training.fusion_sequences import Camera, _graphic
+from aif_ros.simulation.scenes.scene import SceneView
+from aif_ros.simulation.sensor_model import SensorModel
+from aif_ros.training.focus_sequence import render_sequence
+from aif_ros.training.fusion_pictures import draw_graphic
+from aif_ros.training.fusion_sequences import draw_camera
 
 SCENE = texture((96, 64), np.random.default_rng(3))
+LENS = LensModel("test", 1e-6, (0.0, 1.5e-3), 2000.0, 64)
 
 
-def test_a_camera_without_noise_gives_the_picture():
-    taken = Camera().take(SCENE, np.random.default_rng(0))
-    np.testing.assert_allclose(taken / 255, SCENE, atol=0.5 / 255 + 1e-6)
+def sharp_sequence(camera):
+    """A single frame of a scene that is in focus all over."""
+    view = SceneView(SCENE, np.full(SCENE.shape[:2], 5e-4, np.float32))
+    random = np.random.default_rng(1)
+    return render_sequence([view], LENS, [5e-4], None, camera, random)
 
 
-def test_noise_is_as_strong_as_asked_for():
-    flat = np.full((64, 96, 3), 0.5, np.float32)
-    taken = Camera(read=4 / 255).take(flat, np.random.default_rng(0))
-    assert abs(taken.std() - 4) < 0.3
+def test_without_noise_the_sharp_frame_is_the_truth():
+    sequence = sharp_sequence(SensorModel(read_noise=0.0))
+    truth = sequence.truths[0].astype(float)
+    np.testing.assert_allclose(truth, 255 * SCENE, atol=3)
+    np.testing.assert_allclose(sequence.frames[0], truth, atol=3)
 
 
-def test_denoising_correlates_the_noise():
-    flat = np.full((64, 96, 3), 0.5, np.float32)
-    noise = Camera(read=8 / 255, denoising=1.0).take(flat, np.random.default_rng(0)) - 127.5
-    assert (noise[:, 1:] * noise[:, :-1]).mean() > 0.5 * (noise * noise).mean()
-
-
-def test_sharpening_belongs_to_the_truth_too():
-    camera = Camera(sharpening=1.0)
-    taken = camera.take(SCENE, np.random.default_rng(0)) / 255
-    np.testing.assert_allclose(taken, camera.ideal(SCENE), atol=0.5 / 255 + 1e-6)
-    assert np.abs(taken - SCENE).mean() > 0.01
+def test_the_truth_is_sharpened_but_has_no_noise():
+    plain, sharpened = (
+        sharp_sequence(SensorModel(read_noise=8 / 255, sharpen=sharpen, jpeg_quality=80))
+        for sharpen in (0.0, 1.0)
+    )
+    noise = sharpened.frames[0].astype(float) - sharpened.truths[0]
+    assert noise.std() > 8
+    assert np.abs(sharpened.truths[0].astype(float) - plain.truths[0]).mean() > 2
+    assert np.abs(plain.truths[0] - 255 * SCENE).mean() < 1
 
 
 def test_graphics_have_large_flat_parts():
     photo = texture((128, 128), np.random.default_rng(3))
     flat = [
-        np.median(np.abs(np.diff(_graphic(photo, np.random.default_rng(seed)), axis=1)))
+        np.median(np.abs(np.diff(draw_graphic(photo, np.random.default_rng(seed)), axis=1)))
         for seed in range(8)
     ]
     assert np.median(flat) < 0.2 * np.median(np.abs(np.diff(photo, axis=1)))
@@ -43,7 +50,7 @@ def test_graphics_have_large_flat_parts():
 
 def test_cameras_differ():
     random = np.random.default_rng(0)
-    cameras = [Camera.draw(random) for _ in range(40)]
+    cameras = [draw_camera(random) for _ in range(40)]
     assert any(camera.jpeg_quality for camera in cameras)
-    assert any(camera.denoising for camera in cameras)
-    assert any(not camera.sharpening for camera in cameras)
+    assert any(camera.noise_correlation for camera in cameras)
+    assert any(not camera.sharpen for camera in cameras)

@@ -15,24 +15,20 @@ from aif_ros.fusion.network import FUSION_WEIGHTS, FusionNetwork
 from aif_ros.fusion.neural import NeuralFusion
 from aif_ros.simulation.scenes.planes import texture
 from aif_ros.training import trainer
-from aif_ros.training.fusion_sequences import (
-    Sources,
-    list_videos,
-    random_pair,
-    random_sequence,
-)
-from aif_ros.training.recipe import load_recipe
-from aif_ros.training.train_fusion import (
-    KINDS,
+from aif_ros.training.fusion_batches import (
     FusionRecipe,
-    _gathered,
-    _square,
-    _turned,
     collate,
-    fuse,
-    fusion_loss,
+    cut_square,
+    gather,
     prepare,
+    turn_square,
 )
+from aif_ros.training.fusion_loss import fusion_loss
+from aif_ros.training.fusion_scenes import SceneFiles, list_videos
+from aif_ros.training.fusion_sequences import random_pair, random_sequence
+from aif_ros.training.fusion_unrolled import fuse
+from aif_ros.training.recipe import load_recipe
+from aif_ros.training.train_fusion import KINDS
 from aif_ros.types.image import to_float, to_uint8
 from aif_ros.weights.files import load_weights
 
@@ -49,7 +45,7 @@ def photos(tmp_path_factory):
 
 def sequences(photos, count, seed=0, moving=False):
     random = np.random.default_rng(seed)
-    return [random_sequence(Sources(photos), 64, 4, random, moving=moving) for _ in range(count)]
+    return [random_sequence(SceneFiles(photos), 64, 4, random, moving=moving) for _ in range(count)]
 
 
 def test_sequences_hold_their_parts_sharp_somewhere(photos):
@@ -65,7 +61,7 @@ def test_sequences_hold_their_parts_sharp_somewhere(photos):
 
 def pairs(photos, count, seed=0):
     random = np.random.default_rng(seed)
-    return [random_pair(Sources(photos), 64, random) for _ in range(count)]
+    return [random_pair(SceneFiles(photos), 64, random) for _ in range(count)]
 
 
 def test_each_part_of_a_pair_is_sharp_in_one_of_the_two(photos):
@@ -153,8 +149,8 @@ def test_crop_larger_than_the_frames_is_refused(photos, tmp_path, capsys):
 
 
 def test_lost_edges_cost_more_than_as_much_error_without_any(photos):
-    square = _square(prepare(pairs(photos, 1)), 0, np.arange(2), 64, np.random.default_rng(0))
-    batch = _gathered([square])
+    square = cut_square(prepare(pairs(photos, 1)), 0, np.arange(2), 64, np.random.default_rng(0))
+    batch = gather([square])
     truth = batch.truths[:, -1]
     even = torch.full_like(truth, 0.02)
     # As large an error, of alternating sign.
@@ -192,9 +188,9 @@ def test_training_fuses_as_the_method_does(photos, moving, monkeypatch):
             memory=before.memory + half * (after.memory - before.memory),
         )
     prepared = prepare([sequence])
-    square = _square(prepared, 0, np.arange(4), 64, np.random.default_rng(0))
+    square = cut_square(prepared, 0, np.arange(4), 64, np.random.default_rng(0))
     with torch.inference_mode():
-        trained = fuse(network, _gathered([square]))[-1][0].permute(1, 2, 0).numpy()
+        trained = fuse(network, gather([square]))[-1][0].permute(1, 2, 0).numpy()
     inner = (slice(8, -8), slice(8, -8))
     assert np.abs(trained - fused.image)[inner].mean() < 2e-3
 
@@ -202,17 +198,17 @@ def test_training_fuses_as_the_method_does(photos, moving, monkeypatch):
 def test_turning_a_square_turns_its_motion(photos):
     prepared = prepare(sequences(photos, 1, seed=5, moving=True))
     random = np.random.default_rng(1)
-    plain = _square(prepared, 0, np.arange(4), 64, random)
+    plain = cut_square(prepared, 0, np.arange(4), 64, random)
     plain = plain._replace(mismatch=torch.zeros_like(plain.mismatch))
     network = FusionNetwork().eval()
 
     def fused(square):
         with torch.inference_mode():
-            return fuse(network, _gathered([square]))[-1].mean(dim=1)
+            return fuse(network, gather([square]))[-1].mean(dim=1)
 
     expected = fused(plain)
     for _ in range(6):
-        turned = fused(_turned(plain, random))
+        turned = fused(turn_square(plain, random))
         same = [
             float((x.flip(axes) - turned).abs().mean())
             for x in (expected, expected.transpose(-1, -2))
@@ -236,7 +232,7 @@ def test_videos_of_both_layouts_are_found_and_filmed(photos, tmp_path):
     assert [video.name for video in videos] == ["bear", "room"]
     for video in videos:
         random = np.random.default_rng(0)
-        sources = Sources(photos, videos=[video])
+        sources = SceneFiles(photos, videos=[video])
         filmed = [random_sequence(sources, 64, 3, random, moving=True) for _ in range(4)]
         assert all(sequence.truths.shape == (3, 64, 64, 3) for sequence in filmed)
 

@@ -16,7 +16,7 @@ from aif_ros.training import trainer
 from aif_ros.training.blur_data import BlurRecipe
 from aif_ros.training.processes import Processes
 from aif_ros.training.recipe import load_recipe
-from aif_ros.training.stream import Source, Stream
+from aif_ros.training.stream import SampleSource, Stream
 from aif_ros.weights.files import load_weights
 
 SMALL = {
@@ -126,8 +126,8 @@ def test_a_resumed_stream_equals_an_uninterrupted_one(pool, reuse, first) -> Non
     changes = {"batch": 3, "pool": pool, "reuse": reuse, "steps": 40}
     recipe = load_recipe(BlurRecipe, "blur.yaml", changes)
     sources = [
-        Source("pairs", lambda index: [("pairs", index, 0), ("pairs", index, 1)], 2),
-        Source("single", lambda index: [("single", index)], 1),
+        SampleSource("pairs", lambda index: [("pairs", index, 0), ("pairs", index, 1)], 2),
+        SampleSource("single", lambda index: [("single", index)], 1),
     ]
 
     def draws(start):

@@ -17,10 +17,6 @@ RecipeFile = Annotated[
 ]
 
 
-_OPTIONS = {"num_iterations": "rounds"}
-"""Options whose names differ from the value that they replace."""
-
-
 @dataclass(frozen=True)
 class RunOptions:
     """Options of every training."""
@@ -49,9 +45,7 @@ class RunOptions:
     def command(self, kind: str, data: str) -> str:
         """Return the command for the model card: without paths that mean nothing elsewhere."""
         changed = [
-            f" --{_OPTIONS.get(name, name)} {value}"
-            for name, value in self.overrides.items()
-            if value is not None
+            f" --{name} {value}" for name, value in self.overrides.items() if value is not None
         ]
         return f"aif train {kind} --recipe {Path(self.recipe).name} {data}{''.join(changed)}"
 

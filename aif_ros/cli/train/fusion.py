@@ -47,10 +47,11 @@ class Arguments(SampleOptions):
 
 def run(args: Arguments) -> int:
     """Train, measure, write weights and card."""
+    from aif_ros.training.fusion_batches import FusionRecipe
     from aif_ros.training.fusion_data import find_sources
     from aif_ros.training.recipe import load_recipe
     from aif_ros.training.run import train_and_save
-    from aif_ros.training.train_fusion import FusionRecipe, FusionTraining
+    from aif_ros.training.train_fusion import FusionTraining
 
     recipe = load_recipe(FusionRecipe, args.recipe, args.overrides)
     sources, held_out = find_sources(args.photos, args.rgbd, args.videos, args.leave_out)

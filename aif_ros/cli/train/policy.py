@@ -11,15 +11,16 @@ Examples:
   aif train policy --rgbd scenes/ --folder runs/policy --resume
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 from typing_extensions import Doc
 
 from aif_ros.cli.train._options import Folder, Output, RecipeFile, RunOptions, print_figures
 from aif_ros.settings import nodes
+from aif_ros.settings.declaration import Limits
 
 
 @dataclass(frozen=True)
@@ -41,32 +42,44 @@ class Arguments(RunOptions):
     ] = None
     estimator: nodes.Estimator = "neural"
     rounds: Annotated[
-        int | None, Doc("Iterations of PPO, in place of the recipe's `num_iterations`.")
+        int | None,
+        Limits(1, 10**7),
+        Doc(
+            "Steps of PPO, in place of the recipe's; those by the paper's rule, which come first, "
+            "stay as many as the recipe says."
+        ),
     ] = None
-
-    @property
-    def overrides(self) -> dict[str, Any]:
-        """Values that replace those of the recipe; None: they do not."""
-        return {"seed": self.seed, "num_iterations": self.rounds}
 
 
 def run(args: Arguments) -> int:
     """Measure the estimator, train, score, write."""
-    from aif_ros.defocus.estimators import make_estimator
     from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
-    from aif_ros.training.policy_data import scene_source
+    from aif_ros.training.policy_data import policy_data
     from aif_ros.training.policy_recipe import PolicyRecipe
     from aif_ros.training.recipe import load_recipe
-    from aif_ros.training.train_policy import train_and_save_policy
+    from aif_ros.training.run import train_and_save
+    from aif_ros.training.train_policy import PolicyTraining
 
     recipe = load_recipe(PolicyRecipe, args.recipe, args.overrides)
-    lens_model = LensModel.load(args.calibration or DEFAULT_CALIBRATION)
-    estimator = make_estimator(args.estimator, lens_model)
-    source, files = scene_source(
-        lens_model, estimator, args.rgbd, Path(args.folder), recipe.seed, resume=args.resume
+    words = "" if args.rgbd is None else "--rgbd rgbd/ "
+    words += f"--estimator {Path(args.estimator).name}"
+    if args.rounds is not None:
+        recipe = replace(recipe, steps=recipe.reinforce_iterations + args.rounds)
+        words += f" --rounds {args.rounds}"
+    data = policy_data(
+        LensModel.load(args.calibration or DEFAULT_CALIBRATION),
+        args.estimator,
+        args.rgbd,
+        Path(args.folder),
+        recipe.seed,
+        resume=args.resume,
     )
-    data = "" if args.rgbd is None else "--rgbd rgbd/ "
-    command = args.command("policy", f"{data}--estimator {args.estimator}")
-    figures = train_and_save_policy(recipe, source, files, command=command, **args.run_arguments())
-    print_figures(figures)
+    print_figures(
+        train_and_save(
+            PolicyTraining(recipe, data),
+            command=args.command("policy", words),
+            device="cpu",
+            **args.run_arguments(),
+        )
+    )
     return 0

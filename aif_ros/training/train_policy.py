@@ -87,7 +87,7 @@ class PolicyTraining(Training[PolicyNetwork]):
         return self.recipe.learning_rate * self._fall(step)
 
     def random(self, rank: int, step: int) -> np.random.Generator:
-        """Return the random numbers of a step, as they were before there were several processes."""
+        """Return the random numbers of a step; by the order in which one process always drew."""
         return np.random.default_rng((self.recipe.seed, step, rank))
 
     def update(self, step: Step[PolicyNetwork]) -> dict[str, float]:

@@ -63,6 +63,8 @@ def run(args: Arguments) -> int:
     recipe = load_recipe(PolicyRecipe, args.recipe, args.overrides)
     words = "" if args.rgbd is None else "--rgbd rgbd/ "
     words += f"--estimator {Path(args.estimator).name}"
+    if args.calibration is not None:
+        words += f" --calibration {Path(args.calibration).name}"
     if args.rounds is not None:
         recipe = replace(recipe, steps=recipe.reinforce_iterations + args.rounds)
         words += f" --rounds {args.rounds}"

@@ -100,10 +100,9 @@ class LiveView:
         self._listen(LOOP_STATE, lambda state: self._publish("state", asdict(state)))
         self._listen(LENS_COMMANDS, self._take_target)
         self._lens: Any = None
-        self._listen_to_lens(LENS_JOINT)
+        self._joint, self._resolution = LENS_JOINT, RESOLUTION
         node.create_subscription(DiagnosticArray, "/diagnostics", self._take_diagnostics, 20)
-        node.create_timer(_PERIOD, self._send_lens)
-        node.create_timer(_PERIOD, self._adapt_pictures)
+        node.create_timer(_PERIOD, self._tick)
         node.create_timer(_SETUP_PERIOD, self._adapt)
         self._set_up = False
 
@@ -197,10 +196,19 @@ class LiveView:
             topic.message_type, topic.name, take, topic.subscription_qos(depth)
         )
 
-    def _listen_to_lens(self, joint: str, resolution: float = RESOLUTION) -> None:
-        if self._lens is not None:
+    def _tick(self) -> None:
+        self._adapt_lens(wanted=self.hub.connected)
+        self._adapt_pictures()
+        self._send_lens()
+
+    def _adapt_lens(self, *, wanted: bool) -> None:
+        """Subscribe to the lens states while there are browsers: they come a hundred a second."""
+        if wanted and self._lens is None:
+            topic = lens_states_of(self._joint, self._resolution)
+            self._lens = self._listen(topic, self._take_state, 50)
+        elif self._lens is not None and not wanted:
             self._node.destroy_subscription(self._lens)
-        self._lens = self._listen(lens_states_of(joint, resolution), self._take_state, 50)
+            self._lens = None
 
     def _take_state(self, state: LensState) -> None:
         # What a lens at rest says again and again is thinned out when it is sent.
@@ -255,7 +263,8 @@ class LiveView:
             model = LensModel.load(calibration or DEFAULT_CALIBRATION)
             setup["limits"] = list(model.limits)
             resolution = model.position_resolution
-        self._listen_to_lens(joint, resolution)
+        self._joint, self._resolution = joint, resolution
+        self._adapt_lens(wanted=False)
         self._publish("setup", setup)
 
     def _set_watched(self, watched: bool) -> None:

@@ -36,6 +36,11 @@ class Hub:
         self._clients: set[Client] = set()
         self._watched = False
 
+    @property
+    def connected(self) -> bool:
+        """Whether there are browsers, the page hidden or not; from any thread."""
+        return bool(self._clients)
+
     def publish(self, kind: str, value: Any, *, keep: bool = True) -> None:
         """Send a value, as JSON, to all browsers.
 

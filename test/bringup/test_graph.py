@@ -47,6 +47,36 @@ def test_every_choice_reaches_the_nodes_that_have_its_parameter():
     assert parameters(graph, "fusion") == {"mode": "dynamic"}
 
 
+REAL = {"camera": "device", "lens": "grbl", "calibration": str(DEFAULT_CALIBRATION)}
+# Launch argument: what it is set to, and what else is set in both cases.
+OTHER_CHOICES = {
+    "preset": (next(name for name in PRESETS if name != DEFAULT_PRESET), {}),
+    "camera": ("external", {"lens": "external"}),
+    "lens": ("external", {}),
+    "scene": ("planes", {}),
+    "camera_source": ("1", REAL),
+    "lens_source": ("/dev/ttyUSB0", REAL),
+    "device": ("cpu", {}),
+    "calibration": (str(DEFAULT_CALIBRATION), {}),
+    "agent": ("sweep", {}),
+    "fusion": ("pyramid", {}),
+    "estimator": ("gradient_ratio", {}),
+    "search": ("sweep", {}),
+    "mode": ("dynamic", {}),
+    "width": (320, {}),
+    "save_path": ("fused.png", {}),
+    "params_file": (str(share_directory() / "config" / "demo.yaml"), {}),
+    "namespace": ("left", {}),
+}
+
+
+@pytest.mark.parametrize("argument", [setting.name for setting in declared(PipelineSettings)])
+def test_every_launch_argument_changes_the_graph(argument):
+    value, others = OTHER_CHOICES[argument]
+    usual = pipeline_graph(PipelineSettings(**others))
+    assert pipeline_graph(PipelineSettings(**others | {argument: value})) != usual
+
+
 def test_every_choice_is_a_parameter_of_a_node():
     known = {setting.name for kind in NODE_SETTINGS.values() for setting in declared(kind)}
     chosen = {setting.parameter for setting in declared(PipelineSettings)} - {None}

@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import cv2
 import numpy as np
 import pytest
@@ -41,7 +43,22 @@ def test_colours_encode_the_distance():
     assert far[0] > far[2]
     assert (picture[-1, -1] == picture[0, -1]).all()
     assert tuple(picture[-1, 0]) == (96, 96, 96)
-    assert picture.shape == (640, 640, 3)
+    assert picture.shape == (320, 320, 3)
+    # What a JPEG of it shows is the same.
+    seen = from_compressed(to_compressed(picture, 5, "camera")).astype(int)
+    assert np.abs(seen - picture).mean() < 4
+
+
+def test_pictures_of_several_sizes_and_threads_do_not_mix():
+    pictures = [cv2.resize(SMOOTH, (32 + 16 * each, 48)) for each in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        for picture, seen in zip(pictures * 8, pool.map(there_and_back, pictures * 8), strict=True):
+            assert seen.shape == picture.shape
+            assert np.abs(seen.astype(int) - picture).mean() < 6
+
+
+def there_and_back(picture):
+    return from_compressed(to_compressed(picture, 5, "camera"))
 
 
 def test_made_for_subscribers_also_late_ones(bench):

@@ -128,9 +128,11 @@ class FocusStep:
     def _look(self, frame: Frame) -> Decision:
         window = self._window or Window.centred(frame.size, self._window_size)
         reference = self._stream.reference(frame)
-        if self._decision is None or reference.scale != self._scale:
+        scale, before = reference.deep_scale, self._scale
+        self._scale = scale or before
+        if self._decision is None or (scale is not None and before not in (None, scale)):
             # Looks in samples of another full scale cannot be compared: the search starts again.
-            self._image_width, self._scale = frame.size[0], reference.scale
+            self._image_width = frame.size[0]
             self._search.begin(frame.position, self._limits, self._image_width)
         visible = VISIBLE * self._lens_model.half_depth_of_focus(self._image_width)
         self._change.add(frame.position, window.crop(frame.image), visible)

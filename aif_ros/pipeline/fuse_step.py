@@ -125,14 +125,15 @@ class FuseStep:
             return self._unused(IN_MOTION)
         if self._repeats(frame):
             return self._unused(REPEATED)
-        if self._merged is not None and reference.scale != self._scale:
+        scale = reference.deep_scale
+        if scale is not None and self._scale not in (None, scale):
             self._begin()
         if use is FrameUse.FOLLOW:
             followed = self._fuser.follow(reference.image, frame.position)
             picture = None if followed is None else self._picture(followed, frame)
             return Fusion(followed, IN_MOTION, picture)
         fused = self._fuser.add(reference.image, frame.position)
-        self._merged, self._scale = frame, reference.scale
+        self._merged, self._scale = frame, scale or self._scale
         return Fusion(fused, None, self._picture(fused, frame))
 
     def _picture(self, fused: Fused, frame: Frame) -> FusedPicture:

@@ -2,6 +2,8 @@
 
 from functools import cached_property
 
+import numpy as np
+
 from aif_ros.optics.breathing import remove_breathing
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.types.frame import Frame
@@ -25,6 +27,11 @@ class ReferenceFrame:
         self.frame = frame
         self.scale = scale
         self._lens_model = lens_model
+
+    @property
+    def deep_scale(self) -> float | None:
+        """Full scale of samples of 16 bits; None for 8 bits, which are as bright beside any."""
+        return None if self.frame.image.dtype == np.uint8 else self.scale
 
     @cached_property
     def image(self) -> Image:
@@ -57,6 +64,9 @@ class FrameStream:
         check_image(frame.image)
         if frame.bits and not self._bits:
             return ReferenceFrame(frame, self._lens_model, full_scale_of_bits(frame.bits))
-        if not self._bits or frame.image.dtype.itemsize == 1:
+        if frame.image.dtype == np.uint8:
+            # Whatever bits others use: the slices of a stack may differ in depth.
+            return ReferenceFrame(frame, self._lens_model)
+        if not self._bits:
             self._scale = full_scale(frame.image, self._scale)
         return ReferenceFrame(frame, self._lens_model, self._scale)

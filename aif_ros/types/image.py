@@ -94,7 +94,7 @@ def full_scale(image: NDArray[Any], at_least: float = 0.0) -> float:
         4095.0
     """
     if image.dtype == np.uint8:
-        return max(255.0, at_least)
+        return 255.0
     largest = float(np.nanmax(image, initial=0)) if image.size else 0.0
     if not np.issubdtype(image.dtype, np.integer) and largest <= LARGEST_OVERSHOOT:
         return max(1.0, at_least)

@@ -7,7 +7,9 @@ import tifffile
 
 from aif_ros.__main__ import main
 from aif_ros.devices.image_files import read_image
+from aif_ros.simulation.metrics import psnr
 from aif_ros.simulation.scenes.planes import texture
+from aif_ros.types.image import to_float
 
 SHARP = texture((96, 64), np.random.default_rng(3))
 CLASSICAL = ["--preset", "classical", "--agent", "sweep"]
@@ -41,6 +43,21 @@ def test_deep_slices_give_a_deep_picture(tmp_path, full):
     assert picture.dtype == np.uint16
     assert len(np.unique(picture)) > 500
     assert picture.max() > 40_000
+
+
+def test_slices_of_8_and_16_bits_are_one_stack(folder, capsys):
+    for index in (0, 2):
+        odd = folder / f"img_{index}.png"
+        cv2.imwrite(str(odd), cv2.imread(str(odd), cv2.IMREAD_UNCHANGED).astype(np.uint16) * 257)
+    arguments = ["run", "--scene", str(folder), *CLASSICAL, "-o", str(folder / "sharp.png")]
+    assert main(arguments) == 0
+    picture = to_float(read_image(folder / "sharp.png"))
+    assert psnr(picture, cv2.cvtColor(SHARP, cv2.COLOR_RGB2GRAY)) > 30
+    assert (
+        main(["autofocus", str(folder), "--search", "sweep", "--window", "35", "0", "26", "64"])
+        == 0
+    )
+    assert "in focus at 0.7500 mm" in capsys.readouterr().out
 
 
 def test_own_picture_in_the_folder_is_no_slice(folder):

@@ -1,5 +1,6 @@
 """ControlStep: when focus control may decide, and on what."""
 
+import math
 from collections import deque
 from dataclasses import replace
 from enum import Enum
@@ -31,8 +32,8 @@ class ControlStep:
     """Asks the agent once per lens position.
 
     A decision needs the maps of a frame exposed after the lens has settled, and those of J as of
-    that frame or a later one. In a static scene J is as of any frame exposed since then, because
-    further ones are not merged; and a lens that rests where the last decision was made shows
+    that frame or a later one. In a static scene J is as of any frame from there, because further
+    ones are not merged; and a lens that rests where the last decision was made shows
     nothing new: the agent is then asked with the last observation at once.
 
     Args:
@@ -177,9 +178,28 @@ class ControlStep:
         if not self._waiting or not is_new(self._waiting[-1]):
             return Missing.FRAME_MAPS
         fused = self._fused_maps
-        if fused is None or fused.stamp < needed or not is_new(self._frame_maps):
+        if fused is None or not is_new(self._frame_maps):
+            return Missing.FUSED_MAPS
+        if fused.stamp < needed and not self._is_from_here(fused):
             return Missing.FUSED_MAPS
         return None
+
+    def _is_from_here(self, fused: DefocusMaps) -> bool:
+        """Whether J has a frame from where the lens rests, though it was seen to settle later.
+
+        That is so after a search by others, and where lens states were lost. In a static scene no
+        further frame is merged there, and only frames of a lens at rest are.
+        """
+        state = self._settling.state
+        if self.dynamic or state is None or fused.stamp < self._not_before:
+            return False
+        merged = self._states.position(fused.stamp)
+        assert self.image_size is not None
+        if self.lens_model.same_position(merged, state.position, self.image_size[0]):
+            return True
+        # What was merged since the last decision and command comes from another position.
+        before = self.last.fused_stamp if self.last is not None else math.inf
+        return self.target is not None and fused.stamp > max(before, self._settling.commanded_at)
 
     @property
     def _frame_maps(self) -> DefocusMaps | None:

@@ -31,7 +31,8 @@ class SettleDetector:
     def __init__(self, tolerance: float, *, reaction_timeout: float) -> None:
         self._tolerance = tolerance
         self._reaction_timeout = round(reaction_timeout * 1e9)
-        self._commanded_at = 0
+        self.commanded_at = 0
+        """When the last command was given, nanoseconds; 0: none yet."""
         self._moved = False
         self.ignored = 0
         """Number of commands in a row after which the lens neither moved nor arrived."""
@@ -48,7 +49,7 @@ class SettleDetector:
     def command(self, position: float, now: int) -> None:
         """Note that the lens was sent to `position` (metres) at `now` (nanoseconds)."""
         self.target = position
-        self._commanded_at = now
+        self.commanded_at = now
         self._moved = False
         self.settled_at = None
 
@@ -61,11 +62,11 @@ class SettleDetector:
     def observe(self, state: LensState) -> None:
         """Add a state; restarts where the clock has jumped back."""
         if self.state is not None and jumped_back(self.state.stamp, state.stamp):
-            self.state, self._commanded_at = None, 0
+            self.state, self.commanded_at = None, 0
             self.release()
         first = self.state is None
         self.state = state
-        if state.stamp <= self._commanded_at:
+        if state.stamp <= self.commanded_at:
             return
         if state.moving:
             self._moved = True
@@ -81,7 +82,7 @@ class SettleDetector:
             self._moved
             or self.target is None
             or self._has_arrived(state, self.target)
-            or state.stamp - self._commanded_at > self._reaction_timeout
+            or state.stamp - self.commanded_at > self._reaction_timeout
         )
 
     def _has_arrived(self, state: LensState, target: float) -> bool:

@@ -80,6 +80,49 @@ def test_maps_from_before_the_lens_settled_do_not_count():
         assert (step.decide() is not None) == (stamp > 20)
 
 
+@pytest.fixture
+def decided():
+    """A step that has decided on a frame at 0.1 mm and sent the lens to 0.5 mm."""
+    step = make(Script(5e-4, 7e-4))
+    step.add_frame_maps(maps(5))
+    step.add_fused_maps(fused_maps(5))
+    step.decide()
+    step.commanded(5e-4, 6)
+    return step
+
+
+def test_lost_lens_states_do_not_end_the_loop(decided):
+    """No state between 7 and 20 has come; the frame of 15 is the only one merged there."""
+    decided.observe(LensState(7, 1e-4, True))
+    decided.observe(LensState(20, 5e-4, False))
+    decided.add_fused_maps(fused_maps(15))
+    decided.add_frame_maps(maps(15))
+    assert decided.missing is Missing.FRAME_MAPS
+    decided.add_frame_maps(maps(25))
+    assert decided.decide() is not None
+
+
+def test_after_a_search_the_frame_merged_meanwhile_counts(decided):
+    for stamp, position, moving in ((7, 2e-4, True), (10, 9e-4, False), (14, 9e-4, False)):
+        decided.observe(LensState(stamp, position, moving))
+    decided.add_fused_maps(fused_maps(12))
+    decided.release()
+    decided.observe(LensState(16, 9e-4, False))
+    decided.add_frame_maps(maps(17))
+    assert decided.decide() is not None
+
+
+def test_a_frame_from_elsewhere_does_not_count(decided):
+    for stamp, position, moving in ((7, 2e-4, True), (10, 9e-4, False), (12, 9e-4, False)):
+        decided.observe(LensState(stamp, position, moving))
+    decided.add_fused_maps(fused_maps(11))
+    decided.observe(LensState(13, 11e-4, True))
+    decided.release()
+    decided.observe(LensState(16, 12e-4, False))
+    decided.add_frame_maps(maps(17))
+    assert decided.missing is Missing.FUSED_MAPS
+
+
 def test_a_lens_that_stays_is_decided_on_with_the_last_observation():
     script = Script(1e-4 + 1e-7, None)
     step = make(script)

@@ -7,8 +7,10 @@ supervisor, which also kills nodes that hang.
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from math import pi
+from socket import create_server
 from typing import Any
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
@@ -39,7 +41,8 @@ SWITCHES = {
     "publish_tf": "Publish the static transform from camera_link to camera_optical_frame.",
     "rviz": "Open RViz with the package's layout.",
     "rqt": "Open rqt with the package's layout.",
-    "view": "Serve the live page at http://localhost:8080 (see `aif view`).",
+    "view": "Serve the live page at http://localhost:8080 (see `aif view`); at another free port, "
+    "which is printed, where this one is taken.",
 }
 ON = ("publish_tf",)
 """Switches that are on where nothing is said."""
@@ -49,6 +52,9 @@ VIEWERS = {"rviz": ("rviz2", "-d"), "rqt": ("rqt_gui", "--perspective-file")}
 
 RQT_DELAY = 5.0
 """Seconds until rqt is started: it shows compressed topics only if they are there already."""
+
+PORT = 8080
+"""Port of the live page, as of `aif view`."""
 
 OPTICAL_FRAME = "camera_optical_frame"
 """Frame of the images where the parameter frame_id is not changed."""
@@ -260,17 +266,25 @@ def live_page(graph: Graph) -> ExecuteProcess:
     Raises:
         StartError: what it needs is not installed.
     """
-    if find_spec("starlette") is None or find_spec("uvicorn") is None:
+    if not all(map(find_spec, ("starlette", "uvicorn", "websockets"))):
         raise StartError("cannot start: view:=true needs a web server: pip install 'aif_ros[view]'")
     return ExecuteProcess(
         cmd=[
             *(sys.executable, "-m", "aif_ros.process.parent"),
             *(sys.executable, "-m", "aif_ros", "view", "--namespace", graph.namespace),
+            *("--port", str(page_port())),
         ],
         name="view",
         additional_env=parent_environment(),
         output="screen",
     )
+
+
+def page_port() -> int:
+    """Return the port of the live page; 0, for any free one, where a page is served already."""
+    with suppress(OSError), create_server(("127.0.0.1", PORT)):
+        return PORT
+    return 0
 
 
 def ended(name: str) -> Any:

@@ -171,7 +171,10 @@ class PageServer(uvicorn.Server):
 
     def __init__(self, app: ASGIApp, host: str, port: int, ready: Callable[[], None]) -> None:
         super().__init__(
-            uvicorn.Config(app, log_level="warning", lifespan="off", ws_max_size=_LONGEST)
+            # With the protocol named, a package that it needs is missed at once.
+            uvicorn.Config(
+                app, ws="websockets", log_level="warning", lifespan="off", ws_max_size=_LONGEST
+            )
         )
         self._ready = ready
         family = socket.AF_INET6 if ":" in host else socket.AF_INET

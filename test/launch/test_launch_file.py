@@ -4,6 +4,7 @@ import os
 import re
 import runpy
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -162,10 +163,33 @@ def test_the_live_page():
         "namespace:=page",
         "view:=true",
         "publish_tf:=false",
-        interrupt_at="http://localhost:8080/",
+        interrupt_at="http://localhost:",
     )
     assert code == 0, output
     assert "Traceback" not in output
+
+
+def test_a_second_live_page_takes_another_port(monkeypatch):
+    launch_file = runpy.run_path(str(FILE))
+    page_port = launch_file["page_port"]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = server.getsockname()[1]
+        monkeypatch.setitem(page_port.__globals__, "PORT", taken)
+        assert page_port() == 0
+    assert page_port() == taken
+
+
+def test_a_live_page_needs_all_of_its_packages(monkeypatch):
+    launch_file = runpy.run_path(str(FILE))
+    for missing in ("starlette", "uvicorn", "websockets"):
+        present = {"starlette", "uvicorn", "websockets"} - {missing}
+        monkeypatch.setitem(
+            launch_file["live_page"].__globals__,
+            "find_spec",
+            lambda name, known=present: name in known or None,
+        )
+        with pytest.raises(Exception, match="view:=true needs a web server"):
+            launch_file["live_page"](pipeline_graph(PipelineSettings()))
 
 
 def test_the_camera_frame_is_published_once(monkeypatch):

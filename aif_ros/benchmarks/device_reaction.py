@@ -92,7 +92,7 @@ def reaction_times(name: str, commands: int, rng: np.random.Generator) -> list[f
             _wait(lens)
             deadline = called + _SETTLE_TIMEOUT
             while begun() < called and time.monotonic() < deadline:
-                time.sleep(0.002)  # the report of another process is on the way
+                time.sleep(0.002)  # the report of another process has not come yet
             times.append((begun() - called) * 1e3)
     return times
 

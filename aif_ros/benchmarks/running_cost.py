@@ -111,7 +111,7 @@ def rate(stamps: Sequence[Sequence[int]]) -> float:
 
 
 def write_stack(folder: Path, width: int, height: int) -> None:
-    """Write a focal stack whose pictures cost next to nothing to replay.
+    """Write a focal stack whose pictures take little time to replay.
 
     Args:
         folder: to be made.

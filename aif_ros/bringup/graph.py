@@ -193,7 +193,7 @@ def _existing(path: str, what: str) -> Path:
 
 
 def _stack_calibration(folder: str, calibration: str) -> Path:
-    """Write the lens model of a replayed stack to a file that vanishes with this process."""
+    """Write the lens model of a replayed stack to a file that exists as long as this process."""
     calibrated = LensModel.load(_existing(calibration, "calibration")) if calibration else None
     with os.fdopen(os.memfd_create("stack_lens.yaml"), "w", closefd=False) as file:
         file.write(FocalStack(folder).lens_model(calibrated).to_yaml())

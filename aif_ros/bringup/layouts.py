@@ -15,7 +15,7 @@ def rviz_layout() -> Path:
 
 
 def rqt_layout(graph: Graph) -> Path:
-    """Write the layout of rqt to a file that vanishes with this process.
+    """Write the layout of rqt to a file that exists as long as this process.
 
     rqt takes no namespace from its command line, and its plugins take absolute topics only.
     """

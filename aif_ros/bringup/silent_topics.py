@@ -1,7 +1,7 @@
 """Finds topics that a node publishes and another one no longer receives.
 
 Fast DDS can lose the connection between two processes of one computer when a third one is killed
-(eProsima/Fast-DDS#5469, open): the publisher goes on without an error, and new subscriptions hear
+(eProsima/Fast-DDS#5469, open): the publisher continues without an error, and new subscriptions hear
 nothing either. Only a new process of the publisher helps.
 """
 

@@ -27,7 +27,7 @@ class SweepAgent:
         self._ahead: list[float] | None = None
 
     def act(self, observation: Observation) -> Action:
-        """Go on to the next position; stop after the last."""
+        """Move to the next position; stop after the last."""
         if self._ahead is None:
             width = observation.frame.image_size[0]
             self._ahead = [

@@ -133,7 +133,7 @@ class GcodeLens(SerialLens):
 class GrblLens(GcodeLens):
     """An axis of a Grbl 1.1 controller, moved by jogging.
 
-    A jog obeys the soft limits, is stopped without losing the position, and leaves the parser's
+    A jog respects the soft limits, is stopped without losing the position, and leaves the parser's
     state alone. Limits come from the controller if its soft limits are on ($20=1).
     """
 

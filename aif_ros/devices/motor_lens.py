@@ -210,7 +210,7 @@ class MotorLens(ABC):
         return self.travel.metres
 
     def limits_report(self, lens_model: LensModel | None = None) -> list[str]:
-        """Return the limits with what sets them, and what speaks against the calibration."""
+        """Return the limits with what sets them, and what contradicts the calibration."""
         lines = [f"limits of the {self.label}: {self.travel}"]
         if self.travel.doubt:
             lines.append(self.travel.doubt)

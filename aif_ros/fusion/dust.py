@@ -27,7 +27,7 @@ megapixels is 2 px there."""
 MOST_SLICES = 12
 """Slices that are looked at, evenly spread: enough for medians, and a second of work."""
 FEWEST_SLICES = 4
-"""Fewer have no median to speak of."""
+"""Fewer give no robust median."""
 _LEAST_DRIFT = 4.0
 """Drift of the scene in the frame, pixels of the copies, below which spots and scene are alike."""
 _LEAST_CONTRAST = 0.03

@@ -63,7 +63,7 @@ class StackFuser:
             return part if gain is None else gain.remove(part)
 
         def whole() -> Image:
-            # Part by part: what is made on the way would take as much memory again, or twice.
+            # Part by part: intermediate results would take as much memory again, or twice.
             result = np.empty(image.shape, np.float32)
             for place in places(image.shape[:2]):
                 result[place] = aligned(place)

@@ -143,7 +143,7 @@ def fuse_stack(
         fuser.add(picture.pixels, transform, float(index), valid=valid, gain=gain)
         deep = deep or picture.pixels.dtype == np.uint16
     assert fuser.fused is not None
-    # What the methods keep for a next slice is of no use any more.
+    # What the methods keep for a next slice is not needed any more.
     fused = replace(fuser.fused, mismatch=None, memory=None)
     del fuser
     if holes is not None:

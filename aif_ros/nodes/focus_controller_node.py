@@ -75,7 +75,7 @@ class FocusControllerNode(PipelineNode):
         self.every(_CHECK, self._check)
 
     def diagnose(self) -> None:
-        """Show the state of the loop, and a lens that does not obey."""
+        """Show the state of the loop, and a lens that ignores commands."""
         self._status.diagnose(self._step.ignored, self._step.target)
 
     def stop(self) -> None:

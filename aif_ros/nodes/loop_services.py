@@ -19,7 +19,7 @@ def offer_loop_services(node: "FocusControllerNode") -> None:
         """Run the loop; after the agent has stopped, with a new agent; after a fault, reset."""
         with node.lock:
             if node.state.state == FAULT:
-                # What was fused until then is of no use.
+                # What was fused until then was captured with a lens that did not move.
                 return reset()
             if node.state.state == STOPPED:
                 node.begin()

@@ -132,7 +132,7 @@ class LoopStatus:
         self._status.publish(_readable(self.state, name, self._hardware_id))
 
     def diagnose(self, ignored: int, target: float | None) -> None:
-        """Note the state for the diagnostics, and a lens that does not obey.
+        """Note the state for the diagnostics, and a lens that ignores commands.
 
         Args:
             ignored: commands in a row that the lens has ignored.

@@ -49,7 +49,9 @@ class Watchdog:
         late = self._late(missing, patience)
         if late is not None and (state.state, state.reason) != (WAITING, late):
             return WAITING, late
-        return (RUNNING, "goes on") if late is None and state.state == WAITING else None
+        if late is None and state.state == WAITING:
+            return RUNNING, "nothing is late any more"
+        return None
 
     def _late(self, missing: Missing | None, patience: float) -> str | None:
         """Return what is late and what to do about it; None: nothing."""

@@ -68,7 +68,7 @@ class FocusStep:
         self._in_motion = 0
         self._verdict: Decision | None = None
         self.run: FocusRun | None = None
-        """The outcome; None while the search goes on."""
+        """The outcome; None while the search is in progress."""
 
     def observe(self, state: LensState) -> None:
         """Add a lens state."""
@@ -83,7 +83,7 @@ class FocusStep:
         self._settling.release()
 
     def advance(self, frame: Frame | None = None) -> float | None:
-        """Go on as far as possible; the caller then sends the lens to the position returned.
+        """Advance as far as possible; the caller then sends the lens to the position returned.
 
         Args:
             frame: the newest frame; None: only the lens states are new.
@@ -95,8 +95,8 @@ class FocusStep:
         Raises:
             ValueError: the window does not lie within the image.
             ImageError: the image is unusable, or the window too small for the search.
-            DeviceError: the lens rests where it was not sent, seems to move for ever, or counts the
-                other way than calibrated.
+            DeviceError: the lens rests where it was not sent, moves during many exposures in a row
+                though it reports to be at rest, or counts the other way than calibrated.
         """
         state, settled_at = self._settling.state, self._settling.settled_at
         if self.run is not None or state is None or settled_at is None:

@@ -241,7 +241,7 @@ def run_loop(
 
 # Unusable frames in a row after which the loop ends.
 _PATIENCE = 10
-# Seconds between two attempts to go on after a connection was lost; devices try to reconnect at
+# Seconds between two attempts to continue after a lost connection; devices try to reconnect at
 # most every half second.
 _RETRY = 0.1
 

@@ -45,7 +45,7 @@ def list_photos(folder: str | Path) -> list[Path]:
             continue
         if any("_LR_" in part or part.startswith("Annotations") for part in parents):
             continue
-        # Frames of one shot teach little more than one of them.
+        # Further frames of one shot add little to the first.
         if "JPEGImages" in parents and path.stem.isdigit() and int(path.stem) % 10:
             continue
         photos.append(path)

@@ -269,7 +269,7 @@ def _transformed(
 def _hidden_surface(
     front: NDArray[np.float32], step: float, reach: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Guess what lies behind the rim of near objects: what shows nearest to there.
+    """Estimate what lies behind the rim of near objects: the nearest visible patch.
 
     Args:
         front: (H, W) focus positions of what is visible, metres; nearer is higher.
@@ -311,7 +311,7 @@ def _smoothed(
 ) -> NDArray[np.float32]:
     """Return colours (C, N) at flat indices `where`, each an average over those around it.
 
-    What is hidden is guessed at best: sharp edges in it would be false ones.
+    What is hidden is an estimate: sharp edges in it would be false ones.
     """
 
     def spread(values: NDArray[np.float32] | float) -> NDArray[np.float32]:

@@ -107,7 +107,9 @@ def load_checkpoint(
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, LookupError) as error:
         raise CheckpointError(f"checkpoint {path} is damaged: omit --resume") from error
     except (TypeError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"checkpoint {path} is of another program: omit --resume") from error
+        raise CheckpointError(
+            f"checkpoint {path} was written by another version: omit --resume"
+        ) from error
     if different:
         raise CheckpointError(
             f"checkpoint {path} was made with another recipe ({', '.join(different)[:200]}): "

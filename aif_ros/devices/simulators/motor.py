@@ -44,7 +44,7 @@ class SimulatedMotor:
         distance = self._target - self._origin
         travelled = self.speed * (self._now() - self._begin)
         if travelled >= abs(distance):
-            # Not a sum, which rounding can keep from being the target for ever.
+            # Not a sum, which rounding can keep from ever being equal to the target.
             return self._target if not self.reverse else self._origin - distance
         return self._origin + math.copysign(travelled, -distance if self.reverse else distance)
 

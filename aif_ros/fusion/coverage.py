@@ -97,15 +97,3 @@ def common_area(transforms: Sequence[Transform], shape: tuple[int, ...]) -> Plac
     if rows.stop - rows.start < 1 or columns.stop - columns.start < 1:
         raise ValueError("the slices have no area in common: do not crop, or leave slices out")
     return rows, columns
-
-
-def crop(fused: Fused, place: Place) -> Fused:
-    """Return a part of J."""
-    return replace(
-        fused,
-        image=fused.image[place],
-        sharpness=fused.sharpness[place],
-        source_position=fused.source_position[place],
-        mismatch=None,
-        memory=None,
-    )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from aif_ros.devices.image_files.samples import Picture
 from aif_ros.devices.image_files.slices import Slices
-from aif_ros.fusion.coverage import common_area, covered, crop
+from aif_ros.fusion.coverage import common_area, covered
 from aif_ros.fusion.dust import Dust, chosen_slices, find_dust, frame_copy
 from aif_ros.fusion.exposure import NO_GAIN, Gain, LightMap, light_map, registered, stack_gains
 from aif_ros.fusion.fuser import make_method
@@ -21,7 +21,7 @@ from aif_ros.fusion.laplacian import laplacian_energy
 from aif_ros.fusion.motion.geometry import Transform, translation
 from aif_ros.fusion.motion.stack_registration import register
 from aif_ros.fusion.stack_fuser import StackFuser
-from aif_ros.fusion.tiles import WHOLE
+from aif_ros.fusion.tiles import WHOLE, crop
 from aif_ros.types.fill import fill_unknown
 from aif_ros.types.image import Image, to_float, to_gray
 

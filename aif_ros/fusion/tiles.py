@@ -76,7 +76,7 @@ def merge_tiles(
     height, width = before.sharpness.shape
     rows, columns = _cuts(height, margin), _cuts(width, margin)
     tiles = [Tile(*zip(row, column, strict=True)) for row in rows for column in columns]
-    merged = each(lambda tile: _inner(tile, merge(tile.seen, _cropped(before, tile.seen))), tiles)
+    merged = each(lambda tile: _inner(tile, merge(tile.seen, _tile(before, tile.seen))), tiles)
     waiting: deque[tuple[Tile, Fused]] = deque()
     for merged_tile in zip(tiles, merged, strict=True):
         waiting.append(merged_tile)
@@ -105,12 +105,21 @@ def _cuts(length: int, margin: int) -> list[tuple[slice, slice, slice]]:
     return cuts
 
 
-def _cropped(fused: Fused, place: Place) -> Fused:
+def crop(fused: Fused, place: Place) -> Fused:
+    """Return a part of J, without what the method keeps for a next frame."""
     return replace(
         fused,
         image=fused.image[place],
         sharpness=fused.sharpness[place],
         source_position=fused.source_position[place],
+        mismatch=None,
+        memory=None,
+    )
+
+
+def _tile(fused: Fused, place: Place) -> Fused:
+    return replace(
+        crop(fused, place),
         mismatch=None if fused.mismatch is None else fused.mismatch[place],
         memory=None if fused.memory is None else fused.memory[_halved(place)],
     )
@@ -118,7 +127,7 @@ def _cropped(fused: Fused, place: Place) -> Fused:
 
 def _inner(tile: Tile, merged: Fused) -> Fused:
     """A tile without its margin; a copy, so that the margin is not kept while the tile waits."""
-    part = _cropped(merged, tile.inner)
+    part = _tile(merged, tile.inner)
     return replace(
         part,
         image=part.image.copy(),

@@ -6,17 +6,17 @@ import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
-from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
+from aif_ros.devices.simulators.closing import Closing
 from aif_ros.devices.simulators.motor import SimulatedMotor
 
 INVALID_VALUE = 0x401
 """Error number of the Alpaca API."""
 
 
-class SimulatedAlpaca:
+class SimulatedAlpaca(Closing):
     """Serves focuser 0 on a free port of this machine.
 
     Args:
@@ -45,17 +45,6 @@ class SimulatedAlpaca:
     def address(self) -> str:
         """``HOST:PORT``."""
         return f"127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Stop serving; the port is free afterwards."""

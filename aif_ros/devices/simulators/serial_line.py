@@ -8,8 +8,9 @@ import time
 import tty
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
+
+from aif_ros.devices.simulators.closing import Closing
 
 
 class SerialDevice(Protocol):
@@ -41,7 +42,7 @@ class LineFaults:
     deaf: bool = False
 
 
-class SerialSimulator:
+class SerialSimulator(Closing):
     """Connects a simulated device to a path that programs open as a serial port.
 
     Args:
@@ -57,17 +58,6 @@ class SerialSimulator:
         self._thread: threading.Thread | None = None
         self._master = -1
         self.plug_in()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def plug_in(self) -> None:
         """Connect the cable: the port appears."""

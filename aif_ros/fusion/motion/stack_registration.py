@@ -118,8 +118,7 @@ def _direct(
         snap: whether a move too small to be distinguished from none counts as none.
     """
     rows, columns = first.image.shape
-    scale = np.diag([columns / size[0], rows / size[1], 1.0])
-    start = (scale @ chained @ np.linalg.inv(scale))[:2].astype(np.float32)
+    scale, start = _on_copies(first, chained, size)
     try:
         correlation, warp = _maximise_correlation(first, second, start)
     except cv2.error:
@@ -134,6 +133,15 @@ def _direct(
     if cv2.computeECC(first.image, moved, first.valid) >= correlation:
         return chained
     return np.linalg.inv(scale) @ found @ scale
+
+
+def _on_copies(
+    copy: "_Copy", transform: Transform, size: tuple[int, int]
+) -> tuple[Transform, NDArray[np.float32]]:
+    """Return the scale of a copy of slices of that size, and (2, 3) a transform between copies."""
+    rows, columns = copy.image.shape
+    scale = np.diag([columns / size[0], rows / size[1], 1.0])
+    return scale, (scale @ transform @ np.linalg.inv(scale))[:2].astype(np.float32)
 
 
 def _square(transform: NDArray[np.float32]) -> Transform:
@@ -174,9 +182,7 @@ def _between(
     """Transform from the earlier slice's coordinates to the later one's, full-size pixels."""
     transform: Transform = np.eye(3)
     for first, second in zip(earlier, later, strict=True):
-        rows, columns = first.image.shape
-        scale = np.diag([columns / size[0], rows / size[1], 1.0])
-        start = (scale @ transform @ np.linalg.inv(scale))[:2].astype(np.float32)
+        scale, start = _on_copies(first, transform, size)
         try:
             _, warp = _maximise_correlation(first, second, start)
         except cv2.error:

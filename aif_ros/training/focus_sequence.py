@@ -89,7 +89,9 @@ def render_sequence(
     reference = lens_model.breathing_scale(0.0)
     ideal = camera.without_noise()
     truths = [
-        to_uint8(remove_breathing(ideal.develop(view.image**gamma, random), reference))
+        to_uint8(
+            remove_breathing(ideal.develop(np.clip(view.image, 0, 1) ** gamma, random), reference)
+        )
         for view in views
     ]
     edges = [near_depth_edges(view.focus_position, lens_model.limits) for view in views]

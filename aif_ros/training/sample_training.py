@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from aif_ros.training.processes import Processes
 from aif_ros.training.recipe import SampleRecipe
 from aif_ros.training.stream import SampleSource, Stream
-from aif_ros.training.trainer import Network, Step, Training
+from aif_ros.training.trainer import Network, Training, TrainingStep
 from aif_ros.weights.device import fast_in_bfloat16
 
 
@@ -61,7 +61,7 @@ class SampleTraining(Training[Network]):
         """Start the stream of samples."""
         self._stream = Stream(self.sources, self.recipe, first, processes, workers)
 
-    def update(self, step: Step[Network]) -> dict[str, float]:
+    def update(self, step: TrainingStep[Network]) -> dict[str, float]:
         """Update the weights by one batch.
 
         Raises:

@@ -32,7 +32,7 @@ from aif_ros.training.policy_rollout import (
     ppo_rollout,
     reinforce_rollout,
 )
-from aif_ros.training.trainer import Step, Training
+from aif_ros.training.trainer import Training, TrainingStep
 
 _ADAM_EPSILON = 1e-5
 """As in cleanrl's PPO."""
@@ -90,7 +90,7 @@ class PolicyTraining(Training[PolicyNetwork]):
         """Return the random numbers of a step; by the order in which one process always drew."""
         return np.random.default_rng((self.recipe.seed, step, rank))
 
-    def update(self, step: Step[PolicyNetwork]) -> dict[str, float]:
+    def update(self, step: TrainingStep[PolicyNetwork]) -> dict[str, float]:
         """Update the weights by one rollout, by the rule of that step."""
         recipe = self.recipe
         task, width = draw_task(recipe, step.random)
@@ -132,7 +132,9 @@ class PolicyTraining(Training[PolicyNetwork]):
             branch.load_state_dict(network.paper.state_dict())
             branch.greed.data.copy_(greed)
 
-    def _reinforce(self, step: Step[PolicyNetwork], task: Task, width: int) -> dict[str, float]:
+    def _reinforce(
+        self, step: TrainingStep[PolicyNetwork], task: Task, width: int
+    ) -> dict[str, float]:
         """Update by the paper's rule."""
         network, recipe = step.network, self.recipe
         rollout = reinforce_rollout(network, self._data.scenes, recipe, task, width)
@@ -142,7 +144,7 @@ class PolicyTraining(Training[PolicyNetwork]):
         )
         return {"paper/reward": rollout.reward}
 
-    def _ppo(self, step: Step[PolicyNetwork], task: Task, width: int) -> dict[str, float]:
+    def _ppo(self, step: TrainingStep[PolicyNetwork], task: Task, width: int) -> dict[str, float]:
         """Update by PPO, on scenes of all types together."""
         network, recipe = step.network, self.recipe
         rollouts = {

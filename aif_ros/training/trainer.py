@@ -31,7 +31,7 @@ class TrainingError(Exception):
 
 
 @dataclass(frozen=True)
-class Step(Generic[Network]):
+class TrainingStep(Generic[Network]):
     """One step of a training.
 
     Attributes:
@@ -101,8 +101,8 @@ class Training(ABC, Generic[Network]):
         """Return the learning rate of a step."""
 
     @abstractmethod
-    def update(self, step: Step[Network]) -> dict[str, float]:
-        """Update the weights, by `Step.descend` once or more often; returns figures to log."""
+    def update(self, step: TrainingStep[Network]) -> dict[str, float]:
+        """Update the weights by `TrainingStep.descend`, once or more; returns figures to log."""
 
     @abstractmethod
     def validate(self, network: Network) -> dict[str, float]:
@@ -185,7 +185,7 @@ def train(
         for group in optimiser.param_groups:
             group["lr"] = rate
         figures = training.update(
-            Step(number, network, random, optimiser, processes, recipe.clip_norm)
+            TrainingStep(number, network, random, optimiser, processes, recipe.clip_norm)
         )
         if writer is None:
             continue

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hin
 from aif_ros.devices.backlash import compensated
 from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import Camera, FocusLens
-from aif_ros.devices.motor_lens import MotorLens
+from aif_ros.devices.motor_lens import MotorLens, check_settings
 from aif_ros.optics.lens_model import LensModel
 
 T = TypeVar("T")
@@ -211,7 +211,9 @@ class DeviceText:
                     f"{self.name} has no setting '{name}': choose from {', '.join(names)}"
                 )
             values[name] = _value(name, text, hints[name])
-        return kind(**values)
+        settings = kind(**values)
+        check_settings(cast(Any, settings))
+        return settings
 
 
 def open_lens(text: str, clock: Clock, lens_model: LensModel | None = None) -> FocusLens:

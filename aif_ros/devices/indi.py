@@ -92,7 +92,10 @@ class IndiLens(MotorLens):
         vector = self._open_client().vector(POSITION)
         position = number(vector.values.get(POSITION_ELEMENT))
         if vector.state == "Alert":
-            raise DeviceError(f"{self.label} reports an error: see the log of the INDI server")
+            raise DeviceError(
+                f"{self.label} reports an error: see the log of the INDI server"
+                f"{self._open_client().last_error}"
+            )
         if not math.isfinite(position):
             raise ConnectionLostError(f"{self.label} has no position: see that it is connected")
         # The server has not yet answered the last command while the revision is that before it.

@@ -7,6 +7,7 @@ E. C. Downey.
 """
 
 import contextlib
+import logging
 import math
 import socket
 import threading
@@ -18,8 +19,12 @@ from typing import cast
 
 from aif_ros.devices.device import ConnectionLostError, DeviceError, check_port
 
+_LOGGER = logging.getLogger(__name__)
+
 PORT = 7624
 """Port of an INDI server (registered with IANA)."""
+_ERROR = "[ERROR]"
+"""How drivers begin messages of errors (`INDI::Logger`)."""
 CONNECT_TIMEOUT = 10.0
 """Seconds until a device must have connected; serial focusers take a few."""
 
@@ -86,12 +91,14 @@ class IndiClient:
         self._changed = threading.Condition()
         self._vectors: dict[str, Vector] = {}
         self._fault: str | None = None
+        self._error = ""
         try:
             self._socket = socket.create_connection((address.host, address.port), timeout=5.0)
         except OSError as error:
             raise ConnectionLostError(
                 f"{label}: there is no INDI server at {address.host}:{address.port} ({error}): "
-                "start indiserver with the drivers of your devices"
+                "start indiserver with the drivers of your devices (Debian and Ubuntu: apt install "
+                "indi-bin)"
             ) from error
         self._socket.settimeout(None)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -105,12 +112,26 @@ class IndiClient:
         Raises:
             DeviceError: the server has no such device, or it does not connect.
         """
-        self.wait_for("CONNECTION", 5.0, "is not known to the server: see `indi_getprop` for names")
+        try:
+            self.wait_for("CONNECTION", 5.0, "is not known to the server")
+        except ConnectionLostError:
+            raise
+        except DeviceError as error:
+            raise DeviceError(f"{error}: {self._known()}") from error
         if self.vector("CONNECTION").values.get("CONNECT") != "On":
             self.send_switch("CONNECTION", "CONNECT")
         return self.wait_for(
             needed, CONNECT_TIMEOUT, f"does not connect or has no {needed}: see the server's log"
         )
+
+    def _known(self) -> str:
+        """Return which devices there are, for people."""
+        try:
+            devices = DeviceList.of(self._address.host, self._address.port)
+        except (OSError, ElementTree.ParseError):
+            return "see `indi_getprop` for names"
+        named = ", ".join((*devices.focusers, *devices.cameras))
+        return f"there are {named}" if named else "it has neither focusers nor cameras"
 
     def wait_for(self, name: str, timeout: float, problem: str, revision: int = 0) -> Vector:
         """Return a property once it was reported more than `revision` times.
@@ -128,8 +149,13 @@ class IndiClient:
             )
             self._check()
             if name not in self._vectors or self._vectors[name].revision <= revision:
-                raise DeviceError(f"{self._label} {problem}")
+                raise DeviceError(f"{self._label} {problem}{self.last_error}")
             return self._vectors[name]
+
+    @property
+    def last_error(self) -> str:
+        """What the driver last reported as an error, to append to a message; empty: nothing."""
+        return f" (it reports: {self._error})" if self._error else ""
 
     def vector(self, name: str) -> Vector:
         """Return a property as last reported; empty if it is not defined.
@@ -183,6 +209,14 @@ class IndiClient:
         if self._fault is not None:
             raise ConnectionLostError(self._fault)
 
+    def _note(self, errors: list[str]) -> None:
+        """Log errors of the driver that are not those of before; some repeat one at every image."""
+        for error in errors:
+            if error != self._error:
+                self._error = error
+                _LOGGER.warning("%s reports: %s", self._label, error)
+        errors.clear()
+
     def _read(self) -> None:
         parser = IndiParser(self._address.device)
         reason = "it was closed"
@@ -190,6 +224,7 @@ class IndiClient:
             while received := self._socket.recv(65536):
                 with self._changed:
                     parser.feed(received, self._vectors)
+                    self._note(parser.errors)
                     self._changed.notify_all()
         except (OSError, ElementTree.ParseError) as error:
             reason = str(error)
@@ -207,6 +242,8 @@ class IndiParser:
 
     def __init__(self, device: str) -> None:
         self._device = device
+        self.errors: list[str] = []
+        """What the driver has reported as errors; to be emptied by the caller."""
         self._parser: ElementTree.XMLPullParser[ElementTree.Element] = ElementTree.XMLPullParser(
             ["start", "end"]
         )
@@ -231,6 +268,9 @@ class IndiParser:
             if len(self._around) == 1:
                 if element.get("device") == self._device:
                     _apply(element, vectors)
+                    message = element.get("message", "")
+                    if message.startswith(_ERROR):
+                        self.errors.append(message.removeprefix(_ERROR).strip())
                 # The elements would pile up for as long as the connection lasts.
                 self._around[0].clear()
 

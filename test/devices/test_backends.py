@@ -63,6 +63,12 @@ def test_wrong_texts(text, words, clock):
         open_lens(text, clock)
 
 
+@pytest.mark.parametrize("text", ["indi:localhost/C?exposure=0", "micro_manager:demo?exposure=-1"])
+def test_wrong_texts_of_cameras(text, clock):
+    with pytest.raises(ValueError, match="exposure must lie between"):
+        open_camera(text, clock)
+
+
 def test_a_calibration_gives_scale_and_limits(tmp_path, clock):
     lens_model = LensModel("test", 2e-6, (0.0, 1e-2), 90000.0, 3840)
     with SerialSimulator(SimulatedMoonlite(), tmp_path / "tty") as line:

@@ -115,7 +115,7 @@ def test_a_server_that_stops_and_comes_back(tmp_path, clock):
 
 @needs_server
 def test_a_device_that_the_server_does_not_have(server, clock):
-    with pytest.raises(DeviceError, match="is not known to the server"):
+    with pytest.raises(DeviceError, match=f"is not known to the server: there are {FOCUSER}"):
         IndiLens(server.address("Imaginary Focuser"), clock)
 
 
@@ -134,7 +134,28 @@ def test_the_default_port():
     assert str(IndiAddress.parse("pi/My Focuser")) == "pi:7624/My Focuser"
 
 
+@needs_server
+def test_a_sky_without_stars_is_explained(clock, tmp_path, caplog):
+    server = IndiServer(tmp_path)
+    server.catalogue.write_text("#!/bin/sh\n")
+    IndiCamera(server.address(CAMERA), clock, IndiCameraSettings(0.05)).close()
+    server.stop()
+    (report,) = (each for each in caplog.messages if "gsc" in each)
+    assert "CCD Simulator reports: Got no stars, is gsc installed" in report
+
+
 class TestParser:
+    def test_errors_of_the_driver_are_kept(self):
+        parser, vectors = IndiParser("F"), {}
+        parser.feed(
+            b'<message device="F" message="[ERROR] Out of paper"/>'
+            b'<message device="other" message="[ERROR] Not ours"/>'
+            b'<message device="F" message="[INFO] All is well"/>'
+            b'<setTextVector device="F" name="P" message="[ERROR] Jam"/>',
+            vectors,
+        )
+        assert parser.errors == ["Out of paper", "Jam"]
+
     def test_a_property_of_the_device_is_kept_up_to_date(self):
         vectors = {}
         parser = IndiParser("F")

@@ -38,7 +38,7 @@ class IndiServer:
     def __init__(self, folder: Path, stars: int = 300):
         self.port = free_port()
         self._folder = folder
-        catalogue = folder / "bin" / "gsc"
+        self.catalogue = catalogue = folder / "bin" / "gsc"
         catalogue.parent.mkdir(parents=True)
         catalogue.write_text(GSC.format(python=sys.executable, stars=stars))
         catalogue.chmod(0o755)

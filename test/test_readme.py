@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import shlex
 
 import generate_docs
 import pytest
@@ -10,7 +11,7 @@ from aif_ros import __main__ as main_module
 from aif_ros.cli._parsing import UsageError, parse
 
 README = (generate_docs.ROOT / "README.md").read_text()
-PAGES = [generate_docs.ROOT / "README.md", *(generate_docs.ROOT / "docs").glob("*.md")]
+PAGES = [generate_docs.ROOT / "README.md", *(generate_docs.ROOT / "docs").rglob("*.md")]
 
 
 @pytest.mark.parametrize("name", generate_docs.TABLES)
@@ -29,17 +30,18 @@ def test_generated_parameter_files_agree_with_the_settings(path):
     )
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(generate_docs.ROOT)))
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
         if not target.startswith("http"):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(generate_docs.ROOT)))
 def test_commands_exist_and_take_the_arguments_shown(page):
-    for line in re.findall(r"^(?:\$ )?(?:python -m aif_ros|aif) (.*)$", page.read_text(), re.M):
-        command = main_module.find_command(line.partition("#")[0].split())
+    text = page.read_text().replace("\\\n", " ")
+    for line in re.findall(r"^(?:\$ )?(?:python -m aif_ros|aif) (.*)$", text, re.M):
+        command = main_module.find_command(shlex.split(line, comments=True))
         if command.is_group:
             assert command.words == ("--help",), f"{page.name}: aif {line}"
             continue

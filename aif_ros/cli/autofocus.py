@@ -104,11 +104,16 @@ def run(args: Arguments) -> int:
         window = Window(*args.window) if args.window else Window.centred(subject.size, 512)
         search = make_search(args.search, lens_model, args.device)
         frames: list[Frame] = []
+        low, high = lens_model.limits
+
+        def length(metres: float) -> str:
+            # The stage of a microscope travels micrometres.
+            return f"{metres * 1e3:.4f} mm" if high - low >= 1e-3 else f"{metres * 1e6:.3f} um"
 
         def show(frame: Frame) -> None:
             frames.append(frame)
             look = search.looks[-1]
-            print(f"look {len(frames):2}: {look.position * 1e3:9.4f} mm   {look.score:.4g}")
+            print(f"look {len(frames):2}: {length(look.position):>12}   {look.score:.4g}")
 
         try:
             result = focus_window(
@@ -118,7 +123,7 @@ def run(args: Arguments) -> int:
             raise CommandError(str(error)) from error
     state = "in focus" if result.focused else "not in focus"
     steps = lens_model.steps(result.position)
-    print(f"{state} at {result.position * 1e3:.4f} mm (step {steps:.0f}): {result.reason}")
+    print(f"{state} at {length(result.position)} (step {round(steps)}): {result.reason}")
     if args.save is not None:
         from aif_ros.benchmarks.focus_curve import save_focus_curve
         from aif_ros.devices.image_files import write_image

@@ -154,8 +154,8 @@ def _try_parameter_lens(text: str) -> dict[str, Any]:
         "answers": "yes",
         "limits": str(limits),
         "position": f"{state.position:g} m{', moving' if state.moving else ''}",
-        "run": "ros2 launch aif_ros pipeline.launch.py camera:=external lens:=ros_parameter "
-        f'lens_source:="{text.partition(":")[2]}" calibration:=lens.yaml',
+        "run": "ros2 launch aif_ros pipeline.launch.py camera:=external "
+        f'lens:="{text}" calibration:=lens.yaml',
     }
 
 
@@ -167,9 +167,11 @@ def _try_lens(text: str) -> dict[str, Any]:
     try:
         state = lens.state()
         devices = f'--camera CAMERA --lens "{text}"'
+        notes = {"note": "; ".join(doubts)} if (doubts := lens.limits_report()[1:]) else {}
         return {
             "answers": "yes",
             "limits": str(lens.travel),
+            **notes,
             "step": f"{lens.metres_per_step:g} m",
             "position": f"{state.position:g} m{', moving' if state.moving else ''}",
             "calibrate": f"aif calibrate {devices} -o lens.yaml",

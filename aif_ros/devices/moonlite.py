@@ -55,6 +55,8 @@ class MoonliteLens(SerialLens):
         DeviceError: the port cannot be opened or the focuser does not answer.
     """
 
+    reports_limits = False
+
     def __init__(
         self,
         path: str,

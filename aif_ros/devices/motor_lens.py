@@ -145,6 +145,10 @@ class MotorLens(ABC):
     """Whether the device may finish a move before it starts the next one; it cannot be seen then
     whether it moves the wrong way."""
 
+    reports_limits: ClassVar[bool] = True
+    """Whether its limits as a device are those of the lens, and not only what its protocol can
+    express."""
+
     unit: str = "steps"
     """Unit of the device, for people."""
 
@@ -212,6 +216,11 @@ class MotorLens(ABC):
     def limits_report(self, lens_model: LensModel | None = None) -> list[str]:
         """Return the limits with what sets them, and what contradicts the calibration."""
         lines = [f"limits of the {self.label}: {self.travel}"]
+        if not self.reports_limits and self.travel.high_from == DEVICE:
+            lines.append(
+                "the device does not report where its travel ends: give it, in "
+                f"{self.unit} (?high=...), or the motor may run against its end"
+            )
         if self.travel.doubt:
             lines.append(self.travel.doubt)
         if lens_model is not None and self._axis.resolution:

@@ -99,6 +99,14 @@ def test_the_report_names_a_calibration_of_another_step(tmp_path):
         lens.close()
 
 
+def test_a_protocol_without_limits_is_named(tmp_path):
+    with SerialSimulator(SimulatedMoonlite(), tmp_path / "tty") as line:
+        lens = MoonliteLens(str(line.path), SystemClock())
+        (_, note) = lens.limits_report()
+        assert "does not report where its travel ends: give it, in steps (?high=...)" in note
+        lens.close()
+
+
 def test_metres_for_counts(tmp_path):
     with (
         SerialSimulator(SimulatedMoonlite(), tmp_path / "tty") as line,

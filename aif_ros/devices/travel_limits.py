@@ -85,8 +85,8 @@ class TravelLimits:
         highs = [(each.high, each.name) for each in sources if each.high is not None]
         if not lows or not highs:
             raise ValueError(
-                "does not report its limits: add them to the text of the lens, in its own unit "
-                f"({unit}; ?low=...&high=...), or give a lens calibration"
+                "does not report its limits: add them to the text of the lens, in its own unit, "
+                f"{unit} (?low=...&high=...), or give a lens calibration"
             )
         if step:
             # Whole steps within; calibrations carry rounding errors.

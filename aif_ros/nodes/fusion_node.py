@@ -131,7 +131,8 @@ class FusionNode(PipelineNode):
     def _publish_epoch(self) -> None:
         """Publish that a new J has been started, if so."""
         if self._epoch.number != self._step.epoch:
-            self._epoch = FusionEpoch(self.now(), self._step.epoch)
+            started = self._step.started
+            self._epoch = FusionEpoch(self.now() if started is None else started, self._step.epoch)
             self._epochs.publish(self._epoch.stamp)
 
     def reset(self) -> tuple[bool, str]:

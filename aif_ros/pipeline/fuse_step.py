@@ -78,6 +78,8 @@ class FuseStep:
         self._dynamic = dynamic
         self.epoch = 0
         """Number of images J started so far, the current one included."""
+        self.started: int | None = None
+        """No frame of J was exposed before this time, nanoseconds; None: not known."""
         self.reset()
 
     @property
@@ -96,7 +98,7 @@ class FuseStep:
         Args:
             not_before: frames exposed before this time (nanoseconds) are not merged into it.
         """
-        self._not_before = not_before
+        self._not_before = self.started = not_before
         self._order = StampOrder()
         self._begin()
 
@@ -128,6 +130,7 @@ class FuseStep:
         scale = reference.deep_scale
         if scale is not None and self._scale not in (None, scale):
             self._begin()
+            self.started = frame.stamp
         if use is FrameUse.FOLLOW:
             followed = self._fuser.follow(reference.image, frame.position)
             picture = None if followed is None else self._picture(followed, frame)

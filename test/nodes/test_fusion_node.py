@@ -1,3 +1,5 @@
+import itertools
+
 import cv2
 import numpy as np
 import pytest
@@ -5,6 +7,7 @@ import rclpy
 from bench import World, texture
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
+from stepped_node import SteppedNodes
 
 from aif_ros.fusion.fuser import make_fuser
 from aif_ros.nodes import saved_image
@@ -14,10 +17,12 @@ from aif_ros.nodes.topics import (
     CAMERA_IMAGE,
     FUSED_IMAGE,
     FUSION_EPOCH,
+    LENS_STATE,
     SHARPNESS,
     SOURCE_POSITION,
     SOURCE_SAMPLES,
 )
+from aif_ros.types.frame import LensState
 
 SIZE = (64, 48)
 HERE, THERE = 0.0, 1.5e-3
@@ -238,6 +243,30 @@ def test_in_dynamic_mode_frames_of_slow_motion_are_fused(bench, diagnostics):
         stamp = world.frame(texture(SIZE), HERE, moving=True, pace=pace)
         bench.spin_until(lambda stamp=stamp: fused[-1].stamp == stamp)
         assert node._step.fused.frames == count
+
+
+def test_no_frame_is_older_than_the_epoch_of_its_image(bench, monkeypatch):
+    """Else focus control waits for ever: in a static scene, no other frame is merged there."""
+    stepped = SteppedNodes(bench, monkeypatch)
+    node, _ = stepped.make(FusionNode)
+    # A busy computer: time passes from one line to the next.
+    times = itertools.count(stepped.clock.now(), 50_000_000)
+    node.now = lambda: next(times)
+    node.reset()
+    started = node._step.started
+    frames = [(started + 10_000_000, texture(SIZE) >> 4), (started + 60_000_000, texture(SIZE))]
+    for index, (stamp, image) in enumerate(frames):
+        # The second one shows that the samples have more bits than those of the first.
+        image = image.astype(np.uint16) << (0 if index == 0 else 8)
+        for offset in (-24_000_000, -8_000_000, 8_000_000):
+            if offset > 0:
+                stepped.feed(CAMERA_IMAGE, StampedImage(image, stamp, "camera"))
+            state = LensState(stamp + offset, THERE if index else HERE, False)
+            stepped.feed(LENS_STATE, state)
+        stepped.settle()
+        assert stepped.published_on(FUSED_IMAGE)[-1].stamp == stamp
+        assert stepped.published_on(FUSION_EPOCH)[-1] <= stamp
+    assert len(stepped.published_on(FUSION_EPOCH)) == 3
 
 
 def test_every_new_image_has_an_epoch_of_its_own(bench):

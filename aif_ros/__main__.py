@@ -19,6 +19,7 @@ from pathlib import Path
 
 from aif_ros import __version__
 from aif_ros.process.interrupts import raising_interrupts
+from aif_ros.process.memory import keep_freed_memory
 
 _COMMANDS = "aif_ros.cli"
 _HELP = ("-h", "--help")
@@ -163,6 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if arguments is not None:
         return _main(arguments)
+    keep_freed_memory()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal without UTF-8 shows what it can of a path.

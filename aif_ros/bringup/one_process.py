@@ -21,6 +21,7 @@ from aif_ros.bringup.observer import (
 from aif_ros.nodes.exchange import Exchange
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.process.interrupts import raising_interrupts, uninterrupted
+from aif_ros.process.memory import keep_freed_memory
 from aif_ros.process.parent import end_with_parent
 from aif_ros.settings.declaration import SettingError, from_text
 from aif_ros.settings.pipeline import PipelineSettings
@@ -102,4 +103,5 @@ def main(arguments: Sequence[str]) -> int:
 
 if __name__ == "__main__":
     end_with_parent()
+    keep_freed_memory()
     sys.exit(main(sys.argv[1:]))

@@ -16,7 +16,8 @@ def note_unused_device(device: str, *methods: str) -> None:
         methods: names of what runs.
     """
     neural = any(name in _NETWORKS or name.endswith(WEIGHTS_SUFFIX) for name in methods)
-    if device == "cuda" and not neural:
+    if device in ("cuda", "onnxruntime") and not neural:
         print(
-            f"--device cuda has no effect: no network runs ({', '.join(methods)})", file=sys.stderr
+            f"--device {device} has no effect: no network runs ({', '.join(methods)})",
+            file=sys.stderr,
         )

@@ -38,6 +38,7 @@ from aif_ros.settings.declaration import OneOf, SetsParameter, SettingError, dec
 from aif_ros.settings.pipeline import CAMERA_DOC, CAMERAS, PipelineSettings, with_addresses
 from aif_ros.settings.presets import usable_preset
 from aif_ros.storage.atomic_write import check_writable
+from aif_ros.weights.engines import engines
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -419,6 +420,7 @@ def _run_on(args: Arguments, devices: _Devices) -> dict[str, Any]:
         "agent": agent,
         "frames_captured": frames,
         "seconds": seconds,
+        "networks": dict(engines()),
         "stopped": stopped,
         "reason": reason,
     }

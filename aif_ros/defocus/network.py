@@ -70,14 +70,18 @@ class _ZeroMeanConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.weight - self.weight.mean(dim=(1, 2, 3), keepdim=True)
-        # Padded first: with one channel that halves the time of the convolution on a CPU.
+        if torch.onnx.is_in_onnx_export():
+            return functional.conv2d(x, weight, None, self.stride, self.padding)
+        # Padded first: with one channel that halves PyTorch's time for the convolution on a CPU.
         margin = int(self.padding[0])
         x = functional.pad(x, (margin, margin, margin, margin))
         return functional.conv2d(x, weight, None, self.stride)
 
 
 def _halve(x: Tensor) -> Tensor:
-    """Mean of 2x2 pixels; several times faster than `avg_pool2d` on a CPU."""
+    """Mean of 2x2 pixels; several times faster than PyTorch's `avg_pool2d` on a CPU."""
+    if torch.onnx.is_in_onnx_export():
+        return functional.avg_pool2d(x, 2)
     upper = x[..., ::2, ::2] + x[..., ::2, 1::2]
     return 0.25 * (upper + x[..., 1::2, ::2] + x[..., 1::2, 1::2])
 

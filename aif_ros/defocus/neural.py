@@ -30,8 +30,8 @@ from aif_ros.defocus.patch_blur import PatchBlur
 from aif_ros.defocus.sharpness import local_contrast
 from aif_ros.types.image import ImageError, check_image, to_float, to_gray
 from aif_ros.weights import WEIGHTS
-from aif_ros.weights.device import choose_device, infer
 from aif_ros.weights.files import WeightsError, load_weights
+from aif_ros.weights.runner import make_runner
 
 UNKNOWN_SPREAD = 0.4
 """Standard deviation of log(1 + radius / 4) from which on a patch's radius counts as unknown.
@@ -48,6 +48,8 @@ LEAST_CONTRAST = 2 / 255
 A black or saturated image, which has no noise either, would be classified as strongly blurred.
 """
 _BLOCK = 8
+_EXAMPLE = (1, 1, 512, 512)
+"""Shape of the input that the engines are compared with: a window of autofocus."""
 
 
 class NeuralBlurEstimator:
@@ -70,7 +72,7 @@ class NeuralBlurEstimator:
         Args:
             depth_of_field_px: largest blur radius that counts as in focus, pixels.
             path: safetensors file; default the shipped one.
-            device: to compute on, see `choose_device`.
+            device: to compute on, see `make_runner`.
 
         Raises:
             ValueError: the depth of field is finer or wider than the network's classes.
@@ -78,7 +80,7 @@ class NeuralBlurEstimator:
         """
         path = path or WEIGHTS / f"{BLUR_WEIGHTS.name}.safetensors"
         network, calibration, provenance = load_weights(path, BLUR_WEIGHTS)
-        self._network = network.to(choose_device(device))
+        self._run = make_runner(BLUR_WEIGHTS.name, network, device, [torch.zeros(_EXAMPLE)])
         self._temperature = _temperature_law(calibration, path)
         self.trained_on = frozenset(provenance.trained_on)
         self.radii = torch.tensor(network.architecture.radii)
@@ -100,7 +102,7 @@ class NeuralBlurEstimator:
         height, width = luma.shape
         padded = _pad(luma)
         with torch.inference_mode():
-            votes = infer(self._network, torch.from_numpy(padded)[None, None])
+            votes = self._run(torch.from_numpy(padded)[None, None])
             probabilities = (votes / self._temperature.at(1)).softmax(1)
             estimate = self._summarise(probabilities, UNKNOWN_CELL_SPREAD)
             unknown = estimate[0].isnan() | torch.from_numpy(_range(padded) < LEAST_CONTRAST)
@@ -119,7 +121,7 @@ class NeuralBlurEstimator:
         """
         padded = _pad(_luma(image))
         with torch.inference_mode():
-            votes = infer(self._network, torch.from_numpy(padded)[None, None])
+            votes = self._run(torch.from_numpy(padded)[None, None])
             temperature = self._temperature.at(votes.shape[2] * votes.shape[3])
             probabilities = (pool_votes(votes) / temperature).softmax(1)
             radius, uncertainty = self._summarise(probabilities, UNKNOWN_SPREAD)

@@ -25,6 +25,7 @@ from aif_ros.nodes.topics import lens_states_of
 from aif_ros.nodes.workers import Workers
 from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
 from aif_ros.types.frame import LensState
+from aif_ros.weights.engines import engines
 
 T = TypeVar("T")
 
@@ -169,4 +170,6 @@ class PipelineNode(GuardedNode):
     def _publish_diagnostics(self) -> None:
         self.diagnose()
         self.connections.diagnose()
+        for network, engine in engines().items():
+            self.diagnostics.note(f"{network} network", engine)
         self.diagnostics.publish()

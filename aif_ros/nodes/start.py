@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from aif_ros.process.interrupts import ignore_interrupts, note_interrupts
+from aif_ros.process.memory import keep_freed_memory
 from aif_ros.process.parent import end_with_parent
 
 
@@ -23,6 +24,7 @@ def start(executable: str) -> int:
     """
     interrupts = note_interrupts()
     end_with_parent()
+    keep_freed_memory()
     try:
         module = importlib.import_module(f"aif_ros.nodes.{executable}")
         return 0 if interrupts else int(module.main())

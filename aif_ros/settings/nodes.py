@@ -35,7 +35,8 @@ REAL_LENSES = (
 LENS_BACKENDS = OneOf(("simulated", "stack", *REAL_LENSES))
 IMAGE_TRANSPORTS = OneOf(("raw", "compressed"))
 CAMERA_BACKENDS = OneOf(("device", "stack"))
-DEVICES = OneOf(("auto", "cpu", "cuda"))
+DEVICES = OneOf(("auto", "cpu", "cuda", "onnxruntime"))
+TRAINING_DEVICES = OneOf(("auto", "cpu", "cuda"))
 SCENES = ("motorcycle", "planes", "moving_planes")
 
 Agent = Annotated[str, AGENTS, Doc("Focus-control agent: chooses the next focus position.")]
@@ -62,7 +63,15 @@ ModeAtRunTime = Annotated[
 Device = Annotated[
     str,
     DEVICES,
-    Doc("Device that networks are computed on; auto: cuda where there is one, else cpu."),
+    Doc(
+        "What networks are computed by: cpu or cuda (PyTorch), onnxruntime (on the CPU, with the "
+        "extra 'fast'), or auto: cuda where there is one, else the faster one on this CPU."
+    ),
+]
+TrainingDevice = Annotated[
+    str,
+    TRAINING_DEVICES,
+    Doc("Device that networks are trained on; auto: cuda where there is one, else cpu."),
 ]
 Calibration = Annotated[
     str,

@@ -6,6 +6,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+ONNX_RUNTIME = "onnxruntime"
+"""Name of the device that stands for ONNX Runtime on the CPU."""
+
 
 class ComputeDeviceError(ValueError):
     """The device is not there; the message says what to do."""
@@ -16,12 +19,13 @@ def choose_device(name: str) -> torch.device:
     """Return the device of that name.
 
     Args:
-        name: ``cpu``, ``cuda``, or ``auto``: CUDA where there is a device for it, else the CPU.
+        name: ``cpu``, ``cuda``, or ``auto``: CUDA where there is a device for it, else the CPU;
+            ``onnxruntime``: the CPU, for what is not worth a runner of its own (`make_runner`).
 
     Raises:
         ComputeDeviceError: ``cuda`` without a CUDA device.
     """
-    if name == "cpu":
+    if name in ("cpu", ONNX_RUNTIME):
         return torch.device("cpu")
     if torch.cuda.is_available():
         return torch.device("cuda")

@@ -54,7 +54,7 @@ class RunOptions:
 class SampleOptions(RunOptions):
     """Options of the trainings that learn from samples."""
 
-    device: nodes.Device = "auto"
+    device: nodes.TrainingDevice = "auto"
     workers: Annotated[int, Limits(0, 256), Doc("Processes that make samples.")] = 1
     steps: Annotated[
         int | None, Limits(1, 10**8), Doc("Number of steps, in place of the recipe's.")

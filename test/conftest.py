@@ -10,17 +10,17 @@ ROS = (
     "bringup",
     "launch",
     "reliability",
-    "cli/test_benchmark_ros.py",
+    "cli/benchmark/test_ros.py",
     "cli/test_demo.py",
 )
 """Tests that start ROS nodes: run one after the other, on each ROS distribution."""
 SLOW = (
     *ROS,
     "training",
-    "benchmarks/test_autofocus_trials.py",
+    "benchmarks/test_autofocus.py",
     "benchmarks/test_control.py",
     "benchmarks/test_estimator.py",
-    "benchmarks/test_fusion_benchmark.py",
+    "benchmarks/test_fusion.py",
     "benchmarks/test_loop.py",
     "benchmarks/test_paper.py",
     "benchmarks/test_report.py",

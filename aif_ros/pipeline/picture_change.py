@@ -22,6 +22,8 @@ STUCK = (
 """What to say of such a lens."""
 SIDE = 3
 """Side of the smoothing window, pixels."""
+_LARGE_SIDE = 9
+"""Side of a larger window, pixels: a change of blur that is as weak as the noise of each pixel."""
 # Standard deviation, pixels, of what counts as shading rather than texture.
 _COARSE = 8.0
 # Share of the cells with a reading from which on a picture counts as textured: one without texture
@@ -53,8 +55,11 @@ def differs_by_noise_only(first: Image, second: Image) -> bool:
     before = float(difference.std())
     if before == 0:
         return True
-    smoothed = cv2.blur(difference, (SIDE, SIDE))[SIDE:-SIDE, SIDE:-SIDE]
-    return SIDE * float(smoothed.std()) <= STRUCTURE * before
+    for side in (SIDE, _LARGE_SIDE):
+        smoothed = cv2.blur(difference, (side, side))[side:-side, side:-side]
+        if smoothed.size and side * float(smoothed.std()) > STRUCTURE * before:
+            return False
+    return True
 
 
 def is_textured(image: Image) -> bool:

@@ -32,10 +32,10 @@ class Wall:
         return self.sensor.expose(render(VIEW, LENS, seen))
 
 
-def picture(position, seed):
+def picture(position, seed, noise=0.01):
     dice = np.random.default_rng(seed)
     image = render(VIEW, LENS, position)
-    return (image + dice.normal(0, 0.01, image.shape)).astype(np.float32)
+    return (image + dice.normal(0, noise, image.shape)).astype(np.float32)
 
 
 @pytest.mark.parametrize("position", [0.0, 5e-4, 1.5e-3])
@@ -47,8 +47,11 @@ def test_noise_and_brightness_are_no_change(position):
 
 
 @pytest.mark.parametrize(("before", "after"), [(5e-4, 8e-4), (8e-4, 1.1e-3), (0.0, 1.5e-3)])
-def test_a_change_of_blur_is_detected(before, after):
-    assert not differs_by_noise_only(picture(before, 1), picture(after, 2))
+@pytest.mark.parametrize("noise", [0.01, 0.2])
+def test_a_change_of_blur_is_detected(before, after, noise):
+    first, second = picture(before, 1, noise), picture(after, 2, noise)
+    assert not differs_by_noise_only(first, second)
+    assert differs_by_noise_only(first, picture(before, 3, noise))
 
 
 def test_a_flat_object_looks_the_same_on_either_side_of_its_focus():

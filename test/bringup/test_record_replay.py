@@ -33,18 +33,26 @@ def has_decided(running, decisions):
     return running.state is not None and running.state.frames_captured >= decisions
 
 
+def call(running, service):
+    client = running.node.create_client(Trigger, service)
+    assert running.spin_until(client.service_is_ready, 120.0)
+    future = client.call_async(Trigger.Request())
+    assert running.spin_until(future.done, 120.0)
+
+
 def record(running, path, decisions=None):
     """Record one run of the loop from its beginning, until it stops or has decided so often."""
     with recording_bag(running, path, fused=False) as recorder:
-        reset = running.node.create_client(Trigger, "focus_controller/reset")
-        assert running.spin_until(reset.service_is_ready, 120.0)
-        future = reset.call_async(Trigger.Request())
-        assert running.spin_until(future.done, 120.0)
+        # On a busy computer messages wait in queues: this one is served with the recorder's.
+        states, depth = [], 200
+        running.node.create_subscription(
+            LENS_STATE.message_type, LENS_STATE.name, states.append, depth
+        )
+        call(running, "focus_controller/reset")
         running.state = None
         assert running.spin_until(lambda: has_decided(running, decisions), 300.0)
-        # What the last decision was based on may still be on its way.
-        states = []
-        running.node.create_subscription(LENS_STATE.message_type, LENS_STATE.name, states.append, 1)
+        call(running, "focus_controller/stop")
+        assert running.spin_until(lambda: running.state.state == "idle", 120.0)
         last = running.state.stamp
 
         def is_recorded():

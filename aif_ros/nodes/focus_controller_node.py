@@ -26,15 +26,12 @@ from aif_ros.nodes.topics import (
     LENS_LIMITS,
     PICTURE_FAULT,
 )
-from aif_ros.nodes.watchdog import Watchdog
+from aif_ros.nodes.watchdog import CHECK_PERIOD, Watchdog
 from aif_ros.pipeline.assess_step import DefocusMaps
 from aif_ros.pipeline.control_step import ControlStep
 from aif_ros.pipeline.settling import MESSAGE_REACTION
 from aif_ros.settings.nodes import FocusControllerSettings
 from aif_ros.types.frame import LensState
-
-# Seconds between two checks of what is late.
-_CHECK = 0.25
 
 
 class FocusControllerNode(PipelineNode):
@@ -72,7 +69,7 @@ class FocusControllerNode(PipelineNode):
         self.inlet(AUTOFOCUS_BUSY, self._take_busy)
         offer_loop_services(self)
         restart_with_fusion(self)
-        self.every(_CHECK, self._check)
+        self.every(CHECK_PERIOD, self._check)
 
     def diagnose(self) -> None:
         """Show the state of the loop, and a lens that ignores commands."""

@@ -11,18 +11,16 @@ from typing import Any, cast
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool
 
-from aif_ros.devices.backends import open_motor_lens
 from aif_ros.devices.backlash import compensated
 from aif_ros.devices.device import DeviceError, FocusLens
 from aif_ros.devices.focal_stack import FocalStack
-from aif_ros.devices.motor_lens import MotorLens
 from aif_ros.nodes.idleness import Rate
 from aif_ros.nodes.joint_states import to_joint_state
 from aif_ros.nodes.lens_commands import objection
 from aif_ros.nodes.main import run
 from aif_ros.nodes.node_clock import NodeClock
-from aif_ros.nodes.parameter_lens import open_parameter_lens
 from aif_ros.nodes.pipeline_node import PipelineNode
+from aif_ros.nodes.real_lens import open_real_lens
 from aif_ros.nodes.topics import LENS_COMMANDS, LENS_FAULT, LENS_LIMITS, LENS_STATE
 from aif_ros.settings.nodes import REAL_LENSES, LensSettings
 from aif_ros.simulation.simulated_lens import SimulatedLens
@@ -63,7 +61,9 @@ class LensNode(PipelineNode):
     def _open_lens(self) -> FocusLens:
         backend, source = self.value("lens_backend"), self.value("lens_source")
         if backend in REAL_LENSES:
-            return self._open_real_lens(f"{backend}:{source}")
+            text = self.diagnostics.hardware_id = f"{backend}:{source}"
+            calibration = self.lens_model() if self.value("calibration") else None
+            return open_real_lens(text, self, NodeClock(self), calibration)
         lens_model = self.lens_model()
         rests: Sequence[float] | None = None
         if backend == "stack":
@@ -79,20 +79,6 @@ class LensNode(PipelineNode):
             rests=rests,
         )
         return compensated(self._simulated, lens_model)
-
-    def _open_real_lens(self, text: str) -> FocusLens:
-        self.diagnostics.hardware_id = text
-        lens_model = self.lens_model() if self.value("calibration") else None
-        lens: MotorLens
-        if text.startswith("ros_parameter:"):
-            lens = open_parameter_lens(text, self, lens_model)
-        else:
-            lens = open_motor_lens(text, NodeClock(self), lens_model)
-        limits, *doubts = lens.limits_report(lens_model)
-        self.get_logger().info(limits)
-        for doubt in doubts:
-            self.get_logger().warning(doubt)
-        return compensated(lens, lens_model)
 
     def start(self) -> None:
         """Begin to publish states."""

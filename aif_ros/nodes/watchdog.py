@@ -5,6 +5,8 @@ import time
 from aif_ros.nodes.loop_state import RUNNING, WAITING, LoopState
 from aif_ros.pipeline.control_step import Missing
 
+CHECK_PERIOD = 0.25
+"""Seconds between two checks of what is late: short beside the parameter `patience`."""
 _LATE = {
     Missing.SETTLED_LENS: "the lens does not come to rest",
     Missing.IMAGE_SIZE: "no camera info comes: see that the camera node is active",

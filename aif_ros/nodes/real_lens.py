@@ -1,0 +1,37 @@
+"""Opens a real lens for a node."""
+
+from aif_ros.devices.backends import open_motor_lens
+from aif_ros.devices.backlash import compensated
+from aif_ros.devices.clock import Clock
+from aif_ros.devices.device import FocusLens
+from aif_ros.devices.motor_lens import MotorLens
+from aif_ros.nodes.parameter_lens import open_parameter_lens
+from aif_ros.nodes.pipeline_node import PipelineNode
+from aif_ros.optics.lens_model import LensModel
+
+
+def open_real_lens(
+    text: str, node: PipelineNode, clock: Clock, lens_model: LensModel | None
+) -> FocusLens:
+    """Open a lens and log its limits.
+
+    Args:
+        text: BACKEND:ADDRESS; the backend `ros_parameter` is a parameter of another node.
+        node: opens it.
+        clock: of the node.
+        lens_model: calibration of the lens; None: without one.
+
+    Raises:
+        ValueError: the text is wrong.
+        DeviceError: the lens cannot be opened.
+    """
+    lens: MotorLens
+    if text.startswith("ros_parameter:"):
+        lens = open_parameter_lens(text, node, lens_model)
+    else:
+        lens = open_motor_lens(text, clock, lens_model)
+    limits, *doubts = lens.limits_report(lens_model)
+    node.get_logger().info(limits)
+    for doubt in doubts:
+        node.get_logger().warning(doubt)
+    return compensated(lens, lens_model)

@@ -41,6 +41,9 @@ _EXTRAS: Mapping[str, str] = {
 }
 """Packages that only some installations have, and the extra that installs them."""
 
+_ROS_INTERFACES = ("_msgs", "_srvs", "_interfaces")
+"""Endings of the names of ROS packages of messages and services."""
+
 
 @dataclass(frozen=True)
 class Command:
@@ -131,8 +134,8 @@ def _error_line(error: Exception) -> str | None:
         package = (error.name or "").partition(".")[0]
         if package == "tyro":
             return "the command line needs the package tyro: pip install tyro"
-        if package in _EXTRAS:
-            extra = _EXTRAS[package]
+        extra = "ros" if package.endswith(_ROS_INTERFACES) else _EXTRAS.get(package)
+        if extra is not None:
             return f"{package} is not installed: pip install 'aif_ros[{extra}]'"
         return None
     if isinstance(error, OSError):

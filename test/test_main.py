@@ -169,9 +169,10 @@ def test_what_is_missing_is_named_without_its_help_text(words, line, capsys):
     assert capsys.readouterr().err.splitlines() == [line]
 
 
-def test_a_package_that_is_not_installed_names_its_extra(command, capsys):
+@pytest.mark.parametrize("package", ["rclpy", "diagnostic_msgs", "lifecycle_msgs.srv"])
+def test_a_package_that_is_not_installed_names_its_extra(package, command, capsys):
     def run(args):
-        raise ModuleNotFoundError("No module named 'rclpy'", name="rclpy")
+        raise ModuleNotFoundError(f"No module named '{package}'", name=package)
 
     command(run)
     assert main_module.main(["try"]) == 2

@@ -47,18 +47,27 @@ def covered(
     return inside
 
 
-def merge_covered(merge: Merge, image: Image, shown: Mask, position: float, fused: Fused) -> Fused:
+def merge_covered(
+    merge: Merge,
+    image: Image,
+    shown: Mask,
+    position: float,
+    fused: Fused,
+    *,
+    in_place: bool = False,
+) -> Fused:
     """Merge the part of a slice that is `shown` (H, W); what is not shown keeps J.
 
     Where J has not been seen yet (sharpness 0), it starts as the slice. `image` is overwritten
-    where it is not shown.
+    where it is not shown, and J where it has not been seen if it may be changed `in_place`: a copy
+    of a large picture takes much memory.
     """
     seen, hidden = fused.sharpness > 0, ~shown
     if not hidden.any() and seen.all():
         return merge(image, position, fused)
     new = shown & ~seen
     if new.any():
-        begun = fused.image.copy()
+        begun = fused.image if in_place else fused.image.copy()
         _copy(begun, image, new)
         fused = replace(fused, image=begun)
     # Filled with J, what is not shown has no edge that would count as detail.

@@ -38,7 +38,7 @@ class PyramidFusion:
         merged = _merged(image, fused.image, choice)
         return Fused(
             np.clip(merged, 0.0, 1.0, out=merged),
-            np.maximum(choice.finest, fused.sharpness),
+            np.maximum(choice.finest, fused.sharpness, out=choice.finest),
             np.where(choice.better[0], np.float32(position), fused.source_position),
             fused.frames + 1,
         )

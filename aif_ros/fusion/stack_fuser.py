@@ -79,7 +79,7 @@ class StackFuser:
         if not isinstance(self._method, TileableMethod):
             shown = covered(image.shape, transform, WHOLE, valid)
             merge = self._method.merge
-            self._fused = merge_covered(merge, whole(), shown, position, self._fused)
+            self._fused = merge_covered(merge, whole(), shown, position, self._fused, in_place=True)
             return
         merge_tile, margin = self._method.for_tiles(self._fused)
 

@@ -113,8 +113,8 @@ def check_writable(path: str | Path, size: int = 0) -> None:
                 folder.rmdir()
     if free < size:
         raise OSError(
-            f"cannot write {path}: about {size / 1e6:.0f} MB are needed, "
-            f"{free / 1e6:.0f} MB are free"
+            f"cannot write {path}: about {size / 1e6:.3g} MB are needed, "
+            f"{free / 1e6:.3g} MB are free"
         )
 
 

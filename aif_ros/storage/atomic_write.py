@@ -112,10 +112,9 @@ def check_writable(path: str | Path, size: int = 0) -> None:
             with suppress(OSError):
                 folder.rmdir()
     if free < size:
-        raise OSError(
-            f"cannot write {path}: about {size / 1e6:.3g} MB are needed, "
-            f"{free / 1e6:.3g} MB are free"
-        )
+        # Tenths of a megabyte, so that little is not nothing.
+        needed, left = -(-size // 100_000) / 10, free // 100_000 / 10
+        raise OSError(f"cannot write {path}: about {needed} MB are needed, {left} MB are free")
 
 
 def _target(path: str | Path) -> Path:

@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -158,3 +159,9 @@ class TestCheckWritable:
     def test_too_little_space(self, tmp_path):
         with pytest.raises(OSError, match="MB are needed"):
             check_writable(tmp_path / "a.png", 10**18)
+
+    def test_little_space_is_not_reported_as_none(self, tmp_path, monkeypatch):
+        full = shutil.disk_usage(tmp_path)._replace(free=120_000)
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
+        with pytest.raises(OSError, match=r"about 0\.2 MB are needed, 0\.1 MB are free"):
+            check_writable(tmp_path / "a.png", 150_000)

@@ -70,6 +70,7 @@ def merge_covered(
         begun = fused.image if in_place else fused.image.copy()
         _copy(begun, image, new)
         fused = replace(fused, image=begun)
+    del new  # it would take memory while large pictures are merged
     # Filled with J, what is not shown has no edge that would count as detail.
     _copy(image, fused.image, hidden & seen)
     after = merge(image, position, fused)

@@ -1,7 +1,7 @@
 """The interface of all fusion methods: J(t) = f(I(t), J(t-1))."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,4 +69,13 @@ class FusionMethod(Protocol):
             position: lens position of I(t), metres.
             fused: J(t-1), warped to I(t) where things have moved.
         """
+        ...
+
+
+@runtime_checkable
+class OverwritingMethod(FusionMethod, Protocol):
+    """A fusion method that can do without memory for its result."""
+
+    def merge_overwriting(self, image: Image, position: float, fused: Fused | None) -> Fused:
+        """As `merge`, but `image` is overwritten with that of J(t)."""
         ...

@@ -33,9 +33,18 @@ class PyramidFusion:
         if fused is None:
             energy = next(_energies(image))
             return Fused(image, energy, np.full(energy.shape, position, np.float32), 1)
+        return self._merge(image, position, fused, np.empty_like(image))
+
+    def merge_overwriting(self, image: Image, position: float, fused: Fused | None) -> Fused:
+        """Return J(t) in the memory of `image`; see `OverwritingMethod`."""
+        if fused is None:
+            return self.merge(image, position, None)
+        return self._merge(image, position, fused, image)
+
+    def _merge(self, image: Image, position: float, fused: Fused, out: Image) -> Fused:
         fused = replace_mismatches(fused, image)
         choice = _choice(image, fused.image)
-        merged = _merged(image, fused.image, choice)
+        merged = _merged(image, fused.image, choice, 0, out)
         return Fused(
             np.clip(merged, 0.0, 1.0, out=merged),
             np.maximum(choice.finest, fused.sharpness, out=choice.finest),
@@ -75,13 +84,15 @@ def _choice(new: Image, old: Image) -> _Choice:
     return _Choice(better, totals[0] / totals.sum(axis=0), finest)
 
 
-def _merged(new: Image, old: Image, choice: _Choice, level: int = 0) -> Image:
-    """Merge two images, given on a level of their pyramids, from that level on."""
+def _merged(new: Image, old: Image, choice: _Choice, level: int, out: Image) -> Image:
+    """Merge two images, given on a level of their pyramids, from that level on.
+
+    The result is written to `out`, which may be `new`, except on the coarsest level.
+    """
     if level == len(choice.better):
         return blend(old, new, choice.share)
     smaller_new, smaller_old = cv2.pyrDown(new), cv2.pyrDown(old)
-    coarser = _merged(smaller_new, smaller_old, choice, level + 1)
-    merged = np.empty_like(new)
+    coarser = _merged(smaller_new, smaller_old, choice, level + 1, np.empty_like(smaller_new))
     # Whole bands of large pictures would take as much memory as the pictures, each.
     for start in range(0, len(new), _ROWS):
         rows = slice(start, min(start + _ROWS, len(new)))
@@ -92,8 +103,8 @@ def _merged(new: Image, old: Image, choice: _Choice, level: int = 0) -> Image:
             new[rows] - _enlarged(smaller_new, new.shape, rows),
             where=better if new.ndim == 2 else better[..., None],
         )
-        np.add(band, _enlarged(coarser, new.shape, rows), out=merged[rows])
-    return merged
+        np.add(band, _enlarged(coarser, new.shape, rows), out=out[rows])
+    return out
 
 
 def _bands(shape: tuple[int, ...]) -> int:

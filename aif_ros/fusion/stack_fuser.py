@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from aif_ros.fusion.coverage import covered, merge_covered
 from aif_ros.fusion.exposure import Gain
-from aif_ros.fusion.fusion import Fused, FusionMethod
+from aif_ros.fusion.fusion import Fused, FusionMethod, OverwritingMethod
 from aif_ros.fusion.motion.geometry import Transform
 from aif_ros.fusion.motion.stack_registration import resample
 from aif_ros.fusion.tiles import WHOLE, Place, TileableMethod, merge_tiles, places
@@ -79,6 +79,8 @@ class StackFuser:
         if not isinstance(self._method, TileableMethod):
             shown = covered(image.shape, transform, WHOLE, valid)
             merge = self._method.merge
+            if isinstance(self._method, OverwritingMethod):
+                merge = self._method.merge_overwriting
             self._fused = merge_covered(merge, whole(), shown, position, self._fused, in_place=True)
             return
         merge_tile, margin = self._method.for_tiles(self._fused)

@@ -1,5 +1,7 @@
 """Only what a slice shows is merged."""
 
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
@@ -81,3 +83,16 @@ def test_common_area_is_what_all_slices_show():
 def test_slices_without_a_common_area_are_refused():
     with pytest.raises(ValueError, match="in common"):
         common_area([moved(-100, 0), moved(100, 0)], SHAPE)
+
+
+def test_overwriting_methods_give_the_same():
+    """In the stack they take no memory for their result."""
+    method, results = make_method("pyramid"), []
+    for each in (method, SimpleNamespace(merge=method.merge)):
+        fuser = StackFuser(each)
+        for index, (right, down, sigma) in enumerate(((9, -4, 2.0), (0, 0, 0.0), (-8, 6, 2.0))):
+            picture, transform = view(right, down, sigma)
+            fuser.add(picture, transform, float(index))
+        results.append(fuser.fused)
+    for name in ("image", "sharpness", "source_position"):
+        np.testing.assert_array_equal(*(getattr(fused, name) for fused in results))

@@ -1,4 +1,4 @@
-"""How long fusion takes, stage by stage, and against a plain warp and merge of the same size.
+"""How long fusion and networks take, stage by stage, and against a plain warp and merge.
 
 The plain warp and merge (`reference`) is what the simplest fusion of a moving scene would do: one
 `cv2.warpAffine` of the frame and a choice by the energy of the Laplacian. It is measured in the
@@ -6,19 +6,23 @@ same run, so that ratios to it compare across machines, and across loads of one 
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from aif_ros.autofocus.neural_search import PatchEstimator
 from aif_ros.benchmarks.latency import textured_image, threads
+from aif_ros.defocus.defocus_map import BlurEstimator
+from aif_ros.defocus.estimators import neural_estimator
+from aif_ros.defocus.network import STRIDE
 from aif_ros.fusion.exposure import light_map, match_exposure
 from aif_ros.fusion.fuser import Fuser, make_method
 from aif_ros.fusion.fusion import FusionMethod
@@ -30,6 +34,7 @@ from aif_ros.fusion.motion.warping import warp_along_flow, warp_image
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.storage.atomic_write import replacing
 from aif_ros.types.image import Image, to_float, to_gray
+from aif_ros.weights import is_weight_file
 
 Size = tuple[int, int]
 """Width and height, pixels."""
@@ -37,7 +42,13 @@ Size = tuple[int, int]
 REFERENCE = "reference"
 """Stage that the others are compared with."""
 
+MAP, WINDOW = "defocus map", "window of 512x512"
+"""How the names of the blur estimator's stages begin; a map has the size of the frames."""
+
 _FRAMES = 4
+_WINDOW = 512
+# Frames of one J: more than a sweep of any shipped lens takes.
+_MOST_FRAMES = 40
 # Motion from frame to frame in a picture of 640 px: of the camera, pixels and degrees, and of an
 # object; and the blur of the half that is out of focus, standard deviation in pixels.
 _WIDTH, _SHIFT, _TURN, _OBJECT, _BLUR = 640, 2.3, 0.1, 6.0, 2.5
@@ -100,23 +111,67 @@ def reference(image: Image, fused: Image) -> Image:
     return np.where((new > old)[..., None], warped, fused)
 
 
+class Estimator(BlurEstimator, PatchEstimator, Protocol):
+    """Estimates the blur of a picture and of a window."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is measured.
+
+    Attributes:
+        methods: of fusion, by the names to show.
+        estimators: of blur, likewise.
+    """
+
+    methods: Mapping[str, FusionMethod]
+    estimators: Mapping[str, Estimator]
+
+
+def on_devices(names: Sequence[str], devices: Sequence[str], lens_model: LensModel) -> Measured:
+    """Make fusion methods, those with a network on several devices, with the blur estimator.
+
+    Args:
+        names: of fusion methods.
+        devices: that networks are computed on.
+        lens_model: of the lens.
+
+    Raises:
+        ValueError: there is no such method, no such file or no such device.
+    """
+    methods: dict[str, FusionMethod] = {}
+    estimators: dict[str, Estimator] = {}
+    for name in names:
+        if name != "neural" and not is_weight_file(name):
+            methods[name] = make_method(name)
+            continue
+        for device in devices:
+            methods[f"{name} on {device}"] = make_method(name, device)
+            if f"on {device}" not in estimators:
+                estimators[f"on {device}"] = neural_estimator(lens_model, device)
+    return Measured(methods, estimators)
+
+
 def stages(
-    size: Size, lens_model: LensModel, methods: Sequence[str]
+    size: Size, lens_model: LensModel, measured: Measured
 ) -> Iterator[tuple[str, Callable[[], Any]]]:
     """The reference, whole updates of J, and their stages, by name; each can be called repeatedly.
 
     Args:
         size: of the frames.
         lens_model: of the lens.
-        methods: of fusion.
+        measured: methods and estimators.
     """
-    made = {name: make_method(name) for name in methods}
     for moving in (False, True):
         sequence = make_sequence(size, lens_model, moving=moving)
         kind = "moving" if moving else "still"
         if not moving:
             yield REFERENCE, partial(reference, sequence.frames[1], sequence.frames[0])
-        for name, method in made.items():
+            window = to_float(textured_image(_WINDOW, _WINDOW))
+            for name, estimator in measured.estimators.items():
+                yield f"{MAP}, {name}", partial(estimator.estimate, sequence.frames[0])
+                yield f"{WINDOW}, {name}", partial(estimator.estimate_patch, window)
+        for name, method in measured.methods.items():
             yield f"{kind}: update, {name}", _update(method, sequence, lens_model, moving=moving)
             yield from _parts(name, method, sequence, lens_model if moving else None)
 
@@ -175,7 +230,7 @@ def _parts(
 def measure(
     sizes: Sequence[Size],
     counts: Sequence[int],
-    methods: Sequence[str],
+    measured: Measured,
     lens_model: LensModel,
     repeats: int,
     progress: Callable[[str], None],
@@ -185,7 +240,7 @@ def measure(
     Args:
         sizes: of the frames.
         counts: numbers of threads.
-        methods: of fusion.
+        measured: methods and estimators.
         lens_model: of the lens.
         repeats: calls of each stage, after one that does not count.
         progress: called with what has been measured.
@@ -199,7 +254,7 @@ def measure(
         for count in counts:
             with threads(count):
                 row: dict[str, float] = {}
-                for stage, call in stages(size, lens_model, methods):
+                for stage, call in stages(size, lens_model, measured):
                     if stage not in row:
                         row[stage] = _milliseconds(call, repeats)
             table[str(count)][name] = row
@@ -222,24 +277,61 @@ def ratios(row: dict[str, float]) -> dict[str, float]:
     return {stage: value / row[REFERENCE] for stage, value in row.items()}
 
 
-def plot(path: Path, table: dict[str, dict[str, dict[str, float]]]) -> None:
-    """Draw the time of an update over megapixels, both logarithmic.
+def over_frames(size: Size, lens_model: LensModel, measured: Measured) -> dict[str, list[float]]:
+    """Time the updates of one J, from its second frame on.
+
+    Returns:
+        Milliseconds of each update, in their order, by scene and method.
+    """
+    times: dict[str, list[float]] = {}
+    for moving in (False, True):
+        sequence = make_sequence(size, lens_model, moving=moving)
+        for name, method in measured.methods.items():
+            update = _update(method, sequence, lens_model, moving=moving)
+            row = times[f"{'moving' if moving else 'still'}: update, {name}"] = []
+            for _ in range(_MOST_FRAMES - 1):
+                begun = time.perf_counter()
+                update()
+                row.append(1e3 * (time.perf_counter() - begun))
+    return times
+
+
+def plot(
+    path: Path,
+    table: dict[str, dict[str, dict[str, float]]],
+    frames: Mapping[str, Sequence[float]],
+) -> None:
+    """Draw the time of an update over megapixels and over frames, and of a map over its cells.
+
+    Args:
+        path: of the picture.
+        table: see `measure`.
+        frames: see `over_frames`.
 
     Raises:
         OSError: the file cannot be written.
     """
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    figure = Figure(figsize=(16, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
-    axis = figure.add_subplot()
+    by_pixels, by_frames, by_cells = figure.subplots(1, 3)
     for count, rows in table.items():
         sizes = [tuple(map(int, name.split("x"))) for name in rows]
         megapixels = [width * height / 1e6 for width, height in sizes]
-        updates = [key for key in next(iter(rows.values())) if "update" in key or key == REFERENCE]
-        for stage in updates:
+        cells = [4 * -(-width // STRIDE) * -(-height // STRIDE) for width, height in sizes]
+        for stage in next(iter(rows.values())):
             times = [row[stage] for row in rows.values()]
-            axis.plot(megapixels, times, "o-", label=f"{stage}, {count} thr.")
-    axis.set(xscale="log", yscale="log", xlabel="megapixels", ylabel="ms for each frame")
-    axis.grid(visible=True, which="both", alpha=0.3)
-    axis.legend(fontsize="x-small")
+            if "update" in stage or stage == REFERENCE:
+                by_pixels.plot(megapixels, times, "o-", label=f"{stage}, {count} thr.")
+            if stage.startswith(MAP):
+                by_cells.plot(cells, times, "o-", label=f"{stage}, {count} thr.")
+    for stage, row in frames.items():
+        by_frames.plot(range(2, 2 + len(row)), row, ".-", label=stage)
+    by_pixels.set(xscale="log", yscale="log", xlabel="megapixels", ylabel="ms for each frame")
+    by_frames.set(yscale="log", xlabel="frames in the fused image", ylabel="ms for the last one")
+    by_cells.set(xscale="log", yscale="log", xlabel="cells of the map", ylabel="ms for each map")
+    for axis in (by_pixels, by_frames, by_cells):
+        axis.grid(visible=True, which="both", alpha=0.3)
+        if axis.lines:
+            axis.legend(fontsize="x-small")
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=120, format=path.suffix[1:] or "png")

@@ -23,10 +23,14 @@ def choose_device(name: str) -> torch.device:
             ``onnxruntime``: the CPU, for what is not worth a runner of its own (`make_runner`).
 
     Raises:
-        ComputeDeviceError: ``cuda`` without a CUDA device.
+        ComputeDeviceError: there is no device of that name, or ``cuda`` without a CUDA device.
     """
     if name in ("cpu", ONNX_RUNTIME):
         return torch.device("cpu")
+    if name not in ("auto", "cuda"):
+        raise ComputeDeviceError(
+            f"there is no device '{name}': choose auto, cpu, cuda or {ONNX_RUNTIME}"
+        )
     if torch.cuda.is_available():
         return torch.device("cuda")
     if name == "cuda":

@@ -74,6 +74,13 @@ def make_runner(
     return by_torch
 
 
+def available_devices() -> tuple[str, ...]:
+    """Return the devices that networks can be computed on here, one by one, without ``auto``."""
+    cuda = ("cuda",) if torch.cuda.is_available() else ()
+    onnx_runtime = (ONNX_RUNTIME,) if find_spec("onnxruntime") else ()
+    return ("cpu", *onnx_runtime, *cuda)
+
+
 class _TorchRunner:
     def __init__(self, network: nn.Module, bfloat16: bool) -> None:
         self._network, self._bfloat16 = network, bfloat16

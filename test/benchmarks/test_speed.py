@@ -8,6 +8,7 @@ import pytest
 from aif_ros.__main__ import main
 from aif_ros.benchmarks import speed
 from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
+from aif_ros.weights.runner import available_devices
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +34,16 @@ def test_reference_keeps_sharp_parts():
     np.testing.assert_array_equal(speed.reference(flat, sharp)[8:-8, 8:-8], sharp[8:-8, 8:-8])
 
 
+def test_networks_on_each_device(lens_model):
+    measured = speed.on_devices(["laplacian", "neural"], available_devices(), lens_model)
+    names = [name for name, _ in speed.stages((96, 64), lens_model, measured)]
+    assert "still: update, laplacian" in names
+    for device in available_devices():
+        for stage in (f"defocus map, on {device}", f"window of 512x512, on {device}"):
+            assert names.count(stage) == 1
+        assert names.count(f"moving: update, neural on {device}") == 1
+
+
 def test_every_stage_has_a_time_and_a_ratio(tmp_path):
     file, picture = tmp_path / "speed.json", tmp_path / "speed.png"
     words = ["benchmark", "speed", "--sizes", "96x64", "128x96", "--methods", "laplacian"]
@@ -45,6 +56,9 @@ def test_every_stage_has_a_time_and_a_ratio(tmp_path):
     assert all(value > 0 for value in row.values())
     assert ratio["reference"] == 1
     assert picture.stat().st_size > 1000
+    frames = json.loads(file.read_text())["ms_over_frames"]
+    assert {len(times) for times in frames.values()} == {39}
+    assert frames.keys() == {"still: update, laplacian", "moving: update, laplacian"}
 
 
 @pytest.mark.parametrize(
@@ -54,6 +68,7 @@ def test_every_stage_has_a_time_and_a_ratio(tmp_path):
         (["--sizes", "8x8"], "64 pixels or more"),
         (["--methods", "magic"], "no fusion method 'magic'"),
         (["--threads", "0"], "at least 1"),
+        (["--devices", "abacus"], "no device 'abacus'"),
     ],
 )
 def test_bad_options_are_refused(words, message, capsys):

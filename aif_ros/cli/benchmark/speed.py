@@ -1,8 +1,9 @@
-"""Measure how long fusion takes, stage by stage, still and moving, at sizes up to 12 megapixels.
+"""Measure how long fusion and networks take, stage by stage, at sizes up to 12 megapixels.
 
-Times are also given as ratios to a plain cv2.warpAffine and merge by the Laplacian of the same
-size, measured in the same run: ratios compare across machines. --profile records the run with
-py-spy, which must be installed, as a file for https://www.speedscope.app.
+Scenes are still and moving; networks are computed by each library and device that is there. Times
+are also given as ratios to a plain cv2.warpAffine and merge by the Laplacian of the same size,
+measured in the same run: ratios compare across machines. --profile records the run with py-spy,
+which must be installed, as a file for https://www.speedscope.app.
 
   aif benchmark speed --json speed.json --plot speed.png
   aif benchmark speed --sizes 640x480 --threads 1 --profile speed.speedscope.json
@@ -33,6 +34,11 @@ class Arguments:
     methods: Annotated[
         tuple[str, ...], tyro.conf.arg(metavar="NAME ..."), Doc("Methods of fusion.")
     ] = ("laplacian", "neural")
+    devices: Annotated[
+        tuple[str, ...],
+        tyro.conf.arg(metavar="NAME ..."),
+        Doc("What networks are computed by: cpu, cuda, onnxruntime. Default: all that are there."),
+    ] = ()
     threads: Annotated[
         tuple[int, ...], tyro.conf.arg(metavar="N ..."), Doc("Numbers of threads.")
     ] = (1, 2)
@@ -40,7 +46,9 @@ class Arguments:
         int, tyro.conf.arg(metavar="N"), Limits(1, 10**6), Doc("Calls of each stage to time.")
     ] = 7
     plot: Annotated[
-        Path | None, tyro.conf.arg(metavar="FILE"), Doc("Draw time over megapixels.")
+        Path | None,
+        tyro.conf.arg(metavar="FILE"),
+        Doc("Draw time over megapixels, frames and cells."),
     ] = None
     profile: Annotated[
         Path | None, tyro.conf.arg(metavar="FILE"), Doc("Record a profile by py-spy.")
@@ -53,27 +61,27 @@ def run(args: Arguments) -> int:
     from tqdm import tqdm
 
     from aif_ros.benchmarks import speed
-    from aif_ros.fusion.fuser import make_method
     from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
+    from aif_ros.weights.runner import available_devices
 
     sizes = [_size(text) for text in args.sizes]
     if min(args.threads) < 1:
         raise CommandError(f"--threads must be at least 1, got {min(args.threads)}")
-    for name in args.methods:
-        try:
-            make_method(name)
-        except ValueError as error:
-            raise CommandError(str(error)) from error
+    lens_model = LensModel.load(DEFAULT_CALIBRATION)
+    try:
+        devices = args.devices or available_devices()
+        measured = speed.on_devices(args.methods, devices, lens_model)
+    except ValueError as error:
+        raise CommandError(str(error)) from error
     if args.profile is not None:
         _record(args.profile)
-    lens_model = LensModel.load(DEFAULT_CALIBRATION)
     with tqdm(total=len(sizes) * len(args.threads), unit="size") as bar:
 
         def progress(name: str) -> None:
             bar.set_description(name)
             bar.update()
 
-        table = speed.measure(sizes, args.threads, args.methods, lens_model, args.repeats, progress)
+        table = speed.measure(sizes, args.threads, measured, lens_model, args.repeats, progress)
     for count, rows in table.items():
         columns = list(rows)
         print(f"\n{count} threads" + "".join(f"{name:>22}" for name in columns))
@@ -82,8 +90,9 @@ def run(args: Arguments) -> int:
                 f"{row[stage]:12.1f} ms{speed.ratios(row)[stage]:6.2f}x" for row in rows.values()
             )
             print(f"{stage:28}" + " ".join(cells))
+    frames = speed.over_frames(sizes[0], lens_model, measured) if args.plot is not None else {}
     if args.plot is not None:
-        speed.plot(args.plot, table)
+        speed.plot(args.plot, table, frames)
     write_json(
         {
             "ms": table,
@@ -91,6 +100,7 @@ def run(args: Arguments) -> int:
                 count: {size: speed.ratios(row) for size, row in rows.items()}
                 for count, rows in table.items()
             },
+            "ms_over_frames": frames,
             "setup": {
                 "repeats": args.repeats,
                 "by": "number of threads, size, stage",

@@ -18,11 +18,11 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from aif_ros.autofocus.neural_search import PatchEstimator
 from aif_ros.benchmarks.latency import textured_image, threads
 from aif_ros.defocus.defocus_map import BlurEstimator
 from aif_ros.defocus.estimators import neural_estimator
 from aif_ros.defocus.network import STRIDE
+from aif_ros.defocus.patch_blur import PatchEstimator
 from aif_ros.fusion.exposure import light_map, match_exposure
 from aif_ros.fusion.fuser import Fuser, make_method
 from aif_ros.fusion.fusion import FusionMethod

@@ -4,6 +4,7 @@ import math
 from collections import deque
 from dataclasses import replace
 from enum import Enum
+from functools import partial
 
 from aif_ros.control.agent import Action, Agent, Observation
 from aif_ros.optics.lens_model import LensModel
@@ -193,13 +194,23 @@ class ControlStep:
         state = self._settling.state
         if self.dynamic or state is None or fused.stamp < self._not_before:
             return False
-        merged = self._states.position(fused.stamp)
         assert self.image_size is not None
-        if self.lens_model.same_position(merged, state.position, self.image_size[0]):
+        is_here = partial(
+            self.lens_model.same_position, state.position, image_width=self.image_size[0]
+        )
+        if is_here(self._states.position(fused.stamp)):
             return True
-        # What was merged since the last decision and command comes from another position.
+        # What was merged since the last decision and command comes from another position; from this
+        # one if the next state after it, before which others may be lost, is of a lens at rest here.
+        after = self._states.at_or_after(fused.stamp)
         before = self.last.fused_stamp if self.last is not None else math.inf
-        return self.target is not None and fused.stamp > max(before, self._settling.commanded_at)
+        return (
+            self.target is not None
+            and fused.stamp > max(before, self._settling.commanded_at)
+            and after is not None
+            and not after.moving
+            and is_here(after.position)
+        )
 
     @property
     def _frame_maps(self) -> DefocusMaps | None:

@@ -85,6 +85,11 @@ class LensStateBuffer:
         times = [state.stamp - stamp for state in around]
         return float(np.interp(0, times, [state.position for state in around]))
 
+    def at_or_after(self, stamp: int) -> LensState | None:
+        """Return the first state from `stamp` on; None: there is none yet."""
+        index = bisect_left(self._states, stamp, key=_stamp)
+        return self._states[index] if index < len(self._states) else None
+
     def frame(self, capture: Capture) -> Frame | None:
         """Return the capture with its lens position, or None while the states do not `cover` it.
 

@@ -137,16 +137,9 @@ class World:
         self.states = bench.talk(LENS_STATE)
         self.images = bench.talk(CAMERA_IMAGE)
         self.infos = bench.talk(CAMERA_INFO)
-        self._position = None
 
     def lens(self, position, moving=False):
-        """Report a lens state, 10 ms or more after the last event; a move before rest elsewhere."""
-        if not moving and self._position not in (None, position):
-            self._report(position, True)
-        self._report(position, moving)
-        self._position = position
-
-    def _report(self, position, moving):
+        """Report a lens state, 10 ms or more after the last event."""
         self.now = max(self.now + 10 * MILLISECOND, time.time_ns())
         self.states(LensState(self.now, position, moving))
 

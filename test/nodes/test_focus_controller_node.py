@@ -231,7 +231,6 @@ def test_never_outside_the_limits(bench, act):
     loop.info()
     loop.assessed_frame(0.0)
     bench.spin_until(lambda: loop.commands == [1.5e-3])
-    loop.lens(1.5e-3, moving=True)
     loop.assessed_frame(1.5e-3)
     bench.spin_until(lambda: loop.commands == [1.5e-3, 0.0])
 

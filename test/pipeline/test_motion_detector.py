@@ -17,11 +17,24 @@ def moving(states, period=10):
     ]
 
 
-@pytest.mark.parametrize("velocity", [None, math.nan, 0.0, 1e-7, -1e-7])
+@pytest.mark.parametrize("velocity", [None, math.nan, 1e-7, -1e-7])
 def test_without_a_sound_velocity_positions_decide(velocity):
     positions = (0.0, 0.0, 1e-4, 2e-4, 2e-4, 2e-4)
     found = moving([(position, velocity) for position in positions])
     assert found == [False, False, True, True, False, False]
+
+
+def test_zeros_are_believed_until_the_position_changes_again():
+    positions = (0.0, 1e-4, 1e-4, 2e-4, 3e-4, 4e-4, 4e-4, 5e-4, 5e-4)
+    found = moving([(position, 0.0) for position in positions])
+    assert found == [False, False, False, False, True, True, False, True, False]
+    slow = [(index * 1e-7, 0.0) for index in range(20)]
+    assert all(moving(slow, period=1)[8:])
+
+
+def test_zeros_of_a_driver_that_has_reported_motion_are_believed():
+    positions = (0.0, 1e-4, 2e-4, 3e-4)
+    assert not any(moving([(0.0, 1.0), *((position, 0.0) for position in positions)])[1:])
 
 
 def test_a_sound_velocity_decides():

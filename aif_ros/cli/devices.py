@@ -72,7 +72,7 @@ def _try_all(args: Arguments) -> int:
         results.append(_try(text))
         _print_result(results[-1])
     write_json({"devices": results}, args.json)
-    failed = [result["text"] for result in results if "problems" in result]
+    failed = [result["text"] for result in results if "problem" in result]
     if failed:
         raise CommandError(f"{len(failed)} of {len(results)} devices cannot be used")
     return 0
@@ -84,12 +84,15 @@ def _print_result(result: dict[str, Any]) -> None:
         if key == "problems":
             for problem in value:
                 print(f"  {'problem':10} {problem}")
-        elif key != "text":
+        elif key not in ("text", "problem"):
             print(f"  {key:10} {value}")
 
 
 def _try(text: str) -> dict[str, Any]:
-    """Open one device and return what there is to say about it; what is wrong, as `problems`."""
+    """Open one device and return what there is to say about it.
+
+    What is wrong is the text `problem`, of which `problems` are the parts.
+    """
     from aif_ros.devices.backends import CAMERAS, LENSES, DeviceText
     from aif_ros.devices.camera_drivers import PARAMETER_LENS
     from aif_ros.devices.device import DeviceError
@@ -110,7 +113,7 @@ def _try(text: str) -> dict[str, Any]:
         try:
             DeviceText.parse(text, {**LENSES, **CAMERAS, "ros_parameter": PARAMETER_LENS})
         except ValueError as error:
-            return result | {"problems": [str(error)]}
+            return result | _problems(str(error))
     faults: dict[str, str] = {}
     mistakes: dict[str, str] = {}
     for kind, attempt in attempts:
@@ -123,7 +126,12 @@ def _try(text: str) -> dict[str, Any]:
     if len(result) > 1:
         return result | faults
     # Settings of a lens are no settings of a camera: that says nothing of a lens with a fault.
-    return result | {"problems": list(dict.fromkeys((faults or mistakes).values()))}
+    return result | _problems(*(faults or mistakes).values())
+
+
+def _problems(*texts: str) -> dict[str, Any]:
+    distinct = list(dict.fromkeys(texts))
+    return {"problem": "; ".join(distinct), "problems": distinct}
 
 
 def _try_parameter_lens(text: str) -> dict[str, Any]:

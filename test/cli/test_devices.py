@@ -35,6 +35,7 @@ def test_a_device_that_does_not_answer(tmp_path, capsys):
     assert "1 of 1 devices cannot be used" in captured.err
     (device,) = json.loads(results.read_text())["devices"]
     (problem,) = device["problems"]
+    assert device["problem"] == problem
     assert "there is no such port" in problem
 
 

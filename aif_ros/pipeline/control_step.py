@@ -200,8 +200,9 @@ class ControlStep:
         )
         if is_here(self._states.position(fused.stamp)):
             return True
-        # What was merged since the last decision and command comes from another position; from this
-        # one if the next state after it, before which others may be lost, is of a lens at rest here.
+        # What was merged since the last decision and command comes from another position; from
+        # this one if the next state after it, before which others may be lost, is of a lens at
+        # rest here.
         after = self._states.at_or_after(fused.stamp)
         before = self.last.fused_stamp if self.last is not None else math.inf
         return (

@@ -67,6 +67,6 @@ def _run(
     )
     start = lens_model.limits[0]
     episode = run_episode(scene, name, make_agent(agent, lens_model), rig, start)
-    fused = episode.shots[-1].fused
-    assert fused is not None, "every shot was fused"
+    fused = episode.steps[-1].fused
+    assert fused is not None, "every frame was fused"
     return ComparedRun(name, fused.image, episode.frames, episode.seconds)

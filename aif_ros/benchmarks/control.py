@@ -77,14 +77,14 @@ def play_still(
         return episode
 
     swept = play("sweep", agents["sweep"])
-    fused = swept.shots[-1].fused
+    fused = swept.steps[-1].fused
     assert fused is not None
     reference = CoverageReference.of(truth, fused.image)
     swept.covered = reference.covered(fused.image)
-    swept.shots.clear()
+    swept.steps.clear()
     for name, agent in agents.items():
         if name != "sweep":
-            play(name, agent).shots.clear()
+            play(name, agent).steps.clear()
     captures = oracle_captures(
         scene,
         rig.true_lens,
@@ -94,7 +94,7 @@ def play_still(
         start,
         required=required,
     )
-    play("oracle", OracleAgent(captures)).shots.clear()
+    play("oracle", OracleAgent(captures)).steps.clear()
     return episodes
 
 

@@ -102,7 +102,7 @@ class Episode:
         hunting_rate: share of the captures after the first that gained nothing.
         travel: of the lens, metres.
         decision_seconds: how long each decision took.
-        shots: what was seen at each capture.
+        steps: results of each capture that was decided on.
     """
 
     scene: str
@@ -118,7 +118,7 @@ class Episode:
     hunting_rate: float = 0.0
     travel: float = 0.0
     decision_seconds: list[float] = field(default_factory=list)
-    shots: list[Step] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
 
 
 class _Timed:
@@ -181,15 +181,15 @@ class _Scorer:
         if self._position is not None:
             episode.travel += abs(frame.position - self._position)
         self._position = frame.position
-        if episode.shots:
+        if episode.steps:
             focus = self._truth.at(frame.stamp * 1e-9)[1]
             sharp_now = np.abs(focus - frame.position) <= self._reach(focus.shape[1])
-            before = episode.shots[-1].fused
+            before = episode.steps[-1].fused
             assert before is not None
             sharp_before = self._sharp(before, focus)
             self._hunting += (sharp_now & ~sharp_before).mean() < NOTHING_GAINED
         self.last = frame.stamp
-        episode.shots.append(step)
+        episode.steps.append(step)
         # Where nothing can be estimated, nothing is known to be covered.
         episode.remaining = float(np.nan_to_num(step.action.remaining, nan=1.0))
         episode.frames += 1

@@ -26,31 +26,31 @@ def save_figure(episode: Episode, lens_model: LensModel, path: Path, *, rows: in
         path: PNG to write.
         rows: captures shown at most, evenly chosen, the first and the last among them.
     """
-    count = min(rows, len(episode.shots))
-    chosen = np.unique(np.linspace(0, len(episode.shots) - 1, count).round().astype(int))
-    width, height = episode.shots[0].frame.size
+    count = min(rows, len(episode.steps))
+    chosen = np.unique(np.linspace(0, len(episode.steps) - 1, count).round().astype(int))
+    width, height = episode.steps[0].frame.size
     figure = Figure(figsize=(9.6, 3.2 * height / width * len(chosen) + 0.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(chosen), 3, squeeze=False)
-    distances = [shot.maps.distance for shot in episode.shots if shot.maps is not None]
+    distances = [step.maps.distance for step in episode.steps if step.maps is not None]
     known = [distance[np.isfinite(distance)] for distance in distances]
     least = np.full(1, 1.0 / lens_model.blur_gain(width))
     farthest = float(np.percentile(np.concatenate([*known, least]), 98))
     for row, index in zip(axes, chosen, strict=True):
-        shot = episode.shots[index]
-        image = shot.reference.image
-        assert shot.fused is not None and shot.maps is not None and shot.action is not None
+        step = episode.steps[index]
+        image = step.reference.image
+        assert step.fused is not None and step.maps is not None and step.action is not None
         pictures: list[NDArray[Any]] = [
             as_rgb(image),
-            as_rgb(shot.fused.image),
-            distance_picture(image, shot.maps.distance, farthest),
+            as_rgb(step.fused.image),
+            distance_picture(image, step.maps.distance, farthest),
         ]
         for axis, picture in zip(row, pictures, strict=True):
             axis.imshow(picture)
             axis.set_xticks([])
             axis.set_yticks([])
         row[0].set_ylabel(f"t = {index + 1}")
-        window = shot.action.window
+        window = step.action.window
         if window is not None:
             corner = (window.x, window.y)
             for axis in (row[0], row[2]):

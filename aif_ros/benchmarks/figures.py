@@ -78,7 +78,7 @@ def error_picture(fused: NDArray[Any], truth: Image, full_scale: float = 0.2) ->
 
 def _farthest(recording: LoopRecording) -> float:
     """Distance from focus that gets the last colour in all distance pictures, metres."""
-    known = [shot.distance[np.isfinite(shot.distance)] for shot in recording.shots]
+    known = [recorded.distance[np.isfinite(recorded.distance)] for recorded in recording.frames]
     low, high = recording.lens_model.limits
     values = np.concatenate([*known, np.zeros(1)]).clip(max=high - low)
     return max(float(np.percentile(values, 98)), recording.lens_model.metres_per_step)
@@ -102,7 +102,7 @@ def _seconds(recording: LoopRecording, stamps: Sequence[int]) -> NDArray[np.floa
 def _draw_lens_track(axes: Axes, recording: LoopRecording, until: int) -> None:
     """Lens position over time, up to the stamp `until`, with a mark for each capture."""
     _plain(axes)
-    end = recording.shots[-1].stamp
+    end = recording.frames[-1].stamp
     track = [state for state in recording.lens_track if recording.start <= state.stamp <= until]
     axes.plot(
         _seconds(recording, [state.stamp for state in track]),
@@ -111,10 +111,10 @@ def _draw_lens_track(axes: Axes, recording: LoopRecording, until: int) -> None:
         linewidth=1.4,
         zorder=2,
     )
-    shots = [shot for shot in recording.shots if shot.stamp <= until]
+    frames = [recorded for recorded in recording.frames if recorded.stamp <= until]
     axes.scatter(
-        _seconds(recording, [shot.stamp for shot in shots]),
-        [shot.position * _MICROMETRES for shot in shots],
+        _seconds(recording, [recorded.stamp for recorded in frames]),
+        [recorded.position * _MICROMETRES for recorded in frames],
         s=34,
         color=ACCENT,
         zorder=3,
@@ -145,7 +145,7 @@ def lens_plot(recording: LoopRecording) -> str:
     """Lens position over time with a mark for each capture, as SVG."""
     figure = _new_figure()
     axes = figure.subplots()
-    _draw_lens_track(axes, recording, recording.shots[-1].stamp)
+    _draw_lens_track(axes, recording, recording.frames[-1].stamp)
     return _svg(figure)
 
 
@@ -174,9 +174,9 @@ def focus_plot(recording: LoopRecording) -> str:
     figure = _new_figure()
     axes = figure.subplots()
     _plain(axes)
-    frames = np.arange(1, len(recording.shots) + 1)
-    fused = [share(shot.fused_in_focus) for shot in recording.shots]
-    single = [share(shot.in_focus) for shot in recording.shots]
+    frames = np.arange(1, len(recording.frames) + 1)
+    fused = [share(recorded.fused_in_focus) for recorded in recording.frames]
+    single = [share(recorded.in_focus) for recorded in recording.frames]
     axes.plot(frames, fused, "o-", color=ACCENT, markersize=5, label="fused image J(t)")
     axes.plot(frames, single, "o", color=SECOND, markersize=5, label="single frame I(t)")
     axes.set_ylim(0, 104)
@@ -193,8 +193,8 @@ _WIDTH, _MARGIN, _TITLE, _AXIS = 960, 18, 34, 46  # of the animation, pixels
 
 def _loop_frame(recording: LoopRecording, index: int, farthest: float) -> NDArray[np.uint8]:
     """One frame of the animation: frame, fused image, distance map, lens track."""
-    shot = recording.shots[index]
-    frame = to_reference_geometry(shot.image, shot.position, recording.lens_model)
+    recorded = recording.frames[index]
+    frame = to_reference_geometry(recorded.image, recorded.position, recording.lens_model)
     panel = (_WIDTH - 3 * _MARGIN) / 2
     panel_height = panel * frame.shape[0] / frame.shape[1]
     height = 2 * (_TITLE + panel_height) + _MARGIN
@@ -223,20 +223,20 @@ def _loop_frame(recording: LoopRecording, index: int, farthest: float) -> NDArra
                 box = (window.x - 0.5, window.y - 0.5), window.width, window.height
                 axes.add_patch(Rectangle(*box, fill=False, edgecolor=colour, linewidth=width))
 
-    title(0, 0, f"Frame {index + 1} of {len(recording.shots)}")
-    title(0, 0, f"lens at {shot.position * _MICROMETRES:.0f} µm", INK, "right")
+    title(0, 0, f"Frame {index + 1} of {len(recording.frames)}")
+    title(0, 0, f"lens at {recorded.position * _MICROMETRES:.0f} µm", INK, "right")
     show(0, 0, as_rgb(frame), None)
     title(1, 0, "All-in-focus image")
-    show(1, 0, as_rgb(shot.fused), None)
-    title(0, 1, "Still blurred (box: next focus)" if shot.window else "Still blurred")
+    show(1, 0, as_rgb(recorded.fused), None)
+    title(0, 1, "Still blurred (box: next focus)" if recorded.window else "Still blurred")
     title(0, 1, f"red: {farthest * _MICROMETRES:.0f} µm from focus", INK, "right")
-    show(0, 1, distance_picture(shot.fused, shot.fused_distance, farthest), shot.window)
+    show(0, 1, distance_picture(recorded.fused, recorded.fused_distance, farthest), recorded.window)
     title(1, 1, "Lens position, µm")
     title(1, 1, "over seconds", INK, "right")
     top, left = 2 * _TITLE + panel_height, 2 * _MARGIN + panel
     axes = place(left + _AXIS, top, panel - _AXIS, panel_height - _AXIS / 2)
     axes.set_facecolor(_PAPER)
-    _draw_lens_track(axes, recording, shot.stamp)
+    _draw_lens_track(axes, recording, recorded.stamp)
     axes.set(xlabel="", ylabel="")
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
@@ -251,7 +251,7 @@ def save_animation(recording: LoopRecording, path: Path) -> None:
     farthest = _farthest(recording)
     pictures = [
         PillowImage.fromarray(_loop_frame(recording, index, farthest))
-        for index in range(len(recording.shots))
+        for index in range(len(recording.frames))
     ]
     durations = [900] * (len(pictures) - 1) + [3500]
     with replacing(path) as temporary:
@@ -266,8 +266,10 @@ def save_animation(recording: LoopRecording, path: Path) -> None:
         )
 
 
-def thumbnail(shot: RecordedFrame, recording: LoopRecording, width: int = 240) -> NDArray[np.uint8]:
+def thumbnail(
+    recorded: RecordedFrame, recording: LoopRecording, width: int = 240
+) -> NDArray[np.uint8]:
     """Return a frame in the reference geometry, `width` pixels wide, (h, width, 3) RGB, 8 bits."""
-    frame = as_rgb(to_reference_geometry(shot.image, shot.position, recording.lens_model))
+    frame = as_rgb(to_reference_geometry(recorded.image, recorded.position, recording.lens_model))
     height = round(frame.shape[0] * width / frame.shape[1])
     return np.asarray(cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA))

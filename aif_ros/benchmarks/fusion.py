@@ -65,7 +65,9 @@ class RenderedFrame:
     near_edge: NDArray[np.bool_]
 
 
-def shots(scene: Scene, lens_model: LensModel, positions: Sequence[float]) -> list[RenderedFrame]:
+def render_frames(
+    scene: Scene, lens_model: LensModel, positions: Sequence[float]
+) -> list[RenderedFrame]:
     """Take pictures of a scene, one every tenth of a second, at the given positions (metres)."""
     subject, truths = RenderedScene(scene, lens_model), Truth(scene, lens_model)
     taken = []
@@ -79,18 +81,18 @@ def shots(scene: Scene, lens_model: LensModel, positions: Sequence[float]) -> li
     return taken
 
 
-def _edge_psnr(image: Image, shot: RenderedFrame) -> float:
-    if not shot.near_edge.any():
+def _edge_psnr(image: Image, frame: RenderedFrame) -> float:
+    if not frame.near_edge.any():
         return float("nan")
-    return psnr(image[shot.near_edge], shot.truth[shot.near_edge])
+    return psnr(image[frame.near_edge], frame.truth[frame.near_edge])
 
 
 def _fuse(fuser: Fuser, taken: Sequence[RenderedFrame]) -> tuple[list[Image], float]:
     """Every J(t), and the mean seconds of an update."""
     results, seconds = [], 0.0
-    for shot in taken:
+    for frame in taken:
         begun = time.perf_counter()
-        fused = fuser.add(shot.image, shot.position)
+        fused = fuser.add(frame.image, frame.position)
         seconds += time.perf_counter() - begun
         results.append(fused.image)
     return results, seconds / len(taken)
@@ -121,9 +123,11 @@ def measure_still(scene: Scene, lens_model: LensModel) -> tuple[Figures, Sheet]:
         `best_frame` and `oracle`, the per-pixel choice by ground truth; and the pictures.
     """
     low, high = lens_model.limits
-    taken = shots(scene, lens_model, list(np.linspace(low, high, STILL_FRAMES)))
+    taken = render_frames(scene, lens_model, list(np.linspace(low, high, STILL_FRAMES)))
     last = taken[-1]
-    images = {"best_frame": max((shot.image for shot in taken), key=lambda x: psnr(x, last.truth))}
+    images = {
+        "best_frame": max((frame.image for frame in taken), key=lambda x: psnr(x, last.truth))
+    }
     images["oracle"] = _truest(taken)
     seconds: dict[str, float] = {}
     for name in FUSION_METHODS:
@@ -145,10 +149,10 @@ def measure_still(scene: Scene, lens_model: LensModel) -> tuple[Figures, Sheet]:
 def _truest(taken: Sequence[RenderedFrame]) -> Image:
     """Each pixel from the frame in which it is nearest to the truth."""
     best, least = taken[0].image.copy(), np.full(taken[0].near_edge.shape, np.inf, np.float32)
-    for shot in taken:
-        error = np.square(shot.image - shot.truth).reshape(*least.shape, -1).mean(axis=2)
+    for frame in taken:
+        error = np.square(frame.image - frame.truth).reshape(*least.shape, -1).mean(axis=2)
         better = error < least
-        best[better] = shot.image[better]
+        best[better] = frame.image[better]
         least[better] = error[better]
     return best
 
@@ -165,22 +169,22 @@ def measure_moving(scene: Scene, lens_model: LensModel) -> tuple[Figures, Sheet]
     low, high = lens_model.limits
     half = MOVING_FRAMES // 2
     share = np.abs((np.arange(MOVING_FRAMES) / (half - 1)) % 2 - 1)
-    taken = shots(scene, lens_model, [low + (high - low) * float(s) for s in share])
+    taken = render_frames(scene, lens_model, [low + (high - low) * float(s) for s in share])
     judged = taken[-_JUDGED:]
-    alone = [psnr(shot.image, shot.truth) for shot in judged]
+    alone = [psnr(frame.image, frame.truth) for frame in judged]
     figures = {"frame": {"psnr": float(np.mean(alone))}}
     pictures = {"frame": judged[-1].image}
     for name in FUSION_METHODS:
         for label, lens in ((name, None), (f"{name}, aligned", lens_model)):
             results, seconds = _fuse(make_fuser(name, lens), taken)
             last = results[-_JUDGED:]
-            errors = [psnr(image, shot.truth) for image, shot in zip(last, judged, strict=True)]
-            edges = [_edge_psnr(image, shot) for image, shot in zip(last, judged, strict=True)]
+            errors = [psnr(image, frame.truth) for image, frame in zip(last, judged, strict=True)]
+            edges = [_edge_psnr(image, frame) for image, frame in zip(last, judged, strict=True)]
             figures[label] = {
                 "psnr": float(np.mean(errors)),
                 "edge_psnr": float(np.mean(edges)),
                 "worst_gain": float(np.min(np.subtract(errors, alone))),
-                "stability": _stability(last, [shot.truth for shot in judged]),
+                "stability": _stability(last, [frame.truth for frame in judged]),
                 "seconds": seconds,
             }
             pictures[label] = last[-1]

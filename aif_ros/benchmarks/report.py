@@ -31,7 +31,7 @@ def result(recording: LoopRecording, scored: Score | None) -> dict[str, Any]:
     return {
         "scene": recording.scene,
         "agent": recording.agent,
-        "frames_captured": len(recording.shots),
+        "frames_captured": len(recording.frames),
         "seconds": round(recording.seconds, 3),
         "psnr": round(scored.psnr, 3) if scored else None,
         "ssim": round(scored.ssim, 4) if scored else None,
@@ -40,16 +40,16 @@ def result(recording: LoopRecording, scored: Score | None) -> dict[str, Any]:
         ),
         "stopped_because": recording.reason,
         "lens": recording.lens_model.name,
-        "image_size": list(recording.shots[0].image.shape[1::-1]),
+        "image_size": list(recording.frames[0].image.shape[1::-1]),
         "frames": [
             {
-                "seconds": round((shot.stamp - recording.start) * 1e-9, 3),
-                "position_metres": round(shot.position, 9),
-                "position_steps": round(recording.lens_model.steps(shot.position), 1),
+                "seconds": round((recorded.stamp - recording.start) * 1e-9, 3),
+                "position_metres": round(recorded.position, 9),
+                "position_steps": round(recording.lens_model.steps(recorded.position), 1),
                 "fused_psnr": round(scored.fused_psnr[index], 3) if scored else None,
-                "next": shot.reason,
+                "next": recorded.reason,
             }
-            for index, shot in enumerate(recording.shots)
+            for index, recorded in enumerate(recording.frames)
         ],
     }
 
@@ -70,7 +70,7 @@ def comparison(
         that share refers to, None without a full sweep.
     """
     own = ComparedRun(
-        "This run", to_float(recording.shots[-1].fused), len(recording.shots), recording.seconds
+        "This run", to_float(recording.frames[-1].fused), len(recording.frames), recording.seconds
     )
     swept = next((run for run in others if run.name == FULL_SWEEP), None)
     reference = CoverageReference.of(truth, swept.fused) if swept else None
@@ -100,7 +100,7 @@ def write_fused_image(recording: LoopRecording, folder: Path) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "all_in_focus.png"
-    _write(path, figures.as_rgb(recording.shots[-1].fused))
+    _write(path, figures.as_rgb(recording.frames[-1].fused))
     return path
 
 
@@ -128,7 +128,7 @@ def write_report(
     """
     scored = None if truth is None else score(recording, truth)
     write_fused_image(recording, folder)
-    first = recording.shots[0]
+    first = recording.frames[0]
     pictures = {
         "first_frame": to_reference_geometry(first.image, first.position, recording.lens_model)
     }
@@ -170,7 +170,7 @@ def _html(
     reference: CoverageReference | None,
 ) -> str:
     lens_model = recording.lens_model
-    first, last = recording.shots[0], recording.shots[-1]
+    first, last = recording.frames[0], recording.frames[-1]
     fused = to_float(last.fused)
     images = {
         "First frame": to_float(to_reference_geometry(first.image, first.position, lens_model)),
@@ -180,10 +180,10 @@ def _html(
         images["Truth"] = truth
     windows = crop_windows(images["First frame"], fused, truth)
     layers = [("All-in-focus image", _embed(figures.as_rgb(last.fused)))]
-    best = scored.best_frame if scored else len(recording.shots) // 2
+    best = scored.best_frame if scored else len(recording.frames) // 2
     for name, index in (("First frame", 0), ("Best single frame", best)):
-        shot = recording.shots[index]
-        frame = to_reference_geometry(shot.image, shot.position, lens_model)
+        recorded = recording.frames[index]
+        frame = to_reference_geometry(recorded.image, recorded.position, lens_model)
         layers.append((name, _embed(figures.as_rgb(frame))))
     plots = [
         ("Where the lens went", "Dots are the captures.", figures.lens_plot(recording)),
@@ -207,16 +207,16 @@ def _html(
         error = _embed(figures.error_picture(last.fused, truth))
     else:
         error = None
-    shots = [
+    frames = [
         {
-            "picture": _embed(figures.thumbnail(shot, recording), 80),
-            "seconds": (shot.stamp - recording.start) * 1e-9,
-            "micrometres": shot.position * 1e6,
-            "steps": lens_model.steps(shot.position),
+            "picture": _embed(figures.thumbnail(recorded, recording), 80),
+            "seconds": (recorded.stamp - recording.start) * 1e-9,
+            "micrometres": recorded.position * 1e6,
+            "steps": lens_model.steps(recorded.position),
             "psnr": scored.fused_psnr[index] if scored else None,
-            "reason": shot.reason,
+            "reason": recorded.reason,
         }
-        for index, shot in enumerate(recording.shots)
+        for index, recorded in enumerate(recording.frames)
     ]
     animation = base64.b64encode((folder / "loop.webp").read_bytes()).decode()
     template = jinja2.Environment(
@@ -237,6 +237,6 @@ def _html(
         ],
         rows=rows,
         coverage=_embed(coverage_picture(fused, reference)) if reference else None,
-        shots=shots,
+        frames=frames,
         animation=f"data:image/webp;base64,{animation}",
     )

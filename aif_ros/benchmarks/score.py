@@ -45,10 +45,10 @@ def score(recording: LoopRecording, truth: Image) -> Score:
     """
     lens_model = recording.lens_model
     frames = [
-        psnr(to_reference_geometry(shot.image, shot.position, lens_model), truth)
-        for shot in recording.shots
+        psnr(to_reference_geometry(recorded.image, recorded.position, lens_model), truth)
+        for recorded in recording.frames
     ]
-    fused = [to_float(shot.fused) for shot in recording.shots]
+    fused = [to_float(recorded.fused) for recorded in recording.frames]
     return Score(
         psnr=psnr(fused[-1], truth),
         ssim=ssim(fused[-1], truth),

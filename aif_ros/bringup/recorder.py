@@ -117,13 +117,13 @@ class Recorder:
         timeline = LensStateBuffer(capacity=len(self._states))
         for state in self._states:
             timeline.add(state)
-        shots = []
+        frames = []
         for stamp, end in zip(stamps, [*stamps[1:], np.inf], strict=True):
             # Autofocus may have looked at a later frame of the same rest than fusion has used.
             maps = _first(self._maps, stamp, end)
             fused_maps = _first(self._fused_maps, stamp, end)
             decisions = [self.decisions[s] for s in sorted(self.decisions) if stamp <= s < end]
-            shots.append(
+            frames.append(
                 RecordedFrame(
                     stamp=stamp,
                     position=timeline.position(stamp),
@@ -137,7 +137,7 @@ class Recorder:
                     reason=decisions[-1].reason if decisions else "",
                 )
             )
-        return LoopRecording(scene, self._agent, lens_model, shots, self._states, self._reason)
+        return LoopRecording(scene, self._agent, lens_model, frames, self._states, self._reason)
 
 
 def _keep(maps: dict[int, DefocusMaps], stamped: StampedMaps) -> None:

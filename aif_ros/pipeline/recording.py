@@ -48,7 +48,7 @@ class LoopRecording:
         scene: name of the scene.
         agent: name of the agent.
         lens_model: the lens in use.
-        shots: the frames that were fused, at least one, by time.
+        frames: the frames that were fused, at least one, by time.
         lens_track: what the lens reported, by time.
         reason: why the loop ended.
     """
@@ -56,16 +56,16 @@ class LoopRecording:
     scene: str
     agent: str
     lens_model: LensModel
-    shots: Sequence[RecordedFrame]
+    frames: Sequence[RecordedFrame]
     lens_track: Sequence[LensState]
     reason: str
 
     @property
     def start(self) -> int:
         """Stamp of the first frame, nanoseconds."""
-        return self.shots[0].stamp
+        return self.frames[0].stamp
 
     @property
     def seconds(self) -> float:
         """Time from the first exposure to the last."""
-        return (self.shots[-1].stamp - self.start) * 1e-9
+        return (self.frames[-1].stamp - self.start) * 1e-9

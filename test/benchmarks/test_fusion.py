@@ -16,7 +16,7 @@ from aif_ros.benchmarks.fusion import (
     measure_pairs,
     measure_stacks,
     measure_still,
-    shots,
+    render_frames,
 )
 from aif_ros.benchmarks.stacking_tools import ToolError, run_tool
 from aif_ros.fusion.fuser import FUSION_METHODS
@@ -60,10 +60,10 @@ def test_truth_moves_as_the_picture_does():
     lens = replace(LENS, breathing_per_metre=0.3 / high)
     scene = MovedCamera(PlanesScene(lens, (96, 80)), shake=8.0, seed=1)
     inner = (slice(24, -24), slice(24, -24))
-    for shot in shots(scene, lens, [high] * 4):
+    for frame in render_frames(scene, lens, [high] * 4):
         errors = {
             (down, right): psnr(
-                shot.image[inner], np.roll(shot.truth, (down, right), axis=(0, 1))[inner]
+                frame.image[inner], np.roll(frame.truth, (down, right), axis=(0, 1))[inner]
             )
             for down in (-1, 0, 1)
             for right in (-1, 0, 1)

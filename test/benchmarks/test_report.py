@@ -32,7 +32,7 @@ def truth():
 def recording(truth):
     """Three frames; J gets better each time, and the second frame is the best single one."""
 
-    def shot(index, frame_error, fused_error):
+    def frame(index, frame_error, fused_error):
         return RecordedFrame(
             stamp=1_000_000_000 + index * 500_000_000,
             position=index * 4e-4,
@@ -46,9 +46,9 @@ def recording(truth):
             reason="the top left is blurred <most>",
         )
 
-    shots = [shot(0, 0.5, 0.5), shot(1, 0.2, 0.1), shot(2, 0.4, 0.01)]
-    track = [LensState(shot.stamp, shot.position, False) for shot in shots]
-    return LoopRecording("a <scene>", "rule_based", LENS, shots, track, "nothing left to gain")
+    frames = [frame(0, 0.5, 0.5), frame(1, 0.2, 0.1), frame(2, 0.4, 0.01)]
+    track = [LensState(frame.stamp, frame.position, False) for frame in frames]
+    return LoopRecording("a <scene>", "rule_based", LENS, frames, track, "nothing left to gain")
 
 
 def test_score_follows_the_fused_image_and_finds_the_best_frame(recording, truth):
@@ -61,7 +61,7 @@ def test_score_follows_the_fused_image_and_finds_the_best_frame(recording, truth
 
 def test_breathing_is_removed_before_frames_are_compared(recording, truth):
     breathing = LensModel("breathing", 1e-6, (0.0, 1e-3), 9e4, 3840, breathing_per_metre=100.0)
-    changed = LoopRecording("s", "a", breathing, recording.shots, [], "end")
+    changed = LoopRecording("s", "a", breathing, recording.frames, [], "end")
     # The first frame, at position 0, is magnified by 1.1; the last one, at 0.8 mm, by 1.02.
     before, after = score(recording, truth).frame_psnr, score(changed, truth).frame_psnr
     assert after[0] < before[0]
@@ -85,7 +85,7 @@ def test_report_is_complete(recording, truth, tmp_path):
         with PillowImage.open(folder / f"{name}.png") as picture:
             assert picture.size == SHAPE[::-1]
     with PillowImage.open(folder / "all_in_focus.png") as picture:
-        np.testing.assert_array_equal(np.asarray(picture), recording.shots[-1].fused)
+        np.testing.assert_array_equal(np.asarray(picture), recording.frames[-1].fused)
     with PillowImage.open(folder / "loop.webp") as animation:
         assert animation.n_frames == 3
 
@@ -98,7 +98,7 @@ def test_the_fused_image_is_written_whatever_else_fails(recording, truth, tmp_pa
     with pytest.raises(OSError, match="no space"):
         write_report(recording, truth, tmp_path)
     with PillowImage.open(tmp_path / "all_in_focus.png") as picture:
-        np.testing.assert_array_equal(np.asarray(picture), recording.shots[-1].fused)
+        np.testing.assert_array_equal(np.asarray(picture), recording.frames[-1].fused)
 
 
 def test_report_is_self_contained_and_escaped(recording, truth, tmp_path):
@@ -164,17 +164,17 @@ def test_report_without_truth_gives_no_scores(recording, tmp_path):
 
 
 def test_mono_and_16_bit_runs_are_shown(recording, truth, tmp_path):
-    shots = [
+    frames = [
         RecordedFrame(
             **{
-                **shot.__dict__,
-                "image": shot.image[..., 0].astype(np.uint16) * 257,
-                "fused": shot.fused[..., 0].astype(np.uint16) * 257,
+                **frame.__dict__,
+                "image": frame.image[..., 0].astype(np.uint16) * 257,
+                "fused": frame.fused[..., 0].astype(np.uint16) * 257,
             }
         )
-        for shot in recording.shots
+        for frame in recording.frames
     ]
-    mono = LoopRecording("mono", "sweep", LENS, shots, [], "end")
+    mono = LoopRecording("mono", "sweep", LENS, frames, [], "end")
     assert write_report(mono, truth[..., 0], tmp_path)["psnr"] > 30
 
 

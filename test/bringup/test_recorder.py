@@ -87,9 +87,9 @@ def test_frames_maps_and_decisions_are_joined(pipeline):
     seen = recorder.recording("a scene", LENS)
     assert (seen.scene, seen.agent, seen.reason) == ("a scene", "sweep", "enough")
     assert seen.seconds == pytest.approx(0.1)
-    first, second = seen.shots
-    assert [shot.image[0, 0, 0] for shot in seen.shots] == [1, 3]
-    assert [shot.fused[0, 0, 0] for shot in seen.shots] == [10, 30]
+    first, second = seen.frames
+    assert [frame.image[0, 0, 0] for frame in seen.frames] == [1, 3]
+    assert [frame.fused[0, 0, 0] for frame in seen.frames] == [10, 30]
     assert (first.position, second.position) == pytest.approx((0.0, 1e-4))
     assert (first.window, second.window) == (Window(1, 2, 3, 4), None)
     assert (first.reason, second.reason) == ("go on", "enough")

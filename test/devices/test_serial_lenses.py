@@ -89,7 +89,7 @@ class SerialLensContract(LensContract):
         assert position == pytest.approx(low + 0.6 * (high - low), abs=self.resolution)
 
     def test_silence_is_an_error_that_names_the_device(self, lens, line):
-        line.faults.deaf = True
+        line.faults.ignores_all = True
         with pytest.raises(ConnectionLostError, match=f"{line.path} does not answer"):
             lens.state()
 

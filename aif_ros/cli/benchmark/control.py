@@ -176,7 +176,7 @@ def run(args: Arguments) -> int:
                 runs[each] = run_episode(scene, each, agent, bench, start, args.seconds)
                 save("moving" if rate == args.frame_rate[0] else f"moving_{rate:g}", runs[each])
                 # The images of all episodes would not fit into memory.
-                runs[each].shots.clear()
+                runs[each].steps.clear()
             moving[f"{rate:g}"].append(runs)
     static = {name: control.still_figures(scenes) for name, scenes in still.items()}
     dynamic = {rate: control.moving_figures(scenes) for rate, scenes in moving.items()}

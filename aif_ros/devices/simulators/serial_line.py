@@ -31,7 +31,7 @@ class LineFaults:
         truncate: number of next replies of which only the first half arrives.
         delay: seconds before each reply.
         corrupt_requests: number of next received bytes that arrive with one bit changed.
-        deaf: whether the device receives nothing.
+        ignores_all: whether the device receives nothing.
     """
 
     noise: list[bytes]
@@ -39,7 +39,7 @@ class LineFaults:
     truncate: int = 0
     delay: float = 0.0
     corrupt_requests: int = 0
-    deaf: bool = False
+    ignores_all: bool = False
 
 
 class SerialSimulator(Closing):
@@ -97,7 +97,7 @@ class SerialSimulator(Closing):
 
     def _take(self, byte: bytes) -> None:
         faults = self.faults
-        if faults.deaf:
+        if faults.ignores_all:
             return
         if faults.corrupt_requests:
             faults.corrupt_requests -= 1

@@ -423,6 +423,7 @@ def _run_on(args: Arguments, devices: _Devices) -> dict[str, Any]:
         "networks": dict(engines()),
         "stopped": stopped,
         "reason": reason,
+        "warning": warning or "",
     }
 
 

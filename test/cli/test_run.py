@@ -1,5 +1,7 @@
 """`aif run` on recorded stacks: what it writes, and what it leaves alone."""
 
+import json
+
 import cv2
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import tifffile
 
 from aif_ros.__main__ import main
 from aif_ros.devices.image_files import read_image
+from aif_ros.settings import presets
 from aif_ros.simulation.metrics import psnr
 from aif_ros.simulation.scenes.planes import texture
 from aif_ros.types.image import to_float
@@ -94,3 +97,16 @@ def test_a_real_lens_without_a_real_camera_is_refused(tmp_path, capsys):
     code = main(["run", *CLASSICAL, "--lens", "moonlite", "--lens-source", "/dev/nothere"])
     assert code == 2
     assert "add --camera CAMERA" in capsys.readouterr().err
+
+
+def test_the_json_names_the_preset_that_took_the_place_of_the_default(
+    folder, tmp_path, monkeypatch
+):
+    def run(*arguments):
+        out = tmp_path / "run.json"
+        assert main(["run", "--scene", str(folder), *arguments, "--json", str(out)]) == 0
+        return json.loads(out.read_text())
+
+    assert run(*CLASSICAL)["warning"] == ""
+    monkeypatch.setattr(presets, "missing_for_networks", lambda: "PyTorch")
+    assert "'classical'" in run("--agent", "sweep")["warning"]

@@ -11,9 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from aif_ros.devices.backlash import compensated
 from aif_ros.devices.clock import Clock
-from aif_ros.devices.device import Camera, FocusLens
+from aif_ros.devices.device import Camera
 from aif_ros.devices.motor_lens import MotorLens, check_settings
 from aif_ros.optics.lens_model import LensModel
 
@@ -216,16 +215,8 @@ class DeviceText:
         return settings
 
 
-def open_lens(text: str, clock: Clock, lens_model: LensModel | None = None) -> FocusLens:
-    """Open the lens that a text names, compensated for the backlash of its calibration.
-
-    Args and errors: see `open_motor_lens`.
-    """
-    return compensated(open_motor_lens(text, clock, lens_model), lens_model)
-
-
 def open_motor_lens(text: str, clock: Clock, lens_model: LensModel | None = None) -> MotorLens:
-    """Open the lens that a text names, as its motor is.
+    """Open the lens that a text names, as its motor is; see `aif_ros.devices.backlash`.
 
     Args:
         text: such as ``moonlite:/dev/ttyUSB0?high=8000``.

@@ -5,7 +5,7 @@ from dataclasses import fields, is_dataclass
 import pytest
 
 from aif_ros.devices import optional
-from aif_ros.devices.backends import CAMERAS, LENSES, DeviceText, open_camera, open_lens
+from aif_ros.devices.backends import CAMERAS, LENSES, DeviceText, open_camera, open_motor_lens
 from aif_ros.devices.clock import SystemClock
 from aif_ros.devices.device import DeviceError, MissingDependencyError
 from aif_ros.devices.moonlite import MoonliteSettings
@@ -60,7 +60,7 @@ def test_urls_keep_their_questions():
 )
 def test_wrong_texts(text, words, clock):
     with pytest.raises(ValueError, match=words):
-        open_lens(text, clock)
+        open_motor_lens(text, clock)
 
 
 @pytest.mark.parametrize("text", ["indi:localhost/C?exposure=0", "micro_manager:demo?exposure=-1"])
@@ -72,7 +72,7 @@ def test_wrong_texts_of_cameras(text, clock):
 def test_a_calibration_gives_scale_and_limits(tmp_path, clock):
     lens_model = LensModel("test", 2e-6, (0.0, 1e-2), 90000.0, 3840)
     with SerialSimulator(SimulatedMoonlite(), tmp_path / "tty") as line:
-        lens = open_lens(f"moonlite:{line.path}", clock, lens_model)
+        lens = open_motor_lens(f"moonlite:{line.path}", clock, lens_model)
         assert lens.limits == (0.0, 1e-2)
         lens.move_to(4e-3)
         lens.state()

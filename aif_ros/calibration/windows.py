@@ -104,6 +104,11 @@ def follow(
 ) -> tuple[float, float, dict[float, float]] | None:
     """Measure one window throughout the sweep.
 
+    Args:
+        stack: (N, H, W) luma, registered.
+        positions: (N,) lens positions, metres, ascending.
+        place: rows and columns of the window.
+
     Returns:
         Pixels per metre, its focus position in metres, and the blur radius at each position that
         counts; None where the window is unusable.
@@ -151,7 +156,13 @@ def sharpest(stack: NDArray[np.float32], place: Place) -> int | None:
 def focus_position(
     stack: NDArray[np.float32], positions: NDArray[np.float64], place: Place
 ) -> float:
-    """Focus position of a window, metres: the peak of a parabola through three log contrasts."""
+    """Focus position of a window, metres: the peak of a parabola through three log contrasts.
+
+    Args:
+        stack: (N, H, W) luma, registered.
+        positions: (N,) lens positions, metres.
+        place: rows and columns of the window.
+    """
     contrast = _contrast(stack, place)
     return _peak(positions, np.log(contrast + 1e-9), int(contrast.argmax()))
 

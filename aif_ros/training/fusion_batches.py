@@ -124,7 +124,16 @@ def prepare(sequences: Sequence[FocusSequence]) -> Prepared:
 def collate(
     samples: Sequence[Prepared], recipe: FusionRecipe, random: np.random.Generator
 ) -> SequenceBatch:
-    """Cut squares out of sequences of one kind, mirrored and turned; still ones in a new order."""
+    """Cut squares out of sequences of one kind, mirrored and turned; still ones in a new order.
+
+    Args:
+        samples: all still or all moving, of one number of frames T.
+        recipe: side of the squares, and how often a frame is lost.
+        random: source of randomness.
+
+    Returns:
+        A batch of as many sequences, of T / 2 to T frames.
+    """
     total = samples[0].frames.shape[1]
     count = int(random.integers(max(2, total // 2), total + 1))
     cuts = []

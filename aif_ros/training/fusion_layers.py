@@ -59,7 +59,13 @@ def slice_view(view: SceneView) -> list[Layer]:
 
 
 def compose_layers(photos: Sequence[Path], size: int, random: np.random.Generator) -> list[Layer]:
-    """A slanted background and objects before it, the nearest last."""
+    """A slanted background and objects before it, the nearest last.
+
+    Args:
+        photos: files that the surfaces are cut from.
+        size: side of the layers, pixels.
+        random: source of randomness.
+    """
     share = random.uniform(0.05, 0.4) + _slant(size, random)
     picture = draw_picture(photos, size, random)
     layers = [Layer(picture, np.ones_like(share), share)]

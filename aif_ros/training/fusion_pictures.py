@@ -13,13 +13,30 @@ from aif_ros.types.image import Image, to_float
 
 
 def draw_picture(photos: Sequence[Path], size: int, random: np.random.Generator) -> Image:
-    """Cut a square out of a photograph, or draw a graphic."""
+    """Cut a square out of a photograph, or draw a graphic.
+
+    Args:
+        photos: files to choose from.
+        size: side of the square, pixels.
+        random: source of randomness.
+
+    Returns:
+        (size, size, 3) float32 in [0, 1].
+    """
     photo = _photo_patch(photos, size, random)
     return draw_graphic(photo, random) if random.random() < STATISTICS.graphics else photo
 
 
 def draw_graphic(photo: Image, random: np.random.Generator) -> Image:
-    """Draw lettering, lines and discs in flat colours, with little of the photo's texture."""
+    """Draw lettering, lines and discs in flat colours, with little of the photo's texture.
+
+    Args:
+        photo: (size, size, 3) float32 in [0, 1].
+        random: source of randomness.
+
+    Returns:
+        The same shape and range.
+    """
     size = 2 * len(photo)
     bright, dark = random.uniform(0.6, 1.1), random.uniform(-0.05, 0.3)
     tones = [dark, bright] if random.random() < 0.5 else [bright, dark]
@@ -61,7 +78,7 @@ def _photo_patch(photos: Sequence[Path], size: int, random: np.random.Generator)
 
 
 def draw_mask(size: int, random: np.random.Generator) -> NDArray[np.bool_]:
-    """Mask of an object: a blob, a polygon or a few thin strokes."""
+    """Mask (size, size) of an object: a blob, a polygon or a few thin strokes."""
     canvas = np.zeros((size, size), np.uint8)
     kind = random.integers(3)
     if kind == 0:

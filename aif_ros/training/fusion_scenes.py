@@ -67,7 +67,15 @@ def _is_davis(path: Path) -> bool:
 def draw_views(
     sources: SceneFiles, lens_model: LensModel, size: int, count: int, random: np.random.Generator
 ) -> list[SceneView]:
-    """One view of each moment of a scene."""
+    """One view of each moment of a scene.
+
+    Args:
+        sources: files that scenes are made of.
+        lens_model: of the lens.
+        size: side of the views, pixels.
+        count: number of moments; 1: of a still scene.
+        random: source of randomness.
+    """
     if sources.videos and count > 1 and random.random() < STATISTICS.filmed:
         video = sources.videos[int(random.integers(len(sources.videos)))]
         film = _davis(video, random) if _is_davis(video) else _rgbd_video(video, lens_model)

@@ -98,6 +98,13 @@ def reinforce_rollout(
 
     As in the paper, the window is brought into focus whatever the agent believes of it: else the
     most is earned by windows that never come into focus. Stopping is no action.
+
+    Args:
+        network: whose policy `paper` acts.
+        source: makes the scenes.
+        recipe: their number, `num_envs`, that of frames, `reinforce_steps`, and the discount.
+        task: kind of the scenes.
+        width: of their images, pixels.
     """
     simulation = source.simulate(width, recipe.num_envs, task, _seed())
     belief = source.initial_belief(simulation, width)
@@ -137,7 +144,15 @@ def reinforce_rollout(
 def ppo_rollout(
     network: PolicyNetwork, source: SceneSource, recipe: PolicyRecipe, task: Task, width: int
 ) -> Rollout:
-    """Let the policy act for `num_steps` frames; ended scenes are reset."""
+    """Let the policy act for `num_steps` frames; ended scenes are reset.
+
+    Args:
+        network: whose policy for scenes of that type acts.
+        source: makes the scenes.
+        recipe: their number, `num_envs`, that of frames, `num_steps`, and the discount.
+        task: kind of the scenes.
+        width: of their images, pixels.
+    """
     simulation = source.simulate(width, recipe.num_envs, task, _seed())
     belief = source.initial_belief(simulation, width)
     shape = (recipe.num_steps, recipe.num_envs)

@@ -48,6 +48,12 @@ def corners(shape: tuple[int, ...]) -> NDArray[np.float64]:
 
 
 def largest_displacement(first: Transform, second: Transform, shape: tuple[int, ...]) -> float:
-    """Largest distance, pixels, between where two transforms move a corner of a picture."""
+    """Largest distance, pixels, between where two transforms move a corner of a picture.
+
+    Args:
+        first: a transform.
+        second: the one to compare with.
+        shape: of the picture, (H, W) or (H, W, 3).
+    """
     moved = [cv2.transform(corners(shape)[None], each[:2])[0] for each in (first, second)]
     return float(np.hypot(*(moved[0] - moved[1]).T).max())

@@ -1,4 +1,4 @@
-"""Autofocus by the networks and the contrast: one or two looks, a move, a look to verify it."""
+"""Autofocus by blur network and contrast: one or two looks, a move, a look to verify it."""
 
 from dataclasses import dataclass, replace
 
@@ -26,7 +26,7 @@ class Rules:
         seen: ... and largest distance of the nearest look.
         worth: least posterior probability to move to a position as the focus position, rather than
             to the most informative one.
-        in_focus: least probability by the discriminator for a look to count as in focus; ...
+        in_focus: least probability of being in focus for a look to count as such; ...
         agreement: ... an earlier reading must agree with the travel between the two looks within
             this many pixels ...
         agreement_share: ... or this share of it; ...
@@ -35,12 +35,12 @@ class Rules:
         next_to: ... largest distance of those looks; ...
         beside: ... distance at which they are taken.
         witness: if the first look is in focus, distance of the next one, pixels of blur: its
-            reading checks the networks.
+            reading checks the network.
         there: largest distance of a look that verifies the end position; ...
         reproduced: ... least ratio of its contrast to the highest; ...
         contradiction: ... largest excess of its reading over the reading in focus, pixels; ...
-        doubted: ... at the limits, which have one side only: least probability by the
-            discriminator.
+        doubted: ... at the limits, which have one side only: least probability of being
+            in focus.
         attempts: number of times the lens returns to the end position to verify it.
         same: looks closer than this are the same.
         same_steps: the same in motor steps: a lens does not rest between them.
@@ -86,14 +86,14 @@ class NeuralSearch:
     """Moves to the most probable focus position and ends when a look there confirms it.
 
     One look is consistent with two focus positions, one on either side; limits, prior, the
-    discriminator, the contrast and looks at other positions resolve the ambiguity
+    probability of being in focus, the contrast and looks at other positions resolve the ambiguity
     (`WindowPosterior`). While no position is probable enough, the next look is the most
-    informative one. Where the networks have no reading, a golden-section search of the contrast
+    informative one. Where the network has no reading, a golden-section search of the contrast
     is used. The scores of the looks are blur radii.
 
     Args:
         lens_model: of the lens in use.
-        estimator: estimates blur; default: the shipped networks.
+        estimator: estimates blur; default: the shipped network.
         expected: expected focus position and its standard deviation, metres; None: unknown.
         rules: see `Rules`.
     """
@@ -140,7 +140,7 @@ class NeuralSearch:
         """Process the image of the window at lens position `position` (metres) and decide.
 
         Raises:
-            ImageError: the patch is unusable, or too small for the networks.
+            ImageError: the patch is unusable, or too small for the network.
         """
         blur = self._estimator.estimate_patch(patch)
         self._contrast.add(patch)
@@ -164,7 +164,7 @@ class NeuralSearch:
         if (unread and len(self.looks) >= rules.most_blind) or len(self.looks) >= rules.most_looks:
             return self._follow_contrast()
         if len(self.looks) == 1 and self._in_focus[0] >= rules.in_focus and not self._few_places:
-            reason = "seems in focus: checking the networks from a position beside it"
+            reason = "seems in focus: checking the network from a position beside it"
             return Decision(self._witness(), False, None, reason)
         looked = np.array([look.position for look in self.looks])
         mass = self.posterior.mass_within(0.9 * self._depth_of_focus)
@@ -211,7 +211,7 @@ class NeuralSearch:
         enough = max(2.0 * self._depth_of_focus, 1.25 * step)
         target = narrow_down(scores, self._limits, enough)
         if target is not None:
-            reason = "following the contrast: the networks have no reading"
+            reason = "following the contrast: the network has no reading"
             return Decision(target, False, None, reason)
         if not self._contrast.varies:
             return self._give_up()
@@ -224,7 +224,7 @@ class NeuralSearch:
                 return self._give_up()
             reason = "following the contrast: no peak found yet"
             return Decision(float(places[widest : widest + 2].mean()), False, None, reason)
-        return self._conclude(peak, "highest contrast of all looks; the networks have no reading")
+        return self._conclude(peak, "highest contrast of all looks; the network has no reading")
 
     def _is_peak(self, end: float, there: float) -> bool:
         """Whether the contrast is highest at `end` and clearly lower beside it, all in metres."""
@@ -275,12 +275,12 @@ class NeuralSearch:
         return self._lens_model.metres_per_step
 
     def _is_clipped(self, index: int) -> bool:
-        """Whether saturated parts dominate a look, so that the networks are ignored."""
+        """Whether saturated parts dominate a look, so that the network is ignored."""
         clipped = self._contrast.saturated(index) > self._rules.saturated
         return clipped and self._contrast.masked
 
     def _is_confirmed(self, index: int) -> bool:
-        """Whether a look is in focus by the discriminator, and an earlier reading agrees."""
+        """Whether a look is in focus by the network, and an earlier reading agrees."""
         if not self._in_focus[index] >= self._rules.in_focus or self._is_clipped(index):
             return False
         rules, here = self._rules, self.looks[index]

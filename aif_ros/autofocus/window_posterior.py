@@ -124,7 +124,7 @@ class WindowPosterior:
 
         Args:
             position: of the lens, metres.
-            blur: answer of the networks; a NaN radius: no reading.
+            blur: answer of the network; a NaN radius: no reading.
             contrasts: (n,) comparable contrasts of all n looks so far, this one last.
         """
         model = self._model

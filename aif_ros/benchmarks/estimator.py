@@ -1,4 +1,4 @@
-"""Accuracy of estimator and discriminator on patches of known blur made from sharp photos."""
+"""Accuracy of the blur network on patches of known blur made from sharp photos."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ _SHARP_PX, _BLURRED_PX = 0.7, (1.5, 60.0)
 
 @dataclass(frozen=True)
 class PatchResults:
-    """Answers of the networks for N patches, beside the truth.
+    """Answers of the network for N patches, beside the truth.
 
     Attributes:
         truth: (N,) true radius, pixels.
@@ -97,7 +97,7 @@ class Result:
 
 
 def read(estimator: NeuralBlurEstimator, patches: Sequence[Patch]) -> PatchResults:
-    """Run the networks on patches of one depth each."""
+    """Run the network on patches of one depth each."""
     answers = [estimator.estimate_patch(patch.luma) for patch in patches]
     uncertainty = np.array([answer.uncertainty for answer in answers])
     in_focus = np.array([answer.in_focus for answer in answers])
@@ -122,10 +122,10 @@ def measure(
     progress: Callable[[str], None] = lambda name: None,
     conditions: Mapping[str, Condition] = CONDITIONS,
 ) -> Result:
-    """Measure the networks.
+    """Measure the network.
 
     Args:
-        estimator: the networks.
+        estimator: the blur network.
         photos: (H, W, 3) uint8 each, that they were not trained on.
         patches: number of patches of 0 to 27 px, and again of 27 to 60, 0 to 2 px and so on.
         seed: of crops and noise.

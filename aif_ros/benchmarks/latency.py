@@ -98,7 +98,7 @@ def distance_map(estimator: BlurEstimator, image: NDArray[np.uint8], repeats: in
 
 
 def network_on_gpu(window: NDArray[np.uint8], repeats: int) -> Timing | None:
-    """Time the blur network on the GPU, with the way there and back; None where there is no GPU."""
+    """Time the blur network on the GPU, transfers included; None where there is no GPU."""
     if not torch.cuda.is_available():
         return None
     network = load_weights(

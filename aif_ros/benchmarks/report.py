@@ -188,7 +188,7 @@ def _html(
     plots = [
         ("Where the lens went", "Dots are the captures.", figures.lens_plot(recording)),
         (
-            "What the system believes",
+            "Share in focus",
             "Share of the image that the estimator expects to be in focus.",
             figures.focus_plot(recording),
         ),

@@ -181,7 +181,7 @@ def _update(
 ) -> Callable[[], Any]:
     fuser = Fuser(method, lens_model if moving else None)
     frames = list(zip(sequence.frames, sequence.positions, strict=True))
-    # To and fro, so that nothing jumps.
+    # Forwards and backwards in turn, without a jump.
     order = [*frames, *frames[-2:0:-1]]
     fuser.add(*order[0])
     calls = [0]

@@ -1,4 +1,4 @@
-"""Supervises a graph in processes: brings it up, and starts again what dies or hangs.
+"""Supervises a graph in processes: brings it up, and starts again what has ended or hangs.
 
 As a program it is the supervisor of the launch file, which starts processes that have ended again:
 ``python -m aif_ros.bringup.supervisor NAMESPACE NODE...``. It ends with code 1 and a line where a

@@ -6,9 +6,10 @@ measurements at several lens positions, multiplied, have a common maximum at the
 
 Three other posteriors have only the grid of positions in common with this one; their evidence and
 their axes differ. `autofocus.window_posterior` also evaluates the estimator's class probabilities,
-the discriminator and the contrast, which exist for a single window only, jointly with the bias of
-the texture. `control.focus_belief` also evaluates the source positions of J and is batched for
-training. `pipeline.focus_map` reads distance maps, in metres, forgets, and interpolates the peak.
+the probability of being in focus and the contrast, which exist for a single window only, jointly
+with the bias of the texture. `control.focus_belief` also evaluates the source positions of J and is
+batched for training. `pipeline.focus_map` reads distance maps, in metres, forgets, and interpolates
+the peak.
 """
 
 import numpy as np

@@ -1,1 +1,1 @@
-"""How far each part of an image is from focus: estimator, discriminator, defocus map."""
+"""How far each part of an image is from focus: blur estimator and defocus map."""

@@ -21,11 +21,11 @@ def _gradient_ratio(lens_model: LensModel, device: str) -> BlurEstimator:
 def neural_estimator(
     lens_model: LensModel, device: str = "cpu", path: str | Path | None = None
 ) -> "NeuralBlurEstimator":
-    """Return the blur network, with the discriminator set to the depth of field of the lens.
+    """Return the blur network; in focus is what the depth of field of the lens allows.
 
     Args:
         lens_model: of the lens in use.
-        device: to compute on: auto, cpu or cuda.
+        device: to compute by: auto, cpu, cuda or onnxruntime.
         path: weights; default: the shipped ones.
 
     Raises:
@@ -51,7 +51,7 @@ def make_estimator(name: str, lens_model: LensModel, device: str = "cpu") -> Blu
     Args:
         name: one of `ESTIMATORS`, or a weight file (`*.safetensors`) of the blur network.
         lens_model: of the lens in use.
-        device: that networks are computed on: auto, cpu or cuda.
+        device: that networks are computed by: auto, cpu, cuda or onnxruntime.
 
     Raises:
         ValueError: there is no estimator of that name, no such file or no such device.

@@ -181,7 +181,7 @@ def _foreign(message: Image) -> NDArray[Any]:
     if convert is None:
         raise ImageError(
             f"unknown image encoding '{message.encoding}': publish one of "
-            f"{', '.join([*_LAYOUT, *_CONVERTED])}, 32FC1, or install cv_bridge, which knows more"
+            f"{', '.join([*_LAYOUT, *_CONVERTED])}, 32FC1, or install cv_bridge, which reads more"
         )
     mono = message.encoding.startswith("mono")
     try:

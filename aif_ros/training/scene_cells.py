@@ -87,11 +87,11 @@ class SceneCells:
         Returns:
             (B, C) each: radius and uncertainty, pixels, and in-focus probability; NaN: unknown.
         """
-        factor, ceiling, blind = (self._distortion[:, column, None] for column in range(3))
+        factor, ceiling, largest = (self._distortion[:, column, None] for column in range(3))
         mean = self.apparent_blur(blur)
         seen = np.minimum(mean * factor, ceiling)
         seen = np.where(np.isnan(self._misread), seen, self._misread)
-        unseen = self.blank | (mean > blind)
+        unseen = self.blank | (mean > largest)
         drawn = self._surrogate.read(seen, self._bias, self._random)
         radius, uncertainty, in_focus = (
             np.where(unseen, np.nan, values).astype(np.float32) for values in drawn

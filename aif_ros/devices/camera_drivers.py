@@ -2,16 +2,21 @@
 
 Checked against their sources:
 
-- christianrauch/camera_ros ac71910: `src/ParameterHandler.cpp` declares every libcamera control by
-  its name, with its range; `src/CameraNode.cpp` publishes the metadata of each request on
-  `/diagnostics`, stamped and named (`frame_id`) as the image, `LensPosition` among them. In
-  libcamera's `control_ids_core.yaml` `AfModeManual` is 0; `LensPosition` only holds in that mode.
-- tier4/ros2_v4l2_camera 1029edd, `src/v4l2_camera.cpp`: names of the V4L2 controls in lower case,
-  without commas and brackets, blanks as underscores; integers with their range, no step.
+- christianrauch/camera_ros ac71910 (0.7.0): `src/ParameterHandler.cpp` declares every libcamera
+  control by its name, with its range; values wait for the next frame, and a call that comes before
+  it *replaces* what an earlier one has left. `src/CameraNode.cpp` publishes the metadata of each
+  request on `/diagnostics`, stamped and named (`frame_id`) as the image, `LensPosition` among them.
+  In libcamera's `control_ids_core.yaml` (raspberrypi/libcamera 26bfadc) `AfModeManual` is 0, and
+  `LensPosition`, in dioptres, is ignored in other modes.
+- tier4/ros2_v4l2_camera 1029edd, `src/v4l2_camera.cpp`, and version 0.7.1 of the original in
+  renesas-rdk/ros2_v4l2_camera 5067248, `src/parameters.cpp`: names of the V4L2 controls in lower
+  case, without commas and brackets, blanks as underscores; integers with their range, no step.
+  Version 0.7.1 ignores, and does not refuse, a position while automatic focus is on.
 - ros-drivers/usb_cam 772b25f, `src/usb_cam_node.cpp`: `autofocus` (bool) and `focus` (integer, no
-  range, -1: untouched), which a change hands to `v4l2-ctl`.
+  range, -1: untouched), which a change hands to `v4l2-ctl`; nothing is refused.
 - luxonis/depthai-ros 9132443, `depthai_ros_driver/src/param_handlers/sensor_param_handler.cpp`:
-  `r_focus` (0 to 255) of the sensor's name, used only while `r_set_man_focus` is true.
+  `r_focus` (0 to 255) in the group of the sensor (`rgb`, or `color` with `camera.i_rs_compat`),
+  ignored while `r_set_man_focus` is false; nothing is refused.
 """
 
 from collections.abc import Mapping
@@ -31,8 +36,9 @@ class Driver:
 
     Attributes:
         parameter: holds the focus position.
-        prepare: parameters that switch automatic focus off. Alternatives are separated by "|": the
-            first that the driver has is set.
+        prepare: parameters that switch automatic focus off, in the group of `parameter` (what is
+            before its last dot). Alternatives are separated by "|": the first that the driver has
+            is set.
         low: lowest position where the driver declares no range.
         high: highest position where the driver declares no range.
         metadata: key of the lens position in the metadata that the driver publishes with each
@@ -45,6 +51,14 @@ class Driver:
     high: float | None = None
     metadata: str = ""
 
+    def alternatives(self) -> list[tuple[list[str], bool | int]]:
+        """Return the full names and the value of each entry of `prepare`."""
+        group = "".join(self.parameter.rpartition(".")[:2])
+        return [
+            ([group + name for name in names.split("|")], value)
+            for names, value in self.prepare.items()
+        ]
+
 
 DRIVERS: Mapping[str, Driver] = {
     # Dioptres; AfMode 0 is AfModeManual of libcamera.
@@ -53,7 +67,7 @@ DRIVERS: Mapping[str, Driver] = {
     "v4l2_camera": Driver("focus_absolute", {"focus_automatic_continuous|focus_auto": False}),
     # No range is declared: "0-255, -1 leave alone".
     "usb_cam": Driver("focus", {"autofocus": False}, 0.0, 255.0),
-    "depthai_ros": Driver("rgb.r_focus", {"rgb.r_set_man_focus": True}, 0.0, 255.0),
+    "depthai_ros": Driver("rgb.r_focus", {"r_set_man_focus": True}, 0.0, 255.0),
 }
 """By the name of the driver package."""
 
@@ -96,7 +110,7 @@ class ParameterLensSettings(MotorSettings):
 PARAMETER_LENS = Backend(
     "lens that another ROS node drives by a parameter",
     "NODE",
-    "ros_parameter:/camera?preset=v4l2_camera",
+    "ros_parameter:/camera?preset=camera_ros",
     "camera_drivers",
     "",
     "ParameterLensSettings",

@@ -5,6 +5,7 @@ import threading
 
 from rcl_interfaces.msg import ParameterDescriptor, ParameterType
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 from aif_ros.devices.backends import DeviceText
 from aif_ros.devices.camera_drivers import PARAMETER_LENS, ParameterLensSettings
@@ -26,7 +27,7 @@ the rounding to motor counts (10 bits)."""
 
 
 def open_parameter_lens(text: str, node: Node, lens_model: LensModel | None) -> "ParameterLens":
-    """Open the lens that a text such as ``ros_parameter:/camera?preset=v4l2_camera`` names.
+    """Open the lens that a text such as ``ros_parameter:/camera?preset=camera_ros`` names.
 
     Args:
         text: node and settings.
@@ -80,6 +81,7 @@ class ParameterLens(MotorLens):
         self._commands = self._answers = 0
         self._refusal: str | None = None
         self._whole = True
+        self._manual: list[Parameter] = []  # switch automatic focus off
         self._goal: float | None = None
         self._remote = RemoteParameters(address, CALL_TIMEOUT, node)
         # Others may change the focus as well.
@@ -94,11 +96,15 @@ class ParameterLens(MotorLens):
                 f"{self.label}: that node is not running: start it, or correct its name"
             )
         name = self._driver.parameter
-        for names, value in self._driver.prepare.items():
-            # Boolean in some versions of a driver, integer in others.
-            refusal = self._remote.assign(names.split("|"), value)
+        # Boolean in some versions of a driver, integer in others.
+        found = [self._remote.first_declared(*each) for each in self._driver.alternatives()]
+        self._manual = [parameter for parameter in found if parameter is not None]
+        for parameter in self._manual:
+            refusal = self._remote.set(parameter)
             if refusal is not None:
-                raise DeviceError(f"{self.label}: cannot set {refusal}")
+                raise DeviceError(
+                    f"{self.label}: cannot set {parameter.name} to {parameter.value}: {refusal}"
+                )
         kind = self._remote.type_of(name)
         if kind not in (ParameterType.PARAMETER_INTEGER, ParameterType.PARAMETER_DOUBLE):
             raise DeviceError(f"{self.label} is no number: see `ros2 param list {self._address}`")
@@ -151,9 +157,10 @@ class ParameterLens(MotorLens):
             self._refusal, self._goal = None, float(value)
             self._commands += 1
             number = self._commands
+        # In one call: others may have switched automatic focus on again, and camera_ros forgets
+        # what was set before the last frame when another call comes.
         self._remote.send(
-            self._driver.parameter,
-            value,
+            [*self._manual, Parameter(self._driver.parameter, value=value)],
             lambda refusal: self._answered(number, float(value), refusal),
         )
 

@@ -91,23 +91,12 @@ class RemoteParameters:
         """
         return self._call(self._client.describe_parameters([name])).descriptors[0]
 
-    def set(self, name: str, value: bool | int | float) -> str | None:
-        """Set a parameter and return why it is refused; None if it is not.
-
-        Raises:
-            ConnectionLostError: the node does not answer.
-        """
-        return _refusal(self._call(self._client.set_parameters([Parameter(name, value=value)])))
-
-    def assign(self, names: Iterable[str], value: bool | int) -> str | None:
-        """Set the first of several alternatives that is declared, if one is.
+    def first_declared(self, names: Iterable[str], value: bool | int) -> Parameter | None:
+        """Return the first of several alternatives that is declared; None if none is.
 
         Args:
             names: of the alternatives.
-            value: converted to a Boolean or an integer, as declared.
-
-        Returns:
-            Which one refuses which value, and why; None if none does.
+            value: to give it, converted to a Boolean or an integer, as declared.
 
         Raises:
             ConnectionLostError: the node does not answer.
@@ -116,19 +105,25 @@ class RemoteParameters:
             kind = self.type_of(name)
             if kind != ParameterType.PARAMETER_NOT_SET:
                 fitting = int(value) if kind == ParameterType.PARAMETER_INTEGER else bool(value)
-                refusal = self.set(name, fitting)
-                return refusal and f"{name} to {fitting}: {refusal}"
+                return Parameter(name, value=fitting)
         return None
 
-    def send(self, name: str, value: int | float, answered: Callable[[str | None], None]) -> None:
-        """Set a parameter without waiting.
+    def set(self, parameter: Parameter) -> str | None:
+        """Set a parameter and return why it is refused; None if it is not.
+
+        Raises:
+            ConnectionLostError: the node does not answer.
+        """
+        return _refusal(self._call(self._client.set_parameters_atomically([parameter])))
+
+    def send(self, parameters: Sequence[Parameter], answered: Callable[[str | None], None]) -> None:
+        """Set parameters, all or none, in one call and without waiting.
 
         Args:
-            name: of the parameter.
-            value: its type is that of the parameter.
-            answered: called in the helper's thread with why it is refused; None: it is not.
+            parameters: with the types that they have there.
+            answered: called in the helper's thread with why they are refused; None: they are not.
         """
-        future = self._client.set_parameters([Parameter(name, value=value)])
+        future = self._client.set_parameters_atomically(list(parameters))
         future.add_done_callback(lambda done: answered(_refusal(done.result())))
 
     def on_change(self, name: str, changed: Callable[[Any], None]) -> None:
@@ -165,8 +160,8 @@ class RemoteParameters:
 
 
 def _refusal(response: Any) -> str | None:
-    """Return why a `SetParameters.Response` refuses the only parameter; None if it does not."""
-    if response is None or not response.results:
+    """Return why a `SetParametersAtomically.Response` refuses; None if it does not."""
+    if response is None:
         return "no answer"
-    result = response.results[0]
+    result = response.result
     return None if result.successful else result.reason or "no reason given"

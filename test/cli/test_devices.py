@@ -75,7 +75,7 @@ def _closed_port():
     [
         ("Moonlite:/dev/x", "no backend 'Moonlite': did you mean moonlite?"),
         ("/dev/ttyUSB0", "put its backend in front, such as moonlite:/dev/ttyUSB0"),
-        ("ros_parameter", "such as ros_parameter:/camera?preset=v4l2_camera"),
+        ("ros_parameter", "such as ros_parameter:/camera?preset=camera_ros"),
         ("indi:localhost:99999/Focuser", "a network port lies between 1 and 65535, got 99999"),
         ("alpaca:localhost:0", "a network port lies between 1 and 65535, got 0"),
         ("micro_manager:nowhere.cfg?low=0&high=1", "nowhere.cfg: there is no such file"),

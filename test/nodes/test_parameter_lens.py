@@ -71,9 +71,8 @@ class Driver:
             descriptor.name = parameter
             self.node.declare_parameter(parameter, value, descriptor)
         self.refuse = ""
-        self.node.add_on_set_parameters_callback(
-            lambda _: SetParametersResult(successful=not self.refuse, reason=self.refuse)
-        )
+        self.last_call = {}
+        self.node.add_on_set_parameters_callback(self.decide)
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
         self.running = True
@@ -83,6 +82,10 @@ class Driver:
     def spin(self):
         while self.running:
             self.executor.spin_once(0.05)
+
+    def decide(self, parameters):
+        self.last_call = {parameter.name: parameter.value for parameter in parameters}
+        return SetParametersResult(successful=not self.refuse, reason=self.refuse)
 
     def value(self, name):
         return self.node.get_parameter(name).value
@@ -138,12 +141,44 @@ def test_each_driver_is_set_to_manual_focus_and_driven(make, preset):
         assert driver.value(name) == value
     low, high = lens.limits
     assert low == 0.0
-    lens.move_to(0.6 * high)
+    move(lens, 0.6 * high)
+    assert driver.value(DRIVERS[preset].parameter) * 1e-5 == pytest.approx(0.6 * high, abs=1e-5)
+
+
+def move(lens, position):
+    lens.move_to(position)
     deadline = time.monotonic() + 5
     while lens.state().moving:
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    assert driver.value(DRIVERS[preset].parameter) * 1e-5 == pytest.approx(0.6 * high, abs=1e-5)
+
+
+@pytest.mark.parametrize("preset", DRIVERS)
+def test_each_position_comes_in_one_call_with_manual_focus(make, preset):
+    # Of the calls between two frames camera_ros applies only the last one.
+    driver, lens = make(preset)
+    move(lens, 0.5 * lens.limits[1])
+    assert driver.last_call == MANUAL[preset] | {
+        DRIVERS[preset].parameter: driver.value(DRIVERS[preset].parameter)
+    }
+
+
+def test_automatic_focus_that_others_switch_on_is_switched_off_again(make):
+    driver, lens = make("v4l2_camera")
+    driver.node.set_parameters([rclpy.Parameter("focus_automatic_continuous", value=True)])
+    move(lens, 1e-3)
+    assert driver.value("focus_automatic_continuous") is False
+
+
+def test_automatic_focus_of_another_sensor(make):
+    # The colour sensor is called "color" where depthai_ros imitates a RealSense camera.
+    declared = {
+        name.replace("rgb.", "color."): value for name, value in DECLARED["depthai_ros"].items()
+    }
+    driver, lens = make("depthai_ros", declared, parameter="color.r_focus")
+    assert driver.value("color.r_set_man_focus") is True
+    move(lens, 1e-3)
+    assert driver.value("color.r_focus") == 100
 
 
 def test_metadata_of_the_frames_show_when_the_lens_has_arrived(make):

@@ -96,7 +96,7 @@ setup(
     ],
     extras_require={
         "neural": NEURAL,
-        "fast": [*NEURAL, "onnxruntime>=1.17", "torch>=2.5"],
+        "fast": [*NEURAL, "onnx>=1.15", "onnxruntime>=1.17", "torch>=2.5"],
         "train": [*NEURAL, "gymnasium>=1.0", "tensorboard>=2.14"],
         "ros": requirements("requirements.txt"),
         "bag": ["mcap>=1.2", "rosbags>=0.11"],

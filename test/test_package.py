@@ -33,6 +33,7 @@ ROSDEP_KEYS = {
 WITHOUT_KEY = {"imagecodecs", "pydantic", "safetensors", "tyro"}
 # Extras, which the code that needs them asks for.
 EXTRAS = {
+    "onnxruntime",
     "alpaca",
     "bioio",
     "fastapi",

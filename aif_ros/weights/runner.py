@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import cache
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import torch
@@ -55,7 +55,7 @@ def make_runner(
         ComputeDeviceError: the device is not there, or ONNX Runtime is not installed.
     """
     if device == ONNX_RUNTIME:
-        if find_spec("onnxruntime") is None:
+        if not _has_onnx_runtime():
             raise ComputeDeviceError(
                 f"device '{ONNX_RUNTIME}' needs the extra: pip install 'aif_ros[fast]'"
             )
@@ -63,7 +63,7 @@ def make_runner(
         return _OnnxRunner(network, example)
     place = choose_device(device)
     by_torch = _TorchRunner(network.to(place), bfloat16)
-    if device == "auto" and place.type == "cpu" and find_spec("onnxruntime") is not None:
+    if device == "auto" and place.type == "cpu" and _has_onnx_runtime():
         other, times = _fastest(name, by_torch, network, example)
         if other is not None:
             note_engine(name, f"ONNX Runtime on cpu{times}")
@@ -77,8 +77,13 @@ def make_runner(
 def available_devices() -> tuple[str, ...]:
     """Return the devices that networks can be computed on here, one by one, without ``auto``."""
     cuda = ("cuda",) if torch.cuda.is_available() else ()
-    onnx_runtime = (ONNX_RUNTIME,) if find_spec("onnxruntime") else ()
+    onnx_runtime = (ONNX_RUNTIME,) if _has_onnx_runtime() else ()
     return ("cpu", *onnx_runtime, *cuda)
+
+
+def _has_onnx_runtime() -> bool:
+    # PyTorch exports networks with the help of `onnx`.
+    return all(find_spec(name) is not None for name in ("onnx", "onnxruntime"))
 
 
 class _TorchRunner:
@@ -152,14 +157,14 @@ def _exported(network: nn.Module, example: Sequence[Any]) -> bytes:
     """A network as an ONNX file."""
     tensors = _flat(example)
     names = [f"input{index}" for index in range(len(tensors))]
-    with TemporaryDirectory() as folder, warnings.catch_warnings(), torch.no_grad():
-        file = Path(folder) / "network.onnx"
+    file = BytesIO()
+    with warnings.catch_warnings(), torch.no_grad():
         # Deprecated, but the exporter that replaces it needs two more packages and many seconds.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             _Flattened(network, example).eval(),
             tuple(tensors),
-            str(file),
+            file,
             input_names=names,
             dynamic_axes={
                 name: {2: f"rows of {name}", 3: f"columns of {name}"}
@@ -169,7 +174,7 @@ def _exported(network: nn.Module, example: Sequence[Any]) -> bytes:
             opset_version=_OPSET,
             dynamo=False,
         )
-        return file.read_bytes()
+    return file.getvalue()
 
 
 def _fastest(

@@ -164,7 +164,7 @@ def _exported(network: nn.Module, example: Sequence[Any]) -> bytes:
         torch.onnx.export(
             _Flattened(network, example).eval(),
             tuple(tensors),
-            file,
+            file,  # type: ignore[arg-type] # taken by the exporter without dynamo
             input_names=names,
             dynamic_axes={
                 name: {2: f"rows of {name}", 3: f"columns of {name}"}

@@ -54,7 +54,6 @@ class AlpacaLens(MotorLens):
         super().__init__(label, clock, settings or AlpacaSettings(), limits=limits)
 
     def _connect(self) -> Axis:
-        from alpaca.exceptions import NotImplementedException
         from alpaca.focuser import Focuser
 
         focuser = self._focuser = self._request(lambda: Focuser(self._server, self._number))
@@ -65,7 +64,7 @@ class AlpacaLens(MotorLens):
             if self._request(lambda: focuser.TempCompAvailable, bool):
                 # Else the focuser moves by itself.
                 self._request(lambda: setattr(focuser, "TempComp", False))
-        except NotImplementedException:
+        except _NotImplementedError:
             pass
         return Axis(0, self._request(lambda: focuser.MaxStep, int))
 
@@ -77,11 +76,9 @@ class AlpacaLens(MotorLens):
         self._request(lambda: self._focuser.Move(round(target)))
 
     def _halt(self) -> None:
-        from alpaca.exceptions import NotImplementedException
-
         try:
             self._request(lambda: self._focuser.Halt())
-        except NotImplementedException:
+        except _NotImplementedError:
             # It cannot stop: sent to where it is, the move ends soon.
             self._command(self._read().position)
 
@@ -93,11 +90,17 @@ class AlpacaLens(MotorLens):
     def _request(self, request: Callable[[], T], kind: type | None = None) -> T:
         """Return the answer to a request that may be repeated; `kind`: the type it must have."""
         from alpaca.exceptions import (
+            ActionNotImplementedException,
             AlpacaRequestException,
             DriverException,
             InvalidOperationException,
             InvalidValueException,
             NotConnectedException,
+            NotImplementedException,
+            OperationCancelledException,
+            ParkedException,
+            SlavedException,
+            ValueNotSetException,
         )
         from requests import ConnectionError, RequestException
 
@@ -109,7 +112,17 @@ class AlpacaLens(MotorLens):
                 if kind is None or type(answer) is kind:
                     return answer
                 problem = f"not understood: {answer!r}"
-            except (DriverException, InvalidOperationException, InvalidValueException) as error:
+            except (NotImplementedException, ActionNotImplementedException) as error:
+                raise _NotImplementedError(f"{self.label} cannot do this: {error}") from error
+            except (
+                DriverException,
+                InvalidOperationException,
+                InvalidValueException,
+                OperationCancelledException,
+                ParkedException,
+                SlavedException,
+                ValueNotSetException,
+            ) as error:
                 raise DeviceError(f"{self.label} refuses: {error}") from error
             except ConnectionError:
                 problem = "there is no server"
@@ -127,6 +140,10 @@ class AlpacaLens(MotorLens):
             f"{self.label} does not answer ({problem}): see that the server runs and that its "
             "address and the number of the focuser are right"
         )
+
+
+class _NotImplementedError(DeviceError):
+    """The focuser lacks what was asked for (0x400 and 0x40C)."""
 
 
 def parse_address(text: str) -> tuple[str, int]:

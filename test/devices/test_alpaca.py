@@ -90,6 +90,43 @@ def test_a_refused_move_keeps_its_reason(lens, server):
         lens.move_to(7e-3)
 
 
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        # All numbers that the API defines but 0x407 (not connected), which is asked again.
+        (0x400, "cannot do this"),
+        (0x401, "refuses"),
+        (0x402, "refuses"),
+        (0x408, "refuses"),
+        (0x409, "refuses"),
+        (0x40B, "refuses"),
+        (0x40C, "cannot do this"),
+        (0x40E, "refuses"),
+        (0x500, "refuses"),
+    ],
+)
+def test_an_error_number_is_a_refusal_with_its_reason(lens, server, number, words):
+    server.garbage = [
+        b'{"ErrorNumber": %d, "ErrorMessage": "the motor is hot", "Value": false}' % number
+    ]
+    with pytest.raises(DeviceError, match=f"{words}: the motor is hot") as caught:
+        lens.state()
+    assert not isinstance(caught.value, ConnectionLostError)
+    assert lens.state()
+
+
+def test_not_connected_is_asked_again(lens, server):
+    server.garbage = [b'{"ErrorNumber": 1031, "ErrorMessage": "connect first"}']
+    assert lens.state().position == pytest.approx(1e-3)
+
+
+def test_a_focuser_with_relative_moves_only(clock, server):
+    answer = b'{"ErrorNumber": 0, "ErrorMessage": "", "Value": false}'
+    server.garbage = [answer, answer]  # of Connected and of Absolute
+    with pytest.raises(DeviceError, match="supports relative moves only"):
+        AlpacaLens(server.address, clock, SETTINGS)
+
+
 def test_no_server(clock):
     with pytest.raises(ConnectionLostError, match="see that the server runs"):
         AlpacaLens("127.0.0.1:9", clock)

@@ -2,7 +2,10 @@
 
 Sources: "Camera Control Reference" of the Linux kernel (V4L2_CID_FOCUS_ABSOLUTE: unit undefined,
 higher values are closer; V4L2_CID_FOCUS_AUTO must be off for it to have an effect). The kernel
-calls the latter "Focus, Automatic Continuous" since 6.0 and "Focus, Auto" before.
+calls the latter "Focus, Automatic Continuous" since 6.0 and "Focus, Auto" before. VIDIOC_S_CTRL:
+EACCES for a control that is read-only, or inactive in a driver that keeps no value until it is
+active again; EBUSY for one that another program has grabbed. linuxpy 0.25 raises AttributeError for
+controls that it knows to be read-only, disabled or grabbed.
 """
 
 import errno
@@ -99,11 +102,17 @@ class V4l2Lens(MotorLens):
                     control = self._device.controls[name]
                 except KeyError:
                     continue
-                control.value = False
+                _assign(control, False)
                 return not control.value
             return True
 
-        if not self._call(switch_off):
+        try:
+            off = self._call(switch_off)
+        except _RefusedError as error:
+            raise DeviceError(
+                f"{self.label}: automatic focus cannot be switched off: {error}"
+            ) from error
+        if not off:
             raise DeviceError(f"{self.label}: automatic focus cannot be switched off")
 
     def _read(self) -> Reading:
@@ -113,7 +122,10 @@ class V4l2Lens(MotorLens):
     def _command(self, target: float) -> None:
         # Another program may have switched it on.
         self._switch_automatic_focus_off()
-        self._call(lambda: setattr(self._focus, "value", round(target)))
+        try:
+            self._call(lambda: _assign(self._focus, round(target)))
+        except _RefusedError as error:
+            raise DeviceError(f"{self.label} refuses the position: {error}") from error
 
     def _halt(self) -> None:
         """Nothing to stop: the driver moves the lens at once."""
@@ -141,3 +153,24 @@ class V4l2Lens(MotorLens):
             case errno.ENODEV:
                 return "it was disconnected: connect it again"
         return f"it does not answer ({error}): connect it again"
+
+
+class _RefusedError(Exception):
+    """A control that may not be set now."""
+
+
+def _assign(control: Any, value: bool | int) -> None:
+    """Set a control.
+
+    Raises:
+        _RefusedError: it is read-only, inactive, disabled or grabbed.
+        OSError: the device does not answer.
+    """
+    try:
+        control.value = value
+    except AttributeError as error:
+        raise _RefusedError(str(error)) from error
+    except OSError as error:
+        if error.errno != errno.EACCES:
+            raise
+        raise _RefusedError("it is read-only, or automatic focus is on") from error

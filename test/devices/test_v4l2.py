@@ -25,6 +25,7 @@ class Control:
         self.minimum, self.maximum, self.step = minimum, maximum, step
         self.set_to = []
         self.stuck = False
+        self.refuses = None
 
     @property
     def value(self):
@@ -34,6 +35,8 @@ class Control:
     @value.setter
     def value(self, value):
         self.camera.check()
+        if self.refuses:
+            raise self.refuses
         self.set_to.append(value)
         if not self.stuck:
             self._value = self.minimum + round((value - self.minimum) / self.step) * self.step
@@ -126,6 +129,33 @@ def test_automatic_focus_that_stays_on(camera, clock):
         pytest.skip("this camera has none")
     automatic[0].stuck = True
     with pytest.raises(DeviceError, match="automatic focus cannot be switched off"):
+        V4l2Lens("/dev/video9", clock, SETTINGS)
+
+
+REFUSALS = [
+    # linuxpy: the flags of the control forbid it.
+    (AttributeError("IntegerControl focus_absolute is not writeable: read-only"), "read-only"),
+    # The kernel: read-only or inactive. The device file itself may be used.
+    (PermissionError(errno.EACCES, "Permission denied"), "read-only, or automatic focus is on"),
+]
+
+
+@pytest.mark.parametrize(("refusal", "words"), REFUSALS)
+def test_a_focus_that_may_not_be_set(lens, camera, refusal, words):
+    camera.controls["focus_absolute"].refuses = refusal
+    with pytest.raises(DeviceError, match=f"refuses the position: .*{words}") as caught:
+        lens.move_to(1e-3)
+    assert not isinstance(caught.value, ConnectionLostError)
+    assert lens.state().position == pytest.approx(3e-4)
+
+
+@pytest.mark.parametrize(("refusal", "words"), REFUSALS)
+def test_automatic_focus_that_may_not_be_set(camera, clock, refusal, words):
+    automatic = [control for name, control in camera.controls.items() if "auto" in name]
+    if not automatic:
+        pytest.skip("this camera has none")
+    automatic[0].refuses = refusal
+    with pytest.raises(DeviceError, match=f"cannot be switched off: .*{words}"):
         V4l2Lens("/dev/video9", clock, SETTINGS)
 
 

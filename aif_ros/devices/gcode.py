@@ -1,7 +1,8 @@
 """Stages and lens controllers that run G-code firmware: Grbl 1.1 and Marlin 2.
 
 Positions are millimetres on one axis, in machine coordinates. Sources: `doc/markdown/interface.md`,
-`commands.md` and `jogging.md` of gnea/grbl; `gcode/host/M114.cpp`, `gcode/control/M211.cpp`,
+`commands.md` and `jogging.md`, `grbl/report.c` and `grbl/print.c` of gnea/grbl bfb67f0;
+`gcode/host/M114.cpp`, `gcode/control/M211.cpp`, `gcode/config/M92.cpp`, `gcode/gcode.cpp`,
 `module/stepper.cpp` and `gcode/queue.cpp` of MarlinFirmware/Marlin.
 """
 
@@ -27,6 +28,7 @@ STOP_TIMEOUT = 2.0
 """Seconds that an axis may take to stop before the next move is refused."""
 MARLIN_STOP_TIMEOUT = 3.0
 """Seconds to wait for the answer to M410: Marlin drops new moves for one second after it."""
+MILLIMETRES_PER_INCH = 25.4
 MOST_LINES = 200
 """Lines that a reply may have; the settings of Marlin (M503) are the longest."""
 
@@ -141,6 +143,7 @@ class GrblLens(GcodeLens):
 
     def _connect(self) -> Axis:
         self._at_rest = False
+        self._reported_unit = 1.0  # mm
         port = self._port = SerialPort(self._path, self.label, self._options.baud_rate)
         port.handshake(lambda: self._status(0))
         settings = parse_grbl_settings(self._exchange("$$", "$132="))
@@ -150,10 +153,14 @@ class GrblLens(GcodeLens):
             travel = settings[130 + index]
         except (KeyError, ZeroDivisionError):
             raise DeviceError(f"{self.label} has no axis {self._options.axis}") from None
+        # $13=1: positions are reported in inches; settings and jogs stay in millimetres.
+        if settings.get(13):
+            self._reported_unit = MILLIMETRES_PER_INCH
         # Machine coordinates run from -travel to 0 (HOMING_FORCE_SET_ORIGIN off, the default).
         low, high = (-travel, 0.0) if settings.get(20) else (None, None)
-        # Reports have three decimals.
-        return Axis(low, high, resolution=step, tolerance=0.5 * step + 0.001)
+        # Reports have three decimals, in inches four.
+        digit = 0.001 if self._reported_unit == 1.0 else 0.0001 * MILLIMETRES_PER_INCH
+        return Axis(low, high, resolution=step, tolerance=0.5 * step + digit)
 
     def _read(self) -> Reading:
         state, position = self._status(AXES.index(self._options.axis))
@@ -162,7 +169,7 @@ class GrblLens(GcodeLens):
                 f"{self.label} is in the state {state}: home it ($H) or unlock it ($X) first"
             )
         self._at_rest = state == "Idle"
-        return Reading(position, not self._at_rest)
+        return Reading(position * self._reported_unit, not self._at_rest)
 
     def _command(self, target: float) -> None:
         # Asked only where it may move: each question delays the move by a reply.
@@ -203,6 +210,8 @@ class MarlinLens(GcodeLens):
         self._number = 0
         port.handshake(lambda: self._exchange("M110 N0"))
         axis = self._options.axis
+        # Else steps and limits are reported, and targets taken, in inches after a G20.
+        self._exchange("G21")
         steps_per_mm = parse_marlin_steps(self._exchange("M503", "M92"), axis)
         if steps_per_mm is None:
             raise DeviceError(f"{self.label} has no axis {axis}")
@@ -303,16 +312,23 @@ def parse_marlin_steps(answer: str, axis: str) -> float | None:
 
 
 def parse_marlin_limits(answer: str, axis: str) -> tuple[float | None, float | None]:
-    """Return the software end stops of an axis from the answer to ``M211``, mm; None where off."""
-    match = re.search(
-        rf"endstops: *On .*?Min:[^\n]*?{axis}(-?[.\d]+).*?Max:[^\n]*?{axis}(-?[.\d]+)",
+    """Return the software end stops of an axis from the answer to ``M211``, mm; None where off.
+
+    It is one line in older versions, ``Soft endstops: On  Min: X... Max: ...``, and two in newer
+    ones, ``M211 S1 ; ON`` and ``Min: X... Max: ...``.
+    """
+    report = re.search(
+        r"(?:endstops: *On\b|M211 S1\b).*?Min:([^\n]*?)Max:([^\n]*)",
         answer,
-        re.IGNORECASE | re.ASCII,
+        re.IGNORECASE | re.DOTALL,
     )
-    if match is None:
+    if report is None:
+        return None, None
+    low, high = (re.search(rf"\b{axis}(-?[.\d]+)", ends, re.ASCII) for ends in report.groups())
+    if low is None or high is None:
         return None, None
     try:
-        return _number(match[1].encode()), _number(match[2].encode())
+        return _number(low[1].encode()), _number(high[1].encode())
     except ValueError:
         return None, None
 

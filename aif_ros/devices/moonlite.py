@@ -1,8 +1,8 @@
 """Focusers with the Moonlite protocol: MoonLite controllers and many Arduino ones.
 
 Protocol: a command is ``:XX#`` with hexadecimal numbers in capitals, replies end with ``#``.
-Source: `drivers/focuser/moonlite.cpp` of indilib/indi (LGPL), and the protocol document that it
-follows, "High Res Stepper Motor Controller" of MoonLite Telescope Accessories.
+Source: `drivers/focuser/moonlite.cpp` of indilib/indi 3371fae (LGPL), and the protocol document
+that it follows, "High Res Stepper Motor Controller" of MoonLite Telescope Accessories.
 """
 
 from dataclasses import dataclass
@@ -27,13 +27,16 @@ GO = b":FG#"
 STOP = b":FQ#"
 """Stop; no reply."""
 
+NO_COMPENSATION = b":-#"
+"""Switch temperature compensation off, or the focuser would move by itself; no reply."""
+
 HIGHEST = 0xFFFF
 """Highest position that four hexadecimal digits can express, steps."""
 
 
 @dataclass(frozen=True)
 class MoonliteSettings(MotorSettings):
-    """Moonlite focuser; a unit is a motor step.
+    """Moonlite focuser; a unit is a step, full or half, in the mode that the controller is in.
 
     The protocol has no command for the limits: `high` should be given. It is 65535 steps otherwise.
     """
@@ -72,6 +75,7 @@ class MoonliteLens(SerialLens):
     def _connect(self) -> Axis:
         self._port = port = SerialPort(self._path, self.label, self._baud_rate)
         port.handshake(lambda: port.ask(VERSION, parse_version, size=2))
+        port.send(NO_COMPENSATION)
         return Axis(0, HIGHEST)
 
     def _read(self) -> Reading:

@@ -135,6 +135,10 @@ class TestMoonlite(SerialLensContract):
     def open(self, path, clock):
         return MoonliteLens(str(path), clock, MoonliteSettings(high=8000, **FAST))
 
+    def test_temperature_compensation_is_switched_off(self, lens, line):
+        lens.state()
+        assert line.device.compensates is False
+
     def test_a_jam_is_reported_and_overcome(self, lens, line):
         at_rest(lens)
         line.device.motor.blocked = True
@@ -232,6 +236,16 @@ class TestGrbl(SerialLensContract):
         with pytest.raises(DeviceError, match="does not report its limits: add them"):
             self.open(line.path, clock)
 
+    def test_positions_in_inches(self, line, clock):
+        line.device.inches = True
+        lens = self.open(line.path, clock)
+        assert lens.limits == pytest.approx((-10e-3, 0.0))
+        assert lens.state().position == pytest.approx(-5e-3, abs=2e-6)
+        lens.move_to(-2e-3)
+        assert at_rest(lens) == pytest.approx(-2e-3, abs=4e-6)
+        assert line.device.motor.position == pytest.approx(-2.0)
+        lens.close()
+
     def test_an_alarm_is_explained(self, lens, line):
         line.device.alarm = True
         with pytest.raises(DeviceError, match=r"in the state Alarm: home it \(\$H\)"):
@@ -255,6 +269,21 @@ class TestMarlin(SerialLensContract):
 
     def test_limits_are_those_of_the_controller(self, lens):
         assert lens.limits == pytest.approx((0.0, 10e-3))
+
+    def test_limits_in_the_report_of_newer_versions(self, line, clock):
+        line.device.newer_report = True
+        lens = self.open(line.path, clock)
+        assert lens.limits == pytest.approx((0.0, 10e-3))
+        lens.close()
+
+    def test_a_controller_that_was_set_to_inches(self, line, clock):
+        line.device.unit = 25.4
+        lens = self.open(line.path, clock)
+        assert lens.limits == pytest.approx((0.0, 10e-3))
+        lens.move_to(2e-3)
+        assert at_rest(lens) == pytest.approx(2e-3, abs=self.resolution)
+        assert line.device.motor.position == pytest.approx(2.0)
+        lens.close()
 
 
 def test_a_port_that_does_not_exist(tmp_path, clock):

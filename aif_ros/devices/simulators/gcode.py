@@ -38,13 +38,16 @@ class SimulatedGrbl(_Lines):
         super().__init__(motor or SimulatedMotor(position=-TRAVEL / 2, speed=20.0))
         self.alarm = False
         self.soft_limits = True
+        self.inches = False
+        """Whether positions are reported in inches ($13)."""
 
     def receive(self, byte: bytes) -> bytes:
         """Real-time commands are single bytes that take effect at once."""
         if byte == b"?":
             state = "Alarm" if self.alarm else "Jog" if self.motor.moving else "Idle"
             z = self._steps() / STEPS_PER_MM
-            return f"<{state}|MPos:0.000,0.000,{z:.3f}|FS:0,0>\r\n".encode()
+            position = f"{z / 25.4:.4f}" if self.inches else f"{z:.3f}"
+            return f"<{state}|MPos:0.000,0.000,{position}|FS:0,0>\r\n".encode()
         if byte == b"\x85":
             self.motor.stop(1 / STEPS_PER_MM)
             return b""
@@ -53,7 +56,7 @@ class SimulatedGrbl(_Lines):
     def _execute(self, line: str) -> str:
         if line == "$$":
             return (
-                f"$20={int(self.soft_limits)}\r\n$100=80.000\r\n$101=80.000\r\n"
+                f"$13={int(self.inches)}\r\n$20={int(self.soft_limits)}\r\n$100=80.000\r\n$101=80.000\r\n"
                 f"$102={STEPS_PER_MM:.3f}\r\n$130=200.000\r\n$131=200.000\r\n"
                 f"$132={TRAVEL:.3f}\r\nok\r\n"
             )
@@ -74,6 +77,10 @@ class SimulatedMarlin(_Lines):
 
     def __init__(self, motor: SimulatedMotor | None = None) -> None:
         super().__init__(motor or SimulatedMotor(position=5.0, speed=20.0))
+        self.unit = 1.0
+        """Unit of lengths, millimetres; 25.4 after a G20."""
+        self.newer_report = False
+        """Whether M211 answers in two lines."""
         self._number = 0
 
     def _execute(self, line: str) -> str:
@@ -98,7 +105,7 @@ class SimulatedMarlin(_Lines):
     def _run(self, command: str) -> str:
         move = re.fullmatch(r"G1 Z(-?\d+\.\d+) F\d+\.\d+", command)
         if move:
-            self.motor.move(round(float(move[1]) * STEPS_PER_MM) / STEPS_PER_MM)
+            self.motor.move(round(float(move[1]) * self.unit * STEPS_PER_MM) / STEPS_PER_MM)
             return "ok\n"
         match command:
             case "M410":
@@ -107,19 +114,22 @@ class SimulatedMarlin(_Lines):
                 target = self.motor.position
                 return f"X:0.00 Y:0.00 Z:{target:.2f} E:0.00 Count X:0 Y:0 Z:{self._steps()}\nok\n"
             case "M211":
+                heading = "  M211 S1 ; ON\n" if self.newer_report else "echo:Soft endstops: On"
                 return (
-                    f"echo:Soft endstops: On  Min:  X0.00 Y0.00 Z0.00   Max:  X200.00 Y200.00 "
-                    f"Z{TRAVEL:.2f}\nok\n"
+                    f"{heading}  Min:  X0.00 Y0.00 Z0.00   Max:  X200.00 Y200.00 "
+                    f"Z{TRAVEL / self.unit:.2f}\nok\n"
                 )
             case "M503":
                 return (
                     "echo:; Steps per unit:\n"
-                    f"echo:  M92 X80.00 Y80.00 Z{STEPS_PER_MM:.2f} E93.00\n"
+                    f"echo:  M92 X80.00 Y80.00 Z{STEPS_PER_MM * self.unit:.2f} E93.00\n"
                     "echo:; Max feedrates (units/s):\necho:  M203 X300.00 Y300.00 Z5.00 E25.00\n"
                     "ok\n"
                 )
             case "G90":
                 pass
+            case "G21":
+                self.unit = 1.0
             case _:
                 return f'echo:Unknown command: "{command}"\nok\n'
         return "ok\n"

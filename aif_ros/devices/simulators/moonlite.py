@@ -10,6 +10,8 @@ class SimulatedMoonlite:
 
     def __init__(self, motor: SimulatedMotor | None = None) -> None:
         self.motor = motor or SimulatedMotor(speed=20000.0)
+        self.compensates = True
+        """Whether temperature compensation is on."""
         self._command = b""
         self._target = round(self.motor.position)
 
@@ -44,6 +46,8 @@ class SimulatedMoonlite:
                 # The real one ignores what it does not understand.
                 with contextlib.suppress(ValueError):
                     self._target = int(digits, 16)
+            case b"-", b"":
+                self.compensates = False
             case b"FG", b"":
                 self.motor.move(self._target)
             case b"FQ", b"":

@@ -49,7 +49,7 @@ class Rules:
             is in focus.
         most_looks: number of looks after which the search follows the contrast, ...
         most_climbs: ... for this many more looks.
-        most_blind: number of looks without any reading after which it follows the contrast.
+        most_unread: number of looks without any reading after which it follows the contrast.
         saturated: share of the gradients in saturated parts from which on readings are ignored:
             clipped edges look sharp at any defocus.
     """
@@ -75,7 +75,7 @@ class Rules:
     few_places: int = 8
     most_looks: int = 12
     most_climbs: int = 12
-    most_blind: int = 4
+    most_unread: int = 4
     saturated: float = 0.7
 
 
@@ -158,10 +158,10 @@ class NeuralSearch:
     def _decide(self) -> Decision:
         rules = self._rules
         unread = not any(np.isfinite(look.score) for look in self.looks)
-        blind = unread and not self._contrast.varies
+        uninformed = unread and not self._contrast.varies
         if len(self.looks) >= rules.most_looks + rules.most_climbs:
             return self._give_up()
-        if (unread and len(self.looks) >= rules.most_blind) or len(self.looks) >= rules.most_looks:
+        if (unread and len(self.looks) >= rules.most_unread) or len(self.looks) >= rules.most_looks:
             return self._follow_contrast()
         if len(self.looks) == 1 and self._in_focus[0] >= rules.in_focus and not self._few_places:
             reason = "seems in focus: checking the network from a position beside it"
@@ -171,7 +171,7 @@ class NeuralSearch:
         focus = float(self.posterior.positions[_middle_of_best(mass)])
         distance = float(np.abs(looked - focus).min())
         target: float | None
-        if not blind and mass.max() >= rules.sure and distance <= self._seen:
+        if not uninformed and mass.max() >= rules.sure and distance <= self._seen:
             target, reason = self._unproven(), "checking that contrast is lower on both sides"
             if target is None:
                 return self._conclude(self._end(focus), "all looks agree on this position")

@@ -1,10 +1,11 @@
 """Bring one window into focus, and show how: of a real camera, a scene or a recorded focal stack.
 
-The lens is driven to where the window is sharpest and stays there; every look is printed, and with
---save the focus curve is drawn and the sharp window written. Positions are metres of lens travel.
-The exit code is 1 if the window has not come into focus. A real lens (--camera, --lens) needs its
-calibration. The neural search must know how fast the blur grows: without --calibration, a stack is
-first calibrated from itself, which takes a while (`aif calibrate` does it once and for all).
+The lens is driven to where the window is sharpest and stays there; position and score of every
+image are printed, and with --save the focus curve is drawn and the sharp window written. Positions
+are metres of lens travel. The exit code is 1 if the window has not come into focus. A real lens
+(--camera, --lens) needs its calibration. The neural search must know how fast the blur grows:
+without --calibration, a stack is first calibrated from itself, which takes a while (`aif calibrate`
+does it once and for all).
 
 Examples:
   aif autofocus --camera 0 --lens "moonlite:/dev/ttyUSB0?high=8000" --calibration lens.yaml
@@ -113,7 +114,7 @@ def run(args: Arguments) -> int:
         def show(frame: Frame) -> None:
             frames.append(frame)
             look = search.looks[-1]
-            print(f"look {len(frames):2}: {length(look.position):>12}   {look.score:.4g}")
+            print(f"image {len(frames):2}: {length(look.position):>12}   {look.score:.4g}")
 
         try:
             result = focus_window(

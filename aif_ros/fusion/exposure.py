@@ -29,11 +29,11 @@ _CLIPPED, _DARK = 0.02, 1e-3
 _SATURATED = 0.985
 # From this encoded value on, matched highlights approach their old value.
 _SHOULDER = np.float32(0.94)
-# Fewer usable cells, as a share of all, are too few to trust.
+# Fewer usable cells, as a share of all, are too few for an estimate.
 _LEAST_CELLS = 0.1
 # Gains are log factors. Smaller ones are within the error of measurement; larger ones are no change
 # of exposure between frames of one scene. The slices of a stack do show one scene: there, a larger
-# gain is believed, two stops where values are proportional to light, more where they are encoded.
+# gain is accepted, two stops where values are proportional to light, more where they are encoded.
 _NEGLIGIBLE, _LARGEST, _LARGEST_OF_STACK = 0.01, np.log(1.6), np.log(4.2)
 # How much of a difference of contrast, in squared coefficients of variation of light, may come out
 # as a log gain: half of (a - 1) / 2, a = 2.25 / 2.4, and as much again.

@@ -13,9 +13,9 @@ from aif_ros.types.frame import Frame, LensState
 
 _stamp = attrgetter("stamp")
 
-# A lens moves steadily if its slowest speed during an exposure is at least this share of its
+# A lens moves uniformly if its slowest speed during an exposure is at least this share of its
 # highest; interpolating its position then errs by less than a quarter of the travel.
-_STEADY = 0.6
+_UNIFORM = 0.6
 
 
 class LensStateBuffer:
@@ -103,7 +103,7 @@ class LensStateBuffer:
     def travel(self, stamp: int) -> float:
         """Return the lens travel during an exposure centred on `stamp`, metres.
 
-        0 at rest. inf where the lens did not move steadily or its travel is unknown: while it
+        0 at rest. inf where the lens did not move uniformly or its travel is unknown: while it
         starts or settles, before the first state, or if the exposure time is unknown (0).
         """
         begin, end = stamp - self._half_exposure, stamp + self._half_exposure
@@ -122,8 +122,8 @@ class LensStateBuffer:
             for before, after in pairwise(around)
         ]
         slowest, fastest = sorted((min(speeds), max(speeds)), key=abs) if speeds else (0.0, 0.0)
-        steady = slowest * fastest > 0 and abs(slowest) > _STEADY * abs(fastest)
-        steady &= all(state.moving for state in around)
-        if not steady or end == begin:
+        uniform = slowest * fastest > 0 and abs(slowest) > _UNIFORM * abs(fastest)
+        uniform &= all(state.moving for state in around)
+        if not uniform or end == begin:
             return math.inf
         return abs(self.position(end) - self.position(begin))

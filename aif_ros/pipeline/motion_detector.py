@@ -52,9 +52,9 @@ class MotionDetector:
         changed = self._position_changed(stamp, position)
         if velocity == 0.0 and self._is_believed(changed):
             return LensState(stamp, position, moving=False)
-        sound = velocity is not None and abs(velocity) > self._resolution / _REST
-        self._measured = self._measured or sound
-        return LensState(stamp, position, moving=sound or changed)
+        reported = velocity is not None and abs(velocity) > self._resolution / _REST
+        self._measured = self._measured or reported
+        return LensState(stamp, position, moving=reported or changed)
 
     def _is_believed(self, changed: bool) -> bool:
         """Whether a velocity of 0 means rest, given whether the position has changed."""

@@ -16,7 +16,8 @@ Checked against their sources:
   range, -1: untouched), which a change hands to `v4l2-ctl`; nothing is refused.
 - luxonis/depthai-ros 9132443, `depthai_ros_driver/src/param_handlers/sensor_param_handler.cpp`:
   `r_focus` (0 to 255) in the group of the sensor (`rgb`, or `color` with `camera.i_rs_compat`),
-  ignored while `r_set_man_focus` is false; nothing is refused.
+  ignored while `r_set_man_focus` is false; nothing is refused. Version 3 (2d3f2cd) declares
+  `r_focus`, without a range, only if `r_set_man_focus` is true when the driver starts.
 """
 
 from collections.abc import Mapping
@@ -43,6 +44,7 @@ class Driver:
         high: highest position where the driver declares no range.
         metadata: key of the lens position in the metadata that the driver publishes with each
             frame on `/diagnostics`; empty: it publishes none.
+        missing: why the driver may not have declared `parameter`, and what helps.
     """
 
     parameter: str
@@ -50,6 +52,7 @@ class Driver:
     low: float | None = None
     high: float | None = None
     metadata: str = ""
+    missing: str = ""
 
     def alternatives(self) -> list[tuple[list[str], bool | int]]:
         """Return the full names and the value of each entry of `prepare`."""
@@ -67,7 +70,13 @@ DRIVERS: Mapping[str, Driver] = {
     "v4l2_camera": Driver("focus_absolute", {"focus_automatic_continuous|focus_auto": False}),
     # No range is declared: "0-255, -1 leave alone".
     "usb_cam": Driver("focus", {"autofocus": False}, 0.0, 255.0),
-    "depthai_ros": Driver("rgb.r_focus", {"r_set_man_focus": True}, 0.0, 255.0),
+    "depthai_ros": Driver(
+        "rgb.r_focus",
+        {"r_set_man_focus": True},
+        0.0,
+        255.0,
+        missing="start the driver with r_set_man_focus: true (version 3 has it only then)",
+    ),
 }
 """By the name of the driver package."""
 

@@ -96,6 +96,11 @@ class ParameterLens(MotorLens):
                 f"{self.label}: that node is not running: start it, or correct its name"
             )
         name = self._driver.parameter
+        kind = self._remote.type_of(name)
+        if kind not in (ParameterType.PARAMETER_INTEGER, ParameterType.PARAMETER_DOUBLE):
+            advice = self._driver.missing or f"see `ros2 param list {self._address}`"
+            raise DeviceError(f"{self.label} is no number: {advice}")
+        self._whole = kind == ParameterType.PARAMETER_INTEGER
         # Boolean in some versions of a driver, integer in others.
         found = [self._remote.first_declared(*each) for each in self._driver.alternatives()]
         self._manual = [parameter for parameter in found if parameter is not None]
@@ -105,10 +110,6 @@ class ParameterLens(MotorLens):
                 raise DeviceError(
                     f"{self.label}: cannot set {parameter.name} to {parameter.value}: {refusal}"
                 )
-        kind = self._remote.type_of(name)
-        if kind not in (ParameterType.PARAMETER_INTEGER, ParameterType.PARAMETER_DOUBLE):
-            raise DeviceError(f"{self.label} is no number: see `ros2 param list {self._address}`")
-        self._whole = kind == ParameterType.PARAMETER_INTEGER
         descriptor = self._remote.describe(name)
         if self._driver.metadata:
             self._metadata.frame_id = str(self._remote.get("frame_id") or "")

@@ -262,6 +262,29 @@ def test_a_driver_that_ends_and_starts_again(make, bench):
     again.close()
 
 
+def test_version_3_of_depthai_ros(make):
+    # It declares the focus without a range.
+    driver, lens = make(
+        "depthai_ros",
+        {
+            "rgb.r_set_man_focus": (True, ParameterDescriptor()),
+            "rgb.r_focus": (1, ParameterDescriptor()),
+        },
+    )
+    assert lens.limits == pytest.approx((0.0, 2.55e-3))
+    move(lens, 1e-3)
+    assert driver.value("rgb.r_focus") == 100
+
+
+def test_version_3_of_depthai_ros_that_was_started_with_automatic_focus(bench, clock):
+    # It has no focus then, and would move the lens anywhere when manual focus is switched on.
+    driver = Driver(bench, {"rgb.r_set_man_focus": (False, ParameterDescriptor())})
+    with pytest.raises(DeviceError, match="start the driver with r_set_man_focus: true"):
+        ParameterLens("camera", clock, ParameterLensSettings(preset="depthai_ros"), bench.node)
+    assert driver.value("rgb.r_set_man_focus") is False
+    driver.close()
+
+
 def test_a_node_without_such_a_parameter(make):
     with pytest.raises(DeviceError, match="focus_absolute of camera is no number"):
         make("v4l2_camera", {"brightness": (1, ParameterDescriptor())})

@@ -131,6 +131,8 @@ class Measured:
 def on_devices(names: Sequence[str], devices: Sequence[str], lens_model: LensModel) -> Measured:
     """Make fusion methods, those with a network on several devices, with the blur estimator.
 
+    A method on the device "cpu" has its own name, else the name and the device.
+
     Args:
         names: of fusion methods.
         devices: that networks are computed on.
@@ -146,7 +148,8 @@ def on_devices(names: Sequence[str], devices: Sequence[str], lens_model: LensMod
             methods[name] = make_method(name)
             continue
         for device in devices:
-            methods[f"{name} on {device}"] = make_method(name, device)
+            shown = name if device == "cpu" else f"{name} on {device}"
+            methods[shown] = make_method(name, device)
             if f"on {device}" not in estimators:
                 estimators[f"on {device}"] = neural_estimator(lens_model, device)
     return Measured(methods, estimators)

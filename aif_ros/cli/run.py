@@ -211,7 +211,7 @@ def _run_graph(args: Arguments) -> dict[str, Any]:
                     watch.reason = f"not ended within {args.timeout:g} s"
         except KeyboardInterrupt:
             watch.reason = "interrupted"
-    if watch.fault and args.camera in ("device", "external"):
+    if watch.fault:
         # What was fused until then is kept.
         raise CommandError(watch.reason)
     return watch.result()

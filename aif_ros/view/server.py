@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import uvicorn
+import websockets  # noqa: F401  # without it, uvicorn would refuse the page's connection
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response
@@ -171,10 +172,7 @@ class PageServer(uvicorn.Server):
 
     def __init__(self, app: ASGIApp, host: str, port: int, ready: Callable[[], None]) -> None:
         super().__init__(
-            # With the protocol named, a package that it needs is missed at once.
-            uvicorn.Config(
-                app, ws="websockets", log_level="warning", lifespan="off", ws_max_size=_LONGEST
-            )
+            uvicorn.Config(app, log_level="warning", lifespan="off", ws_max_size=_LONGEST)
         )
         self._ready = ready
         family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -153,7 +153,10 @@ def test_a_calibration_that_is_not_there(stack):
         ({"camera": "0", "camera_source": "1"}, "name two cameras: leave one out"),
         ({"lens": "moonlight:/dev/x"}, "lens must be one of simulated, .*; got 'moonlight:/dev/x'"),
         ({"lens": "grbl:a", "lens_source": "b"}, "name two lenses: leave one out"),
-        ({"camera": "device", "device": "0"}, "device must be one of auto, cpu, cuda, onnxruntime; got '0'"),
+        (
+            {"camera": "device", "device": "0"},
+            "device must be one of auto, cpu, cuda, onnxruntime; got '0'",
+        ),
         ({"camera": "external"}, "camera=external needs an explicit lens"),
         ({"camera": "stack"}, "camera=stack needs the folder"),
         ({"namespace": "1left"}, "'1left' is not a namespace"),

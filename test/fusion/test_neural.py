@@ -82,12 +82,13 @@ def test_the_second_frame_is_decided_upon_and_later_ones_are_hedged(fusion, monk
     np.testing.assert_array_equal(fusion.merge(frames[2], 2.0, second).image, third.image)
 
 
-def test_reduced_precision_makes_no_visible_difference(fusion, monkeypatch):
+def test_reduced_precision_makes_no_visible_difference(monkeypatch):
     blurred = cv2.GaussianBlur(SHARP, (0, 0), 2.0)
     halves = np.hstack([SHARP[:, :40], blurred[:, 40:]])
     results = []
     for narrow in (False, True):
         monkeypatch.setattr(neural, "fast_in_bfloat16", lambda device, narrow=narrow: narrow)
+        fusion = neural.NeuralFusion()
         fused = fusion.merge(blurred, 0.0, None)
         for position, frame in enumerate((halves, SHARP), 1):
             fused = fusion.merge(frame, float(position), fused)

@@ -170,7 +170,7 @@ def test_training_fuses_as_the_method_does(photos, moving, monkeypatch):
         for parameter in network.correct.parameters():
             parameter.normal_(0, 0.05)
     method = NeuralFusion.__new__(NeuralFusion)
-    method._network = network.eval()
+    method._run = torch.inference_mode()(network.eval().forward)
     fused = None
     for t, frame in enumerate(sequence.frames):
         if not moving or fused is None:

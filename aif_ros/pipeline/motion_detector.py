@@ -2,7 +2,6 @@
 
 from collections import deque
 
-from aif_ros.pipeline.clock_jump import jumped_back
 from aif_ros.types.frame import LensState
 
 # A lens that travels less than its resolution in this time is at rest, seconds: several exposures.
@@ -64,8 +63,8 @@ class MotionDetector:
 
     def _position_changed(self, stamp: int, position: float) -> bool:
         recent = self._recent
-        if recent and jumped_back(recent[-1][0], stamp):
-            recent.clear()
+        while recent and recent[-1][0] > stamp:  # the clock has jumped back, or a state is late
+            recent.pop()
         recent.append((stamp, position))
         while len(recent) > 2 and recent[0][0] < stamp - _WINDOW:
             recent.popleft()

@@ -56,7 +56,11 @@ def test_infinite_velocities_are_motion():
     assert moving([(0.0, math.inf)]) == [True]
 
 
-def test_a_clock_that_jumps_back_begins_anew():
+@pytest.mark.parametrize("back", [30, 10_000])
+@pytest.mark.parametrize("velocity", [None, 0.0])
+def test_a_clock_that_jumps_back_begins_anew(back, velocity):
     detector = MotionDetector(RESOLUTION)
-    detector.state(10_000 * MS, 0.0, None)
-    assert not detector.state(10 * MS, 1e-4, None).moving
+    for stamp, position in ((-10, 4e-4), (0, 8e-4), (10, 8e-4), (20, 8e-4)):
+        detector.state((20_000 + stamp) * MS, position, velocity)
+    for stamp in (0, 10, 20):
+        assert not detector.state((20_000 - back + stamp) * MS, 0.0, velocity).moving

@@ -3,7 +3,7 @@
 A look gives a blur radius but not the side of focus, and its error is the same each time for the
 same texture. The posterior is therefore joint over the focus position and the bias of the texture:
 a soft texture appears blurred even in focus, one of high contrast appears sharp slightly out of
-focus. Looks on both sides of focus distinguish the two. The change of contrast between two
+focus. Looks on both sides of focus separate the two. The change of contrast between two
 looks does not depend on the network, and shows on which side of their middle focus lies. Both
 are weighted by their measured reliability (`Reliability`).
 """

@@ -40,7 +40,7 @@ def test_lost_responses_do_not_stop_the_bring_up(service, monkeypatch, tmp_path)
 
 @pytest.mark.parametrize("most", [1, supervisor._MOST_STARTS])
 def test_a_node_that_does_not_respond_is_started_again(most, monkeypatch, tmp_path):
-    """The first process of the camera is of a namespace that nobody asks."""
+    """The first process of the camera is in another namespace."""
     start, started = processes._Processes.start, []
 
     def start_elsewhere(nodes, name):

@@ -56,7 +56,7 @@ def test_a_wrong_text_does_not_stop_the_others(tmp_path, capsys):
 
 
 def test_each_problem_has_a_line(capsys):
-    assert main(["devices", f"indi:localhost:{_closed_port()}/nobody"]) == 2
+    assert main(["devices", f"indi:localhost:{_closed_port()}/Focuser Simulator"]) == 2
     lines = capsys.readouterr().out.splitlines()
     problems = [line for line in lines if line.startswith("  problem ")]
     assert len(problems) == 2

@@ -102,25 +102,28 @@ def test_lost_lens_states_do_not_end_the_loop(decided):
     assert decided.decide() is not None
 
 
-def test_after_a_search_the_frame_merged_meanwhile_counts(decided):
+@pytest.fixture
+def searched(decided):
+    """The same after a search by others has sent the lens to 0.9 mm, where J has a frame of 12."""
     for stamp, position, moving in ((7, 2e-4, True), (10, 9e-4, False), (14, 9e-4, False)):
         decided.observe(LensState(stamp, position, moving))
     decided.add_fused_maps(fused_maps(12))
-    decided.release()
-    decided.observe(LensState(16, 9e-4, False))
-    decided.add_frame_maps(maps(17))
-    assert decided.decide() is not None
+    return decided
 
 
-def test_a_frame_from_elsewhere_does_not_count(decided):
-    for stamp, position, moving in ((7, 2e-4, True), (10, 9e-4, False), (12, 9e-4, False)):
-        decided.observe(LensState(stamp, position, moving))
-    decided.add_fused_maps(fused_maps(11))
-    decided.observe(LensState(13, 11e-4, True))
-    decided.release()
-    decided.observe(LensState(16, 12e-4, False))
-    decided.add_frame_maps(maps(17))
-    assert decided.missing is Missing.FUSED_MAPS
+def test_after_a_search_the_frame_merged_meanwhile_counts(searched):
+    searched.release()
+    searched.observe(LensState(16, 9e-4, False))
+    searched.add_frame_maps(maps(17))
+    assert searched.decide() is not None
+
+
+def test_a_frame_from_elsewhere_does_not_count(searched):
+    searched.observe(LensState(15, 11e-4, True))
+    searched.release()
+    searched.observe(LensState(16, 12e-4, False))
+    searched.add_frame_maps(maps(17))
+    assert searched.missing is Missing.FUSED_MAPS
 
 
 def test_a_lens_that_stays_is_decided_on_with_the_last_observation():

@@ -16,11 +16,9 @@ from aif_ros.weights import runner
 from aif_ros.weights.device import ComputeDeviceError
 from aif_ros.weights.engines import engines
 
-try:
-    import onnxruntime
-except ModuleNotFoundError:
-    onnxruntime = None
-installed = pytest.mark.skipif(onnxruntime is None, reason="needs the extra 'fast' (onnxruntime)")
+installed = pytest.mark.skipif(
+    "onnxruntime" not in runner.available_devices(), reason="needs the extra 'fast'"
+)
 
 
 @pytest.fixture(autouse=True)

@@ -75,7 +75,10 @@ class SerialPort:
         size: int = 0,
         timeout: float | None = None,
     ) -> T:
-        """Send `request` and return the parsed reply; garbage and silence are retried.
+        """Send `request` and return the parsed reply; skips garbage, asks again after silence.
+
+        Garbage is skipped instead of answered with another request: the reply that it stands
+        before is still on its way and would be taken for the reply to that request.
 
         Only for requests that may be repeated without harm.
 
@@ -90,15 +93,17 @@ class SerialPort:
             ConnectionLostError: no usable reply in all attempts, or the port is gone.
         """
         problem = "no reply"
+        seconds = REPLY_TIMEOUT if timeout is None else timeout
         for _ in range(ATTEMPTS):
             self.send(request)
-            reply = self.read(end=end, size=size, timeout=timeout)
-            try:
-                if reply:
+            deadline = time.monotonic() + seconds
+            remaining = seconds
+            while remaining > 0 and (reply := self.read(end=end, size=size, timeout=remaining)):
+                try:
                     return parse(reply)
-                problem = "no reply"
-            except ValueError as error:
-                problem = f"not understood: {reply[:60]!r} ({error})"
+                except ValueError as error:
+                    problem = f"not understood: {reply[:60]!r} ({error})"
+                remaining = deadline - time.monotonic()
         raise self.no_answer(_printable(request), problem)
 
     def no_answer(self, request: str, problem: str) -> ConnectionLostError:

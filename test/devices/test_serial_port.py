@@ -1,0 +1,48 @@
+"""The serial line itself, against a device that answers on a pseudo-terminal."""
+
+import os
+import threading
+import time
+import tty
+
+import pytest
+
+from aif_ros.devices.serial_port import SerialPort
+
+
+class Answering:
+    """Answers each request with `parts`, `pause` seconds apart; counts the requests."""
+
+    def __init__(self, parts, pause):
+        self.requests = 0
+        self._parts = parts
+        self._pause = pause
+        self._master, self._slave = os.openpty()
+        tty.setraw(self._slave)
+        self.path = os.ttyname(self._slave)
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while os.read(self._master, 1):
+            self.requests += 1
+            for part in self._parts:
+                os.write(self._master, part)
+                time.sleep(self._pause)
+
+
+def number(reply):
+    return int(reply.removeprefix(b"<").removesuffix(b">"))
+
+
+@pytest.fixture
+def port():
+    line = Answering([b"\xff noise>", b"<4", b"2>"], pause=0.05)
+    port = SerialPort(line.path, "stage", 9600)
+    yield port, line
+    port.close()
+
+
+def test_garbage_before_a_late_reply_is_skipped_without_a_second_request(port):
+    port, line = port
+    assert port.ask(b"?", number, end=b">", timeout=30.0) == 42
+    assert line.requests == 1

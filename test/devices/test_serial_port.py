@@ -10,11 +10,15 @@ import pytest
 from aif_ros.devices.serial_port import SerialPort
 
 
+END = b"\x04"
+
+
 class Answering:
-    """Answers each request with `parts`, `pause` seconds apart; counts the requests."""
+    """Answers each byte with `parts`, `pause` seconds apart, until it receives END."""
 
     def __init__(self, parts, pause):
-        self.requests = 0
+        self.received = b""
+        self.ended = threading.Event()
         self._parts = parts
         self._pause = pause
         self._master, self._slave = os.openpty()
@@ -23,11 +27,12 @@ class Answering:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self):
-        while os.read(self._master, 1):
-            self.requests += 1
+        while (byte := os.read(self._master, 1)) != END:
+            self.received += byte
             for part in self._parts:
                 os.write(self._master, part)
                 time.sleep(self._pause)
+        self.ended.set()
 
 
 def number(reply):
@@ -45,4 +50,6 @@ def port():
 def test_garbage_before_a_late_reply_is_skipped_without_a_second_request(port):
     port, line = port
     assert port.ask(b"?", number, end=b">", timeout=30.0) == 42
-    assert line.requests == 1
+    port.send(END)
+    assert line.ended.wait(30.0)
+    assert line.received == b"?"

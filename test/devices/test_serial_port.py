@@ -9,7 +9,6 @@ import pytest
 
 from aif_ros.devices.serial_port import SerialPort
 
-
 END = b"\x04"
 
 

@@ -1,35 +1,38 @@
-"""Autofocus by Fibonacci search: the fewest looks that bracket a single peak."""
+"""Autofocus by Fibonacci search: the fewest images that bracket a single peak."""
 
 from collections.abc import Sequence
 
 from aif_ros.autofocus.contrast_search import ContrastSearch
-from aif_ros.autofocus.search import Look
+from aif_ros.autofocus.search import FocusMeasurement
 
 _GOLDEN = 0.381966
 """Golden section, (3 - sqrt(5)) / 2."""
 
 
-def narrow_down(looks: Sequence[Look], limits: tuple[float, float], enough: float) -> float | None:
+def narrow_down(
+    measurements: Sequence[FocusMeasurement], limits: tuple[float, float], enough: float
+) -> float | None:
     """Next position, metres, of a search for the highest score by golden section.
 
     Args:
-        looks: at least one.
+        measurements: at least one.
         limits: range of positions, metres.
-        enough: distance, metres, between the best look and its neighbours at which it ends.
+        enough: distance, metres, between the sharpest image and its neighbours at which it ends.
 
     Returns:
         The position, or None at the end.
 
     Example:
-        >>> looks = [Look(0.0, 0.1), Look(0.4, 0.8), Look(1.0, 0.2)]
-        >>> round(narrow_down(looks, limits=(0.0, 1.0), enough=0.1), 3)  # in the wider gap
+        >>> curve = ((0.0, 0.1), (0.4, 0.8), (1.0, 0.2))
+        >>> measurements = [FocusMeasurement(*point) for point in curve]
+        >>> round(narrow_down(measurements, limits=(0.0, 1.0), enough=0.1), 3)  # in the wider gap
         0.629
-        >>> narrow_down(looks, limits=(0.0, 1.0), enough=0.7) is None
+        >>> narrow_down(measurements, limits=(0.0, 1.0), enough=0.7) is None
         True
     """
-    best = max(looks, key=lambda look: look.score).position
-    low = max([limits[0], *(look.position for look in looks if look.position < best)])
-    high = min([limits[1], *(look.position for look in looks if look.position > best)])
+    best = max(measurements, key=lambda each: each.score).position
+    low = max([limits[0], *(each.position for each in measurements if each.position < best)])
+    high = min([limits[1], *(each.position for each in measurements if each.position > best)])
     below, above = best - low, high - best
     if max(below, above) <= enough:
         return None
@@ -37,16 +40,16 @@ def narrow_down(looks: Sequence[Look], limits: tuple[float, float], enough: floa
 
 
 class FibonacciSearch(ContrastSearch):
-    """Krotkov, "Focusing", IJCV 1 (1988), in its limit of many looks, the golden section.
+    """Krotkov, "Focusing", IJCV 1 (1988), in its limit of many images, the golden section.
 
-    The limit has the same reduction per look, needs no fixed number of looks and can use the image
-    at the start position.
+    The limit has the same reduction per image, needs no fixed number of images and can use the
+    image at the start position.
     """
 
     def _prepare(self) -> None:
         """Nothing to prepare."""
 
     def _next(self) -> float | None:
-        # The peak is nearer than the next look on either side; half of that is the likely error.
+        # The peak is nearer than the next image on either side; half of that is the likely error.
         enough = max(2.0 * self._depth_of_focus, 1.25 * self._lens_model.metres_per_step)
-        return narrow_down(self.looks, self._limits, enough)
+        return narrow_down(self.measurements, self._limits, enough)

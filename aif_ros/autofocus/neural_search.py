@@ -1,4 +1,4 @@
-"""Autofocus by blur network and contrast: one or two looks, a move, a look to verify it."""
+"""Autofocus by blur network and contrast: one or two images, a move, an image to verify it."""
 
 from dataclasses import dataclass, replace
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aif_ros.autofocus.fibonacci import narrow_down
-from aif_ros.autofocus.search import Decision, Look, search_range
+from aif_ros.autofocus.search import Decision, FocusMeasurement, search_range
 from aif_ros.autofocus.window_contrast import WindowContrast
 from aif_ros.autofocus.window_posterior import WindowPosterior
 from aif_ros.defocus.neural import NeuralBlurEstimator
@@ -23,35 +23,35 @@ class Rules:
 
     Attributes:
         sure: least posterior probability within the depth of focus to accept a position; ...
-        seen: ... and largest distance of the nearest look.
+        seen: ... and largest distance of the nearest image.
         worth: least posterior probability to move to a position as the focus position, rather than
             to the most informative one.
-        in_focus: least probability of being in focus for a look to count as such; ...
-        agreement: ... an earlier reading must agree with the travel between the two looks within
+        in_focus: least probability of being in focus for an image to count as such; ...
+        agreement: ... an earlier reading must agree with the travel between the two images within
             this many pixels ...
         agreement_share: ... or this share of it; ...
         agreement_travel: ... that travel is at least this many pixels of blur.
         lower: without such agreement, contrasts on both sides must be lower by this factor; ...
-        next_to: ... largest distance of those looks; ...
+        next_to: ... largest distance of those images; ...
         beside: ... distance at which they are taken.
-        witness: if the first look is in focus, distance of the next one, pixels of blur: its
+        witness: if the first image is in focus, distance of the next one, pixels of blur: its
             reading checks the network.
-        there: largest distance of a look that verifies the end position; ...
+        there: largest distance of an image that verifies the end position; ...
         reproduced: ... least ratio of its contrast to the highest; ...
         contradiction: ... largest excess of its reading over the reading in focus, pixels; ...
         doubted: ... at the limits, which have one side only: least probability of being
             in focus.
         attempts: number of times the lens returns to the end position to verify it.
-        same: looks closer than this are the same.
+        same: images closer than this are the same.
         same_steps: the same in motor steps: a lens does not rest between them.
         few_places: number of resting positions, farther apart than the depth of focus, up to which
             all of them are visited: of two objects in a window, each is invisible where the other
             is in focus.
-        most_looks: number of looks after which the search follows the contrast, ...
-        most_climbs: ... for this many more looks.
-        most_unread: number of looks without any reading after which it follows the contrast.
+        most_images: number of images after which the search follows the contrast, ...
+        most_climbs: ... for this many more images.
+        most_unread: number of images without any reading after which it follows the contrast.
         saturated: share of the gradients in saturated parts from which on readings are ignored:
-            clipped edges look sharp at any defocus.
+            clipped edges appear sharp at any defocus.
     """
 
     sure: float = 0.94
@@ -73,7 +73,7 @@ class Rules:
     same: float = 0.5
     same_steps: float = 0.75
     few_places: int = 8
-    most_looks: int = 12
+    most_images: int = 12
     most_climbs: int = 12
     most_unread: int = 4
     saturated: float = 0.7
@@ -83,13 +83,13 @@ RULES = Rules()
 
 
 class NeuralSearch:
-    """Moves to the most probable focus position and ends when a look there confirms it.
+    """Moves to the most probable focus position and ends when an image there confirms it.
 
-    One look is consistent with two focus positions, one on either side; limits, prior, the
-    probability of being in focus, the contrast and looks at other positions resolve the ambiguity
-    (`WindowPosterior`). While no position is probable enough, the next look is the most
+    One image is consistent with two focus positions, one on either side; limits, prior, the
+    probability of being in focus, the contrast and images at other positions resolve the ambiguity
+    (`WindowPosterior`). While no position is probable enough, the next image is the most
     informative one. Where the network has no reading, a golden-section search of the contrast
-    is used. The scores of the looks are blur radii.
+    is used. The scores of the images are blur radii.
 
     Args:
         lens_model: of the lens in use.
@@ -109,16 +109,16 @@ class NeuralSearch:
         self._estimator = estimator or NeuralBlurEstimator(lens_model.depth_of_field_px)
         self._expected = expected
         self._rules = rules
-        self.looks: list[Look] = []
+        self.measurements: list[FocusMeasurement] = []
 
     def begin(self, position: float, limits: tuple[float, float], image_width: int) -> None:
-        """Discard all earlier looks and start from `position`; see `FocusSearch`.
+        """Discard all earlier images and start from `position`; see `FocusSearch`.
 
         Raises:
             ValueError: the limits are empty or not finite.
         """
         low, high = self._limits = search_range(self._lens_model, limits)
-        self.looks = []
+        self.measurements = []
         self._contrast = WindowContrast()
         self._contrasts: NDArray[np.float64] = np.zeros(0)
         self._in_focus: list[float] = []
@@ -136,7 +136,7 @@ class NeuralSearch:
             (low, high), self._gain, self._depth_of_focus, self._expected, self._expected_reading
         )
 
-    def look(self, patch: Image, position: float) -> Decision:
+    def update(self, patch: Image, position: float) -> Decision:
         """Process the image of the window at lens position `position` (metres) and decide.
 
         Raises:
@@ -147,9 +147,9 @@ class NeuralSearch:
         self._contrasts = self._contrast.values
         if self._is_clipped(-1):
             blur = replace(blur, radius=np.nan, uncertainty=np.nan, in_focus=np.nan)
-        self.looks.append(Look(position, blur.radius))
+        self.measurements.append(FocusMeasurement(position, blur.radius))
         self._in_focus.append(blur.in_focus)
-        self.posterior.look(position, blur, self._contrasts)
+        self.posterior.update(position, blur, self._contrasts)
         return self._decide()
 
     def _expected_reading(self, radius: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -157,28 +157,34 @@ class NeuralSearch:
 
     def _decide(self) -> Decision:
         rules = self._rules
-        unread = not any(np.isfinite(look.score) for look in self.looks)
+        unread = not any(np.isfinite(each.score) for each in self.measurements)
         uninformed = unread and not self._contrast.varies
-        if len(self.looks) >= rules.most_looks + rules.most_climbs:
+        if len(self.measurements) >= rules.most_images + rules.most_climbs:
             return self._give_up()
-        if (unread and len(self.looks) >= rules.most_unread) or len(self.looks) >= rules.most_looks:
+        if (unread and len(self.measurements) >= rules.most_unread) or len(
+            self.measurements
+        ) >= rules.most_images:
             return self._follow_contrast()
-        if len(self.looks) == 1 and self._in_focus[0] >= rules.in_focus and not self._few_places:
+        if (
+            len(self.measurements) == 1
+            and self._in_focus[0] >= rules.in_focus
+            and not self._few_places
+        ):
             reason = "seems in focus: checking the network from a position beside it"
             return Decision(self._witness(), False, None, reason)
-        looked = np.array([look.position for look in self.looks])
+        positions = np.array([each.position for each in self.measurements])
         mass = self.posterior.mass_within(0.9 * self._depth_of_focus)
         focus = float(self.posterior.positions[_middle_of_best(mass)])
-        distance = float(np.abs(looked - focus).min())
+        distance = float(np.abs(positions - focus).min())
         target: float | None
         if not uninformed and mass.max() >= rules.sure and distance <= self._seen:
             target, reason = self._unproven(), "checking that contrast is lower on both sides"
             if target is None:
-                return self._conclude(self._end(focus), "all looks agree on this position")
+                return self._conclude(self._end(focus), "all images agree on this position")
         elif mass.max() >= rules.worth and distance > self._depth_of_focus:
             target, reason = focus, "moving to the most probable focus position"
         else:
-            target = self.posterior.most_informative(looked, self._same)
+            target = self.posterior.most_informative(positions, self._same)
             reason = "moving to the most informative position"
         if target is None:
             return self._give_up()
@@ -190,7 +196,7 @@ class NeuralSearch:
 
     @property
     def _best(self) -> int:
-        """Index of the look of highest contrast."""
+        """Index of the image of highest contrast."""
         return int(np.argmax(self._contrasts))
 
     def _give_up(self) -> Decision:
@@ -198,14 +204,14 @@ class NeuralSearch:
         if not self._contrast.varies:
             reason = "nothing to focus on: no texture at any position"
             return Decision(self._start, True, False, reason)
-        reason = f"uncertain after {len(self.looks)} looks: stays at the highest contrast"
-        return Decision(self.looks[self._best].position, True, False, reason)
+        reason = f"uncertain after {len(self.measurements)} images: stays at the highest contrast"
+        return Decision(self.measurements[self._best].position, True, False, reason)
 
     def _follow_contrast(self) -> Decision:
         """Search for the highest contrast by golden section, as `FibonacciSearch` does."""
         scores = [
-            Look(look.position, float(contrast))
-            for look, contrast in zip(self.looks, self._contrasts, strict=True)
+            FocusMeasurement(each.position, float(contrast))
+            for each, contrast in zip(self.measurements, self._contrasts, strict=True)
         ]
         step = self._lens_model.metres_per_step
         enough = max(2.0 * self._depth_of_focus, 1.25 * step)
@@ -215,20 +221,20 @@ class NeuralSearch:
             return Decision(target, False, None, reason)
         if not self._contrast.varies:
             return self._give_up()
-        peak = self.looks[self._best].position
+        peak = self.measurements[self._best].position
         if not self._is_peak(peak, self._same):
-            # Blur can invert a pattern and show it again: look into the widest gap.
-            places = np.sort([*self._limits, *(look.position for look in self.looks)])
+            # Blur can invert a pattern and show it again: take an image in the widest gap.
+            places = np.sort([*self._limits, *(each.position for each in self.measurements)])
             widest = int(np.diff(places).argmax())
             if np.diff(places)[widest] <= enough:
                 return self._give_up()
             reason = "following the contrast: no peak found yet"
             return Decision(float(places[widest : widest + 2].mean()), False, None, reason)
-        return self._conclude(peak, "highest contrast of all looks; the network has no reading")
+        return self._conclude(peak, "highest contrast of all images; the network has no reading")
 
     def _is_peak(self, end: float, there: float) -> bool:
         """Whether the contrast is highest at `end` and clearly lower beside it, all in metres."""
-        best = self.looks[self._best].position
+        best = self.measurements[self._best].position
         if abs(best - end) > there:
             return False
         if self._few_places:
@@ -237,8 +243,8 @@ class NeuralSearch:
         return all(flank is not None or abs(limit - best) <= there for flank, limit in flanks)
 
     def _conclude(self, end: float, reason: str) -> Decision:
-        """End if the latest look was at `end` and confirms it; else move there."""
-        rules, last = self._rules, self.looks[-1]
+        """End if the latest image was at `end` and confirms it; else move there."""
+        rules, last = self._rules, self.measurements[-1]
         there = max(rules.there * self._depth_of_focus, rules.same_steps * self._step)
         if abs(last.position - end) <= there:
             at_focus = float(self._expected_reading(np.array(0.0)))
@@ -268,62 +274,66 @@ class NeuralSearch:
 
     def _at_limit(self) -> bool:
         """Whether the lens is at an end of its range."""
-        return min(abs(self.looks[-1].position - limit) for limit in self._limits) <= self._same
+        return (
+            min(abs(self.measurements[-1].position - limit) for limit in self._limits) <= self._same
+        )
 
     @property
     def _step(self) -> float:
         return self._lens_model.metres_per_step
 
     def _is_clipped(self, index: int) -> bool:
-        """Whether saturated parts dominate a look, so that the network is ignored."""
+        """Whether saturated parts dominate an image, so that the network is ignored."""
         clipped = self._contrast.saturated(index) > self._rules.saturated
         return clipped and self._contrast.masked
 
     def _is_confirmed(self, index: int) -> bool:
-        """Whether a look is in focus by the network, and an earlier reading agrees."""
+        """Whether an image is in focus by the network, and an earlier reading agrees."""
         if not self._in_focus[index] >= self._rules.in_focus or self._is_clipped(index):
             return False
-        rules, here = self._rules, self.looks[index]
-        for look in self.looks:
-            travel = np.array(abs(look.position - here.position) * self._gain)
+        rules, here = self._rules, self.measurements[index]
+        for each in self.measurements:
+            travel = np.array(abs(each.position - here.position) * self._gain)
             expected = float(self._expected_reading(travel))
             tolerance = max(rules.agreement, rules.agreement_share * expected)
-            if travel >= rules.agreement_travel and abs(look.score - expected) <= tolerance:
+            if travel >= rules.agreement_travel and abs(each.score - expected) <= tolerance:
                 return True
         return False
 
     def _witness(self) -> float:
-        """Position beside the first look, metres, on the side with more range."""
-        (low, high), start = self._limits, self.looks[0].position
+        """Position beside the first image, metres, on the side with more range."""
+        (low, high), start = self._limits, self.measurements[0].position
         side = 1.0 if high - start > start - low else -1.0
         return float(np.clip(start + side * self._rules.witness / self._gain, low, high))
 
     def _unproven(self) -> float | None:
-        """Position, metres, of a look still needed to prove the highest contrast; None: proven."""
+        """Position, metres, of an image needed to prove the highest contrast; None: proven."""
         if self._few_places:
-            looked = np.array([look.position for look in self.looks])
-            return self.posterior.most_informative(looked, self._same)
+            positions = np.array([each.position for each in self.measurements])
+            return self.posterior.most_informative(positions, self._same)
         if self._is_confirmed(self._best):
             return None
-        rules, best = self._rules, self.looks[self._best].position
+        rules, best = self._rules, self.measurements[self._best].position
         low, high = self._limits
         for flank, side in zip(self._flanks(), (-rules.beside, rules.beside), strict=True):
             target = float(np.clip(best + side * self._depth_of_focus, low, high))
             if (
                 flank is None
-                and min(abs(look.position - target) for look in self.looks) > self._same
+                and min(abs(each.position - target) for each in self.measurements) > self._same
             ):
                 return target
         return None
 
     def _flanks(self) -> tuple[int | None, int | None]:
-        """Indices of the looks of clearly lower contrast next below and above the highest."""
+        """Indices of the images of clearly lower contrast next below and above the highest."""
         best = self._best
         found: list[int | None] = []
         for side in (-1, 1):
             offsets = {
-                index: side * (look.position - self.looks[best].position) / self._depth_of_focus
-                for index, look in enumerate(self.looks)
+                index: side
+                * (each.position - self.measurements[best].position)
+                / self._depth_of_focus
+                for index, each in enumerate(self.measurements)
                 if self._contrasts[index] * self._rules.lower < self._contrasts[best]
             }
             near = [index for index, offset in offsets.items() if 0 < offset <= self._rules.next_to]
@@ -336,12 +346,12 @@ class NeuralSearch:
             return focus
         below, above = self._flanks()
         if below is None or above is None:
-            return self.looks[self._best].position
+            return self.measurements[self._best].position
         return self._peak(below, self._best, above)
 
     def _peak(self, below: int, best: int, above: int) -> float:
         """Maximum, metres, of the parabola through the logarithms of three contrasts."""
-        x = np.array([self.looks[index].position for index in (below, best, above)])
+        x = np.array([self.measurements[index].position for index in (below, best, above)])
         y = np.log(self._contrasts[[below, best, above]])
         a, b, _ = np.polyfit((x - x[1]) / self._depth_of_focus, y, 2)
         return float(x[1] - self._depth_of_focus * b / (2 * a))

@@ -41,7 +41,7 @@ class RuleBasedSearch(ContrastSearch):
         return None
 
     def _worse_beyond(self, best: float, step: float) -> bool:
-        """Whether a look exists up to about `best` + `step`, or that is beyond the limit.
+        """Whether there is an image up to about `best` + `step`, or that is beyond the limit.
 
         A motor rests at whole steps: it may have stopped slightly beyond.
         """
@@ -49,4 +49,4 @@ class RuleBasedSearch(ContrastSearch):
         unreachable = 0.75 * self._lens_model.metres_per_step
         if abs(limit - best) < max(0.2 * self._depth_of_focus, unreachable):
             return True
-        return any(0 < (look.position - best) / step <= 1.2 for look in self.looks)
+        return any(0 < (each.position - best) / step <= 1.2 for each in self.measurements)

@@ -1,7 +1,4 @@
-"""The interface of all autofocus searches: images of one window in, lens positions out.
-
-A *look* is one image of the window, taken at one lens position.
-"""
+"""The interface of all autofocus searches: images of one window in, lens positions out."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -11,8 +8,8 @@ from aif_ros.types.image import Image
 
 
 @dataclass(frozen=True)
-class Look:
-    """One look at the window.
+class FocusMeasurement:
+    """What was measured in one image of the window.
 
     Attributes:
         position: lens position, metres.
@@ -26,7 +23,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Decision:
-    """What a search requests after a look.
+    """What a search requests after an image.
 
     Attributes:
         position: next lens position, metres; when `done`, the final one.
@@ -54,7 +51,7 @@ def search_range(lens_model: LensModel, limits: tuple[float, float]) -> tuple[fl
 
 
 class FocusSearch(Protocol):
-    """Focuses one window: `begin` once, then `look` for each image until the decision is done.
+    """Focuses one window: `begin` once, then `update` for each image until the decision is done.
 
     Example:
         >>> import numpy as np
@@ -67,16 +64,16 @@ class FocusSearch(Protocol):
         >>> while not done:
         ...     contrast = 1 / (1 + abs(position - 0.3e-3) * 1e4)  # a scene in focus at 0.3 mm
         ...     patch = (0.5 + contrast * (texture - 0.5)).astype(np.float32)
-        ...     decision = search.look(patch, position)
+        ...     decision = search.update(patch, position)
         ...     position, done = decision.position, decision.done
         >>> decision.focused, abs(position - 0.3e-3) < lens_model.half_depth_of_focus(640)
         (True, True)
     """
 
-    looks: list[Look]
+    measurements: list[FocusMeasurement]
 
     def begin(self, position: float, limits: tuple[float, float], image_width: int) -> None:
-        """Discard all earlier looks and start from `position`.
+        """Discard all earlier images and start from `position`.
 
         Args:
             position: current lens position, metres.
@@ -85,7 +82,7 @@ class FocusSearch(Protocol):
         """
         ...
 
-    def look(self, patch: Image, position: float) -> Decision:
+    def update(self, patch: Image, position: float) -> Decision:
         """Process the image of the window at lens position `position` (metres) and decide."""
         ...
 
@@ -98,10 +95,10 @@ class FocusRun:
         position: final lens position, metres.
         focused: whether the search ended in focus.
         reason: why it ended, for people.
-        looks: all looks in order: the trajectory; sorted by position: the focus curve.
+        measurements: of all images in order: the trajectory; sorted by position: the focus curve.
     """
 
     position: float
     focused: bool
     reason: str
-    looks: list[Look] = field(default_factory=list)
+    measurements: list[FocusMeasurement] = field(default_factory=list)

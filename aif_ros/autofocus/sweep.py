@@ -6,12 +6,12 @@ from aif_ros.autofocus.contrast_search import ContrastSearch
 
 
 class SweepSearch(ContrastSearch):
-    """Looks at intervals of the depth of focus (at least a motor step) over the whole range."""
+    """Takes images over the whole range, a depth of focus (at least a motor step) apart."""
 
     def _prepare(self) -> None:
         low, high = self._limits
         pitch = max(2 * self._depth_of_focus, self._lens_model.metres_per_step)
-        # The middles of equal parts: started at the limits, every look would lie between two
+        # The middles of equal parts: started at the limits, every image would lie between two
         # slices of a recorded stack.
         count = max(1, int(np.ceil((high - low) / pitch - 1e-6)))
         positions = low + (np.arange(count) + 0.5) * ((high - low) / count)

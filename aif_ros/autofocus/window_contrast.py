@@ -1,4 +1,4 @@
-"""Contrast of one window over the looks of a search, comparable between looks."""
+"""Contrast of one window over the images of a search, comparable between images."""
 
 from dataclasses import dataclass
 
@@ -15,14 +15,14 @@ _SATURATED = 253.5 / 255
 _CLIPPED = 0.08
 """Share of saturated pixels from which on a block is masked: single bright pixels are no edge."""
 _LEAST_OPEN = 0.02
-"""Least share of the window that is unsaturated in all looks; with less, contrast is undefined."""
+"""Least share of the window that is unsaturated in all images; with less, contrast is undefined."""
 _MUCH_LESS = 0.5
-"""Share of the highest contrast, and of the largest saturated area, below which a look has much
+"""Share of the highest contrast, and of the largest saturated area, below which an image has much
 less of it."""
 _COARSE = 2
 """Pyramid levels by which images of faint windows are reduced: noise falls faster than texture."""
 _NOISE = 0.15
-"""Largest relative variation of contrast over all looks that counts as noise."""
+"""Largest relative variation of contrast over all images that counts as noise."""
 _FEW = 16.0
 """The same for n pixels, as this over sqrt(n): 6 standard deviations of the mean squared gradient
 of white noise, whose neighbours are correlated over about 2 x 2 pixels."""
@@ -30,7 +30,7 @@ of white noise, whose neighbours are correlated over about 2 x 2 pixels."""
 
 @dataclass(frozen=True)
 class _Measured:
-    """Of one look: gradient energy of each block, fine and coarse, and what is saturated.
+    """Of one image: gradient energy of each block, fine and coarse, and what is saturated.
 
     Attributes:
         saturated: of each block, whether it is near a saturated area; None where nothing is.
@@ -44,7 +44,7 @@ class _Measured:
 
 
 class WindowContrast:
-    """Tenengrad of each look, over the blocks that are saturated in none of them.
+    """Tenengrad of each image, over the blocks that are saturated in none of them.
 
     Saturated parts have edges at any defocus, which move with it. Where the fine gradients vary no
     more than noise, those at a quarter of the resolution are used, which integrate a faint texture
@@ -53,10 +53,10 @@ class WindowContrast:
     """
 
     def __init__(self) -> None:
-        self._looks: list[_Measured] = []
+        self._measured: list[_Measured] = []
 
     def add(self, patch: Image) -> None:
-        """Add a look, (H, W) or (H, W, 3), float32 in [0, 1]; all looks have the same size.
+        """Add an image, (H, W) or (H, W, 3), float32 in [0, 1]; all images have the same size.
 
         Raises:
             ImageError: the patch is unusable.
@@ -75,18 +75,18 @@ class WindowContrast:
             clipped = (share > _CLIPPED).astype(np.uint8)
             saturated = cv2.dilate(clipped, np.ones((5, 5), np.uint8)).astype(bool)
         measured = _Measured(_energy(gray, blocks), _energy(reduced, blocks), saturated, area)
-        if self._looks and measured.fine.shape != self._looks[0].fine.shape:
-            self._looks = []
-        self._looks.append(measured)
+        if self._measured and measured.fine.shape != self._measured[0].fine.shape:
+            self._measured = []
+        self._measured.append(measured)
 
     @property
     def values(self) -> NDArray[np.float64]:
-        """(n,) contrast of each look, at the resolution chosen as described in the class."""
+        """(n,) contrast of each image, at the resolution chosen as described in the class."""
         return self._choose()[0]
 
     @property
     def varies(self) -> bool:
-        """Whether the contrast of the looks varies by more than noise."""
+        """Whether the contrast of the images varies by more than noise."""
         return self._choose()[1]
 
     @property
@@ -95,28 +95,32 @@ class WindowContrast:
         return self._mask is not None and self._choose()[2]
 
     def saturated(self, index: int) -> float:
-        """Share of the gradients of look `index` that lie in saturated parts, 0 to 1."""
-        look = self._looks[index]
-        if look.saturated is None:
+        """Share of the gradients of image `index` that lie in saturated parts, 0 to 1."""
+        measured = self._measured[index]
+        if measured.saturated is None:
             return 0.0
-        return float(look.fine[look.saturated].sum() / max(float(look.fine.sum()), 1e-12))
+        return float(
+            measured.fine[measured.saturated].sum() / max(float(measured.fine.sum()), 1e-12)
+        )
 
     @property
     def _mask(self) -> NDArray[np.bool_] | None:
-        """Blocks that are saturated in any look; None: all blocks count."""
-        masks = [look.saturated for look in self._looks if look.saturated is not None]
+        """Blocks that are saturated in any image; None: all blocks count."""
+        masks = [
+            measured.saturated for measured in self._measured if measured.saturated is not None
+        ]
         if not masks or self._is_concentrated():
             return None
         return np.asarray(np.logical_or.reduce(masks), np.bool_)
 
     def _is_concentrated(self) -> bool:
-        """Whether what is saturated in the sharpest look is much less so in all blurred ones.
+        """Whether what is saturated in the sharpest image is much less so in all blurred ones.
 
         The light of a point is spread out of focus, and no longer saturates the pixels; a lamp's
         saturated area grows.
         """
-        energy = np.array([float(look.fine.mean()) for look in self._looks])
-        area = np.array([look.area for look in self._looks])
+        energy = np.array([float(measured.fine.mean()) for measured in self._measured])
+        area = np.array([measured.area for measured in self._measured])
         blurred = energy < _MUCH_LESS * energy.max()
         sharpest = area[energy.argmax()]
         return bool(
@@ -128,7 +132,7 @@ class WindowContrast:
     def _choose(self) -> tuple[NDArray[np.float64], bool, bool]:
         """Return contrasts, whether they vary, and whether saturated parts are left out."""
         fine, coarse = (
-            [getattr(look, name) for look in self._looks] for name in ("fine", "coarse")
+            [getattr(measured, name) for measured in self._measured] for name in ("fine", "coarse")
         )
         for energies, finer in ((fine, 1), (coarse, 4**_COARSE)):
             values = self._mean(energies)
@@ -141,7 +145,9 @@ class WindowContrast:
     @property
     def _pixels(self) -> float:
         """Number of pixels that the contrast is taken from."""
-        open_blocks = self._looks[0].fine.size if self._mask is None else int((~self._mask).sum())
+        open_blocks = (
+            self._measured[0].fine.size if self._mask is None else int((~self._mask).sum())
+        )
         return max(open_blocks, 1) * float(_BLOCK**2)
 
     def _mean(self, energies: list[NDArray[np.float32]]) -> NDArray[np.float64]:

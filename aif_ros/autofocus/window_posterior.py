@@ -1,10 +1,10 @@
 """Posterior over the focus position of one window, from estimator and contrast.
 
-A look gives a blur radius but not the side of focus, and its error is the same each time for the
+An image gives a blur radius but not the side of focus, and its error is the same each time for the
 same texture. The posterior is therefore joint over the focus position and the bias of the texture:
 a soft texture appears blurred even in focus, one of high contrast appears sharp slightly out of
-focus. Looks on both sides of focus separate the two. The change of contrast between two
-looks does not depend on the network, and shows on which side of their middle focus lies. Both
+focus. Images on both sides of focus separate the two. The change of contrast between two
+images does not depend on the network, and shows on which side of their middle focus lies. Both
 are weighted by their measured reliability (`Reliability`).
 """
 
@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 _RESOLUTION = 0.25
 """Spacing of the positions, in half depths of focus."""
 _MOST_CANDIDATES = 128
-"""Largest number of positions compared for the next look; computing time is proportional."""
+"""Largest number of positions compared for the next image; computing time is proportional."""
 _CONTRAST_FLOOR = 1e-7
 """Added to contrasts so that their logarithm is finite; far below the contrast of any noise."""
 
@@ -119,13 +119,13 @@ class WindowPosterior:
             self._log -= np.log1p(((self.positions - expected[0]) / expected[1]) ** 2)
         self._looked: list[float] = []
 
-    def look(self, position: float, blur: PatchBlur, contrasts: Array) -> None:
-        """Multiply by the likelihood of one look at the window.
+    def update(self, position: float, blur: PatchBlur, contrasts: Array) -> None:
+        """Multiply by the likelihood of one image of the window.
 
         Args:
             position: of the lens, metres.
             blur: answer of the network; a NaN radius: no reading.
-            contrasts: (n,) comparable contrasts of all n looks so far, this one last.
+            contrasts: (n,) comparable contrasts of all n images so far, this one last.
         """
         model = self._model
         radius = np.abs(self.positions - position) * self._gain
@@ -157,23 +157,23 @@ class WindowPosterior:
         upper = np.minimum(index + reach + 1, len(index))
         return np.asarray(total[upper] - total[np.maximum(index - reach, 0)])
 
-    def most_informative(self, looked: Array, apart: float) -> float | None:
-        """Position, metres, of the look with the highest expected information.
+    def most_informative(self, positions: Array, apart: float) -> float | None:
+        """Position, metres, of the image with the highest expected information.
 
         Its information is the entropy of its reading, plus the probability that it is in focus.
 
         Args:
-            looked: positions of earlier looks, metres.
-            apart: distance from them, metres, within which a look gives nothing new.
+            positions: those of the earlier images, metres.
+            apart: distance from them, metres, within which an image gives nothing new.
 
         Returns:
-            The position, or None where every position has been looked at.
+            The position, or None where there is an image at every position.
         """
         model = self._model
         stride = max(4, -(-len(self.positions) // _MOST_CANDIDATES))
         near = self.mass_within(self._depth_of_focus)[::stride]
         candidates = self.positions[::stride]
-        new = np.abs(candidates[:, None] - looked).min(axis=1) > apart
+        new = np.abs(candidates[:, None] - positions).min(axis=1) > apart
         if not new.any():
             return None
         candidates, near = candidates[new], near[new]
@@ -217,7 +217,7 @@ def _of_contrast(change: float, radius: Array, before: Array, model: Reliability
 
     Args:
         change: logarithm of the ratio of the contrasts, new to old.
-        radius: (n,) blur radius, pixels, of the new look for each focus position.
+        radius: (n,) blur radius, pixels, of the new image for each focus position.
         before: (n,) that of the old one.
         model: of the contrast.
     """

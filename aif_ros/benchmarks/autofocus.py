@@ -25,7 +25,7 @@ SIZE = 512
 """Side of the window, pixels."""
 _SCALES = (0.4, 0.75)
 _NEAR_STEPS = 300
-_MOST_LOOKS = 400
+_MOST_IMAGES = 400
 
 
 @dataclass(frozen=True)
@@ -212,11 +212,11 @@ def run_trial(search: FocusSearch, bench: Bench, lens: LensModel) -> TrialResult
     """Let a search focus, and judge it by the truth."""
     search.begin(bench.motor, lens.limits, lens.calibration_width)
     blurs = [bench.blur]
-    decision = search.look(bench.capture(), bench.motor)
-    while not decision.done and len(blurs) < _MOST_LOOKS:
+    decision = search.update(bench.capture(), bench.motor)
+    while not decision.done and len(blurs) < _MOST_IMAGES:
         bench.move_to(decision.position)
         blurs.append(bench.blur)
-        decision = search.look(bench.capture(), bench.motor)
+        decision = search.update(bench.capture(), bench.motor)
     bench.move_to(decision.position)
     moves = np.diff(blurs)
     return TrialResult(

@@ -147,7 +147,7 @@ def measure(
         blurred = low * (high / low) ** (spread(0, 1, count) ** 2)
         return np.concatenate([spread(0, _SHARP_PX, count), blurred])
 
-    def look(planes: Sequence[DefocusedPlane], camera: SensorModel) -> PatchResults:
+    def evaluate(planes: Sequence[DefocusedPlane], camera: SensorModel) -> PatchResults:
         return read(estimator, [plane.photograph(camera, random) for plane in planes])
 
     def spread(low: float, high: float, count: int) -> Array:
@@ -155,26 +155,26 @@ def measure(
         return random.permutation(low + (np.arange(count) + 0.5) / count * (high - low))
 
     progress("radii")
-    standard = look(
+    standard = evaluate(
         draw(np.concatenate([spread(0, 27, patches), spread(27, 60, patches)])), SensorModel()
     )
     progress("focus")
-    focus = look(draw(spread(0, 2, patches)), SensorModel())
-    discrimination = look(draw(clear_radii()), SensorModel())
+    focus = evaluate(draw(spread(0, 2, patches)), SensorModel())
+    discrimination = evaluate(draw(clear_radii()), SensorModel())
     planes = draw(spread(0, 27, patches // 2))
     by_noise, by_exposure = {}, {}
     for noise in NOISES:
         progress(f"noise {noise:g}")
-        by_noise[noise] = look(planes, SensorModel(read_noise=noise / 255))
+        by_noise[noise] = evaluate(planes, SensorModel(read_noise=noise / 255))
     for exposure in EXPOSURES:
         progress(f"exposure {exposure:g}")
-        by_exposure[exposure] = look(planes, SensorModel(exposure=exposure))
+        by_exposure[exposure] = evaluate(planes, SensorModel(exposure=exposure))
     by_condition = {}
     for name, condition in conditions.items():
         progress(name)
         by_condition[name] = (
-            look(draw(spread(0, 27, patches // 2), condition), condition.camera),
-            look(draw(clear_radii(), condition), condition.camera),
+            evaluate(draw(spread(0, 27, patches // 2), condition), condition.camera),
+            evaluate(draw(clear_radii(), condition), condition.camera),
         )
     sharp = [plane.photograph(SensorModel(read_noise=0), random) for plane in draw(np.zeros(6))]
     examples = [patch.luma for patch in sharp]

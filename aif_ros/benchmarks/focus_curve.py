@@ -19,14 +19,14 @@ def save_focus_curve(run: FocusRun, folder: Path) -> Path:
     Returns:
         The file.
     """
-    positions = [look.position * 1e3 for look in run.looks]
-    scores = [look.score for look in run.looks]
+    positions = [each.position * 1e3 for each in run.measurements]
+    scores = [each.score for each in run.measurements]
     order = sorted(range(len(positions)), key=positions.__getitem__)
     figure = Figure(figsize=(10, 4), layout="constrained")
     path_axis, curve_axis = figure.subplots(1, 2)
     path_axis.plot(range(1, len(positions) + 1), positions, "o-")
     path_axis.axhline(run.position * 1e3, color="tab:green", linewidth=0.8)
-    path_axis.set(xlabel="look", ylabel="lens position (mm)", title=run.reason)
+    path_axis.set(xlabel="image", ylabel="lens position (mm)", title=run.reason)
     curve_axis.plot([positions[i] for i in order], [scores[i] for i in order], "o-")
     for number, (position, score) in enumerate(zip(positions, scores, strict=True), 1):
         curve_axis.annotate(

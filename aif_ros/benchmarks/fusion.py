@@ -104,11 +104,11 @@ Figures = dict[str, dict[str, float]]
 
 @dataclass(frozen=True)
 class Sheet:
-    """What to look at: pictures by the method that made them, all of one size.
+    """Pictures to compare: by the method that made them, all of one size.
 
     Attributes:
         pictures: float32.
-        interest: (H, W) float32, where to look closely.
+        interest: (H, W) float32, where details matter.
     """
 
     pictures: Mapping[str, Image]

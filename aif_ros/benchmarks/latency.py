@@ -82,11 +82,11 @@ def measure(
 def search_step(
     search: FocusSearch, window: NDArray[np.uint8], lens_model: LensModel, repeats: int
 ) -> Timing:
-    """Time one look of a search at `window`, (H, W) or (H, W, 3) uint8."""
+    """Time how long a search takes for one image of `window`, (H, W) or (H, W, 3) uint8."""
     low, high = lens_model.limits
     start = (low + high) / 2
     return measure(
-        lambda: search.look(to_float(window), start),
+        lambda: search.update(to_float(window), start),
         repeats,
         lambda: search.begin(start, lens_model.limits, lens_model.calibration_width),
     )

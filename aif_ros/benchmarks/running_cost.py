@@ -79,8 +79,8 @@ class ProcessWatch:
         self.memory = dict.fromkeys(pids, 0.0)
         """Largest resident size so far, MB."""
 
-    def look(self) -> None:
-        """Look at all processes, a few times a second at most."""
+    def sample(self) -> None:
+        """Measure the memory of all processes, a few times a second at most."""
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + 0.2
@@ -136,7 +136,7 @@ def core_cost(stack: Path, preset: Preset, agent: str, rounds: int, frame_rate: 
     """Run the loop of the library in real time.
 
     Args:
-        stack: folder of the focal stack to look at.
+        stack: folder of the focal stack that the loop runs on.
         preset: fusion method and blur estimator.
         agent: focus-control agent.
         rounds: number of runs that count; another one comes before them.
@@ -170,5 +170,5 @@ def core_cost(stack: Path, preset: Preset, agent: str, rounds: int, frame_rate: 
         stamps.append([])
         pipeline.reset()
         run_loop(camera, lens, pipeline, clock, note, exposure_time=EXPOSURE)
-    watch.look()
+    watch.sample()
     return LoopCost(latencies, rate(stamps), watch.cpu(), watch.cpu_seconds(), watch.memory)

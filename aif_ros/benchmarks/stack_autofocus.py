@@ -35,7 +35,7 @@ class StackRun:
     """One search in one window of a stack.
 
     Attributes:
-        window: pixels it looked at.
+        window: pixels that it focused.
         sharpest: lens position of the sharpest slice there, metres.
         start: where the lens was at first, metres.
         end: where it was left, metres.
@@ -131,7 +131,7 @@ def _run(
     slices_away = abs(int(np.abs(stack.positions - end).argmin()) - sharpest)
     within = abs(end - best) <= lens_model.half_depth_of_focus(stack.size[0])
     success = slices_away <= 1 or within
-    return StackRun(window, best, start, end, len(result.looks), success, result.focused)
+    return StackRun(window, best, start, end, len(result.measurements), success, result.focused)
 
 
 def figures(runs: Sequence[StackRun]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from aif_ros.fusion.fuser import FUSION_METHODS
 Command = Callable[[Sequence[str], str], list[str]]
 """From slices and the picture to write, the command line."""
 
-# Seconds between two looks at a tool's memory.
+# Seconds between two measurements of a tool's memory.
 _GLANCE = 0.01
 
 

@@ -49,7 +49,7 @@ _LEVELS = {
     DiagnosticStatus.ERROR: "ERROR",
     DiagnosticStatus.STALE: "STALE",
 }
-# Seconds between two messages with what the lens has reported, and two looks for browsers.
+# Seconds between two messages with what the lens has reported, and two checks for browsers.
 _PERIOD = 0.1
 # Seconds until pictures are subscribed to again: their publishers show the last one to a new
 # subscriber, if they have noticed that the old one was gone.

@@ -35,8 +35,8 @@ _SILENCE_IDLE, _SILENCE_BUSY = 3.5, 30.0
 _APPEARANCE_IDLE, _APPEARANCE_BUSY = 30.0, 90.0
 # A node that has not responded after so many starts is given up.
 _MOST_STARTS = 3
-# Looks in a row at which no thread of the former may be found busy.
-_LOOKS = 5
+# Checks in a row at which no thread of the former may be found busy.
+_IDLE_CHECKS = 5
 # States of such threads in /proc: running or runnable, uninterruptible input or output.
 _BUSY = ("R", "D")
 # How the names of threads of Fast DDS begin.
@@ -101,7 +101,7 @@ class Supervisor:
         self._silent_topics = SilentTopics()
         self._unheard_at = dict.fromkeys(self._restarts, -_NOT_HELPED)
         running.node.create_subscription(DiagnosticArray, "/diagnostics", self._take_health, 50)
-        self._idle_looks = {member.name: 0 for member in self.members}
+        self._idle_checks = {member.name: 0 for member in self.members}
         # Starts of each node to which it has not responded.
         self._vain_starts = {member.name: 0 for member in self.members}
         self._brought_up = False
@@ -112,7 +112,7 @@ class Supervisor:
         return not any(member.starting for member in self.members)
 
     def step(self) -> None:
-        """Look at all nodes and do what is due; to be called several times a second.
+        """Check all nodes and do what is due; to be called several times a second.
 
         Raises:
             BringupError: a node could not be configured or activated, has ended before all were
@@ -212,10 +212,10 @@ class Supervisor:
             idle, busy = patience * _APPEARANCE_IDLE, patience * _APPEARANCE_BUSY
         silence = now - member.answered
         if (member.appeared and (member.starting or not member.active)) or silence < idle:
-            self._idle_looks[member.name] = 0
+            self._idle_checks[member.name] = 0
             return False
-        self._idle_looks[member.name] = 0 if _is_busy(pid) else self._idle_looks[member.name] + 1
-        return silence > busy or self._idle_looks[member.name] >= _LOOKS
+        self._idle_checks[member.name] = 0 if _is_busy(pid) else self._idle_checks[member.name] + 1
+        return silence > busy or self._idle_checks[member.name] >= _IDLE_CHECKS
 
     def _report(self, text: str) -> None:
         self._running.node.get_logger().warning(text)

@@ -154,7 +154,7 @@ class LiveCalibration:
         calibration: from the sweep.
         lens_model: the calibrated lens.
         focus: one autofocus with it, as proof.
-        frames: what that autofocus has looked at.
+        frames: those of that autofocus.
         backlash_unknown: why the backlash is not known; empty: it is.
     """
 
@@ -224,7 +224,7 @@ def calibrate_through_camera(
         make_search(search, lens_model),
         limits=(low, high),
         start=high,
-        on_look=frames.append,
+        on_frame=frames.append,
     )
     return LiveCalibration(calibration, lens_model, focus, frames, backlash_unknown)
 

@@ -113,12 +113,12 @@ def run(args: Arguments) -> int:
 
         def show(frame: Frame) -> None:
             frames.append(frame)
-            look = search.looks[-1]
-            print(f"image {len(frames):2}: {length(look.position):>12}   {look.score:.4g}")
+            newest = search.measurements[-1]
+            print(f"image {len(frames):2}: {length(newest.position):>12}   {newest.score:.4g}")
 
         try:
             result = focus_window(
-                rig, search, window, limits=args.range, start=args.start, on_look=show
+                rig, search, window, limits=args.range, start=args.start, on_frame=show
             )
         except ValueError as error:
             raise CommandError(str(error)) from error
@@ -143,8 +143,8 @@ def run(args: Arguments) -> int:
             "position_steps": steps,
             "focused": result.focused,
             "reason": result.reason,
-            "images": len(result.looks),
-            "looks": [[look.position, _finite(look.score)] for look in result.looks],
+            "images": len(result.measurements),
+            "looks": [[each.position, _finite(each.score)] for each in result.measurements],
         },
         args.json,
     )

@@ -309,7 +309,7 @@ def _live(args: Arguments, output: Path) -> _Measured:
         )
     focus = result.focus
     state = "in focus" if focus.focused else "NOT in focus"
-    print(f"autofocus: {state} at {focus.position:.6g} m after {len(focus.looks)} images")
+    print(f"autofocus: {state} at {focus.position:.6g} m after {len(focus.measurements)} images")
     proof = output.with_name(f"{output.stem}_proof.png")
     print(f"{save_proof(result, proof)}: before and after")
     if not focus.focused:
@@ -317,7 +317,11 @@ def _live(args: Arguments, output: Path) -> _Measured:
             f"the autofocus with this calibration did not succeed ({focus.reason}): nothing is "
             "written; see that the scene is flat and textured"
         )
-    found = {"focus_position": focus.position, "images": len(focus.looks), "proof": str(proof)}
+    found = {
+        "focus_position": focus.position,
+        "images": len(focus.measurements),
+        "proof": str(proof),
+    }
     notes: dict[str, Any] = {"autofocus": found}
     if result.backlash_unknown:
         notes["backlash_unknown"] = result.backlash_unknown

@@ -34,7 +34,7 @@ class Observation:
     fused_stamp: int = 0
 
     @property
-    def looks(self) -> tuple["Observation", ...]:
+    def new_observations(self) -> tuple["Observation", ...]:
         """All new observations in their order: those of the moving lens, then this one."""
         return (*self.passed, self)
 

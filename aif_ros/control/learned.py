@@ -66,8 +66,8 @@ class LearnedAgent:
             self._enough = 1 + len(sweep_positions(self._lens_model, width))
         belief = self._belief
         self._coverage.add(observation.position)
-        for look in observation.looks:
-            belief.update(_readings(look), passing=look is not observation)
+        for each in observation.new_observations:
+            belief.update(_readings(each), passing=each is not observation)
         remaining = float(belief.remaining[0])
         if not self._dynamic and belief.frames[0] >= self._enough:
             return Action(None, None, "as many captures as a full sweep takes", remaining)
@@ -117,9 +117,9 @@ def _points_of_cells(values: NDArray[np.float32], shape: tuple[int, int]) -> NDA
     return np.asarray(cells.reshape(shape[0] * shape[1], _POINTS**2))
 
 
-def _readings(look: Observation) -> DefocusReadings:
+def _readings(observation: Observation) -> DefocusReadings:
     """Return what one frame gives, as a batch of one scene."""
-    frame, fused = look.frame, look.fused
+    frame, fused = observation.frame, observation.fused
     return DefocusReadings(
         frame.radius.reshape(1, -1),
         frame.uncertainty.reshape(1, -1),
@@ -127,7 +127,7 @@ def _readings(look: Observation) -> DefocusReadings:
         fused.uncertainty.reshape(1, -1),
         fused.in_focus.reshape(1, -1),
         fused.contrast.reshape(1, -1),
-        _points_of_cells(look.source_position, fused.shape)[None],
-        np.array([look.position]),
-        np.array([look.stamp * 1e-9]),
+        _points_of_cells(observation.source_position, fused.shape)[None],
+        np.array([observation.position]),
+        np.array([observation.stamp * 1e-9]),
     )

@@ -56,9 +56,9 @@ class PlannerAgent:
         frame, fused, position = observation.frame, observation.fused, observation.position
         if self._posterior is None:
             self._posterior = CellPosterior(self._lens_model, frame.shape, frame.image_size[0])
-        for look in observation.looks:
-            self._coverage.add(look.position)
-            self._posterior.update(look.position, look.frame.radius, look.frame.uncertainty)
+        for each in observation.new_observations:
+            self._coverage.add(each.position)
+            self._posterior.update(each.position, each.frame.radius, each.frame.uncertainty)
         known = np.isfinite(fused.radius)
         if not known.any():
             elsewhere = self._coverage.farthest(self._lens_model.limits)

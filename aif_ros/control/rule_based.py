@@ -52,9 +52,9 @@ class RuleBasedAgent:
 
     def act(self, observation: Observation) -> Action:
         """Choose the window with the most blur that another capture could remove."""
-        for look in observation.looks:
-            self._coverage.add(look.position)
-            self._radii.append(look.frame.radius)
+        for each in observation.new_observations:
+            self._coverage.add(each.position)
+            self._radii.append(each.frame.radius)
         known = np.isfinite(observation.fused.radius)
         if not known.any():
             position = self._coverage.farthest(self._lens_model.limits)

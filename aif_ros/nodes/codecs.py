@@ -7,7 +7,7 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 
-from aif_ros.autofocus.search import Look
+from aif_ros.autofocus.search import FocusMeasurement
 from aif_ros.nodes.compressed_images import from_compressed, to_compressed
 from aif_ros.nodes.image_messages import to_array, to_message, to_stamp
 from aif_ros.nodes.topic import StampedImage, StampedMaps
@@ -87,21 +87,23 @@ def decode_window(message: RegionOfInterest) -> Window:
     return Window(message.x_offset, message.y_offset, message.width, message.height)
 
 
-def encode_looks(looks: list[Look]) -> Float64MultiArray:
+def encode_focus_curve(measurements: list[FocusMeasurement]) -> Float64MultiArray:
     """Return the message of a focus curve: rows of position and score."""
     message = Float64MultiArray(
-        data=[value for look in looks for value in (look.position, look.score)]
+        data=[value for each in measurements for value in (each.position, each.score)]
     )
     message.layout.dim = [
-        MultiArrayDimension(label="look", size=len(looks), stride=2 * len(looks)),
+        MultiArrayDimension(label="image", size=len(measurements), stride=2 * len(measurements)),
         MultiArrayDimension(label="position, score", size=2, stride=2),
     ]
     return message
 
 
-def decode_looks(message: Float64MultiArray) -> list[Look]:
+def decode_focus_curve(message: Float64MultiArray) -> list[FocusMeasurement]:
     """Read a focus curve."""
-    return [Look(*pair) for pair in zip(message.data[::2], message.data[1::2], strict=True)]
+    return [
+        FocusMeasurement(*pair) for pair in zip(message.data[::2], message.data[1::2], strict=True)
+    ]
 
 
 def as_it_is(message: Any) -> Any:

@@ -17,7 +17,7 @@ from rclpy.task import Future
 
 from aif_ros.devices.device import ConnectionLostError
 
-# Seconds between two looks for the other node.
+# Seconds between two checks whether the other node is up.
 _POLL = 0.02
 
 

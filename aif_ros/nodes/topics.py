@@ -13,7 +13,7 @@ from geometry_msgs.msg import PolygonStamped
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState, RegionOfInterest
 from std_msgs.msg import Bool, Float32, Float64MultiArray, String
 
-from aif_ros.autofocus.search import Look
+from aif_ros.autofocus.search import FocusMeasurement
 from aif_ros.nodes import codecs
 from aif_ros.nodes.image_messages import to_stamp, to_time
 from aif_ros.nodes.joint_states import JointReader, to_joint_state
@@ -185,12 +185,12 @@ FOCUS_WINDOW: Topic[Window] = Topic(
     codecs.decode_window,
     depth=1,
 )
-FOCUS_CURVE: Topic[list[Look]] = Topic(
+FOCUS_CURVE: Topic[list[FocusMeasurement]] = Topic(
     "autofocus/focus_curve",
     Float64MultiArray,
     "Focus curve of the last search, in the order of its images: rows of position (metres), score.",
-    codecs.encode_looks,
-    codecs.decode_looks,
+    codecs.encode_focus_curve,
+    codecs.decode_focus_curve,
     latched=True,
 )
 AUTOFOCUS_BUSY: Topic[bool] = Topic(

@@ -127,7 +127,7 @@ class ControlStep:
             self._keep_passed()
             return None
         if not self._rests_where_it_was():
-            self._look()
+            self._take_observation()
         assert self.last is not None
         return self.decide_on(self.last)
 
@@ -233,10 +233,10 @@ class ControlStep:
         width = self.last.frame.image_size[0]
         return self.lens_model.same_position(state.position, self.last.position, width)
 
-    def _look(self) -> None:
+    def _take_observation(self) -> None:
         frame_maps = self._frame_maps
         assert frame_maps is not None
-        passed = tuple(look for look in self._passed if look.stamp < frame_maps.stamp)
+        passed = tuple(passed for passed in self._passed if passed.stamp < frame_maps.stamp)
         self.last = replace(self._observation(frame_maps), passed=passed)
         self._passed.clear()
         self.frames += 1

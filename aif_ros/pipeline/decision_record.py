@@ -49,7 +49,9 @@ class DecisionRecord:
         """Return the record of an agent's `action` on what it has `seen`."""
         return cls(
             number,
-            tuple(Evidence(look.stamp, look.fused_stamp, look.position) for look in seen.looks),
+            tuple(
+                Evidence(new.stamp, new.fused_stamp, new.position) for new in seen.new_observations
+            ),
             action.position,
             action.window,
             action.reason,

@@ -24,7 +24,7 @@ class FocusStep:
     """Brings one window into focus: takes lens states and frames, returns lens commands.
 
     Args:
-        search: looks and decides.
+        search: decides where the lens goes.
         lens_model: of the lens.
         window: pixels of the image; None: a square at its centre.
         limits: range of lens positions to search, metres; None: that of the lens.
@@ -32,7 +32,7 @@ class FocusStep:
         window_size: side of the default window, pixels.
         reaction_timeout: see `SettleDetector`.
         bits: see `FrameStream`.
-        on_look: called with each frame that the search has looked at.
+        on_frame: called with each frame that the search has used.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class FocusStep:
         window_size: int = 512,
         reaction_timeout: float = 0.0,
         bits: int = 0,
-        on_look: Callable[[Frame], None] = lambda frame: None,
+        on_frame: Callable[[Frame], None] = lambda frame: None,
     ) -> None:
         self._search = search
         self._lens_model = lens_model
@@ -54,7 +54,7 @@ class FocusStep:
         self._limits = lens_model.limits if limits is None else limits
         self._start = start
         self._window_size = window_size
-        self._on_look = on_look
+        self._on_frame = on_frame
         self._settling = SettleDetector(
             lens_model.position_resolution, reaction_timeout=reaction_timeout
         )
@@ -114,7 +114,7 @@ class FocusStep:
                 return None
         if frame is None or frame.stamp < settled_at or not self._at_rest(frame):
             return None
-        self._decision = self._look(frame)
+        self._decision = self._decide(frame)
         return self._within_limits(self._decision.position)
 
     def _at_rest(self, frame: Frame) -> bool:
@@ -125,13 +125,13 @@ class FocusStep:
             )
         return not frame.moving
 
-    def _look(self, frame: Frame) -> Decision:
+    def _decide(self, frame: Frame) -> Decision:
         window = self._window or Window.centred(frame.size, self._window_size)
         reference = self._stream.reference(frame)
         scale, before = reference.deep_scale, self._scale
         self._scale = scale or before
         if self._decision is None or (scale is not None and before not in (None, scale)):
-            # Looks in samples of another full scale cannot be compared: the search starts again.
+            # Images in samples of another full scale cannot be compared: the search starts again.
             self._image_width = frame.size[0]
             self._search.begin(frame.position, self._limits, self._image_width)
         visible = VISIBLE * self._lens_model.half_depth_of_focus(self._image_width)
@@ -139,11 +139,11 @@ class FocusStep:
         self._direction.add(frame)
         if self._verdict is not None:
             return self._verdict
-        decision = self._search.look(window.crop(reference.image), frame.position)
-        self._on_look(frame)
+        decision = self._search.update(window.crop(reference.image), frame.position)
+        self._on_frame(frame)
         failed = decision.done and not decision.focused
         if failed and self._change.undecided and self._change.textured:
-            # Backlash and a lens that does not move look alike where all looks are close.
+            # Nearby images do not separate backlash from a lens that is stuck.
             self._verdict = decision
             return Decision(self._far_away(1.1 * visible), False, None, "does the picture change?")
         return decision
@@ -173,7 +173,7 @@ class FocusStep:
             reason = STUCK
         if self._direction.fault:
             raise DeviceError(self._direction.fault)
-        self.run = FocusRun(decision.position, focused, reason, list(self._search.looks))
+        self.run = FocusRun(decision.position, focused, reason, list(self._search.measurements))
 
 
 def focus_window(
@@ -184,18 +184,18 @@ def focus_window(
     limits: tuple[float, float] | None = None,
     start: float | None = None,
     window_size: int = 512,
-    on_look: Callable[[Frame], None] = lambda frame: None,
+    on_frame: Callable[[Frame], None] = lambda frame: None,
 ) -> FocusRun:
     """Bring a window into focus and leave the lens there.
 
     Args:
         rig: camera and lens.
-        search: looks and decides.
+        search: decides where the lens goes.
         window: pixels of the camera's image; None: a square at its centre.
         limits: range of lens positions to search, metres; None: that of the lens.
         start: where to begin, metres; None: where the lens is.
         window_size: side of the default window, pixels.
-        on_look: called with each frame that the search has looked at.
+        on_frame: called with each frame that the search has used.
 
     Raises:
         ValueError: the window does not lie within the image, or the limits are empty.
@@ -209,7 +209,7 @@ def focus_window(
         limits=rig.limits if limits is None else limits,
         start=start,
         window_size=window_size,
-        on_look=on_look,
+        on_frame=on_frame,
     )
     with rig.observed_by(step.observe):
         rig.settle()

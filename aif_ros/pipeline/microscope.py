@@ -165,7 +165,7 @@ class Microscope:
 
 
 class AutofocusEngine(MDAEngine):
-    """An acquisition engine whose autofocus actions look at the image; no autofocus device needed.
+    """An acquisition engine whose autofocus actions use the image; no autofocus device needed.
 
     Use it for sequences with an `autofocus_plan`: at each of its events the sample is brought into
     focus, and the correction holds for the Z positions that follow, as that of an autofocus device.

@@ -186,8 +186,8 @@ class SimCameraSettings:
     scene: Annotated[
         str,
         Doc(
-            f"Scene to look at: one of {', '.join(SCENES)}, a folder with image and depth, or a "
-            "folder of RGB-D video. Empty: the motorcycle."
+            f"Scene of the simulated camera: one of {', '.join(SCENES)}, a folder with image and "
+            "depth, or a folder of RGB-D video. Empty: the motorcycle."
         ),
     ] = ""
     width: Width = 0

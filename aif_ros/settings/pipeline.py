@@ -15,7 +15,7 @@ T = TypeVar("T", bound="PipelineSettings")
 CAMERAS = ("simulated", "stack", "device", "external")
 """Kinds of cameras."""
 CAMERA_DOC = Doc(
-    "Camera: simulated (looks at the scene), stack (the scene is the folder of a recorded focal "
+    "Camera: simulated (shows the scene), stack (the scene is the folder of a recorded focal "
     "stack), external (started by others, with ROS); or a real camera or a recording: index, path, "
     "URL or BACKEND:ADDRESS (see `aif devices`), or device, named by camera_source."
 )

@@ -57,7 +57,7 @@ class RenderedScene:
 
         If the lens moves by `travel` during the exposure, the mean over that distance.
         """
-        view, renderer = self._look(seconds)
+        view, renderer = self._view_at(seconds)
         if self._latest is None or self._latest[0] != (position, travel):
             self._latest = (position, travel), _mean_over(renderer, position, travel)
         image = self._latest[1]
@@ -70,7 +70,7 @@ class RenderedScene:
             return self._camera.capture(image ** np.float32(DISPLAY_GAMMA), self._random)
         return self._sensor.expose(image)
 
-    def _look(self, seconds: float) -> tuple[SceneView, Renderer]:
+    def _view_at(self, seconds: float) -> tuple[SceneView, Renderer]:
         """Return the view of that time and a renderer, prepared only if the picture is new."""
         if self._view is not None and self._renderer is not None and not self._scene.moving:
             return self._view, self._renderer

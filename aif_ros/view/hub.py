@@ -1,4 +1,4 @@
-"""Passes pictures and values on to the browsers that look at the page.
+"""Passes pictures and values on to the browsers that show the page.
 
 A browser that is slow gets the newest of each kind only; nothing piles up.
 """
@@ -25,8 +25,8 @@ class Hub:
     """Holds the newest of everything; to be used in the thread of the event loop.
 
     Args:
-        on_watched: called when the first browser begins to look at the pictures (True), and when
-            the last one has ceased (False).
+        on_watched: called when the first browser shows the pictures (True), and when
+            none does any more (False).
     """
 
     def __init__(self, on_watched: Callable[[bool], None]) -> None:
@@ -56,7 +56,7 @@ class Hub:
             client.put(kind if keep else None, text)
 
     def show(self, kind: str, stamp: int, jpeg: bytes) -> None:
-        """Send a picture to the browsers that look.
+        """Send a picture to the browsers whose page is visible.
 
         Args:
             kind: one of PICTURES.
@@ -65,7 +65,7 @@ class Hub:
         """
         data = self._pictures[kind] = _HEAD.pack(PICTURES.index(kind), stamp) + jpeg
         for client in self._clients:
-            if client.looks:
+            if client.visible:
                 client.put(kind, data)
 
     def forget_pictures(self) -> None:
@@ -88,13 +88,13 @@ class Hub:
         self.update()
 
     def send_pictures(self, client: "Client") -> None:
-        """Send the newest pictures to a browser that begins to look after others."""
+        """Send the newest pictures to a browser that shows the page later than others."""
         for kind, data in self._pictures.items():
             client.put(kind, data)
 
     def update(self) -> None:
         """Report whether there are viewers, if that has changed."""
-        watched = any(client.looks for client in self._clients)
+        watched = any(client.visible for client in self._clients)
         if watched != self._watched:
             self._watched = watched
             self._on_watched(watched)
@@ -108,14 +108,14 @@ class Client:
         self._newest: dict[str, str | bytes] = {}
         self._once: list[str | bytes] = []
         self._came = asyncio.Event()
-        self.looks = True
+        self.visible = True
         """Whether the page is visible."""
 
-    def look(self, looks: bool) -> None:
+    def set_visible(self, visible: bool) -> None:
         """Note that the page has become visible or hidden."""
-        if looks and not self.looks:
+        if visible and not self.visible:
             self._hub.send_pictures(self)
-        self.looks = looks
+        self.visible = visible
         self._hub.update()
 
     def put(self, kind: str | None, message: str | bytes) -> None:

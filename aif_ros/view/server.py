@@ -134,8 +134,8 @@ async def _receive(browser: WebSocket, hub: Hub, client: Client, command: Comman
         content = await browser.receive_json()
         if not isinstance(content, dict) or not isinstance(content.get("command"), str):
             hub.publish("answer", {"success": False, "message": "not a command"}, keep=False)
-        elif content["command"] == "look":
-            client.look(bool(content.get("looks")))
+        elif content["command"] == "visibility":
+            client.set_visible(bool(content.get("visible")))
         else:
             # In the background: focusing takes seconds, in which it can be cancelled.
             task = asyncio.create_task(_carry_out(hub, command, content))

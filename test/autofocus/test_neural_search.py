@@ -48,9 +48,9 @@ def focus(reader, lens, start, peak, expected=None):
     position = start
     for _ in range(40):
         reader.radius = abs(lens.blur_radius(position, peak, WIDTH))
-        decision = search.look(seen(reader.radius), position)
+        decision = search.update(seen(reader.radius), position)
         if decision.done:
-            return decision, search.looks
+            return decision, search.measurements
         assert lens.limits[0] <= decision.position <= lens.limits[1]
         position = decision.position
     raise AssertionError("the search did not end")
@@ -62,32 +62,32 @@ def test_few_looks_suffice(lens):
     images = []
     for _ in range(60):
         start, peak = random.uniform(*lens.limits, 2)
-        decision, looks = focus(Reader(error=0.03), lens, start, peak)
-        images.append(len(looks))
+        decision, measurements = focus(Reader(error=0.03), lens, start, peak)
+        images.append(len(measurements))
         assert decision.focused
         assert abs(decision.position - peak) <= 1.3 * lens.half_depth_of_focus(WIDTH)
     assert np.mean(images) <= (3.3 if lens is LENS else 4.6)
 
 
 def test_in_focus_from_the_start_stays_within_the_depth_of_field():
-    decision, looks = focus(Reader(), LENS, 0.5e-3, 0.502e-3)
+    decision, measurements = focus(Reader(), LENS, 0.5e-3, 0.502e-3)
     assert decision.focused
     assert abs(decision.position - 0.502e-3) <= LENS.half_depth_of_focus(WIDTH)
-    # One look shows that it is in focus, a second that the networks can be believed, a third that
+    # One image shows that it is in focus, a second that the networks can be believed, a third that
     # the lens has come back.
-    assert len(looks) <= 3
+    assert len(measurements) <= 3
 
 
 def test_limits_resolve_the_side():
-    _, looks = focus(Reader(), LENS, 0.05e-3, 0.35e-3)
-    assert len(looks) <= 3
-    assert all(look.position > 0.3e-3 for look in looks[1:])
+    _, measurements = focus(Reader(), LENS, 0.05e-3, 0.35e-3)
+    assert len(measurements) <= 3
+    assert all(each.position > 0.3e-3 for each in measurements[1:])
 
 
 def test_last_known_focus_resolves_the_side():
     for peak in (0.3e-3, 0.7e-3):
-        _, looks = focus(Reader(), LENS, 0.5e-3, peak, expected=(peak, 5e-5))
-        assert len(looks) == 2
+        _, measurements = focus(Reader(), LENS, 0.5e-3, peak, expected=(peak, 5e-5))
+        assert len(measurements) == 2
 
 
 def test_nothing_to_see_returns_to_the_start():
@@ -97,7 +97,7 @@ def test_nothing_to_see_returns_to_the_start():
     position = 0.4e-3
     for _ in range(16):
         noise = 0.5 + 0.01 * random.standard_normal((128, 128)).astype(np.float32)
-        decision = search.look(noise, position)
+        decision = search.update(noise, position)
         if decision.done:
             break
         position = decision.position
@@ -122,20 +122,20 @@ class Doubter(Reader):
 
 
 def test_without_agreement_of_the_discriminator_both_sides_are_checked():
-    decision, looks = focus(Doubter(), LENS, 0.45e-3, 0.6e-3)
+    decision, measurements = focus(Doubter(), LENS, 0.45e-3, 0.6e-3)
     assert decision.focused
     assert abs(decision.position - 0.6e-3) <= LENS.half_depth_of_focus(WIDTH)
-    positions = [look.position for look in looks]
+    positions = [each.position for each in measurements]
     assert min(positions) < 0.6e-3 < max(positions)
-    assert len(looks) > len(focus(Reader(), LENS, 0.45e-3, 0.6e-3)[1])
+    assert len(measurements) > len(focus(Reader(), LENS, 0.45e-3, 0.6e-3)[1])
 
 
 @pytest.mark.parametrize("peak", [0.0, 1e-3])
 def test_a_limit_is_the_end_of_what_must_be_looked_at(peak):
-    decision, looks = focus(Doubter(), LENS, 0.45e-3, peak)
+    decision, measurements = focus(Doubter(), LENS, 0.45e-3, peak)
     assert decision.focused
     assert abs(decision.position - peak) <= LENS.half_depth_of_focus(WIDTH)
-    assert len(looks) <= 6
+    assert len(measurements) <= 6
 
 
 COARSE = LensModel("coarse", 1.5e-4, (-0.75e-4, 9.75e-4), 35000.0, 3840)
@@ -149,7 +149,7 @@ def focus_coarsely(reader, start, contrast):
     for _ in range(20):
         radius, factor = contrast(place)
         reader.radius = radius
-        decision = search.look(factor * seen(radius), place * 1.5e-4)
+        decision = search.update(factor * seen(radius), place * 1.5e-4)
         place = min(max(round(decision.position / 1.5e-4), 0), 6)
         if decision.done:
             return place
@@ -207,8 +207,8 @@ def test_readings_count_by_the_curve_of_the_lens():
     images = []
     for _ in range(20):
         start, peak = random.uniform(*LENS.limits, 2)
-        decision, looks = focus(Half(), lens, start, peak)
-        images.append(len(looks))
+        decision, measurements = focus(Half(), lens, start, peak)
+        images.append(len(measurements))
         assert abs(decision.position - peak) <= 2 * LENS.half_depth_of_focus(WIDTH)
     assert np.mean(images) <= 5
 
@@ -226,7 +226,7 @@ def test_clipped_windows_are_measured_in_their_unclipped_part():
     position = 0.2e-3
     for _ in range(40):
         radius = abs(LENS.blur_radius(position, 0.6e-3, WIDTH))
-        decision = search.look(lamp(radius), position)
+        decision = search.update(lamp(radius), position)
         if decision.done:
             break
         position = decision.position

@@ -18,12 +18,12 @@ SHARP = texture(160)
 
 
 def focus(search, start, peak, limits=LENS.limits, noise=1.5 / 255):
-    """Run a search to its end; the looks were at whole steps."""
+    """Run a search to its end; the images were taken at whole steps."""
     search.begin(start, limits, WIDTH)
     position = start
     for _ in range(300):
         radius = abs(LENS.blur_radius(position, peak, WIDTH))
-        decision = search.look(defocused(SHARP, radius, noise), position)
+        decision = search.update(defocused(SHARP, radius, noise), position)
         if decision.done:
             return decision
         assert limits[0] <= decision.position <= limits[1]
@@ -41,14 +41,14 @@ def test_ends_in_focus(search, start, peak):
     decision = focus(search, start, peak)
     assert decision.focused
     assert abs(decision.position - peak) <= LENS.half_depth_of_focus(WIDTH)
-    assert len(search.looks) <= 16
+    assert len(search.measurements) <= 16
 
 
 def test_sweep_ends_in_focus_and_covers_the_range():
     sweep = make_search("sweep", LENS)
     decision = focus(sweep, 0.5e-3, 0.61e-3)
     assert abs(decision.position - 0.61e-3) <= LENS.half_depth_of_focus(WIDTH)
-    positions = sorted(look.position for look in sweep.looks)
+    positions = sorted(each.position for each in sweep.measurements)
     assert np.diff(positions).max() <= 2.001 * LENS.half_depth_of_focus(WIDTH)
 
 
@@ -57,12 +57,12 @@ def test_begin_discards_earlier_looks(name):
     search = make_search(name, LENS)
     focus(search, 0.5e-3, 0.55e-3, (0.4e-3, 0.6e-3))
     search.begin(0.5e-3, LENS.limits, WIDTH)
-    assert search.looks == []
+    assert search.measurements == []
 
 
 def test_first_look_is_where_it_starts(search):
     focus(search, 0.3e-3, 0.4e-3)
-    assert search.looks[0].position == 0.3e-3
+    assert search.measurements[0].position == 0.3e-3
 
 
 def test_stays_within_the_given_range(search):
@@ -87,7 +87,7 @@ def test_nothing_to_focus_on_returns_to_the_start(name, level):
     for _ in range(300):
         noise = random.normal(0, 1.5 / 255, (128, 128))
         patch = np.clip(level + noise, 0, 1).astype(np.float32)
-        decision = search.look(patch, position)
+        decision = search.update(patch, position)
         position = decision.position
         if decision.done:
             break
@@ -107,7 +107,7 @@ def test_backlash_unknown_to_the_calibration_gives_no_false_focus(name, start, p
     motor = optics = start
     for _ in range(300):
         radius = abs(LENS.blur_radius(optics, peak, WIDTH))
-        decision = search.look(defocused(SHARP, radius, 1.5 / 255), motor)
+        decision = search.update(defocused(SHARP, radius, 1.5 / 255), motor)
         motor = decision.position
         optics = play(motor, optics, backlash)
         if decision.done:
@@ -125,7 +125,7 @@ def test_the_last_move_is_verified(name):
     position, shift = 0.5e-3, 0.0
     for _ in range(300):
         radius = abs(LENS.blur_radius(position, 0.61e-3 + shift, WIDTH))
-        decision = search.look(defocused(SHARP, radius, 1.5 / 255), position)
+        decision = search.update(defocused(SHARP, radius, 1.5 / 255), position)
         if decision.done:
             break
         position = decision.position
@@ -142,7 +142,7 @@ def test_a_first_look_that_was_wrong_is_forgotten(name):
     position, gain = 0.9e-3, 4.0
     for _ in range(300):
         radius = abs(LENS.blur_radius(position, 0.61e-3, WIDTH))
-        decision = search.look(gain * 0.25 * defocused(SHARP, radius, 1.5 / 255), position)
+        decision = search.update(gain * 0.25 * defocused(SHARP, radius, 1.5 / 255), position)
         gain = 1.0 if radius > 1.5 else gain
         if decision.done:
             break
@@ -156,8 +156,8 @@ class TestBadInput:
         search.begin(0.5e-3, LENS.limits, WIDTH)
         for patch in (np.full((64, 64), np.nan, np.float32), np.zeros((0, 5), np.float32)):
             with pytest.raises(ImageError):
-                search.look(patch, 0.5e-3)
-        assert search.looks == []
+                search.update(patch, 0.5e-3)
+        assert search.measurements == []
 
     def test_empty_range(self, search):
         with pytest.raises(ValueError, match="no lens positions"):
@@ -180,8 +180,8 @@ def test_lens_with_few_resting_places_is_not_sent_to_the_same_one_for_ever(name)
         search.begin(positions[3], slices.limits, 2048)
         at = 3
         while not (
-            decision := search.look(defocused(SHARP, 5 * abs(at - peak)), positions[at])
+            decision := search.update(defocused(SHARP, 5 * abs(at - peak)), positions[at])
         ).done:
             at = int(np.abs(positions - decision.position).argmin())
         assert np.abs(positions - decision.position).argmin() == peak
-        assert len(search.looks) <= 10
+        assert len(search.measurements) <= 10

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from aif_ros.__main__ import main
-from aif_ros.autofocus.search import Decision, Look
+from aif_ros.autofocus.search import Decision, FocusMeasurement
 from aif_ros.autofocus.searches import make_search
 from aif_ros.benchmarks import autofocus as evaluation
 from aif_ros.simulation.scenes.planes import texture
@@ -30,11 +30,11 @@ class Goes:
         self._places = places
 
     def begin(self, position, limits, image_width):
-        self.looks = []
+        self.measurements = []
 
-    def look(self, patch, position):
-        self.looks.append(Look(position, float(patch.std())))
-        count = len(self.looks)
+    def update(self, patch, position):
+        self.measurements.append(FocusMeasurement(position, float(patch.std())))
+        count = len(self.measurements)
         return Decision(self._places[min(count, len(self._places)) - 1], count > 2, True, "")
 
 

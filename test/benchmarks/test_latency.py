@@ -48,7 +48,7 @@ def test_every_step_processes_the_window_once():
     lens_model = LensModel.load(DEFAULT_CALIBRATION)
     search = make_search("fibonacci", lens_model)
     timing = latency.search_step(search, latency.textured_image(64, 64), lens_model, 3)
-    assert len(search.looks) == 1
+    assert len(search.measurements) == 1
     assert timing.median > 0
 
 

@@ -1,4 +1,4 @@
-"""The cost of ways of running the loop: what is counted, and the stack that is looked at."""
+"""The cost of ways of running the loop: what is counted, and the stack that the loop runs on."""
 
 import os
 
@@ -25,7 +25,7 @@ def test_percentiles_and_time_per_image():
 
 def test_processes_are_watched():
     watch = ProcessWatch({"me": os.getpid()})
-    watch.look()
+    watch.sample()
     sum(range(10**6))
     assert watch.memory["me"] > 1.0
     assert watch.cpu()["me"] >= 0.0

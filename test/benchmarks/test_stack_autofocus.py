@@ -63,12 +63,12 @@ def test_runs_are_judged_by_the_sharpest_slice(folder):
         def begin(self, position, limits, image_width):
             self.inner = make_search("fibonacci", LENS)
             self.inner.begin(position, limits, image_width)
-            self.looks = self.inner.looks
+            self.measurements = self.inner.measurements
 
-        def look(self, patch, position):
-            from aif_ros.autofocus.search import Decision, Look
+        def update(self, patch, position):
+            from aif_ros.autofocus.search import Decision, FocusMeasurement
 
-            self.looks.append(Look(position, 0.0))
+            self.measurements.append(FocusMeasurement(position, 0.0))
             return Decision(position, True, True, "lazy")
 
     stack = FocalStack(folder / "planes")

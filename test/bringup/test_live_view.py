@@ -168,9 +168,9 @@ def count_viewers():
 
 def test_pictures_are_made_only_for_viewers(browser, count_viewers):
     browser.wait("fused")
-    browser.send("look", looks=False)
-    for looks, number in ((False, 0), (True, 1), (False, 0)):
-        browser.send("look", looks=looks)
+    browser.send("visibility", visible=False)
+    for visible, number in ((False, 0), (True, 1), (False, 0)):
+        browser.send("visibility", visible=visible)
         while count_viewers() != number:
             browser.wait("lens")
 

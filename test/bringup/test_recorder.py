@@ -75,7 +75,7 @@ def run_two_frames(publish):
     publish(FUSED_IMAGE, picture(30, 100))
     publish(FUSED_DEFOCUS_MAPS, cells(0.1, 0))
     publish(FUSED_DEFOCUS_MAPS, cells(0.3, 100))
-    # Autofocus looked at the frame after the one that was fused.
+    # Autofocus used the frame after the one that was fused.
     publish(DEFOCUS_MAPS, cells(0.5, 110))
     publish(LOOP_STATE, status("running", "go on", 0, Window(1, 2, 3, 4)))
     publish(LOOP_STATE, status("stopped", "enough", 110, None))

@@ -51,12 +51,12 @@ class TestFocusBelief:
         assert not belief_of(planes(0.9e-3), [0.6e-3, 0.9e-3], dynamic=True).barred.any()
 
     def test_pixels_from_two_captures_mean_two_depths(self):
-        # Both looks show what is near 0.3 mm; half of the cell is sharper in the far one.
+        # Both captures show what is near 0.3 mm; half of the cell is sharper in the far one.
         belief = FocusBelief(LENS, 640, 1, 4)
         for position, sources in ((0.3e-3, [0.3e-3]), (1.0e-3, [0.3e-3, 1.0e-3])):
             radius = LENS.blur_gain(640) * abs(position - 0.3e-3)
-            look = uniform(4, position, 0.0, radius=radius, fused=0.5)
-            belief.update(replace(look, source=np.tile(sources, (1, 4, 1))))
+            reading = uniform(4, position, 0.0, radius=radius, fused=0.5)
+            belief.update(replace(reading, source=np.tile(sources, (1, 4, 1))))
         far = belief.belief[0, 0, belief.positions > 0.65e-3].sum()
         assert far == pytest.approx(0.5, abs=0.1)
 
@@ -65,8 +65,8 @@ class TestFocusBelief:
         for deviation in (0.0, 1e-6, -1e-6):
             world, belief = World(planes(0.3e-3, 1.2e-3)), FocusBelief(LENS, 640, 1, 300)
             for position in (0.21e-3, 0.98e-3):
-                look = readings(world.observe(position))
-                belief.update(replace(look, source=look.source + deviation))
+                reading = readings(world.observe(position))
+                belief.update(replace(reading, source=reading.source + deviation))
             beliefs.append(belief.belief)
         np.testing.assert_allclose(beliefs[0].sum(axis=-1), 1, rtol=1e-5)
         np.testing.assert_array_equal(beliefs[1], beliefs[0])
@@ -91,8 +91,8 @@ class TestFocusBelief:
 
     def test_a_frame_of_some_scenes_leaves_the_others_as_they_are(self):
         belief = FocusBelief(LENS, 640, 2, 300, dynamic=True)
-        look = World(planes(0.9e-3)).observe(0.6e-3)
-        belief.update(readings(look, look))
+        reading = World(planes(0.9e-3)).observe(0.6e-3)
+        belief.update(readings(reading, reading))
         before = policy_features(belief)
         belief.update(readings(*2 * [World(slope()).observe(0.2e-3)]), np.array([True, False]))
         assert (policy_features(belief)[0] != before[0]).any()
@@ -109,11 +109,11 @@ class TestFocusBelief:
         np.testing.assert_allclose(policy_features(both)[1], policy_features(other)[0], rtol=1e-5)
 
     def test_remaining_defocus_falls_with_what_is_covered(self):
-        looks = [0.6e-3, 0.7e-3]
-        remaining = [belief_of(planes(0.2e-3, 1.2e-3), looks[:n]).remaining[0] for n in (1, 2)]
+        captures = [0.6e-3, 0.7e-3]
+        remaining = [belief_of(planes(0.2e-3, 1.2e-3), captures[:n]).remaining[0] for n in (1, 2)]
         for capture in (0.2e-3, 1.2e-3):
-            looks.append(capture)
-            remaining.append(belief_of(planes(0.2e-3, 1.2e-3), looks).remaining[0])
+            captures.append(capture)
+            remaining.append(belief_of(planes(0.2e-3, 1.2e-3), captures).remaining[0])
         assert min(remaining[:2]) > 0.9
         assert remaining[2] == pytest.approx(0.5, abs=0.05)
         assert remaining[3] < 0.05
@@ -129,12 +129,12 @@ class TestFocusBelief:
         assert promised - 0.05 < belief.remaining[0] - after.remaining[0] < 0.55
 
     @given(
-        looks=st.lists(st.floats(0, 1.5e-3), min_size=1, max_size=5),
+        captures=st.lists(st.floats(0, 1.5e-3), min_size=1, max_size=5),
         radius=st.floats(0, 60) | st.just(float("nan")),
     )
-    def test_any_reading_leaves_a_distribution(self, looks, radius):
+    def test_any_reading_leaves_a_distribution(self, captures, radius):
         belief = FocusBelief(LENS, 640, 1, 3)
-        for number, position in enumerate(looks):
+        for number, position in enumerate(captures):
             belief.update(uniform(3, position, 0.1 * number, radius=radius, fused=radius))
         np.testing.assert_allclose(belief.belief.sum(axis=-1), 1, rtol=1e-4)
         assert (belief.belief >= 0).all()

@@ -6,30 +6,30 @@ from world import LENS, World
 from aif_ros.control.focus_belief import DefocusReadings, FocusBelief
 
 
-def readings(*looks):
-    """Readings of one look at each scene."""
+def readings(*observations):
+    """Readings of one observation of each scene."""
 
     def rows(values):
         return np.stack([each.ravel() for each in values])
 
     return DefocusReadings(
-        rows(look.frame.radius for look in looks),
-        rows(look.frame.uncertainty for look in looks),
-        rows(look.fused.radius for look in looks),
-        rows(look.fused.uncertainty for look in looks),
-        rows(look.fused.in_focus for look in looks),
-        rows(look.fused.contrast for look in looks),
-        np.stack([look.source_position[16::32, 16::32].reshape(-1, 1) for look in looks]),
-        np.array([look.position for look in looks]),
-        np.array([look.stamp * 1e-9 for look in looks]),
+        rows(each.frame.radius for each in observations),
+        rows(each.frame.uncertainty for each in observations),
+        rows(each.fused.radius for each in observations),
+        rows(each.fused.uncertainty for each in observations),
+        rows(each.fused.in_focus for each in observations),
+        rows(each.fused.contrast for each in observations),
+        np.stack([each.source_position[16::32, 16::32].reshape(-1, 1) for each in observations]),
+        np.array([each.position for each in observations]),
+        np.array([each.stamp * 1e-9 for each in observations]),
     )
 
 
-def belief_of(focus, looks, *, dynamic=False):
-    """Belief about a world of cells, seen from the positions `looks`."""
+def belief_of(focus, positions, *, dynamic=False):
+    """Belief about a world of cells, seen from the lens positions `positions`."""
     world = World(focus)
     belief = FocusBelief(LENS, 640, 1, focus.size, dynamic)
-    for position in looks:
+    for position in positions:
         belief.update(readings(world.observe(position)))
     return belief
 

@@ -6,7 +6,7 @@ import pytest
 from bench import World, texture
 from std_srvs.srv import SetBool, Trigger
 
-from aif_ros.autofocus.search import Decision, Look
+from aif_ros.autofocus.search import Decision, FocusMeasurement
 from aif_ros.defocus.defocus_map import DefocusMap
 from aif_ros.nodes import autofocus_node, focus_server
 from aif_ros.nodes.autofocus_node import AutofocusNode
@@ -40,7 +40,7 @@ from aif_ros.types.frame import LensState, Window
 
 SIZE = (640, 480)
 FOCUS = 5e-4
-SHAPES = []  # of the patches that the search has looked at
+SHAPES = []  # of the patches that the search has used
 
 
 class Estimator:
@@ -60,20 +60,20 @@ LIMITS = {"search": (0.0, 1.5e-3)}
 
 
 class Search:
-    """Looks at three places and takes the darkest patch for the sharpest."""
+    """Goes to three places and takes the darkest patch for the sharpest."""
 
     def begin(self, position, limits, image_width):
-        self.looks = []
+        self.measurements = []
         self._ahead = [0.0, FOCUS, 1e-3]
         assert limits == LIMITS["search"]
         assert image_width == SIZE[0]
 
-    def look(self, patch, position):
+    def update(self, patch, position):
         SHAPES.append(patch.shape)
-        self.looks.append(Look(position, -float(patch.mean())))
+        self.measurements.append(FocusMeasurement(position, -float(patch.mean())))
         if self._ahead:
             return Decision(self._ahead.pop(0), False, None, "looking")
-        best = max(self.looks, key=lambda look: look.score)
+        best = max(self.measurements, key=lambda each: each.score)
         return Decision(best.position, True, True, "found")
 
 
@@ -261,7 +261,7 @@ class TestFocusOnce:
         assert world.position == FOCUS
         bench.spin_until(lambda: busy == [False, True, False])
         bench.spin_until(lambda: curve and len(curve[-1]) == 4)
-        assert max(curve[-1], key=lambda look: look.score).position == FOCUS
+        assert max(curve[-1], key=lambda each: each.score).position == FOCUS
 
     def test_uses_the_given_window(self, bench):
         node = bench.active(AutofocusNode)

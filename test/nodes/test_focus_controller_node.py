@@ -522,5 +522,5 @@ def test_in_dynamic_mode_the_agent_gets_observations_made_in_motion(bench, act, 
     assert len(script.seen) == 1
     loop.assessed_frame(1e-4)
     bench.spin_until(lambda: len(script.seen) == 2)
-    passed = [(look.position, look.stamp) for look in script.seen[1].passed]
+    passed = [(each.position, each.stamp) for each in script.seen[1].passed]
     assert passed == ([] if mode == "static" else [(pytest.approx(5e-5), stamp)])

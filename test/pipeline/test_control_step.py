@@ -170,7 +170,7 @@ def test_what_was_passed_is_shown_in_a_dynamic_scene(dynamic):
         step.observe(LensState(stamp + 1, position, moving))
         if step.decide() is not None:
             step.commanded(5e-4, stamp + 2)
-    passed = [(look.stamp, look.position) for look in script.seen[1].passed]
+    passed = [(each.stamp, each.position) for each in script.seen[1].passed]
     assert passed == ([(15, pytest.approx(3e-4))] if dynamic else [])
 
 

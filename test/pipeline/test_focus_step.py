@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aif_ros.autofocus.search import Decision, Look
+from aif_ros.autofocus.search import Decision, FocusMeasurement
 from aif_ros.autofocus.searches import make_search
 from aif_ros.devices.clock import SimulatedClock
 from aif_ros.devices.device import DeviceError
@@ -61,27 +61,27 @@ def test_brings_the_window_into_focus(rig, lens, name, window, focus):
     assert run.focused
     assert abs(run.position - focus) <= 1.2 * LENS.half_depth_of_focus(160)
     assert lens.state().position == pytest.approx(run.position, abs=1e-6)
-    assert len(run.looks) <= 14
+    assert len(run.measurements) <= 14
 
 
 def test_default_window_is_the_centre(rig):
     run = focus_window(rig, make_search("fibonacci", LENS))
-    assert run.looks
+    assert run.measurements
 
 
 def test_range_and_start_are_kept(rig):
     search = make_search("fibonacci", LENS)
     limits = (0.5e-3, 0.9e-3)
     run = focus_window(rig, search, Window(90, 10, 60, 100), limits=limits, start=0.6e-3)
-    assert run.looks[0].position == pytest.approx(0.6e-3)
-    assert all(limits[0] <= look.position <= limits[1] for look in run.looks)
+    assert run.measurements[0].position == pytest.approx(0.6e-3)
+    assert all(limits[0] <= each.position <= limits[1] for each in run.measurements)
 
 
 def test_every_look_is_reported(rig):
     frames = []
     window = Window(90, 10, 60, 100)
-    run = focus_window(rig, make_search("fibonacci", LENS), window, on_look=frames.append)
-    assert [frame.position for frame in frames] == [look.position for look in run.looks]
+    run = focus_window(rig, make_search("fibonacci", LENS), window, on_frame=frames.append)
+    assert [frame.position for frame in frames] == [each.position for each in run.measurements]
 
 
 def test_window_outside_the_image(rig):
@@ -121,11 +121,13 @@ def test_lens_that_stops_short_at_the_end(clock, lens):
 
     class Search:
         def begin(self, position, limits, image_width):
-            self.looks = []
+            self.measurements = []
 
-        def look(self, patch, position):
-            self.looks.append(Look(position, 0.0))
-            return Decision(2e-4 * len(self.looks), len(self.looks) == 5, True, "found")
+        def update(self, patch, position):
+            self.measurements.append(FocusMeasurement(position, 0.0))
+            return Decision(
+                2e-4 * len(self.measurements), len(self.measurements) == 5, True, "found"
+            )
 
     tired = Tired(LENS, clock)
     rig = Rig(SimulatedCamera(TwoPlanes(), clock, tired), tired, clock, LENS)
@@ -184,8 +186,8 @@ def test_lens_beyond_its_limits_is_brought_back_first(clock):
     rig = Rig(SimulatedCamera(TwoPlanes(), clock, lens), lens, clock, LENS)
     search = make_search("fibonacci", LENS)
     run = focus_window(rig, search, Window(4, 10, 68, 100), limits=(0.1e-3, 0.6e-3))
-    assert run.looks[0].position == pytest.approx(0.6e-3)
-    assert all(look.position <= 0.6e-3 + 1e-9 for look in run.looks)
+    assert run.measurements[0].position == pytest.approx(0.6e-3)
+    assert all(each.position <= 0.6e-3 + 1e-9 for each in run.measurements)
 
 
 def test_a_full_scale_that_is_recognised_late_does_not_mislead_the_search(clock, lens):

@@ -186,7 +186,10 @@ class TestStep:
         for stamp in (40, 50):
             take(loop, frame(0.9e-3, stamp))
         _, then, later = agent.shown
-        assert [(look.position, look.stamp) for look in then.looks] == [(0.5e-3, 20), (0.9e-3, 40)]
+        assert [(each.position, each.stamp) for each in then.new_observations] == [
+            (0.5e-3, 20),
+            (0.9e-3, 40),
+        ]
         assert later.passed == ()
 
     @pytest.mark.parametrize("stamp", [20, 15])

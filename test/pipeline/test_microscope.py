@@ -47,7 +47,7 @@ def test_focuses_from_afar_with_the_networks(core):
     run = Microscope(core, LENS, search="neural").focus(window)
     assert run.focused
     assert core.getPosition() == pytest.approx(0, abs=2)
-    assert len(run.looks) <= 10
+    assert len(run.measurements) <= 10
 
 
 def test_an_all_in_focus_snapshot_with_its_height_map(core):

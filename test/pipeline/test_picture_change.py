@@ -76,29 +76,29 @@ def focus(subject, search):
 
 
 class Lost:
-    """A search that looks at both ends and gives up."""
+    """A search that goes to both ends and gives up."""
 
     def begin(self, position, limits, image_width):
         from aif_ros.autofocus.search import Decision
 
-        self.looks = []
+        self.measurements = []
         self._ahead = [
             Decision(limits[1], False, None, "looking"),
             Decision(limits[0], True, False, "lost"),
         ]
 
-    def look(self, patch, position):
+    def update(self, patch, position):
         return self._ahead.pop(0)
 
 
 class LostNearby:
-    """A search that looks at places two pixels of blur apart and gives up at the last one."""
+    """A search that goes to places two pixels of blur apart and gives up at the last one."""
 
     def begin(self, position, limits, image_width):
-        self.looks = []
+        self.measurements = []
         self._ahead = [5e-4, 5.7e-4]
 
-    def look(self, patch, position):
+    def update(self, patch, position):
         from aif_ros.autofocus.search import Decision
 
         if self._ahead:

@@ -20,11 +20,11 @@ class Picture:
 
     size = (160, 120)
 
-    def __init__(self, look):
-        self.look = look
+    def __init__(self, picture):
+        self.picture = picture
 
     def expose(self, position, seconds, travel=0.0):
-        return np.clip(self.look(position), 0, 255).astype(np.uint8)
+        return np.clip(self.picture(position), 0, 255).astype(np.uint8)
 
 
 def rig(subject):

@@ -32,7 +32,7 @@ _NUMBERS = (0.0, 1.0, -1.0, math.nan, math.inf, -math.inf, 1e308, 1e-320, 4e-4)
 _TEXTS = ("", "mono8", "rgb8", "bgr8", "mono16", "32FC1", "32FC7", "focus", "\u0000", "x" * 300)
 # Messages after which the memory must not grow any more, as a share, and how much it may.
 _WARM_UP, _GROWTH = 0.3, 0.05
-# Messages between two looks at the pipeline.
+# Messages between two checks of the pipeline.
 _BATCH = 10
 
 

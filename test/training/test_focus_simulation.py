@@ -86,12 +86,12 @@ class TestStillScenes:
 
     def test_some_cells_are_always_misread(self):
         scenes = FocusSimulation(LENS, 640, 200, seed=4)
-        looks = []
+        radii = []
         for index in (0, 14, 28, 42):
             scenes.step(np.full(200, index))
-            looks.append(scenes.readings.radius)
+            radii.append(scenes.readings.radius)
         # Wherever the lens stands, they look equally blurred.
-        constant = (np.std(looks, axis=0) < 0.25 * np.mean(looks, axis=0)).mean(axis=1)
+        constant = (np.std(radii, axis=0) < 0.25 * np.mean(radii, axis=0)).mean(axis=1)
         assert (constant > 0.1).mean() > 0.15
         assert (constant < 0.03).mean() > 0.4
 

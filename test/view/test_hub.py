@@ -1,4 +1,4 @@
-"""What browsers get: the newest of each kind, pictures only while they look."""
+"""What browsers get: the newest of each kind, pictures only while the page is visible."""
 
 import asyncio
 import json
@@ -73,12 +73,12 @@ def test_messages_that_are_not_kept_are_all_sent(hub, received):
 def test_viewers_are_reported(hub, watched, received):
     first, second = hub.join(), hub.join()
     assert watched == [True]
-    first.look(False)
+    first.set_visible(False)
     hub.leave(second)
     assert watched == [True, False]
     hub.show("fused", 1, b"jpeg")
     assert received(first) == []
-    first.look(True)
+    first.set_visible(True)
     hub.leave(first)
     assert watched == [True, False, True, False]
 
@@ -88,10 +88,10 @@ def test_a_second_browser_gets_the_pictures_of_the_first(hub, received):
     hub.show("fused", 1, b"jpeg")
     second = hub.join()
     assert received(second)[0].endswith(b"jpeg")
-    second.look(False)
-    second.look(True)
+    second.set_visible(False)
+    second.set_visible(True)
     assert received(second)[0].endswith(b"jpeg")
-    assert first.looks
+    assert first.visible
 
 
 def test_old_pictures_are_not_shown_after_a_pause(hub, received):

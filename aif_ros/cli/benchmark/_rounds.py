@@ -108,7 +108,7 @@ def _wait(running: "RunningGraph", watch: Any = None) -> None:
     def ended() -> bool:
         nonlocal state, since
         if watch is not None:
-            watch.look()
+            watch.sample()
         if running.state != state:
             state, since = running.state, time.monotonic()
         return running.stopped or time.monotonic() - since > STANDSTILL

@@ -1,6 +1,6 @@
 """Measure what ROS costs: latency, rate, CPU and memory of each way of running the loop.
 
-The same focal stack is looked at by the library loop, by all nodes in one process, and by a process
+The same focal stack is fused by the library loop, by all nodes in one process, and by a process
 for each node, at 640x480 and at 1920x1080, in real time; 640x480 takes a minute or two. Latency is
 the time from the middle of an exposure until the fused image with it is there: in the library where
 the step ends, in one process where a subscriber gets it by reference, with processes where another

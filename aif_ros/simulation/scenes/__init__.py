@@ -1,1 +1,1 @@
-"""What a camera can look at, and its ground truth."""
+"""Scenes of the simulated camera, with their ground truth."""

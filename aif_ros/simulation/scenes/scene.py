@@ -1,4 +1,4 @@
-"""What a camera can look at."""
+"""Scenes of the simulated camera."""
 
 from dataclasses import dataclass
 from typing import Protocol

@@ -23,7 +23,7 @@ function connect() {
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
   socket = new WebSocket(`${scheme}//${location.host}/live${location.search}`);
   socket.binaryType = "arraybuffer";
-  socket.onopen = look;
+  socket.onopen = sendVisibility;
   socket.onclose = () => {
     setState("offline", "no connection to aif view");
     setTimeout(connect, RECONNECT_MS);
@@ -38,9 +38,9 @@ function connect() {
   };
 }
 
-// Pictures are made only while somebody sees them.
-function look() { send("look", { looks: !document.hidden }); }
-document.addEventListener("visibilitychange", look);
+// Pictures are made only while the page is visible.
+function sendVisibility() { send("visibility", { visible: !document.hidden }); }
+document.addEventListener("visibilitychange", sendVisibility);
 
 async function showPicture(data) {
   const head = new DataView(data);

@@ -1,11 +1,14 @@
 """The SROS 2 policy allows what the nodes do, and nothing else."""
 
+import threading
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+import rclpy
 from bench import DOMAIN
 from executables import EXECUTABLES, node_type
 from PIL import Image
+from rclpy.executors import SingleThreadedExecutor
 
 from aif_ros.bringup.graph import Graph, NodeSpec
 from aif_ros.bringup.observer import observe
@@ -16,6 +19,7 @@ POLICY = share_directory() / "config" / "security" / "aif_ros.policy.xml"
 PROFILES = {profile.get("node"): profile for profile in ElementTree.parse(POLICY).iter("profile")}
 # By parameters (compressed images), for viewers (overlay), by use_sim_time, or by some rclpy only.
 SOMETIMES = {"camera/image_raw/compressed", "clock", "parameter_events", "lens/stall"}
+HELPER = "_remote_parameters"
 SOMETIMES |= {"~/get_type_description", "fusion/image"}
 
 
@@ -65,9 +69,57 @@ def test_the_permissions_of_a_node_are_those_that_it_uses(executable, bench, tmp
             assert may - SOMETIMES <= does
 
 
+@pytest.fixture
+def driver(bench):
+    """A camera driver whose focus is a parameter."""
+    node = rclpy.create_node("camera", context=bench.context, namespace=bench.namespace)
+    node.declare_parameter("LensPosition", 1.0)
+    node.declare_parameter("AfMode", 0)
+    executor = SingleThreadedExecutor(context=bench.context)
+    executor.add_node(node)
+    thread = threading.Thread(target=executor.spin)
+    thread.start()
+    yield node
+    executor.shutdown()
+    thread.join()
+    node.destroy_node()
+
+
+def test_a_lens_by_parameter_has_permission_for_the_parameters_of_the_driver(bench, driver):
+    lens = bench.active(
+        node_type("lens_node"),
+        lens_backend="ros_parameter",
+        lens_source=f"{driver.get_name()}?preset=camera_ros&low=0&high=10",
+    )
+    assert lens
+    for group, right, ask in (
+        ("topic", "publish", bench.node.get_publisher_names_and_types_by_node),
+        ("topic", "subscribe", bench.node.get_subscriber_names_and_types_by_node),
+        ("service", "request", bench.node.get_client_names_and_types_by_node),
+    ):
+        may, does = allowed(HELPER, group, right), done(bench, HELPER, ask)
+        assert does
+        assert does - SOMETIMES <= may
+
+
+def test_a_lens_by_parameter_has_permission_for_each_preset():
+    may = allowed(HELPER, "service", "request")
+    nodes = {name.split("/")[0] for name in may}
+    assert nodes == {
+        "camera",
+        "v4l2_camera",
+        "usb_cam",
+        "oak",
+    }  # as in docs/devices/ros-parameter.md
+    services = [
+        {name.split("/")[1] for name in may if name.startswith(f"{node}/")} for node in nodes
+    ]
+    assert all(each == services[0] for each in services)
+
+
 def test_the_supervisor_may_ask_every_node():
     may = allowed("supervisor", "service", "request")
-    nodes = set(PROFILES) - {"supervisor"}
+    nodes = set(PROFILES) - {"supervisor", HELPER}
     assert may == {f"{node}/{name}" for node in nodes for name in ("get_state", "change_state")}
 
 

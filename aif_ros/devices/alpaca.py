@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 
 from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import ConnectionLostError, DeviceError, check_port
-from aif_ros.devices.motor_lens import Axis, MotorLens, MotorSettings, Reading
+from aif_ros.devices.motor_axis import Axis, Reading
+from aif_ros.devices.motor_lens import MotorLens
+from aif_ros.devices.motor_settings import MotorSettings
 from aif_ros.devices.optional import require
 
 T = TypeVar("T")

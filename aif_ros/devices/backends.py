@@ -13,7 +13,8 @@ from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hin
 
 from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import Camera
-from aif_ros.devices.motor_lens import MotorLens, check_settings
+from aif_ros.devices.motor_lens import MotorLens
+from aif_ros.devices.motor_settings import check_settings
 from aif_ros.optics.lens_model import LensModel
 
 T = TypeVar("T")

@@ -27,7 +27,7 @@ from typing import Annotated
 from typing_extensions import Doc
 
 from aif_ros.devices.backends import Backend
-from aif_ros.devices.motor_lens import MetresPerUnit, MotorSettings
+from aif_ros.devices.motor_settings import MetresPerUnit, MotorSettings
 from aif_ros.settings.declaration import Limits, OneOf
 
 

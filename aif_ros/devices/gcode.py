@@ -16,7 +16,8 @@ from typing_extensions import Doc
 
 from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import ConnectionLostError, DeviceError
-from aif_ros.devices.motor_lens import Axis, MetresPerUnit, MotorSettings, Reading
+from aif_ros.devices.motor_axis import Axis, Reading
+from aif_ros.devices.motor_settings import MetresPerUnit, MotorSettings
 from aif_ros.devices.serial_lens import SerialLens
 from aif_ros.devices.serial_port import ATTEMPTS, BaudRate, SerialPort
 from aif_ros.settings.declaration import Limits, OneOf

@@ -23,7 +23,9 @@ from aif_ros.devices.device import (
 )
 from aif_ros.devices.fits import read_fits
 from aif_ros.devices.indi_client import CONNECT_TIMEOUT, IndiAddress, IndiClient, number
-from aif_ros.devices.motor_lens import Axis, MotorLens, MotorSettings, Reading
+from aif_ros.devices.motor_axis import Axis, Reading
+from aif_ros.devices.motor_lens import MotorLens
+from aif_ros.devices.motor_settings import MotorSettings
 from aif_ros.settings.declaration import Limits
 
 READOUT_TIMEOUT = 30.0

@@ -15,7 +15,9 @@ from typing_extensions import Doc
 
 from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import Capture, ConnectionLostError, DeviceError
-from aif_ros.devices.motor_lens import Axis, MetresPerUnit, MotorLens, MotorSettings, Reading
+from aif_ros.devices.motor_axis import Axis, Reading
+from aif_ros.devices.motor_lens import MotorLens
+from aif_ros.devices.motor_settings import MetresPerUnit, MotorSettings
 from aif_ros.devices.optional import require
 from aif_ros.settings.declaration import Limits
 

@@ -8,7 +8,8 @@ that it follows, "High Res Stepper Motor Controller" of MoonLite Telescope Acces
 from dataclasses import dataclass
 
 from aif_ros.devices.clock import Clock
-from aif_ros.devices.motor_lens import Axis, MetresPerUnit, MotorSettings, Reading
+from aif_ros.devices.motor_axis import Axis, Reading
+from aif_ros.devices.motor_settings import MetresPerUnit, MotorSettings
 from aif_ros.devices.serial_lens import SerialLens
 from aif_ros.devices.serial_port import BaudRate, SerialPort
 

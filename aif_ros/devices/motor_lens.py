@@ -2,26 +2,23 @@
 
 A backend implements short methods (`_connect`, `_read`, `_command`, `_halt`, `_disconnect`) in the
 unit of its device. The base class does what all of them need: conversion to metres of travel,
-limits, settling, stall detection, and reconnection after the device was unplugged.
+limits, settling and stall detection (`MoveMonitor`), and reconnection after the device was
+unplugged.
 """
 
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeVar
-
-from typing_extensions import Doc
+from typing import ClassVar, Literal, TypeVar
 
 from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import ConnectionLostError, DeviceError
+from aif_ros.devices.motor_axis import Axis, Reading
+from aif_ros.devices.motor_settings import MotorSettings
+from aif_ros.devices.move_monitor import MoveMonitor, WrongDirectionError
 from aif_ros.devices.travel_limits import CALIBRATION, DEVICE, TEXT, Source, TravelLimits
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.settings.declaration import Limits, declared
 from aif_ros.types.frame import LensState
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 T = TypeVar("T")
 
@@ -35,94 +32,6 @@ in floating point. The device is sent to the limit then."""
 
 SAME_SCALE = 0.01
 """Share by which two travels of a step may differ: more than the rounding of what users type."""
-
-WRONG_WAY = 0.05
-"""Share of the whole travel by which a lens may move away from its target before it is stopped:
-more than the overshoot and backlash compensation of usual focusers."""
-
-
-MetresPerUnit = Annotated[
-    float,
-    Doc(
-        "Travel of one unit of the device, metres. Negative if the device counts towards far "
-        "objects: near objects must be in focus at the higher positions."
-    ),
-]
-
-
-@dataclass(frozen=True)
-class MotorSettings:
-    """Settings that all motorised lenses share.
-
-    Raises:
-        ValueError: a value is not allowed.
-    """
-
-    metres_per_unit: MetresPerUnit = 1e-6
-    low: Annotated[
-        float | None, Doc("Lowest position in the unit of the device. None: as it reports it.")
-    ] = None
-    high: Annotated[
-        float | None, Doc("Highest position in the unit of the device. None: as it reports it.")
-    ] = None
-    settling_time: Annotated[
-        float, Limits(0.0, 60.0), Doc("Seconds after a move during which the optics still vibrate.")
-    ] = 0.02
-    stall_timeout: Annotated[
-        float,
-        Limits(0.0, 600.0),
-        Doc("Seconds without progress after which an unfinished move is an error."),
-    ] = 2.0
-
-    def __post_init__(self) -> None:
-        check_settings(self)
-        if self.metres_per_unit == 0:
-            raise ValueError("metres_per_unit must not be 0")
-        if self.low is not None and self.high is not None and not self.low < self.high:
-            raise ValueError(f"low must be below high, got low={self.low:g} and high={self.high:g}")
-
-
-def check_settings(settings: "DataclassInstance") -> None:
-    """Check the values of a settings dataclass against its declaration.
-
-    Raises:
-        ValueError: a value is not allowed.
-    """
-    for setting in declared(type(settings)):
-        value = getattr(settings, setting.name)
-        problem = None if value is None else setting.problem(value)
-        if problem is not None:
-            raise ValueError(problem)
-
-
-@dataclass(frozen=True)
-class Axis:
-    """What a device reports of its axis when it is connected, in its own unit.
-
-    Attributes:
-        low: lowest position; None: it has no lower limit of its own.
-        high: highest position; None: it has no upper limit of its own.
-        resolution: smallest step; targets are rounded to it. 0: none.
-        tolerance: distance from the target that counts as having arrived.
-    """
-
-    low: float | None = None
-    high: float | None = None
-    resolution: float = 1.0
-    tolerance: float = 0.5
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What a device reports at one time.
-
-    Attributes:
-        position: in the unit of the device.
-        moving: whether the device says that it moves.
-    """
-
-    position: float
-    moving: bool
 
 
 class MotorLens(ABC):
@@ -172,10 +81,12 @@ class MotorLens(ABC):
         self._connected = False
         self._retry_at = 0
         self._fault = ""
-        self._target: float | None = None
-        self._start: float | None = None
-        self._progress: tuple[int, float | None] | None = None
-        self._rest_since: int | None = 0  # at rest until it is sent somewhere
+        self._move = MoveMonitor(
+            label,
+            settings.metres_per_unit,
+            settings.stall_timeout,
+            checks_direction=not self.finishes_moves,
+        )
         try:
             self._axis = self._open()
             self.travel = self._intersection(limits)
@@ -255,17 +166,14 @@ class MotorLens(ABC):
             self._check_open()
             target = self._checked(position)
             self._ask(lambda: self._command(target))
-            self._target = target
-            # Measured from the first reading on: the lens may have moved since the last one.
-            self._start = self._rest_since = None
-            self._progress = (self._clock.now(), None)
+            self._move.begin(target, self._clock.now())
 
     def stop(self) -> None:
         """Stop the motor; the lens stays where it comes to rest."""
         with self._lock:
             self._check_open()
             self._ask(self._halt)
-            self._forget_move()
+            self._move.forget()
 
     def state(self) -> LensState:
         """Return where the lens is and whether it moves or settles."""
@@ -274,7 +182,13 @@ class MotorLens(ABC):
             before = self._clock.now()
             reading = self._ask(self._read)
             now = (before + self._clock.now()) // 2
-            return LensState(now, self._metres(reading.position), self._moves(now, reading))
+            try:
+                limits = self.travel.low, self.travel.high
+                moves = self._move.moves(now, reading, self._axis, limits, self._settling_time())
+            except WrongDirectionError:
+                self.stop()
+                raise
+            return LensState(now, self._metres(reading.position), moves)
 
     def close(self) -> None:
         """Close the connection. The device finishes a move that has begun."""
@@ -285,67 +199,9 @@ class MotorLens(ABC):
 
     # Shared behaviour.
 
-    def _moves(self, now: int, reading: Reading) -> bool:
-        """Return whether the lens moves or settles.
-
-        Raises:
-            DeviceError: it makes no progress towards its target, or moves the wrong way.
-        """
-        position = reading.position
-        arrived = self._target is None or abs(position - self._target) <= self._axis.tolerance
-        if arrived and not reading.moving:
-            self._progress = None
-            if self._rest_since is None:
-                self._rest_since = now
-            settles = now - self._rest_since < self._settling_time() * 1e9
-            if not settles:
-                # The move is complete: if something else moves the lens now, that is no fault.
-                self._target = self._start = None
-            return settles
-        self._rest_since = None
-        self._check_direction(position)
-        if (
-            self._progress is None
-            or self._progress[1] is None
-            or abs(position - self._progress[1]) > self._axis.tolerance
-        ):
-            self._progress = (now, position)
-        if now - self._progress[0] > self._settings.stall_timeout * 1e9:
-            raise DeviceError(self._stalled(position))
-        return True
-
     def _settling_time(self) -> float:
         """Seconds after a move during which the optics still vibrate."""
         return self._settings.settling_time
-
-    def _stalled(self, position: float) -> str:
-        where = f"{self._metres(position):.6g} m"
-        if self._target is None:
-            return f"{self.label} reports motion but stays at {where}: switch it off and on"
-        return (
-            f"{self.label} has stalled at {where} on the move to {self._metres(self._target):.6g} "
-            "m: see that nothing blocks it and that its limits are right, then command it again"
-        )
-
-    def _check_direction(self, position: float) -> None:
-        """Stop a lens that moves away from its target or leaves the limits."""
-        if self._target is None or self.finishes_moves:
-            return
-        if self._start is None:
-            self._start = position
-        low, high = self.travel.low, self.travel.high
-        slack = max(WRONG_WAY * (high - low), 2 * self._axis.tolerance)
-        behind = abs(position - self._target) - abs(self._start - self._target)
-        outside = max(low - position, position - high) - max(low - self._start, self._start - high)
-        beyond = max(low - position, position - high) > 2 * self._axis.tolerance and outside > 0
-        if behind > slack or beyond:
-            target = self._target
-            self.stop()
-            raise DeviceError(
-                f"{self.label} was sent to {self._metres(target):.6g} m but moves away from it, at "
-                f"{self._metres(position):.6g} m: it has been stopped. See that the direction of "
-                "its motor matches its counts"
-            )
 
     def _open(self) -> Axis:
         self._retry_at = self._clock.now() + round(RECONNECT_INTERVAL * 1e9)
@@ -360,7 +216,7 @@ class MotorLens(ABC):
                 raise ConnectionLostError(self._fault)
             self._axis = self._open()
             # The device may have restarted, so its last command no longer holds.
-            self._forget_move()
+            self._move.forget()
         return self._guarded(request)
 
     def _guarded(self, request: Callable[[], T]) -> T:
@@ -371,9 +227,6 @@ class MotorLens(ABC):
             self._connected = False
             self._disconnect()
             raise
-
-    def _forget_move(self) -> None:
-        self._target = self._start = self._progress = self._rest_since = None
 
     def _intersection(self, limits: tuple[float, float] | None) -> TravelLimits:
         """Return what device, settings and calibration all allow."""

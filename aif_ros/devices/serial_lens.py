@@ -1,7 +1,8 @@
 """What lenses on a serial line have in common."""
 
 from aif_ros.devices.clock import Clock
-from aif_ros.devices.motor_lens import MotorLens, MotorSettings
+from aif_ros.devices.motor_lens import MotorLens
+from aif_ros.devices.motor_settings import MotorSettings
 from aif_ros.devices.serial_port import SerialPort
 
 

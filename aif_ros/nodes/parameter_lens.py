@@ -11,7 +11,8 @@ from aif_ros.devices.backends import DeviceText
 from aif_ros.devices.camera_drivers import PARAMETER_LENS, ParameterLensSettings
 from aif_ros.devices.clock import Clock, SystemClock
 from aif_ros.devices.device import ConnectionLostError, DeviceError
-from aif_ros.devices.motor_lens import Axis, MotorLens, Reading
+from aif_ros.devices.motor_axis import Axis, Reading
+from aif_ros.devices.motor_lens import MotorLens
 from aif_ros.nodes.frame_metadata import FrameMetadata
 from aif_ros.nodes.remote_parameters import RemoteParameters
 from aif_ros.optics.lens_model import LensModel

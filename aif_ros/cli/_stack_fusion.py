@@ -1,0 +1,212 @@
+"""Fusion of one stack: what `aif stack` writes, prints and returns of it."""
+
+import resource
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from aif_ros.cli import CommandError
+from aif_ros.cli._device import note_unused_device
+from aif_ros.cli._stack_arguments import Arguments
+from aif_ros.cli._stack_options import selection
+from aif_ros.cli._stack_report import write_stack_report
+from aif_ros.devices.image_files import read_metadata, write_image
+from aif_ros.devices.image_files.samples import Picture
+from aif_ros.devices.image_files.slices import Slices, open_slices
+from aif_ros.devices.image_files.stack_axes import AmbiguousError
+from aif_ros.devices.image_files.writing import TRANSPARENT
+from aif_ros.fusion.relief import HEIGHT_SHARE, write_relief
+from aif_ros.fusion.stacking import FusedStack, describe_registration, fuse_stack
+from aif_ros.types.fill import fill_unknown
+
+
+def fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
+    """Fuse one stack.
+
+    Args:
+        args: of the command, with the outputs of this stack.
+        paths: files of the slices, or their folder.
+
+    Returns:
+        What `--json` writes of it.
+
+    Raises:
+        CommandError, DeviceError, OSError, ValueError: it cannot be read, fused or written.
+    """
+    begun = time.perf_counter()
+    args.check_outputs()
+    slices = _open(args, paths)
+    height, width = slices.shape[:2]
+    if len(slices) < 2:
+        _warn(
+            f"{slices.name(0)} is one slice, no stack: it is only converted (give all slices, "
+            "their folder, or a file that holds them)"
+        )
+    note_unused_device(args.device, args.method)
+    args.check_outputs((width, height), deep=slices.deep)
+    preview = _write_preview(args, slices, begun) if args.preview else None
+    stack = fuse_stack(
+        slices,
+        args.method,
+        align=not args.no_align,
+        match_exposure=not args.no_exposure,
+        crop_to_common=args.crop,
+        device=args.device,
+        track=_track,
+    )
+    metadata = replace(read_metadata(slices.paths[0]), pixel_size=slices.pixel_size)
+    write_image(
+        args.output,
+        stack.fused.image,
+        deep=stack.deep,
+        metadata=metadata,
+        transparent=stack.holes,
+    )
+    depth = _depth(stack, slices) if args.focus_map or args.relief or args.report else None
+    if args.focus_map and depth is not None:
+        write_image(args.focus_map, depth, deep=True)
+    if args.relief and depth is not None:
+        write_relief(args.relief, stack.fused.image, _heights(depth, slices))
+    result = _result(args, slices, stack)
+    result["seconds"] = time.perf_counter() - begun
+    _print_summary(args, slices, stack, result)
+    others = {"preview": preview, "focus_map": args.focus_map, "relief": args.relief}
+    result |= {name: value for name, value in others.items() if value}
+    if args.report and depth is not None:
+        result["report"] = str(write_stack_report(Path(args.report), slices, stack, depth, result))
+        print(f"report: {result['report']}")
+    return result
+
+
+def _open(args: Arguments, paths: list[Path]) -> Slices:
+    try:
+        slices = open_slices(
+            paths, selection=selection(args.channel, args.time), bits=args.bits or None
+        )
+    except AmbiguousError as error:
+        raise CommandError(f"{error} (--{error.key})") from error
+    inputs = {path.resolve() for path in slices.paths}
+    for output in filter(None, (args.output, args.focus_map, args.relief, args.json)):
+        if Path(output).resolve() in inputs:
+            raise CommandError(f"{output} is one of the slices: name another file to write")
+    return slices
+
+
+def _write_preview(args: Arguments, slices: Slices, begun: float) -> str:
+    path = args.preview_path
+    small = fuse_stack(
+        slices,
+        args.method,
+        align=not args.no_align,
+        reduction=4,
+        device=args.device,
+        track=_track,
+    )
+    write_image(path, small.fused.image, deep=False)
+    print(f"preview after {time.perf_counter() - begun:.1f} s: {path}")
+    return str(path)
+
+
+def _depth(stack: FusedStack, slices: Slices) -> NDArray[np.float32]:
+    """(H, W) slice that each pixel comes from: 0 the first, 1 the last."""
+    depth = fill_unknown(stack.fused.source_position, stack.confidence)
+    depth /= np.float32(max(1, len(slices) - 1))
+    return depth
+
+
+def _heights(depth: NDArray[np.float32], slices: Slices) -> NDArray[np.float32]:
+    """Height of each pixel of a relief, in pixels; the first slice is nearest to the viewer."""
+    total = HEIGHT_SHARE * max(depth.shape)
+    if slices.z_step is not None and slices.pixel_size is not None:
+        total = slices.z_step * (len(slices) - 1) / slices.pixel_size
+    return (1 - depth) * np.float32(total)
+
+
+def _result(args: Arguments, slices: Slices, stack: FusedStack) -> dict[str, Any]:
+    height, width = stack.fused.image.shape[:2]
+    registration = describe_registration(stack.transforms, (width, height))
+    return {
+        "output": args.output,
+        "slices": len(slices),
+        "width": width,
+        "height": height,
+        "method": args.method,
+        "aligned": not args.no_align,
+        "files": [slices.name(index) for index in range(len(slices))],
+        "notes": slices.notes,
+        "sixteen_bits": stack.deep,
+        "z_step": slices.z_step,
+        "pixel_size": slices.pixel_size,
+        "registration": {
+            "shifts": registration.shifts,
+            "magnifications": registration.magnifications,
+            "rotations": registration.rotations,
+        },
+        "exposure": [[float(factor) for factor in gain.factors] for gain in stack.gains],
+        "uneven": stack.uneven,
+        "dust": {
+            "spots": 0 if stack.dust is None else stack.dust.spots,
+            "share": 0.0 if stack.dust is None else stack.dust.share,
+        },
+        "holes": 0.0 if stack.holes is None else float(stack.holes.mean()),
+        # Kibibytes on Linux.
+        "memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+
+
+def _print_summary(
+    args: Arguments, slices: Slices, stack: FusedStack, result: dict[str, Any]
+) -> None:
+    size = result["width"], result["height"]
+    print(
+        f"{_counted(len(slices))} of {size[0]}x{size[1]} fused in {result['seconds']:.1f} s: "
+        f"{args.output}"
+    )
+    if not args.no_align and len(slices) > 1:
+        print(f"registration: {describe_registration(stack.transforms, size)}")
+    corrected = [index for index, gain in enumerate(stack.gains) if not gain.negligible]
+    if corrected:
+        print(f"exposure matched in {_counted(len(corrected))} ({_names(slices, corrected)})")
+    if stack.uneven:
+        _warn(
+            f"in {_counted(len(stack.uneven))} the brightness differs in parts of the picture, or "
+            f"too much, which cannot be corrected ({_names(slices, stack.uneven)})"
+        )
+    if stack.holes is not None:
+        form = "transparent" if Path(args.output).suffix.lower() in TRANSPARENT else "black"
+        print(
+            f"no slice has data in {100 * stack.holes.mean():.2g} % of the picture, which are "
+            f"{form} in the result"
+        )
+    if stack.dust is not None:
+        print(
+            f"dust: left out {100 * stack.dust.share:.2g} % of each slice, spots that stay in the "
+            f"frame while the scene drifts ({stack.dust.spots})"
+        )
+    print(f"memory: {result['memory_bytes'] / 1e6:.0f} MB at most")
+
+
+def _names(slices: Slices, indices: Sequence[int]) -> str:
+    """Names of the first few slices."""
+    names = ", ".join(slices.name(index) for index in indices[:5])
+    return names + (", ..." if len(indices) > 5 else "")
+
+
+def _counted(slices: int) -> str:
+    return f"{slices} slice{'' if slices == 1 else 's'}"
+
+
+def _warn(message: str) -> None:
+    print(f"warning: {message}", file=sys.stderr)
+
+
+def _track(pictures: Iterable[Picture], doing: str) -> Iterator[Picture]:
+    """Show the progress on a terminal."""
+    yield from tqdm(pictures, desc=doing, unit="slice", disable=None)

@@ -87,6 +87,7 @@ def run(args: Arguments) -> int:
     """Focus."""
     from aif_ros.autofocus.searches import make_search
     from aif_ros.pipeline.focus_step import focus_window
+    from aif_ros.pipeline.picture_change import ALIKE, STUCK
     from aif_ros.storage.atomic_write import check_writable
     from aif_ros.types.frame import Frame, Window
     from aif_ros.types.image import to_float
@@ -122,9 +123,10 @@ def run(args: Arguments) -> int:
             )
         except ValueError as error:
             raise CommandError(str(error)) from error
+    reason = ALIKE if subject.recorded and result.reason == STUCK else result.reason
     state = "in focus" if result.focused else "not in focus"
     steps = lens_model.steps(result.position)
-    print(f"{state} at {length(result.position)} (step {round(steps)}): {result.reason}")
+    print(f"{state} at {length(result.position)} (step {round(steps)}): {reason}")
     if args.save is not None:
         from aif_ros.benchmarks.focus_curve import save_focus_curve
         from aif_ros.devices.image_files import write_image
@@ -142,7 +144,7 @@ def run(args: Arguments) -> int:
             "position": result.position,
             "position_steps": steps,
             "focused": result.focused,
-            "reason": result.reason,
+            "reason": reason,
             "images": len(result.measurements),
             "looks": [[each.position, _finite(each.score)] for each in result.measurements],
         },
@@ -158,12 +160,14 @@ class _Subject:
     Attributes:
         rig: camera and lens.
         size: (width, height) of the images, pixels.
+        recorded: whether they are the slices of a stack.
         positions_file: where the lens positions of a stack belong that does not state them; None:
             they are known.
     """
 
     rig: "Rig"
     size: tuple[int, int]
+    recorded: bool = False
     positions_file: Path | None = None
 
 
@@ -215,10 +219,11 @@ def _simulated(args: Arguments) -> Iterator[_Subject]:
     lens = SimulatedLens(lens_model, clock, rests=opened.rests)
     camera = SimulatedCamera(subject, clock, lens, exposure_time=_EXPOSURE)
     rig = Rig(camera, compensated(lens, lens_model), clock, lens_model, exposure_time=_EXPOSURE)
-    positions_file = None
-    if isinstance(subject, FocalStack) and subject.travel_assumed:
-        positions_file = subject.info_file
-    yield _Subject(rig, subject.size, positions_file)
+    if isinstance(subject, FocalStack):
+        positions_file = subject.info_file if subject.travel_assumed else None
+        yield _Subject(rig, subject.size, recorded=True, positions_file=positions_file)
+    else:
+        yield _Subject(rig, subject.size)
 
 
 def _check(args: Arguments, limits: tuple[float, float], size: tuple[int, int]) -> None:

@@ -270,6 +270,7 @@ class _Devices:
     clock: "Clock"
     exposure_time: float
     settle_timeout: float
+    recorded: bool = False
     pixel_size: float | None = None
 
 
@@ -327,6 +328,7 @@ def _open_devices(args: Arguments) -> Iterator[_Devices]:
         simulated,
         _EXPOSURE,
         10.0,
+        isinstance(opened.subject, FocalStack),
         opened.subject.pixel_size if isinstance(opened.subject, FocalStack) else None,
     )
 
@@ -346,6 +348,7 @@ def _run_on(args: Arguments, devices: _Devices) -> dict[str, Any]:
     from aif_ros.fusion.fuser import make_fuser
     from aif_ros.pipeline.focus_map import FocusMapper, save_metres
     from aif_ros.pipeline.loop import AllInFocusPipeline, Step, run_loop
+    from aif_ros.pipeline.picture_change import ALIKE, STUCK
 
     dynamic = args.mode == "dynamic"
     preset, warning = usable_preset(args.preset)
@@ -415,7 +418,8 @@ def _run_on(args: Arguments, devices: _Devices) -> dict[str, Any]:
             print(args.depth_map)
             written.append(args.depth_map)
     if fault is not None:
-        raise CommandError(f"{fault}; {_kept(frames, written)}") from fault
+        said = ALIKE if devices.recorded and reason == STUCK else reason
+        raise CommandError(f"{said}; {_kept(frames, written)}") from fault
     return {
         "agent": agent,
         "frames_captured": frames,

@@ -50,10 +50,11 @@ class FocalStack:
         """Where positions, order, bits, channel and time may be given; it need not exist."""
         info = _read_info(self.info_file)
         given = selection or Selection()
-        chosen = Selection(
-            info.selection.channel if given.channel is None else given.channel,
-            info.selection.time if given.time is None else given.time,
-        )
+        chosen = info.selection
+        if given.channel is not None:
+            chosen = replace(chosen, channel=given.channel, channel_name=given.channel_name)
+        if given.time is not None:
+            chosen = replace(chosen, time=given.time, time_name=given.time_name)
         try:
             self._slices = open_slices([path], selection=chosen, bits=info.bits)
         except AmbiguousError as error:
@@ -201,7 +202,10 @@ def _read_info(file: Path) -> _Info:
         str(content.get("order", "")).startswith("near to far"),
         _whole(file, content, "bits", 1, 16),
         Selection(
-            None if channel is None else str(channel), _whole(file, content, "time", 0, 10**9)
+            None if channel is None else str(channel),
+            _whole(file, content, "time", 0, 10**9),
+            channel_name=f"{file}: channel",
+            time_name=f"{file}: time",
         ),
     )
 

@@ -20,6 +20,11 @@ STUCK = (
     "ring and that this camera looks through this lens"
 )
 """What to say of such a lens."""
+ALIKE = (
+    "the slices differ by noise only, so that none is known to be sharper: are they copies of one "
+    "picture, or dithered to a few grey levels?"
+)
+"""What to say of recorded slices, which no motor has to do with."""
 SIDE = 3
 """Side of the smoothing window, pixels."""
 _LARGE_SIDE = 9

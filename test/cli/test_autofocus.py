@@ -166,14 +166,14 @@ def test_impossible_requests_are_reported(stack, tmp_path, capsys, options, mess
     "pages, photometric, reason",
     [
         (1, "minisblack", "holds one picture: a focal stack needs at least two"),
-        (3, "separated", "SEPARATED colours: convert it to RGB or grey"),
+        (3, "itulab", "ITULAB colours of type uint8: save it as RGB or grey"),
     ],
 )
 def test_a_file_that_is_no_stack_is_refused_with_the_reason(
     tmp_path, capsys, command, pages, photometric, reason
 ):
     file = tmp_path / "z.tif"
-    shape = (pages, 48, 64, 4) if photometric == "separated" else (pages, 48, 64)
+    shape = (pages, 48, 64, 3) if photometric == "itulab" else (pages, 48, 64)
     tifffile.imwrite(file, np.zeros(shape, np.uint8), metadata=None, photometric=photometric)
     arguments = {
         "autofocus": [str(file), "--search", "fibonacci"],

@@ -37,6 +37,32 @@ def folder(tmp_path):
     return folder
 
 
+@pytest.mark.parametrize("command", [["run", "--scene"], ["autofocus"]])
+def test_slices_without_a_difference_are_no_matter_of_a_motor(tmp_path, capsys, command):
+    for number in range(6):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), planes(255)[0])
+    options = ["--preset", "classical", "-o", str(tmp_path / "o.jpg")]
+    if command == ["autofocus"]:
+        options = ["--search", "fibonacci", "--window", "0", "0", "64", "64"]
+    assert main([*command, str(tmp_path), *options]) != 0
+    said = "".join(capsys.readouterr())
+    assert "the slices differ by noise only" in said
+    assert "motor" not in said
+
+
+@pytest.mark.parametrize("command", [["run", "--scene"], ["stack"]])
+def test_slices_of_one_bit_are_reported(tmp_path, capsys, caplog, command):
+    """Grey levels rendered by the density of black and white pixels."""
+    for number in range(3):
+        random = np.random.default_rng(number).random(SHARP.shape[:2])
+        dithered = cv2.cvtColor(SHARP, cv2.COLOR_RGB2GRAY) > random
+        cv2.imwrite(str(tmp_path / f"{number}.png"), 255 * dithered.astype(np.uint8))
+    options = [] if command == ["stack"] else ["--preset", "classical"]
+    main([*command, str(tmp_path), *options, "-o", str(tmp_path / "o.jpg")])
+    assert "1 bit" in caplog.text
+    assert "motor" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("full", [65535, 4095, 1023])
 def test_deep_slices_give_a_deep_picture(tmp_path, full):
     tifffile.imwrite(tmp_path / "z.tif", planes(full), photometric="minisblack", metadata=None)

@@ -11,6 +11,7 @@ from aif_ros.control.sweep import sweep_positions
 from aif_ros.devices.clock import SimulatedClock
 from aif_ros.devices.device import DeviceError
 from aif_ros.devices.focal_stack import FocalStack, is_focal_stack
+from aif_ros.devices.image_files.stack_axes import Selection
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.focus_step import focus_window
 from aif_ros.pipeline.rig import Rig
@@ -114,6 +115,15 @@ def test_sixteen_bit_mono_slices(tmp_path, suffix):
 
 
 class TestFaults:
+    @pytest.mark.parametrize("key", ["channel", "time"])
+    def test_a_choice_in_the_info_file_is_named_by_the_file(self, folder, key):
+        (folder / "info.yaml").write_text(f"{key}: 1\n")
+        with pytest.raises(DeviceError, match=rf"^{folder}/info.yaml: {key} 1: ") as caught:
+            FocalStack(folder)
+        assert "--" not in str(caught.value)
+        with pytest.raises(DeviceError, match=r"^--channel 0"):
+            FocalStack(folder, Selection("0"))
+
     def test_no_folder(self, tmp_path):
         with pytest.raises(DeviceError, match=r"no folder .*nowhere"):
             FocalStack(tmp_path / "nowhere")

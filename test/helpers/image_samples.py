@@ -37,3 +37,23 @@ def tiff_header(width, height, bits=8):
     for tag, kind, value in tags:
         directory += struct.pack("<HHII", tag, kind, 1, value)
     return b"II*\0" + struct.pack("<I", 8) + directory + struct.pack("<I", 0)
+
+
+def ink_profile():
+    """An ICC profile of four inks: cyan prints as a middle grey (L* 50), the others as black."""
+    # Two grid points for each ink; the last varies fastest.
+    nodes = bytearray()
+    for node in range(16):
+        lightness = {0: 255, 8: 128}.get(node, 0)
+        nodes += bytes([lightness, 128, 128])
+    identity = bytes(range(256))
+    matrix = b"".join(struct.pack(">i", 65536 * (k % 4 == 0)) for k in range(9))
+    table = b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + matrix + 4 * identity + nodes + 3 * identity
+    table += bytes(-len(table) % 4)
+    size = 128 + 4 + 12 + len(table)
+    header = struct.pack(">I4sI4s4s4s", size, bytes(4), 0x02400000, b"prtr", b"CMYK", b"Lab ")
+    header += bytes(12) + b"acsp" + bytes(28)
+    # Illuminant of the profile connection space, D50.
+    header += struct.pack(">iii", 63190, 65536, 54061)
+    header += bytes(128 - len(header))
+    return header + struct.pack(">I4sII", 1, b"A2B0", 144, len(table)) + table

@@ -6,7 +6,7 @@ before it is decoded.
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -16,6 +16,7 @@ import PIL.Image
 import PIL.ImageFile
 
 from aif_ros.devices.device import DeviceError
+from aif_ros.devices.image_files.colour import rgb_of_cmyk
 from aif_ros.devices.image_files.samples import Samples, check_size, oriented, with_alpha
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".jp2", ".bmp", ".webp", ".ppm", ".pgm", ".pnm"))
@@ -31,6 +32,9 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImageP
 # BMP 128 bytes of two; a bitmap of a PNM has eight.
 _PIXELS_PER_BYTE = {"PNG": 8 * 1032, "BMP": 256, "PPM": 8}
 
+# PNM files whose samples are written as text.
+_TEXT = (b"P1", b"P2", b"P3")
+
 # A JPEG decodes at these fractions of its size in less time (discrete cosine transform).
 _REDUCED = {
     2: (cv2.IMREAD_REDUCED_COLOR_2, cv2.IMREAD_REDUCED_GRAYSCALE_2),
@@ -42,6 +46,7 @@ _REDUCED = {
 class _Header:
     size: tuple[int, int]
     format: str
+    inks: bool
     transparent: bool
     orientation: int
     largest: int | None
@@ -59,6 +64,11 @@ def read_raster(path: Path, *, mono: bool = False, reduction: int = 1) -> Sample
         DeviceError: it cannot be read; the message names it.
     """
     header = _read_header(path)
+    if header.inks:
+        samples = _read_inks(path, header.orientation)
+        if mono:
+            samples = replace(samples, values=cv2.cvtColor(samples.values, cv2.COLOR_RGB2GRAY))
+        return samples.reduced(reduction)
     flags = (0 if mono else cv2.IMREAD_ANYCOLOR) | cv2.IMREAD_ANYDEPTH
     if header.transparent:
         flags = cv2.IMREAD_UNCHANGED
@@ -68,6 +78,9 @@ def read_raster(path: Path, *, mono: bool = False, reduction: int = 1) -> Sample
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
     try:
         content = np.fromfile(path, np.uint8)
+        if header.format == "PPM" and bytes(content[:2]) in _TEXT:
+            # OpenCV expects something behind the last number.
+            content = np.append(content, np.uint8(ord("\n")))
         image = cv2.imdecode(content, flags)
     except OSError as error:
         raise DeviceError(f"cannot read {path}: {error.strerror}") from error
@@ -99,7 +112,12 @@ def _read_header(path: Path) -> _Header:
                 header.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in header.info
             )
             found = _Header(
-                header.size, name, transparent, _orientation(header), _largest_sample(header)
+                header.size,
+                name,
+                header.mode == "CMYK",
+                transparent,
+                _orientation(header),
+                _largest_sample(header),
             )
     except Exception as error:  # Pillow raises whatever its parsers stumble over.
         raise DeviceError(
@@ -112,6 +130,16 @@ def _read_header(path: Path) -> _Header:
     if width * height > path.stat().st_size * _PIXELS_PER_BYTE.get(found.format, math.inf):
         raise DeviceError(f"{path} is cut off or damaged: it is too short for {width}x{height}")
     return found
+
+
+def _read_inks(path: Path, orientation: int) -> Samples:
+    try:
+        with PIL.Image.open(path) as picture:
+            inks = np.asarray(picture)
+            profile = picture.info.get("icc_profile") or b""
+    except Exception as error:  # Pillow raises whatever its parsers stumble over.
+        raise DeviceError(f"{path} cannot be decoded: it is cut off or damaged") from error
+    return rgb_of_cmyk(oriented(inks, orientation), profile)
 
 
 def _orientation(header: PIL.Image.Image) -> int:

@@ -1,6 +1,6 @@
 """Pixels as stored in files, and their conversion to the pictures used by the package."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -50,11 +50,15 @@ class Samples:
         values: (H, W) mono or (H, W, 3) RGB, of any real type, finite.
         full_scale: value that represents 1.0, if stated in the file; None: it must be recognised.
         valid: as in `Picture`.
+        white_is_zero: whether larger values are darker, down to black at the full scale.
+        note: what has been assumed, for people; empty: nothing.
     """
 
     values: NDArray[Any]
     full_scale: float | None = None
     valid: NDArray[np.bool_] | None = None
+    white_is_zero: bool = False
+    note: str = ""
 
     def picture(self, full_scale: float) -> Picture:
         """Return the picture: uint8 where the file has 8-bit integers, else uint16.
@@ -66,14 +70,18 @@ class Samples:
         values = self.values
         dtype, largest = (np.uint8, 255) if values.dtype == np.uint8 else (np.uint16, 65535)
         if values.dtype == dtype and full_scale >= largest:
-            return Picture(values, self.valid)
+            return Picture(largest - values if self.white_is_zero else values, self.valid)
         if values.dtype == dtype:
-            steps = np.arange(largest + 1) * (largest / full_scale)
-            return Picture(np.minimum(steps.round(), largest).astype(dtype)[values], self.valid)
+            steps = np.minimum((np.arange(largest + 1) * (largest / full_scale)).round(), largest)
+            if self.white_is_zero:
+                steps = largest - steps
+            return Picture(steps.astype(dtype)[values], self.valid)
         pixels = np.empty(values.shape, dtype)
         # Row by row: whole pictures in floating point would take much memory.
         for row, source in zip(pixels, values, strict=True):
             row[:] = np.clip(source.astype(np.float64) * (largest / full_scale), 0, largest).round()
+            if self.white_is_zero:
+                row[:] = largest - row
         return Picture(pixels, self.valid)
 
     def reduced(self, reduction: int) -> "Samples":
@@ -87,7 +95,7 @@ class Samples:
         if self.valid is not None:
             area = cv2.resize(self.valid.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
             valid = area > 0
-        return Samples(values, self.full_scale, valid)
+        return replace(self, values=values, valid=valid)
 
 
 def for_opencv(values: NDArray[Any]) -> NDArray[Any]:
@@ -161,7 +169,7 @@ def without_nan(name: str, samples: Samples) -> Samples:
     valid = finite if finite.ndim == 2 else finite.all(axis=2)
     if samples.valid is not None:
         valid &= samples.valid
-    return Samples(np.where(finite, values, 0), samples.full_scale, valid)
+    return replace(samples, values=np.where(finite, values, 0), valid=valid)
 
 
 def oriented(array: NDArray[Any], orientation: int) -> NDArray[Any]:

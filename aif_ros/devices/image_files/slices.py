@@ -1,7 +1,7 @@
 """The slices of a focal stack, from files of any of the formats."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -19,6 +19,8 @@ from aif_ros.types.image import LARGEST_OVERSHOOT, full_scale, full_scale_of_bit
 
 # A 16-bit sample above this needs more than 14 bits: nothing is left to recognise.
 _SIXTEEN_BITS = 65535.0
+# Values looked at, of all, in most pictures: they have more than two levels.
+_SOME = 4096
 # Floating-point values below this share of 1 in all slices are of another unit: as pictures they
 # would be all but black, which for [0, 1] is a third of the deepest shadow that displays show.
 _DARK = 1 / 64
@@ -126,9 +128,11 @@ class Slices:
         samples = without_nan(plane.name, samples)
         values = samples.values
         self._note_range(samples)
+        if samples.note:
+            self._note(samples.note)
         if mono and values.ndim == 3:
             values = cv2.cvtColor(for_opencv(values), cv2.COLOR_RGB2GRAY)
-        samples = Samples(values, samples.full_scale, samples.valid)
+        samples = replace(samples, values=values)
         # A single file reduces what it reads: a JPEG is then decoded in less time.
         return samples if isinstance(plane, _SingleFile) else samples.reduced(reduction)
 
@@ -158,12 +162,14 @@ class Slices:
                 if 0 < largest < _DARK * scale and samples.values.dtype.kind == "f":
                     scale = largest
                 self._full_scale = scale
-                self._note_scale(samples.values.dtype, scale)
+                self._note_scale(samples, scale)
             return self._full_scale
 
     def _note_range(self, samples: Samples) -> None:
-        """Note values that are clipped."""
+        """Note values that are clipped, or too few to tell sharp from blurred."""
         values = samples.values
+        if _has_two_levels(values):
+            self._note("pixels of two levels only (1 bit): how sharp they are cannot be judged")
         if values.dtype.kind == "f":
             if values.min() < 0:
                 self._note("values below 0 are clipped")
@@ -186,12 +192,23 @@ class Slices:
         self.notes.append(f"{name}: {text}")
         log_once(self.notes[-1])
 
-    def _note_scale(self, dtype: np.dtype[Any], scale: float) -> None:
+    def _note_scale(self, samples: Samples, scale: float) -> None:
+        dtype = samples.values.dtype
         if dtype == np.uint16 and scale >= _SIXTEEN_BITS:
             return
         if dtype.kind == "f" and scale == 1.0:
             return
-        self._note(f"no sample is above {scale:g}, which is taken for white")
+        end = "black" if samples.white_is_zero else "white"
+        self._note(f"no sample is above {scale:g}, which is taken for {end}")
+
+
+def _has_two_levels(values: NDArray[Any]) -> bool:
+    """Whether there are two different values in all, such as black and white."""
+    some = np.unique(values.ravel()[:: max(1, values.size // _SOME)])
+    if len(some) > 2:
+        return False
+    low, high = values.min(), values.max()
+    return bool(low < high and ((values == low) | (values == high)).all())
 
 
 def open_slices(
@@ -257,8 +274,8 @@ def open_slices(
 
 def _check_selection(files: Sequence[Path], selection: Selection) -> None:
     """Refuse a choice of channel or time point among files that never have several."""
-    chosen = {"channel": selection.channel, "time": selection.time}
-    named = [f"--{name} {value}" for name, value in chosen.items() if value is not None]
+    chosen = {selection.channel_name: selection.channel, selection.time_name: selection.time}
+    named = [f"{name} {value}" for name, value in chosen.items() if value is not None]
     several = tiff.SUFFIXES | microscopy.SUFFIXES | set(microscopy.FOLDER_SUFFIXES)
     if named and not any(file.suffix.lower() in several for file in files):
         raise DeviceError(

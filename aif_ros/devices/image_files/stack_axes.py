@@ -91,10 +91,14 @@ class Selection:
     Attributes:
         channel: its number from 0, or its name; None: there must be one only.
         time: number from 0; None: there must be one only.
+        channel_name: how the channel has been chosen, for messages.
+        time_name: the same of the time point.
     """
 
     channel: str | None = None
     time: int | None = None
+    channel_name: str = "--channel"
+    time_name: str = "--time"
 
 
 @dataclass(frozen=True)
@@ -147,15 +151,20 @@ def select(
     fixed = dict.fromkeys(sizes, 0)
     for axis in long:
         if axis == "C":
-            fixed[axis] = _channel(name, sizes[axis], channels, selection.channel)
+            fixed[axis] = _channel(name, sizes[axis], channels, selection)
         elif axis == "T" and axis != focus:
-            fixed[axis] = _time(name, sizes[axis], selection.time)
+            fixed[axis] = _time(name, sizes[axis], selection)
         elif axis != focus:
             raise DeviceError(f"{name} has {sizes[axis]} planes along axis {axis}: split it")
+    if "C" not in long and selection.channel is not None:
+        _channel(name, 1, channels, selection)
+    if "T" not in long and selection.time is not None:
+        _time(name, 1, selection)
     return Chosen(focus, fixed, sizes[focus] if focus else 1, notes)
 
 
-def _channel(name: str, count: int, names: Sequence[str], chosen: str | None) -> int:
+def _channel(name: str, count: int, names: Sequence[str], selection: Selection) -> int:
+    chosen = selection.channel
     listed = ", ".join(
         f"{index} ({names[index]})" if index < len(names) and names[index] else str(index)
         for index in range(count)
@@ -166,15 +175,20 @@ def _channel(name: str, count: int, names: Sequence[str], chosen: str | None) ->
         return names.index(chosen)
     if chosen.isdecimal() and int(chosen) < count:
         return int(chosen)
-    raise DeviceError(f"{name} has no channel '{chosen}', choose one: {listed}")
+    raise DeviceError(
+        f"{name} has no channel '{chosen}' ({selection.channel_name}), choose one: {listed}"
+    )
 
 
-def _time(name: str, count: int, chosen: int | None) -> int:
-    listed = f"0 to {count - 1}"
+def _time(name: str, count: int, selection: Selection) -> int:
+    chosen = selection.time
+    listed = f"0 to {count - 1}" if count > 1 else "0"
     if chosen is None:
         raise AmbiguousError("time", f"{name} has {count} time points, choose one: {listed}")
     if not 0 <= chosen < count:
-        raise DeviceError(f"{name} has no time point {chosen}, choose one: {listed}")
+        raise DeviceError(
+            f"{name} has no time point {chosen} ({selection.time_name}), choose one: {listed}"
+        )
     return chosen
 
 

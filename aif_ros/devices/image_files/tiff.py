@@ -17,6 +17,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from aif_ros.devices.device import DeviceError
+from aif_ros.devices.image_files.colour import rgb_of_cmyk, rgb_of_lab
 from aif_ros.devices.image_files.samples import (
     Samples,
     check_size,
@@ -35,11 +36,22 @@ MAX_BYTES = 4 << 30
 logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
 
 _PHOTOMETRIC = tifffile.PHOTOMETRIC
-_DNG_VERSION, _ORIENTATION = 50706, 274
+_DNG_VERSION, _ORIENTATION, _INK_SET = 50706, 274, 332
 # NewSubfileType: bit 0 marks a reduced copy of another page, bit 2 a transparency mask.
 _NO_PICTURE = 0b101
 # ExtraSamples: alpha by which the colours have been multiplied, and alpha by which they have not.
 _PREMULTIPLIED, _ALPHA = 1, 2
+# InkSet: cyan, magenta, yellow and black, and not others.
+_CMYK = 1
+_LAB = (_PHOTOMETRIC.CIELAB, _PHOTOMETRIC.ICCLAB)
+_READABLE = (
+    _PHOTOMETRIC.MINISBLACK,
+    _PHOTOMETRIC.MINISWHITE,
+    _PHOTOMETRIC.RGB,
+    _PHOTOMETRIC.PALETTE,
+    _PHOTOMETRIC.SEPARATED,
+    *_LAB,
+)
 
 
 @dataclass(frozen=True)
@@ -53,6 +65,7 @@ class _Format:
     bits: int
     orientation: int
     colour_map: NDArray[np.uint16] | None
+    icc_profile: bytes
 
 
 @dataclass(frozen=True)
@@ -231,18 +244,7 @@ def _format(
     shape = sizes[len(sizes) - planes :]
     check_size(str(path), page.imagewidth, page.imagelength)
     colour_map = page.colormap if page.photometric == _PHOTOMETRIC.PALETTE else None
-    readable = (
-        _PHOTOMETRIC.MINISBLACK,
-        _PHOTOMETRIC.MINISWHITE,
-        _PHOTOMETRIC.RGB,
-        _PHOTOMETRIC.PALETTE,
-    )
-    # A JPEG within a TIFF is decoded to RGB.
-    if page.photometric not in readable and not (
-        page.photometric == _PHOTOMETRIC.YCBCR and page.compression in (6, 7)
-    ):
-        name = getattr(page.photometric, "name", page.photometric)
-        raise DeviceError(f"{path} has {name} colours: convert it to RGB or grey")
+    _check_colours(path, page)
     if page.dtype is None or page.dtype.kind not in "buif":
         raise DeviceError(f"{path} has pixels of type {page.dtype}: make it 8 or 16 bit")
     if math.prod(shape) * page.dtype.itemsize > MAX_BYTES:
@@ -257,7 +259,28 @@ def _format(
         bits,
         int(orientation) if orientation in range(1, 9) else 1,
         colour_map,
+        page.iccprofile or b"",
     )
+
+
+def _check_colours(path: Path, page: tifffile.TiffPage) -> None:
+    """Refuse colours that cannot be converted to RGB or grey."""
+    photometric = page.photometric
+    # A JPEG within a TIFF is decoded to RGB.
+    readable = photometric in _READABLE or (
+        photometric == _PHOTOMETRIC.YCBCR and page.compression in (6, 7)
+    )
+    inks = photometric == _PHOTOMETRIC.SEPARATED
+    if inks:
+        readable = page.tags.valueof(_INK_SET, _CMYK) == _CMYK and page.compression not in (6, 7)
+    if inks or photometric in _LAB:
+        readable = readable and page.dtype in (np.uint8, np.uint16)
+    if not readable:
+        name = getattr(photometric, "name", photometric)
+        raise DeviceError(
+            f"{path} has {name} colours of type {page.dtype}: save it as RGB or grey, for instance "
+            f"with 'magick {path.name} -colorspace sRGB rgb.tif'"
+        )
 
 
 def _plane(
@@ -327,10 +350,6 @@ def _understood(name: str, values: NDArray[Any], format_: _Format) -> Samples:
     full_scale = float((1 << bits) - 1) if format_.bits not in (16, 32, 64) else None
     if values.dtype.kind == "f":
         full_scale = None
-    if format_.photometric == _PHOTOMETRIC.MINISWHITE:
-        if values.dtype.kind == "f":
-            raise DeviceError(f"{name} has floating-point values where white is zero: invert it")
-        values = values.dtype.type((1 << bits) - 1) - values
     if format_.colour_map is not None:
         # Entries have 16 bits; some programs use the lower eight only.
         shift = 8 if format_.colour_map.max() > 255 else 0
@@ -338,7 +357,8 @@ def _understood(name: str, values: NDArray[Any], format_: _Format) -> Samples:
         values = table[values if values.ndim == 2 else values[..., 0]]
         return Samples(values, 255.0)
     samples = _channels(name, values, format_)
-    return replace(samples, full_scale=full_scale)
+    inverted = format_.photometric == _PHOTOMETRIC.MINISWHITE
+    return replace(samples, full_scale=full_scale, white_is_zero=inverted)
 
 
 def _channels(name: str, values: NDArray[Any], format_: _Format) -> Samples:
@@ -346,9 +366,19 @@ def _channels(name: str, values: NDArray[Any], format_: _Format) -> Samples:
         return Samples(values)
     extra = len(format_.extra_samples)
     colours = values.shape[2] - extra
-    if colours not in (1, 3):
+    inks = format_.photometric == _PHOTOMETRIC.SEPARATED
+    if colours not in ((4,) if inks else (1, 3)):
         raise DeviceError(f"{name} has {colours} channels in each pixel: make it grey or RGB")
-    kept = np.ascontiguousarray(values[..., 0] if colours == 1 else values[..., :3])
+    kept = np.ascontiguousarray(values[..., 0] if colours == 1 else values[..., :colours])
+    if inks:
+        deep = kept.dtype == np.uint16
+        samples = rgb_of_cmyk((kept >> 8).astype(np.uint8) if deep else kept, format_.icc_profile)
+        if deep:
+            note = "CMYK colours of 16 bits are converted with 8 bits"
+            samples = replace(samples, note="; ".join(filter(None, (note, samples.note))))
+        return samples
+    if format_.photometric in _LAB:
+        return rgb_of_lab(kept, signed=format_.photometric == _PHOTOMETRIC.CIELAB)
     # Others are of unknown meaning, such as a saved selection.
     if extra and format_.extra_samples[0] in (_PREMULTIPLIED, _ALPHA):
         alpha = values[..., colours]

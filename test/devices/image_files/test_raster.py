@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import PIL.Image
 import pytest
-from image_samples import colours, png_header, ramp
+from image_samples import colours, ink_profile, png_header, ramp
 
 from aif_ros.devices.device import DeviceError
 from aif_ros.devices.image_files import read_image
@@ -49,6 +49,53 @@ def test_white_of_a_pgm_is_its_maximum(tmp_path):
     assert read_image(file).tolist() == [[0, 16384, 32768, 65535]]
     file.write_bytes(b"P5 4 1 100\n" + bytes([0, 25, 50, 100]))
     np.testing.assert_allclose(read_image(file)[0], [0, 64, 128, 255], atol=1)
+
+
+@pytest.mark.parametrize(
+    ("magic", "end", "text", "expected"),
+    [
+        ("P1", "", "1 0 0 1", [[0, 255], [255, 0]]),
+        ("P2", "255", "0 9 99 128", [[0, 9], [99, 128]]),
+        ("P3", "255", " ".join("123456789") + " 255 1 20", [[[1, 2, 3], [4, 5, 6]]]),
+    ],
+)
+def test_pnm_as_text_may_end_with_its_last_number(tmp_path, magic, end, text, expected):
+    file = tmp_path / "a.ppm"
+    file.write_text(f"{magic}\n2 2\n{end}\n{text}")
+    assert read_image(file).tolist()[: len(expected)] == expected
+
+
+class TestInks:
+    """JPEG of CMYK, as print shops deliver them."""
+
+    INKS = np.dstack([*RGB.transpose(2, 0, 1), RGB[::-1, :, 0] // 2])
+
+    def test_without_a_profile(self, tmp_path):
+        file = tmp_path / "a.jpg"
+        PIL.Image.fromarray(self.INKS, "CMYK").save(file, quality=100, subsampling=0)
+        slices = open_slices([file])
+        with PIL.Image.open(file) as picture:
+            expected = np.asarray(picture.convert("RGB"))
+        np.testing.assert_array_equal(slices.read(0).pixels, expected)
+        assert any("without a profile" in note for note in slices.notes)
+        assert slices.read(0, mono=True, reduction=2).pixels.shape == (12, 16)
+
+    def test_with_a_profile(self, tmp_path):
+        """The profile says that cyan prints as a middle grey."""
+        file = tmp_path / "a.jpg"
+        inks = np.zeros((16, 16, 4), np.uint8)
+        inks[..., 0] = 255
+        PIL.Image.fromarray(inks, "CMYK").save(file, quality=100, icc_profile=ink_profile())
+        slices = open_slices([file])
+        np.testing.assert_allclose(slices.read(0).pixels, 119, atol=2)
+        assert slices.notes == []
+
+    def test_a_damaged_profile_counts_as_none(self, tmp_path):
+        file = tmp_path / "a.jpg"
+        PIL.Image.fromarray(self.INKS, "CMYK").save(file, icc_profile=b"no profile" * 20)
+        slices = open_slices([file])
+        assert slices.shape == (24, 32, 3)
+        assert any("without a profile" in note for note in slices.notes)
 
 
 class TestTransparency:

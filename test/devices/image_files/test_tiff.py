@@ -4,7 +4,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import tifffile
-from image_samples import colours, ramp, tiff_header
+from image_samples import colours, ink_profile, ramp, tiff_header
 
 from aif_ros.devices.device import DeviceError
 from aif_ros.devices.image_files import read_image
@@ -57,11 +57,63 @@ class TestOnePage:
         PIL.Image.fromarray(bits).save(file, compression=compression)
         np.testing.assert_array_equal(read_image(file), 255 * bits.astype(np.uint8))
 
-    @pytest.mark.parametrize("kind", ["separated", "cielab"])
-    def test_other_colour_spaces_are_refused(self, file, kind):
-        channels = 4 if kind == "separated" else 3
-        tifffile.imwrite(file, np.zeros((8, 9, channels), np.uint8), photometric=kind)
-        with pytest.raises(DeviceError, match=rf"{kind.upper()} colours: convert"):
+    @pytest.mark.parametrize("bits", [12, 14, 16])
+    def test_white_is_zero_of_fewer_bits_than_the_file_has(self, file, bits):
+        full = 2**bits - 1
+        tifffile.imwrite(file, full - ramp(largest=full), photometric="miniswhite")
+        np.testing.assert_allclose(read_image(file), MONO, atol=65535 / full)
+
+    def test_white_is_zero_in_floating_point(self, file):
+        tifffile.imwrite(file, 1 - np.float32(MONO / 65535), photometric="miniswhite")
+        np.testing.assert_allclose(read_image(file), MONO, atol=1)
+
+    @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+    @pytest.mark.parametrize("kind", ["cielab", "icclab"])
+    def test_lab_colours(self, file, kind, dtype):
+        """Values by the formulas of IEC 61966-2-1 and ICC.1: grey, primaries of sRGB."""
+        expected = np.array([[0, 0, 0], [119, 119, 119], [255, 255, 255]], np.uint8)
+        lab = np.array([[0, 0, 0], [50.0, 0, 0], [100, 0, 0]])
+        expected = np.vstack([expected, [[255, 0, 0], [0, 255, 0], [0, 0, 255]]])
+        lab = np.vstack([lab, [[54.29, 80.80, 69.89], [87.82, -79.27, 80.99]]])
+        lab = np.vstack([lab, [[29.57, 68.30, -112.03]]])
+        unit = 256 if dtype == np.uint16 else 1
+        full = 0xFF00 if (kind, unit) == ("icclab", 256) else np.iinfo(dtype).max
+        stored = lab * [full / 100, unit, unit] + [0, *[0 if kind == "cielab" else 128 * unit] * 2]
+        pixels = (stored.round().astype(np.int64) % (256 * unit)).astype(dtype)[None]
+        tifffile.imwrite(file, pixels, photometric=kind)
+        read = read_image(file)
+        assert read.dtype == dtype
+        # Eight bits hold whole units of colour, to which dark colours respond strongly.
+        np.testing.assert_allclose(read[0] / np.iinfo(dtype).max, expected / 255, atol=0.05)
+
+    @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+    def test_inks_without_a_profile_are_converted_and_that_is_noted(self, file, dtype):
+        full = np.iinfo(dtype).max
+        inks = np.array([[[0, 0, 0, 0], [full, 0, 0, 0], [0, 0, 0, full]]], dtype)
+        tifffile.imwrite(file, inks, photometric="separated")
+        slices = open_slices([file])
+        assert slices.read(0).pixels.tolist() == [[[255] * 3, [0, 255, 255], [0] * 3]]
+        assert any("without a profile" in note for note in slices.notes)
+
+    @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+    def test_inks_with_a_profile(self, file, dtype):
+        """The profile says that cyan prints as a middle grey."""
+        full = np.iinfo(dtype).max
+        inks = np.array([[[0, 0, 0, 0], [full, 0, 0, 0]]], dtype)
+        tifffile.imwrite(file, inks, photometric="separated", iccprofile=ink_profile())
+        slices = open_slices([file])
+        np.testing.assert_allclose(slices.read(0).pixels, [[[255] * 3, [119] * 3]], atol=2)
+        assert not any("without a profile" in note for note in slices.notes)
+
+    @pytest.mark.parametrize(
+        ("kind", "dtype", "channels"),
+        [("separated", np.uint8, 4), ("itulab", np.uint8, 3), ("cielab", np.float32, 3)],
+    )
+    def test_other_colours_are_refused_with_what_to_do(self, file, kind, dtype, channels):
+        """InkSet 2: inks other than cyan, magenta, yellow and black."""
+        pixels = np.zeros((8, 9, channels), dtype)
+        tifffile.imwrite(file, pixels, photometric=kind, extratags=[(332, "H", 1, 2, True)])
+        with pytest.raises(DeviceError, match=rf"{kind.upper()} colours .*: save it as RGB"):
             read_image(file)
 
     def test_jpeg_within_a_tiff(self, file):
@@ -287,6 +339,13 @@ class TestManyPages:
         np.testing.assert_array_equal(slices.read(4).pixels, Z[4, ::-1])
         with pytest.raises(DeviceError, match="no time point 3"):
             open_slices([file], selection=Selection(time=3))
+
+    @pytest.mark.parametrize("chosen", [Selection("GFP"), Selection("1"), Selection(time=1)])
+    def test_a_choice_that_the_file_does_not_offer(self, file, chosen):
+        tifffile.imwrite(file, Z, imagej=True, metadata={"axes": "ZYX"})
+        with pytest.raises(DeviceError, match=r"choose one: 0$"):
+            open_slices([file], selection=chosen)
+        assert len(open_slices([file], selection=Selection("0", 0))) == 5
 
     def test_time_points_alone_are_slices_and_that_is_reported(self, file, caplog):
         tifffile.imwrite(file, Z, imagej=True, metadata={"axes": "TYX"})

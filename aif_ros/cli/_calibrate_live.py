@@ -1,0 +1,191 @@
+"""Calibration of a real lens through its camera, with one autofocus as proof."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from aif_ros.autofocus.search import FocusRun
+from aif_ros.autofocus.searches import make_search
+from aif_ros.calibration.sweep_calibration import (
+    LensCalibration,
+    UndeterminedError,
+    measure_backlash,
+)
+from aif_ros.calibration.travel_direction import TravelDirection
+from aif_ros.cli import CommandError, check_rectangle
+from aif_ros.cli._calibrate_arguments import Arguments
+from aif_ros.cli._calibrate_direction import check_direction
+from aif_ros.cli._calibrate_measured import Measured, blur_estimator, near_window
+from aif_ros.cli._live import check_pair, make_rig, open_uncalibrated
+from aif_ros.defocus.patch_blur import PatchEstimator
+from aif_ros.devices.backlash import compensated
+from aif_ros.devices.device import Camera
+from aif_ros.devices.image_files import write_image
+from aif_ros.devices.motor_lens import MotorLens
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.pipeline import sweep_recording
+from aif_ros.pipeline.focus_step import focus_window
+from aif_ros.types.frame import Frame, Window
+from aif_ros.types.image import to_float
+from aif_ros.types.units import LARGEST_POSITION
+
+
+def calibrate_live(args: Arguments, output: Path) -> Measured:
+    """Calibrate through the camera and autofocus once.
+
+    Args:
+        args: of the command.
+        output: calibration to write; its name is that of the lens where none is given.
+
+    Raises:
+        CommandError: the arguments do not fit each other or the devices, or the autofocus fails.
+        UndeterminedError: the sweeps do not determine the lens.
+        DeviceError: a device fails.
+    """
+    if args.photos:
+        raise CommandError(
+            f"give either photographs ({args.photos[0]}) or, for a live calibration, --camera and "
+            "--lens"
+        )
+    of_photographs = ("travel", "back", "channel", "time", "limits")
+    for option in (name for name in of_photographs if getattr(args, name) is not None):
+        raise CommandError(f"--{option} is for photographs: a live lens has its own settings")
+    check_pair(args.camera, args.lens, "a live calibration")
+    if args.range is not None and not args.range[0] < args.range[1]:
+        raise CommandError(f"--range must be LOW HIGH, got {args.range[0]:g} and {args.range[1]:g}")
+    with (
+        open_uncalibrated(args.camera, args.lens) as (camera, lens),
+        tqdm(unit="image", disable=None, bar_format="{n} images, {elapsed} {postfix}") as bar,
+    ):
+        if args.near is not None:
+            check_rectangle("--near", args.near, camera.size)
+        if lens.higher_focuses is not None and not args.higher_focuses:
+            check_direction(args, TravelDirection(lens.higher_focuses, "device"))
+        low, high = lens.limits
+        if max(abs(low), abs(high)) > LARGEST_POSITION:
+            raise CommandError(
+                f"the travel of this lens, {low:g} to {high:g} m, is longer than that of any focus "
+                "motor: give its highest position (?high=...) or a smaller metres_per_unit"
+            )
+        for position in args.range or ():
+            if not low <= position <= high:
+                raise CommandError(f"--range must lie within the travel, {low:g} to {high:g} m")
+        result = _calibrate_and_focus(
+            camera,
+            lens,
+            args.name or output.stem,
+            limits=args.range,
+            slices=args.slices,
+            exposure_time=args.exposure_time,
+            search=args.search,
+            estimator=blur_estimator(),
+            near=near_window(args),
+            on_frame=lambda frame: bar.update() or bar.set_postfix_str(f"{frame.position:.6g} m"),
+        )
+    focus = result.focus
+    state = "in focus" if focus.focused else "NOT in focus"
+    print(f"autofocus: {state} at {focus.position:.6g} m after {len(focus.measurements)} images")
+    proof = output.with_name(f"{output.stem}_proof.png")
+    print(f"{_save_proof(result, proof)}: before and after")
+    if not focus.focused:
+        raise CommandError(
+            f"the autofocus with this calibration did not succeed ({focus.reason}): nothing is "
+            "written; see that the scene is flat and textured"
+        )
+    found = {
+        "focus_position": focus.position,
+        "images": len(focus.measurements),
+        "proof": str(proof),
+    }
+    notes: dict[str, Any] = {"autofocus": found}
+    if result.backlash_unknown:
+        notes["backlash_unknown"] = result.backlash_unknown
+    return Measured(result.calibration, result.lens_model, notes, lens.higher_focuses)
+
+
+@dataclass(frozen=True)
+class _Proven:
+    """A calibration, and an autofocus with it.
+
+    Attributes:
+        calibration: from the sweep.
+        lens_model: the calibrated lens.
+        focus: one autofocus with it, as proof.
+        frames: those of that autofocus.
+        backlash_unknown: why the backlash is not known; empty: it is.
+    """
+
+    calibration: LensCalibration
+    lens_model: LensModel
+    focus: FocusRun
+    frames: list[Frame]
+    backlash_unknown: str = ""
+
+
+def _calibrate_and_focus(
+    camera: Camera,
+    lens: MotorLens,
+    name: str,
+    *,
+    limits: tuple[float, float] | None,
+    slices: int,
+    exposure_time: float,
+    search: str,
+    estimator: PatchEstimator | None,
+    near: Window | None,
+    on_frame: Callable[[Frame], None],
+) -> _Proven:
+    """Record sweeps up and down, calibrate, and autofocus once from the upper end of the sweep.
+
+    Raises:
+        UndeterminedError: the sweeps do not determine the lens.
+        DeviceError: a device fails.
+    """
+    low, high = limits or lens.limits
+    # Nothing is known of the blur yet; the rig needs a lens model to compare positions.
+    blur_per_metre = camera.size[0] / (high - low)
+    unknown = LensModel(
+        "unknown", lens.metres_per_step, lens.limits, blur_per_metre, camera.size[0]
+    )
+    rig = make_rig(camera, lens, unknown, exposure_time)
+    sweeps: list[sweep_recording.Sweep] = []
+    calibration = sweep_recording.calibrate_live(
+        rig,
+        (low, high),
+        slices,
+        estimator,
+        near=near,
+        on_sweep=sweeps.append,
+        on_frame=on_frame,
+    )
+    back = sweep_recording.record_return(rig, sweeps[-1].positions, on_frame)
+    lens_model = calibration.lens_model(name, lens.limits, lens.metres_per_step)
+    backlash_unknown = ""
+    try:
+        backlash = measure_backlash(sweeps[-1].images, back.images, sweeps[-1].positions)
+        if lens_model.same_position(0.0, backlash, camera.size[0]):
+            backlash = 0.0  # not worth two legs for each move downwards
+        lens_model = replace(lens_model, backlash=backlash)
+    except UndeterminedError as error:
+        backlash_unknown = str(error)
+    frames: list[Frame] = []
+    focus = focus_window(
+        make_rig(camera, compensated(lens, lens_model), lens_model, exposure_time),
+        make_search(search, lens_model),
+        limits=(low, high),
+        start=high,
+        on_frame=frames.append,
+    )
+    return _Proven(calibration, lens_model, focus, frames, backlash_unknown)
+
+
+def _save_proof(result: _Proven, path: Path) -> Path:
+    """Write the first and the focused picture side by side."""
+    focused = min(result.frames, key=lambda frame: abs(frame.position - result.focus.position))
+    pair = [to_float(frame.image) for frame in (result.frames[0], focused)]
+    write_image(path, np.concatenate(pair, axis=1), deep=False)
+    return path

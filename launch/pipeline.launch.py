@@ -11,7 +11,7 @@ from contextlib import suppress
 from importlib.util import find_spec
 from math import pi
 from socket import create_server
-from typing import Any
+from typing import Any, TypeVar
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch.actions import (
@@ -33,28 +33,17 @@ from aif_ros.bringup.observer import check_names_are_free, observe
 from aif_ros.bringup.processes import node_environment
 from aif_ros.process.parent import parent_environment
 from aif_ros.settings.declaration import Setting, declared, from_text
+from aif_ros.settings.launch import PAGE_PORT, LaunchSettings
 from aif_ros.settings.pipeline import PipelineSettings
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 
-SWITCHES = {
-    "one_process": "Run all nodes in one process.",
-    "publish_tf": "Publish the static transform from camera_link to camera_optical_frame.",
-    "rviz": "Open RViz with the package's layout.",
-    "rqt": "Open rqt with the package's layout.",
-    "view": "Serve the live page at http://localhost:8080 (see `aif view`); at another free port, "
-    "which is printed, where this one is taken.",
-}
-ON = ("publish_tf",)
-"""Switches that are on where nothing is said."""
+T = TypeVar("T", PipelineSettings, LaunchSettings)
 
 VIEWERS = {"rviz": ("rviz2", "-d"), "rqt": ("rqt_gui", "--perspective-file")}
 """Package, which is also the name of the executable, and the option of the layout."""
 
 RQT_DELAY = 5.0
 """Seconds until rqt is started: it shows compressed topics only if they are there already."""
-
-PORT = 8080
-"""Port of the live page, as of `aif view`."""
 
 OPTICAL_FRAME = "camera_optical_frame"
 """Frame of the images where the parameter frame_id is not changed."""
@@ -71,16 +60,7 @@ def generate_launch_description() -> LaunchDescription:
     """Declare the arguments; the graph follows once their values are known."""
     return LaunchDescription(
         [
-            *map(argument, declared(PipelineSettings)),
-            *(
-                DeclareLaunchArgument(
-                    name,
-                    default_value="true" if name in ON else "false",
-                    description=text,
-                    choices=["true", "false"],
-                )
-                for name, text in SWITCHES.items()
-            ),
+            *map(argument, (*declared(PipelineSettings), *declared(LaunchSettings))),
             OpaqueFunction(function=start),
         ]
     )
@@ -97,6 +77,8 @@ def argument(setting: Setting) -> DeclareLaunchArgument:
     elif setting.choices is not None:
         choices = [*setting.choices.names, *([""] if setting.choices.or_empty else [])]
     default = "" if setting.default is None else str(setting.default)
+    if setting.kind is bool:
+        choices, default = ["true", "false"], default.lower()
     return DeclareLaunchArgument(
         setting.name, default_value=default, description=text, choices=choices
     )
@@ -109,18 +91,15 @@ def start(context: LaunchContext) -> Sequence[LaunchDescriptionEntity]:
         StartError: the arguments contradict each other, something that they name is missing, or
             nodes of the same names run already. Nothing has been started then.
     """
-    values = {name: str(value) for name, value in context.launch_configurations.items()}
     try:
-        settings = from_text(
-            PipelineSettings, {each.name: values[each.name] for each in declared(PipelineSettings)}
-        )
+        settings, switches = chosen(PipelineSettings, context), chosen(LaunchSettings, context)
         graph = pipeline_graph(settings)
         viewers = [
-            *(viewer(name, graph) for name in VIEWERS if values[name] == "true"),
-            *([live_page(graph)] if values["view"] == "true" else []),
-            *camera_frame(settings, wanted=values["publish_tf"] == "true"),
+            *(viewer(name, graph) for name in VIEWERS if getattr(switches, name)),
+            *([live_page(graph)] if switches.view else []),
+            *camera_frame(settings, wanted=switches.publish_tf),
         ]
-        if values["one_process"] == "true":
+        if switches.one_process:
             return [one_process(settings), *viewers]
         with observe(graph) as running:
             check_names_are_free(running)
@@ -129,6 +108,12 @@ def start(context: LaunchContext) -> Sequence[LaunchDescriptionEntity]:
     brought_up: list[bool] = []
     nodes = [node(spec, graph, brought_up) for spec in graph.nodes]
     return [*nodes, *supervisor(graph, brought_up), *viewers]
+
+
+def chosen(settings: type[T], context: LaunchContext) -> T:
+    """Return settings as the launch arguments of their names say."""
+    values = context.launch_configurations
+    return from_text(settings, {each.name: str(values[each.name]) for each in declared(settings)})
 
 
 def node(spec: NodeSpec, graph: Graph, brought_up: list[bool]) -> Node:
@@ -198,13 +183,13 @@ def supervisor(graph: Graph, brought_up: list[bool]) -> Sequence[LaunchDescripti
 
 def one_process(settings: PipelineSettings) -> ExecuteProcess:
     """Return what runs the graph in a single process, which brings it up itself."""
-    chosen = [
+    changed = [
         f"{each.name}:={value}"
         for each in declared(PipelineSettings)
         if (value := getattr(settings, each.name)) != each.default
     ]
     return ExecuteProcess(
-        cmd=[sys.executable, "-m", "aif_ros.bringup.one_process", *chosen],
+        cmd=[sys.executable, "-m", "aif_ros.bringup.one_process", *changed],
         name="pipeline",
         additional_env=parent_environment(),
         output="screen",
@@ -282,8 +267,8 @@ def live_page(graph: Graph) -> ExecuteProcess:
 
 def page_port() -> int:
     """Return the port of the live page; 0, for any free one, where a page is served already."""
-    with suppress(OSError), create_server(("127.0.0.1", PORT)):
-        return PORT
+    with suppress(OSError), create_server(("127.0.0.1", PAGE_PORT)):
+        return PAGE_PORT
     return 0
 
 

@@ -14,6 +14,7 @@ from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.topics import TOPICS
 from aif_ros.settings import nodes as node_settings
 from aif_ros.settings.declaration import WEIGHTS_SUFFIX, declared
+from aif_ros.settings.launch import LaunchSettings
 from aif_ros.settings.pipeline import PipelineSettings
 from aif_ros.settings.presets import PRESETS
 
@@ -115,9 +116,9 @@ def parameters_table():
     return "\n".join(lines).rstrip()
 
 
-def arguments_table():
+def arguments_table(settings):
     lines = ["| argument | default | allowed | what it chooses |", "|---|---|---|---|"]
-    for setting in declared(PipelineSettings):
+    for setting in declared(settings):
         default = f"`{_yaml(setting.default)}`" if setting.default != "" else "empty"
         lines.append(
             f"| `{setting.name}` | {default} | {_allowed(setting)} | {setting.description} |"
@@ -194,7 +195,8 @@ TABLES = {
     "topics": topics_table,
     "services": services_table,
     "parameters": parameters_table,
-    "arguments": arguments_table,
+    "arguments": functools.partial(arguments_table, PipelineSettings),
+    "switches": functools.partial(arguments_table, LaunchSettings),
 }
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from aif_ros.nodes import topics
 from aif_ros.settings.declaration import declared
+from aif_ros.settings.launch import LaunchSettings
 from aif_ros.settings.nodes import NODE_SETTINGS
 from aif_ros.settings.pipeline import PipelineSettings
 
@@ -61,13 +62,6 @@ def test_every_launch_argument(argument):
 
 
 def test_every_switch_of_the_launch_file():
-    source = (generate_docs.ROOT / "launch" / "pipeline.launch.py").read_text()
-    tree = ast.parse(source)
-    (switches,) = (
-        ast.literal_eval(node.value)
-        for node in tree.body
-        if isinstance(node, ast.Assign) and node.targets[0].id == "SWITCHES"
-    )
     launch_tests = "".join(path.read_text() for path in (TESTS / "launch").glob("*.py"))
-    for name in switches:
-        assert f"{name}:=" in launch_tests, f"no test sets {name}"
+    for switch in declared(LaunchSettings):
+        assert f"{switch.name}:=" in launch_tests, f"no test sets {switch.name}"

@@ -20,9 +20,7 @@ from typing_extensions import Doc
 
 from aif_ros.cli import CommandError
 from aif_ros.settings.declaration import Limits
-
-PORT = 8080
-"""Port where none is chosen."""
+from aif_ros.settings.launch import PAGE_PORT
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class Arguments:
         str,
         Doc("Address to listen to: 127.0.0.1 is this computer alone, 0.0.0.0 every network."),
     ] = "127.0.0.1"
-    port: Annotated[int, Limits(0, 65535), Doc("Port to listen to; 0: any free one.")] = PORT
+    port: Annotated[int, Limits(0, 65535), Doc("Port to listen to; 0: any free one.")] = PAGE_PORT
     token: Annotated[
         str, Doc("Token that the address must hold. Empty: a new one, where one is needed.")
     ] = ""

@@ -19,6 +19,8 @@ from typing_extensions import Doc
 
 T = TypeVar("T")
 
+_TRUTH = {"true": True, "false": False}
+
 WEIGHTS_SUFFIX = ".safetensors"
 """Suffix of a file with network weights."""
 
@@ -188,6 +190,10 @@ def check(settings: object) -> None:
 
 
 def _from_text(setting: Setting, text: str) -> Any:
+    if setting.kind is bool:
+        if text not in _TRUTH:
+            raise SettingError(f"{setting.name} must be true or false; got '{text}'")
+        return _TRUTH[text]
     try:
         value = setting.kind(text)
     except ValueError:

@@ -26,6 +26,7 @@ from aif_ros.bringup.observer import observe
 from aif_ros.bringup.one_process import run_in_one_process
 from aif_ros.bringup.share import share_directory
 from aif_ros.settings import declaration as declarations
+from aif_ros.settings.launch import LaunchSettings
 from aif_ros.settings.pipeline import PipelineSettings
 from launch import LaunchContext
 
@@ -97,7 +98,10 @@ def test_every_argument_is_declared_and_described():
         for entity in description.entities
         if isinstance(entity, DeclareLaunchArgument)
     }
-    assert {each.name for each in declarations.declared(PipelineSettings)} <= set(declared)
+    settings = [
+        each for kind in (PipelineSettings, LaunchSettings) for each in declarations.declared(kind)
+    ]
+    assert [each.name for each in settings] == list(declared)
     assert {"rviz", "rqt", "view", "publish_tf", "one_process"} <= set(declared)
     for argument in declared.values():
         assert len(argument.description) > 10

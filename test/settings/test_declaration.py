@@ -5,7 +5,14 @@ import pytest
 from typing_extensions import Doc
 
 from aif_ros.settings import nodes
-from aif_ros.settings.declaration import AtRunTime, Limits, OneOf, declared
+from aif_ros.settings.declaration import (
+    AtRunTime,
+    Limits,
+    OneOf,
+    SettingError,
+    declared,
+    from_text,
+)
 
 Size = Annotated[int, Limits(1, 10), Doc("A size, pixels.")]
 
@@ -41,6 +48,19 @@ def test_a_field_inherits_from_its_type_and_can_override_it():
 def test_problems_are_named(field, value, problem):
     answer = declared(Example)[field].problem(value)
     assert answer is None if problem is None else problem in answer
+
+
+@dataclass(frozen=True)
+class Switch:
+    open: bool = False
+    shut: bool = True
+
+
+def test_switches_are_read_from_text():
+    assert from_text(Switch, {"open": "true", "shut": "false"}) == Switch(open=True, shut=False)
+    assert from_text(Switch, {"open": "false", "shut": ""}) == Switch()
+    with pytest.raises(SettingError, match="open must be true or false; got 'yes'"):
+        from_text(Switch, {"open": "yes"})
 
 
 def test_names_are_those_of_the_registries():

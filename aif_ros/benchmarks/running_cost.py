@@ -20,8 +20,7 @@ from aif_ros.fusion.fuser import make_fuser
 from aif_ros.pipeline.loop import AllInFocusPipeline, Step, run_loop
 from aif_ros.settings.presets import Preset
 from aif_ros.simulation.open_subject import open_subject
-from aif_ros.simulation.simulated_camera import SimulatedCamera
-from aif_ros.simulation.simulated_lens import SimulatedLens
+from aif_ros.simulation.simulated_devices import simulated_devices
 from aif_ros.types.image import to_float
 
 EXPOSURE = 0.008
@@ -144,10 +143,7 @@ def core_cost(stack: Path, preset: Preset, agent: str, rounds: int, frame_rate: 
     """
     clock, opened = SystemClock(), open_subject(str(stack))
     model = opened.lens_model
-    lens = SimulatedLens(model, clock, rests=opened.rests)
-    camera = SimulatedCamera(
-        opened.subject, clock, lens, exposure_time=EXPOSURE, frame_rate=frame_rate
-    )
+    devices = simulated_devices(opened, clock, exposure_time=EXPOSURE, frame_rate=frame_rate)
     pipeline = AllInFocusPipeline(
         model,
         make_fuser(preset.fusion),
@@ -169,6 +165,6 @@ def core_cost(stack: Path, preset: Preset, agent: str, rounds: int, frame_rate: 
             stamps.clear()
         stamps.append([])
         pipeline.reset()
-        run_loop(camera, lens, pipeline, clock, note, exposure_time=EXPOSURE)
+        run_loop(devices.camera, devices.lens, pipeline, clock, note, exposure_time=EXPOSURE)
     watch.sample()
     return LoopCost(latencies, rate(stamps), watch.cpu(), watch.cpu_seconds(), watch.memory)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from aif_ros.autofocus.search import FocusRun
 from aif_ros.autofocus.searches import make_search
@@ -21,6 +20,7 @@ from aif_ros.cli._calibrate_arguments import Arguments
 from aif_ros.cli._calibrate_direction import check_direction
 from aif_ros.cli._calibrate_measured import Measured, blur_estimator, near_window
 from aif_ros.cli._live import check_pair, make_rig, open_uncalibrated
+from aif_ros.cli._progress import image_progress
 from aif_ros.defocus.patch_blur import PatchEstimator
 from aif_ros.devices.backlash import compensated
 from aif_ros.devices.device import Camera
@@ -59,7 +59,7 @@ def calibrate_live(args: Arguments, output: Path) -> Measured:
         raise CommandError(f"--range must be LOW HIGH, got {args.range[0]:g} and {args.range[1]:g}")
     with (
         open_uncalibrated(args.camera, args.lens) as (camera, lens),
-        tqdm(unit="image", disable=None, bar_format="{n} images, {elapsed} {postfix}") as bar,
+        image_progress("image") as bar,
     ):
         if args.near is not None:
             check_rectangle("--near", args.near, camera.size)

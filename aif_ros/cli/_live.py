@@ -1,8 +1,8 @@
 """Real devices on the command line: their options, and opening them."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
@@ -90,15 +90,18 @@ def open_calibrated(
         calibration: file of the lens calibration; the limits of the lens model that is yielded are
             narrower where those of the device are.
     """
-    from aif_ros.devices.backlash import compensated
+    from aif_ros.devices.calibrated_lens import open_calibrated_lens
+    from aif_ros.devices.clock import SystemClock
 
     lens_model = load_calibration(calibration)
-    with _opened(camera, lens, lens_model) as (opened_camera, opened_lens):
-        limited = lens_model.narrowed(opened_lens.limits)
-        yield opened_camera, compensated(opened_lens, limited), limited
+    with _texts_checked():
+        opened_lens = open_calibrated_lens(lens, SystemClock(), lens_model, _print_limits)
+    with closing(opened_lens), _opened(camera) as opened_camera:
+        yield opened_camera, opened_lens, lens_model.narrowed(opened_lens.limits)
 
 
-def open_uncalibrated(camera: str, lens: str) -> "AbstractContextManager[tuple[Camera, MotorLens]]":
+@contextmanager
+def open_uncalibrated(camera: str, lens: str) -> "Iterator[tuple[Camera, MotorLens]]":
     """Open a camera and a lens whose calibration is not known yet; they are closed at the end.
 
     The limits of the lens are printed before it moves.
@@ -111,33 +114,40 @@ def open_uncalibrated(camera: str, lens: str) -> "AbstractContextManager[tuple[C
         CommandError: a text is wrong.
         DeviceError: a device cannot be opened.
     """
-    return _opened(camera, lens, None)
+    from aif_ros.devices.backends import open_motor_lens
+    from aif_ros.devices.clock import SystemClock
+
+    with _texts_checked():
+        opened_lens = open_motor_lens(lens, SystemClock())
+    with closing(opened_lens):
+        _print_limits(opened_lens.limits_report())
+        with _opened(camera) as opened_camera:
+            yield opened_camera, opened_lens
 
 
 @contextmanager
-def _opened(
-    camera: str, lens: str, lens_model: "LensModel | None"
-) -> "Iterator[tuple[Camera, MotorLens]]":
-    from aif_ros.devices.backends import open_camera, open_motor_lens
+def _opened(camera: str) -> "Iterator[Camera]":
+    from aif_ros.devices.backends import open_camera
     from aif_ros.devices.clock import SystemClock
 
+    with _texts_checked():
+        opened_camera = open_camera(camera, SystemClock())
+    with closing(opened_camera):
+        yield opened_camera
+
+
+@contextmanager
+def _texts_checked() -> Iterator[None]:
+    """Make an error of the command line of a text that names no device."""
     try:
-        opened_lens = open_motor_lens(lens, SystemClock(), lens_model)
+        yield
     except ValueError as error:
         raise CommandError(str(error)) from error
-    try:
-        for line in opened_lens.limits_report(lens_model):
-            print(line, file=sys.stderr)
-        try:
-            opened_camera = open_camera(camera, SystemClock())
-        except ValueError as error:
-            raise CommandError(str(error)) from error
-        try:
-            yield opened_camera, opened_lens
-        finally:
-            opened_camera.close()
-    finally:
-        opened_lens.close()
+
+
+def _print_limits(lines: Sequence[str]) -> None:
+    for line in lines:
+        print(line, file=sys.stderr)
 
 
 def make_rig(

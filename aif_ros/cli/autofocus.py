@@ -15,7 +15,7 @@ Examples:
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -195,35 +195,32 @@ def _live(args: Arguments) -> Iterator[_Subject]:
 def _simulated(args: Arguments) -> Iterator[_Subject]:
     """Open a scene or a stack, seen through a simulated lens."""
     from aif_ros.calibration.sweep_calibration import calibrate_stack
-    from aif_ros.devices.backlash import compensated
     from aif_ros.devices.clock import SimulatedClock
-    from aif_ros.devices.focal_stack import FocalStack
     from aif_ros.pipeline.rig import Rig
     from aif_ros.simulation.open_subject import open_subject
-    from aif_ros.simulation.simulated_camera import SimulatedCamera
-    from aif_ros.simulation.simulated_lens import SimulatedLens
+    from aif_ros.simulation.simulated_devices import simulated_devices
 
     clock = SimulatedClock()
     opened = open_subject(
         args.scene, args.calibration or "", selection=selection(args.channel, args.time)
     )
-    subject, lens_model = opened.subject, opened.lens_model
-    _check(args, lens_model.limits, subject.size)
+    size, stack = opened.subject.size, opened.stack
+    _check(args, opened.lens_model.limits, size)
     note_unused_device(args.device, args.search)
-    if args.search == "neural" and isinstance(subject, FocalStack) and not args.calibration:
+    if args.search == "neural" and stack is not None and not args.calibration:
         from aif_ros.defocus.neural import NeuralBlurEstimator
 
-        lens_model, determined = calibrate_stack(subject, NeuralBlurEstimator())
+        lens_model, determined = calibrate_stack(stack, NeuralBlurEstimator())
+        opened = replace(opened, lens_model=lens_model)
         if not determined:
             print("the stack does not determine its lens: its depths of field are taken to touch")
-    lens = SimulatedLens(lens_model, clock, rests=opened.rests)
-    camera = SimulatedCamera(subject, clock, lens, exposure_time=_EXPOSURE)
-    rig = Rig(camera, compensated(lens, lens_model), clock, lens_model, exposure_time=_EXPOSURE)
-    if isinstance(subject, FocalStack):
-        positions_file = subject.info_file if subject.travel_assumed else None
-        yield _Subject(rig, subject.size, recorded=True, positions_file=positions_file)
+    camera, lens = simulated_devices(opened, clock, exposure_time=_EXPOSURE)
+    rig = Rig(camera, lens, clock, opened.lens_model, exposure_time=_EXPOSURE)
+    if stack is not None:
+        positions_file = stack.info_file if stack.travel_assumed else None
+        yield _Subject(rig, size, recorded=True, positions_file=positions_file)
     else:
-        yield _Subject(rig, subject.size)
+        yield _Subject(rig, size)
 
 
 def _check(args: Arguments, limits: tuple[float, float], size: tuple[int, int]) -> None:

@@ -13,7 +13,6 @@ from std_srvs.srv import SetBool
 
 from aif_ros.devices.backlash import compensated
 from aif_ros.devices.device import DeviceError, FocusLens
-from aif_ros.devices.focal_stack import FocalStack
 from aif_ros.nodes.idleness import Rate
 from aif_ros.nodes.joint_states import to_joint_state
 from aif_ros.nodes.lens_commands import objection
@@ -23,6 +22,7 @@ from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.real_lens import open_real_lens
 from aif_ros.nodes.topics import LENS_COMMANDS, LENS_FAULT, LENS_LIMITS, LENS_STATE
 from aif_ros.settings.nodes import REAL_LENSES, LensSettings
+from aif_ros.simulation.open_subject import open_stack
 from aif_ros.simulation.simulated_lens import SimulatedLens
 from aif_ros.types.frame import LensState
 
@@ -67,9 +67,8 @@ class LensNode(PipelineNode):
         lens_model = self.lens_model()
         rests: Sequence[float] | None = None
         if backend == "stack":
-            stack = FocalStack(source)
-            rests = stack.positions.tolist()
-            lens_model = stack.lens_model(lens_model if self.value("calibration") else None)
+            opened = open_stack(source, lens_model if self.value("calibration") else None)
+            lens_model, rests = opened.lens_model, opened.rests
         self.diagnostics.hardware_id = lens_model.name
         self._simulated = SimulatedLens(
             lens_model,

@@ -20,6 +20,7 @@ from aif_ros.nodes.topics import (
     REMAINING_DEFOCUS,
 )
 from aif_ros.pipeline.decision_record import DecisionRecord
+from aif_ros.pipeline.loop_end import LoopEnd
 from aif_ros.types.frame import Window
 
 # Seconds after which waiting is an error instead of a warning.
@@ -84,12 +85,12 @@ class LoopStatus:
         """
         self._picture_fault = fault
         if fault and self.state.state == STOPPED:
-            self.enter(FAULT, fault, target)
+            self.end(self.state.reason, target)
 
     def end(self, reason: str, target: float | None) -> None:
         """Publish that the agent has stopped, or the fault that explains it; see `enter`."""
-        state, reason = (FAULT, self._picture_fault) if self._picture_fault else (STOPPED, reason)
-        self.enter(state, reason, target)
+        end = LoopEnd.of(reason, self._picture_fault)
+        self.enter(FAULT if end.fault else STOPPED, end.reason, target)
 
     def decided(
         self, number: int, seen: Observation, action: Action, frames: int, info: CameraInfo

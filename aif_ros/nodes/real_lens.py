@@ -1,7 +1,9 @@
 """Opens a real lens for a node."""
 
+from collections.abc import Sequence
+
 from aif_ros.devices.backends import open_motor_lens
-from aif_ros.devices.backlash import compensated
+from aif_ros.devices.calibrated_lens import open_calibrated_lens
 from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import FocusLens
 from aif_ros.devices.motor_lens import MotorLens
@@ -25,13 +27,16 @@ def open_real_lens(
         ValueError: the text is wrong.
         DeviceError: the lens cannot be opened.
     """
-    lens: MotorLens
-    if text.startswith("ros_parameter:"):
-        lens = open_parameter_lens(text, node, lens_model)
-    else:
-        lens = open_motor_lens(text, clock, lens_model)
-    limits, *doubts = lens.limits_report(lens_model)
-    node.get_logger().info(limits)
-    for doubt in doubts:
-        node.get_logger().warning(doubt)
-    return compensated(lens, lens_model)
+
+    def open_motor(text: str, clock: Clock, lens_model: LensModel | None) -> MotorLens:
+        if text.startswith("ros_parameter:"):
+            return open_parameter_lens(text, node, lens_model)
+        return open_motor_lens(text, clock, lens_model)
+
+    def log(lines: Sequence[str]) -> None:
+        limits, *doubts = lines
+        node.get_logger().info(limits)
+        for doubt in doubts:
+            node.get_logger().warning(doubt)
+
+    return open_calibrated_lens(text, clock, lens_model, log, opener=open_motor)

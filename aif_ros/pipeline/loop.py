@@ -17,6 +17,7 @@ from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.assess_step import AssessStep, DefocusMaps
 from aif_ros.pipeline.control_step import ControlStep
 from aif_ros.pipeline.fuse_step import FuseStep, Fusion
+from aif_ros.pipeline.loop_end import LoopEnd
 from aif_ros.pipeline.picture_change import PictureWatch
 from aif_ros.pipeline.reference_frame import FrameStream, ReferenceFrame
 from aif_ros.pipeline.rig import Rig
@@ -205,9 +206,10 @@ def run_loop(
             watch.add(step.frame, step.maps, dynamic=pipeline.dynamic)
 
     def ended(reason: str, *, stopped: bool) -> LoopResult:
-        if watch.fault:
-            return LoopResult(pipeline.frames, watch.fault, fault=DeviceError(watch.fault))
-        return LoopResult(pipeline.frames, reason, stopped=stopped)
+        end = LoopEnd.of(reason, watch.fault)
+        if end.fault:
+            return LoopResult(pipeline.frames, end.reason, fault=DeviceError(end.reason))
+        return LoopResult(pipeline.frames, end.reason, stopped=stopped)
 
     def advance(target: float | None) -> Action:
         if target is not None:

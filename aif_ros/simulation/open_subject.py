@@ -31,6 +31,29 @@ class OpenedSubject:
     rests: Sequence[float] | None = None
     moving: bool = False
 
+    @property
+    def stack(self) -> FocalStack | None:
+        """The focal stack; None: it is a scene."""
+        return self.subject if isinstance(self.subject, FocalStack) else None
+
+
+def open_stack(
+    path: str, calibrated: LensModel | None = None, selection: Selection | None = None
+) -> OpenedSubject:
+    """Open a recorded focal stack.
+
+    Args:
+        path: its folder or file.
+        calibrated: calibration of the lens; None: what the stack suggests.
+        selection: what to take of a file with several channels or time points.
+
+    Raises:
+        DeviceError: the stack is unusable.
+    """
+    stack = FocalStack(path, selection)
+    lens_model = stack.lens_model(calibrated)
+    return OpenedSubject(stack, lens_model, Path(path).name, rests=stack.positions.tolist())
+
 
 def open_subject(
     name: str,
@@ -62,9 +85,7 @@ def open_subject(
     """
     # What a file is not good for is a focal stack's message.
     if name and (is_focal_stack(name) or Path(name).is_file()):
-        stack = FocalStack(name, selection)
-        lens_model = stack.lens_model(LensModel.load(calibration) if calibration else None)
-        return OpenedSubject(stack, lens_model, Path(name).name, rests=list(stack.positions))
+        return open_stack(name, LensModel.load(calibration) if calibration else None, selection)
     if selection is not None and selection != Selection():
         raise DeviceError(
             f"{name or 'the default scene'} is no focal stack: only a stack in a file has channels "

@@ -10,7 +10,7 @@ import pytest
 from rights import without_rights
 
 from aif_ros.__main__ import main
-from aif_ros.cli import run as run_command
+from aif_ros.cli import _run_library
 from aif_ros.devices import backends, serial_port
 from aif_ros.devices.device import Capture
 from aif_ros.devices.simulators.moonlite import SimulatedMoonlite
@@ -111,7 +111,7 @@ def test_the_loop_goes_on_when_the_cable_is_plugged_in_again(line, loop, folder,
 def test_a_cable_that_stays_away_ends_the_loop_and_keeps_the_picture(
     line, loop, folder, capsys, monkeypatch
 ):
-    monkeypatch.setattr(run_command, "RECONNECT_TIMEOUT", 1.5)
+    monkeypatch.setattr(_run_library, "RECONNECT_TIMEOUT", 1.5)
     unplug_in_mid_move(line)
     assert main(loop) == 2
     last = capsys.readouterr().err.splitlines()[-1]
@@ -121,7 +121,7 @@ def test_a_cable_that_stays_away_ends_the_loop_and_keeps_the_picture(
 
 
 def test_what_is_not_saved_is_said_to_be_lost(line, arguments, capsys, monkeypatch):
-    monkeypatch.setattr(run_command, "RECONNECT_TIMEOUT", 1.5)
+    monkeypatch.setattr(_run_library, "RECONNECT_TIMEOUT", 1.5)
     unplug_in_mid_move(line)
     assert main(["run", *arguments, "--preset", "classical", "--agent", "sweep"]) == 2
     assert "frames is lost: name a file for it with -o" in capsys.readouterr().err

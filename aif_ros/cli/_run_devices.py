@@ -1,0 +1,98 @@
+"""Camera and lens of `aif run` without ROS: simulated, or real ones."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from aif_ros.cli import CommandError
+from aif_ros.cli._live import SETTLE_TIMEOUT, open_calibrated
+from aif_ros.cli._run_arguments import Arguments
+from aif_ros.cli._stack_options import selection
+from aif_ros.devices.backends import LENSES
+from aif_ros.devices.clock import Clock, SimulatedClock, SystemClock
+from aif_ros.devices.device import Camera, FocusLens
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.simulation.open_subject import open_subject
+from aif_ros.simulation.simulated_devices import simulated_devices
+
+_EXPOSURE = 0.008
+"""Exposure time of the simulated camera, seconds."""
+_LEAST_SIDE = 32
+"""Shortest side of the pictures, pixels: one cell of the networks' maps."""
+_SIMULATED_SETTLE_TIMEOUT = 10.0
+"""Seconds that a move of the simulated lens may take."""
+
+
+@dataclass(frozen=True)
+class Devices:
+    """What the loop runs on.
+
+    Attributes:
+        camera: captures the images.
+        lens: is moved.
+        lens_model: its calibration, with the narrower limits of lens and calibration.
+        clock: of both.
+        exposure_time: of the camera, seconds.
+        settle_timeout: seconds that a move may take.
+        recorded: whether the images are the slices of a focal stack.
+        pixel_size: side of a pixel in the scene, metres; None: not known.
+    """
+
+    camera: Camera
+    lens: FocusLens
+    lens_model: LensModel
+    clock: Clock
+    exposure_time: float
+    settle_timeout: float
+    recorded: bool = False
+    pixel_size: float | None = None
+
+
+@contextmanager
+def open_devices(args: Arguments) -> Iterator[Devices]:
+    """Open the devices that the arguments name; real ones are closed at the end.
+
+    Raises:
+        CommandError: they do not fit each other.
+        DeviceError, SceneError, CalibrationError: they cannot be opened.
+    """
+    if args.camera != "device":
+        yield _simulated(args)
+        return
+    if args.lens not in LENSES:
+        known = ", ".join(LENSES)
+        raise CommandError(f"a real camera needs a real lens: --lens {known}; or add --ros")
+    source = args.camera_source or "0"
+    text = f"{args.lens}:{args.lens_source}"
+    with open_calibrated(source, text, args.calibration) as (camera, lens, lens_model):
+        clock = SystemClock()
+        yield Devices(camera, lens, lens_model, clock, args.exposure_time, SETTLE_TIMEOUT)
+
+
+def _simulated(args: Arguments) -> Devices:
+    if args.lens in LENSES:
+        raise CommandError(
+            f"--lens {args.lens} is a real lens and needs a real camera: add --camera CAMERA (see "
+            "`aif devices`)"
+        )
+    clock = SimulatedClock()
+    opened = open_subject(
+        args.scene, args.calibration, args.width, selection=selection(args.channel, args.time)
+    )
+    if args.width and min(opened.subject.size) < _LEAST_SIDE:
+        width, height = opened.subject.size
+        raise CommandError(
+            f"--width {args.width} gives pictures of {width}x{height} pixels: {_LEAST_SIDE} pixels "
+            "a side are needed"
+        )
+    camera, lens = simulated_devices(opened, clock, exposure_time=_EXPOSURE)
+    return Devices(
+        camera,
+        lens,
+        opened.lens_model,
+        clock,
+        _EXPOSURE,
+        _SIMULATED_SETTLE_TIMEOUT,
+        recorded=opened.stack is not None,
+        pixel_size=None if opened.stack is None else opened.stack.pixel_size,
+    )

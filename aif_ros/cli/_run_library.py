@@ -1,0 +1,142 @@
+"""`aif run` without ROS: the loop as a plain library."""
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from aif_ros.cli import CommandError
+from aif_ros.cli._device import note_unused_device
+from aif_ros.cli._live import RECONNECT_TIMEOUT
+from aif_ros.cli._progress import image_progress
+from aif_ros.cli._run_arguments import Arguments
+from aif_ros.cli._run_devices import Devices, open_devices
+from aif_ros.control.agents import make_agent
+from aif_ros.defocus.estimators import make_estimator
+from aif_ros.devices.device import ConnectionLostError
+from aif_ros.devices.image_files import write_image
+from aif_ros.devices.image_files.metadata import Metadata
+from aif_ros.fusion.fuser import make_fuser
+from aif_ros.optics.lens_model import LensModel
+from aif_ros.pipeline.focus_map import FocusMapper, save_metres
+from aif_ros.pipeline.loop import AllInFocusPipeline, Step, run_loop
+from aif_ros.pipeline.picture_change import ALIKE, STUCK
+from aif_ros.settings.presets import usable_preset
+from aif_ros.weights.engines import engines
+
+
+def run_library(args: Arguments) -> dict[str, Any]:
+    """Run the loop until it stops, and write its pictures.
+
+    Returns:
+        What `--json` writes.
+
+    Raises:
+        CommandError: the arguments do not fit each other, or a fault has ended the loop; what was
+            fused until then has been written.
+    """
+    with open_devices(args) as devices:
+        return _run_on(args, devices)
+
+
+def _run_on(args: Arguments, devices: Devices) -> dict[str, Any]:
+    dynamic = args.mode == "dynamic"
+    preset, warning = usable_preset(args.preset)
+    if warning is not None:
+        print(warning, file=sys.stderr)
+    agent, device = args.agent or preset.agent, args.device or "auto"
+    fusion, estimator = args.fusion or preset.fusion, args.estimator or preset.estimator
+    note_unused_device(device, agent, fusion, estimator)
+    lens_model = devices.lens_model
+    if args.depth_map and not lens_model.object_distances:
+        raise CommandError(
+            "--depth-map needs object_distances in the calibration (see docs/calibrating.md)"
+        )
+    pipeline = AllInFocusPipeline(
+        lens_model,
+        make_fuser(fusion, lens_model if dynamic else None, device),
+        make_estimator(estimator, lens_model, device),
+        make_agent(agent, lens_model, dynamic=dynamic, device=device),
+        dynamic=dynamic,
+    )
+    mapper = FocusMapper(lens_model, devices.camera.size[0])
+    frames, reason, stopped, fault = 0, "interrupted", False, None
+    start = time.monotonic()
+    with image_progress("frame") as bar:
+
+        def show(step: Step) -> None:
+            nonlocal frames
+            if step.maps is not None and not step.frame.moving:
+                mapper.add(step.maps, step.frame.position)
+            if step.action is not None:
+                frames += 1
+                bar.update()
+                bar.set_postfix_str(step.action.reason)
+
+        try:
+            result = run_loop(
+                devices.camera,
+                devices.lens,
+                pipeline,
+                devices.clock,
+                show,
+                exposure_time=devices.exposure_time,
+                settle_timeout=devices.settle_timeout,
+                reconnect_timeout=RECONNECT_TIMEOUT if args.camera == "device" else 0.0,
+                on_lost=_report_lost,
+            )
+            reason, stopped, fault = result.reason, result.stopped, result.fault
+        except KeyboardInterrupt:
+            pass
+    seconds = time.monotonic() - start
+    written = []
+    if pipeline.fused is not None:
+        if args.save_path:
+            image, metadata = pipeline.fused.image, Metadata(pixel_size=devices.pixel_size)
+            write_image(args.save_path, image, deep=pipeline.deep, metadata=metadata)
+            written.append(args.save_path)
+        maps = _write_maps(args, lens_model, mapper, pipeline.fused.image.shape)
+        for path in maps:
+            print(path)
+        written += maps
+    if fault is not None:
+        said = ALIKE if devices.recorded and reason == STUCK else reason
+        raise CommandError(f"{said}; {_kept(frames, written)}") from fault
+    return {
+        "agent": agent,
+        "frames_captured": frames,
+        "seconds": seconds,
+        "networks": dict(engines()),
+        "stopped": stopped,
+        "reason": reason,
+        "warning": warning or "",
+    }
+
+
+def _write_maps(
+    args: Arguments, lens_model: LensModel, mapper: FocusMapper, shape: tuple[int, ...]
+) -> list[str]:
+    """Write the maps that are asked for, of the size of the picture, and return their files."""
+    written = []
+    if args.focus_map or args.depth_map:
+        positions = mapper.focus_map().enlarged((shape[1], shape[0]))
+        if args.focus_map:
+            save_metres(args.focus_map, positions)
+            written.append(args.focus_map)
+        if args.depth_map:
+            save_metres(args.depth_map, lens_model.object_distance(positions))
+            written.append(args.depth_map)
+    return written
+
+
+def _kept(frames: int, written: Sequence[str]) -> str:
+    """Return what is left of a run that a fault has ended, for people."""
+    if not frames:
+        return "no picture had been taken"
+    if not written:
+        return f"what was fused of {frames} frames is lost: name a file for it with -o"
+    return f"what was fused of {frames} frames until then is in {', '.join(written)}"
+
+
+def _report_lost(error: ConnectionLostError) -> None:
+    print(f"{error}; waiting {RECONNECT_TIMEOUT:g} s for it (Ctrl-C ends)", file=sys.stderr)

@@ -1,0 +1,35 @@
+"""How a loop ends that has nothing more to capture."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class LoopEnd:
+    """The end of a loop.
+
+    Attributes:
+        reason: for people.
+        fault: whether the loop must not count as complete.
+    """
+
+    reason: str
+    fault: bool = False
+
+    @classmethod
+    def of(cls, reason: str, picture_fault: str) -> "LoopEnd":
+        """Return the end that a fault in the pictures makes of a reason to stop.
+
+        An agent that is shown the same picture at each lens position has nothing to gain from
+        another one; that it stops does not mean that the scene is in focus.
+
+        Args:
+            reason: why the loop stops, for people.
+            picture_fault: see `PictureWatch.fault`; empty: none.
+
+        Example:
+            >>> LoopEnd.of("all parts are in focus", "")
+            LoopEnd(reason='all parts are in focus', fault=False)
+            >>> LoopEnd.of("all parts are in focus", "the picture does not change")
+            LoopEnd(reason='the picture does not change', fault=True)
+        """
+        return cls(picture_fault or reason, bool(picture_fault))

@@ -89,8 +89,8 @@ class FuseStep:
 
     @property
     def deep(self) -> bool:
-        """Whether the frames of J have more than 8 bits."""
-        return self._merged is not None and self._merged.image.dtype != np.uint8
+        """Whether a frame of J has more than 8 bits."""
+        return self._deep
 
     def reset(self, not_before: int | None = None) -> None:
         """Begin a new J.
@@ -106,6 +106,7 @@ class FuseStep:
         self._fuser.reset()
         self.epoch += 1
         self._merged: Frame | None = None
+        self._deep = False
         self._scale: float | None = None
 
     def add(self, reference: ReferenceFrame) -> Fusion:
@@ -137,6 +138,7 @@ class FuseStep:
             return Fusion(followed, IN_MOTION, picture)
         fused = self._fuser.add(reference.image, frame.position)
         self._merged, self._scale = frame, scale or self._scale
+        self._deep = self._deep or frame.image.dtype != np.uint8
         return Fusion(fused, None, self._picture(fused, frame))
 
     def _picture(self, fused: Fused, frame: Frame) -> FusedPicture:

@@ -93,7 +93,7 @@ class AllInFocusPipeline:
 
     @property
     def deep(self) -> bool:
-        """Whether the frames of J have more than 8 bits."""
+        """Whether a frame of J has more than 8 bits."""
         return self._fuse.deep
 
     @property

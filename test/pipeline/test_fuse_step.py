@@ -14,8 +14,9 @@ LENS = LensModel("test", 1e-6, (0.0, 1.5e-3), 90e3, 640)
 REACH = LENS.half_depth_of_focus(64)
 
 
-def reference(position, stamp, travel=0.0, size=(48, 64)):
-    image = np.random.default_rng(stamp).integers(0, 256, size, dtype=np.uint8)
+def reference(position, stamp, travel=0.0, size=(48, 64), dtype=np.uint8):
+    top = np.iinfo(dtype).max
+    image = np.random.default_rng(stamp).integers(0, top, size, dtype, endpoint=True)
     return ReferenceFrame(Frame(image, stamp, position, travel), LENS)
 
 
@@ -36,6 +37,15 @@ def test_merges_and_reports(static):
     assert fusion.picture.image.dtype == np.uint8
     assert (fusion.picture.source_samples == np.float32(1e-4)).all()
     assert fusion.picture.source_samples.shape == (10, 13)
+
+
+def test_one_deep_frame_makes_all_of_j_deep(static):
+    assert not static.deep
+    for stamp, dtype, deep in ((10, np.uint8, False), (20, np.uint16, True), (30, np.uint8, True)):
+        picture = static.add(reference(stamp * 1e-5, stamp, dtype=dtype)).picture
+        assert (static.deep, picture.image.dtype == np.uint16) == (deep, deep)
+    static.reset()
+    assert not static.deep
 
 
 @pytest.mark.parametrize("travel", [1e-9, REACH, np.inf])

@@ -16,6 +16,8 @@ _POLL_STARTING, _POLL_ACTIVE = 0.1, 0.5
 # this share of the time that it has taken so far, at least as long as a quick response takes: while
 # participants discover each other, responses get lost ("client will not receive response").
 _STATE_RESPONSE, _LOST_SHARE, _QUICK_RESPONSE = 1.0, 0.25, 0.2
+# Requests whose responses are awaited at the same time, at most: late ones count, too.
+_MOST_AWAITED = 5
 # Seconds after which a transition is requested again: its response may have got lost, too.
 _CHANGE_RESPONSE = 5.0
 # Seconds that a transition may take (it may load networks).
@@ -48,43 +50,44 @@ class TransitionError(BringupError):
 
 
 class _Call:
-    """Calls a service, one request at a time; what is not answered in time is dropped."""
+    """Calls a service, and again where no response has come in time.
+
+    A response that comes later, as on a busy computer, counts as well.
+    """
 
     def __init__(self, client: Client, timeout: float) -> None:
         self._client = client
         self.timeout = timeout
-        self._future: Future | None = None
+        self._futures: list[Future] = []
+        self.pending = False
+        """Whether a response is awaited that is not late."""
         self.sent_at = -timeout
-
-    @property
-    def pending(self) -> bool:
-        """Whether a response is awaited."""
-        return self._future is not None
 
     def send(self, request: Any, now: float) -> bool:
         """Send a request; false if there is no such service."""
         if not self._client.service_is_ready():
             return False
-        self.drop()
-        self._future, self.sent_at = self._client.call_async(request), now
+        while len(self._futures) >= _MOST_AWAITED:
+            self._client.remove_pending_request(self._futures.pop(0))
+        self._futures.append(self._client.call_async(request))
+        self.pending, self.sent_at = True, now
         return True
 
     def take(self, now: float) -> Any | None:
-        """Return the response if it has come."""
-        if self._future is None:
-            return None
-        response = self._future.result() if self._future.done() else None
-        if response is not None:
-            self._future = None
-        elif now - self.sent_at > self.timeout:
+        """Return the response to the last request, or to one before, if it has come."""
+        done = [future for future in self._futures if future.done()]
+        if done:
+            self._futures.remove(done[-1])
             self.drop()
-        return response
+            return done[-1].result()
+        self.pending = self.pending and now - self.sent_at <= self.timeout
+        return None
 
     def drop(self) -> None:
         """Await no response any more."""
-        if self._future is not None:
-            self._client.remove_pending_request(self._future)
-            self._future = None
+        while self._futures:
+            self._client.remove_pending_request(self._futures.pop())
+        self.pending = False
 
 
 class Member:

@@ -25,6 +25,7 @@ from aif_ros.bringup.silent_topics import SilentTopics
 from aif_ros.nodes.diagnostics import Diagnostics
 from aif_ros.process.interrupts import raising_interrupts
 from aif_ros.process.parent import end_with_parent
+from aif_ros.process.responsive_clock import ResponsiveClock
 
 # Seconds without a response after which an active node hangs: one whose threads all sleep or are
 # stopped, and one that computes, waits for a core, or writes. nav2 waits 4 s for a bond.
@@ -94,7 +95,7 @@ class Supervisor:
         ]
         self._diagnostics = Diagnostics(running.node, "supervisor")
         self._next_diagnostics = 0.0
-        self._clock, self._last = 0.0, time.monotonic()
+        self._clock = ResponsiveClock(_LONGEST_STEP)
         self._restarts = {
             member.name: deque[float](maxlen=_MOST_RESTARTS) for member in self.members
         }
@@ -118,7 +119,7 @@ class Supervisor:
             BringupError: a node could not be configured or activated, has ended before all were
                 active, ends again and again, or does not respond however often it is started.
         """
-        now = self._tick()
+        now = self._clock.tick()
         may_activate = True
         for member in self.members:
             self._follow_process(member, now)
@@ -152,7 +153,7 @@ class Supervisor:
             for member in self.members:
                 if member.active and status.name == member.full_name.lstrip("/"):
                     values = {each.key: each.value for each in status.values}
-                    self._silent_topics.take(member.name, values, self._clock)
+                    self._silent_topics.take(member.name, values, self._clock())
 
     def _kill_unheard(self, now: float) -> None:
         """Kill a node whose messages do not arrive any more at another one."""
@@ -168,12 +169,6 @@ class Supervisor:
             f"{publisher} is killed"
         )
         os.kill(pid, signal.SIGKILL)
-
-    def _tick(self) -> float:
-        now = time.monotonic()
-        self._clock += min(now - self._last, _LONGEST_STEP)
-        self._last = now
-        return self._clock
 
     def _follow_process(self, member: Member, now: float) -> None:
         """Notice that the process of a node has ended or is a new one."""

@@ -14,9 +14,9 @@ the peak.
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import logsumexp
 
 from aif_ros.optics.lens_model import LensModel
+from aif_ros.types.log_softmax import log_softmax
 
 _RESOLUTION = 0.5
 """Spacing of the positions, in half depths of focus."""
@@ -74,9 +74,9 @@ class CellPosterior:
             power = -(_DEGREES_OF_FREEDOM + 1) / 2
             likelihood = power * np.log1p(squares / _DEGREES_OF_FREEDOM) - np.log(scale)
         self._log += np.where(np.isfinite(likelihood), likelihood, 0.0)
-        self._log -= logsumexp(self._log, axis=-1, keepdims=True)
+        self._log = log_softmax(self._log)
 
     @property
     def probability(self) -> NDArray[np.float64]:
         """Probability of each of `positions`, shape (..., positions); the last axis sums to 1."""
-        return np.asarray(np.exp(self._log - logsumexp(self._log, axis=-1, keepdims=True)))
+        return np.asarray(np.exp(log_softmax(self._log)))

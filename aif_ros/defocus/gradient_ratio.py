@@ -17,13 +17,12 @@ from itertools import pairwise
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
-from scipy.special import logsumexp
 
 from aif_ros.defocus.defocus_map import DefocusMap
 from aif_ros.defocus.sharpness import local_contrast
 from aif_ros.optics.psf import Aperture
 from aif_ros.types.image import DISPLAY_GAMMA, Image, ImageError, check_image, to_gray
+from aif_ros.types.log_softmax import log_softmax
 
 CELL = 32
 """Side of a cell of the map, pixels."""
@@ -77,8 +76,7 @@ class GradientRatioEstimator:
             raise ImageError(f"expected at least {CELL}x{CELL} pixels, got {width}x{height}")
         cells = (height // CELL, width // CELL)
         ratios = _measure(gray, cells, _noise(gray))
-        log_likelihood = self._log_likelihood(ratios)
-        probability = np.exp(log_likelihood - logsumexp(log_likelihood, axis=-1, keepdims=True))
+        probability = np.exp(log_softmax(self._log_likelihood(ratios)))
         middle = probability @ _LOG_RADII
         spread = np.sqrt(np.maximum(probability @ _LOG_RADII**2 - middle**2, 0))
         radius = _KNEE * np.expm1(middle)
@@ -87,11 +85,12 @@ class GradientRatioEstimator:
         in_focus = probability[..., within].sum(axis=-1)
         saturated = _pool((gray >= _SATURATED).astype(np.float32), cells) > _MOST_SATURATED
         known = ratios.visible & ~saturated
-        radius, spread, in_focus = (
+        blur, uncertainty, sharp = (
             np.where(known, values, np.nan).astype(np.float32)
             for values in (radius, spread, in_focus)
         )
-        return DefocusMap(radius, spread, in_focus, local_contrast(gray, cells), (width, height))
+        contrast = local_contrast(gray, cells)
+        return DefocusMap(blur, uncertainty, sharp, contrast, (width, height))
 
     def _log_likelihood(self, ratios: "_Ratios") -> NDArray[np.float64]:
         """(rows, columns, radii) log-likelihood of each radius, up to a constant."""
@@ -191,10 +190,10 @@ def _expected_ratios() -> _Expected:
     """Measure the ratios on blurred dead leaves."""
     side, aperture = 512, Aperture()
     cells = (side // CELL, side // CELL)
-    spectrum = fft.rfft2(_dead_leaves(side) ** DISPLAY_GAMMA)
+    spectrum = np.fft.rfft2(_dead_leaves(side) ** DISPLAY_GAMMA)
     means, variances = [], []
     for radius in _RADII:
-        blurred = fft.irfft2(spectrum * aperture.transfer_function(radius, (side, side)))
+        blurred = np.fft.irfft2(spectrum * aperture.transfer_function(radius, (side, side)))
         gray = np.clip(blurred, 0, 1).astype(np.float32) ** np.float32(1 / DISPLAY_GAMMA)
         values = _measure(gray, cells, 1e-6).value.reshape(-1, _LEVELS)
         middle = np.median(values, axis=0)

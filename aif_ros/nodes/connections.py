@@ -8,6 +8,7 @@ from rclpy.lifecycle import LifecycleNode
 
 from aif_ros.nodes.diagnostics import PUBLISHED, Diagnostics
 from aif_ros.nodes.exchange import Exchange
+from aif_ros.nodes.idleness import Arrivals
 from aif_ros.nodes.inlets import Inlet
 from aif_ros.nodes.outlets import Outlet, View
 from aif_ros.nodes.topic import Topic
@@ -22,6 +23,7 @@ class Connections:
         node: the node.
         exchange: of the nodes in its process; None: it is alone.
         diagnostics: of the node.
+        listening: seconds that silence on topics is measured with.
         report: called with what a callback raises.
     """
 
@@ -30,11 +32,13 @@ class Connections:
         node: LifecycleNode,
         exchange: Exchange | None,
         diagnostics: Diagnostics,
+        listening: Callable[[], float],
         report: Callable[[Exception], None],
     ) -> None:
         self._node = node
         self._exchange = exchange
         self._diagnostics = diagnostics
+        self._listening = listening
         self._report = report
         self.outlets: list[Outlet[Any]] = []
         """Publishers, those of pictures included."""
@@ -76,7 +80,9 @@ class Connections:
             return lambda: exchange.unsubscribe(path, hand_over)
 
         depth = topic.depth if depth is None else depth
-        inlet = Inlet(self._node, topic, hand_over, depth, self._diagnostics)
+        inlet = Inlet(
+            self._node, topic, hand_over, depth, self._diagnostics, Arrivals(self._listening)
+        )
         self.inlets.append(inlet)
 
         def end() -> None:

@@ -55,7 +55,7 @@ class FocusControllerNode(PipelineNode):
     def start(self) -> None:
         """Subscribe and act."""
         self._info: CameraInfo | None = None
-        self._watchdog = Watchdog()
+        self._watchdog = Watchdog(self.listening)
         self._repeater = CommandRepeater()
         self._status.take_picture_fault("", None)
         self._status.publish()
@@ -102,6 +102,7 @@ class FocusControllerNode(PipelineNode):
         with self.lock:
             self._info = info
             self._step.image_size = info.width, info.height
+            self._act()
 
     def _take_state(self, state: LensState) -> None:
         with self.lock:

@@ -46,7 +46,7 @@ class FocusServer:
         self._busy = node.outlet(AUTOFOCUS_BUSY)
         self._curve = node.outlet(FOCUS_CURVE)
         self._states: deque[LensState] = deque(maxlen=1000)
-        self._state_came = 0.0
+        self._state_came = node.listening()
         self._abort: str | None = None
         self._beginning = threading.Lock()
         self._search: Search | None = None
@@ -76,7 +76,7 @@ class FocusServer:
 
     def observe(self, state: LensState) -> None:
         """Add a lens state; from any thread."""
-        self._state_came = time.monotonic()
+        self._state_came = self._node.listening()
         if self._search is not None:
             self._states.append(state)
 
@@ -122,10 +122,9 @@ class FocusServer:
         """Return why the search must end now; None: it continues."""
         if self._abort is not None:
             return self._abort
-        now = time.monotonic()
-        if now > search.deadline:
+        if time.monotonic() > search.deadline:
             return f"given up after {self._node.value('search_timeout'):g} s"
-        if now - self._state_came > _SILENCE:
+        if self._node.listening() - self._state_came > _SILENCE:
             return "no lens state comes: see that the lens node is active and the lens answers"
         return None
 
@@ -163,7 +162,7 @@ class FocusServer:
             if self._search is not None:
                 return None
             self._states.clear()
-            self._abort, self._state_came = None, time.monotonic()
+            self._abort, self._state_came = None, self._node.listening()
             deadline = time.monotonic() + self._node.value("search_timeout")
             search = self._search = Search(step, deadline, Future())
         self._busy.publish(True)

@@ -35,6 +35,7 @@ class Inlet:
         callback: called with what each message holds.
         depth: messages kept while `callback` is busy.
         diagnostics: of the node.
+        arrivals: watches the messages.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Inlet:
         callback: Callable[[Any], None],
         depth: int,
         diagnostics: Diagnostics,
+        arrivals: Arrivals,
     ) -> None:
         self._node = node
         self._topic = topic
@@ -51,7 +53,7 @@ class Inlet:
         self._depth = depth
         self._diagnostics = diagnostics
         self._incompatible = False
-        self._arrivals = Arrivals()
+        self._arrivals = arrivals
         self._again = _AGAIN
         self._heard = False
         self._subscription = self._subscribe()

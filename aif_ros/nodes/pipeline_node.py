@@ -24,6 +24,7 @@ from aif_ros.nodes.topic import Topic
 from aif_ros.nodes.topics import lens_states_of
 from aif_ros.nodes.workers import Workers
 from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
+from aif_ros.process.responsive_clock import ResponsiveClock
 from aif_ros.types.frame import LensState
 from aif_ros.weights.engines import engines
 
@@ -31,6 +32,8 @@ T = TypeVar("T")
 
 # Seconds between two checks for new subscribers and publishers.
 _REFRESH = 0.25
+# Seconds without such a check after which the executor is late.
+_LATE = 2.0 * _REFRESH
 
 
 class PipelineNode(GuardedNode):
@@ -66,10 +69,12 @@ class PipelineNode(GuardedNode):
             LifecycleNode.destroy_node(self)
             raise
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.listening = ResponsiveClock(_LATE)
+        """Seconds that silence of other nodes is measured with."""
         self.diagnostics = Diagnostics(self)
         self._faults = FaultReporter(self, self.diagnostics)
         report = self._faults.report_throttled
-        self.connections = Connections(self, exchange, self.diagnostics, report)
+        self.connections = Connections(self, exchange, self.diagnostics, self.listening, report)
         self.workers = Workers(report) if stepper is None else stepper.workers(report)
 
     def diagnose(self) -> None:
@@ -156,7 +161,8 @@ class PipelineNode(GuardedNode):
         self.workers.allow()
         self.diagnostics.clear()
         self.every(self.DIAGNOSTICS_PERIOD, self._publish_diagnostics)
-        self.every(_REFRESH, self.connections.refresh)
+        self.listening.tick()
+        self.every(_REFRESH, self._refresh)
         super()._start()
 
     def _stop(self) -> None:
@@ -166,6 +172,10 @@ class PipelineNode(GuardedNode):
     def _close(self) -> None:
         super()._close()
         self.connections.close_outlets()
+
+    def _refresh(self) -> None:
+        self.listening.tick()
+        self.connections.refresh()
 
     def _publish_diagnostics(self) -> None:
         self.diagnose()

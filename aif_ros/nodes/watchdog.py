@@ -1,6 +1,6 @@
 """What the loop waits for, once it has waited too long."""
 
-import time
+from collections.abc import Callable
 
 from aif_ros.nodes.loop_state import RUNNING, WAITING, LoopState
 from aif_ros.pipeline.control_step import Missing
@@ -16,17 +16,22 @@ _LATE = {
 
 
 class Watchdog:
-    """Measures how long lens states and decisions have not come."""
+    """Measures how long lens states and decisions have not come.
 
-    def __init__(self) -> None:
-        self._state_came = self._progress = time.monotonic()
+    Args:
+        clock: seconds that never jump.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._state_came = self._progress = clock()
         self._fault = ""
         self.lens_busy = False
         """Whether the autofocus moves the lens."""
 
     def state_came(self) -> None:
         """Note that a lens state has come."""
-        self._state_came = time.monotonic()
+        self._state_came = self._clock()
 
     def take_fault(self, fault: str) -> None:
         """Note the fault that the lens node reports; empty: none."""
@@ -34,7 +39,7 @@ class Watchdog:
 
     def progress(self) -> None:
         """Note that a decision was made, or restart the wait."""
-        self._progress = time.monotonic()
+        self._progress = self._clock()
 
     def change(
         self, state: LoopState, missing: Missing | None, patience: float
@@ -61,7 +66,7 @@ class Watchdog:
             return self._fault
         if self.lens_busy:
             return "the autofocus has the lens"
-        now = time.monotonic()
+        now = self._clock()
         if now - self._state_came > patience:
             return "no lens state comes: see that the lens node is active and the lens answers"
         return None if missing is None or now - self._progress <= patience else _LATE[missing]

@@ -15,6 +15,7 @@ import yaml
 from bench import DOMAIN, MILLISECOND, Bench, World, texture
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from patience import PATIENCE
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
@@ -60,7 +61,7 @@ def run(folder, *words):
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=2 * PATIENCE,
     )
     assert result.returncode == 0, result.stderr
     return result.stdout
@@ -104,7 +105,7 @@ def test_own_node_runs_with_the_pipeline(folder):
         output = run(folder, "-m", "aif_ros", *words, "--preset", "classical")
     finally:
         node.send_signal(signal.SIGINT)
-        node.wait(60)
+        node.wait(PATIENCE)
     assert program == "python"
     assert "frames in" in output
     assert cv2.imread(str(folder / "fused.png")).shape == (120, 160, 3)
@@ -163,7 +164,7 @@ def test_fusion_alone_on_a_foreign_camera(bench):
     )
     try:
         client = bench.node.create_client(ChangeState, f"{bench.namespace}/fusion/change_state")
-        bench.spin_until(client.service_is_ready, timeout=120.0)
+        bench.spin_until(client.service_is_ready)
         for command, transition in (
             (configure, Transition.TRANSITION_CONFIGURE),
             (activate, Transition.TRANSITION_ACTIVATE),
@@ -176,7 +177,7 @@ def test_fusion_alone_on_a_foreign_camera(bench):
         assert bench.call(Trigger, f"{bench.namespace}{reset[3]}").success
     finally:
         node.send_signal(signal.SIGINT)
-        assert node.wait(60) == 0
+        assert node.wait(PATIENCE) == 0
 
 
 def _show(bench, remaps):
@@ -201,6 +202,6 @@ def _show(bench, remaps):
         bench.spin_for(0.05)
         return fused
 
-    bench.spin_until(heard, timeout=60.0)
+    bench.spin_until(heard)
     np.testing.assert_array_equal(fused[0].image.shape, texture().shape)
     assert fused[0].frame_id == "usb_cam"

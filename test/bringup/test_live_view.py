@@ -10,6 +10,7 @@ import sys
 
 import pytest
 import rclpy
+from patience import PATIENCE
 from rclpy.signals import SignalHandlerOptions
 from websockets.sync.client import connect
 
@@ -19,7 +20,7 @@ from aif_ros.view.hub import PICTURES
 DOMAIN = 40 + os.getpid() % 60
 PIPELINE = f"page_{os.getpid()}"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-TIMEOUT = 120.0
+TIMEOUT = PATIENCE
 
 
 def start(*words):

@@ -13,6 +13,7 @@ import numpy as np
 import psutil
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
+from patience import PATIENCE
 
 import aif_ros
 from aif_ros.__main__ import main
@@ -75,9 +76,9 @@ def test_the_loop_runs_until_it_stops_by_itself(how, namespace, tmp_path):
         running.node.create_subscription(
             FUSED_IMAGE.message_type, FUSED_IMAGE.name, hear, FUSED_IMAGE.subscription_qos(10)
         )
-        assert running.spin_until(lambda: running.stopped, 60.0)
+        assert running.spin_until(lambda: running.stopped, PATIENCE)
         # The end may be reported before the last picture arrives.
-        assert running.spin_until(lambda: times and time.monotonic() - times[-1] > 1.0, 20.0)
+        assert running.spin_until(lambda: times and time.monotonic() - times[-1] > 1.0, PATIENCE)
         assert running.state.frames_captured >= 3
         assert set(running.pids) == (
             {node.name for node in running.graph.nodes} if how == "processes" else set()
@@ -105,7 +106,7 @@ def test_a_recorded_stack_goes_through_the_same_graph(how, namespace, stack, tmp
         )
     )
     with RUNNERS[how](graph) as running:
-        assert running.spin_until(lambda: running.stopped, 60.0)
+        assert running.spin_until(lambda: running.stopped, PATIENCE)
     fused = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB).astype(int)
     for index in range(3):
         middle = slice(64 * index + 16, 64 * index + 48)
@@ -125,7 +126,7 @@ def test_a_node_that_dies_or_hangs_is_started_again(number, namespace, tmp_path)
             pictures.append,
             FUSED_IMAGE.subscription_qos(10),
         )
-        assert running.spin_until(lambda: running.stopped and pictures, 60.0)
+        assert running.spin_until(lambda: running.stopped and pictures, PATIENCE)
         before = running.pids["fusion"]
         pictures.clear()
         os.kill(before, number)
@@ -134,11 +135,11 @@ def test_a_node_that_dies_or_hangs_is_started_again(number, namespace, tmp_path)
             found = [each for each in heard if each.name == f"{namespace}/supervisor"]
             return {pair.key: pair.value for pair in found[-1].values} if found else {}
 
-        assert running.spin_until(lambda: status().get("fusion restarts") == "1", 60.0)
-        assert running.spin_until(lambda: status().get("fusion") == "active", 60.0)
+        assert running.spin_until(lambda: status().get("fusion restarts") == "1", PATIENCE)
+        assert running.spin_until(lambda: status().get("fusion") == "active", PATIENCE)
         assert running.pids["fusion"] != before
         # The focus controller starts again with the new J, and stops again.
-        assert running.spin_until(lambda: pictures and running.stopped, 60.0)
+        assert running.spin_until(lambda: pictures and running.stopped, PATIENCE)
 
 
 def test_a_camera_that_is_no_longer_received_is_started_again(namespace, tmp_path, monkeypatch):
@@ -151,9 +152,9 @@ def test_a_camera_that_is_no_longer_received_is_started_again(namespace, tmp_pat
     with run_in_processes(small(namespace), log_directory=tmp_path) as running:
         before = running.pids["camera"]
         monkeypatch.setattr(SilentTopics, "take", hear_nothing)
-        assert running.spin_until(lambda: running.pids.get("camera", before) != before, 60.0)
+        assert running.spin_until(lambda: running.pids.get("camera", before) != before, PATIENCE)
         monkeypatch.setattr(SilentTopics, "take", take)
-        assert running.spin_until(lambda: running.stopped, 60.0)
+        assert running.spin_until(lambda: running.stopped, PATIENCE)
 
 
 def test_a_node_that_dies_again_and_again_is_named(namespace, tmp_path, monkeypatch):
@@ -168,7 +169,7 @@ def test_a_node_that_dies_again_and_again_is_named(namespace, tmp_path, monkeypa
             return False
 
         with pytest.raises(BringupError, match="node lens has ended by signal SIGKILL"):
-            running.spin_until(kill, 60.0)
+            running.spin_until(kill, PATIENCE)
 
 
 @pytest.mark.parametrize("how", RUNNERS)
@@ -225,7 +226,7 @@ def test_two_pipelines_in_two_namespaces_do_not_meet(namespace):
         run_in_one_process(small(namespace + "_b", agent="rule_based")) as second,
     ):
         for running in (first, second):
-            assert running.spin_until(lambda running=running: running.stopped, 60.0)
+            assert running.spin_until(lambda running=running: running.stopped, PATIENCE)
         assert first.state.agent == "sweep"
         assert second.state.agent == "rule_based"
 
@@ -243,7 +244,7 @@ class TestCommand:
 
     def run(self, command, **options):
         return subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=100, **options
+            command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, **options
         )
 
     @pytest.mark.parametrize("how", ["library", "one-process", "processes"])
@@ -280,7 +281,7 @@ class TestCommand:
                 lines.append(line)
                 if ripe in line:
                     process.send_signal(signal_)
-            process.wait(60)
+            process.wait(PATIENCE)
         output = "".join(lines)
         assert process.returncode == 0, output
         assert "Traceback" not in output
@@ -295,7 +296,7 @@ class TestCommand:
             while not observer.children():
                 time.sleep(0.02)
             process.send_signal(signal.SIGINT)
-            output, _ = process.communicate(timeout=60)
+            output, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, output
         assert "Traceback" not in output
 
@@ -321,7 +322,7 @@ class TestCommand:
             process.send_signal(number)
             process.stdout.read()
         assert process.returncode == (0 if number == signal.SIGHUP else -number)
-        psutil.wait_procs(nodes, timeout=30)
+        psutil.wait_procs(nodes, timeout=PATIENCE)
         assert not any(node.is_running() for node in nodes)
         assert not list(temporary.iterdir())
 

@@ -9,6 +9,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from patience import PATIENCE
 
 from aif_ros.optics.lens_model import DEFAULT_CALIBRATION
 
@@ -68,7 +69,7 @@ def demo(tmp_path):
 
 def test_it_runs_by_itself_and_writes_everything(demo, scene, tmp_path):
     process = demo("--scene", scene, "--agent", "sweep", "--json", tmp_path / "copy.json")
-    output, errors = process.communicate(timeout=120)
+    output, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, errors
     result = json.loads((tmp_path / "demo" / "result.json").read_text())
     assert result == json.loads((tmp_path / "copy.json").read_text())
@@ -81,7 +82,7 @@ def test_it_runs_by_itself_and_writes_everything(demo, scene, tmp_path):
 
 def test_a_width_holds_for_the_pictures_and_their_truth(demo, scene, tmp_path):
     process = demo("--scene", scene, "--agent", "sweep", "--width", "96")
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, errors
     for name in ("all_in_focus.png", "ground_truth.png"):
         assert cv2.imread(str(tmp_path / "demo" / name)).shape == (72, 96, 3)
@@ -100,7 +101,7 @@ def test_ctrl_c_keeps_what_was_recorded(demo, scene, tmp_path):
         if "frame  3" in line:
             process.send_signal(signal.SIGINT)
             break
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert "Interrupted" in output
     assert "Traceback" not in errors
@@ -110,7 +111,7 @@ def test_ctrl_c_keeps_what_was_recorded(demo, scene, tmp_path):
 
 def test_a_scene_that_is_not_there_is_one_clear_error(demo, tmp_path):
     process = demo("--scene", tmp_path / "nowhere")
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2
     assert "nowhere" in errors
     assert "Traceback" not in errors

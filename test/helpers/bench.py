@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import rclpy
+from patience import PATIENCE
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
@@ -82,7 +83,7 @@ class Bench:
         self.node.destroy_node()
         rclpy.try_shutdown(context=self.context)
 
-    def spin_until(self, condition, timeout=30.0):
+    def spin_until(self, condition, timeout=PATIENCE):
         """Spin until `condition()` is true; fails the test if that takes too long."""
         deadline = time.monotonic() + timeout
         while not (result := condition()):

@@ -1,5 +1,6 @@
 """Nodes that run step by step: no threads, no deliveries by DDS, no passing of real time."""
 
+import math
 import threading
 from types import SimpleNamespace
 
@@ -14,12 +15,12 @@ from aif_ros.nodes import (
     lens_node,
     outlets,
     sim_camera_node,
-    watchdog,
 )
 from aif_ros.nodes.faults import EXPECTED
 from aif_ros.nodes.outlets import Outlet
 from aif_ros.nodes.workers import Workers
 from aif_ros.pipeline.frame_joiner import FrameJoiner
+from aif_ros.process.responsive_clock import ResponsiveClock
 
 
 class SteppedNodes:
@@ -41,7 +42,7 @@ class SteppedNodes:
         clock = SimpleNamespace(
             monotonic=lambda: self.clock.now() * 1e-9, time_ns=lambda: self.clock.now()
         )
-        for module in (focus_server, lens_node, outlets, watchdog):
+        for module in (focus_server, lens_node, outlets):
             monkeypatch.setattr(module, "time", clock)
         for module in (capturing_node, lens_node):
             monkeypatch.setattr(module, "NodeClock", lambda node: self.clock)
@@ -60,6 +61,7 @@ class SteppedNodes:
         """Make a node, active; returns it and whether it could be configured."""
         node = self._bench.make(node_type, **parameters)
         node.now = lambda: self.clock.now()
+        node.listening = ResponsiveClock(math.inf, lambda: self.clock.now() * 1e-9)
         self._nodes.append(node)
         configured = node.trigger_configure().name == "SUCCESS"
         if configured:

@@ -53,6 +53,10 @@ class Diagnostics:
             for each in self._of(node)
         )
 
+    def find_fault(self, node, words):
+        """Whether there was such a warning or, where that was long ago, an error."""
+        return any(self.find(node, level, words) for level in ("WARN", "ERROR"))
+
     def last(self, node):
         statuses = self._of(node)
         return {pair.key: pair.value for pair in statuses[-1].values} if statuses else {}

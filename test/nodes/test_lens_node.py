@@ -80,7 +80,7 @@ def test_refuses_values_that_are_no_positions_and_stays(bench, diagnostics, logg
     bench.spin_until(lambda: logged.find("WARN", words))
     bench.spin_until(lambda: diagnostics.find("lens", "WARN", words))
     assert diagnostics.last("lens")["refused commands"] == "1"
-    assert states
+    bench.spin_until(lambda: states)
     assert all(state.position == 0.0 and not state.moving for state in states)
     # And it goes on to obey.
     send(bench, [1e-4])
@@ -106,13 +106,13 @@ def test_refuses_stale_commands(bench, logged):
     talk(1e-4)
     # The command stays in the queue until it is stale.
     time.sleep(0.2)
-    bench.spin_until(lambda: logged.find("WARN", "it is stale, 0.2"))
+    bench.spin_until(lambda: logged.find("WARN", r"it is stale, \d"))
     assert at(states, 0.0)
     assert node.diagnostics is not None
 
 
 def test_a_stall_is_reported_and_recovered_from(bench, diagnostics, logged):
-    bench.active(LensNode)
+    node = bench.active(LensNode)
     states, faults = bench.listen(LENS_STATE), bench.listen(LENS_FAULT)
     assert bench.call(SetBool, "lens/stall", data=True).success
     send(bench, [1e-3])
@@ -121,10 +121,9 @@ def test_a_stall_is_reported_and_recovered_from(bench, diagnostics, logged):
     assert faults[0] == ""
     assert "the lens has stalled at" in faults[1]
     assert logged.count("ERROR", "the lens has stalled") == 1
-    bench.spin_for(0.1)
-    silent_since = len(states)
+    published = node._states.published
     bench.spin_for(0.2)
-    assert len(states) == silent_since
+    assert node._states.published == published
     assert bench.call(SetBool, "lens/stall", data=False).success
     send(bench, [1e-3])
     bench.spin_until(lambda: at(states, 1e-3))

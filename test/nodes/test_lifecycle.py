@@ -187,16 +187,17 @@ def test_every_topic_is_published_or_heard_under_its_name(bench, options):
     for executable in EXECUTABLES:
         if executable != "camera_node":
             bench.active(node_type(executable), **options.get(executable, {}))
-    known = {
-        name.removeprefix(bench.namespace + "/")
-        for name, _ in bench.node.get_topic_names_and_types()
-        if name.startswith(bench.namespace)
-    }
-    bench.spin_for(0.2)
-    assert {topic.name for topic in TOPICS} <= known
-    internal = {"transition_event"}
-    others = {name for name in known - {topic.name for topic in TOPICS}}
-    assert {name.split("/")[-1] for name in others} <= internal
+
+    def known():
+        return {
+            name.removeprefix(bench.namespace + "/")
+            for name, _ in bench.node.get_topic_names_and_types()
+            if name.startswith(bench.namespace)
+        }
+
+    described = {topic.name for topic in TOPICS}
+    bench.spin_until(lambda: described <= known())
+    assert {name.split("/")[-1] for name in known() - described} <= {"transition_event"}
 
 
 # What leads to a state, and the transitions that it does not have.

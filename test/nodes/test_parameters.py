@@ -12,6 +12,7 @@ import pytest
 import rclpy
 import yaml
 from executables import EXECUTABLES, node_type
+from patience import PATIENCE
 from rclpy.exceptions import ParameterException
 
 import aif_ros
@@ -157,7 +158,7 @@ def test_the_executable_reports_it_without_a_traceback():
         cwd=Path(aif_ros.__file__).parents[1],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert result.returncode == 1
     assert "lens_backend must be one of simulated, stack, moonlite, optotune" in result.stderr

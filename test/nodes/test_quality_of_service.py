@@ -44,7 +44,7 @@ def test_every_driver_is_heard(bench, first, image_qos):
         bench.spin_for(0.1)
         return fused
 
-    bench.spin_until(heard, timeout=10.0)
+    bench.spin_until(heard)
 
 
 def test_a_reliable_driver_after_a_best_effort_one(bench):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from executables import EXECUTABLES
+from patience import PATIENCE
 
 import aif_ros
 from aif_ros.nodes import start
@@ -72,7 +73,7 @@ sys.exit(start("fusion_node"))
     ) as process:
         assert process.stdout.readline() == "here\n", point
         process.send_signal(how)
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert output == ""
 
@@ -108,6 +109,6 @@ sys.exit(start("fusion_node"))
         env=os.environ | {"ROS_DOMAIN_ID": str(40 + os.getpid() % 60)},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "here\n", "")

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from scipy import fft
+from scipy import fft, special
 
-from aif_ros.optics.psf import Aperture
+from aif_ros.optics.psf import _AIRY_TABLE, _TABLE_STEP, Aperture
 
 SIZE = 96
 
@@ -21,6 +21,11 @@ def test_light_is_neither_lost_nor_gained(blades: int, radius: float) -> None:
     assert kernel.sum() == pytest.approx(1, abs=1e-5)
     assert kernel.min() >= 0
     assert kernel.shape[0] == kernel.shape[1] and kernel.shape[0] % 2 == 1
+
+
+def test_the_transfer_function_of_a_disk_is_that_of_scipy() -> None:
+    x = np.maximum(np.arange(len(_AIRY_TABLE)) * _TABLE_STEP, 1e-9)
+    np.testing.assert_allclose(_AIRY_TABLE, 2 * special.j1(x) / x, rtol=0, atol=1e-7)
 
 
 def test_radius_zero_changes_nothing() -> None:

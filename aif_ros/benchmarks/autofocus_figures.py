@@ -13,7 +13,7 @@ from aif_ros.benchmarks.stack_autofocus import StackRun
 _MOST_IMAGES = 30
 
 
-def save_figure(runs: Mapping[str, Sequence[TrialResult]], folder: Path) -> Path:
+def save_trials_figure(runs: Mapping[str, Sequence[TrialResult]], folder: Path) -> Path:
     """Draw how many trials are done after how many pictures, and how the blur falls.
 
     Args:

@@ -15,7 +15,9 @@ from aif_ros.optics.lens_model import LensModel
 from aif_ros.storage.atomic_write import replacing
 
 
-def save_figure(episode: Episode, lens_model: LensModel, path: Path, *, rows: int = 6) -> None:
+def save_episode_figure(
+    episode: Episode, lens_model: LensModel, path: Path, *, rows: int = 6
+) -> None:
     """Draw an episode in the manner of the paper's Figure 4, one row for each capture.
 
     Frame with the window chosen next, fused image, distance map of the frame.

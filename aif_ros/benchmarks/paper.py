@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from aif_ros.autofocus.searches import make_search
 from aif_ros.benchmarks import autofocus, latency
 from aif_ros.benchmarks.control_episode import Episode, RigSettings, run_episode
-from aif_ros.benchmarks.control_figure import save_figure
+from aif_ros.benchmarks.control_figure import save_episode_figure
 from aif_ros.control.agents import make_agent
 from aif_ros.optics.psf import Aperture
 from aif_ros.simulation.patches import Defocus
@@ -143,7 +143,7 @@ def demonstrate(
     for name in AGENTS:
         agent = make_agent(name, rig.lens_model, dynamic=seconds is not None)
         episode = run_episode(scene, name, agent, rig, start, seconds)
-        save_figure(episode, rig.lens_model, folder / f"figure_4_{kind}_{name}.png")
+        save_episode_figure(episode, rig.lens_model, folder / f"figure_4_{kind}_{name}.png")
         figures[name] = _summary(episode)
     return figures
 

@@ -67,7 +67,7 @@ class FrameSequence:
     positions: Sequence[float]
 
 
-def make_sequence(size: Size, lens_model: LensModel, *, moving: bool) -> FrameSequence:
+def frame_sequence(size: Size, lens_model: LensModel, *, moving: bool) -> FrameSequence:
     """Make frames of a textured scene; in a moving one the camera and a square move.
 
     Args:
@@ -166,7 +166,7 @@ def stages(
         measured: methods and estimators.
     """
     for moving in (False, True):
-        sequence = make_sequence(size, lens_model, moving=moving)
+        sequence = frame_sequence(size, lens_model, moving=moving)
         kind = "moving" if moving else "still"
         if not moving:
             yield REFERENCE, partial(reference, sequence.frames[1], sequence.frames[0])
@@ -288,7 +288,7 @@ def over_frames(size: Size, lens_model: LensModel, measured: Measured) -> dict[s
     """
     times: dict[str, list[float]] = {}
     for moving in (False, True):
-        sequence = make_sequence(size, lens_model, moving=moving)
+        sequence = frame_sequence(size, lens_model, moving=moving)
         for name, method in measured.methods.items():
             update = _update(method, sequence, lens_model, moving=moving)
             row = times[f"{'moving' if moving else 'still'}: update, {name}"] = []

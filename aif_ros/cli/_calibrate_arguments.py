@@ -8,7 +8,7 @@ import tyro
 from typing_extensions import Doc
 
 from aif_ros.cli import JsonFile
-from aif_ros.cli._live import LiveCamera, LiveExposure, LiveLens
+from aif_ros.cli._live import CameraOption, ExposureOption, LensOption
 from aif_ros.cli._stack_options import Channel, Time
 from aif_ros.settings.declaration import Limits, OneOf
 from aif_ros.settings.nodes import SEARCHES
@@ -29,15 +29,15 @@ class Arguments:
         tyro.conf.arg(metavar="FILE", aliases=("-o",)),
         Doc("Calibration to write (required)."),
     ] = None
-    camera: LiveCamera = ""
-    lens: LiveLens = ""
+    camera: CameraOption = ""
+    lens: LensOption = ""
     range: Annotated[
         tuple[float, float] | None,
         tyro.conf.arg(metavar="LOW HIGH"),
         Doc("Lens positions to sweep live, metres (default: the whole travel)."),
     ] = None
     slices: Annotated[int, Limits(5, 200), Doc("Images of a live sweep.")] = 15
-    exposure_time: LiveExposure = 0.033
+    exposure_time: ExposureOption = 0.033
     search: Annotated[
         str, SEARCHES, Doc("Search strategy of the autofocus that proves a live calibration.")
     ] = "fibonacci"

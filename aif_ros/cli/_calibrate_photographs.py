@@ -12,7 +12,7 @@ from aif_ros.calibration.sweep_calibration import (
 )
 from aif_ros.cli import CommandError, check_rectangle
 from aif_ros.cli._calibrate_arguments import Arguments
-from aif_ros.cli._calibrate_measured import Measured, blur_estimator, near_window
+from aif_ros.cli._calibrated_lens import CalibratedLens, blur_estimator, near_window
 from aif_ros.cli._stack_options import selection
 from aif_ros.devices.focal_stack import FocalStack
 from aif_ros.devices.image_files import read_image
@@ -30,7 +30,7 @@ def _check_size(path: Path, size: tuple[int, int]) -> None:
         )
 
 
-def calibrate_from_photographs(args: Arguments, output: Path) -> Measured:
+def calibrate_from_photographs(args: Arguments, output: Path) -> CalibratedLens:
     """Calibrate from two photographs, or a sweep on disk.
 
     Args:
@@ -96,4 +96,4 @@ def calibrate_from_photographs(args: Arguments, output: Path) -> Measured:
         args.name or output.stem, args.limits or limits, args.metres_per_step
     )
     lens_model = replace(lens_model, backlash=backlash)
-    return Measured(calibration, lens_model, {"travel_assumed": travel_assumed})
+    return CalibratedLens(calibration, lens_model, {"travel_assumed": travel_assumed})

@@ -22,19 +22,19 @@ SETTLE_TIMEOUT = 120.0
 RECONNECT_TIMEOUT = 30.0
 """Seconds to wait for a device that was disconnected: enough to plug a cable in again."""
 
-LiveCamera = Annotated[
+CameraOption = Annotated[
     str,
     tyro.conf.arg(metavar="CAMERA"),
     Doc("Real camera: index, path or BACKEND:ADDRESS (see `aif devices`)."),
 ]
 """Type of the option `--camera` of commands for real devices."""
-LiveLens = Annotated[
+LensOption = Annotated[
     str,
     tyro.conf.arg(metavar="LENS"),
     Doc("Real lens: BACKEND:ADDRESS (see `aif devices`)."),
 ]
 """Type of the option `--lens`."""
-LiveExposure = Annotated[
+ExposureOption = Annotated[
     float,
     tyro.conf.arg(metavar="SECONDS"),
     Limits(0.0, 3600.0),

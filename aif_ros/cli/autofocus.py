@@ -25,9 +25,9 @@ from typing_extensions import Doc
 from aif_ros.cli import CommandError, JsonFile, check_rectangle, write_json
 from aif_ros.cli._device import note_unused_device
 from aif_ros.cli._live import (
-    LiveCamera,
-    LiveExposure,
-    LiveLens,
+    CameraOption,
+    ExposureOption,
+    LensOption,
     check_pair,
     make_rig,
     open_calibrated,
@@ -52,9 +52,9 @@ class Arguments:
         tyro.conf.arg(metavar="SCENE"),
         Doc(f"{', '.join(nodes.SCENES)}; the folder of a scene; the folder or file of a stack."),
     ] = ""
-    camera: LiveCamera = ""
-    lens: LiveLens = ""
-    exposure_time: LiveExposure = 0.033
+    camera: CameraOption = ""
+    lens: LensOption = ""
+    exposure_time: ExposureOption = 0.033
     search: nodes.Search = "neural"
     window: Annotated[
         tuple[int, int, int, int] | None,
@@ -154,7 +154,7 @@ def run(args: Arguments) -> int:
 
 
 @dataclass(frozen=True)
-class _Subject:
+class _Setup:
     """What is focused on.
 
     Attributes:
@@ -182,17 +182,17 @@ def _check_live(args: Arguments) -> None:
 
 
 @contextmanager
-def _live(args: Arguments) -> Iterator[_Subject]:
+def _live(args: Arguments) -> Iterator[_Setup]:
     """Open the real devices."""
     note_unused_device(args.device, args.search)
     devices = open_calibrated(args.camera, args.lens, args.calibration or "")
     with devices as (camera, lens, lens_model):
         _check(args, lens.limits, camera.size)
-        yield _Subject(make_rig(camera, lens, lens_model, args.exposure_time), camera.size)
+        yield _Setup(make_rig(camera, lens, lens_model, args.exposure_time), camera.size)
 
 
 @contextmanager
-def _simulated(args: Arguments) -> Iterator[_Subject]:
+def _simulated(args: Arguments) -> Iterator[_Setup]:
     """Open a scene or a stack, seen through a simulated lens."""
     from aif_ros.calibration.sweep_calibration import calibrate_stack
     from aif_ros.devices.clock import SimulatedClock
@@ -218,9 +218,9 @@ def _simulated(args: Arguments) -> Iterator[_Subject]:
     rig = Rig(camera, lens, clock, opened.lens_model, exposure_time=_EXPOSURE)
     if stack is not None:
         positions_file = stack.info_file if stack.travel_assumed else None
-        yield _Subject(rig, size, recorded=True, positions_file=positions_file)
+        yield _Setup(rig, size, recorded=True, positions_file=positions_file)
     else:
-        yield _Subject(rig, size)
+        yield _Setup(rig, size)
 
 
 def _check(args: Arguments, limits: tuple[float, float], size: tuple[int, int]) -> None:

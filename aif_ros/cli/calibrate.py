@@ -27,7 +27,7 @@ from aif_ros.cli._calibrate_arguments import Arguments
 if TYPE_CHECKING:
     from aif_ros.calibration.sweep_calibration import Estimate
     from aif_ros.calibration.travel_direction import TravelDirection
-    from aif_ros.cli._calibrate_measured import Measured
+    from aif_ros.cli._calibrated_lens import CalibratedLens
 
 __all__ = ["Arguments", "run"]
 
@@ -36,7 +36,7 @@ def run(args: Arguments) -> int:
     """Calibrate."""
     from aif_ros.calibration.sweep_calibration import UndeterminedError
     from aif_ros.cli._calibrate_direction import best_direction, check_direction, stated_direction
-    from aif_ros.cli._calibrate_live import calibrate_live
+    from aif_ros.cli._calibrate_live import calibrate_through_camera
     from aif_ros.cli._calibrate_photographs import calibrate_from_photographs
     from aif_ros.storage.atomic_write import check_writable
 
@@ -46,7 +46,7 @@ def run(args: Arguments) -> int:
         check_writable(path)
     if (stated := stated_direction(args)) is not None:
         check_direction(args, stated)
-    calibrate = calibrate_live if args.live else calibrate_from_photographs
+    calibrate = calibrate_through_camera if args.live else calibrate_from_photographs
     try:
         measured = calibrate(args, args.output)
     except UndeterminedError as error:
@@ -64,7 +64,9 @@ def run(args: Arguments) -> int:
     return 0
 
 
-def _print_figures(args: Arguments, measured: "Measured", direction: "TravelDirection") -> None:
+def _print_figures(
+    args: Arguments, measured: "CalibratedLens", direction: "TravelDirection"
+) -> None:
     from aif_ros.cli._calibrate_direction import remedy
 
     calibration, lens_model = measured.calibration, measured.lens_model
@@ -105,7 +107,7 @@ def _print_figures(args: Arguments, measured: "Measured", direction: "TravelDire
         )
 
 
-def _result(measured: "Measured", direction: "TravelDirection") -> dict[str, Any]:
+def _result(measured: "CalibratedLens", direction: "TravelDirection") -> dict[str, Any]:
     """What `--json` writes of a calibration."""
     calibration = measured.calibration
     estimates = {

@@ -54,7 +54,7 @@ def contrast_of(detail: ArrayLike, blur_radius: ArrayLike) -> NDArray[np.floatin
     return np.asarray(np.power(share, 1 / _MODEL.steepness))
 
 
-def blur_loss(blur_radius: ArrayLike) -> NDArray[np.floating]:
+def detail_loss(blur_radius: ArrayLike) -> NDArray[np.floating]:
     """Return the share, 0 to 1, of its detail that a part of an image loses by blur, pixels."""
     square = np.square(np.minimum(blur_radius, 1e3))
     return np.asarray(square / (square + _MODEL.half_lost_px**2))
@@ -65,7 +65,7 @@ def fused_error(detail: ArrayLike, lost: ArrayLike) -> NDArray[np.floating]:
 
     Args:
         detail: mean over the image of `detail_error`.
-        lost: mean over the image of `detail_error` times `blur_loss`.
+        lost: mean over the image of `detail_error` times `detail_loss`.
     """
     return np.asarray(_MODEL.noise + _MODEL.sharp_loss * np.asarray(detail) + np.asarray(lost))
 

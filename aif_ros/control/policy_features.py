@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.control.expected_error import blur_loss, decibels, fused_error
+from aif_ros.control.expected_error import decibels, detail_loss, fused_error
 from aif_ros.control.focus_belief import CANDIDATES_PER_SWEEP_STEP, FocusBelief
 
 Array = NDArray[np.floating]
@@ -145,8 +145,8 @@ def moving_gain(belief: FocusBelief) -> Array:
     reads. Zero while nothing is known.
     """
     weight = belief.detail * belief.known
-    levels = blur_loss(np.array(_MOVING.blur_levels)).astype(np.float32)
-    loss = belief.unsharp * blur_loss(belief.blur)
+    levels = detail_loss(np.array(_MOVING.blur_levels)).astype(np.float32)
+    loss = belief.unsharp * detail_loss(belief.blur)
     # Between which levels a loss lies, and how near to each: so that one table serves all.
     rank = np.interp(loss, levels, np.arange(len(levels)))
     share = np.maximum(1 - np.abs(rank[:, None, :] - np.arange(len(levels))[:, None]), 0)
@@ -154,7 +154,7 @@ def moving_gain(belief: FocusBelief) -> Array:
     profile = np.matmul(share, belief.belief)
     profile *= _stale(belief)[:, None, :]
     distance = np.abs(belief.positions[:, None] - belief.positions)
-    loss_after = blur_loss(belief.blur_gain * distance).astype(np.float32)
+    loss_after = detail_loss(belief.blur_gain * distance).astype(np.float32)
     table = np.maximum(levels[:, None, None] - loss_after, 0)
     less = np.tensordot(profile, table, axes=((1, 2), (0, 1)))
     count = np.maximum(belief.known.sum(axis=1), 1)

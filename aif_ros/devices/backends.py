@@ -126,7 +126,7 @@ CAMERAS: Mapping[str, Backend] = {
         "INDEX|PATH|URL",
         "opencv:0",
         "opencv_camera",
-        "open_camera",
+        "open_opencv_camera",
     ),
     "indi": Backend(
         "camera of an INDI server",

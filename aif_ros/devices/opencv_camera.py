@@ -275,7 +275,7 @@ class ImageFolder:
         self._closed = True
 
 
-def open_camera(source: str, clock: Clock) -> Camera:
+def open_opencv_camera(source: str, clock: Clock) -> Camera:
     """Open a camera or recording by name.
 
     Args:

@@ -61,7 +61,7 @@ def _tanh(x: Tensor) -> Tensor:
     return 2 * torch.sigmoid(2 * x) - 1
 
 
-class State(NamedTuple):
+class FusionState(NamedTuple):
     """State of J(t) beside its colours.
 
     Attributes:
@@ -117,7 +117,9 @@ class FusionNetwork(nn.Module):
         self.contrast = nn.Parameter(torch.tensor(4.0))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, luma: Tensor, energy: Tensor, state: State) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        self, luma: Tensor, energy: Tensor, state: FusionState
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Weight of a frame against the fused image.
 
         Args:

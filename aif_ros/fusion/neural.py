@@ -17,7 +17,7 @@ from aif_ros.fusion.network import (
     HOPELESS,
     MEMORY,
     STRIDE,
-    State,
+    FusionState,
 )
 from aif_ros.fusion.tiles import Merge, merge_tiles
 from aif_ros.types.image import Image, to_gray
@@ -122,7 +122,7 @@ class NeuralFusion:
         assert fused.memory is not None
         height, width = image.shape[:2]
         mismatch = np.zeros_like(fused.sharpness) if fused.mismatch is None else fused.mismatch
-        state = State(
+        state = FusionState(
             _padded(to_gray(fused.image), STRIDE),
             _padded(_log(fused.sharpness), STRIDE),
             _padded(fused.memory, STRIDE // 2),
@@ -144,10 +144,10 @@ class NeuralFusion:
         )
 
 
-def _example() -> tuple[Tensor, Tensor, State]:
+def _example() -> tuple[Tensor, Tensor, FusionState]:
     """Inputs that the engines are compared with: of a picture of 256 x 256."""
     plane, memory = torch.zeros(1, 1, 256, 256), torch.zeros(1, MEMORY, 128, 128)
-    return plane, plane, State(plane, plane, memory, plane, torch.ones(1))
+    return plane, plane, FusionState(plane, plane, memory, plane, torch.ones(1))
 
 
 def _log(energy: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -34,7 +34,7 @@ class TileableMethod(FusionMethod, Protocol):
         ...
 
 
-class Each(Protocol):
+class TileMap(Protocol):
     """Calls a function for each of its arguments, results in their order; such as `map`."""
 
     def __call__(  # noqa: D102
@@ -61,7 +61,7 @@ def merge_tiles(
     before: Fused,
     after: Fused,
     margin: int,
-    each: Each = map,
+    each: TileMap = map,
 ) -> None:
     """Merge a frame tile by tile.
 

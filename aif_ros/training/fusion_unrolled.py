@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from aif_ros.fusion.motion.warping import RESAMPLED
-from aif_ros.fusion.network import ENERGY_FLOOR, HOPELESS, MEMORY, State
+from aif_ros.fusion.network import ENERGY_FLOOR, HOPELESS, MEMORY, FusionState
 from aif_ros.training.fusion_batches import SequenceBatch
 
 _LUMA = (0.299, 0.587, 0.114)
@@ -32,7 +32,7 @@ def fuse(network: nn.Module, batch: SequenceBatch) -> list[Tensor]:
             sharpness = useful * sharpness + (1 - useful) * math.log(ENERGY_FLOOR)
             memory = memory * functional.avg_pool2d(useful, 2)
         frames = image.new_full((len(image),), float(t))
-        state = State(_luma(image), sharpness, memory, mismatch, frames)
+        state = FusionState(_luma(image), sharpness, memory, mismatch, frames)
         weight, *new = network(_luma(frame), batch.energies[:, t], state)
         # What the frame does not show stays as it is.
         image = image + shown * weight * (frame - image)

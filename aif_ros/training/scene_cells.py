@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aif_ros.control.coverage import relative_sharpness
-from aif_ros.control.expected_error import blur_loss, contrast_of, decibels, fused_error
+from aif_ros.control.expected_error import contrast_of, decibels, detail_loss, fused_error
 from aif_ros.training.estimator_surrogate import EstimatorSurrogate
 from aif_ros.training.scene_statistics import draw_detail, draw_distortions, draw_misreadings
 
@@ -78,7 +78,7 @@ class SceneCells:
 
     def psnr(self, blur: Array) -> Array:
         """(B,) PSNR in dB of images with points of that blur (B, C, 4), pixels."""
-        lost = (self.detail * blur_loss(blur).mean(axis=2)).mean(axis=1)
+        lost = (self.detail * detail_loss(blur).mean(axis=2)).mean(axis=1)
         return decibels(fused_error(self.detail.mean(axis=1), lost))
 
     def read(self, blur: Array) -> tuple[Array, Array, Array]:

@@ -36,10 +36,10 @@ def from_mapping(cls: type[T], values: Mapping[str, Any]) -> T:
     try:
         return TypeAdapter(cls).validate_python(dict(values))
     except ValidationError as error:
-        raise ValueError(one_line(error)) from None
+        raise ValueError(field_errors(error)) from None
 
 
-def one_line(error: ValidationError) -> str:
+def field_errors(error: ValidationError) -> str:
     """Return what is wrong with which fields, in one line."""
     parts = []
     for detail in error.errors(include_url=False, include_context=False):

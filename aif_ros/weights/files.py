@@ -18,7 +18,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from aif_ros.storage.atomic_write import write_bytes
-from aif_ros.types.checked import CHECKED, from_mapping, one_line
+from aif_ros.types.checked import CHECKED, field_errors, from_mapping
 
 _KEY = "aif_ros"
 _LARGEST_FILE = 1 << 28
@@ -160,7 +160,9 @@ def load_weights(path: str | Path, kind: NetworkKind[Network]) -> Weights[Networ
     try:
         header = TypeAdapter(_Header).validate_json(text)
     except ValidationError as error:
-        raise WeightsError(f"weight file {path} is damaged ({one_line(error)}): {advice}") from None
+        raise WeightsError(
+            f"weight file {path} is damaged ({field_errors(error)}): {advice}"
+        ) from None
     if header.kind != kind.name:
         raise WeightsError(f"weight file {path} holds the {header.kind} network, not {kind.name}")
     if header.version != kind.version:

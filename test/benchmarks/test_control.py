@@ -13,7 +13,7 @@ from aif_ros.benchmarks.control import (
     still_figures,
 )
 from aif_ros.benchmarks.control_episode import RigSettings, run_episode
-from aif_ros.benchmarks.control_figure import save_figure
+from aif_ros.benchmarks.control_figure import save_episode_figure
 from aif_ros.control.agents import make_agent
 from aif_ros.control.sweep import sweep_positions
 from aif_ros.defocus import estimators
@@ -171,7 +171,7 @@ def test_an_episode_can_be_drawn(tmp_path):
     episode = run_episode(
         Steps(), "planner", make_agent("planner", LENS), rig(Steps()), 0.8e-3, None
     )
-    save_figure(episode, LENS, tmp_path / "new" / "episode.png")
+    save_episode_figure(episode, LENS, tmp_path / "new" / "episode.png")
     assert (tmp_path / "new" / "episode.png").stat().st_size > 10_000
 
 

@@ -17,14 +17,14 @@ def lens_model():
 
 
 def test_halves_are_in_focus_in_turn(lens_model):
-    still = speed.make_sequence((96, 64), lens_model, moving=False).frames
+    still = speed.frame_sequence((96, 64), lens_model, moving=False).frames
     assert still[0].shape == (64, 96, 3) and still[0].dtype == np.float32
     left, right = (
         [np.abs(np.diff(f[:, half], axis=1)).mean() for f in still[:2]]
         for half in (np.s_[:48], np.s_[48:])
     )
     assert left[0] > left[1] and right[0] < right[1]
-    moving = speed.make_sequence((96, 64), lens_model, moving=True).frames
+    moving = speed.frame_sequence((96, 64), lens_model, moving=True).frames
     assert np.abs(moving[0] - moving[2]).mean() > np.abs(still[0] - still[2]).mean()
 
 

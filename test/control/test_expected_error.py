@@ -2,16 +2,16 @@ import numpy as np
 import pytest
 
 from aif_ros.control.expected_error import (
-    blur_loss,
     contrast_of,
     decibels,
     detail_error,
+    detail_loss,
     fused_error,
 )
 
 
 def test_blur_costs_more_and_more_until_all_detail_is_lost():
-    lost = blur_loss([0.0, 1.0, 3.0, 10.0, 1e3, np.inf])
+    lost = detail_loss([0.0, 1.0, 3.0, 10.0, 1e3, np.inf])
     assert lost[0] == 0
     assert (np.diff(lost[:5]) > 0).all()
     assert lost[5] == lost[4] == pytest.approx(1.0, abs=1e-3)

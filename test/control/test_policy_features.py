@@ -3,7 +3,7 @@ import pytest
 from beliefs import belief_of, readings
 from world import LENS, REACH, World, planes, slope
 
-from aif_ros.control.expected_error import blur_loss, decibels, detail_error, fused_error
+from aif_ros.control.expected_error import decibels, detail_error, detail_loss, fused_error
 from aif_ros.control.focus_belief import FocusBelief, candidate_positions
 from aif_ros.control.policy_features import FEATURES, moving_gain, policy_features
 
@@ -18,7 +18,8 @@ class TestPolicyFeatures:
         blur = LENS.blur_gain(640) * 0.2e-3
         whole = detail_error(0.07, 0.0)
         cost = float(
-            decibels(fused_error(whole, 0)) - decibels(fused_error(whole, whole * blur_loss(blur)))
+            decibels(fused_error(whole, 0))
+            - decibels(fused_error(whole, whole * detail_loss(blur)))
         )
         assert 0.2 * cost < moving_gain(belief).max() < cost
 

@@ -9,7 +9,7 @@ from camera_contract import CameraContract
 from aif_ros.devices import opencv_camera
 from aif_ros.devices.clock import SimulatedClock, SystemClock
 from aif_ros.devices.device import DeviceError, EndOfRecording
-from aif_ros.devices.opencv_camera import ImageFolder, LiveCamera, VideoFile, open_camera
+from aif_ros.devices.opencv_camera import ImageFolder, LiveCamera, VideoFile, open_opencv_camera
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def video(tmp_path):
 class TestImageFolder(CameraContract):
     @pytest.fixture
     def camera(self, folder, clock):
-        return open_camera(str(folder), clock)
+        return open_opencv_camera(str(folder), clock)
 
     def test_plays_in_order_then_ends(self, camera):
         assert isinstance(camera, ImageFolder)
@@ -67,7 +67,7 @@ class TestImageFolder(CameraContract):
 class TestVideoFile(CameraContract):
     @pytest.fixture
     def camera(self, video, clock):
-        return open_camera(str(video), clock)
+        return open_opencv_camera(str(video), clock)
 
     def test_plays_at_its_frame_rate_then_ends(self, camera):
         assert isinstance(camera, VideoFile)
@@ -82,7 +82,7 @@ class TestVideoFile(CameraContract):
         path = tmp_path / "text.avi"
         path.write_text("no video")
         with pytest.raises(DeviceError, match="cannot be decoded"):
-            open_camera(str(path), clock)
+            open_opencv_camera(str(path), clock)
 
 
 class FakeDriver:
@@ -137,7 +137,7 @@ class TestLiveCamera(CameraContract):
 
     @pytest.fixture
     def camera(self, driver, clock):
-        camera = open_camera("0", clock)
+        camera = open_opencv_camera("0", clock)
         yield camera
         driver[0].unplugged.set()
         camera.close()
@@ -157,7 +157,7 @@ class TestLiveCamera(CameraContract):
         assert driver[0].source == 0
 
     def test_streams_are_live(self, driver, clock):
-        camera = open_camera("rtsp://camera/stream", clock)
+        camera = open_opencv_camera("rtsp://camera/stream", clock)
         assert isinstance(camera, LiveCamera)
         assert driver[0].source == "rtsp://camera/stream"
         camera.close()
@@ -210,11 +210,11 @@ class TestLiveCamera(CameraContract):
 
     def test_a_camera_that_cannot_be_opened(self, driver, clock):
         with pytest.raises(DeviceError, match="cannot open camera 7"):
-            open_camera("7", clock)
+            open_opencv_camera("7", clock)
 
 
 def test_unknown_sources_have_distinct_messages(tmp_path, clock):
     with pytest.raises(DeviceError, match=r"there is no camera .*device index"):
-        open_camera(str(tmp_path / "nowhere.mp4"), clock)
+        open_opencv_camera(str(tmp_path / "nowhere.mp4"), clock)
     with pytest.raises(DeviceError, match="no picture"):
-        open_camera(str(tmp_path), clock)
+        open_opencv_camera(str(tmp_path), clock)

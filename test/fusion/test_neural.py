@@ -9,7 +9,7 @@ import torch
 
 from aif_ros.fusion import neural, tiles
 from aif_ros.fusion.fuser import Fuser
-from aif_ros.fusion.network import MEMORY, FusionNetwork, State
+from aif_ros.fusion.network import MEMORY, FusionNetwork, FusionState
 from aif_ros.simulation.metrics import psnr
 from aif_ros.simulation.scenes.planes import texture
 
@@ -28,7 +28,7 @@ def inputs(side=64):
         (5, 2, 1, side, side), generator=generator
     )
     memory = torch.rand((2, MEMORY, side // 2, side // 2), generator=generator)
-    return luma, energy, State(fused, sharpness, memory, mismatch, torch.ones(2))
+    return luma, energy, FusionState(fused, sharpness, memory, mismatch, torch.ones(2))
 
 
 class TestNetwork:

@@ -67,7 +67,7 @@ def run(args: Arguments) -> int:
 
     from aif_ros.autofocus.searches import SEARCHES, make_search
     from aif_ros.benchmarks import autofocus as evaluation
-    from aif_ros.benchmarks.autofocus_figures import save_figure
+    from aif_ros.benchmarks.autofocus_figures import save_trials_figure
     from aif_ros.simulation.photos import fingerprint, list_photos, read_photo
 
     names = args.search or tuple(SEARCHES)
@@ -101,7 +101,7 @@ def run(args: Arguments) -> int:
             tables[name] = evaluation.figures(runs, lens)
             if args.save is not None:
                 folder = args.save if len(conditions) == 1 else args.save / name
-                print(save_figure(runs, folder))
+                print(save_trials_figure(runs, folder))
     print(
         f"\n{'condition':18}{'search':12}{'images':>8}{'median':>8}{'p95':>6}{'success':>9}"
         f"{'false focus':>13}{'error':>12}{'hunts':>7}"

@@ -97,7 +97,7 @@ def run(args: Arguments) -> int:
 
     from aif_ros.benchmarks import control
     from aif_ros.benchmarks.control_episode import Episode, RigSettings, run_episode
-    from aif_ros.benchmarks.control_figure import save_figure
+    from aif_ros.benchmarks.control_figure import save_episode_figure
     from aif_ros.benchmarks.control_scenes import (
         laid_out_scenes,
         moving_scenes,
@@ -141,7 +141,7 @@ def run(args: Arguments) -> int:
     def save(kind: str, episode: Episode) -> None:
         if args.save is not None:
             path = args.save / f"{kind}_{episode.scene}_{episode.agent}.png"
-            save_figure(episode, lens_model, path)
+            save_episode_figure(episode, lens_model, path)
 
     still: dict[str, list[control.Episodes]] = {}
     for name in conditions:

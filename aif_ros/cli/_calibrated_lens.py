@@ -12,7 +12,7 @@ from aif_ros.types.frame import Window
 
 
 @dataclass(frozen=True)
-class Measured:
+class CalibratedLens:
     """A calibration.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Reading TIFF: every page, and its tags for planes, colours, depth and distances.
+"""Reading TIFF: which pages of a file are the slices, and their pixels.
 
 Plain multi-page files, ImageJ hyperstacks, OME-TIFF, Micro-Manager and BigTIFF.
 """
@@ -6,7 +6,6 @@ Plain multi-page files, ImageJ hyperstacks, OME-TIFF, Micro-Manager and BigTIFF.
 import logging
 import math
 import struct
-import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,55 +16,19 @@ import tifffile
 from numpy.typing import NDArray
 
 from aif_ros.devices.device import DeviceError
-from aif_ros.devices.image_files.colour import rgb_of_cmyk, rgb_of_lab
-from aif_ros.devices.image_files.samples import (
-    Samples,
-    check_size,
-    oriented,
-    with_alpha,
-    without_premultiplication,
-)
-from aif_ros.devices.image_files.stack_axes import Selection, StackFile, metres, select
+from aif_ros.devices.image_files.samples import Samples
+from aif_ros.devices.image_files.stack_axes import Selection, StackFile, select
+from aif_ros.devices.image_files.tiff_format import PHOTOMETRIC, TiffFormat, axes_of
+from aif_ros.devices.image_files.tiff_metadata import described
 from aif_ros.storage.error_text import one_line
 
 SUFFIXES = frozenset((".tif", ".tiff", ".btf", ".tf8"))
-MAX_BYTES = 4 << 30
-"""Largest slice that is read, bytes unpacked; `MAX_PIXELS` of 16-bit RGB need 3 GB."""
-
 # Everything it reports is reported here, by an error that names the file.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
 
-_PHOTOMETRIC = tifffile.PHOTOMETRIC
-_DNG_VERSION, _ORIENTATION, _INK_SET = 50706, 274, 332
+_DNG_VERSION = 50706
 # NewSubfileType: bit 0 marks a reduced copy of another page, bit 2 a transparency mask.
 _NO_PICTURE = 0b101
-# ExtraSamples: alpha by which the colours have been multiplied, and alpha by which they have not.
-_PREMULTIPLIED, _ALPHA = 1, 2
-# InkSet: cyan, magenta, yellow and black, and not others.
-_CMYK = 1
-_LAB = (_PHOTOMETRIC.CIELAB, _PHOTOMETRIC.ICCLAB)
-_READABLE = (
-    _PHOTOMETRIC.MINISBLACK,
-    _PHOTOMETRIC.MINISWHITE,
-    _PHOTOMETRIC.RGB,
-    _PHOTOMETRIC.PALETTE,
-    _PHOTOMETRIC.SEPARATED,
-    *_LAB,
-)
-
-
-@dataclass(frozen=True)
-class _Format:
-    """How the samples of a page are to be understood."""
-
-    shape: tuple[int, ...]
-    axes: str
-    photometric: int
-    extra_samples: tuple[int, ...]
-    bits: int
-    orientation: int
-    colour_map: NDArray[np.uint16] | None
-    icc_profile: bytes
 
 
 @dataclass(frozen=True)
@@ -87,7 +50,7 @@ class TiffPlane:
     page: tuple[int, ...] | None
     offset: int
     dtype: str
-    format: _Format
+    format: TiffFormat
 
     def read(self) -> Samples:
         """Read the pixels.
@@ -101,7 +64,7 @@ class TiffPlane:
             raise
         except Exception as error:  # tifffile raises whatever its parsers stumble over.
             raise DeviceError(f"cannot read {self.name}: {one_line(error)}") from error
-        return _understood(self.name, values, self.format)
+        return self.format.samples(self.name, values)
 
     def _stored(self) -> NDArray[Any]:
         shape = self.format.shape
@@ -143,8 +106,8 @@ def is_raw(path: Path) -> bool:
         with tifffile.TiffFile(path) as file:
             first = file.pages.first
             return _DNG_VERSION in first.tags or first.photometric in (
-                _PHOTOMETRIC.CFA,
-                _PHOTOMETRIC.LINEAR_RAW,
+                PHOTOMETRIC.CFA,
+                PHOTOMETRIC.LINEAR_RAW,
             )
     except Exception:  # `read_tiff_stack` reports what is wrong with it.
         return False
@@ -154,15 +117,15 @@ def _stack(path: Path, file: tifffile.TiffFile, selection: Selection) -> StackFi
     _check_directories(path, file)
     pages, notes = _main_series(path, file)
     series = pages[0]
-    axes, sizes = _axes(path, series)
+    axes, sizes = axes_of(path, series)
     leading = {axis: size for axis, size in zip(axes, sizes, strict=True) if axis not in "YXS"}
     if len(pages) > 1:
         leading = {"I": len(pages)}
-    channels, setup = _described(file)
+    channels, setup = described(file)
     if series.kind == "imagej" and not leading:
         setup = replace(setup, z_step=None)
     chosen = select(str(path), leading, channels, selection)
-    format_ = _format(path, series, axes, sizes)
+    format_ = TiffFormat.of(path, series, axes, sizes)
     slices = [
         _plane(path, series, format_, index, index)
         if len(pages) == 1
@@ -223,68 +186,8 @@ def _area(series: tifffile.TiffPageSeries) -> int:
     return int(series.keyframe.imagewidth * series.keyframe.imagelength)
 
 
-def _axes(path: Path, series: tifffile.TiffPageSeries) -> tuple[str, tuple[int, ...]]:
-    axes, sizes = series.get_axes(squeeze=True), series.get_shape(squeeze=True)
-    # A picture one pixel wide or high has been squeezed away.
-    if "Y" not in axes or "X" not in axes:
-        axes, sizes = series.get_axes(squeeze=False), series.get_shape(squeeze=False)
-        kept = [k for k, axis in enumerate(axes) if axis in "YX" or sizes[k] > 1]
-        axes, sizes = "".join(axes[k] for k in kept), tuple(sizes[k] for k in kept)
-    place = axes.rstrip("S")
-    if not (place.endswith("YX") or axes.endswith("SYX")):
-        raise DeviceError(f"{path} has axes '{axes}': pictures must be its last two axes")
-    return axes, tuple(sizes)
-
-
-def _format(
-    path: Path, series: tifffile.TiffPageSeries, axes: str, sizes: tuple[int, ...]
-) -> _Format:
-    page = series.keyframe
-    planes = 3 if "S" in axes else 2
-    shape = sizes[len(sizes) - planes :]
-    check_size(str(path), page.imagewidth, page.imagelength)
-    colour_map = page.colormap if page.photometric == _PHOTOMETRIC.PALETTE else None
-    _check_colours(path, page)
-    if page.dtype is None or page.dtype.kind not in "buif":
-        raise DeviceError(f"{path} has pixels of type {page.dtype}: make it 8 or 16 bit")
-    if math.prod(shape) * page.dtype.itemsize > MAX_BYTES:
-        raise DeviceError(f"{path} has slices of more than {MAX_BYTES >> 30} GB")
-    bits = page.bitspersample if isinstance(page.bitspersample, int) else page.bitspersample[0]
-    orientation = page.tags.valueof(_ORIENTATION, 1)
-    return _Format(
-        shape,
-        axes[len(sizes) - planes :],
-        int(page.photometric),
-        tuple(map(int, page.extrasamples)),
-        bits,
-        int(orientation) if orientation in range(1, 9) else 1,
-        colour_map,
-        page.iccprofile or b"",
-    )
-
-
-def _check_colours(path: Path, page: tifffile.TiffPage) -> None:
-    """Refuse colours that cannot be converted to RGB or grey."""
-    photometric = page.photometric
-    # A JPEG within a TIFF is decoded to RGB.
-    readable = photometric in _READABLE or (
-        photometric == _PHOTOMETRIC.YCBCR and page.compression in (6, 7)
-    )
-    inks = photometric == _PHOTOMETRIC.SEPARATED
-    if inks:
-        readable = page.tags.valueof(_INK_SET, _CMYK) == _CMYK and page.compression not in (6, 7)
-    if inks or photometric in _LAB:
-        readable = readable and page.dtype in (np.uint8, np.uint16)
-    if not readable:
-        name = getattr(photometric, "name", photometric)
-        raise DeviceError(
-            f"{path} has {name} colours of type {page.dtype}: save it as RGB or grey, for instance "
-            f"with 'magick {path.name} -colorspace sRGB rgb.tif'"
-        )
-
-
 def _plane(
-    path: Path, series: tifffile.TiffPageSeries, format_: _Format, number: int, index: int
+    path: Path, series: tifffile.TiffPageSeries, format_: TiffFormat, number: int, index: int
 ) -> TiffPlane:
     """The plane of an index within a series, which is of a number in the file."""
     name = f"{path}, page {number + 1}"
@@ -331,102 +234,3 @@ def _check_complete(name: str, page: tifffile.TiffPage) -> None:
     segments = zip(page.dataoffsets, page.databytecounts, strict=False)
     if any(offset + count > size for offset, count in segments):
         raise DeviceError(f"{name} is cut off: the file ends within it")
-
-
-def _understood(name: str, values: NDArray[Any], format_: _Format) -> Samples:
-    """Turn stored values into grey or RGB where larger is brighter."""
-    if format_.axes == "SYX":
-        values = np.moveaxis(values, 0, -1)
-    values = oriented(values, format_.orientation)
-    bits = format_.bits
-    if values.dtype == np.bool_:
-        values, bits = np.where(values, np.uint8(255), np.uint8(0)), 8
-    if values.dtype.kind == "i":
-        if values.min() < 0:
-            raise DeviceError(f"{name} has signed pixels below zero: make it unsigned")
-        # The sign takes one bit.
-        bits -= 1
-        values = values.astype(np.uint8) if values.dtype == np.int8 else values
-    full_scale = float((1 << bits) - 1) if format_.bits not in (16, 32, 64) else None
-    if values.dtype.kind == "f":
-        full_scale = None
-    if format_.colour_map is not None:
-        # Entries have 16 bits; some programs use the lower eight only.
-        shift = 8 if format_.colour_map.max() > 255 else 0
-        table = np.ascontiguousarray((format_.colour_map >> shift).astype(np.uint8).T)
-        values = table[values if values.ndim == 2 else values[..., 0]]
-        return Samples(values, 255.0)
-    samples = _channels(name, values, format_)
-    inverted = format_.photometric == _PHOTOMETRIC.MINISWHITE
-    return replace(samples, full_scale=full_scale, white_is_zero=inverted)
-
-
-def _channels(name: str, values: NDArray[Any], format_: _Format) -> Samples:
-    if values.ndim == 2:
-        return Samples(values)
-    extra = len(format_.extra_samples)
-    colours = values.shape[2] - extra
-    inks = format_.photometric == _PHOTOMETRIC.SEPARATED
-    if colours not in ((4,) if inks else (1, 3)):
-        raise DeviceError(f"{name} has {colours} channels in each pixel: make it grey or RGB")
-    kept = np.ascontiguousarray(values[..., 0] if colours == 1 else values[..., :colours])
-    if inks:
-        deep = kept.dtype == np.uint16
-        samples = rgb_of_cmyk((kept >> 8).astype(np.uint8) if deep else kept, format_.icc_profile)
-        if deep:
-            note = "CMYK colours of 16 bits are converted with 8 bits"
-            samples = replace(samples, note="; ".join(filter(None, (note, samples.note))))
-        return samples
-    if format_.photometric in _LAB:
-        return rgb_of_lab(kept, signed=format_.photometric == _PHOTOMETRIC.CIELAB)
-    # Others are of unknown meaning, such as a saved selection.
-    if extra and format_.extra_samples[0] in (_PREMULTIPLIED, _ALPHA):
-        alpha = values[..., colours]
-        if format_.extra_samples[0] == _PREMULTIPLIED:
-            kept = without_premultiplication(kept, alpha)
-        return with_alpha(name, kept, alpha)
-    return Samples(kept)
-
-
-def _described(file: tifffile.TiffFile) -> tuple[Sequence[str], StackFile]:
-    """Names of the channels, and distances, as the metadata give them."""
-    if file.is_ome and file.ome_metadata:
-        return _ome(file.ome_metadata)
-    if file.is_imagej and file.imagej_metadata:
-        content = file.imagej_metadata
-        unit = str(content.get("unit", ""))
-        step = metres(content.get("spacing"), unit)
-        return (), StackFile((), step, _imagej_pixel(file, unit))
-    if file.is_micromanager:
-        summary = (file.micromanager_metadata or {}).get("Summary", {})
-        step = metres(summary.get("z-step_um"), "um")
-        names = summary.get("ChNames") or ()
-        return list(map(str, names)), StackFile((), step, metres(summary.get("PixelSize_um"), "um"))
-    return (), StackFile(())
-
-
-def _imagej_pixel(file: tifffile.TiffFile, unit: str) -> float | None:
-    resolution = file.pages.first.tags.valueof("XResolution")
-    if not isinstance(resolution, tuple) or 0 in resolution:
-        return None
-    return metres(resolution[1] / resolution[0], unit)
-
-
-def _ome(text: str) -> tuple[Sequence[str], StackFile]:
-    pixels = next(
-        (part for part in ET.fromstring(text).iter() if part.tag.endswith("}Pixels")), None
-    )
-    if pixels is None:
-        return (), StackFile(())
-    names = [
-        channel.get("Name") or channel.get("ID") or ""
-        for channel in pixels
-        if channel.tag.endswith("}Channel")
-    ]
-    step, size = (
-        metres(pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "µm"))
-        for axis in "ZX"
-    )
-    bits = pixels.get("SignificantBits", "")
-    known = int(bits) if bits.isdecimal() and 1 <= int(bits) <= 16 else None
-    return names, StackFile((), step, size, known)

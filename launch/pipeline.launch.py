@@ -30,6 +30,7 @@ from launch_ros.actions import Node
 from aif_ros.bringup.graph import BringupError, Graph, NodeSpec, pipeline_graph
 from aif_ros.bringup.layouts import rqt_layout, rviz_layout
 from aif_ros.bringup.observer import check_names_are_free, observe
+from aif_ros.bringup.parameter_files import parameter
 from aif_ros.bringup.processes import node_environment
 from aif_ros.process.parent import parent_environment
 from aif_ros.settings.declaration import Setting, declared, from_text
@@ -44,9 +45,6 @@ VIEWERS = {"rviz": ("rviz2", "-d"), "rqt": ("rqt_gui", "--perspective-file")}
 
 RQT_DELAY = 5.0
 """Seconds until rqt is started: it shows compressed topics only if they are there already."""
-
-OPTICAL_FRAME = "camera_optical_frame"
-"""Frame of the images where the parameter frame_id is not changed."""
 
 RESPAWN_DELAY = 0.2
 """Seconds until a node that has ended is started again: launch may be about to shut down."""
@@ -97,7 +95,7 @@ def start(context: LaunchContext) -> Sequence[LaunchDescriptionEntity]:
         viewers = [
             *(viewer(name, graph) for name in VIEWERS if getattr(switches, name)),
             *([live_page(graph)] if switches.view else []),
-            *camera_frame(settings, wanted=switches.publish_tf),
+            *camera_frame(graph, wanted=switches.publish_tf),
         ]
         if switches.one_process:
             return [one_process(settings), *viewers]
@@ -211,22 +209,30 @@ def viewer(name: str, graph: Graph) -> Node | TimerAction:
             f"cannot start: {name}:=true needs the package {package}, which is not installed"
         ) from None
     layout = rqt_layout(graph) if name == "rqt" else rviz_layout()
+    frame = image_frame(graph) if name == "rviz" else None
     node = Node(
         package=package,
         executable=package,
         namespace=graph.namespace,
-        arguments=[option, str(layout)],
+        arguments=[option, str(layout), *([] if frame is None else ["-f", frame])],
     )
     return TimerAction(period=RQT_DELAY, actions=[node]) if name == "rqt" else node
 
 
-def camera_frame(settings: PipelineSettings, *, wanted: bool) -> Sequence[LaunchDescriptionEntity]:
-    """Return what publishes the static transform to the camera's frame, for RViz and others.
+def image_frame(graph: Graph) -> str | None:
+    """Return the frame of the images; None: the driver of others says it."""
+    cameras = [spec for spec in graph.nodes if spec.name == "camera"]
+    return str(parameter(graph, cameras[0], "frame_id")) if cameras else None
+
+
+def camera_frame(graph: Graph, *, wanted: bool) -> Sequence[LaunchDescriptionEntity]:
+    """Return what publishes the static transform to the frame of the images, for RViz and others.
 
     Nothing where it is not wanted, where the camera's own driver publishes it, and where tf2_ros is
     not installed.
     """
-    if not wanted or settings.camera == "external":
+    frame = image_frame(graph)
+    if not wanted or frame is None:
         return []
     try:
         get_package_prefix("tf2_ros")
@@ -239,8 +245,8 @@ def camera_frame(settings: PipelineSettings, *, wanted: bool) -> Sequence[Launch
             package="tf2_ros",
             executable="static_transform_publisher",
             name="camera_frame",
-            namespace=settings.namespace.strip("/"),
-            arguments=[*rotation, "--frame-id", "camera_link", "--child-frame-id", OPTICAL_FRAME],
+            namespace=graph.namespace,
+            arguments=[*rotation, "--frame-id", "camera_link", "--child-frame-id", frame],
         )
     ]
 

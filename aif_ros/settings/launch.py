@@ -15,7 +15,8 @@ class LaunchSettings:
 
     one_process: Annotated[bool, Doc("Run all nodes in one process.")] = False
     publish_tf: Annotated[
-        bool, Doc("Publish the static transform from camera_link to camera_optical_frame.")
+        bool,
+        Doc("Publish the static transform from camera_link to the frame of the images (frame_id)."),
     ] = True
     rviz: Annotated[bool, Doc("Open RViz with the package's layout.")] = False
     rqt: Annotated[bool, Doc("Open rqt with the package's layout.")] = False

@@ -196,19 +196,32 @@ def test_a_live_page_needs_all_of_its_packages(monkeypatch):
             launch_file["live_page"](pipeline_graph(PipelineSettings()))
 
 
-def test_the_camera_frame_is_published_once(monkeypatch):
+def arguments(node):
+    """The command-line arguments of a node action, before those of ROS."""
+    texts = [[getattr(part, "text", "") for part in parts] for parts in node.cmd[1:]]
+    words = ["".join(parts) for parts in texts]
+    return words[: words.index("--ros-args")]
+
+
+def test_the_camera_frame_is_published_once(monkeypatch, tmp_path):
     launch_file = runpy.run_path(str(FILE))
     camera_frame = launch_file["camera_frame"]
     monkeypatch.setitem(camera_frame.__globals__, "get_package_prefix", lambda package: "/opt/ros")
-    (node,) = camera_frame(PipelineSettings(), wanted=True)
+    (node,) = camera_frame(pipeline_graph(PipelineSettings()), wanted=True)
     assert node.node_package == "tf2_ros"
-    assert camera_frame(PipelineSettings(), wanted=False) == []
-    assert camera_frame(PipelineSettings(camera="external"), wanted=True) == []
+    assert arguments(node)[-1] == "camera_optical_frame"
+    assert camera_frame(pipeline_graph(PipelineSettings()), wanted=False) == []
+    external = pipeline_graph(PipelineSettings(camera="external", lens="external"))
+    assert camera_frame(external, wanted=True) == []
+    file = tmp_path / "parameters.yaml"
+    file.write_text("/**/camera:\n  ros__parameters:\n    frame_id: left_eye\n")
+    (node,) = camera_frame(pipeline_graph(PipelineSettings(params_file=str(file))), wanted=True)
+    assert arguments(node)[-1] == "left_eye"
 
 
 def test_without_tf2_there_is_no_camera_frame():
     camera_frame = runpy.run_path(str(FILE))["camera_frame"]
-    assert camera_frame(PipelineSettings(), wanted=True) == []
+    assert camera_frame(pipeline_graph(PipelineSettings()), wanted=True) == []
 
 
 def test_a_node_that_dies_ends_it(tmp_path):

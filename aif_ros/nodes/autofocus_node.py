@@ -142,7 +142,7 @@ class AutofocusNode(PipelineNode):
             self._step = AssessStep(self._estimator, self._model, dynamic=dynamic)
 
     def _publish(self, maps: DefocusMaps, frame: Frame) -> None:
-        self._picture_fault.add(frame, maps, dynamic=self._dynamic)
+        self._picture_fault.add(frame, dynamic=self._dynamic)
         self._maps.publish(maps, self._frame_id)
         self._map_views.show(maps, frame, self._frame_id, dynamic=self._dynamic)
         self.diagnostics.count("distance maps")

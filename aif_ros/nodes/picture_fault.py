@@ -3,7 +3,6 @@
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.topics import FUSION_EPOCH, PICTURE_FAULT
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.pipeline.assess_step import DefocusMaps
 from aif_ros.pipeline.picture_change import PictureWatch
 from aif_ros.types.frame import Frame
 
@@ -29,19 +28,18 @@ class PictureFault:
         self._faults.publish("")
         self._node.inlet(FUSION_EPOCH, self._take_epoch)
 
-    def add(self, frame: Frame, maps: DefocusMaps, *, dynamic: bool) -> None:
-        """Add a frame and its maps, before the maps are published; called by one worker.
+    def add(self, frame: Frame, *, dynamic: bool) -> None:
+        """Add a frame, before its maps are published; called by one worker.
 
         Args:
             frame: the frame.
-            maps: of the frame.
             dynamic: see `PictureWatch.add`.
         """
         epoch = self._epoch
         if epoch != self._watched:
             self._watched, self._watch = epoch, PictureWatch(self._lens_model)
         if frame.stamp >= epoch:
-            self._watch.add(frame, maps, dynamic=dynamic)
+            self._watch.add(frame, dynamic=dynamic)
         if self._watch.fault != self._fault:
             self._fault = self._watch.fault
             self._faults.publish(self._fault)

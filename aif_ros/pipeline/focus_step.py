@@ -6,7 +6,7 @@ from aif_ros.autofocus.search import Decision, FocusRun, FocusSearch
 from aif_ros.devices.device import DeviceError
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.direction_watch import DirectionWatch
-from aif_ros.pipeline.picture_change import STUCK, VISIBLE, PictureChange
+from aif_ros.pipeline.picture_change import STUCK, PictureChange
 from aif_ros.pipeline.reference_frame import FrameStream
 from aif_ros.pipeline.rig import Rig
 from aif_ros.pipeline.settling import SettleDetector
@@ -16,6 +16,10 @@ from aif_ros.types.frame import Frame, LensState, Window
 # arrived: blur would exceed what counts as in focus. Never less than 0.75 motor steps, since a
 # lens rests at whole steps only.
 _TOLERANCE, _TOLERANCE_STEPS = 1.5, 0.75
+# Where a failed search tests whether the picture changes, shares of the travel after which it must.
+# A flat object looks the same at two positions on either side of its focus, so there are three. Two
+# frames at each: see `picture_change`.
+_CHECKS = (0.0, 1.1, 1.1, 1.8, 1.8)
 # Frames in a row exposed in motion, with the lens reported at rest, after which the search fails.
 _PATIENCE = 10
 
@@ -64,7 +68,8 @@ class FocusStep:
         self._decision: Decision | None = None
         self._image_width = 0
         self._scale: float | None = None
-        self._change = PictureChange()
+        self._change = PictureChange(lens_model)
+        self._checks: list[float] = []
         self._in_motion = 0
         self._verdict: Decision | None = None
         self.run: FocusRun | None = None
@@ -134,24 +139,26 @@ class FocusStep:
             # Images in samples of another full scale cannot be compared: the search starts again.
             self._image_width = frame.size[0]
             self._search.begin(frame.position, self._limits, self._image_width)
-        visible = VISIBLE * self._lens_model.half_depth_of_focus(self._image_width)
-        self._change.add(frame.position, window.crop(frame.image), visible)
+        self._change.add(frame.position, window.crop(frame.image), frame.size[0])
         self._direction.add(frame)
-        if self._verdict is not None:
-            return self._verdict
-        decision = self._search.update(window.crop(reference.image), frame.position)
-        self._on_frame(frame)
-        failed = decision.done and not decision.focused
-        if failed and self._change.undecided and self._change.textured:
-            # Nearby images do not separate backlash from a lens that is stuck.
+        if self._verdict is None:
+            decision = self._search.update(window.crop(reference.image), frame.position)
+            self._on_frame(frame)
+            if not decision.done or decision.focused:
+                return decision
             self._verdict = decision
-            return Decision(self._far_away(1.1 * visible), False, None, "does the picture change?")
-        return decision
+            self._checks = self._where_to_check(frame.position)
+        if self._checks and self._change.undecided:
+            # Nearby images do not separate backlash from a lens that is stuck.
+            return Decision(self._checks.pop(0), False, None, "does the picture change?")
+        return self._verdict
 
-    def _far_away(self, travel: float) -> float:
-        """Position `travel` metres from that of the first picture, on the side with more range."""
-        (low, high), first = self._limits, self._change.first_position
-        return min(first + travel, high) if high - first > first - low else max(first - travel, low)
+    def _where_to_check(self, position: float) -> list[float]:
+        """Positions from here on, towards the side with more range."""
+        low, high = self._limits
+        travel, room = self._change.visible_travel, max(high - position, position - low)
+        side = 1 if high - position > position - low else -1
+        return [position + side * min(share * travel, room) for share in _CHECKS]
 
     def _within_limits(self, position: float) -> float:
         return self._lens_model.within_limits(position)
@@ -169,7 +176,7 @@ class FocusStep:
 
     def _end(self, decision: Decision) -> None:
         reason, focused = decision.reason, bool(decision.focused)
-        if not focused and self._change.missing and self._change.textured:
+        if not focused and self._change.missing:
             reason = STUCK
         if self._direction.fault:
             raise DeviceError(self._direction.fault)

@@ -203,7 +203,7 @@ def run_loop(
     def seen(step: Step) -> None:
         on_step(step)
         if step.maps is not None:
-            watch.add(step.frame, step.maps, dynamic=pipeline.dynamic)
+            watch.add(step.frame, dynamic=pipeline.dynamic)
 
     def ended(reason: str, *, stopped: bool) -> LoopResult:
         end = LoopEnd.of(reason, watch.fault)

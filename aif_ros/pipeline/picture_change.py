@@ -1,18 +1,30 @@
-"""Detects, in the images, a lens that does not move as it reports."""
+"""Detects, in the images, a lens that does not move as it reports.
 
-import cv2
+Cameras smooth, sharpen and compress, so the noise of a picture looks like detail and its statistics
+are not known. What is known: the noise of different pictures is independent. Of four pictures, the
+differences a - b and c - d therefore have nothing in common if the lens has not moved, whatever the
+noise; the sum of their product estimates how much the scene itself has changed, free of noise. It
+is compared with the change that the calibration predicts for a scene at each focus position.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
 import numpy as np
 from numpy.typing import NDArray
 
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.pipeline.assess_step import DefocusMaps
 from aif_ros.pipeline.direction_watch import DirectionWatch
+from aif_ros.pipeline.picture_spectra import (
+    FREQUENCIES,
+    OVERLAP,
+    TILES,
+    PictureSpectra,
+    shared_power,
+)
 from aif_ros.types.frame import Frame
-from aif_ros.types.image import Image, to_float, to_gray
 
-STRUCTURE = 1.3
-"""Largest ratio of a difference after and before smoothing that still is noise. Smoothing over n
-pixels divides white noise by sqrt(n), which gives 1; the change of a blur gives 2 or more."""
 VISIBLE = 6.0
 """Travel after which a picture must have changed if it shows anything, half depths of focus."""
 STUCK = (
@@ -25,109 +37,230 @@ ALIKE = (
     "picture, or dithered to a few grey levels?"
 )
 """What to say of recorded slices, which no motor has to do with."""
-SIDE = 3
-"""Side of the smoothing window, pixels."""
-_LARGE_SIDE = 9
-"""Side of a larger window, pixels: a change of blur that is as weak as the noise of each pixel."""
-# Standard deviation, pixels, of what counts as shading rather than texture.
-_COARSE = 8.0
-# Share of the cells with a reading from which on a picture counts as textured: one without texture
-# never changes.
-_TEXTURED = 0.05
 
 
-def differs_by_noise_only(first: Image, second: Image) -> bool:
-    """Whether two pictures show the same, noise and brightness aside.
+@dataclass(frozen=True)
+class _Rule:
+    """Constants chosen together on 260 rendered scenes with cameras drawn by `SensorModel.draw`.
 
-    Args:
-        first: (H, W) or (H, W, 3), float32 in [0, 1].
-        second: of the same shape.
-
-    Example:
-        >>> import numpy as np
-        >>> random = np.random.default_rng(0)
-        >>> scene = cv2.GaussianBlur(random.random((64, 64), np.float32), (0, 0), 2.0)
-        >>> noise = random.normal(0, 0.01, (64, 64)).astype(np.float32)
-        >>> differs_by_noise_only(scene, scene + noise)
-        True
-        >>> differs_by_noise_only(scene, cv2.GaussianBlur(scene, (0, 0), 3.0))
-        False
+    Attributes:
+        least: pictures to judge by.
+        most: pictures that are kept.
+        deviations: standard deviations added to, or taken from, a measured change.
+        pattern: power of the fixed pattern of a sensor after demosaicing, over that in the
+            upper rings, which hold many coefficients.
+        missing: share of the predicted change below which a lens counts as stuck.
+        changed: share above which it has moved.
+        weak: least mean share of power that a prediction must leave in the pictures.
+        foci: fewest and most focus positions of the scene that are tried, over the travel of the
+            lens; a pixel of blur apart where these allow it.
+        covered: tiles that something in front of the picture, such as a printed time, may cover.
     """
-    grays = to_gray(first), to_gray(second)
-    a, b = (gray / max(float(gray.mean()), 1e-6) for gray in grays)
-    difference = a - b
-    difference -= difference.mean()
-    before = float(difference.std())
-    if before == 0:
-        return True
-    for side in (SIDE, _LARGE_SIDE):
-        smoothed = cv2.blur(difference, (side, side))[side:-side, side:-side]
-        if smoothed.size and side * float(smoothed.std()) > STRUCTURE * before:
-            return False
-    return True
+
+    least: int = 4
+    most: int = 6
+    deviations: float = 3.0
+    pattern: float = 4.0
+    missing: float = 0.1
+    changed: float = 0.3
+    weak: float = 0.05
+    foci: tuple[int, int] = (41, 161)
+    covered: int = 3
 
 
-def is_textured(image: Image) -> bool:
-    """Whether an image, (H, W) or (H, W, 3), float32 in [0, 1], shows more than noise.
-
-    Example:
-        >>> import numpy as np
-        >>> noise = np.random.default_rng(0).normal(0.5, 0.01, (64, 64)).astype(np.float32)
-        >>> is_textured(noise), is_textured(cv2.GaussianBlur(noise, (0, 0), 2.0))
-        (False, True)
-    """
-    gray = to_gray(image)
-    # Shading, which no blur changes, does not count.
-    detail = gray - cv2.GaussianBlur(gray, (0, 0), _COARSE)
-    smoothed = cv2.blur(detail, (SIDE, SIDE))[SIDE:-SIDE, SIDE:-SIDE]
-    return SIDE * float(smoothed.std()) > STRUCTURE * float(detail.std())
+_RULE = _Rule()
 
 
 class PictureChange:
-    """Compares the first picture with all others.
+    """Judges whether the pictures change with the lens position.
 
-    One difference is enough: at two positions on either side of its focus, a flat object looks the
-    same.
+    It takes four pictures or more, at three positions or more: at two positions on either side of
+    its focus, a flat object looks the same. Two pictures at one position serve as well as two close
+    to each other.
+
+    Args:
+        lens_model: of the lens.
     """
 
-    def __init__(self) -> None:
-        self._first: tuple[float, Image] | None = None
+    def __init__(self, lens_model: LensModel) -> None:
+        self._lens_model = lens_model
+        self._pictures: list[tuple[float, PictureSpectra]] = []
+        self._width = 0
         self._changed = False
         self.missing = False
-        """Whether all pictures differ by noise only, and one was taken far from the first."""
+        """Whether pictures were taken far from each other, and none differs as it should."""
 
-    def add(self, position: float, image: NDArray[np.generic], travel: float) -> None:
+    def add(self, position: float, image: NDArray[np.generic], image_width: int) -> None:
         """Add a picture.
 
         Args:
             position: where it was captured, metres.
-            image: (H, W) or (H, W, 3).
-            travel: after which a picture must have changed, metres.
+            image: (H, W) or (H, W, 3): the image of the camera or a part of it.
+            image_width: of the camera's image, pixels.
         """
         if self._changed:
             return
-        if self._first is None:
-            self._first = (position, to_gray(to_float(image)))
-        else:
-            self._changed = not differs_by_noise_only(self._first[1], to_gray(to_float(image)))
-            far = abs(position - self._first[0]) > travel
-            self.missing = not self._changed and (self.missing or far)
+        picture = PictureSpectra(image)
+        if self._pictures and self._pictures[0][1].shape != picture.shape:
+            self._pictures = []
+        self._width = image_width
+        self._pictures.append((position, picture))
+        if len(self._pictures) > _RULE.most:
+            del self._pictures[self._most_redundant()]
+        if len(self._pictures) >= _RULE.least:
+            self._judge()
 
     @property
     def undecided(self) -> bool:
-        """Whether no picture has differed, and none was taken far from the first."""
-        return not (self._changed or self.missing or self._first is None)
+        """Whether more pictures may decide."""
+        return not (self._changed or self.missing)
 
     @property
-    def first_position(self) -> float:
-        """Where the first picture was captured, metres; only where there is one."""
-        assert self._first is not None
-        return self._first[0]
+    def visible_travel(self) -> float:
+        """Travel after which a picture must have changed, metres; only where there is one."""
+        return VISIBLE * self._lens_model.half_depth_of_focus(self._width)
 
-    @property
-    def textured(self) -> bool:
-        """Whether the first picture shows more than noise; one without texture never changes."""
-        return self._first is not None and is_textured(self._first[1])
+    def _most_redundant(self) -> int:
+        """Index of the picture whose position is nearest to that of another one."""
+        positions = np.array([position for position, _ in self._pictures])
+        distance = np.abs(positions[:, None] - positions)
+        np.fill_diagonal(distance, np.inf)
+        return int(np.argmin(distance.min(axis=1)))
+
+    def _judge(self) -> None:
+        positions = np.array([position for position, _ in self._pictures])
+        pictures = [picture for _, picture in self._pictures]
+        change = _Change(positions, pictures, self._lens_model, self._width)
+        power = shared_power(pictures)
+        everywhere = change.measure(power)
+        rest = change.measure(np.delete(power, _strongest_tiles(power), axis=0))
+        self._changed = everywhere.largest > _RULE.changed
+        # A time that the camera prints on the picture never changes.
+        far = np.ptp(positions) > self.visible_travel
+        unmoved = everywhere.smallest < _RULE.missing and rest.largest < _RULE.changed
+        self.missing = bool(far and unmoved and not self._changed)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """Measured change as a share of the predicted one.
+
+    Attributes:
+        smallest: upper confidence limit, for the focus position for which it is highest.
+        largest: lower confidence limit, for the focus position for which it is highest.
+    """
+
+    smallest: float
+    largest: float
+
+
+class _Change:
+    """Compares pictures with what the calibration predicts.
+
+    Args:
+        positions: (N,) lens position of each picture, metres.
+        pictures: N of equal shape.
+        lens_model: of the lens.
+        image_width: of the camera's image, pixels.
+    """
+
+    def __init__(
+        self,
+        positions: NDArray[np.float64],
+        pictures: Sequence[PictureSpectra],
+        lens_model: LensModel,
+        image_width: int,
+    ) -> None:
+        self._count = len(pictures)
+        self._coefficients = np.array([ring.shape[1] for ring in pictures[0].rings])
+        self._rounding = max(picture.rounding for picture in pictures)
+        gain = lens_model.blur_gain(image_width) * pictures[0].scale
+        low, high = lens_model.limits
+        self._foci = int(np.clip((high - low) * gain, *_RULE.foci))
+        step = (high - low) / (self._foci - 1)
+        foci = np.linspace(low - step, high + step, self._foci + 2)
+        # A disk of radius r has the variance r^2 / 4 along each direction; its transfer function is
+        # close to a Gaussian one where it is not small.
+        variance = (gain * (positions[:, None] - foci)) ** 2 / 4
+        exponent = -2 * np.pi**2 * FREQUENCIES[:, None, None] ** 2
+        self._log_transfer = exponent * variance  # (rings, N, foci)
+
+    def measure(self, power: NDArray[np.float64]) -> _Measured:
+        """Return the change in tiles.
+
+        Args:
+            power: (tiles, rings, N, N) of `shared_power`.
+        """
+        coefficients = np.maximum(len(power) * self._coefficients, 1)
+        mean = power.sum(axis=0) / coefficients[:, None, None]
+        smallest = np.full(self._foci, np.inf)
+        best = np.zeros(self._foci)
+        largest = np.full(self._foci, -np.inf)
+        for a, b, c, d in _pairs_of_pairs(self._count):
+            change = mean[:, a, c] - mean[:, a, d] - mean[:, b, c] + mean[:, b, d]
+            noise = self._power_of(mean, a, b) * self._power_of(mean, c, d)
+            variance = (OVERLAP * 0.5 * noise / coefficients)[:, None]
+            predicted = self._predicted(mean, coefficients, (a, b, c, d))
+            information = (predicted**2 / variance).sum(axis=0)
+            share = (predicted * change[:, None] / variance).sum(axis=0)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                share = np.where(information > 0, share / information, 0.0)
+                margin = _RULE.deviations / np.sqrt(information)
+            smallest = np.minimum(smallest, np.abs(share) + margin)
+            # One test for each focus position: the largest of many would be noise.
+            largest = np.where(information > best, share - margin, largest)
+            best = np.maximum(best, information)
+        return _Measured(float(smallest.max()), float(largest.max()))
+
+    def _power_of(self, mean: NDArray[np.float64], a: int, b: int) -> NDArray[np.float64]:
+        """Power of the difference of two pictures in each ring."""
+        return mean[:, a, a] + mean[:, b, b] - 2 * mean[:, a, b] + 2 * self._rounding
+
+    def _predicted(
+        self,
+        mean: NDArray[np.float64],
+        coefficients: NDArray[np.int64],
+        four: tuple[int, int, int, int],
+    ) -> NDArray[np.float64]:
+        """Return the change (a - b)(c - d) that a moving lens causes, (rings, foci)."""
+        log = self._log_transfer[:, four]
+        transfer = np.exp(log - log.max(axis=1, keepdims=True))
+        # What the images share is the power of the scene, through the lens at their positions, and
+        # the fixed pattern of the sensor, which no lens blurs and which has all frequencies.
+        pairs = list(combinations(range(4), 2))
+        shared = np.mean([mean[:, four[i], four[j]] for i, j in pairs], axis=0)
+        pattern = shared[len(shared) // 2 :].min() * (
+            _RULE.pattern + _RULE.deviations * np.sqrt(OVERLAP / coefficients)
+        )
+        scene = np.maximum(shared - np.maximum(pattern, 0), 0)
+        through = np.mean([transfer[:, i] * transfer[:, j] for i, j in pairs], axis=0)
+        first = _least_of_neighbours(transfer[:, 0] - transfer[:, 1])
+        second = _least_of_neighbours(transfer[:, 2] - transfer[:, 3])
+        seen = first * second / np.maximum(through[:, 1:-1], _RULE.weak)
+        return np.asarray(scene[:, None] * seen)
+
+
+def _least_of_neighbours(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of each three neighbours along the last axis, the one nearest to 0; 0 if their signs differ.
+
+    Where a scene looks the same from both positions, the predicted change passes 0.
+    """
+    three = np.stack([values[..., :-2], values[..., 1:-1], values[..., 2:]])
+    low, high = three.min(axis=0), three.max(axis=0)
+    return np.asarray(np.where(low > 0, low, np.where(high < 0, high, 0.0)))
+
+
+def _pairs_of_pairs(count: int) -> Iterator[tuple[int, int, int, int]]:
+    for a, b, c, d in combinations(range(count), 4):
+        yield from ((a, b, c, d), (a, c, b, d), (a, d, b, c))
+
+
+def _strongest_tiles(power: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Indices of the tiles in which the pictures share most detail."""
+    count = power.shape[2]
+    shared = power.sum(axis=(2, 3)) - np.trace(power, axis1=2, axis2=3)
+    detail = (shared / max(count * (count - 1), 1)) @ FREQUENCIES**2
+    return np.argsort(detail)[TILES**2 - _RULE.covered :]
 
 
 class PictureWatch:
@@ -138,24 +271,20 @@ class PictureWatch:
     """
 
     def __init__(self, lens_model: LensModel) -> None:
-        self._lens_model = lens_model
-        self._change = PictureChange()
+        self._change = PictureChange(lens_model)
         self._direction = DirectionWatch(lens_model)
 
-    def add(self, frame: Frame, maps: DefocusMaps, *, dynamic: bool) -> None:
-        """Add a frame and its maps.
+    def add(self, frame: Frame, *, dynamic: bool) -> None:
+        """Add a frame.
 
         Args:
             frame: captured with the lens at rest.
-            maps: of the frame.
             dynamic: whether camera or scene may move: a camera that comes closer also makes the
                 picture grow.
         """
         if not dynamic:
             self._direction.add(frame)
-        if np.isfinite(maps.distance).mean() > _TEXTURED:
-            travel = VISIBLE * self._lens_model.half_depth_of_focus(frame.size[0])
-            self._change.add(frame.position, frame.image, travel)
+        self._change.add(frame.position, frame.image, frame.size[0])
 
     @property
     def fault(self) -> str:

@@ -7,7 +7,6 @@ from aif_ros.autofocus.searches import make_search
 from aif_ros.devices.clock import SimulatedClock
 from aif_ros.devices.device import DeviceError
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.pipeline.assess_step import DefocusMaps
 from aif_ros.pipeline.direction_watch import DirectionWatch
 from aif_ros.pipeline.focus_step import focus_window
 from aif_ros.pipeline.picture_change import PictureWatch
@@ -60,8 +59,7 @@ def test_a_lens_without_breathing_shows_nothing():
 def test_a_loop_in_a_static_scene_ends_with_it(dynamic, found):
     watch = PictureWatch(LENS)
     for frame in frames(-24.0):
-        unknown = np.full((3, 4, 4), np.nan, np.float32)
-        watch.add(frame, DefocusMaps(unknown, frame.stamp), dynamic=dynamic)
+        watch.add(frame, dynamic=dynamic)
     assert ("counts in the other direction" in watch.fault) is found
 
 
@@ -90,3 +88,36 @@ def test_one_pair_does_not_decide():
     watch.add(first)
     watch.add(second)
     assert not watch.fault
+
+
+def test_without_breathing_a_lens_that_counts_the_other_way_focuses_the_same():
+    """Its images are those of the scene with near and far exchanged: nothing can show it."""
+    lens_model = replace(LENS, breathing_per_metre=0.0)
+    low, high = lens_model.limits
+    runs = []
+    for inverted in (False, True):
+        clock = SimulatedClock()
+        lens = SimulatedLens(lens_model, clock)
+        camera = SimulatedCamera(Wall(lens_model, inverted=inverted), clock, lens)
+        rig = Rig(camera, lens, clock, lens_model)
+        start = low if not inverted else high
+        runs.append(focus_window(rig, make_search("fibonacci", lens_model), start=start))
+    there, back = runs
+    assert there.focused
+    assert back.focused
+    tolerance = lens_model.half_depth_of_focus(SIZE[0])
+    assert there.position + back.position == pytest.approx(low + high, abs=tolerance)
+
+
+class Wall:
+    """A wall through a lens that counts as calibrated, or the other way."""
+
+    size = SIZE
+
+    def __init__(self, lens_model, *, inverted):
+        self._lens_model, self._inverted, self._sensor = lens_model, inverted, Sensor()
+
+    def expose(self, position, seconds, travel=0.0):
+        view = SceneView(PICTURE, np.full(SIZE[::-1], 4e-4, np.float32))
+        at = sum(self._lens_model.limits) - position if self._inverted else position
+        return self._sensor.expose(render(view, self._lens_model, at))

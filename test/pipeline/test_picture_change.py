@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 
@@ -5,13 +8,15 @@ from aif_ros.autofocus.searches import make_search
 from aif_ros.devices.clock import SimulatedClock
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.focus_step import focus_window
-from aif_ros.pipeline.picture_change import STUCK, PictureChange, differs_by_noise_only
+from aif_ros.pipeline.picture_change import STUCK, PictureChange
 from aif_ros.pipeline.rig import Rig
 from aif_ros.simulation.renderer import Sensor, render
 from aif_ros.simulation.scenes.planes import texture
 from aif_ros.simulation.scenes.scene import SceneView
+from aif_ros.simulation.sensor_model import SensorModel
 from aif_ros.simulation.simulated_camera import SimulatedCamera
 from aif_ros.simulation.simulated_lens import SimulatedLens
+from aif_ros.types.image import DISPLAY_GAMMA
 
 SIZE = (256, 192)
 LENS = LensModel("test", 1e-6, (0.0, 1.5e-3), 3e4, SIZE[0])
@@ -32,39 +37,115 @@ class Wall:
         return self.sensor.expose(render(VIEW, LENS, seen))
 
 
-def picture(position, seed, noise=0.01):
-    dice = np.random.default_rng(seed)
-    image = render(VIEW, LENS, position)
-    return (image + dice.normal(0, noise, image.shape)).astype(np.float32)
+CAMERAS = {
+    "white noise": SensorModel(read_noise=3 / 255),
+    "much noise": SensorModel(read_noise=25 / 255),
+    "smoothed noise": SensorModel(read_noise=3 / 255, noise_correlation=1.0),
+    "mosaic": SensorModel(read_noise=2 / 255, demosaic="edge_aware", sharpen=0.8),
+    "phone": SensorModel(photons=3000, demosaic="bilinear", denoise="bilateral", jpeg_quality=85),
+    "webcam": SensorModel(read_noise=3 / 255, demosaic="bilinear", jpeg_quality=70),
+}
 
 
-@pytest.mark.parametrize("position", [0.0, 5e-4, 1.5e-3])
-def test_noise_and_brightness_are_no_change(position):
-    first, second = picture(position, 1), picture(position, 2)
-    assert differs_by_noise_only(first, second)
-    assert differs_by_noise_only(first, 0.7 * second)
-    assert differs_by_noise_only(first, first)
+def change(camera, positions, seen=None, *, stamp=False, lens=LENS):
+    """PictureChange after pictures at reported positions; `seen`: where the lens really is."""
+    result, random = PictureChange(lens), np.random.default_rng(5)
+    for position, at in zip(positions, positions if seen is None else seen, strict=True):
+        light = np.clip(render(VIEW, LENS, at), 0, 1) ** DISPLAY_GAMMA
+        image = camera.capture(light.astype(np.float32), random)
+        if stamp:
+            cv2.putText(image, "12:00:00", (8, 180), 0, 1.0, (255, 255, 255), 2)
+        result.add(position, image, SIZE[0])
+    return result
 
 
-@pytest.mark.parametrize(("before", "after"), [(5e-4, 8e-4), (8e-4, 1.1e-3), (0.0, 1.5e-3)])
-@pytest.mark.parametrize("noise", [0.01, 0.2])
-def test_a_change_of_blur_is_detected(before, after, noise):
-    first, second = picture(before, 1, noise), picture(after, 2, noise)
-    assert not differs_by_noise_only(first, second)
-    assert differs_by_noise_only(first, picture(before, 3, noise))
+SWEEP = (0.0, 3e-4, 6e-4, 9e-4, 1.2e-3)
+
+
+@pytest.mark.parametrize("camera", CAMERAS.values(), ids=CAMERAS)
+@pytest.mark.parametrize("stuck_at", [3e-4, 5e-4])
+def test_a_lens_that_is_stuck(camera, stuck_at):
+    assert change(camera, SWEEP, [stuck_at] * 5).missing
+
+
+@pytest.mark.parametrize("camera", CAMERAS.values(), ids=CAMERAS)
+@pytest.mark.parametrize(
+    "positions",
+    [
+        SWEEP,
+        SWEEP[::-1],
+        (3e-4, 3e-4, 5e-4, 5e-4),
+        (0.0, 1e-3, 4e-4, 6e-4),
+        (1.5e-3, 8e-4, 0.0, 1e-3),
+    ],
+)
+def test_a_lens_that_moves(camera, positions):
+    assert not change(camera, positions).missing
+
+
+def test_pictures_of_a_lens_that_moves_decide():
+    assert not change(CAMERAS["webcam"], SWEEP).undecided
+
+
+@pytest.mark.parametrize("scale", [0.6, 1.6])
+def test_a_calibration_that_is_somewhat_wrong(scale):
+    lens = replace(LENS, blur_per_metre=scale * LENS.blur_per_metre)
+    assert not change(CAMERAS["phone"], SWEEP, lens=lens).missing
+    assert change(CAMERAS["phone"], SWEEP, [5e-4] * 5, lens=lens).missing
+
+
+def test_brightness_is_no_change():
+    cameras = [SensorModel(exposure=1 + 0.1 * (index % 3)) for index in range(5)]
+    result, random = PictureChange(LENS), np.random.default_rng(1)
+    light = (np.clip(render(VIEW, LENS, 5e-4), 0, 1) ** DISPLAY_GAMMA).astype(np.float32) / 2
+    for camera, position in zip(cameras, SWEEP, strict=True):
+        result.add(position, camera.capture(light, random), SIZE[0])
+    assert result.missing
+
+
+def test_a_time_printed_on_a_picture_out_of_focus_is_no_lens_that_is_stuck():
+    camera, blurred = CAMERAS["white noise"], (1.1e-3, 1.2e-3, 1.35e-3, 1.5e-3, 1.15e-3)
+    assert not change(camera, blurred, stamp=True).missing
+    assert change(camera, SWEEP, [5e-4] * 5, stamp=True).missing
+
+
+def test_a_short_travel_shows_nothing():
+    """Backlash can swallow it."""
+    near = (5e-4, 5.3e-4, 5.5e-4, 5.6e-4, 5.8e-4)
+    assert not change(CAMERAS["white noise"], near, [5e-4] * 5).missing
 
 
 def test_a_flat_object_looks_the_same_on_either_side_of_its_focus():
-    """Yet one difference on the way shows that the lens moves."""
-    change = PictureChange()
-    for position, seed, missing in (
-        (0.0, 1, False),
-        (1e-3, 2, True),
-        (7e-4, 3, False),
-        (1e-3, 4, False),
-    ):
-        change.add(position, picture(position, seed), 5e-4)
-        assert change.missing is missing
+    result = change(CAMERAS["white noise"], (2e-4, 8e-4, 2e-4, 8e-4))
+    assert not result.missing
+    assert result.undecided
+
+
+def test_a_picture_without_texture_shows_nothing():
+    result, random = PictureChange(LENS), np.random.default_rng(2)
+    light = np.full((*SIZE[::-1], 3), 0.2, np.float32)
+    for position in SWEEP:
+        result.add(position, CAMERAS["webcam"].capture(light, random), SIZE[0])
+    assert not result.missing
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.002])
+@pytest.mark.parametrize("size", [SIZE, (96, 96)])
+def test_the_fixed_pattern_of_a_sensor_is_no_scene(noise, size):
+    result, random = PictureChange(LENS), np.random.default_rng(4)
+    pattern = random.normal(0.2, 0.01, size[::-1])
+    for position in SWEEP:
+        image = pattern + random.normal(0, noise, pattern.shape)
+        result.add(position, image.astype(np.float32), SIZE[0])
+    assert not result.missing
+
+
+def test_large_pictures_are_reduced():
+    result, random = PictureChange(LENS), np.random.default_rng(3)
+    for position in SWEEP:
+        image = cv2.resize(VIEW.image, (1280, 960)) + random.normal(0, 0.02, (960, 1280, 1))
+        result.add(position, np.clip(image, 0, 1).astype(np.float32), 1280)
+    assert result.missing
 
 
 def focus(subject, search):

@@ -1,0 +1,95 @@
+"""Spectra of a picture, in tiles and rings of spatial frequency, and what two pictures share."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from aif_ros.types.image import Image, to_float, to_gray
+
+LONGEST_SIDE = 640
+"""Pixels; larger pictures are reduced: they show a change of blur as well, with less noise."""
+TILES = 3
+"""Tiles along each side."""
+EDGES = np.geomspace(1 / 64, 0.35, 11)
+"""Limits of the rings, cycles per pixel: below are brightness and shading, which no blur changes;
+above is mostly noise."""
+FREQUENCIES = np.sqrt(EDGES[1:] * EDGES[:-1])
+"""Of each ring, cycles per pixel."""
+OVERLAP = 2.25
+"""How many neighbouring coefficients count as one: the noise bandwidth of a Hann window is 1.5 in
+each direction."""
+# Variance of rounding to 8 bits, of full scale: no picture has less noise.
+_ROUNDING = 1 / 12 / 255**2
+
+Spectra = list[NDArray[np.complex64]]
+
+
+class PictureSpectra:
+    """Spectra of one picture.
+
+    Brightness is divided out. Spectra of equal pictures are compared by `shared_power`.
+
+    Args:
+        image: (H, W) or (H, W, 3).
+
+    Attributes:
+        scale: factor by which the picture was reduced, at most 1.
+        shape: of the picture that was transformed, (rows, columns).
+        rings: for each ring of frequency, (tiles, coefficients).
+        rounding: power of the noise of rounding.
+    """
+
+    def __init__(self, image: NDArray[np.generic]) -> None:
+        gray = to_gray(to_float(image))
+        self.scale = min(1.0, LONGEST_SIDE / max(gray.shape))
+        if self.scale < 1:
+            gray = cv2.resize(
+                gray, None, fx=self.scale, fy=self.scale, interpolation=cv2.INTER_AREA
+            )
+        mean = max(float(gray.mean()), 1 / 255)
+        self.shape = gray.shape
+        self.rounding = _ROUNDING / mean**2
+        self.rings = _rings(np.asarray(gray / np.float32(mean), np.float32))
+
+
+def _rings(gray: Image) -> Spectra:
+    rows, columns = (side // TILES for side in gray.shape)
+    window, ring = _layout(rows, columns)
+    parts: list[list[NDArray[np.complex64]]] = [[] for _ in FREQUENCIES]
+    for top in range(0, TILES * rows, rows):
+        for left in range(0, TILES * columns, columns):
+            tile = gray[top : top + rows, left : left + columns]
+            tile = (tile - (tile * window).sum() / max(window.sum(), 1e-6)) * window
+            spectrum = np.fft.rfft2(tile).astype(np.complex64)
+            spectrum /= np.sqrt(max(float((window**2).sum()), 1e-6))
+            for index, part in enumerate(parts):
+                part.append(spectrum[ring == index])
+    return [np.stack(part) for part in parts]
+
+
+@lru_cache(maxsize=8)
+def _layout(rows: int, columns: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Window of a tile, and the ring of each coefficient of its transform."""
+    window = np.outer(np.hanning(rows), np.hanning(columns)).astype(np.float32)
+    frequency = np.hypot(np.fft.fftfreq(rows)[:, None], np.fft.rfftfreq(columns)[None])
+    ring = np.digitize(frequency, EDGES) - 1
+    return window, np.where(ring < len(FREQUENCIES), ring, -1)
+
+
+def shared_power(pictures: Sequence[PictureSpectra]) -> NDArray[np.float64]:
+    """Sums over the coefficients of the real part of the product of two spectra.
+
+    Args:
+        pictures: N of equal shape.
+
+    Returns:
+        (tiles, rings, N, N).
+    """
+    rings = []
+    for parts in zip(*(picture.rings for picture in pictures), strict=True):
+        spectra = np.stack(parts, axis=1)  # (tiles, N, coefficients)
+        rings.append((spectra @ spectra.conj().swapaxes(1, 2)).real)
+    return np.stack(rings, axis=1).astype(np.float64)

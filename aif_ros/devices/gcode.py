@@ -97,8 +97,8 @@ class GcodeLens(SerialLens):
         """
         port = self._open_port()
         problem, refusal = "no reply", None
-        for _ in range(ATTEMPTS):
-            port.send(self._frame(line))
+        for attempt in range(ATTEMPTS):
+            port.send(self._frame(line), again=attempt > 0)
             answer = self._answer(port, timeout)
             if answer is None:
                 continue

@@ -28,6 +28,8 @@ ATTEMPTS = 3
 BOOT_TIMEOUT = 4.0
 """Seconds that a device may take to answer after its port was opened: Arduino boards restart then
 and wait two seconds in their boot loader."""
+LONGEST_LATENESS = 5.0
+"""Seconds to wait at most for silence after a late reply, from a device that sends without end."""
 LONGEST_REPLY = 4096
 """Bytes: a device that sends without end must not fill the memory."""
 
@@ -51,6 +53,7 @@ class SerialPort:
         self._baud_rate = baud_rate
         self._serial: Any = None
         self._received = b""
+        self._late = False
         serial = require("serial", "serial")
         try:
             self._serial = serial.Serial(
@@ -78,7 +81,8 @@ class SerialPort:
         """Send `request` and return the parsed reply; skips garbage, asks again after silence.
 
         Garbage is skipped instead of answered with another request: the reply that it stands
-        before is still on its way and would be taken for the reply to that request.
+        before is still on its way and would be taken for the reply to that request. Replies that
+        come too late, after the request was repeated, are awaited and dropped before the next one.
 
         Only for requests that may be repeated without harm.
 
@@ -94,8 +98,8 @@ class SerialPort:
         """
         problem = "no reply"
         seconds = REPLY_TIMEOUT if timeout is None else timeout
-        for _ in range(ATTEMPTS):
-            self.send(request)
+        for attempt in range(ATTEMPTS):
+            self.send(request, again=attempt > 0)
             deadline = time.monotonic() + seconds
             remaining = seconds
             while remaining > 0 and (reply := self.read(end=end, size=size, timeout=remaining)):
@@ -127,16 +131,32 @@ class SerialPort:
                 if time.monotonic() > deadline or self._serial is None:
                     raise
 
-    def send(self, request: bytes) -> None:
+    def send(self, request: bytes, *, again: bool = False) -> None:
         """Discard what has arrived and send `request`.
+
+        Args:
+            request: bytes to send.
+            again: whether it repeats the last one, whose reply may be late: it counts as this
+                one's. One more reply than is read then arrives, and must not be taken for that of
+                the next request.
 
         Raises:
             ConnectionLostError: the port is gone.
         """
+        if self._late and not again:
+            self._await_silence()
+        self._late = again
         with self._line() as line:
             line.reset_input_buffer()
             self._received = b""
             line.write(request)
+
+    def _await_silence(self) -> None:
+        deadline = time.monotonic() + LONGEST_LATENESS
+        with self._line() as line:
+            line.timeout = REPLY_TIMEOUT
+            while time.monotonic() < deadline and line.read(max(1, line.in_waiting)):
+                pass
 
     def read(self, *, end: bytes = b"", size: int = 0, timeout: float | None = None) -> bytes:
         """Return what arrives up to and including `end`, or `size` bytes; less after a time-out.

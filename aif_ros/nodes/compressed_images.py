@@ -1,15 +1,18 @@
 """Compressed pictures for viewers, as `image_transport` publishes them."""
 
+import io
 import threading
 from typing import Any
 
 import cv2
 import numpy as np
+import PIL.Image
 from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
 
 from aif_ros.nodes.image_messages import to_time
+from aif_ros.storage.png_parts import has_whole_parts
 from aif_ros.types.image import ImageError
 
 # Of 100; visually lossless for photographs at about a tenth of the size.
@@ -21,6 +24,8 @@ _BLOCK = 8
 # RGB; computed once, because OpenCV takes 3 ms for it.
 _COLORS = cv2.applyColorMap(np.arange(256, dtype=np.uint8), cv2.COLORMAP_TURBO)[:, 0, ::-1]
 _UNKNOWN = (96, 96, 96)
+# Largest picture that is decoded, pixels: larger than any sensor with a ROS driver.
+_MAX_PIXELS = 1 << 28
 # New memory for each picture would cost more than its conversion.
 _scratch = threading.local()
 
@@ -66,10 +71,21 @@ def from_compressed(message: CompressedImage) -> NDArray[np.uint8]:
         ImageError: it cannot be decoded.
     """
     data = np.frombuffer(message.data, np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    image = None
+    if has_whole_parts(data) and 0 < _pixels(message) <= _MAX_PIXELS:
+        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     if image is None:
         raise ImageError(f"the compressed image cannot be decoded ({message.format})")
     return np.asarray(image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+
+
+def _pixels(message: CompressedImage) -> int:
+    """Return the number of pixels as the header of the picture says; 0: it is none."""
+    try:
+        with PIL.Image.open(io.BytesIO(memoryview(message.data))) as header:
+            return header.width * header.height
+    except Exception:  # Pillow raises whatever its parsers stumble over.
+        return 0
 
 
 def color_map(values: NDArray[np.float32], highest: float) -> NDArray[np.uint8]:

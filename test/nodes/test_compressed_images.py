@@ -35,6 +35,20 @@ def test_what_is_no_picture(data):
         from_compressed(message)
 
 
+@pytest.mark.parametrize("large", ["part", "picture"])
+def test_what_claims_to_be_large_is_not_decoded(large, monkeypatch):
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("memory has been allocated for it"))
+    code = cv2.imencode(".png", texture())[1]
+    if large == "part":
+        code[33:37] = 255  # length of the second part
+    else:
+        code[16:24] = (0, 0, 128, 0, 0, 0, 128, 0)  # 32768 x 32768 pixels
+    message = CompressedImage(format="png")
+    message.data.frombytes(memoryview(code).cast("B"))
+    with pytest.raises(ImageError, match="cannot be decoded"):
+        from_compressed(message)
+
+
 def test_colours_encode_the_distance():
     values = np.array([[0.0, 1e-3], [np.nan, 5e-3]], np.float32)
     picture = color_map(values, 1e-3)

@@ -18,6 +18,7 @@ import PIL.ImageFile
 from aif_ros.devices.device import DeviceError
 from aif_ros.devices.image_files.colour import rgb_of_cmyk
 from aif_ros.devices.image_files.samples import Samples, check_size, oriented, with_alpha
+from aif_ros.storage.png_parts import has_whole_parts
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".jp2", ".bmp", ".webp", ".ppm", ".pgm", ".pnm"))
 MAX_BYTES = 4 << 30
@@ -81,7 +82,7 @@ def read_raster(path: Path, *, mono: bool = False, reduction: int = 1) -> Sample
         if header.format == "PPM" and bytes(content[:2]) in _TEXT:
             # OpenCV expects something behind the last number.
             content = np.append(content, np.uint8(ord("\n")))
-        image = cv2.imdecode(content, flags)
+        image = cv2.imdecode(content, flags) if has_whole_parts(content) else None
     except OSError as error:
         raise DeviceError(f"cannot read {path}: {error.strerror}") from error
     except cv2.error:

@@ -11,7 +11,11 @@ from aif_ros import __main__ as main_module
 from aif_ros.cli._parsing import UsageError, parse
 
 README = (generate_docs.ROOT / "README.md").read_text()
-PAGES = [generate_docs.ROOT / "README.md", *(generate_docs.ROOT / "docs").rglob("*.md")]
+PAGES = [
+    generate_docs.ROOT / "README.md",
+    generate_docs.ROOT / "CONTRIBUTING.md",
+    *(generate_docs.ROOT / "docs").rglob("*.md"),
+]
 
 
 @pytest.mark.parametrize("name", generate_docs.TABLES)
@@ -35,6 +39,13 @@ def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
         if not target.startswith("http"):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(generate_docs.ROOT)))
+def test_files_of_the_repository_exist(page):
+    folders = "aif_ros|test|docs|config|launch|scripts"
+    for path in re.findall(rf"`((?:{folders})/[\w./*-]*)`", page.read_text()):
+        assert list(generate_docs.ROOT.glob(path)), f"{page.name} names {path}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(generate_docs.ROOT)))

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from aif_ros.benchmarks.metrics import edge_preservation, mutual_information
+from aif_ros.benchmarks.no_reference_metrics import edge_preservation, mutual_information
 from aif_ros.benchmarks.stack_fidelity import stack_fidelity
 from aif_ros.benchmarks.stacking_tools import other_tools, own_tools, run_tool
 from aif_ros.devices.image_files import image_files, read_image

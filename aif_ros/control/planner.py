@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from aif_ros.control.agent import Action, Observation
 from aif_ros.control.cell_posterior import CellPosterior
 from aif_ros.control.coverage import Coverage, covering
-from aif_ros.control.windows import heaviest_block, pixels
+from aif_ros.control.focus_windows import heaviest_block, pixels
 from aif_ros.optics.lens_model import LensModel
 
 

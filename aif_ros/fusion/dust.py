@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.fusion.coverage import covered
 from aif_ros.fusion.motion.geometry import Transform, corners
 from aif_ros.fusion.motion.stack_registration import resample
+from aif_ros.fusion.overlap import covered
 from aif_ros.fusion.tiles import WHOLE
 from aif_ros.types.image import Image, to_float, to_gray
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from aif_ros.devices.image_files.samples import Picture
 from aif_ros.devices.image_files.slices import Slices
-from aif_ros.fusion.coverage import common_area, covered
 from aif_ros.fusion.dust import Dust, chosen_slices, find_dust, frame_copy
 from aif_ros.fusion.exposure import NO_GAIN, Gain, LightMap, light_map, registered, stack_gains
 from aif_ros.fusion.fuser import make_method
@@ -20,6 +19,7 @@ from aif_ros.fusion.fusion import Fused
 from aif_ros.fusion.laplacian import laplacian_energy
 from aif_ros.fusion.motion.geometry import Transform, translation
 from aif_ros.fusion.motion.stack_registration import register
+from aif_ros.fusion.overlap import common_area, covered
 from aif_ros.fusion.stack_fuser import StackFuser
 from aif_ros.fusion.tiles import WHOLE, crop
 from aif_ros.types.fill import fill_unknown

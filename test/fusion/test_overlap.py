@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from aif_ros.fusion import tiles
-from aif_ros.fusion.coverage import common_area, covered
 from aif_ros.fusion.fuser import FUSION_METHODS, make_method
+from aif_ros.fusion.overlap import common_area, covered
 from aif_ros.fusion.stack_fuser import StackFuser
 from aif_ros.fusion.tiles import WHOLE
 from aif_ros.simulation.scenes.planes import texture

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from aif_ros.benchmarks.metrics import edge_preservation, mutual_information
+from aif_ros.benchmarks.no_reference_metrics import edge_preservation, mutual_information
 from aif_ros.simulation.metrics import psnr, ssim
 from aif_ros.types.image import ImageError
 

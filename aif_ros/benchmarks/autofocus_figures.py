@@ -11,6 +11,7 @@ from aif_ros.benchmarks.autofocus import TrialResult
 from aif_ros.benchmarks.stack_autofocus import StackRun
 
 _MOST_IMAGES = 30
+"""Right end of the axis of images; a sweep takes more."""
 
 
 def save_trials_figure(runs: Mapping[str, Sequence[TrialResult]], folder: Path) -> Path:

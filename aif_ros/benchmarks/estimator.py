@@ -23,6 +23,7 @@ BANDS = {"0-2": (0, 2), "2-10": (2, 10), "10-27": (10, 27), "0-27": (0, 27), "27
 NOISES = (0.0, 1.5, 3.0, 5.0, 10.0)
 """Standard deviations of the noise, of 255."""
 EXPOSURES = (0.25, 0.5, 1.0, 2.0)
+"""Factors on the light: two stops less to one more."""
 SIZE = 512
 """Side of a patch, pixels."""
 COVERAGE = 0.85

@@ -33,6 +33,7 @@ _DISTANCE_COLOURS = LinearSegmentedColormap.from_list(
 )
 
 _MICROMETRES = 1e6
+"""In a metre."""
 
 
 def as_rgb(image: NDArray[Any]) -> NDArray[np.uint8]:

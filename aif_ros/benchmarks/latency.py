@@ -25,6 +25,7 @@ from aif_ros.weights import WEIGHTS
 from aif_ros.weights.files import load_weights
 
 _WARM_UP = 5
+"""Calls before those that are timed: memory is allocated and kernels are chosen in them."""
 
 
 @dataclass(frozen=True)

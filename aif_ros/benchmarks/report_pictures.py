@@ -12,6 +12,7 @@ from aif_ros.types.frame import Window
 from aif_ros.types.image import Image, to_float, to_gray, to_uint8
 
 _MAGNIFICATION = 4
+"""Factor by which crops are enlarged, so that single pixels show."""
 _COVERED = np.array([0.10, 0.62, 0.56], np.float32)
 _NOT_COVERED = np.array([0.93, 0.45, 0.10], np.float32)
 

@@ -46,7 +46,9 @@ MAP, WINDOW = "defocus map", "window of 512x512"
 """How the names of the blur estimator's stages begin; a map has the size of the frames."""
 
 _FRAMES = 4
+"""Frames of a sequence, which are fused again and again."""
 _WINDOW = 512
+"""Side of the window of autofocus, pixels, as the nodes' default."""
 # Frames of one J: more than a sweep of any shipped lens takes.
 _MOST_FRAMES = 40
 # Motion from frame to frame in a picture of 640 px: of the camera, pixels and degrees, and of an

@@ -23,7 +23,9 @@ from aif_ros.types.frame import Window
 from aif_ros.types.image import Image, ImageError, to_float, to_gray
 
 WINDOWS = 8
+"""Windows of each stack."""
 STARTS = 6
+"""Start positions for each window, spread over the stack."""
 # In a window that comes into focus the contrast rises by this factor.
 _RISE = 1.5
 # Windows are this share of the picture's shorter side, in whole cells of the networks.

@@ -28,25 +28,53 @@ CELL = 32
 """Side of a cell of the map, pixels."""
 
 _LEVELS = 5
+"""Ratios of each cell: those of six scales, each twice as coarse as the one before."""
 # Radii are discretised, and averaged, on the scale log(1 + r / knee): linear near focus,
 # logarithmic far from it. The prior is uniform on it.
 _KNEE = 2.0
 _LOG_RADII = np.linspace(0, np.log1p(50 / _KNEE), 36)
 _RADII = _KNEE * np.expm1(_LOG_RADII)
-# Photographs scatter more than dead leaves: their textures are not scale invariant.
-_SCATTER = 1.3
-_MODEL_ERROR = 0.1
-# Exponent of the likelihood: the errors of the ratios of one cell are correlated.
-_EVIDENCE = 0.7
-# Degrees of freedom of the deviations from the expected ratios (Student's t).
-_FREEDOM = 5.0
-# Least ratio of the gradients of a cell to those of the noise for an estimate, ...
-_VISIBLE = 3.0
-# ... and least standard deviation of the noise: rounding to 8 bits.
-_LEAST_NOISE = 0.3 / 255
-_NOISE_DOUBT = 0.2
-_SATURATED = 253.5 / 255
-_MOST_SATURATED = 0.5
+
+
+@dataclass(frozen=True)
+class _Likelihood:
+    """How far measured ratios lie from the expected ones; chosen on photographs of known blur.
+
+    Attributes:
+        scatter: factor on the deviations of dead leaves, by which the expected ratios are found:
+            the textures of photographs are not scale invariant.
+        model_error: standard deviation, logarithm of a ratio, of the expected ratios.
+        evidence: exponent of the likelihood: the errors of the ratios of one cell are correlated.
+        freedom: degrees of freedom of the deviations (Student's t).
+        noise_doubt: relative error of the estimated energy of the noise.
+    """
+
+    scatter: float = 1.3
+    model_error: float = 0.1
+    evidence: float = 0.7
+    freedom: float = 5.0
+    noise_doubt: float = 0.2
+
+
+@dataclass(frozen=True)
+class _Usable:
+    """Which cells give an estimate.
+
+    Attributes:
+        least_signal: least ratio of the gradients of a cell to those of the noise.
+        least_noise: least standard deviation of the noise: rounding to 8 bits.
+        saturated: value from which on a pixel counts as clipped.
+        most_saturated: largest share of clipped pixels.
+    """
+
+    least_signal: float = 3.0
+    least_noise: float = 0.3 / 255
+    saturated: float = 253.5 / 255
+    most_saturated: float = 0.5
+
+
+_LIKELIHOOD = _Likelihood()
+_USABLE = _Usable()
 
 
 class GradientRatioEstimator:
@@ -83,7 +111,9 @@ class GradientRatioEstimator:
         spread *= radius + _KNEE
         within = self._depth_of_field >= _RADII
         in_focus = probability[..., within].sum(axis=-1)
-        saturated = _pool((gray >= _SATURATED).astype(np.float32), cells) > _MOST_SATURATED
+        saturated = (
+            _pool((gray >= _USABLE.saturated).astype(np.float32), cells) > _USABLE.most_saturated
+        )
         known = ratios.visible & ~saturated
         blur, uncertainty, sharp = (
             np.where(known, values, np.nan).astype(np.float32)
@@ -96,8 +126,9 @@ class GradientRatioEstimator:
         """(rows, columns, radii) log-likelihood of each radius, up to a constant."""
         variance = self._expected.variance + ratios.variance[..., None, :]
         deviation = ratios.value[..., None, :] - self._expected.mean
-        student = np.log1p(deviation**2 / (_FREEDOM * variance)) * (_FREEDOM + 1) / 2
-        return np.asarray(-_EVIDENCE * (student + 0.5 * np.log(variance)).sum(axis=-1))
+        freedom, evidence = _LIKELIHOOD.freedom, _LIKELIHOOD.evidence
+        student = np.log1p(deviation**2 / (freedom * variance)) * (freedom + 1) / 2
+        return np.asarray(-evidence * (student + 0.5 * np.log(variance)).sum(axis=-1))
 
 
 @dataclass(frozen=True)
@@ -155,7 +186,7 @@ def _noise(gray: Image) -> float:
     energy = _pool(rough * rough, shape)
     if unclipped.any():
         energy = energy[unclipped]
-    return max(float(np.sqrt(np.percentile(energy, 10))), _LEAST_NOISE)
+    return max(float(np.sqrt(np.percentile(energy, 10))), _USABLE.least_noise)
 
 
 def _measure(gray: Image, cells: tuple[int, int], noise: float) -> _Ratios:
@@ -178,10 +209,10 @@ def _measure(gray: Image, cells: tuple[int, int], noise: float) -> _Ratios:
         variance = np.zeros(cells)
         for energy, share in ((fine_energy, floor[level]), (coarse_energy, floor[level + 1])):
             inverse = share / energy
-            variance += inverse**2 * (_NOISE_DOUBT**2 + 1 / count) + 2 * inverse / count
+            variance += inverse**2 * (_LIKELIHOOD.noise_doubt**2 + 1 / count) + 2 * inverse / count
         variances.append(variance)
         signals.append(coarse_energy / floor[level + 1])
-    visible = np.max(signals, axis=0) > _VISIBLE
+    visible = np.max(signals, axis=0) > _USABLE.least_signal
     return _Ratios(np.stack(values, axis=-1), np.stack(variances, axis=-1), visible)
 
 
@@ -198,8 +229,8 @@ def _expected_ratios() -> _Expected:
         values = _measure(gray, cells, 1e-6).value.reshape(-1, _LEVELS)
         middle = np.median(values, axis=0)
         means.append(middle)
-        scatter = _SCATTER * 1.4826 * np.median(abs(values - middle), axis=0)
-        variances.append(scatter**2 + _MODEL_ERROR**2)
+        scatter = _LIKELIHOOD.scatter * 1.4826 * np.median(abs(values - middle), axis=0)
+        variances.append(scatter**2 + _LIKELIHOOD.model_error**2)
     return _Expected(np.array(means), np.array(variances))
 
 

@@ -48,6 +48,7 @@ LEAST_CONTRAST = 2 / 255
 A black or saturated image, which has no noise either, would be classified as strongly blurred.
 """
 _BLOCK = 8
+"""Side of those blocks, pixels."""
 _EXAMPLE = (1, 1, 512, 512)
 """Shape of the input that the engines are compared with: a window of autofocus."""
 

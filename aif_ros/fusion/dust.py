@@ -28,21 +28,36 @@ MOST_SLICES = 12
 """Slices that are looked at, evenly spread: enough for medians, and a second of work."""
 FEWEST_SLICES = 4
 """Fewer give no robust median."""
-_LEAST_DRIFT = 4.0
-"""Drift of the scene in the frame, pixels of the copies, below which spots and scene are alike."""
-_LEAST_CONTRAST = 0.03
-"""Contrast from which on a spot counts, logarithm of brightness; fainter ones do not show."""
-_DEVIATIONS = 6.0
-"""Contrast from which on a spot counts, in robust standard deviations of all pixels."""
-_FAINTEST = 1 / 255
-"""Added before logarithms are taken: an 8-bit step."""
-_MARGIN = 2
-"""Pixels of the copies by which spots are enlarged: their edges are soft."""
-_LARGEST_SHARE = 0.03
-"""Share of the frame that spots may cover; more is no dust (a frame, a shadow, still slices)."""
-_PARTS = 3
-"""A spot must show in this many parts of the stack, each by itself: what the scene shows at a place
-of the frame in one part has drifted away in the next."""
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """What counts as dust; chosen on stacks with spots drawn on them.
+
+    Attributes:
+        least_drift: drift of the scene in the frame, pixels of the copies, below which spots and
+            scene are alike.
+        least_contrast: contrast from which on a spot counts, logarithm of brightness; fainter ones
+            do not show.
+        deviations: the same, in robust standard deviations of all pixels.
+        faintest: added before logarithms are taken: an 8-bit step.
+        margin: pixels of the copies by which spots are enlarged: their edges are soft.
+        largest_share: share of the frame that spots may cover; more is no dust (a frame, a shadow,
+            still slices).
+        parts: a spot must show in this many parts of the stack, each by itself: what the scene
+            shows at a place of the frame in one part has drifted away in the next.
+    """
+
+    least_drift: float = 4.0
+    least_contrast: float = 0.03
+    deviations: float = 6.0
+    faintest: float = 1 / 255
+    margin: int = 2
+    largest_share: float = 0.03
+    parts: int = 3
+
+
+_RULES = _Rules()
 
 
 @dataclass(frozen=True)
@@ -76,7 +91,7 @@ def frame_copy(
     scale = min(1.0, LONGEST_SIDE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = to_gray(to_float(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)))
-    copy = np.log(small + np.float32(_FAINTEST))
+    copy = np.log(small + np.float32(_RULES.faintest))
     if valid is not None:
         share = cv2.resize(valid.astype(np.float32), size, interpolation=cv2.INTER_AREA)
         copy[share < 1] = np.nan
@@ -101,7 +116,7 @@ def find_dust(
     scale = np.diag([columns / shape[1], rows / shape[0], 1.0])
     back = np.linalg.inv(scale)
     small: list[Transform] = [np.asarray(scale @ move @ back, np.float64) for move in transforms]
-    if _drift(small, (rows, columns)) < _LEAST_DRIFT:
+    if _drift(small, (rows, columns)) < _RULES.least_drift:
         return None
     logs: list[NDArray[Any]] = [copy.astype(np.float32) for copy in copies]
     pairs = list(zip(logs, small, strict=True))
@@ -111,20 +126,22 @@ def find_dust(
         [log - _moved(scene, np.asarray(np.linalg.inv(move), np.float64)) for log, move in pairs]
     )
     beyond -= np.nanmedian(beyond, axis=(1, 2), keepdims=True)
-    parts = np.array_split(beyond, min(_PARTS, len(beyond) // 2))
+    parts = np.array_split(beyond, min(_RULES.parts, len(beyond) // 2))
     shown = np.stack([_spots(np.nan_to_num(_median(part))) for part in parts])
     agree = (np.sign(shown) == np.sign(shown[0])).all(axis=0)
     fixed = np.where(agree, np.abs(shown).min(axis=0), 0)
     deviation = 1.4826 * float(np.median(np.abs(shown)))
-    least = max(_LEAST_CONTRAST, _DEVIATIONS * deviation)
+    least = max(_RULES.least_contrast, _RULES.deviations * deviation)
     seen = (fixed > least).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(seen)
     kept = [index for index in range(1, count) if stats[index, cv2.CC_STAT_AREA] > 1]
     if not kept:
         return None
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _MARGIN + 1, 2 * _MARGIN + 1))
+    kernel = cv2.getStructuringElement(
+        cv2.MORPH_ELLIPSE, (2 * _RULES.margin + 1, 2 * _RULES.margin + 1)
+    )
     spots = cv2.dilate(np.isin(labels, kept).astype(np.uint8), kernel)
-    if spots.mean() > _LARGEST_SHARE:
+    if spots.mean() > _RULES.largest_share:
         return None
     large = cv2.resize(spots, (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST)
     return Dust(large == 0, len(kept))

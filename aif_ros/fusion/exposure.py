@@ -20,33 +20,64 @@ from numpy.typing import NDArray
 from aif_ros.fusion.motion.geometry import Transform, translation
 from aif_ros.types.image import Image
 
-# Cells along the longer side. Blur must be small against a cell, and cells be many enough for a
-# median: at 24, 40 px of blur radius are 1.5 cells in a picture of 640 px.
-_CELLS = 24
-# A cell with more than this share of clipped pixels says nothing; nor does one darker than this.
-_CLIPPED, _DARK = 0.02, 1e-3
-# Encoded values of clipped pixels.
-_SATURATED = 0.985
-# From this encoded value on, matched highlights approach their old value.
 _SHOULDER = np.float32(0.94)
-# Fewer usable cells, as a share of all, are too few for an estimate.
-_LEAST_CELLS = 0.1
-# Gains are log factors. Smaller ones are within the error of measurement; larger ones are no change
-# of exposure between frames of one scene. The slices of a stack do show one scene: there, a larger
-# gain is accepted, two stops where values are proportional to light, more where they are encoded.
-_NEGLIGIBLE, _LARGEST, _LARGEST_OF_STACK = 0.01, np.log(1.6), np.log(4.2)
-# How much of a difference of contrast, in squared coefficients of variation of light, may come out
-# as a log gain: half of (a - 1) / 2, a = 2.25 / 2.4, and as much again.
-_CONTRAST = 0.03
+"""Encoded value from which on matched highlights approach their old value."""
 _EXPONENT = 2.25
-# Largest difference between the log gains of light and of encoded values that contrast explains:
-# then that of light, the more exact one, is used. Test images of full contrast reach 0.03.
-_AGREEMENT = 0.04
-# Median absolute deviation of the cells' log gains from which on the light has not changed evenly.
-_UNEVEN = 0.06
-# Median difference between the log averages of encoded values from which on a frame too clipped or
-# too dark to be compared is of another exposure.
-_INCOMPARABLE = 0.2
+"""Light is about the encoded value to this power: between gamma 2.2 and the 2.4 of sRGB's curve."""
+_LARGEST_OF_STACK = np.log(4.2)
+"""Largest log gain between slices of a stack, which show one scene: two stops where values are
+proportional to light, more where they are encoded."""
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """Cells over which light is averaged.
+
+    Attributes:
+        along: cells along the longer side. Blur must be small against a cell, and cells be many
+            enough for a median: at 24, 40 px of blur radius are 1.5 cells in a picture of 640 px.
+        saturated: encoded value from which on a pixel counts as clipped.
+        clipped: largest share of clipped pixels in a usable cell.
+        dark: least light in a usable cell.
+        least_usable: least share of usable cells for an estimate.
+    """
+
+    along: int = 24
+    saturated: float = 0.985
+    clipped: float = 0.02
+    dark: float = 1e-3
+    least_usable: float = 0.1
+
+
+@dataclass(frozen=True)
+class _Acceptance:
+    """Which gains count as a change of exposure; log factors. Chosen on test images.
+
+    Attributes:
+        negligible: smaller ones are within the error of measurement.
+        largest: larger ones are no change of exposure between frames of one scene.
+        contrast: how much of a difference of contrast, in squared coefficients of variation of
+            light, may come out as a log gain: half of (a - 1) / 2, a = 2.25 / 2.4, and as much
+            again.
+        agreement: largest difference between the gains of light and of encoded values that
+            contrast explains; then that of light, the more exact one, is used. Test images of full
+            contrast reach 0.03.
+        uneven: median absolute deviation of the cells' gains from which on the light has not
+            changed evenly.
+        incomparable: median difference between the log averages of encoded values from which on a
+            frame too clipped or too dark to be compared is of another exposure.
+    """
+
+    negligible: float = 0.01
+    largest: float = float(np.log(1.6))
+    contrast: float = 0.03
+    agreement: float = 0.04
+    uneven: float = 0.06
+    incomparable: float = 0.2
+
+
+_CELLS = _Cells()
+_ACCEPTANCE = _Acceptance()
 
 
 @dataclass(frozen=True)
@@ -115,15 +146,18 @@ def light_map(image: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> Li
         valid: (H, W), pixels to use; None: all.
     """
     height, width = image.shape[:2]
-    step = max(1, min(height, width) // (8 * _CELLS))
+    step = max(1, min(height, width) // (8 * _CELLS.along))
     # A sample of a large picture will do.
     sample = image[::step, ::step].astype(np.float32) / np.float32(_full_scale(image))
     sample = sample[..., None] if sample.ndim == 2 else sample
     longer = max(height, width)
-    size = (max(1, round(_CELLS * width / longer)), max(1, round(_CELLS * height / longer)))
+    size = (
+        max(1, round(_CELLS.along * width / longer)),
+        max(1, round(_CELLS.along * height / longer)),
+    )
     planes = cv2.split(sample)
     # Operations on whole planes: those along the short last axis take several times as long.
-    clipped = (reduce(cv2.max, planes) >= _SATURATED).astype(np.float32)
+    clipped = (reduce(cv2.max, planes) >= _CELLS.saturated).astype(np.float32)
     if valid is not None:
         clipped = np.maximum(clipped, ~valid[::step, ::step])
     sample = np.maximum(sample, 0)
@@ -133,7 +167,7 @@ def light_map(image: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> Li
     mean = _averages(total, size)[..., 0]
     contrast = _averages(total * total, size)[..., 0] / np.maximum(mean * mean, 1e-12) - 1
     share = cv2.resize(clipped, size, interpolation=cv2.INTER_AREA).reshape(size[::-1])
-    usable = (share <= _CLIPPED) & (light > _DARK).all(axis=2)
+    usable = (share <= _CELLS.clipped) & (light > _CELLS.dark).all(axis=2)
     return LightMap(light, _averages(sample, size), contrast.astype(np.float32), usable)
 
 
@@ -169,8 +203,8 @@ def _averages(plane: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.f
 def match_exposure(
     light: LightMap,
     reference: LightMap,
-    least: float = _NEGLIGIBLE,
-    largest: float = _LARGEST,
+    least: float = _ACCEPTANCE.negligible,
+    largest: float = _ACCEPTANCE.largest,
 ) -> Gain:
     """Measure by how much a frame is brighter than a reference that shows the same.
 
@@ -183,21 +217,21 @@ def match_exposure(
     channels = light.light.shape[2]
     unknown = Gain(np.ones(channels, np.float32), True)
     usable = light.usable & reference.usable
-    if light.light.shape != reference.light.shape or usable.mean() < _LEAST_CELLS:
+    if light.light.shape != reference.light.shape or usable.mean() < _CELLS.least_usable:
         return unknown
     ratios = np.log(light.light[usable] / reference.light[usable]) / _EXPONENT
     gains = np.median(ratios, axis=0)
     encoded = np.median(np.log(light.encoded[usable] / reference.encoded[usable]), axis=0)
     smaller = np.where(gains * encoded > 0, np.clip(encoded, -abs(gains), abs(gains)), 0)
-    gains = np.where(abs(gains - encoded) <= _AGREEMENT, gains, smaller)
+    gains = np.where(abs(gains - encoded) <= _ACCEPTANCE.agreement, gains, smaller)
     spread = float(np.median(np.abs(ratios - gains)))
     if np.abs(gains).max() > largest:
         return Gain(unknown.factors, False)
     contrast = float(np.median(np.abs(light.contrast - reference.contrast)[usable]))
-    uncertain = max(least, spread / np.sqrt(usable.sum()), _CONTRAST * contrast)
+    uncertain = max(least, spread / np.sqrt(usable.sum()), _ACCEPTANCE.contrast * contrast)
     if np.abs(gains).max() <= uncertain:
-        return Gain(unknown.factors, spread <= _UNEVEN)
-    return Gain(np.exp(gains).astype(np.float32), spread <= _UNEVEN)
+        return Gain(unknown.factors, spread <= _ACCEPTANCE.uneven)
+    return Gain(np.exp(gains).astype(np.float32), spread <= _ACCEPTANCE.uneven)
 
 
 def stack_gains(maps: list[LightMap]) -> list[Gain]:
@@ -220,10 +254,10 @@ def stack_gains(maps: list[LightMap]) -> list[Gain]:
 def _incomparable(light: LightMap, reference: LightMap) -> bool:
     """Whether a slice is of another exposure, but too clipped or too dark to measure its gain."""
     usable = reference.usable
-    if usable.mean() < _LEAST_CELLS or (usable & light.usable).mean() >= _LEAST_CELLS:
+    if usable.mean() < _CELLS.least_usable or (usable & light.usable).mean() >= _CELLS.least_usable:
         return False
     encoded, expected = (np.maximum(each.encoded[usable], 1e-3) for each in (light, reference))
-    return bool(np.median(np.abs(np.log(encoded / expected))) > _INCOMPARABLE)
+    return bool(np.median(np.abs(np.log(encoded / expected))) > _ACCEPTANCE.incomparable)
 
 
 NO_GAIN = Gain(np.ones(1, np.float32), True)

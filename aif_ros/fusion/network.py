@@ -30,11 +30,13 @@ HOPELESS = 0.15
 """Photometric error from which on J(t-1) is not used, share of full scale."""
 
 _PLANES = 5
+"""Planes of the input at full size, see `FusionNetwork.forward`."""
 # Row and column in a square of two by two, as `pixel_unshuffle` goes through them.
 _PIXELS = ((0, 0), (0, 1), (1, 0), (1, 1))
 # The classical choice enters as logits no larger than this, which the network can overrule.
 _LARGEST_LOGIT = 6.0
 _LARGEST_ADJUSTMENT = 1.0
+"""Largest change of the sharpness that J is taken to have, log energy."""
 
 
 def _convolution(inputs: int, outputs: int) -> nn.Conv2d:

@@ -23,6 +23,7 @@ _MAP_WIDTH = 320
 _BLOCK = 8
 # RGB; computed once, because OpenCV takes 3 ms for it.
 _COLORS = cv2.applyColorMap(np.arange(256, dtype=np.uint8), cv2.COLORMAP_TURBO)[:, 0, ::-1]
+# RGB of cells without a value: a grey that the colour map does not have.
 _UNKNOWN = (96, 96, 96)
 # Largest picture that is decoded, pixels: larger than any sensor with a ROS driver.
 _MAX_PIXELS = 1 << 28

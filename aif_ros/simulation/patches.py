@@ -22,13 +22,18 @@ from aif_ros.simulation.sensor_model import SensorModel
 from aif_ros.types.image import DISPLAY_GAMMA, Image
 
 LARGEST_RADIUS = 64.0
+"""Largest blur radius of training patches, pixels: the last class of the blur network."""
 CELL = 64
 """Side of a labelled cell, pixels."""
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _SCALES = (0.35, 0.8)
+"""Sizes that photos are reduced to, shares of their own: few are sharp to the pixel."""
 _SCALES_TO_MEASURE = (0.4, 0.75)
+"""The same for patches to measure with, within those of training."""
 _TRIES = 8
+"""Crops that are tried of a photo before the next one is taken."""
 _FEWEST_SHARP = 3
+"""Quarters of cells that must be sharp in a crop."""
 
 
 @dataclass(frozen=True)

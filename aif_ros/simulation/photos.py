@@ -19,6 +19,7 @@ SHARP = 1.5
 TEXTURED = 0.15
 """Sobel gradient per pixel, image in [0, 1], of the strongest edges of a cell with texture."""
 _STRONGEST = 40
+"""Gradients of a cell that count as its strongest edges."""
 
 
 class PhotosError(Exception):

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from aif_ros.types.image import DISPLAY_GAMMA, Image
 
 _LEVELS = 65535
+"""Full scale of the raw values that are demosaiced, 16 bits."""
 DEMOSAICING: Mapping[str, tuple[int, type[np.uint16] | type[np.uint8]]] = {
     "bilinear": (cv2.COLOR_BayerRGGB2RGB, np.uint16),
     "edge_aware": (cv2.COLOR_BayerRGGB2RGB_EA, np.uint16),

@@ -26,6 +26,7 @@ from aif_ros.training.scikit_image_photos import PHOTOS
 from aif_ros.weights import WEIGHTS, is_weight_file
 
 _MAP_SHAPE = (60, 80)
+"""Rows and columns of the maps of focus positions that scenes are reduced to."""
 _SURROGATE = "surrogate.npz"
 # Lenses that blur so many times as much as the one at hand: images larger than the scenes at hand
 # have larger blur, of which the estimator must be known as well.

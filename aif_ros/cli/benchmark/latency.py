@@ -18,7 +18,9 @@ from aif_ros.cli import JsonFile, write_json
 from aif_ros.settings.declaration import Limits
 
 _WINDOW = 512
+"""Side of the window of autofocus, pixels, as the nodes' default."""
 _FRAME = (1536, 1024)
+"""Width and height of the frames whose maps are timed, pixels."""
 
 
 @dataclass(frozen=True)

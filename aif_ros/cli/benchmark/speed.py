@@ -22,6 +22,7 @@ from aif_ros.settings.declaration import Limits
 
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
 _SMALLEST = 64
+"""Shortest side of the frames, pixels: two cells of the networks' maps."""
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def read_metadata(path: str | Path) -> Metadata:
                     file.seek(0)
                     exif.load_from_fp(file)
                     exif = _kept(exif)
-    except Exception as error:  # Pillow raises whatever its parsers stumble over.
+    except Exception as error:  # Pillow can raise any exception on damaged data.
         _LOGGER.warning("%s: damaged EXIF data are not carried over (%s)", path, one_line(error))
         exif = PIL.Image.Exif()
     return Metadata(exif, profile if isinstance(profile, bytes) else b"")

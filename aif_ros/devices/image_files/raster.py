@@ -120,7 +120,7 @@ def _read_header(path: Path) -> _Header:
                 _orientation(header),
                 _largest_sample(header),
             )
-    except Exception as error:  # Pillow raises whatever its parsers stumble over.
+    except Exception as error:  # Pillow can raise any exception on damaged data.
         raise DeviceError(
             f"{path} is no readable picture: it may be cut off or of another format"
         ) from error
@@ -138,7 +138,7 @@ def _read_inks(path: Path, orientation: int) -> Samples:
         with PIL.Image.open(path) as picture:
             inks = np.asarray(picture)
             profile = picture.info.get("icc_profile") or b""
-    except Exception as error:  # Pillow raises whatever its parsers stumble over.
+    except Exception as error:  # Pillow can raise any exception on damaged data.
         raise DeviceError(f"{path} cannot be decoded: it is cut off or damaged") from error
     return rgb_of_cmyk(oriented(inks, orientation), profile)
 

@@ -166,7 +166,7 @@ class Slices:
             return self._full_scale
 
     def _note_range(self, samples: Samples) -> None:
-        """Note values that are clipped, or too few to tell sharp from blurred."""
+        """Note values that are clipped, or too few to separate sharp from blurred."""
         values = samples.values
         if _has_two_levels(values):
             self._note("pixels of two levels only (1 bit): how sharp they are cannot be judged")

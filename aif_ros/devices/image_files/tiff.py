@@ -62,7 +62,7 @@ class TiffPlane:
             values = self._stored()
         except DeviceError:
             raise
-        except Exception as error:  # tifffile raises whatever its parsers stumble over.
+        except Exception as error:  # tifffile can raise any exception on damaged data.
             raise DeviceError(f"cannot read {self.name}: {one_line(error)}") from error
         return self.format.samples(self.name, values)
 
@@ -96,7 +96,7 @@ def read_tiff_stack(path: Path, selection: Selection) -> StackFile:
             return _stack(path, file, selection)
     except DeviceError:
         raise
-    except Exception as error:  # tifffile raises whatever its parsers stumble over.
+    except Exception as error:  # tifffile can raise any exception on damaged data.
         raise DeviceError(f"cannot read {path}: {one_line(error)}") from error
 
 

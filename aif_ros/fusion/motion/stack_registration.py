@@ -115,7 +115,7 @@ def _direct(
         second: copy of the other.
         chained: from the coordinates of the one to those of the other, full-size pixels.
         size: (width, height) of the slices.
-        snap: whether a move too small to be distinguished from none counts as none.
+        snap: whether a move that is smaller than its error counts as none.
     """
     rows, columns = first.image.shape
     scale, start = _on_copies(first, chained, size)

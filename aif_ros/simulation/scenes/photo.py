@@ -160,6 +160,6 @@ def _read_array(path: Path) -> NDArray[Any]:
         if not path.is_file():
             raise ValueError("it is no regular file")
         return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
-    except Exception as error:  # NumPy raises whatever its parser of the header stumbles over.
+    except Exception as error:  # NumPy can raise any exception on damaged data.
         reason = " ".join(str(error).split())[:200]
         raise SceneError(f"cannot read depth {path}: {reason}") from error

@@ -119,7 +119,7 @@ class Member:
         self.appeared = False
         """Whether it has reported a state."""
         self.answered = now
-        """When it reported its state last, seconds."""
+        """When it reported its state last, or was heard otherwise, seconds."""
         self._begun = self._progress = now
         self._refused: int | None = None
 

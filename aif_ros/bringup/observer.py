@@ -22,6 +22,8 @@ from aif_ros.nodes.loop_state import ENDED, LoopState
 from aif_ros.nodes.topics import LOOP_STATE
 from aif_ros.process.interrupts import uninterrupted
 
+# Seconds between two checks of the nodes.
+_CHECK_PERIOD = 0.05
 # Seconds until the other participants of the ROS domain are discovered.
 _DISCOVERY = 1.0
 
@@ -60,12 +62,16 @@ class RunningGraph:
             BringupError: a node has ended and could not be started again.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
+        next_check = 0.0
         while not condition():
             if deadline is not None and time.monotonic() > deadline:
                 return False
             with uninterrupted():  # rclpy loses exceptions that are raised within it
-                self.executor.spin_once(0.05)
-                self.check()
+                self.executor.spin_once(_CHECK_PERIOD)
+                # Not after each callback: on a busy computer they come faster than checks are done.
+                if time.monotonic() >= next_check:
+                    self.check()
+                    next_check = time.monotonic() + _CHECK_PERIOD
         return True
 
 

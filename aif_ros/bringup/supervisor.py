@@ -152,6 +152,8 @@ class Supervisor:
         for status in message.status:
             for member in self.members:
                 if member.active and status.name == member.full_name.lstrip("/"):
+                    # A node that publishes its health does not hang.
+                    member.answered = max(member.answered, self._clock())
                     values = {each.key: each.value for each in status.values}
                     self._silent_topics.take(member.name, values, self._clock())
 

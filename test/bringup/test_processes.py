@@ -10,13 +10,15 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import State
 from lifecycle_msgs.srv import GetState
 from patience import PATIENCE
 from rclpy.task import Future
 
 from aif_ros.bringup import lifecycle, processes, supervisor
-from aif_ros.bringup.graph import BringupError, pipeline_graph
+from aif_ros.bringup.graph import BringupError, Graph, NodeSpec, pipeline_graph
+from aif_ros.bringup.observer import observe
 from aif_ros.settings.pipeline import PipelineSettings
 
 
@@ -76,6 +78,18 @@ def test_responses_that_come_late_count():
     for _ in range(10):
         member.step(next(times), may_activate=True)
     assert len(poll.awaited) == lifecycle._MOST_AWAITED
+
+
+def test_a_node_that_publishes_its_health_does_not_hang(monkeypatch):
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(40 + os.getpid() % 60))
+    graph = Graph((NodeSpec("lens", "lens_node"),), f"/health{os.getpid()}", ())
+    with observe(graph) as running:
+        watching = supervisor.Supervisor(running, None)
+        (member,) = watching.members
+        member.state, member.answered = State.PRIMARY_STATE_ACTIVE, -100.0
+        for name, heard in (("other/lens", False), (member.full_name.lstrip("/"), True)):
+            watching._take_health(DiagnosticArray(status=[DiagnosticStatus(name=name)]))
+            assert (member.answered >= 0.0) == heard
 
 
 @pytest.mark.parametrize("most", [1, supervisor._MOST_STARTS])

@@ -69,7 +69,15 @@ def run_core_loop(
     estimator: str = "gradient_ratio",
     fusion: str = "laplacian",
 ) -> LoopRun:
-    """Run the loop on a simulated camera at full speed, until the agent stops."""
+    """Run the loop on a simulated camera at full speed, until the agent stops.
+
+    Args:
+        scene: what the camera shows.
+        lens_model: of the lens.
+        agent: name of the focus-control agent.
+        estimator: name of the blur estimator.
+        fusion: name of the fusion method.
+    """
     clock = SimulatedClock()
     lens = SimulatedLens(lens_model, clock)
     subject = RenderedScene(scene, lens_model)

@@ -106,7 +106,13 @@ class LensCalibration:
     def lens_model(
         self, name: str, limits: tuple[float, float], metres_per_step: float
     ) -> LensModel:
-        """Return the calibrated lens."""
+        """Return the calibrated lens.
+
+        Args:
+            name: of the lens, for reports.
+            limits: lowest and highest position, metres.
+            metres_per_step: travel of one motor step.
+        """
         return LensModel(
             name=name,
             metres_per_step=metres_per_step,

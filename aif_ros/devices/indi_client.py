@@ -136,6 +136,12 @@ class IndiClient:
     def wait_for(self, name: str, timeout: float, problem: str, revision: int = 0) -> Vector:
         """Return a property once it was reported more than `revision` times.
 
+        Args:
+            name: of the property.
+            timeout: seconds.
+            problem: what is wrong where it does not come, for the message.
+            revision: number of reports that are known already.
+
         Raises:
             DeviceError: it was not, in time.
         """

@@ -61,6 +61,14 @@ def merge_covered(
     Where J has not been seen yet (sharpness 0), it starts as the slice. `image` is overwritten
     where it is not shown, and J where it has not been seen if it may be changed `in_place`: a copy
     of a large picture takes much memory.
+
+    Args:
+        merge: a fusion method's.
+        image: (H, W) or (H, W, 3) float32, the slice.
+        shown: (H, W) bool, where it has data.
+        position: lens position of the slice, metres.
+        fused: J(t-1), of the same size.
+        in_place: whether J(t-1) may be changed.
     """
     seen, hidden = fused.sharpness > 0, ~shown
     if not hidden.any() and seen.all():

@@ -37,7 +37,13 @@ class Exchange:
             self._latched.pop(topic, None)
 
     def publish(self, topic: str, value: Any, *, latch: bool = False) -> None:
-        """Pass `value` to all subscribers; if latched, also to later ones."""
+        """Pass `value` to all subscribers; if latched, also to later ones.
+
+        Args:
+            topic: full name.
+            value: passed by reference.
+            latch: whether those that subscribe later get it, too.
+        """
         with self._lock:
             if latch:
                 self._latched[topic] = value

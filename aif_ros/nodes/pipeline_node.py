@@ -110,6 +110,11 @@ class PipelineNode(GuardedNode):
         """Subscribe while active; returns a function that ends the subscription earlier.
 
         An unusable message is logged, counted and dropped; what `callback` raises is logged.
+
+        Args:
+            topic: what to subscribe to.
+            callback: called with each decoded message.
+            depth: messages that may wait; None: as the topic declares.
         """
         return self.when_stopped(self.connections.inlet(topic, callback, depth))
 
@@ -125,7 +130,13 @@ class PipelineNode(GuardedNode):
         self.inlet(lens_states_of(self.value("lens_joint"), resolution), callback)
 
     def offer(self, service_type: type, name: str, callback: Callable[..., Any]) -> None:
-        """Offer a service while active."""
+        """Offer a service while active.
+
+        Args:
+            service_type: of `std_srvs`.
+            name: relative to the namespace of the node.
+            callback: called with request and response; returns the response.
+        """
         service = self.create_service(service_type, name, callback)
         self.when_stopped(lambda: self.destroy_service(service))
 

@@ -213,6 +213,11 @@ class LensModel:
         """Signed blur radius, pixels: of objects at `focus_position` with the lens at `position`.
 
         Negative where the lens position is below the object's focus position.
+
+        Args:
+            position: of the lens, metres.
+            focus_position: lens position at which the objects are in focus, metres; any shape.
+            image_width: of the image, pixels.
         """
         return (position - focus_position) * self.blur_gain(image_width)
 
@@ -285,6 +290,11 @@ class LensModel:
 
         A quarter of half the depth of focus apart, their blur differs by a quarter of the radius
         that still counts as in focus: less than the noise of any blur estimate.
+
+        Args:
+            first: lens position, metres.
+            second: another one.
+            image_width: of the images, pixels.
 
         Example:
             >>> lens = LensModel.load(DEFAULT_CALIBRATION)

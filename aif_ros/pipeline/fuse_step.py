@@ -39,7 +39,13 @@ class FusedPicture:
 
     @classmethod
     def of(cls, fused: Fused, stamp: int, *, deep: bool) -> "FusedPicture":
-        """Return J as of the frame of that stamp, in 16 bits if `deep`, else in 8."""
+        """Return J as of the frame of that stamp, in 16 bits if `deep`, else in 8.
+
+        Args:
+            fused: J.
+            stamp: time of the newest frame in it, nanoseconds.
+            deep: whether a frame of J has more than 8 bits.
+        """
         image = to_uint16(fused.image) if deep else to_uint8(fused.image)
         samples = np.ascontiguousarray(fused.source_position[_SAMPLES, _SAMPLES])
         return cls(image, samples, stamp)

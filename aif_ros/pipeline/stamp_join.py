@@ -25,7 +25,13 @@ class StampJoin:
         ]
 
     def add(self, stream: int, stamp: int, value: Any) -> tuple[Any, ...] | None:
-        """Add a value; return those of all streams with this stamp if they are complete now."""
+        """Add a value; return those of all streams with this stamp if they are complete now.
+
+        Args:
+            stream: index of the stream.
+            stamp: of the frame that the value belongs to, nanoseconds.
+            value: anything.
+        """
         self._values[stream].append((stamp, value))
         joined = [
             next((other for at, other in reversed(values) if at == stamp), None)

@@ -216,6 +216,11 @@ def draw_blur(
 ) -> tuple[PointSpread, float, float]:
     """Draw a lens that blurs by about `radius` pixels.
 
+    Args:
+        radius: blur radius, pixels.
+        random: source of randomness.
+        largest: radius that the largest blur has, pixels.
+
     Returns:
         The lens, its signed defocus in pixels, and the equivalent blur radius there, at most
         `largest` or so.
@@ -247,7 +252,14 @@ def training_patches(
 ) -> Iterator[Patch]:
     """Make `count` patches out of one crop of a photo, or of a drawing instead.
 
-    None if nothing in the photo is sharp.
+    Yields nothing where no part of the photo is sharp.
+
+    Args:
+        photo: (H, W, 3) uint8.
+        size: side of the patches, pixels.
+        count: number of patches.
+        random: source of randomness.
+        largest: largest blur radius, pixels.
     """
     if random.random() < MIXTURE.drawings:
         crop = DRAWINGS[str(random.choice(list(DRAWINGS)))](size, random)

@@ -184,7 +184,15 @@ def gather(squares: Sequence[SequenceBatch]) -> SequenceBatch:
 def cut_square(
     prepared: Prepared, index: int, order: NDArray[np.intp], crop: int, random: np.random.Generator
 ) -> SequenceBatch:
-    """Cut a square out of one sequence, with the frames in that order; no axis B."""
+    """Cut a square out of one sequence, with the frames in that order; no axis B.
+
+    Args:
+        prepared: the sequences.
+        index: of the sequence.
+        order: (T,) indices of its frames.
+        crop: side of the square, pixels.
+        random: source of randomness: where the square lies.
+    """
     height, width = prepared.frames.shape[2:4]
     top = 2 * int(random.integers((height - crop) // 2 + 1))
     left = 2 * int(random.integers((width - crop) // 2 + 1))

@@ -85,7 +85,14 @@ def _slant(size: int, random: np.random.Generator) -> NDArray[np.float32]:
 def draw_object(
     photos: Sequence[Path], size: int, nearness: float, random: np.random.Generator
 ) -> Layer:
-    """Draw an object at a share of the travel, slanted, `size` pixels high and wide."""
+    """Draw an object at a share of the travel, slanted, `size` pixels high and wide.
+
+    Args:
+        photos: whose pictures it can have.
+        size: side of the object, pixels.
+        nearness: its focus position as a share of the travel, 0 to 1.
+        random: source of randomness.
+    """
     mask = draw_mask(size, random).astype(np.float32)
     return Layer(
         draw_picture(photos, size, random), mask, np.float32(nearness) + 0.2 * _slant(size, random)

@@ -24,6 +24,12 @@ def evaluate(
 ) -> dict[str, float]:
     """Score a policy.
 
+    Args:
+        network: the policy.
+        source: gives the scenes; none that it was trained on.
+        image_width: of the images, pixels.
+        scenes: number of still scenes, and of moving ones.
+
     Returns:
         For still scenes the mean coverage, the share of scenes covered to 97 %, the mean number of
         frames, their ratio to an oracle's that covers every depth, J's PSNR less that after a full

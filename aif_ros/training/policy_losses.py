@@ -63,7 +63,16 @@ def reinforce_loss(
     returns: Tensor,
     recipe: "PolicyRecipe",
 ) -> Tensor:
-    """Return the loss of REINFORCE with the value as baseline; all (B,) but logits and barred."""
+    """Return the loss of REINFORCE with the value as baseline; all (B,) but logits and barred.
+
+    Args:
+        logits: (B, A) of the actions.
+        value: (B,) expected return.
+        barred: (B, A) bool, actions that are not allowed.
+        actions: (B,) those taken.
+        returns: (B,) returns from there on.
+        recipe: weights of the terms.
+    """
     distribution = masked_distribution(logits, barred)
     advantage = returns - value
     gain = (normalised(advantage.detach()) * distribution.log_prob(actions)).mean()

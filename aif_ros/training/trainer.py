@@ -113,7 +113,13 @@ class Training(ABC, Generic[Network]):
         return np.random.default_rng((self.recipe.seed, rank, step))
 
     def begin(self, first: int, processes: Processes, workers: int) -> None:
-        """Prepare for the steps from `first` on, which ask for data in `processes`."""
+        """Prepare for the steps from `first` on, which ask for data in `processes`.
+
+        Args:
+            first: number of the first step.
+            processes: those of a distributed training, and the place of this one.
+            workers: processes that prepare data.
+        """
 
     def calibrate(self, network: Network) -> dict[str, float]:
         """Fit what is fitted after the training, on the CPU; returns numbers to keep by name."""

@@ -56,6 +56,11 @@ def warp_image(image: Image, transform: Transform, shape: tuple[int, int]) -> Im
     """Warp a picture by an affine transform from its pixels to those of a result of `shape`.
 
     The result may share the picture's memory, where nothing has to be resampled.
+
+    Args:
+        image: (H, W) or (H, W, 3) float32.
+        transform: (3, 3), from pixels of the picture to those of the result.
+        shape: (rows, columns) of the result.
     """
     backward: Transform = np.asarray(np.linalg.inv(transform), np.float64)
     if _shifts_whole_pixels(backward):
@@ -68,6 +73,11 @@ def warp_fused(fused: Fused, transform: Transform, shape: tuple[int, int]) -> Fu
     """Warp J by an affine transform from pixels of the result, of `shape`, to those of J.
 
     What J does not cover has sharpness 0.
+
+    Args:
+        fused: J.
+        transform: (3, 3), from pixels of the result to those of J.
+        shape: (rows, columns) of the result.
     """
 
     def warp(plane: NDArray[np.float32], how: int, border: int) -> NDArray[np.float32]:

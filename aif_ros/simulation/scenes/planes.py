@@ -104,7 +104,16 @@ class PlanesScene:
 def paste(
     image: Image, focus: NDArray[np.float32], picture: Image, depth: float, x: int, y: int
 ) -> None:
-    """Lay `picture` at focus position `depth` over the scene in place, cut at its borders."""
+    """Lay `picture` at focus position `depth` over the scene in place, cut at its borders.
+
+    Args:
+        image: (H, W, 3) float32, changed in place.
+        focus: (H, W) focus positions, metres, changed in place.
+        picture: (h, w, 3) float32.
+        depth: its focus position, metres.
+        x: column of its left border.
+        y: row of its upper border.
+    """
     height, width = image.shape[:2]
     left, right = max(x, 0), min(x + picture.shape[1], width)
     top, bottom = max(y, 0), min(y + picture.shape[0], height)

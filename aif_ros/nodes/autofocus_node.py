@@ -9,7 +9,7 @@ from aif_ros.nodes.focus_server import FocusServer
 from aif_ros.nodes.focus_services import FocusServices
 from aif_ros.nodes.idleness import report_frames
 from aif_ros.nodes.main import run
-from aif_ros.nodes.map_views import FrameMapViews, MapOutlet
+from aif_ros.nodes.map_views import FrameMapViews, MapPublisher
 from aif_ros.nodes.picture_fault import PictureFault
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.topic import StampedImage
@@ -50,8 +50,8 @@ class AutofocusNode(PipelineNode):
 
     def open(self) -> None:
         """Load the estimator."""
-        self._maps = MapOutlet(self, DEFOCUS_MAPS, _VIEWS)
-        self._fused_maps = MapOutlet(self, FUSED_DEFOCUS_MAPS, _FUSED_VIEWS)
+        self._maps = MapPublisher(self, DEFOCUS_MAPS, _VIEWS)
+        self._fused_maps = MapPublisher(self, FUSED_DEFOCUS_MAPS, _FUSED_VIEWS)
         self._model = self.lens_model()
         self._estimator = make_estimator(self.value("estimator"), self._model, self.value("device"))
         self._map_views = FrameMapViews(self, self._model)
@@ -80,12 +80,12 @@ class AutofocusNode(PipelineNode):
         self._picture_fault.start()
         self.lens_states(self._take_state, self._model.position_resolution)
         images = CAMERA_TRANSPORTS[self.value("image_transport")]
-        self.inlet(images, self._take_image, depth=1)
-        self.inlet(SOURCE_SAMPLES, partial(self._take_fused, 0))
-        self.inlet(FUSED_IMAGE, partial(self._take_fused, 1))
-        self.inlet(LENS_FAULT, self._searches.fault)
-        self.inlet(LENS_LIMITS, self._searches.keep_to)
-        self.inlet(FOCUS_WINDOW, self._take_window)
+        self.subscribe(images, self._take_image, depth=1)
+        self.subscribe(SOURCE_SAMPLES, partial(self._take_fused, 0))
+        self.subscribe(FUSED_IMAGE, partial(self._take_fused, 1))
+        self.subscribe(LENS_FAULT, self._searches.fault)
+        self.subscribe(LENS_LIMITS, self._searches.keep_to)
+        self.subscribe(FOCUS_WINDOW, self._take_window)
         self.loop(self._assess)
         self.loop(self._assess_fused)
 

@@ -9,8 +9,8 @@ from rclpy.lifecycle import LifecycleNode
 from aif_ros.nodes.diagnostics import PUBLISHED, Diagnostics
 from aif_ros.nodes.exchange import Exchange
 from aif_ros.nodes.idleness import Arrivals
-from aif_ros.nodes.inlets import Inlet
-from aif_ros.nodes.outlets import Outlet, View
+from aif_ros.nodes.publishers import TopicPublisher, View
+from aif_ros.nodes.subscriptions import TopicSubscription
 from aif_ros.nodes.topic import Topic
 
 T = TypeVar("T")
@@ -40,27 +40,27 @@ class Connections:
         self._diagnostics = diagnostics
         self._listening = listening
         self._report = report
-        self.outlets: list[Outlet[Any]] = []
+        self.publishers: list[TopicPublisher[Any]] = []
         """Publishers, those of pictures included."""
-        self.inlets: list[Inlet] = []
+        self.subscriptions: list[TopicSubscription] = []
         """Subscriptions by DDS."""
         self._views: list[View[Any]] = []
 
-    def outlet(self, topic: Topic[T]) -> Outlet[T]:
+    def publisher(self, topic: Topic[T]) -> TopicPublisher[T]:
         """Make a publisher."""
-        outlet = Outlet(self._node, topic, self._exchange)
-        self.outlets.append(outlet)
-        return outlet
+        publisher = TopicPublisher(self._node, topic, self._exchange)
+        self.publishers.append(publisher)
+        return publisher
 
     def view(self, topic: Topic[T], rate: float = math.inf) -> View[T]:
         """Make a publisher of pictures for people, `rate` per second at most."""
-        outlet = Outlet(self._node, topic, None)
-        self.outlets.append(outlet)
-        view = View(outlet, rate)
+        publisher = TopicPublisher(self._node, topic, None)
+        self.publishers.append(publisher)
+        view = View(publisher, rate)
         self._views.append(view)
         return view
 
-    def inlet(
+    def subscribe(
         self, topic: Topic[T], callback: Callable[[T], None], depth: int | None = None
     ) -> Callable[[], None]:
         """Subscribe, within the process where the topic is offered there; returns how to end it.
@@ -80,34 +80,34 @@ class Connections:
             return lambda: exchange.unsubscribe(path, hand_over)
 
         depth = topic.depth if depth is None else depth
-        inlet = Inlet(
+        subscription = TopicSubscription(
             self._node, topic, hand_over, depth, self._diagnostics, Arrivals(self._listening)
         )
-        self.inlets.append(inlet)
+        self.subscriptions.append(subscription)
 
         def end() -> None:
-            self.inlets.remove(inlet)
-            inlet.close()
+            self.subscriptions.remove(subscription)
+            subscription.close()
 
         return end
 
     def refresh(self) -> None:
         """Adapt to new subscribers and publishers; to be called often."""
-        for outlet in self.outlets:
-            outlet.refresh()
+        for publisher in self.publishers:
+            publisher.refresh()
         for view in self._views:
             view.refresh()
-        for inlet in self.inlets:
-            inlet.refresh()
+        for subscription in self.subscriptions:
+            subscription.refresh()
 
     def diagnose(self) -> None:
         """Note how much has been published."""
-        for outlet in self.outlets:
-            if outlet.topic.continuous:
-                self._diagnostics.note(f"{outlet.topic.name}{PUBLISHED}", outlet.published)
+        for publisher in self.publishers:
+            if publisher.topic.continuous:
+                self._diagnostics.note(f"{publisher.topic.name}{PUBLISHED}", publisher.published)
 
-    def close_outlets(self) -> None:
+    def close_publishers(self) -> None:
         """Destroy the publishers."""
         self._views.clear()
-        while self.outlets:
-            self.outlets.pop().close(self._node)
+        while self.publishers:
+            self.publishers.pop().close(self._node)

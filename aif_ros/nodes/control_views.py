@@ -51,7 +51,7 @@ class Overlay:
             self.stop()
             return
         if self._unsubscribe is None:
-            self._unsubscribe = self._node.inlet(FUSED_IMAGE, self._take)
+            self._unsubscribe = self._node.subscribe(FUSED_IMAGE, self._take)
         fused = self._fused
         if fused is not None:
             picture = _overlay(fused, window, text)

@@ -42,9 +42,9 @@ class FocusServer:
     def __init__(self, node: PipelineNode, lens_model: LensModel) -> None:
         self._node = node
         self._calibrated = self._lens_model = lens_model
-        self._commands = node.outlet(LENS_COMMANDS)
-        self._busy = node.outlet(AUTOFOCUS_BUSY)
-        self._curve = node.outlet(FOCUS_CURVE)
+        self._commands = node.publisher(LENS_COMMANDS)
+        self._busy = node.publisher(AUTOFOCUS_BUSY)
+        self._curve = node.publisher(FOCUS_CURVE)
         self._states: deque[LensState] = deque(maxlen=1000)
         self._state_came = node.listening()
         self._abort: str | None = None

@@ -49,9 +49,9 @@ class FusionNode(PipelineNode):
         """Load the fusion method; the file that J is saved to must be writable."""
         if self.value("save_path"):
             check_image_output(self.value("save_path"))
-        self._images = self.outlet(FUSED_IMAGE)
-        self._samples = self.outlet(SOURCE_SAMPLES)
-        self._epochs = self.outlet(FUSION_EPOCH)
+        self._images = self.publisher(FUSED_IMAGE)
+        self._samples = self.publisher(SOURCE_SAMPLES)
+        self._epochs = self.publisher(FUSION_EPOCH)
         self._compressed = self.view(FUSED_COMPRESSED)
         self._sharpness = self.view(SHARPNESS)
         self._sources = self.view(SOURCE_POSITION)
@@ -72,7 +72,7 @@ class FusionNode(PipelineNode):
         )
         self.lens_states(self._frames.add_state, self._model.position_resolution)
         images = CAMERA_TRANSPORTS[self.value("image_transport")]
-        self.inlet(images, self._take_image, depth=self.value("queue_size"))
+        self.subscribe(images, self._take_image, depth=self.value("queue_size"))
         self.trigger("fusion/reset", self.reset)
         self.trigger("fusion/save", self._save)
         self._epochs.publish(self._epoch.stamp)

@@ -40,9 +40,9 @@ class LensNode(PipelineNode):
     def open(self) -> None:
         """Open the lens; commands that come before activation are refused with a warning."""
         encode = partial(to_joint_state, joint=self.value("lens_joint"))
-        self._states = self.outlet(replace(LENS_STATE, encode=encode))
-        self._faults_of_lens = self.outlet(LENS_FAULT)
-        self._limits = self.outlet(LENS_LIMITS)
+        self._states = self.publisher(replace(LENS_STATE, encode=encode))
+        self._faults_of_lens = self.publisher(LENS_FAULT)
+        self._limits = self.publisher(LENS_LIMITS)
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._commanded_at: int | None = None

@@ -61,4 +61,4 @@ def restart_with_fusion(node: "FocusControllerNode") -> None:
             node.begin(not_before=epoch)
             node.enter(state, "a new fused image was started")
 
-    node.inlet(FUSION_EPOCH, take)
+    node.subscribe(FUSION_EPOCH, take)

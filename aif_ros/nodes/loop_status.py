@@ -41,11 +41,11 @@ class LoopStatus:
     def __init__(self, node: PipelineNode, state: LoopState, hardware_id: str) -> None:
         self._node = node
         self._hardware_id = hardware_id
-        self._states = node.outlet(LOOP_STATE)
-        self._status = node.outlet(CONTROL_STATUS)
-        self._remaining = node.outlet(REMAINING_DEFOCUS)
-        self._windows = node.outlet(CONTROL_WINDOW)
-        self._decisions = node.outlet(DECISION)
+        self._states = node.publisher(LOOP_STATE)
+        self._status = node.publisher(CONTROL_STATUS)
+        self._remaining = node.publisher(REMAINING_DEFOCUS)
+        self._windows = node.publisher(CONTROL_WINDOW)
+        self._decisions = node.publisher(DECISION)
         self.overlay = Overlay(node)
         self.state = state
         self._waiting_since = 0.0

@@ -20,7 +20,7 @@ _FOCUS_MAP_MEMORY = 30.0
 the map follows a changed scene."""
 
 
-class MapOutlet:
+class MapPublisher:
     """Publishes the defocus maps of one image.
 
     Args:
@@ -35,12 +35,12 @@ class MapOutlet:
         maps: Topic[StampedMaps],
         views: Sequence[Topic[StampedImage]],
     ) -> None:
-        self._outlet = node.outlet(maps)
+        self._publisher = node.publisher(maps)
         self._views = [node.view(topic) for topic in views]
 
     def publish(self, maps: DefocusMaps, frame_id: str) -> None:
         """Publish the maps of one image."""
-        self._outlet.publish(StampedMaps(maps, frame_id))
+        self._publisher.publish(StampedMaps(maps, frame_id))
         single = (maps.distance, maps.uncertainty, maps.in_focus)
         for view, values in zip(self._views, single, strict=True):
             view.show(partial(_image, values, maps.stamp, frame_id))

@@ -18,7 +18,7 @@ class PictureFault:
     def __init__(self, node: PipelineNode, lens_model: LensModel) -> None:
         self._node = node
         self._lens_model = lens_model
-        self._faults = node.outlet(PICTURE_FAULT)
+        self._faults = node.publisher(PICTURE_FAULT)
 
     def start(self) -> None:
         """Begin; to be called in the node's `start`."""
@@ -26,7 +26,7 @@ class PictureFault:
         self._watch = PictureWatch(self._lens_model)
         self._fault = ""
         self._faults.publish("")
-        self._node.inlet(FUSION_EPOCH, self._take_epoch)
+        self._node.subscribe(FUSION_EPOCH, self._take_epoch)
 
     def add(self, frame: Frame, *, dynamic: bool) -> None:
         """Add a frame, before its maps are published; called by one worker.

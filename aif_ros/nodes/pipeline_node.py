@@ -17,8 +17,8 @@ from aif_ros.nodes.exchange import Exchange
 from aif_ros.nodes.faults import FaultReporter
 from aif_ros.nodes.guarded_node import GuardedNode
 from aif_ros.nodes.joint_states import RESOLUTION
-from aif_ros.nodes.outlets import Outlet, View
 from aif_ros.nodes.parameters import declare_parameters
+from aif_ros.nodes.publishers import TopicPublisher, View
 from aif_ros.nodes.stepper import Stepper
 from aif_ros.nodes.topic import Topic
 from aif_ros.nodes.topics import lens_states_of
@@ -96,15 +96,15 @@ class PipelineNode(GuardedNode):
         """Read the lens calibration that the parameter names."""
         return LensModel.load(self.value("calibration") or DEFAULT_CALIBRATION)
 
-    def outlet(self, topic: Topic[T]) -> Outlet[T]:
+    def publisher(self, topic: Topic[T]) -> TopicPublisher[T]:
         """Make a publisher; to be called in `open`."""
-        return self.connections.outlet(topic)
+        return self.connections.publisher(topic)
 
     def view(self, topic: Topic[T], rate: float = math.inf) -> View[T]:
         """Make a publisher of pictures for people, `rate` per second at most; to call in `open`."""
         return self.connections.view(topic, rate)
 
-    def inlet(
+    def subscribe(
         self, topic: Topic[T], callback: Callable[[T], None], *, depth: int | None = None
     ) -> Callable[[], object]:
         """Subscribe while active; returns a function that ends the subscription earlier.
@@ -116,7 +116,7 @@ class PipelineNode(GuardedNode):
             callback: called with each decoded message.
             depth: messages that may wait; None: as the topic declares.
         """
-        return self.when_stopped(self.connections.inlet(topic, callback, depth))
+        return self.when_stopped(self.connections.subscribe(topic, callback, depth))
 
     def lens_states(
         self, callback: Callable[[LensState], None], resolution: float = RESOLUTION
@@ -127,7 +127,7 @@ class PipelineNode(GuardedNode):
             callback: gets them.
             resolution: see `LensModel.position_resolution`, metres.
         """
-        self.inlet(lens_states_of(self.value("lens_joint"), resolution), callback)
+        self.subscribe(lens_states_of(self.value("lens_joint"), resolution), callback)
 
     def offer(self, service_type: type, name: str, callback: Callable[..., Any]) -> None:
         """Offer a service while active.
@@ -182,7 +182,7 @@ class PipelineNode(GuardedNode):
 
     def _close(self) -> None:
         super()._close()
-        self.connections.close_outlets()
+        self.connections.close_publishers()
 
     def _refresh(self) -> None:
         self.listening.tick()

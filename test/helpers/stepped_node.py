@@ -13,11 +13,11 @@ from aif_ros.nodes import (
     capturing_node,
     focus_server,
     lens_node,
-    outlets,
+    publishers,
     sim_camera_node,
 )
 from aif_ros.nodes.faults import EXPECTED
-from aif_ros.nodes.outlets import Outlet
+from aif_ros.nodes.publishers import TopicPublisher
 from aif_ros.nodes.workers import Workers
 from aif_ros.pipeline.frame_joiner import FrameJoiner
 from aif_ros.process.responsive_clock import ResponsiveClock
@@ -42,7 +42,7 @@ class SteppedNodes:
         clock = SimpleNamespace(
             monotonic=lambda: self.clock.now() * 1e-9, time_ns=lambda: self.clock.now()
         )
-        for module in (focus_server, lens_node, outlets):
+        for module in (focus_server, lens_node, publishers):
             monkeypatch.setattr(module, "time", clock)
         for module in (capturing_node, lens_node):
             monkeypatch.setattr(module, "NodeClock", lambda node: self.clock)
@@ -50,8 +50,10 @@ class SteppedNodes:
             # All lens states come before a capture, or none.
             monkeypatch.setattr(module, "LENS_TIMEOUT", 0.01)
         monkeypatch.setattr(autofocus_node, "threading", SimpleNamespace(Event=UnwaitedEvent))
-        monkeypatch.setattr(Outlet, "subscribers", viewers)
-        monkeypatch.setattr(Outlet, "publish", lambda outlet, value: self._note(outlet, value))
+        monkeypatch.setattr(TopicPublisher, "subscribers", viewers)
+        monkeypatch.setattr(
+            TopicPublisher, "publish", lambda publisher, value: self._note(publisher, value)
+        )
         monkeypatch.setattr(Workers, "repeat", lambda _, body, name: self._bodies.append(body))
         joined = FrameJoiner.next
         monkeypatch.setattr(FrameJoiner, "next", lambda joiner, timeout=0.0: joined(joiner))
@@ -104,15 +106,15 @@ class SteppedNodes:
         """What was published on a topic so far."""
         return [topic.decode(message) for name, message in self.published if name == topic.name]
 
-    def _note(self, outlet, value):
-        if outlet.active:
-            self.published.append((outlet.topic.name, outlet.topic.encode(value)))
+    def _note(self, publisher, value):
+        if publisher.active:
+            self.published.append((publisher.topic.name, publisher.topic.encode(value)))
 
     def _deliver(self, name, message):
         for node in self._nodes:
-            for inlet in list(node.connections.inlets):
-                if inlet._topic.name == name:
-                    inlet._take(message)
+            for subscription in list(node.connections.subscriptions):
+                if subscription._topic.name == name:
+                    subscription._take(message)
 
 
 class UnwaitedEvent(threading.Event):

@@ -6,7 +6,7 @@ import pytest
 from bench import World, texture
 from PIL import Image
 
-from aif_ros.nodes import inlets
+from aif_ros.nodes import subscriptions
 from aif_ros.nodes.autofocus_node import AutofocusNode
 from aif_ros.nodes.camera_node import CameraNode
 from aif_ros.nodes.focus_controller_node import FocusControllerNode
@@ -95,13 +95,13 @@ def test_a_silent_camera_is_a_warning_and_then_an_error(
 
 def test_a_subscription_that_hears_nothing_is_made_again(bench, logged, monkeypatch):
     monkeypatch.setattr("aif_ros.nodes.idleness._IDLE", 0.5)
-    monkeypatch.setattr(inlets, "_AGAIN", 0.5)
+    monkeypatch.setattr(subscriptions, "_AGAIN", 0.5)
     node = bench.active(FusionNode)
     fused = bench.listen(FUSED_IMAGE)
     world = World(bench)
     world.frame(texture(), 1e-4)
     bench.spin_until(lambda: fused)
-    (images,) = (each for each in node.connections.inlets if each._topic is CAMERA_IMAGE)
+    (images,) = (each for each in node.connections.subscriptions if each._topic is CAMERA_IMAGE)
     # As after a pause of the process: the publisher is there, but its messages do not come.
     images._take = lambda message: None
     node.destroy_subscription(images._subscription)

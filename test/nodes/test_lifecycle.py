@@ -70,11 +70,11 @@ class Breaking(PipelineNode):
     closed = 0
 
     def open(self):
-        self._states = self.outlet(LENS_STATE)
+        self._states = self.publisher(LENS_STATE)
         self._break("open")
 
     def start(self):
-        self.inlet(LENS_STATE, lambda state: self._break("callback"))
+        self.subscribe(LENS_STATE, lambda state: self._break("callback"))
         self._break("start")
 
     def stop(self):

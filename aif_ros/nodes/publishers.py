@@ -15,7 +15,7 @@ from aif_ros.nodes.topic import Topic
 T = TypeVar("T")
 
 
-class Outlet(Generic[T]):
+class TopicPublisher(Generic[T]):
     """Publishes one topic: within the process by reference, by DDS if there are subscribers.
 
     Of a latched topic the newest value waits for the first subscriber. From then on DDS holds it
@@ -86,12 +86,12 @@ class View(Generic[T]):
     """Publishes pictures for people: made for subscribers only, repeated for new ones.
 
     Args:
-        outlet: that publishes them.
+        publisher: that publishes them.
         rate: pictures per second at most; the newest one is always published in the end.
     """
 
-    def __init__(self, outlet: Outlet[T], rate: float = math.inf) -> None:
-        self._outlet = outlet
+    def __init__(self, publisher: TopicPublisher[T], rate: float = math.inf) -> None:
+        self._publisher = publisher
         self._period = 1 / rate
         self._shown_at = -math.inf
         self._waits = False
@@ -101,18 +101,18 @@ class View(Generic[T]):
     @property
     def wanted(self) -> bool:
         """Whether there are subscribers."""
-        return self._outlet.subscribers > 0
+        return self._publisher.subscribers > 0
 
     def show(self, make: Callable[[], T]) -> None:
         """Publish what `make` returns, now if there are subscribers, else when there are."""
         self._make = make
-        self._subscribers = self._outlet.subscribers
+        self._subscribers = self._publisher.subscribers
         self._waits = self._subscribers > 0
         self._show()
 
     def refresh(self) -> None:
         """Publish the last picture if it waits or there are new subscribers; to be called often."""
-        before, self._subscribers = self._subscribers, self._outlet.subscribers
+        before, self._subscribers = self._subscribers, self._publisher.subscribers
         self._waits |= self._subscribers > before
         self._show()
 
@@ -120,4 +120,4 @@ class View(Generic[T]):
         now = time.monotonic()
         if self._waits and self._make is not None and now - self._shown_at >= self._period:
             self._waits, self._shown_at = False, now
-            self._outlet.publish(self._make())
+            self._publisher.publish(self._make())

@@ -2,15 +2,15 @@
 
 import pytest
 
-from aif_ros.nodes import outlets
+from aif_ros.nodes import publishers
 from aif_ros.nodes.lens_node import LensNode
-from aif_ros.nodes.outlets import View
+from aif_ros.nodes.publishers import View
 from aif_ros.nodes.sim_camera_node import SimCameraNode
 from aif_ros.nodes.topics import CAMERA_COMPRESSED, CAMERA_IMAGE, LENS_FAULT, LENS_STATE
 from aif_ros.types.frame import LensState
 
 
-class Outlet:
+class TopicPublisher:
     subscribers = 1
 
     def __init__(self):
@@ -27,40 +27,40 @@ def clock(monkeypatch):
     class Clock:
         now = 100.0
 
-    monkeypatch.setattr(outlets.time, "monotonic", lambda: Clock.now)
+    monkeypatch.setattr(publishers.time, "monotonic", lambda: Clock.now)
     return Clock
 
 
 def test_the_newest_picture_is_shown_in_the_end(clock):
-    outlet = Outlet()
-    view = View(outlet, rate=10.0)
+    publisher = TopicPublisher()
+    view = View(publisher, rate=10.0)
     for number in range(5):
         view.show(lambda number=number: number)
         clock.now += 0.01
-    assert outlet.published == [0]
+    assert publisher.published == [0]
     view.refresh()
-    assert outlet.published == [0]
+    assert publisher.published == [0]
     clock.now += 0.1
     view.refresh()
     view.refresh()
-    assert outlet.published == [0, 4]
+    assert publisher.published == [0, 4]
 
 
 def test_without_a_rate_every_picture_is_shown(clock):
-    outlet = Outlet()
-    view = View(outlet)
+    publisher = TopicPublisher()
+    view = View(publisher)
     for number in range(3):
         view.show(lambda number=number: number)
-    assert outlet.published == [0, 1, 2]
+    assert publisher.published == [0, 1, 2]
 
 
 def test_nothing_is_made_without_subscribers_and_the_last_for_a_new_one(clock):
-    outlet, made = Outlet(), []
-    outlet.subscribers = 0
-    view = View(outlet)
+    publisher, made = TopicPublisher(), []
+    publisher.subscribers = 0
+    view = View(publisher)
     view.show(lambda: made.append("picture"))
     assert made == []
-    outlet.subscribers = 1
+    publisher.subscribers = 1
     view.refresh()
     assert made == ["picture"]
 
@@ -80,11 +80,13 @@ def test_compressed_rate_limits_the_pictures_of_the_camera(bench):
 
 def test_in_one_process_a_latched_value_waits_for_the_first_subscriber(bench):
     node = bench.active(LensNode, in_exchange=True)
-    (outlet,) = (each for each in node.connections.outlets if each.topic.name == LENS_FAULT.name)
-    outlet.publish("slow")
-    outlet.publish("jammed")
-    assert outlet.published == 0
+    (publisher,) = (
+        each for each in node.connections.publishers if each.topic.name == LENS_FAULT.name
+    )
+    publisher.publish("slow")
+    publisher.publish("jammed")
+    assert publisher.published == 0
     for _ in range(2):  # DDS holds it for the second one
         faults = bench.listen(LENS_FAULT)
         bench.spin_until(lambda faults=faults: faults == ["jammed"])
-    assert outlet.published == 1
+    assert publisher.published == 1

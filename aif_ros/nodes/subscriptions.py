@@ -19,7 +19,7 @@ _LOG_AGAIN = 5.0
 _AGAIN, _LONGEST = 3.0, 60.0
 
 
-class Inlet:
+class TopicSubscription:
     """Subscribes to one topic by DDS.
 
     BEST_AVAILABLE is resolved when the subscription is made: to what the publishers offer that are

@@ -61,6 +61,11 @@ class Diagnostics:
         statuses = self._of(node)
         return {pair.key: pair.value for pair in statuses[-1].values} if statuses else {}
 
+    def newest(self, node):
+        """Level of the newest status; None before the first."""
+        statuses = self._of(node)
+        return DIAGNOSED[statuses[-1].level] if statuses else None
+
     def hardware(self, node):
         return self._of(node)[-1].hardware_id
 

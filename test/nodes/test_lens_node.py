@@ -198,9 +198,10 @@ class TestRealLens:
         bench.spin_until(lambda: states[-1].moving)
         line.unplug()
         bench.spin_until(lambda: diagnostics.find("lens", "ERROR", "connect"))
-        assert logged.find("ERROR", "was disconnected")
+        bench.spin_until(lambda: logged.find("ERROR", "was disconnected"))
         line.plug_in()
-        bench.spin_until(lambda: diagnostics.find("lens", "OK", ""))
+        bench.spin_until(lambda: logged.find("INFO", "answers again"))
+        bench.spin_until(lambda: diagnostics.newest("lens") == "OK")
         send(bench, [1e-2])
         bench.spin_until(lambda: at(states, 1e-2))
 

@@ -30,6 +30,11 @@ TARGETS = (
 """Topics that a node subscribes to."""
 _NUMBERS = (0.0, 1.0, -1.0, math.nan, math.inf, -math.inf, 1e308, 1e-320, 4e-4)
 _TEXTS = ("", "mono8", "rgb8", "bgr8", "mono16", "32FC1", "32FC7", "focus", "\u0000", "x" * 300)
+# Elements of the longest sequences, and of those of texts.
+_LONGEST, _TEXTS_IN_A_LIST = 160 * 120, 64
+# Messages of the largest size to begin with: DDS keeps the memory of the largest message that was
+# in each place of a queue, and no queue has more places.
+_PLACES = 60
 # Messages after which the memory must not grow any more, as a share, and how much it may.
 _WARM_UP, _GROWTH = 0.3, 0.05
 # Messages between two checks of the pipeline.
@@ -47,8 +52,9 @@ def _value(numbers: random.Random, kind: str, present: Any) -> Any:
     """Return a value for a field of this type, in the notation of rclpy."""
     if kind.startswith("sequence<"):
         inner = kind.removeprefix("sequence<").rstrip(">").split(",")[0]
-        length = numbers.choice((0, 1, 2, 3, 7, 64, 1000, 160 * 120))
-        return [_value(numbers, inner, None) for _ in range(min(length, 64))] * max(1, length // 64)
+        length = numbers.choice((0, 1, 2, 3, 7, 64, 1000, _LONGEST))
+        values = [_value(numbers, inner, None) for _ in range(min(length, _TEXTS_IN_A_LIST))]
+        return values if inner == "string" else values * max(1, length // _TEXTS_IN_A_LIST)
     if "[" in kind:  # of fixed length
         return present
     if kind.startswith(("int", "uint", "octet")):
@@ -63,6 +69,19 @@ def _value(numbers: random.Random, kind: str, present: Any) -> Any:
     if present is None:
         raise TypeError(f"elements of type {kind} are left as they are")
     return spoilt(numbers, present)
+
+
+def largest(message: Any) -> Any:
+    """Return the message with its sequences and texts as long as `spoilt` makes them."""
+    for name, kind in message.get_fields_and_field_types().items():
+        inner = kind.removeprefix("sequence<").rstrip(">").split(",")[0]
+        value: Any = max(_TEXTS, key=len) if inner == "string" else inner == "boolean"
+        value = 0.0 if inner in ("float", "double") else value
+        if kind == "string":
+            setattr(message, name, value)
+        elif kind.startswith("sequence<") and "/" not in inner:
+            setattr(message, name, [value] * (_TEXTS_IN_A_LIST if inner == "string" else _LONGEST))
+    return message
 
 
 def spoilt(numbers: random.Random, message: Any) -> Any:
@@ -88,6 +107,10 @@ def fuzz(count: int, numbers: random.Random, folder: Path) -> Outcome:
             for topic in TARGETS
         ]
         processes = {name: psutil.Process(pid) for name, pid in observed.running.pids.items()}
+        for topic, publisher in publishers:
+            for _ in range(_PLACES):
+                publisher.publish(largest(topic.message_type()))
+                observed.spin(0.02)
         warm: dict[str, int] = {}
         for index in range(count):
             topic, publisher = numbers.choice(publishers)

@@ -61,6 +61,7 @@ def fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
         device=args.device,
         track=_track,
     )
+    slices = stack.slices
     metadata = replace(read_metadata(slices.paths[0]), pixel_size=slices.pixel_size)
     write_image(
         args.output,
@@ -151,6 +152,8 @@ def _result(args: Arguments, slices: Slices, stack: FusedStack) -> dict[str, Any
         },
         "exposure": [[float(factor) for factor in gain.factors] for gain in stack.gains],
         "uneven": stack.uneven,
+        "left_out": list(stack.left_out),
+        "undecided": stack.undecided,
         "dust": {
             "spots": 0 if stack.dust is None else stack.dust.spots,
             "share": 0.0 if stack.dust is None else stack.dust.share,
@@ -169,6 +172,14 @@ def _print_summary(
         f"{_counted(len(slices))} of {size[0]}x{size[1]} fused in {result['seconds']:.1f} s: "
         f"{args.output}"
     )
+    if stack.left_out:
+        names = ", ".join(stack.left_out[:5]) + (", ..." if len(stack.left_out) > 5 else "")
+        _warn(
+            f"left out {_counted(len(stack.left_out))} of another scene than the other "
+            f"{len(slices)}: {names}"
+        )
+    if stack.undecided:
+        _warn("the slices show different scenes, or nothing but noise: the result may be a mixture")
     if not args.no_align and len(slices) > 1:
         print(f"registration: {describe_registration(stack.transforms, size)}")
     corrected = [index for index, gain in enumerate(stack.gains) if not gain.negligible]

@@ -103,6 +103,10 @@ def _facts(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         facts.append(("exposure", f"{Path(name).name}: {shown} times as bright, matched"))
     if len(corrected) > _LISTED:
         facts.append(("exposure", f"{len(corrected) - _LISTED} more slices are matched"))
+    if result["undecided"]:
+        facts.append(("warning", "the slices show different scenes, or nothing but noise"))
+    for name in result["left_out"][:_LISTED]:
+        facts.append(("left out", f"{Path(name).name}: it shows another scene than the others"))
     for index in result["uneven"][:_LISTED]:
         name = Path(result["files"][index]).name
         facts.append(

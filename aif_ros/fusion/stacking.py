@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,8 +18,9 @@ from aif_ros.fusion.fuser import make_method
 from aif_ros.fusion.fusion import Fused
 from aif_ros.fusion.laplacian import laplacian_energy
 from aif_ros.fusion.motion.geometry import Transform, translation
-from aif_ros.fusion.motion.stack_registration import register
+from aif_ros.fusion.motion.stack_registration import SliceCopy, register
 from aif_ros.fusion.overlap import common_area, covered
+from aif_ros.fusion.scene_match import SceneMatch, match_scenes, scene_copy
 from aif_ros.fusion.stack_fuser import StackFuser
 from aif_ros.fusion.tiles import WHOLE, crop
 from aif_ros.types.fill import fill_unknown
@@ -44,20 +45,26 @@ class FusedStack:
     """Result of fusing a stack.
 
     Attributes:
+        slices: those that have been fused.
+        left_out: names of those that show another scene than most of the stack.
         fused: the fused image; its source positions are the indices of the slices.
         transforms: from the coordinates of the fused image to those of each slice.
         gains: by which each slice was brighter than most.
         deep: whether any slice has 16 bits.
         dust: spots that stay in the frame while the scene drifts, left out; None: none.
         holes: (H, W) bool, pixels without data in every slice, which are black; None: none.
+        undecided: whether the slices show different scenes, and most of them none in common.
     """
 
+    slices: Slices
+    left_out: Sequence[str]
     fused: Fused
     transforms: Sequence[Transform]
     gains: Sequence[Gain]
     deep: bool
     dust: Dust | None = None
     holes: NDArray[np.bool_] | None = None
+    undecided: bool = False
 
     @cached_property
     def confidence(self) -> NDArray[np.float32]:
@@ -86,6 +93,8 @@ def fuse_stack(
 ) -> FusedStack:
     """Fuse a stack; slices are read twice, once to compare and once to merge them.
 
+    Where they are compared, slices that show another scene than most are left out.
+
     Args:
         slices: in focus order.
         method: name of the fusion method, see `make_method`.
@@ -100,31 +109,14 @@ def fuse_stack(
         DeviceError: a slice cannot be read, or differs from the first one in shape.
         ValueError: there is nothing that all slices show.
     """
-    count = len(slices)
-    transforms: Sequence[Transform] = [np.eye(3)] * count
-    gains: Sequence[Gain] = [NO_GAIN] * count
-    dust: Dust | None = None
-    if count > 1 and (align or match_exposure):
-        pictures = _read_ahead(slices, mono=not match_exposure, reduction=reduction)
-        maps: list[LightMap] = []
-        frames: dict[int, NDArray[np.float16]] = {}
-        pictures = _with_frames(track(pictures, "comparing"), frames, count if align else 0)
-        pixels = _with_light(pictures, maps if match_exposure else None)
-        if align:
-            transforms = register(pixels, _PREVIEW_SIDE if reduction > 1 else None)
-            if reduction == 1:
-                moves = [transforms[index] for index in frames]
-                dust = find_dust(list(frames.values()), moves, slices.shape)
-        else:
-            for _ in pixels:
-                pass
-        if match_exposure:
-            scale = np.diag([reduction, reduction, 1.0])
-            size = (slices.shape[1], slices.shape[0])
-            moved = [scale @ transform @ np.linalg.inv(scale) for transform in transforms]
-            gains = stack_gains(
-                [registered(each, move, size) for each, move in zip(maps, moved, strict=True)]
-            )
+    left_out: list[str] = []
+    found = _compare(slices, align, match_exposure, reduction, track)
+    if found.scenes.foreign:
+        # They have been in the way of the registration of the others.
+        left_out = [slices.name(index) for index in found.scenes.foreign]
+        slices = slices.without(found.scenes.foreign)
+        found = _compare(slices, align, match_exposure, reduction, track)
+    transforms, gains, dust = found.transforms, found.gains, found.dust
     fuser, deep = StackFuser(make_method(method, device)), False
     holes: NDArray[np.bool_] | None = None
     pictures = _read_ahead(slices, mono=False, reduction=reduction)
@@ -156,7 +148,59 @@ def fuse_stack(
         transforms = [transform @ shift for transform in transforms]
     if holes is not None and not holes.any():
         holes = None
-    return FusedStack(fused, transforms, gains, deep, dust, holes)
+    undecided = found.scenes.undecided
+    return FusedStack(slices, left_out, fused, transforms, gains, deep, dust, holes, undecided)
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """What a comparison of the slices has found."""
+
+    transforms: Sequence[Transform]
+    gains: Sequence[Gain]
+    dust: Dust | None = None
+    scenes: SceneMatch = field(default_factory=SceneMatch)
+
+
+def _compare(
+    slices: Slices, align: bool, match_exposure: bool, reduction: int, track: Track
+) -> _Compared:
+    """Register the slices, and compare their light, their dust and what they show."""
+    count = len(slices)
+    transforms: Sequence[Transform] = [np.eye(3)] * count
+    gains: Sequence[Gain] = [NO_GAIN] * count
+    dust: Dust | None = None
+    if count < 2 or not (align or match_exposure):
+        return _Compared(transforms, gains)
+    pictures = _read_ahead(slices, mono=not match_exposure, reduction=reduction)
+    maps: list[LightMap] = []
+    frames: dict[int, NDArray[np.float16]] = {}
+    copies: list[SliceCopy] = []
+    pictures = _with_frames(track(pictures, "comparing"), frames, count if align else 0)
+    pixels = _with_light(_with_copies(pictures, copies), maps if match_exposure else None)
+    if align:
+        transforms = register(pixels, _PREVIEW_SIDE if reduction > 1 else None)
+        if reduction == 1:
+            moves = [transforms[index] for index in frames]
+            dust = find_dust(list(frames.values()), moves, slices.shape)
+    else:
+        for _ in pixels:
+            pass
+    if match_exposure:
+        scale = np.diag([reduction, reduction, 1.0])
+        size = (slices.shape[1], slices.shape[0])
+        moved = [scale @ transform @ np.linalg.inv(scale) for transform in transforms]
+        gains = stack_gains(
+            [registered(each, move, size) for each, move in zip(maps, moved, strict=True)]
+        )
+    return _Compared(transforms, gains, dust, match_scenes(copies))
+
+
+def _with_copies(pictures: Iterable[Picture], copies: list[SliceCopy]) -> Iterator[Picture]:
+    """Pass the slices on, and keep small copies to see whether all show the same."""
+    for picture in pictures:
+        copies.append(scene_copy(picture.pixels, picture.valid))
+        yield picture
 
 
 def _with_frames(

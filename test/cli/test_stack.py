@@ -70,6 +70,30 @@ def test_sixteen_bits_stay_sixteen_bits(tmp_path):
     assert read_image(out).dtype == np.uint16
 
 
+@pytest.mark.parametrize("options", [[], ["--no-align"], ["--preview"]])
+def test_a_picture_of_another_scene_is_left_out_and_named(stack, tmp_path, capsys, options):
+    """As if it were not there: it would also be in the way of the registration."""
+    arguments = ["stack", str(stack), *options, "-o"]
+    assert main([*arguments, str(tmp_path / "right.png")]) == 0
+    shape = cv2.imread(str(stack / "8.png")).shape
+    write(stack / "8b.png", texture((shape[1], shape[0]), np.random.default_rng(77)))
+    capsys.readouterr()
+    results = tmp_path / "out.json"
+    assert main([*arguments, str(tmp_path / "out.png"), "--json", str(results)]) == 0
+    assert "of another scene than the other 3: " + str(stack / "8b.png") in capsys.readouterr().err
+    left_out = json.loads(results.read_text())["left_out"]
+    assert left_out == [str(stack / "8b.png")]
+    images = [cv2.imread(str(tmp_path / name)) for name in ("right.png", "out.png")]
+    np.testing.assert_array_equal(*images)
+
+
+def test_two_slices_of_different_scenes_are_reported(tmp_path, capsys):
+    for index in range(2):
+        write(tmp_path / f"{index}.png", texture((96, 64), np.random.default_rng(index)))
+    assert main(["stack", str(tmp_path), "-o", str(tmp_path / "out.jpg")]) == 0
+    assert "the slices show different scenes" in capsys.readouterr().err
+
+
 def test_one_slice_is_no_stack_and_is_only_converted(stack, tmp_path, capsys):
     out = tmp_path / "out.png"
     assert main(["stack", str(stack / "8.png"), "-o", str(out)]) == 0

@@ -1,6 +1,7 @@
 """The slices of a focal stack, from files of any of the formats."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import RLock
@@ -76,6 +77,14 @@ class Slices:
 
     def __len__(self) -> int:
         return len(self._planes)
+
+    def without(self, indices: Collection[int]) -> "Slices":
+        """Return the other slices of the stack."""
+        kept = [index for index in range(len(self)) if index not in indices]
+        others = copy(self)
+        others._planes = [self._planes[index] for index in kept]
+        others.paths = [self.paths[index] for index in kept]
+        return others
 
     def name(self, index: int) -> str:
         """File, and page if it has several, of a slice."""

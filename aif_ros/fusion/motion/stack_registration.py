@@ -60,14 +60,14 @@ def register(
     """
     sides = [side for side in _SIDES if largest_side is None or side <= largest_side]
     steps: list[Future[Transform]] = []
-    anchors: dict[int, _Copy] = {}
-    earlier: list[_Copy] = []
+    anchors: dict[int, SliceCopy] = {}
+    earlier: list[SliceCopy] = []
     size, count = (0, 0), 0
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for each in slices:
             image, valid = each if isinstance(each, tuple) else (each, None)
             gray = to_gray(image)
-            pyramid = [_Copy.of(gray, valid, side) for side in sides]
+            pyramid = [SliceCopy.of(gray, valid, side) for side in sides]
             size = (image.shape[1], image.shape[0])
             if earlier:
                 steps.append(pool.submit(_between, earlier, pyramid, size))
@@ -91,7 +91,7 @@ def register(
 
 
 def _anchor(
-    chained: list[Transform], anchors: Mapping[int, "_Copy"], span: int, size: tuple[int, int]
+    chained: list[Transform], anchors: Mapping[int, "SliceCopy"], span: int, size: tuple[int, int]
 ) -> None:
     """Correct a chain of transforms by registering slices directly that lie `span` apart."""
     for first in range(0, len(chained) - span, span):
@@ -106,7 +106,12 @@ def _anchor(
 
 
 def _direct(
-    first: "_Copy", second: "_Copy", chained: Transform, size: tuple[int, int], *, snap: bool
+    first: "SliceCopy",
+    second: "SliceCopy",
+    chained: Transform,
+    size: tuple[int, int],
+    *,
+    snap: bool,
 ) -> Transform:
     """Improve the transform between two slices, unless that correlates worse.
 
@@ -120,7 +125,7 @@ def _direct(
     rows, columns = first.image.shape
     scale, start = _on_copies(first, chained, size)
     try:
-        correlation, warp = _maximise_correlation(first, second, start)
+        correlation, warp = maximise_correlation(first, second, start)
     except cv2.error:
         return chained
     found, copy_size = _square(warp), (columns, rows)
@@ -136,7 +141,7 @@ def _direct(
 
 
 def _on_copies(
-    copy: "_Copy", transform: Transform, size: tuple[int, int]
+    copy: "SliceCopy", transform: Transform, size: tuple[int, int]
 ) -> tuple[Transform, NDArray[np.float32]]:
     """Return the scale of a copy of slices of that size, and (2, 3) a transform between copies."""
     rows, columns = copy.image.shape
@@ -177,14 +182,14 @@ def resample(image: NDArray[Any], transform: Transform, place: Place = WHOLE) ->
 
 
 def _between(
-    earlier: Sequence["_Copy"], later: Sequence["_Copy"], size: tuple[int, int]
+    earlier: Sequence["SliceCopy"], later: Sequence["SliceCopy"], size: tuple[int, int]
 ) -> Transform:
     """Transform from the earlier slice's coordinates to the later one's, full-size pixels."""
     transform: Transform = np.eye(3)
     for first, second in zip(earlier, later, strict=True):
         scale, start = _on_copies(first, transform, size)
         try:
-            _, warp = _maximise_correlation(first, second, start)
+            _, warp = maximise_correlation(first, second, start)
         except cv2.error:
             # Nothing to hold on to (a flat or very blurred slice): keep what is known.
             continue
@@ -195,7 +200,7 @@ def _between(
 
 
 @dataclass(frozen=True)
-class _Copy:
+class SliceCopy:
     """A small copy of a slice.
 
     Attributes:
@@ -207,7 +212,7 @@ class _Copy:
     valid: NDArray[np.uint8] | None
 
     @classmethod
-    def of(cls, gray: NDArray[Any], valid: NDArray[np.bool_] | None, side: int) -> "_Copy":
+    def of(cls, gray: NDArray[Any], valid: NDArray[np.bool_] | None, side: int) -> "SliceCopy":
         """Return a copy whose longer side is `side` pixels at most."""
         image = _shrunk(gray, side)
         if valid is None:
@@ -220,8 +225,8 @@ class _Copy:
         return cls(image, np.asarray(cv2.erode(share, kernel), np.uint8))
 
 
-def _maximise_correlation(
-    first: _Copy, second: _Copy, start: NDArray[np.float32]
+def maximise_correlation(
+    first: SliceCopy, second: SliceCopy, start: NDArray[np.float32]
 ) -> tuple[float, NDArray[np.float32]]:
     """Improve the transform from the first copy to the second where both hold data.
 

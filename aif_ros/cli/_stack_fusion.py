@@ -18,6 +18,7 @@ from aif_ros.cli._stack_arguments import Arguments
 from aif_ros.cli._stack_options import selection
 from aif_ros.cli._stack_report import write_stack_report
 from aif_ros.devices.image_files import read_metadata, write_image
+from aif_ros.devices.image_files.metadata import colour_space
 from aif_ros.devices.image_files.samples import Picture
 from aif_ros.devices.image_files.slices import Slices, open_slices
 from aif_ros.devices.image_files.stack_axes import AmbiguousError
@@ -63,6 +64,7 @@ def fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
     )
     slices = stack.slices
     metadata = replace(read_metadata(slices.paths[0]), pixel_size=slices.pixel_size)
+    _check_profiles(slices)
     write_image(
         args.output,
         stack.fused.image,
@@ -98,6 +100,22 @@ def _open(args: Arguments, paths: list[Path]) -> Slices:
         if Path(output).resolve() in inputs:
             raise CommandError(f"{output} is one of the slices: name another file to write")
     return slices
+
+
+def _check_profiles(slices: Slices) -> None:
+    """Warn of slices whose colours mean something else than the first one's."""
+    channels = 3 if len(slices.shape) == 3 else 1
+    used = colour_space(slices.paths[0], channels)
+    odd = [
+        (path.name, found)
+        for path in dict.fromkeys(slices.paths)
+        if (found := colour_space(path, channels)) != used
+    ]
+    if odd:
+        _warn(
+            f"the colours of {_counted(len(odd))} are of another profile ({odd[0][0]}: "
+            f"{odd[0][1]}) than those of the first one, {used}, which is taken for all"
+        )
 
 
 def _write_preview(args: Arguments, slices: Slices, begun: float) -> str:
@@ -175,8 +193,8 @@ def _print_summary(
     if stack.left_out:
         names = ", ".join(stack.left_out[:5]) + (", ..." if len(stack.left_out) > 5 else "")
         _warn(
-            f"left out {_counted(len(stack.left_out))} of another scene than the other "
-            f"{len(slices)}: {names}"
+            f"left out {_counted(len(stack.left_out))} that do not match the other {len(slices)} "
+            f"(another scene, turned, or moved too far): {names}"
         )
     if stack.undecided:
         _warn("the slices show different scenes, or nothing but noise: the result may be a mixture")

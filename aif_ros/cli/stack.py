@@ -27,6 +27,8 @@ __all__ = ["Arguments", "run"]
 
 def run(args: Arguments) -> int:
     """Fuse one stack or many."""
+    if "" in (*args.slices, args.output):
+        raise CommandError("the name of a slice or of the output is empty")
     if not args.slices:
         raise CommandError("give the slices of the stack, or their folder")
     from aif_ros.cli._stack_fusion import fuse

@@ -80,7 +80,9 @@ def test_a_picture_of_another_scene_is_left_out_and_named(stack, tmp_path, capsy
     capsys.readouterr()
     results = tmp_path / "out.json"
     assert main([*arguments, str(tmp_path / "out.png"), "--json", str(results)]) == 0
-    assert "of another scene than the other 3: " + str(stack / "8b.png") in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "left out 1 slice that do not match the other 3" in said
+    assert str(stack / "8b.png") in said
     left_out = json.loads(results.read_text())["left_out"]
     assert left_out == [str(stack / "8b.png")]
     images = [cv2.imread(str(tmp_path / name)) for name in ("right.png", "out.png")]
@@ -145,6 +147,11 @@ class TestBadInput:
     def test_missing_folder(self, tmp_path, capsys):
         said = self.said(capsys, tmp_path / "nowhere", "-o", tmp_path / "o.png")
         assert "nowhere" in said
+
+    @pytest.mark.parametrize("names", [("", "o.png"), ("stack", "")])
+    def test_an_empty_name(self, capsys, names):
+        """Of a variable of the shell that is not set; it would be the folder one is in."""
+        assert "empty" in self.said(capsys, names[0], "-o", names[1])
 
     def test_empty_folder(self, tmp_path, capsys):
         assert "no picture" in self.said(capsys, tmp_path, "-o", tmp_path / "o.png")
@@ -452,6 +459,22 @@ class TestMetadata:
         assert Base.Orientation not in after.exif
         if not name.endswith("tif"):
             assert after.exif.get_ifd(IFD.Exif)[Base.FocalLength] == 50.0
+
+    def test_slices_of_different_profiles_are_reported(self, stack, tmp_path, capsys):
+        """The values of a wide gamut are other colours than those of sRGB."""
+        wide = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+        name = "sRGB built-in".encode("utf-16-be")
+        assert name in wide
+        wide[wide.index(name) : wide.index(name) + len(name)] = "Wide built-in".encode("utf-16-be")
+        arguments = ["stack", str(stack), "-o", str(tmp_path / "o.png")]
+        assert main(arguments) == 0
+        assert capsys.readouterr().err == ""
+        odd = stack / "9.png"
+        PIL.Image.open(odd).save(odd, icc_profile=bytes(wide))
+        assert main(arguments) == 0
+        said = capsys.readouterr().err
+        assert "1 slice are of another profile (9.png: Wide built-in)" in said
+        assert "sRGB, which is taken for all" in said
 
     def test_sixteen_bits_keep_it_too(self, tmp_path):
         write(tmp_path / "0.png", SHARP, np.uint16)

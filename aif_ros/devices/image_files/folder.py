@@ -63,6 +63,7 @@ def list_pictures(folder: str | Path) -> tuple[list[Path], str]:
         if file.suffix.lower() in raw.SUFFIXES and file.stem in developed:
             reasons[file] = "raw files beside developed ones"
     files = [file for file in files if file not in reasons]
+    files = _without_parts(files)
     own = [file for file in files if software_of(file).startswith("aif_ros")]
     if len(own) < len(files):
         reasons |= dict.fromkeys(own, "written by aif_ros")
@@ -72,6 +73,17 @@ def list_pictures(folder: str | Path) -> tuple[list[Path], str]:
         readable = ", ".join(sorted(SUFFIXES - raw.SUFFIXES))
         raise DeviceError(f"there is no picture ({readable}) in {folder}{left_out}")
     return files, f"{folder}: left out {_summary(reasons)}" if reasons else ""
+
+
+def _without_parts(files: list[Path]) -> list[Path]:
+    """Leave out the files of an OME-TIFF in several but the first: it stands for all of them."""
+    named: set[str] = set()
+    kept = []
+    for file in files:
+        if file.name not in named:
+            kept.append(file)
+            named |= tiff.parts(file)
+    return kept
 
 
 def natural_order(path: Path) -> list[tuple[int, str]]:

@@ -1,5 +1,6 @@
 """What a picture's file says beside its pixels."""
 
+import io
 import logging
 import warnings
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import PIL.ExifTags
 import PIL.Image
+import PIL.ImageCms
 
 from aif_ros import __version__
 from aif_ros.devices.image_files import raw
@@ -84,6 +86,24 @@ def read_metadata(path: str | Path) -> Metadata:
         _LOGGER.warning("%s: damaged EXIF data are not carried over (%s)", path, one_line(error))
         exif = PIL.Image.Exif()
     return Metadata(exif, profile if isinstance(profile, bytes) else b"")
+
+
+def colour_space(path: str | Path, channels: int) -> str:
+    """Name of the colour space of a picture's values, by its profile; sRGB where it has none.
+
+    Args:
+        path: the file.
+        channels: of its pixels, 1 or 3: profiles of others (inks) count as none.
+    """
+    try:
+        with PIL.Image.open(path) as picture:
+            content = picture.info.get("icc_profile") or b""
+        content = Metadata(icc_profile=content).profile_for(channels)
+        profile = PIL.ImageCms.ImageCmsProfile(io.BytesIO(content))
+        name = PIL.ImageCms.getProfileDescription(profile).strip()
+    except Exception:  # There is none, or it is damaged.
+        return "sRGB"
+    return "sRGB" if "srgb" in name.lower() else name
 
 
 def _kept(exif: PIL.Image.Exif) -> PIL.Image.Exif:

@@ -24,6 +24,8 @@ SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".jp2", ".bmp", ".webp", ".ppm", 
 MAX_BYTES = 4 << 30
 """Largest file that is read, bytes: `MAX_PIXELS` of uncompressed 16-bit RGB need 3 GB."""
 
+# What it reports of a damaged file is reported here, by an error that names the file.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 # `check_size` refuses large pictures, at a limit that photographs do not reach.
 PIL.Image.MAX_IMAGE_PIXELS = None
 # Damaged EXIF data are `metadata`'s concern.
@@ -49,6 +51,7 @@ class _Header:
     format: str
     inks: bool
     transparent: bool
+    transparent_level: int | None
     orientation: int
     largest: int | None
 
@@ -92,6 +95,10 @@ def read_raster(path: Path, *, mono: bool = False, reduction: int = 1) -> Sample
     if image.dtype not in (np.uint8, np.uint16):
         raise DeviceError(f"{path} has pixels of type {image.dtype}: make it 8 or 16 bit")
     image = oriented(image, header.orientation)
+    if image.ndim == 2 and header.transparent_level is not None:
+        # OpenCV does not read it.
+        opaque = np.where(image == header.transparent_level, 0, np.iinfo(image.dtype).max)
+        return with_alpha(str(path), image, opaque.astype(image.dtype)).reduced(reduction)
     if image.ndim == 3 and image.shape[2] == 4:
         alpha = np.ascontiguousarray(image[..., 3])
         colour = cv2.cvtColor(image, cv2.COLOR_BGRA2GRAY if mono else cv2.COLOR_BGRA2RGB)
@@ -117,6 +124,7 @@ def _read_header(path: Path) -> _Header:
                 name,
                 header.mode == "CMYK",
                 transparent,
+                _transparent_level(header),
                 _orientation(header),
                 _largest_sample(header),
             )
@@ -131,6 +139,13 @@ def _read_header(path: Path) -> _Header:
     if width * height > path.stat().st_size * _PIXELS_PER_BYTE.get(found.format, math.inf):
         raise DeviceError(f"{path} is cut off or damaged: it is too short for {width}x{height}")
     return found
+
+
+def _transparent_level(header: PIL.Image.Image) -> int | None:
+    """The sample that stands for no data in a grey picture without alpha, if one does."""
+    level = header.info.get("transparency")
+    grey = header.mode in ("1", "L", "I", "I;16", "I;16B")
+    return level if grey and isinstance(level, int) else None
 
 
 def _read_inks(path: Path, orientation: int) -> Samples:

@@ -184,6 +184,9 @@ class Slices:
                 self._note("values below 0 are clipped")
             if 1 < values.max() <= LARGEST_OVERSHOOT:
                 self._note("values above 1 are clipped")
+        elif values.dtype == np.uint8:
+            if self._stated_bits is not None and self._stated_bits > 8:
+                self._note(f"samples of 8 bits have no {self._stated_bits} bits in use")
         elif self._stated_bits is not None and samples.full_scale is None:
             largest = int(values.max())
             if largest > full_scale_of_bits(self._stated_bits):

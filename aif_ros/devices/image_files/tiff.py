@@ -19,7 +19,7 @@ from aif_ros.devices.device import DeviceError
 from aif_ros.devices.image_files.samples import Samples
 from aif_ros.devices.image_files.stack_axes import Selection, StackFile, select
 from aif_ros.devices.image_files.tiff_format import PHOTOMETRIC, TiffFormat, axes_of
-from aif_ros.devices.image_files.tiff_metadata import described
+from aif_ros.devices.image_files.tiff_metadata import described, ome_files
 from aif_ros.storage.error_text import one_line
 
 SUFFIXES = frozenset((".tif", ".tiff", ".btf", ".tf8"))
@@ -100,6 +100,17 @@ def read_tiff_stack(path: Path, selection: Selection) -> StackFile:
         raise DeviceError(f"cannot read {path}: {one_line(error)}") from error
 
 
+def parts(path: Path) -> set[str]:
+    """Names of the files over which an OME-TIFF spreads its planes; empty if it is none."""
+    if ".ome." not in path.name.lower():
+        return set()
+    try:
+        with tifffile.TiffFile(path) as file:
+            return ome_files(file.ome_metadata) if file.ome_metadata else set()
+    except Exception:  # `read_tiff_stack` reports what is wrong with it.
+        return set()
+
+
 def is_raw(path: Path) -> bool:
     """Whether a TIFF is a camera's raw file (DNG) under another name."""
     try:
@@ -157,6 +168,11 @@ def _main_series(
     # A single page of a quarter of the area or less is a preview.
     if any(len(other.pages) > 1 or 4 * _area(other) > _area(main) for other in others):
         kinds = dict.fromkeys(map(_kind, found))
+        if len(kinds) == 1:
+            raise DeviceError(
+                f"{path} holds {len(found)} images of {next(iter(kinds))} pages, such as positions "
+                "on the specimen: split it"
+            )
         listed = ", ".join(list(kinds)[:4]) + (", ..." if len(kinds) > 4 else "")
         raise DeviceError(f"{path} holds pictures of different kinds or sizes ({listed}): split it")
     return alike, (f"{path.name}: previews are left out",) if others else ()

@@ -154,13 +154,14 @@ class TiffFormat:
             return samples
         if self.photometric in _LAB:
             return rgb_of_lab(kept, signed=self.photometric == PHOTOMETRIC.CIELAB)
-        # Others are of unknown meaning, such as a saved selection.
         if extra and self.extra_samples[0] in (_PREMULTIPLIED, _ALPHA):
             alpha = values[..., colours]
             if self.extra_samples[0] == _PREMULTIPLIED:
                 kept = without_premultiplication(kept, alpha)
             return with_alpha(name, kept, alpha)
-        return Samples(kept)
+        # Others may be a saved selection, or something else that a microscope has measured.
+        note = f"channels that are no colours are left out: {extra}" if extra else ""
+        return Samples(kept, note=note)
 
 
 def axes_of(path: Path, series: tifffile.TiffPageSeries) -> tuple[str, tuple[int, ...]]:

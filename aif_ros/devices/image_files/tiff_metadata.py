@@ -25,6 +25,12 @@ def described(file: tifffile.TiffFile) -> tuple[Sequence[str], StackFile]:
     return (), StackFile(())
 
 
+def ome_files(text: str) -> set[str]:
+    """Return the names of the files over which an OME-TIFF spreads its planes, by its XML."""
+    found = (element.get("FileName") for element in ET.fromstring(text).iter())
+    return {name for name in found if name is not None}
+
+
 def _imagej_pixel(file: tifffile.TiffFile, unit: str) -> float | None:
     resolution = file.pages.first.tags.valueof("XResolution")
     if not isinstance(resolution, tuple) or 0 in resolution:

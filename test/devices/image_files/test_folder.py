@@ -37,6 +37,33 @@ def names(folder):
 SLICES = ["IMG_1.png", "IMG_9.png", "IMG_10.png"]
 
 
+def test_an_ome_tiff_in_several_files_is_one_stack(tmp_path):
+    """Each file holds one plane, and the same description of where the others are."""
+    count = 3
+    planes = "".join(
+        f'<TiffData FirstZ="{z}" IFD="0" PlaneCount="1">'
+        f'<UUID FileName="z{z}.ome.tif">urn:uuid:00000000-0000-0000-0000-00000000000{z}</UUID>'
+        "</TiffData>"
+        for z in range(count)
+    )
+    for z in range(count):
+        text = (
+            '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" '
+            f'UUID="urn:uuid:00000000-0000-0000-0000-00000000000{z}"><Image ID="Image:0">'
+            '<Pixels DimensionOrder="XYZCT" ID="Pixels:0" SizeC="1" SizeT="1" SizeX="32" '
+            f'SizeY="24" SizeZ="{count}" Type="uint8">{planes}</Pixels></Image></OME>'
+        )
+        plane = np.roll(RGB[..., 0], z, axis=0)
+        tifffile.imwrite(tmp_path / f"z{z}.ome.tif", plane, description=text, metadata=None)
+    assert names(tmp_path) == ["z0.ome.tif"]
+    assert is_focal_stack(tmp_path)
+    slices = open_slices([tmp_path])
+    assert len(slices) == count
+    np.testing.assert_array_equal(slices.read(2).pixels, np.roll(RGB[..., 0], 2, axis=0))
+    assert (tmp_path / "other.ome.tif").write_bytes(b"damaged")
+    assert names(tmp_path) == ["other.ome.tif", "z0.ome.tif"]
+
+
 def test_order_of_numbers(folder):
     assert names(folder) == SLICES
 

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 
 import cv2
 import numpy as np
@@ -130,6 +131,25 @@ class TestTransparency:
         assert picture.pixels[0, :3].tolist() == [[10, 20, 30], [40, 50, 60], [70, 80, 90]]
         assert picture.valid is not None
         assert picture.valid[0].tolist() == [True, False, True] * 2
+
+    @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+    @pytest.mark.parametrize("channels", [1, 3])
+    def test_a_level_that_stands_for_no_data(self, tmp_path, dtype, channels):
+        """A PNG with one level or colour that is transparent (chunk tRNS)."""
+        file = tmp_path / "a.png"
+        image = colours()[..., 0] if channels == 1 else colours()
+        image = image if dtype == np.uint16 else (image >> 8).astype(np.uint8)
+        image[5:9, 10:20] = level = 77
+        cv2.imwrite(str(file), image[..., ::-1] if channels == 3 else image)
+        content = file.read_bytes()
+        body = b"tRNS" + struct.pack(">H", level) * channels
+        chunk = struct.pack(">I", 2 * channels) + body + struct.pack(">I", zlib.crc32(body))
+        start = content.index(b"IDAT") - 4
+        file.write_bytes(content[:start] + chunk + content[start:])
+        picture = open_slices([file]).read(0)
+        same = (image == level).reshape(*image.shape[:2], -1).all(axis=2)
+        np.testing.assert_array_equal(picture.pixels, image)
+        np.testing.assert_array_equal(picture.valid, ~same)
 
     def test_opaque_alpha_is_dropped(self, tmp_path):
         PIL.Image.fromarray(RGB).convert("RGBA").save(tmp_path / "a.png")

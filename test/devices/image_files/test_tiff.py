@@ -116,6 +116,12 @@ class TestOnePage:
         with pytest.raises(DeviceError, match=rf"{kind.upper()} colours .*: save it as RGB"):
             read_image(file)
 
+    def test_channels_without_a_meaning_are_left_out_and_noted(self, file):
+        tifffile.imwrite(file, np.dstack([MONO] * 5), planarconfig="contig")
+        slices = open_slices([file])
+        np.testing.assert_array_equal(slices.read(0).pixels, MONO)
+        assert any("no colours are left out: 4" in note for note in slices.notes)
+
     def test_jpeg_within_a_tiff(self, file):
         smooth = np.dstack([np.tile(np.arange(0, 256, 4, dtype=np.uint8), (64, 1))] * 3)
         PIL.Image.fromarray(smooth).save(file, compression="jpeg", quality=95)
@@ -329,6 +335,14 @@ class TestManyPages:
         for channel in ("RFP", "2", "-1"):
             with pytest.raises(DeviceError, match="no channel"):
                 open_slices([file], selection=Selection(channel))
+
+    def test_positions_on_the_specimen_are_refused(self, tmp_path):
+        file = tmp_path / "a.ome.tif"
+        with tifffile.TiffWriter(file) as writer:
+            for _ in range(2):
+                writer.write(Z, metadata={"axes": "ZYX"})
+        with pytest.raises(DeviceError, match=r"holds 2 images of .*positions"):
+            open_slices([file])
 
     def test_time_points_must_be_chosen(self, file):
         hyperstack = np.stack([Z, Z[:, ::-1], Z[..., ::-1]])

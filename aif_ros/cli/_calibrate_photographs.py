@@ -13,6 +13,7 @@ from aif_ros.calibration.sweep_calibration import (
 from aif_ros.cli import CommandError, check_rectangle
 from aif_ros.cli._calibrate_arguments import Arguments
 from aif_ros.cli._calibrated_lens import CalibratedLens, blur_estimator, near_window
+from aif_ros.cli._scene_check import warn_of_foreign_slices
 from aif_ros.cli._stack_options import selection
 from aif_ros.devices.focal_stack import FocalStack
 from aif_ros.devices.image_files import read_image
@@ -58,6 +59,7 @@ def calibrate_from_photographs(args: Arguments, output: Path) -> CalibratedLens:
         _check_size(paths[0], stack.size)
         if args.near is not None:
             check_rectangle("--near", args.near, stack.size)
+        warn_of_foreign_slices(stack)
         calibration = calibrate_sweep(images, list(positions), blur_estimator(), near_window(args))
         if args.back is not None:
             back = FocalStack(args.back, selection(args.channel, args.time))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from aif_ros.cli import CommandError
 from aif_ros.cli._live import SETTLE_TIMEOUT, open_calibrated
 from aif_ros.cli._run_arguments import Arguments
+from aif_ros.cli._scene_check import warn_of_foreign_slices
 from aif_ros.cli._stack_options import selection
 from aif_ros.devices.backends import LENSES
 from aif_ros.devices.clock import Clock, SimulatedClock, SystemClock
@@ -85,6 +86,8 @@ def _simulated(args: Arguments) -> Devices:
             f"--width {args.width} gives pictures of {width}x{height} pixels: {_LEAST_SIDE} pixels "
             "a side are needed"
         )
+    if opened.stack is not None:
+        warn_of_foreign_slices(opened.stack)
     camera, lens = simulated_devices(opened, clock, exposure_time=_EXPOSURE)
     return Devices(
         camera,

@@ -105,6 +105,10 @@ class FocalStack:
             self._latest = (index, self._pixels(int(self._order[index])))
         return self._latest[1]
 
+    def slice_name(self, index: int) -> str:
+        """File, and page if it has several, of a slice, counted by ascending lens position."""
+        return self._slices.name(int(self._order[index]))
+
     def _pixels(self, index: int) -> NDArray[Any]:
         """Read a slice, counted in the order of the files."""
         picture = self._slices.read(index)
@@ -192,7 +196,7 @@ def _read_info(file: Path) -> _Info:
         except OSError as error:
             raise DeviceError(f"cannot read {file}: {error.strerror}") from error
         except YamlError as error:
-            raise DeviceError(f"cannot read {error}") from error
+            raise DeviceError(str(error)) from error
         if not isinstance(content, Mapping):
             raise DeviceError(f"{file} must be a mapping of keys to values")
     channel = content.get("channel")

@@ -9,6 +9,11 @@ from aif_ros.simulation.open_subject import OpenedSubject
 from aif_ros.simulation.simulated_camera import SimulatedCamera
 from aif_ros.simulation.simulated_lens import SimulatedLens
 
+_SPEED = 5e-3
+"""Of the simulated lens, metres of travel per second: a stepper motor of focus drives."""
+_LONGEST_MOVE = 2.0
+"""Duration of the longest move between the slices of a recorded stack, seconds."""
+
 
 class SimulatedDevices(NamedTuple):
     """What a loop or a search runs on.
@@ -36,7 +41,12 @@ def simulated_devices(
     Raises:
         ValueError: a number is out of range.
     """
-    motor = SimulatedLens(opened.lens_model, clock, rests=opened.rests)
+    speed = _SPEED
+    if opened.stack is not None:
+        low, high = opened.lens_model.limits
+        # How fast the lens of a recorded stack was is unknown; a rail may travel far.
+        speed = max(speed, (high - low) / _LONGEST_MOVE)
+    motor = SimulatedLens(opened.lens_model, clock, speed=speed, rests=opened.rests)
     camera = SimulatedCamera(
         opened.subject,
         clock,

@@ -63,6 +63,29 @@ def test_slices_of_one_bit_are_reported(tmp_path, capsys, caplog, command):
     assert "motor" not in capsys.readouterr().err
 
 
+def test_the_travel_of_a_long_rail_is_no_fault(folder, tmp_path):
+    """Slices 0.2 m apart: how fast the lens was then is not recorded."""
+    (folder / "info.yaml").write_text("positions: [0.1, 0.3, 0.5]\n")
+    output = tmp_path / "o.png"
+    assert main(["run", "--scene", str(folder), *CLASSICAL, "-o", str(output)]) == 0
+    assert psnr(to_float(read_image(output)), cv2.cvtColor(SHARP, cv2.COLOR_RGB2GRAY)) > 30
+
+
+@pytest.mark.parametrize("command", ["run", "autofocus", "calibrate"])
+def test_a_slice_of_another_scene_is_named(folder, tmp_path, capsys, command):
+    other = cv2.cvtColor(texture((96, 64), np.random.default_rng(8)), cv2.COLOR_RGB2GRAY)
+    cv2.imwrite(str(folder / "img_1b.png"), (255 * other).round().astype(np.uint8))
+    arguments = {
+        "run": ["--scene", str(folder), *CLASSICAL, "-o", str(tmp_path / "o.png")],
+        "autofocus": [str(folder), "--search", "sweep", "--window", "0", "0", "64", "64"],
+        "calibrate": [str(folder), "--travel", "1e-4", "-o", str(tmp_path / "lens.yaml")],
+    }
+    main([command, *arguments[command]])
+    said = capsys.readouterr().err
+    assert "1 of 4 slices do not match the others" in said
+    assert str(folder / "img_1b.png") in said
+
+
 @pytest.mark.parametrize("full", [65535, 4095, 1023])
 def test_deep_slices_give_a_deep_picture(tmp_path, full):
     tifffile.imwrite(tmp_path / "z.tif", planes(full), photometric="minisblack", metadata=None)

@@ -158,7 +158,7 @@ class TestFaults:
             ("positions: [1, 2, 3, 4, 4]", "twice"),
             ("positions: [1, 2, 3, 4, many]", "list of numbers"),
             ("- 1", "mapping"),
-            ("{", "cannot read"),
+            ("{", "is not valid YAML"),
             ("positions: [0, 100, 200, 300, 400]", "metres"),
             ("positions: [0, a, 2, 3]", "list of numbers"),
             ("positions: [[0, 1], [2]]", "list of numbers"),

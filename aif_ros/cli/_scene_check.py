@@ -1,0 +1,36 @@
+"""Slices of a recorded stack that do not show what the others show."""
+
+import sys
+
+from aif_ros.devices.device import DeviceError
+from aif_ros.devices.focal_stack import FocalStack
+from aif_ros.fusion.scene_match import match_scenes, scene_copy
+
+# Slices that are listed by name.
+_LISTED = 5
+
+
+def warn_of_foreign_slices(stack: FocalStack) -> None:
+    """Print a warning that names the slices of a stack that show another scene than most.
+
+    Each slice is read once; one that cannot be read is an error of what needs it.
+    """
+    read, copies = [], []
+    count = len(stack.files)
+    for index in range(count):
+        try:
+            copies.append(scene_copy(stack.read(index)))
+        except DeviceError:
+            continue
+        read.append(index)
+    scenes = match_scenes(copies)
+    if scenes.foreign:
+        names = [stack.slice_name(read[index]) for index in scenes.foreign]
+        listed = ", ".join(names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")
+        print(
+            f"warning: {len(names)} of {count} slices do not match the others (another scene, "
+            f"turned, or moved too far): {listed}: leave them out",
+            file=sys.stderr,
+        )
+    if scenes.undecided:
+        print("warning: the slices show different scenes, or nothing but noise", file=sys.stderr)

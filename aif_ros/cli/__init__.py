@@ -55,6 +55,28 @@ class CommandError(Exception):
     """What was asked for cannot be done; the message says why and what to do instead."""
 
 
+_LEAST_RECTANGLE = 8
+"""Shortest side of a window, pixels: contrast is measured over some pixels."""
+_LEAST_SIDE = 32
+"""Shortest side of the pictures, pixels: one cell of the networks' maps."""
+
+
+def check_width(width: int, height: int | None = None) -> None:
+    """Check that scenes are rendered large enough.
+
+    Args:
+        width: of the pictures, pixels, as `--width` states it; 0: of the scene itself.
+        height: of the pictures, pixels, where it is known.
+
+    Raises:
+        CommandError: they are too small.
+    """
+    sides = (width,) if height is None else (width, height)
+    if width and min(sides) < _LEAST_SIDE:
+        size = "" if height is None else f" gives pictures of {width}x{height} pixels"
+        raise CommandError(f"--width {width}{size}: {_LEAST_SIDE} pixels a side are needed")
+
+
 def check_rectangle(
     option: str, rectangle: tuple[int, int, int, int], size: tuple[int, int]
 ) -> None:
@@ -69,6 +91,11 @@ def check_rectangle(
         CommandError: it does not.
     """
     x, y, width, height = rectangle
+    if 0 < min(width, height) < _LEAST_RECTANGLE:
+        raise CommandError(
+            f"{option} {x} {y} {width} {height} is too small: {_LEAST_RECTANGLE} pixels a side are "
+            "needed"
+        )
     if min(x, y) < 0 or min(width, height) < 1 or x + width > size[0] or y + height > size[1]:
         raise CommandError(
             f"{option} {x} {y} {width} {height} does not lie within the picture of "

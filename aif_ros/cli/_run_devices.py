@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from aif_ros.cli import CommandError
+from aif_ros.cli import CommandError, check_width
 from aif_ros.cli._live import SETTLE_TIMEOUT, open_calibrated
 from aif_ros.cli._run_arguments import Arguments
 from aif_ros.cli._scene_check import warn_of_foreign_slices
@@ -18,8 +18,6 @@ from aif_ros.simulation.simulated_devices import simulated_devices
 
 _EXPOSURE = 0.008
 """Exposure time of the simulated camera, seconds."""
-_LEAST_SIDE = 32
-"""Shortest side of the pictures, pixels: one cell of the networks' maps."""
 _SIMULATED_SETTLE_TIMEOUT = 10.0
 """Seconds that a move of the simulated lens may take."""
 
@@ -80,12 +78,8 @@ def _simulated(args: Arguments) -> Devices:
     opened = open_subject(
         args.scene, args.calibration, args.width, selection=selection(args.channel, args.time)
     )
-    if args.width and min(opened.subject.size) < _LEAST_SIDE:
-        width, height = opened.subject.size
-        raise CommandError(
-            f"--width {args.width} gives pictures of {width}x{height} pixels: {_LEAST_SIDE} pixels "
-            "a side are needed"
-        )
+    if args.width:
+        check_width(*opened.subject.size)
     if opened.stack is not None:
         warn_of_foreign_slices(opened.stack)
     camera, lens = simulated_devices(opened, clock, exposure_time=_EXPOSURE)

@@ -32,6 +32,7 @@ from aif_ros.cli._live import (
     make_rig,
     open_calibrated,
 )
+from aif_ros.cli._outputs import refuse_inputs
 from aif_ros.cli._stack_options import Channel, Time, selection
 from aif_ros.settings import nodes
 
@@ -101,6 +102,10 @@ def run(args: Arguments) -> int:
         )
     if args.save is not None:
         check_writable(args.save / "window.png")
+    pictures = (
+        () if args.save is None else (args.save / "window.png", args.save / "focus_curve.png")
+    )
+    refuse_inputs((*pictures, args.json), (args.scene, args.calibration))
     with _live(args) if live else _simulated(args) as subject:
         rig, lens_model = subject.rig, subject.rig.lens_model
         window = Window(*args.window) if args.window else Window.centred(subject.size, 512)
@@ -239,7 +244,7 @@ def _check(args: Arguments, limits: tuple[float, float], size: tuple[int, int]) 
         check_metres(option, [position for position in positions if position is not None])
         for position in positions:
             if position is not None and not low <= position <= high:
-                raise CommandError(f"{option} must lie within the travel, {low} to {high} m")
+                raise CommandError(f"{option} must lie within the travel, {low:g} to {high:g} m")
     if args.range is not None and not args.range[0] < args.range[1]:
         raise CommandError(f"--range must be LOW HIGH, got {args.range[0]:g} and {args.range[1]:g}")
     if args.window is not None:

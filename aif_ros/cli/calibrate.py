@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from aif_ros.cli import CommandError, write_json
 from aif_ros.cli._calibrate_arguments import Arguments
+from aif_ros.cli._outputs import refuse_inputs
 
 if TYPE_CHECKING:
     from aif_ros.calibration.sweep_calibration import Estimate
@@ -44,6 +45,7 @@ def run(args: Arguments) -> int:
         raise CommandError("give the file to write: -o lens.yaml")
     for path in filter(None, (args.output, args.plot)):
         check_writable(path)
+    refuse_inputs((args.output, args.plot, args.json), (*args.photos, args.back))
     if (stated := stated_direction(args)) is not None:
         check_direction(args, stated)
     calibrate = calibrate_through_camera if args.live else calibrate_from_photographs

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 from typing_extensions import Doc
 
-from aif_ros.cli import CommandError, JsonFile, LoopTimeout, write_json
+from aif_ros.cli import CommandError, JsonFile, LoopTimeout, check_width, write_json
 from aif_ros.settings.declaration import OneOf, declared
 from aif_ros.settings.pipeline import PipelineSettings
 
@@ -63,6 +63,7 @@ def run(args: Arguments) -> int:
     from aif_ros.bringup.recorder import recording
     from aif_ros.bringup.share import share_directory
 
+    check_width(args.width)
     if not args.params_file:
         args = replace(args, params_file=str(share_directory() / "config" / "demo.yaml"))
     graph = pipeline_graph(args)

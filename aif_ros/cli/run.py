@@ -16,7 +16,8 @@ Examples:
 
 from pathlib import Path
 
-from aif_ros.cli import CommandError, write_json
+from aif_ros.cli import CommandError, check_width, write_json
+from aif_ros.cli._outputs import refuse_inputs
 from aif_ros.cli._run_arguments import Arguments
 from aif_ros.settings.declaration import SettingError, declared
 from aif_ros.settings.pipeline import with_addresses
@@ -39,7 +40,12 @@ def run(args: Arguments) -> int:
             raise CommandError(f"{path}: maps in metres are 32-bit TIFFs, name it .tif")
         check_writable(path)
     if args.save_path:
-        _check_output(args.save_path, args.scene)
+        from aif_ros.devices.image_files import check_image_output
+
+        check_image_output(args.save_path)
+    outputs = (args.save_path, args.focus_map, args.depth_map, args.json)
+    refuse_inputs(outputs, (args.scene, args.calibration))
+    check_width(args.width)
     before = _version(args.save_path)
     if args.runner == "library":
         for setting in declared(Arguments):
@@ -85,19 +91,3 @@ def _version(path: str) -> tuple[int, int] | None:
         return None
     status = Path(path).stat()
     return status.st_ino, status.st_mtime_ns
-
-
-def _check_output(output: str, scene: str) -> None:
-    """Check, before the work, that the fused image can be written and replaces no input."""
-    from aif_ros.devices.device import DeviceError
-    from aif_ros.devices.image_files import check_image_output, image_files
-
-    check_image_output(output)
-    inputs = [Path(scene)] if scene else []
-    if scene and Path(scene).is_dir():
-        try:
-            inputs = image_files(scene)
-        except DeviceError:
-            inputs = []
-    if Path(output).resolve() in {path.resolve() for path in inputs}:
-        raise CommandError(f"{output} is a picture of the scene: name another file to write")

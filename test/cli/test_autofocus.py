@@ -88,6 +88,7 @@ def test_backlash_of_the_calibration_is_compensated(stack, tmp_path, monkeypatch
         (["--start", "0.01"], "--start must lie within the travel"),
         (["--range", "1e-3", "1e-4"], "--range must be LOW HIGH, got 0.001 and 0.0001"),
         (["--window", "100", "0", "200", "9"], "--window 100 0 200 9 does not lie within"),
+        (["--window", "9", "9", "1", "7"], "--window 9 9 1 7 is too small: 8 pixels a side"),
         (["--channel", "GFP"], "hold one image without channels"),
     ],
 )

@@ -142,6 +142,38 @@ def test_output_is_checked_before_the_loop(folder, capsys, output):
     assert "cannot write" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("command", "output"),
+    [
+        ("run", "-o"),
+        ("run", "--json"),
+        ("autofocus", "--json"),
+        ("calibrate", "-o"),
+        ("calibrate", "--json"),
+        ("calibrate", "--plot"),
+    ],
+)
+def test_no_output_replaces_an_input(folder, tmp_path, capsys, command, output):
+    file = folder / "img_1.png"
+    before = file.read_bytes()
+    arguments = {
+        "run": ["--scene", str(folder), *CLASSICAL],
+        "autofocus": [str(folder), "--search", "sweep"],
+        "calibrate": [str(folder), "--travel", "1e-4"],
+    }
+    if (command, output) != ("calibrate", "-o"):
+        arguments["calibrate"] += ["-o", str(tmp_path / "lens.yaml")]
+    assert main([command, *arguments[command], output, str(file)]) == 2
+    assert f"{file} is an input" in capsys.readouterr().err
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("command", [["run", "--ros"], ["run"], ["demo"]])
+def test_pictures_too_small_for_the_maps_are_refused_before_the_start(capsys, command):
+    assert main([*command, "--width", "20"]) == 2
+    assert "--width 20: 32 pixels a side are needed" in capsys.readouterr().err
+
+
 def test_a_real_lens_without_a_real_camera_is_refused(tmp_path, capsys):
     code = main(["run", *CLASSICAL, "--lens", "moonlite", "--lens-source", "/dev/nothere"])
     assert code == 2

@@ -12,9 +12,11 @@ Examples:
   aif benchmark control --scenes 24 --condition all --frame-rate 3 10 30
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from typing_extensions import Doc
@@ -22,6 +24,13 @@ from typing_extensions import Doc
 from aif_ros.cli import JsonFile
 from aif_ros.settings import nodes
 from aif_ros.settings.declaration import Limits, OneOf
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aif_ros.benchmarks.control import Episodes, LensCondition
+    from aif_ros.benchmarks.control_episode import Episode, RigSettings
+    from aif_ros.optics.lens_model import LensModel
 
 
 @dataclass(frozen=True)
@@ -89,95 +98,21 @@ class Arguments:
 
 def run(args: Arguments) -> int:
     """Run every agent on every scene, sum up, draw."""
-    from dataclasses import replace
-    from functools import partial
-
-    import numpy as np
-    from tqdm import tqdm
-
     from aif_ros.benchmarks import control
-    from aif_ros.benchmarks.control_episode import Episode, RigSettings, run_episode
     from aif_ros.benchmarks.control_figure import save_episode_figure
-    from aif_ros.benchmarks.control_scenes import (
-        laid_out_scenes,
-        moving_scenes,
-        open_photos,
-        still_scenes,
-    )
-    from aif_ros.cli import CommandError, write_json
-    from aif_ros.control.agents import AGENTS, make_agent
-    from aif_ros.defocus.estimators import make_estimator
-    from aif_ros.fusion.fuser import make_fuser
+    from aif_ros.cli import write_json
     from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
-    from aif_ros.simulation.scenes.scene import Scene
 
+    _check(args)
     lens_model = LensModel.load(args.calibration or DEFAULT_CALIBRATION)
-    names = list(args.agents or AGENTS)
-    conditions = list(control.LENS_CONDITIONS if "all" in args.condition else args.condition)
-    exposure_time = RigSettings.exposure_time
-    for rate in args.frame_rate:
-        if not 0 < rate <= 1 / exposure_time:
-            raise CommandError(
-                f"--frame-rate must be above 0 and at most {1 / exposure_time:g} frames per "
-                f"second, got {rate:g}"
-            )
-    if not 0 < args.lens_speed < np.inf:
-        raise CommandError(
-            f"--lens-speed must be a positive number of metres per second, got {args.lens_speed:g}"
-        )
-    photos = open_photos(args.photos)
 
-    def rig(condition: control.LensCondition, frame_rate: float) -> RigSettings:
-        known, real = condition.lenses(lens_model)
-        return RigSettings(
-            known,
-            make_estimator(args.estimator, known, args.device),
-            lambda moving: make_fuser(args.fusion, known if moving else None, args.device),
-            real,
-            frame_rate=frame_rate,
-            lens_speed=args.lens_speed,
-        )
-
-    def save(kind: str, episode: Episode) -> None:
+    def save(kind: str, episode: "Episode") -> None:
         if args.save is not None:
             path = args.save / f"{kind}_{episode.scene}_{episode.agent}.png"
             save_episode_figure(episode, lens_model, path)
 
-    still: dict[str, list[control.Episodes]] = {}
-    for name in conditions:
-        condition = control.LENS_CONDITIONS[name]
-        random = np.random.default_rng(args.seed)
-        bench = rig(condition, args.frame_rate[0])
-        width = condition.width or 640
-        scenes: list[Scene] = [
-            *still_scenes(args.rgbd, lens_model, condition.width),
-            *laid_out_scenes(photos, lens_model, args.scenes, width=width, seed=args.seed),
-        ]
-        kind = "still" if condition == control.LensCondition() else f"still_{name}"
-        still[name] = []
-        for scene in tqdm(scenes, desc=f"still, {name}", unit="scene"):
-            agents = {each: make_agent(each, bench.lens_model) for each in ("sweep", *names)}
-            start = float(random.uniform(*lens_model.limits))
-            still[name].append(
-                control.play_still(scene, agents, bench, start, on_episode=partial(save, kind))
-            )
-    moving: dict[str, list[control.Episodes]] = {}
-    for rate in args.frame_rate if args.seconds else ():
-        random = np.random.default_rng(args.seed)
-        bench = rig(control.LensCondition(), rate)
-        moving[f"{rate:g}"] = []
-        for scene in tqdm(
-            moving_scenes(args.video, lens_model), desc=f"moving, {rate:g} fps", unit="scene"
-        ):
-            start = float(random.uniform(*lens_model.limits))
-            runs: control.Episodes = {}
-            for each in names:
-                agent = make_agent(each, lens_model, dynamic=True)
-                runs[each] = run_episode(scene, each, agent, bench, start, args.seconds)
-                save("moving" if rate == args.frame_rate[0] else f"moving_{rate:g}", runs[each])
-                # The images of all episodes would not fit into memory.
-                runs[each].steps.clear()
-            moving[f"{rate:g}"].append(runs)
+    still = _play_still(args, lens_model, save)
+    moving = _play_moving(args, lens_model, save)
     static = {name: control.still_figures(scenes) for name, scenes in still.items()}
     dynamic = {rate: control.moving_figures(scenes) for rate, scenes in moving.items()}
     for name, figures in static.items():
@@ -185,6 +120,7 @@ def run(args: Arguments) -> int:
     for speed, moving_table in dynamic.items():
         _print_table(f"dynamic, {speed} fps", moving_table)
     first = next(iter(still.values()))
+    rig = _rig(args, lens_model, control.LensCondition(), args.frame_rate[0])
     result: dict[str, Any] = {
         "static": next(iter(static.values())),
         "dynamic": next(iter(dynamic.values()), {}),
@@ -195,7 +131,7 @@ def run(args: Arguments) -> int:
         },
         "frame_rates": dynamic,
         "setup": {
-            **control.setup(replace(rig(control.LensCondition(), args.frame_rate[0]), lens=None)),
+            **control.setup(replace(rig, lens=None)),
             "fusion": args.fusion,
             "seed": args.seed,
             "seconds": args.seconds,
@@ -203,6 +139,116 @@ def run(args: Arguments) -> int:
     }
     write_json(result, args.json)
     return 0
+
+
+def _check(args: Arguments) -> None:
+    """Check the settings of the rig before the work."""
+    from aif_ros.benchmarks.control_episode import RigSettings
+    from aif_ros.cli import CommandError
+
+    fastest = 1 / RigSettings.exposure_time
+    for rate in args.frame_rate:
+        if not 0 < rate <= fastest:
+            raise CommandError(
+                f"--frame-rate must be above 0 and at most {fastest:g} frames per second, "
+                f"got {rate:g}"
+            )
+    if not 0 < args.lens_speed < math.inf:
+        raise CommandError(
+            f"--lens-speed must be a positive number of metres per second, got {args.lens_speed:g}"
+        )
+
+
+def _agents(args: Arguments) -> list[str]:
+    from aif_ros.control.agents import AGENTS
+
+    return list(args.agents or AGENTS)
+
+
+def _rig(
+    args: Arguments, lens_model: "LensModel", condition: "LensCondition", frame_rate: float
+) -> "RigSettings":
+    from aif_ros.benchmarks.control_episode import RigSettings
+    from aif_ros.defocus.estimators import make_estimator
+    from aif_ros.fusion.fuser import make_fuser
+
+    known, real = condition.lenses(lens_model)
+    return RigSettings(
+        known,
+        make_estimator(args.estimator, known, args.device),
+        lambda moving: make_fuser(args.fusion, known if moving else None, args.device),
+        real,
+        frame_rate=frame_rate,
+        lens_speed=args.lens_speed,
+    )
+
+
+def _play_still(
+    args: Arguments, lens_model: "LensModel", save: "Callable[[str, Episode], None]"
+) -> "dict[str, list[Episodes]]":
+    """Episodes of the still scenes, by condition of the lens."""
+    import numpy as np
+    from tqdm import tqdm
+
+    from aif_ros.benchmarks import control
+    from aif_ros.benchmarks.control_scenes import laid_out_scenes, open_photos, still_scenes
+    from aif_ros.control.agents import make_agent
+    from aif_ros.simulation.scenes.scene import Scene
+
+    photos = open_photos(args.photos)
+    conditions = control.LENS_CONDITIONS if "all" in args.condition else args.condition
+    played: dict[str, list[control.Episodes]] = {}
+    for name in conditions:
+        condition = control.LENS_CONDITIONS[name]
+        random = np.random.default_rng(args.seed)
+        rig = _rig(args, lens_model, condition, args.frame_rate[0])
+        width = condition.width or 640
+        scenes: list[Scene] = [
+            *still_scenes(args.rgbd, lens_model, condition.width),
+            *laid_out_scenes(photos, lens_model, args.scenes, width=width, seed=args.seed),
+        ]
+        kind = "still" if condition == control.LensCondition() else f"still_{name}"
+        played[name] = []
+        for scene in tqdm(scenes, desc=f"still, {name}", unit="scene"):
+            agents = {each: make_agent(each, rig.lens_model) for each in ("sweep", *_agents(args))}
+            start = float(random.uniform(*lens_model.limits))
+            played[name].append(
+                control.play_still(scene, agents, rig, start, on_episode=partial(save, kind))
+            )
+    return played
+
+
+def _play_moving(
+    args: Arguments, lens_model: "LensModel", save: "Callable[[str, Episode], None]"
+) -> "dict[str, list[Episodes]]":
+    """Episodes of the moving scenes, by frame rate."""
+    import numpy as np
+    from tqdm import tqdm
+
+    from aif_ros.benchmarks import control
+    from aif_ros.benchmarks.control_episode import run_episode
+    from aif_ros.benchmarks.control_scenes import moving_scenes
+    from aif_ros.control.agents import make_agent
+
+    played: dict[str, list[control.Episodes]] = {}
+    for rate in args.frame_rate if args.seconds else ():
+        random = np.random.default_rng(args.seed)
+        rig = _rig(args, lens_model, control.LensCondition(), rate)
+        kind = "moving" if rate == args.frame_rate[0] else f"moving_{rate:g}"
+        played[f"{rate:g}"] = []
+        for scene in tqdm(
+            moving_scenes(args.video, lens_model), desc=f"moving, {rate:g} fps", unit="scene"
+        ):
+            start = float(random.uniform(*lens_model.limits))
+            runs: control.Episodes = {}
+            for each in _agents(args):
+                agent = make_agent(each, lens_model, dynamic=True)
+                runs[each] = run_episode(scene, each, agent, rig, start, args.seconds)
+                save(kind, runs[each])
+                # The images of all episodes would not fit into memory.
+                runs[each].steps.clear()
+            played[f"{rate:g}"].append(runs)
+    return played
 
 
 def _print_table(title: str, figures: dict[str, dict[str, float]]) -> None:

@@ -62,20 +62,27 @@ def record(running, path, decisions=None):
     assert recorder.dropped == 0
 
 
+def settings(folder, name, **choices):
+    """Of a pipeline whose messages a busy computer can record: the queues must not overflow."""
+    file = folder / "slow.yaml"
+    file.write_text("/**: {ros__parameters: {frame_rate: 6.0, state_rate: 20.0}}\n")
+    return PipelineSettings(
+        width=160,
+        preset="classical",
+        namespace=f"{name}_{os.getpid()}",
+        params_file=str(file),
+        **choices,
+    )
+
+
 @pytest.fixture(scope="module")
 def moving_bag(tmp_path_factory):
     """A few decisions in a moving scene, where the loop does not end."""
     path = tmp_path_factory.mktemp("moving") / "bag"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROS_DOMAIN_ID", DOMAIN)
-        settings = PipelineSettings(
-            scene="moving_planes",
-            width=160,
-            preset="classical",
-            mode="dynamic",
-            namespace=f"moving_{os.getpid()}",
-        )
-        with run_in_one_process(pipeline_graph(settings)) as running:
+        moving = settings(path.parent, "moving", scene="moving_planes", mode="dynamic")
+        with run_in_one_process(pipeline_graph(moving)) as running:
             record(running, path, decisions=5)
     return path
 
@@ -85,10 +92,8 @@ def bag(tmp_path_factory):
     path = tmp_path_factory.mktemp("recording") / "bag"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROS_DOMAIN_ID", DOMAIN)
-        settings = PipelineSettings(
-            scene="planes", width=160, preset="classical", namespace=f"recorded_{os.getpid()}"
-        )
-        with run_in_one_process(pipeline_graph(settings)) as running:
+        still = settings(path.parent, "recorded", scene="planes")
+        with run_in_one_process(pipeline_graph(still)) as running:
             assert running.spin_until(lambda: running.stopped, 300.0)
             record(running, path)
     return path

@@ -151,6 +151,7 @@ def run(args: Arguments) -> int:
             "focused": result.focused,
             "reason": reason,
             "images": len(result.measurements),
+            # Of each image: lens position in metres, and score.
             "looks": [[each.position, _finite(each.score)] for each in result.measurements],
         },
         args.json,

@@ -16,6 +16,7 @@ from typing_extensions import Doc
 
 from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import (
+    RECONNECT_INTERVAL,
     Capture,
     ConnectionLostError,
     DeviceError,
@@ -193,7 +194,7 @@ class IndiCamera:
         if self._client is None:
             if time.monotonic() < self._retry_at:
                 raise ConnectionLostError(f"{self.label} is disconnected: connect it again")
-            self._retry_at = time.monotonic() + 0.5
+            self._retry_at = time.monotonic() + RECONNECT_INTERVAL
             self._client = IndiClient(self._address, self.label)
             self._client.connect(EXPOSURE)
             # Defined with the device's other properties, but empty until the first image.

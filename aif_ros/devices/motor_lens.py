@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import ClassVar, Literal, TypeVar
 
 from aif_ros.devices.clock import Clock
-from aif_ros.devices.device import ConnectionLostError, DeviceError
+from aif_ros.devices.device import RECONNECT_INTERVAL, ConnectionLostError, DeviceError
 from aif_ros.devices.motor_axis import Axis, Reading
 from aif_ros.devices.motor_settings import MotorSettings
 from aif_ros.devices.move_monitor import MoveMonitor, WrongDirectionError
@@ -21,10 +21,6 @@ from aif_ros.optics.lens_model import LensModel
 from aif_ros.types.frame import LensState
 
 T = TypeVar("T")
-
-RECONNECT_INTERVAL = 0.5
-"""Seconds between two attempts to open a lost connection. Short enough to resume soon after a cable
-is plugged in again, long enough not to keep a USB hub busy."""
 
 ROUNDING = 1e-9
 """Share of the travel by which a position may lie outside the limits: -15 times 1e-6 is not -15e-6

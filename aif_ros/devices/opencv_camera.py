@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import (
+    RECONNECT_INTERVAL,
     Camera,
     Capture,
     ConnectionLostError,
@@ -20,7 +21,6 @@ from aif_ros.devices.device import (
     first_image_size,
 )
 from aif_ros.devices.image_files.slices import is_multi_page, open_slices
-from aif_ros.devices.motor_lens import RECONNECT_INTERVAL
 from aif_ros.devices.permissions import advice
 
 CLOSE_TIMEOUT = 2.0

@@ -203,7 +203,7 @@ def _cells(samples: list[Sample]) -> tuple[Array, Array, Array, Array, NDArray[n
 
 
 def _constancy(rank: Array, cell: NDArray[np.intp]) -> float:
-    """Correlation of the rank of one cell's error among all from look to look, within 0..0.95."""
+    """Correlation of the rank of one cell's error among all from frame to frame, within 0..0.95."""
     known = np.isfinite(rank)
     cell, deviation = cell[known], rank[known] - 0.5
     count = np.bincount(cell)

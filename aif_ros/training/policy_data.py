@@ -94,7 +94,7 @@ def measure_estimator(
     lens_model: LensModel,
     scenes: Sequence[Scene],
     *,
-    looks: int = 12,
+    frames: int = 12,
     seed: int = 0,
 ) -> EstimatorSurrogate:
     """Let the estimator read rendered frames of `scenes` and tabulate its errors.
@@ -102,8 +102,8 @@ def measure_estimator(
     Args:
         estimator: whose errors to measure.
         lens_model: the lens.
-        scenes: looked at as they are at first.
-        looks: frames of each scene, at lens positions spread over the travel.
+        scenes: as they are at first.
+        frames: of each scene, at lens positions spread over the travel.
         seed: of the lens positions.
     """
     random = np.random.default_rng(seed)
@@ -116,7 +116,7 @@ def measure_estimator(
     for number, (scene, lens) in enumerate(views):
         rendered = RenderedScene(scene, lens)
         focus = Truth(scene, lens).at(0.0)[1]
-        shares = (np.arange(looks) + random.random(looks)) / looks
+        shares = (np.arange(frames) + random.random(frames)) / frames
         for position in np.interp(shares, (0, 1), lens.limits):
             image = to_reference_geometry(rendered.expose(position, 0.0), position, lens)
             blur = estimator.estimate(image)

@@ -1,10 +1,10 @@
 """Training of the focus-control policies.
 
 First by the paper's rule: REINFORCE with a baseline, reward 1 where the chosen window of J was
-still out of focus. That teaches where to look but neither how many frames a look is worth nor when
-to stop; the result is kept as the policy `paper`. Then by proximal policy optimisation (Schulman et
-al., 2017): in still scenes on coverage less the costs of frames and travel, with stopping as an
-action; in moving scenes on the PSNR of J.
+still out of focus. That teaches where to focus, but neither how many frames a capture is worth nor
+when to stop; the result is kept as the policy `paper`. Then by proximal policy optimisation
+(Schulman et al., 2017): in still scenes on coverage less the costs of frames and travel, with
+stopping as an action; in moving scenes on the PSNR of J.
 """
 
 import math

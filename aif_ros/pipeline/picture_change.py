@@ -51,6 +51,8 @@ class _Rule:
             upper rings, which hold many coefficients.
         missing: share of the predicted change below which a lens counts as stuck.
         changed: share above which it has moved.
+        visible: share of the shared power in one ring whose change shows motion whatever the
+            calibration says: it may be of another lens. A shift by 0.2 px changes less.
         weak: least mean share of power that a prediction must leave in the pictures.
         foci: fewest and most focus positions of the scene that are tried, over the travel of the
             lens; a pixel of blur apart where these allow it.
@@ -63,12 +65,15 @@ class _Rule:
     pattern: float = 4.0
     missing: float = 0.1
     changed: float = 0.3
+    visible: float = 0.2
     weak: float = 0.05
     foci: tuple[int, int] = (41, 161)
     covered: int = 3
 
 
 _RULE = _Rule()
+_SURE = 5.0
+"""Standard deviations of a change in one ring that are no noise, in the largest of 450."""
 
 
 class PictureChange:
@@ -138,6 +143,7 @@ class PictureChange:
         # A time that the camera prints on the picture never changes.
         far = np.ptp(positions) > self.visible_travel
         unmoved = everywhere.smallest < _RULE.missing and rest.largest < _RULE.changed
+        unmoved = unmoved and max(everywhere.visible, rest.visible) < _RULE.visible
         self.missing = bool(far and unmoved and not self._changed)
 
 
@@ -148,10 +154,13 @@ class _Measured:
     Attributes:
         smallest: upper confidence limit, for the focus position for which it is highest.
         largest: lower confidence limit, for the focus position for which it is highest.
+        visible: lower confidence limit of the change as a share of what the pictures share, in the
+            ring in which it is highest; the calibration does not matter.
     """
 
     smallest: float
     largest: float
+    visible: float
 
 
 class _Change:
@@ -196,11 +205,16 @@ class _Change:
         smallest = np.full(self._foci, np.inf)
         best = np.zeros(self._foci)
         largest = np.full(self._foci, -np.inf)
+        visible = 0.0
         for a, b, c, d in _pairs_of_pairs(self._count):
             change = mean[:, a, c] - mean[:, a, d] - mean[:, b, c] + mean[:, b, d]
             noise = self._power_of(mean, a, b) * self._power_of(mean, c, d)
             variance = (OVERLAP * 0.5 * noise / coefficients)[:, None]
-            predicted = self._predicted(mean, coefficients, (a, b, c, d))
+            scene = self._scene(mean, coefficients, (a, b, c, d))
+            certain = np.abs(change) - _SURE * np.sqrt(variance[:, 0])
+            shares = np.divide(certain, scene, out=np.zeros_like(scene), where=scene > 0)
+            visible = max(visible, float(shares.max()))
+            predicted = scene[:, None] * self._seen((a, b, c, d))
             information = (predicted**2 / variance).sum(axis=0)
             share = (predicted * change[:, None] / variance).sum(axis=0)
             with np.errstate(divide="ignore", invalid="ignore"):
@@ -210,34 +224,35 @@ class _Change:
             # One test for each focus position: the largest of many would be noise.
             largest = np.where(information > best, share - margin, largest)
             best = np.maximum(best, information)
-        return _Measured(float(smallest.max()), float(largest.max()))
+        return _Measured(float(smallest.max()), float(largest.max()), visible)
 
     def _power_of(self, mean: NDArray[np.float64], a: int, b: int) -> NDArray[np.float64]:
         """Power of the difference of two pictures in each ring."""
         return mean[:, a, a] + mean[:, b, b] - 2 * mean[:, a, b] + 2 * self._rounding
 
-    def _predicted(
+    def _scene(
         self,
         mean: NDArray[np.float64],
         coefficients: NDArray[np.int64],
         four: tuple[int, int, int, int],
     ) -> NDArray[np.float64]:
-        """Return the change (a - b)(c - d) that a moving lens causes, (rings, foci)."""
+        """Power of the scene in each ring, through the lens at four positions."""
+        # The images also share the fixed pattern of the sensor, which no lens blurs and which has
+        # all frequencies.
+        shared = np.mean([mean[:, i, j] for i, j in combinations(four, 2)], axis=0)
+        least = shared[len(shared) // 2 :].min()
+        pattern = least * (_RULE.pattern + _RULE.deviations * np.sqrt(OVERLAP / coefficients))
+        return np.asarray(np.maximum(shared - np.maximum(pattern, 0), 0))
+
+    def _seen(self, four: tuple[int, int, int, int]) -> NDArray[np.float64]:
+        """Share of that power in (a - b)(c - d) if the lens moves, (rings, foci)."""
         log = self._log_transfer[:, four]
         transfer = np.exp(log - log.max(axis=1, keepdims=True))
-        # What the images share is the power of the scene, through the lens at their positions, and
-        # the fixed pattern of the sensor, which no lens blurs and which has all frequencies.
-        pairs = list(combinations(range(4), 2))
-        shared = np.mean([mean[:, four[i], four[j]] for i, j in pairs], axis=0)
-        pattern = shared[len(shared) // 2 :].min() * (
-            _RULE.pattern + _RULE.deviations * np.sqrt(OVERLAP / coefficients)
-        )
-        scene = np.maximum(shared - np.maximum(pattern, 0), 0)
+        pairs = combinations(range(4), 2)
         through = np.mean([transfer[:, i] * transfer[:, j] for i, j in pairs], axis=0)
         first = _least_of_neighbours(transfer[:, 0] - transfer[:, 1])
         second = _least_of_neighbours(transfer[:, 2] - transfer[:, 3])
-        seen = first * second / np.maximum(through[:, 1:-1], _RULE.weak)
-        return np.asarray(scene[:, None] * seen)
+        return np.asarray(first * second / np.maximum(through[:, 1:-1], _RULE.weak))
 
 
 def _least_of_neighbours(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -94,6 +94,11 @@ def test_a_calibration_that_is_somewhat_wrong(scale):
     assert change(CAMERAS["phone"], SWEEP, [5e-4] * 5, lens=lens).missing
 
 
+def test_the_calibration_of_a_lens_with_far_more_blur():
+    lens = replace(LENS, blur_per_metre=6 * LENS.blur_per_metre)
+    assert not change(CAMERAS["phone"], SWEEP, lens=lens).missing
+
+
 def test_brightness_is_no_change():
     cameras = [SensorModel(exposure=1 + 0.1 * (index % 3)) for index in range(5)]
     result, random = PictureChange(LENS), np.random.default_rng(1)

@@ -44,7 +44,11 @@ class _Measured:
 
 
 class WindowContrast:
-    """Tenengrad of each image, over the blocks that are saturated in none of them.
+    """Tenengrad of each image in linear light, over the blocks that are saturated in none of them.
+
+    Blur is a convolution of light, which attenuates every frequency, so that the gradients of light
+    are strongest in focus. Those of encoded values are not: encoding brightens what a point spreads
+    into the dark, and its gradients grow for a pixel or two of blur.
 
     Saturated parts have edges at any defocus, which move with it. Where the fine gradients vary no
     more than noise, those at a quarter of the resolution are used, which integrate a faint texture
@@ -62,7 +66,9 @@ class WindowContrast:
             ImageError: the patch is unusable.
         """
         gray = to_gray(check_image(patch))
-        reduced = gray
+        # Linear light, about: the square is close to `DISPLAY_GAMMA`, and a tenth of the time.
+        light = cv2.multiply(gray, gray)
+        reduced = light
         for _ in range(_COARSE):
             reduced = cv2.pyrDown(reduced)
         blocks = (max(gray.shape[1] // _BLOCK, 1), max(gray.shape[0] // _BLOCK, 1))
@@ -74,7 +80,7 @@ class WindowContrast:
             # Out of focus their light spreads beyond the saturated pixels.
             clipped = (share > _CLIPPED).astype(np.uint8)
             saturated = cv2.dilate(clipped, np.ones((5, 5), np.uint8)).astype(bool)
-        measured = _Measured(_energy(gray, blocks), _energy(reduced, blocks), saturated, area)
+        measured = _Measured(_energy(light, blocks), _energy(reduced, blocks), saturated, area)
         if self._measured and measured.fine.shape != self._measured[0].fine.shape:
             self._measured = []
         self._measured.append(measured)
@@ -159,10 +165,10 @@ class WindowContrast:
         return np.array([float(energy[free].mean()) for energy in energies])
 
 
-def _energy(gray: Image, blocks: tuple[int, int]) -> NDArray[np.float32]:
+def _energy(light: Image, blocks: tuple[int, int]) -> NDArray[np.float32]:
     """Mean squared Sobel gradient, per pixel, of each block (Tenengrad; Krotkov, IJCV 1988)."""
-    right = cv2.Sobel(gray, cv2.CV_32F, 1, 0, scale=0.125)
-    below = cv2.Sobel(gray, cv2.CV_32F, 0, 1, scale=0.125)
+    right = cv2.Sobel(light, cv2.CV_32F, 1, 0, scale=0.125)
+    below = cv2.Sobel(light, cv2.CV_32F, 0, 1, scale=0.125)
     energy = cv2.accumulateProduct(right, right, cv2.multiply(below, below))
     interpolation = cv2.INTER_AREA
     return np.asarray(cv2.resize(energy, blocks, interpolation=interpolation), np.float32)

@@ -22,7 +22,7 @@ _RESOLUTION = 0.25
 """Spacing of the positions, in half depths of focus."""
 _MOST_CANDIDATES = 128
 """Largest number of positions compared for the next image; computing time is proportional."""
-_CONTRAST_FLOOR = 1e-7
+_CONTRAST_FLOOR = 1e-10
 """Added to contrasts so that their logarithm is finite; far below the contrast of any noise."""
 
 

@@ -21,10 +21,24 @@ def contrasts(images):
     return contrast
 
 
-def test_without_saturation_it_is_tenengrad():
+def test_without_saturation_it_is_tenengrad_of_the_light():
     images = [blurred(TEXTURE, sigma) for sigma in (0, 1, 3)]
-    expected = [tenengrad(image) for image in images]
+    expected = [tenengrad(image**2) for image in images]
     np.testing.assert_allclose(contrasts(images).values, expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize("radius", [0, 1, 2])
+def test_contrast_of_points_falls_with_their_blur(radius):
+    """Encoded, the gradients of points on black grow for a pixel or two of blur."""
+    light = np.full((256, 256), 1e-3, np.float32)
+    for x, y in RANDOM.integers(16, 240, (12, 2)):
+        cv2.circle(light, (int(x), int(y)), radius, 0.8, -1)
+    images = [blurred(light, sigma) ** np.float32(1 / 2.4) for sigma in (0, 0.5, 1, 1.5, 2, 3)]
+    values = contrasts(images).values
+    assert (np.diff(values) < 0).all()
+    if radius == 0:
+        encoded = [tenengrad(image) for image in images]
+        assert np.argmax(encoded) != 0
 
 
 def test_saturated_parts_are_left_out_of_all_looks():

@@ -21,6 +21,11 @@ _MUCH_LESS = 0.5
 less of it."""
 _COARSE = 2
 """Pyramid levels by which images of faint windows are reduced: noise falls faster than texture."""
+_TOE = 0.05
+"""Encoded value below which light is proportional to it, about, as in sRGB (0.04): noise in black
+stays normally distributed."""
+_DARKEST = 1e-6
+"""Least mean of the light that it is divided by, full scale 1: far below a level of 8 bits."""
 _NOISE = 0.15
 """Largest relative variation of contrast over all images that counts as noise."""
 _FEW = 16.0
@@ -44,7 +49,7 @@ class _Measured:
 
 
 class WindowContrast:
-    """Tenengrad of each image in linear light, over the blocks that are saturated in none of them.
+    """Tenengrad of each image, in light of mean 1, over the blocks that are saturated in none.
 
     Blur is a convolution of light, which attenuates every frequency, so that the gradients of light
     are strongest in focus. Those of encoded values are not: encoding brightens what a point spreads
@@ -67,7 +72,9 @@ class WindowContrast:
         """
         gray = to_gray(check_image(patch))
         # Linear light, about: the square is close to `DISPLAY_GAMMA`, and a tenth of the time.
-        light = cv2.multiply(gray, gray)
+        # Blur leaves its mean as it is; flicker and exposure do not.
+        light = cv2.multiply(gray, gray + np.float32(_TOE))
+        light /= max(float(light.mean()), _DARKEST)
         reduced = light
         for _ in range(_COARSE):
             reduced = cv2.pyrDown(reduced)

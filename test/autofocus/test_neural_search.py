@@ -18,7 +18,9 @@ TEXTURE = np.random.default_rng(3).random((256, 256)).astype(np.float32)
 
 def seen(radius):
     """A window whose contrast falls with the blur radius, pixels, as that of natural pictures."""
-    return TEXTURE / np.float32(np.sqrt(1 + 0.4 * radius**1.9))
+    share = np.float32(1 / np.sqrt(1 + 0.4 * radius**1.9))
+    light = TEXTURE**2
+    return np.sqrt(light.mean() + share * (light - light.mean()))
 
 
 class Reader:
@@ -149,7 +151,9 @@ def focus_coarsely(reader, start, contrast):
     for _ in range(20):
         radius, factor = contrast(place)
         reader.radius = radius
-        decision = search.update(factor * seen(radius), place * 1.5e-4)
+        window = seen(radius)
+        window = window.mean() + factor * (window - window.mean())
+        decision = search.update(window.astype(np.float32), place * 1.5e-4)
         place = min(max(round(decision.position / 1.5e-4), 0), 6)
         if decision.done:
             return place

@@ -23,8 +23,14 @@ def contrasts(images):
 
 def test_without_saturation_it_is_tenengrad_of_the_light():
     images = [blurred(TEXTURE, sigma) for sigma in (0, 1, 3)]
-    expected = [tenengrad(image**2) for image in images]
+    lights = [image * (image + np.float32(0.05)) for image in images]
+    expected = [tenengrad(light / light.mean()) for light in lights]
     np.testing.assert_allclose(contrasts(images).values, expected, rtol=1e-3)
+
+
+def test_exposure_does_not_matter():
+    values = contrasts([blurred(TEXTURE, 1), 0.5 * blurred(TEXTURE, 1)]).values
+    assert values[0] == pytest.approx(values[1], rel=0.1)
 
 
 @pytest.mark.parametrize("radius", [0, 1, 2])

@@ -54,11 +54,9 @@ class FocusControllerNode(PipelineNode):
 
     def start(self) -> None:
         """Subscribe and act."""
-        self._info: CameraInfo | None = None
         self._watchdog = Watchdog(self.listening)
         self._repeater = CommandRepeater()
-        self._status.take_picture_fault("", None)
-        self._status.publish()
+        self._status.start()
         self.subscribe(DEFOCUS_MAPS, partial(self._take_maps, self._step.add_frame_maps))
         self.subscribe(FUSED_DEFOCUS_MAPS, partial(self._take_maps, self._step.add_fused_maps))
         self.subscribe(CAMERA_INFO, self._take_info, depth=1)
@@ -100,7 +98,7 @@ class FocusControllerNode(PipelineNode):
 
     def _take_info(self, info: CameraInfo) -> None:
         with self.lock:
-            self._info = info
+            self._status.take_info(info)
             self._step.image_size = info.width, info.height
             self._act()
 
@@ -150,9 +148,9 @@ class FocusControllerNode(PipelineNode):
         step = self._step
         if not self._commands_lens or (action := step.decide()) is None:
             return
-        assert step.last is not None and self._info is not None
+        assert step.last is not None
         self._watchdog.progress()
-        self._status.decided(step.decisions, step.last, action, step.frames, self._info)
+        self._status.decided(step.decisions, step.last, action, step.frames)
         if action.position is None:
             self.get_logger().info(f"stopped after {step.frames} frames: {action.reason}")
             self._status.end(action.reason, step.target)
@@ -188,7 +186,7 @@ class FocusControllerNode(PipelineNode):
         """Forget all but what is exposed from `not_before` on; the lock is held."""
         self._step.dynamic = self._dynamic
         self._step.begin(self._new_agent(), not_before=not_before)
-        self._status.begin(LoopState(RUNNING, "started", self.value("agent")), self._info)
+        self._status.begin(LoopState(RUNNING, "started", self.value("agent")))
 
 
 def main() -> int:

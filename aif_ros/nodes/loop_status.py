@@ -51,6 +51,12 @@ class LoopStatus:
         self._waiting_since = 0.0
         self._picture_fault = ""
         self._window: Window | None = None
+        self._info: CameraInfo | None = None
+
+    def start(self) -> None:
+        """Publish the state of a node that has become active."""
+        self._picture_fault, self._info = "", None
+        self.publish()
 
     @property
     def runs(self) -> bool:
@@ -92,9 +98,11 @@ class LoopStatus:
         end = LoopEnd.of(reason, self._picture_fault)
         self.enter(FAULT if end.fault else STOPPED, end.reason, target)
 
-    def decided(
-        self, number: int, seen: Observation, action: Action, frames: int, info: CameraInfo
-    ) -> None:
+    def take_info(self, info: CameraInfo) -> None:
+        """Note the camera in whose image the focus window lies."""
+        self._info = info
+
+    def decided(self, number: int, seen: Observation, action: Action, frames: int) -> None:
         """Publish what a decision was based on; its state is entered afterwards.
 
         Args:
@@ -102,7 +110,6 @@ class LoopStatus:
             seen: what the agent was shown.
             action: what it decided.
             frames: number of frames decided on.
-            info: of the camera.
         """
         self.state = replace(
             self.state,
@@ -117,14 +124,17 @@ class LoopStatus:
         self._remaining.publish(action.remaining)
         # After the stop, the lens is still focused where it was focused last.
         self._window = action.window or self._window
-        self._windows.publish(window_polygon(self._window, info))
+        self._publish_window()
 
-    def begin(self, state: LoopState, info: CameraInfo | None) -> None:
+    def begin(self, state: LoopState) -> None:
         """Take a first state again, and withdraw the focus window; see `enter` to publish it."""
         self.state = state
         self._window, self._picture_fault = None, ""
-        if info is not None:
-            self._windows.publish(window_polygon(None, info))
+        self._publish_window()
+
+    def _publish_window(self) -> None:
+        if self._info is not None:
+            self._windows.publish(window_polygon(self._window, self._info))
 
     def publish(self) -> None:
         """Publish the state."""

@@ -16,11 +16,6 @@ class ConnectionLostError(DeviceError):
     """The connection to a device failed; a later call opens it again."""
 
 
-RECONNECT_INTERVAL = 0.5
-"""Seconds between two attempts to open a lost connection. Short enough to resume soon after a cable
-is plugged in again, long enough not to keep a USB hub busy."""
-
-
 class MissingDependencyError(DeviceError):
     """A backend needs a package that is not installed; the message holds the install command."""
 

@@ -6,7 +6,6 @@ Property names: INDI developer manual, "INDI Standard Properties".
 import base64
 import binascii
 import math
-import time
 import zlib
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -15,13 +14,8 @@ from numpy.typing import NDArray
 from typing_extensions import Doc
 
 from aif_ros.devices.clock import Clock
-from aif_ros.devices.device import (
-    RECONNECT_INTERVAL,
-    Capture,
-    ConnectionLostError,
-    DeviceError,
-    first_image_size,
-)
+from aif_ros.devices.connection import Connection
+from aif_ros.devices.device import Capture, ConnectionLostError, DeviceError, first_image_size
 from aif_ros.devices.fits import read_fits
 from aif_ros.devices.indi_client import CONNECT_TIMEOUT, IndiAddress, IndiClient, number
 from aif_ros.devices.motor_axis import Axis, Reading
@@ -154,7 +148,7 @@ class IndiCamera:
         self._clock = clock
         self._exposure = (settings or IndiCameraSettings()).exposure
         self._client: IndiClient | None = None
-        self._retry_at = 0.0
+        self._connection = Connection(self._connect, self._disconnect)
         self._closed = False
         self._size = first_image_size(self)
 
@@ -167,16 +161,12 @@ class IndiCamera:
         """Expose one image; a lost connection is opened again."""
         if self._closed:
             raise DeviceError(f"{self.label} is closed: open it again")
-        try:
-            return self._expose(self._connected())
-        except ConnectionLostError:
-            self._drop()
-            raise
+        return self._connection.use(self._expose)
 
     def close(self) -> None:
         """Close the connection."""
         self._closed = True
-        self._drop()
+        self._connection.close()
 
     def _expose(self, client: IndiClient) -> Capture:
         before = client.vector(IMAGE).revision
@@ -190,22 +180,17 @@ class IndiCamera:
             raise DeviceError(f"{self.label} sent an unusable image: {error}") from error
         return Capture(image, begin + round(self._exposure * 0.5e9))
 
-    def _connected(self) -> IndiClient:
-        if self._client is None:
-            if time.monotonic() < self._retry_at:
-                raise ConnectionLostError(f"{self.label} is disconnected: connect it again")
-            self._retry_at = time.monotonic() + RECONNECT_INTERVAL
-            self._client = IndiClient(self._address, self.label)
-            self._client.connect(EXPOSURE)
-            # Defined with the device's other properties, but empty until the first image.
-            self._client.wait_for(IMAGE, CONNECT_TIMEOUT, "offers no images")
-            self._client.enable_images()
-        return self._client
+    def _connect(self) -> IndiClient:
+        client = self._client = IndiClient(self._address, self.label)
+        client.connect(EXPOSURE)
+        # Defined with the device's other properties, but empty until the first image.
+        client.wait_for(IMAGE, CONNECT_TIMEOUT, "offers no images")
+        client.enable_images()
+        return client
 
-    def _drop(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            client.close()
+    def _disconnect(self) -> None:
+        if self._client is not None:
+            self._client.close()
 
 
 def decode_image(text: str, kind: str) -> NDArray[Any]:

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import ClassVar, Literal, TypeVar
 
 from aif_ros.devices.clock import Clock
-from aif_ros.devices.device import RECONNECT_INTERVAL, ConnectionLostError, DeviceError
+from aif_ros.devices.connection import Connection
+from aif_ros.devices.device import DeviceError
 from aif_ros.devices.motor_axis import Axis, Reading
 from aif_ros.devices.motor_settings import MotorSettings
 from aif_ros.devices.move_monitor import MoveMonitor, WrongDirectionError
@@ -74,9 +75,7 @@ class MotorLens(ABC):
         self._settings = settings
         self._lock = threading.RLock()
         self._closed = False
-        self._connected = False
-        self._retry_at = 0
-        self._fault = ""
+        self._connection = Connection(self._connect, self._disconnect)
         self._move = MoveMonitor(
             label,
             settings.metres_per_unit,
@@ -84,7 +83,7 @@ class MotorLens(ABC):
             checks_direction=not self.finishes_moves,
         )
         try:
-            self._axis = self._open()
+            self._axis = self._connection.use(lambda axis: axis)
             self.travel = self._intersection(limits)
             """Limits of the motor."""
         except DeviceError:
@@ -95,7 +94,7 @@ class MotorLens(ABC):
 
     @abstractmethod
     def _connect(self) -> Axis:
-        """Open the connection, also to reconnect, and return what the device reports of itself."""
+        """Open the connection, also to reconnect, and return a new `Axis` of the device."""
 
     @abstractmethod
     def _read(self) -> Reading:
@@ -190,8 +189,7 @@ class MotorLens(ABC):
         """Close the connection. The device finishes a move that has begun."""
         with self._lock:
             self._closed = True
-            self._connected = False
-            self._disconnect()
+            self._connection.close()
 
     # Shared behaviour.
 
@@ -199,30 +197,17 @@ class MotorLens(ABC):
         """Seconds after a move during which the optics still vibrate."""
         return self._settings.settling_time
 
-    def _open(self) -> Axis:
-        self._retry_at = self._clock.now() + round(RECONNECT_INTERVAL * 1e9)
-        axis = self._guarded(self._connect)
-        self._connected = True
-        return axis
-
     def _ask(self, request: Callable[[], T]) -> T:
         """Run `request` on an open connection; opens a lost one again."""
-        if not self._connected:
-            if self._clock.now() < self._retry_at:
-                raise ConnectionLostError(self._fault)
-            self._axis = self._open()
-            # The device may have restarted, so its last command no longer holds.
-            self._move.forget()
-        return self._guarded(request)
 
-    def _guarded(self, request: Callable[[], T]) -> T:
-        try:
+        def ask(axis: Axis) -> T:
+            if axis is not self._axis:
+                # The device may have restarted, so its last command no longer holds.
+                self._axis = axis
+                self._move.forget()
             return request()
-        except ConnectionLostError as fault:
-            self._fault = str(fault)
-            self._connected = False
-            self._disconnect()
-            raise
+
+        return self._connection.use(ask)
 
     def _intersection(self, limits: tuple[float, float] | None) -> TravelLimits:
         """Return what device, settings and calibration all allow."""

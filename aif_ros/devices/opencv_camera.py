@@ -11,8 +11,8 @@ import cv2
 from numpy.typing import NDArray
 
 from aif_ros.devices.clock import Clock
+from aif_ros.devices.connection import Connection
 from aif_ros.devices.device import (
-    RECONNECT_INTERVAL,
     Camera,
     Capture,
     ConnectionLostError,
@@ -58,8 +58,8 @@ class LiveCamera:
         self._delay = round(delay * 1e9)
         self._timeout = timeout
         self._closed = False
-        self._retry_at = 0.0
-        self._stream: _Stream | None = _Stream(source, clock, self._delay)
+        self._stream: _Stream | None = None
+        self._connection = Connection(self._connect, self._disconnect)
         # Drivers may not report the size beforehand.
         self._size = (0, 0)
         self._size = first_image_size(self)
@@ -73,33 +73,28 @@ class LiveCamera:
         """Return the newest image not yet returned; waits for one if there is none."""
         if self._closed:
             raise DeviceError(f"camera {self._source!r} is closed: open it again")
-        if self._stream is None:
-            if time.monotonic() < self._retry_at:
-                raise ConnectionLostError(f"camera {self._source!r} is disconnected: connect it")
-            self._retry_at = time.monotonic() + RECONNECT_INTERVAL
-            self._stream = _Stream(self._source, self._clock, self._delay)
-        try:
-            capture = self._stream.next(self._timeout)
-        except ConnectionLostError:
-            self._drop()
-            raise
+        capture = self._connection.use(lambda stream: stream.next(self._timeout))
         size = (capture.image.shape[1], capture.image.shape[0])
         if self._size not in ((0, 0), size):
-            self._drop()
-            raise DeviceError(
+            fault = (
                 f"camera {self._source!r} gives images of {size[0]}x{size[1]} pixels after it was "
                 f"connected again, before {self._size[0]}x{self._size[1]}: set it up as before"
             )
+            self._connection.close(fault)
+            raise DeviceError(fault)
         return capture
 
     def close(self) -> None:
         """Release the camera."""
         self._closed = True
-        self._drop()
+        self._connection.close()
 
-    def _drop(self) -> None:
+    def _connect(self) -> "_Stream":
+        self._stream = _Stream(self._source, self._clock, self._delay)
+        return self._stream
+
+    def _disconnect(self) -> None:
         stream, self._stream = self._stream, None
-        self._retry_at = time.monotonic() + RECONNECT_INTERVAL
         if stream is not None:
             stream.close()
 

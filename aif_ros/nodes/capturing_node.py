@@ -28,7 +28,7 @@ class CapturingNode(PipelineNode):
     def open(self) -> None:
         """Open the camera."""
         self._images = self.publisher(CAMERA_IMAGE)
-        self._compressed = self.view(CAMERA_COMPRESSED, self.value("compressed_rate"))
+        self._compressed = self.lazy_publisher(CAMERA_COMPRESSED, self.value("compressed_rate"))
         self._infos = self.publisher(CAMERA_INFO)
         self._camera = self.open_camera(NodeClock(self))
         self._info = self._camera_info()

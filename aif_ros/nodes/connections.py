@@ -9,7 +9,7 @@ from rclpy.lifecycle import LifecycleNode
 from aif_ros.nodes.diagnostics import PUBLISHED, Diagnostics
 from aif_ros.nodes.exchange import Exchange
 from aif_ros.nodes.idleness import Arrivals
-from aif_ros.nodes.publishers import TopicPublisher, View
+from aif_ros.nodes.publishers import LazyPublisher, TopicPublisher
 from aif_ros.nodes.subscriptions import TopicSubscription
 from aif_ros.nodes.topic import Topic
 
@@ -44,7 +44,7 @@ class Connections:
         """Publishers, those of pictures included."""
         self.subscriptions: list[TopicSubscription] = []
         """Subscriptions by DDS."""
-        self._views: list[View[Any]] = []
+        self._lazy_publishers: list[LazyPublisher[Any]] = []
 
     def publisher(self, topic: Topic[T]) -> TopicPublisher[T]:
         """Make a publisher."""
@@ -52,13 +52,13 @@ class Connections:
         self.publishers.append(publisher)
         return publisher
 
-    def view(self, topic: Topic[T], rate: float = math.inf) -> View[T]:
+    def lazy_publisher(self, topic: Topic[T], rate: float = math.inf) -> LazyPublisher[T]:
         """Make a publisher of pictures for people, `rate` per second at most."""
         publisher = TopicPublisher(self._node, topic, None)
         self.publishers.append(publisher)
-        view = View(publisher, rate)
-        self._views.append(view)
-        return view
+        lazy = LazyPublisher(publisher, rate)
+        self._lazy_publishers.append(lazy)
+        return lazy
 
     def subscribe(
         self, topic: Topic[T], callback: Callable[[T], None], depth: int | None = None
@@ -95,8 +95,8 @@ class Connections:
         """Adapt to new subscribers and publishers; to be called often."""
         for publisher in self.publishers:
             publisher.refresh()
-        for view in self._views:
-            view.refresh()
+        for lazy in self._lazy_publishers:
+            lazy.refresh()
         for subscription in self.subscriptions:
             subscription.refresh()
 
@@ -108,6 +108,6 @@ class Connections:
 
     def close_publishers(self) -> None:
         """Destroy the publishers."""
-        self._views.clear()
+        self._lazy_publishers.clear()
         while self.publishers:
             self.publishers.pop().close(self._node)

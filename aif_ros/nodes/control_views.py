@@ -41,13 +41,13 @@ class Overlay:
 
     def __init__(self, node: PipelineNode) -> None:
         self._node = node
-        self._views = node.view(OVERLAY), node.view(OVERLAY_COMPRESSED)
+        self._pictures = node.lazy_publisher(OVERLAY), node.lazy_publisher(OVERLAY_COMPRESSED)
         self._fused: StampedImage | None = None
         self._unsubscribe: Callable[[], object] | None = None
 
     def draw(self, window: Window | None, text: str) -> None:
         """Publish, if there are subscribers; to be called regularly while the node is active."""
-        if not any(view.wanted for view in self._views):
+        if not any(each.wanted for each in self._pictures):
             self.stop()
             return
         if self._unsubscribe is None:
@@ -55,8 +55,8 @@ class Overlay:
         fused = self._fused
         if fused is not None:
             picture = _overlay(fused, window, text)
-            for view in self._views:
-                view.show(lambda: picture)
+            for each in self._pictures:
+                each.show(lambda: picture)
 
     def stop(self) -> None:
         """End the subscription."""

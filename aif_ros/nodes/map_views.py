@@ -36,14 +36,14 @@ class MapPublisher:
         views: Sequence[Topic[StampedImage]],
     ) -> None:
         self._publisher = node.publisher(maps)
-        self._views = [node.view(topic) for topic in views]
+        self._images = [node.lazy_publisher(topic) for topic in views]
 
     def publish(self, maps: DefocusMaps, frame_id: str) -> None:
         """Publish the maps of one image."""
         self._publisher.publish(StampedMaps(maps, frame_id))
         single = (maps.distance, maps.uncertainty, maps.in_focus)
-        for view, values in zip(self._views, single, strict=True):
-            view.show(partial(_image, values, maps.stamp, frame_id))
+        for publisher, values in zip(self._images, single, strict=True):
+            publisher.show(partial(_image, values, maps.stamp, frame_id))
 
 
 class FrameMapViews:
@@ -56,9 +56,9 @@ class FrameMapViews:
 
     def __init__(self, node: PipelineNode, lens_model: LensModel) -> None:
         self._lens_model = lens_model
-        self._colors = node.view(DISTANCE_COMPRESSED)
-        self._focus_map = node.view(FOCUS_MAP)
-        self._depth = node.view(DEPTH_IMAGE)
+        self._colors = node.lazy_publisher(DISTANCE_COMPRESSED)
+        self._focus_map = node.lazy_publisher(FOCUS_MAP)
+        self._depth = node.lazy_publisher(DEPTH_IMAGE)
         self._mapper: FocusMapper | None = None
 
     def reset(self) -> None:

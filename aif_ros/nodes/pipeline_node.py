@@ -18,7 +18,7 @@ from aif_ros.nodes.faults import FaultReporter
 from aif_ros.nodes.guarded_node import GuardedNode
 from aif_ros.nodes.joint_states import RESOLUTION
 from aif_ros.nodes.parameters import declare_parameters
-from aif_ros.nodes.publishers import TopicPublisher, View
+from aif_ros.nodes.publishers import LazyPublisher, TopicPublisher
 from aif_ros.nodes.stepper import Stepper
 from aif_ros.nodes.topic import Topic
 from aif_ros.nodes.topics import lens_states_of
@@ -100,9 +100,9 @@ class PipelineNode(GuardedNode):
         """Make a publisher; to be called in `open`."""
         return self.connections.publisher(topic)
 
-    def view(self, topic: Topic[T], rate: float = math.inf) -> View[T]:
+    def lazy_publisher(self, topic: Topic[T], rate: float = math.inf) -> LazyPublisher[T]:
         """Make a publisher of pictures for people, `rate` per second at most; to call in `open`."""
-        return self.connections.view(topic, rate)
+        return self.connections.lazy_publisher(topic, rate)
 
     def subscribe(
         self, topic: Topic[T], callback: Callable[[T], None], *, depth: int | None = None

@@ -1,4 +1,4 @@
-"""Publishers: of data for nodes, and of pictures for people."""
+"""Publishers: of data for nodes, and of pictures that are made for subscribers only."""
 
 import math
 import threading
@@ -82,8 +82,8 @@ class TopicPublisher(Generic[T]):
         node.destroy_lifecycle_publisher(self._publisher)
 
 
-class View(Generic[T]):
-    """Publishes pictures for people: made for subscribers only, repeated for new ones.
+class LazyPublisher(Generic[T]):
+    """Publishes pictures that are made for subscribers only, and repeated for new ones.
 
     Args:
         publisher: that publishes them.

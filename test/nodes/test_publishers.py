@@ -4,7 +4,7 @@ import pytest
 
 from aif_ros.nodes import publishers
 from aif_ros.nodes.lens_node import LensNode
-from aif_ros.nodes.publishers import View
+from aif_ros.nodes.publishers import LazyPublisher
 from aif_ros.nodes.sim_camera_node import SimCameraNode
 from aif_ros.nodes.topics import CAMERA_COMPRESSED, CAMERA_IMAGE, LENS_FAULT, LENS_STATE
 from aif_ros.types.frame import LensState
@@ -33,35 +33,35 @@ def clock(monkeypatch):
 
 def test_the_newest_picture_is_shown_in_the_end(clock):
     publisher = TopicPublisher()
-    view = View(publisher, rate=10.0)
+    lazy = LazyPublisher(publisher, rate=10.0)
     for number in range(5):
-        view.show(lambda number=number: number)
+        lazy.show(lambda number=number: number)
         clock.now += 0.01
     assert publisher.published == [0]
-    view.refresh()
+    lazy.refresh()
     assert publisher.published == [0]
     clock.now += 0.1
-    view.refresh()
-    view.refresh()
+    lazy.refresh()
+    lazy.refresh()
     assert publisher.published == [0, 4]
 
 
 def test_without_a_rate_every_picture_is_shown(clock):
     publisher = TopicPublisher()
-    view = View(publisher)
+    lazy = LazyPublisher(publisher)
     for number in range(3):
-        view.show(lambda number=number: number)
+        lazy.show(lambda number=number: number)
     assert publisher.published == [0, 1, 2]
 
 
 def test_nothing_is_made_without_subscribers_and_the_last_for_a_new_one(clock):
     publisher, made = TopicPublisher(), []
     publisher.subscribers = 0
-    view = View(publisher)
-    view.show(lambda: made.append("picture"))
+    lazy = LazyPublisher(publisher)
+    lazy.show(lambda: made.append("picture"))
     assert made == []
     publisher.subscribers = 1
-    view.refresh()
+    lazy.refresh()
     assert made == ["picture"]
 
 

@@ -128,10 +128,7 @@ def write_report(
     """
     scored = None if truth is None else score(recording, truth)
     write_fused_image(recording, folder)
-    first = recording.frames[0]
-    pictures = {
-        "first_frame": to_reference_geometry(first.image, first.position, recording.lens_model)
-    }
+    pictures = {"first_frame": _in_reference_geometry(recording, 0)}
     if truth is not None:
         pictures["ground_truth"] = truth
     for name, picture in pictures.items():
@@ -169,55 +166,15 @@ def _html(
     rows: Sequence[dict[str, Any]],
     reference: CoverageReference | None,
 ) -> str:
-    lens_model = recording.lens_model
-    first, last = recording.frames[0], recording.frames[-1]
+    last = recording.frames[-1]
     fused = to_float(last.fused)
     images = {
-        "First frame": to_float(to_reference_geometry(first.image, first.position, lens_model)),
+        "First frame": to_float(_in_reference_geometry(recording, 0)),
         "Fused image": fused,
     }
     if truth is not None:
         images["Truth"] = truth
     windows = crop_windows(images["First frame"], fused, truth)
-    layers = [("All-in-focus image", _embed(figures.as_rgb(last.fused)))]
-    best = scored.best_frame if scored else len(recording.frames) // 2
-    for name, index in (("First frame", 0), ("Best single frame", best)):
-        recorded = recording.frames[index]
-        frame = to_reference_geometry(recorded.image, recorded.position, lens_model)
-        layers.append((name, _embed(figures.as_rgb(frame))))
-    plots = [
-        ("Where the lens went", "Dots are the captures.", figures.lens_plot(recording)),
-        (
-            "Share in focus",
-            "Share of the image that the estimator expects to be in focus.",
-            figures.focus_plot(recording),
-        ),
-    ]
-    if truth is not None and scored is not None:
-        layers.append(("Truth", _embed(figures.as_rgb(truth))))
-        layers += [(run.name, _embed(figures.as_rgb(run.fused))) for run in others]
-        plots.insert(
-            1,
-            (
-                "How good it really is",
-                "Every frame and fused image against the sharp scene.",
-                figures.quality_plot(scored),
-            ),
-        )
-        error = _embed(figures.error_picture(last.fused, truth))
-    else:
-        error = None
-    frames = [
-        {
-            "picture": _embed(figures.thumbnail(recorded, recording), 80),
-            "seconds": (recorded.stamp - recording.start) * 1e-9,
-            "micrometres": recorded.position * 1e6,
-            "steps": lens_model.steps(recorded.position),
-            "psnr": scored.fused_psnr[index] if scored else None,
-            "reason": recorded.reason,
-        }
-        for index, recorded in enumerate(recording.frames)
-    ]
     animation = base64.b64encode((folder / "loop.webp").read_bytes()).decode()
     template = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -226,10 +183,10 @@ def _html(
         version=__version__,
         recording=recording,
         score=scored,
-        size=last.fused.shape[1::-1],
-        layers=layers,
-        plots=plots,
-        error=error,
+        size=fused.shape[1::-1],
+        layers=_layers(recording, truth, scored, others),
+        plots=_plots(recording, scored),
+        error=None if truth is None else _embed(figures.error_picture(last.fused, truth)),
         side_by_side=[(name, _embed(figures.as_rgb(image))) for name, image in images.items()],
         marked=_embed(marked(fused, windows)),
         crops=[
@@ -237,6 +194,63 @@ def _html(
         ],
         rows=rows,
         coverage=_embed(coverage_picture(fused, reference)) if reference else None,
-        frames=frames,
+        frames=_frames(recording, scored),
         animation=f"data:image/webp;base64,{animation}",
     )
+
+
+def _in_reference_geometry(recording: LoopRecording, index: int) -> NDArray[Any]:
+    """Return a recorded frame without focus breathing."""
+    recorded = recording.frames[index]
+    return to_reference_geometry(recorded.image, recorded.position, recording.lens_model)
+
+
+def _layers(
+    recording: LoopRecording,
+    truth: Image | None,
+    scored: Score | None,
+    others: Sequence[ComparedRun],
+) -> list[tuple[str, str]]:
+    """Return names and data URIs of the images that the slider compares."""
+    best = scored.best_frame if scored else len(recording.frames) // 2
+    images: list[tuple[str, NDArray[Any]]] = [
+        ("All-in-focus image", recording.frames[-1].fused),
+        ("First frame", _in_reference_geometry(recording, 0)),
+        ("Best single frame", _in_reference_geometry(recording, best)),
+    ]
+    if truth is not None:
+        images += [("Truth", truth), *((run.name, run.fused) for run in others)]
+    return [(name, _embed(figures.as_rgb(image))) for name, image in images]
+
+
+def _plots(recording: LoopRecording, scored: Score | None) -> list[tuple[str, str, str]]:
+    """Return title, explanation and SVG of the plots."""
+    lens = ("Lens position over time", "Dots are the captures.", figures.lens_plot(recording))
+    focus = (
+        "Share in focus",
+        "Share of the image that the estimator expects to be in focus.",
+        figures.focus_plot(recording),
+    )
+    if scored is None:
+        return [lens, focus]
+    quality = (
+        "PSNR",
+        "Every frame and fused image against the sharp scene.",
+        figures.quality_plot(scored),
+    )
+    return [lens, quality, focus]
+
+
+def _frames(recording: LoopRecording, scored: Score | None) -> list[dict[str, Any]]:
+    """Return what the table of the report shows of each frame."""
+    return [
+        {
+            "picture": _embed(figures.thumbnail(recorded, recording), 80),
+            "seconds": (recorded.stamp - recording.start) * 1e-9,
+            "micrometres": recorded.position * 1e6,
+            "steps": recording.lens_model.steps(recorded.position),
+            "psnr": scored.fused_psnr[index] if scored else None,
+            "reason": recorded.reason,
+        }
+        for index, recorded in enumerate(recording.frames)
+    ]

@@ -19,7 +19,7 @@ from aif_ros.devices.image_files.metadata import Metadata
 from aif_ros.fusion.fuser import make_fuser
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.focus_map import FocusMapper, save_metres
-from aif_ros.pipeline.loop import AllInFocusPipeline, Step, run_loop
+from aif_ros.pipeline.loop import AllInFocusPipeline, LoopResult, Step, run_loop
 from aif_ros.pipeline.picture_change import ALIKE, STUCK
 from aif_ros.settings.presets import usable_preset
 from aif_ros.weights.engines import engines
@@ -40,41 +40,65 @@ def run_library(args: Arguments) -> dict[str, Any]:
 
 
 def _run_on(args: Arguments, devices: Devices) -> dict[str, Any]:
-    dynamic = args.mode == "dynamic"
     preset, warning = usable_preset(args.preset)
     if warning is not None:
         print(warning, file=sys.stderr)
-    agent, device = args.agent or preset.agent, args.device or "auto"
-    fusion, estimator = args.fusion or preset.fusion, args.estimator or preset.estimator
-    note_unused_device(device, agent, fusion, estimator)
-    lens_model = devices.lens_model
-    if args.depth_map and not lens_model.object_distances:
+    if args.depth_map and not devices.lens_model.object_distances:
         raise CommandError(
             "--depth-map needs object_distances in the calibration (see docs/calibrating.md)"
         )
-    pipeline = AllInFocusPipeline(
+    agent = args.agent or preset.agent
+    pipeline = _make_pipeline(
+        args, agent, args.fusion or preset.fusion, args.estimator or preset.estimator, devices
+    )
+    mapper = FocusMapper(devices.lens_model, devices.camera.size[0])
+    start = time.monotonic()
+    result = _run(args, devices, pipeline, mapper)
+    seconds = time.monotonic() - start
+    written = _write(args, devices, pipeline, mapper)
+    if result.fault is not None:
+        said = ALIKE if devices.recorded and result.reason == STUCK else result.reason
+        raise CommandError(f"{said}; {_kept(result.frames, written)}") from result.fault
+    return {
+        "agent": agent,
+        "frames_captured": result.frames,
+        "seconds": seconds,
+        "networks": dict(engines()),
+        "stopped": result.stopped,
+        "reason": result.reason,
+        "warning": warning or "",
+    }
+
+
+def _make_pipeline(
+    args: Arguments, agent: str, fusion: str, estimator: str, devices: Devices
+) -> AllInFocusPipeline:
+    dynamic, device, lens_model = args.mode == "dynamic", args.device or "auto", devices.lens_model
+    note_unused_device(device, agent, fusion, estimator)
+    return AllInFocusPipeline(
         lens_model,
         make_fuser(fusion, lens_model if dynamic else None, device),
         make_estimator(estimator, lens_model, device),
         make_agent(agent, lens_model, dynamic=dynamic, device=device),
         dynamic=dynamic,
     )
-    mapper = FocusMapper(lens_model, devices.camera.size[0])
-    frames, reason, stopped, fault = 0, "interrupted", False, None
-    start = time.monotonic()
+
+
+def _run(
+    args: Arguments, devices: Devices, pipeline: AllInFocusPipeline, mapper: FocusMapper
+) -> LoopResult:
+    """Run the loop, with a bar of its frames; Ctrl-C ends it."""
     with image_progress("frame") as bar:
 
         def show(step: Step) -> None:
-            nonlocal frames
             if step.maps is not None and not step.frame.moving:
                 mapper.add(step.maps, step.frame.position)
             if step.action is not None:
-                frames += 1
                 bar.update()
                 bar.set_postfix_str(step.action.reason)
 
         try:
-            result = run_loop(
+            return run_loop(
                 devices.camera,
                 devices.lens,
                 pipeline,
@@ -85,32 +109,26 @@ def _run_on(args: Arguments, devices: Devices) -> dict[str, Any]:
                 reconnect_timeout=RECONNECT_TIMEOUT if args.camera == "device" else 0.0,
                 on_lost=_report_lost,
             )
-            reason, stopped, fault = result.reason, result.stopped, result.fault
         except KeyboardInterrupt:
-            pass
-    seconds = time.monotonic() - start
+            return LoopResult(pipeline.frames, "interrupted")
+
+
+def _write(
+    args: Arguments, devices: Devices, pipeline: AllInFocusPipeline, mapper: FocusMapper
+) -> list[str]:
+    """Write what the loop has made, as far as it is asked for, and return the files."""
+    if pipeline.fused is None:
+        return []
     written = []
-    if pipeline.fused is not None:
-        if args.save_path:
-            image, metadata = pipeline.fused.image, Metadata(pixel_size=devices.pixel_size)
-            write_image(args.save_path, image, deep=pipeline.deep, metadata=metadata)
-            written.append(args.save_path)
-        maps = _write_maps(args, lens_model, mapper, pipeline.fused.image.shape)
-        for path in maps:
-            print(path)
-        written += maps
-    if fault is not None:
-        said = ALIKE if devices.recorded and reason == STUCK else reason
-        raise CommandError(f"{said}; {_kept(frames, written)}") from fault
-    return {
-        "agent": agent,
-        "frames_captured": frames,
-        "seconds": seconds,
-        "networks": dict(engines()),
-        "stopped": stopped,
-        "reason": reason,
-        "warning": warning or "",
-    }
+    image = pipeline.fused.image
+    if args.save_path:
+        metadata = Metadata(pixel_size=devices.pixel_size)
+        write_image(args.save_path, image, deep=pipeline.deep, metadata=metadata)
+        written.append(args.save_path)
+    maps = _write_maps(args, devices.lens_model, mapper, image.shape)
+    for path in maps:
+        print(path)
+    return written + maps
 
 
 def _write_maps(

@@ -148,64 +148,113 @@ def oracle_captures(
         limit: captures at most.
 
     Returns:
-        Lens positions after `start`, metres, in the order of a short way: from the nearer end.
+        Lens positions after `start`, metres, in the order of a short move: from the nearer end.
     """
     truth = Truth(scene, lens).at(0.0)[0]
-    candidates = candidate_positions(model, scene.size[0])
-    renderer = Renderer(scene.view(0.0), lens)
-    positions = np.append(candidates, start)
-    energy = np.stack(
-        [
-            _gradient_energy(to_reference_geometry(renderer.render(p), p, model), _BLOCK)
-            for p in positions
-        ]
-    )
-    wanted = np.where(reference.detailed, KEPT_SHARPNESS * reference.sharpness, 0)
-
-    def progress(best: Array, pending: NDArray[np.bool_]) -> float:
-        return float(np.minimum(_of_tiles(best) / np.maximum(wanted, 1e-9), 1)[pending].sum())
-
-    def share(best: Array) -> float:
-        reached = _of_tiles(best) >= wanted
-        return float(reached[reference.detailed].mean()) if reference.detailed.any() else 1.0
-
-    def next_best(chosen: list[int], pending: NDArray[np.bool_]) -> int:
-        best = energy[[*chosen, -1]].max(axis=0)
-        gains = [progress(np.maximum(best, frame), pending) for frame in energy[:-1]]
-        if max(gains) - progress(best, pending) < 1e-6:
-            gains = [float(np.sqrt(np.maximum(best, frame)).sum()) for frame in energy[:-1]]
-        return int(np.argmax(gains))
-
-    def way(indices: list[int]) -> list[float]:
-        ahead = sorted(float(candidates[index]) for index in indices)
-        return ahead[::-1] if ahead and abs(start - ahead[-1]) < abs(start - ahead[0]) else ahead
-
-    def fused(indices: list[int]) -> Image:
-        return sweep_image(scene, lens, [start, *way(indices)], new_fuser(), model)
+    choice = _GreedyChoice.of(scene, lens, model, reference, start)
 
     def suffices(image: Image) -> bool:
         good = psnr(image, truth) >= reference.psnr - psnr_tolerance
         return bool(good and reference.covered(image) >= required)
 
+    def fused(indices: list[int]) -> Image:
+        positions = [start, *choice.path(indices)]
+        return sweep_image(scene, lens, positions, new_fuser(), model)
+
     chosen: list[int] = []
-    while share(energy[[*chosen, -1]].max(axis=0)) < required and len(chosen) < limit:
-        chosen.append(next_best(chosen, reference.detailed))
-    for index in list(chosen):
-        others = [other for other in chosen if other != index]
-        if share(energy[[*others, -1]].max(axis=0)) >= required:
-            chosen = others
-    planned = len(chosen)
+    while choice.share(chosen) < required and len(chosen) < limit:
+        chosen.append(choice.next(chosen, reference.detailed))
+    chosen = _without_superfluous(chosen, chosen, lambda rest: choice.share(rest) >= required)
+    planned = list(chosen)
     while not suffices(image := fused(chosen)) and len(chosen) < limit:
-        addition = next_best(chosen, reference.detailed & ~reference.covered_tiles(image))
+        addition = choice.next(chosen, reference.detailed & ~reference.covered_tiles(image))
         if addition in chosen:
             break
         chosen.append(addition)
-    # Additions may have made others superfluous.
-    for index in chosen[:planned] if len(chosen) > planned else ():
-        others = [other for other in chosen if other != index]
-        if suffices(fused(others)):
-            chosen = others
-    return way(chosen)
+    if len(chosen) > len(planned):
+        # Additions may have made others superfluous.
+        chosen = _without_superfluous(chosen, planned, lambda rest: suffices(fused(rest)))
+    return choice.path(chosen)
+
+
+@dataclass(frozen=True)
+class _GreedyChoice:
+    """Chooses captures by the sharpness that the truth gives each of them.
+
+    Attributes:
+        candidates: positions that may be captured, metres.
+        start: position captured in any case, metres.
+        energy: (candidates + 1, rows, columns) gradient energy of the blocks of each frame, that
+            of the start last.
+        wanted: (rows, columns) sharpness that each tile needs; 0 without detail.
+        detailed: (rows, columns) bool, tiles with detail.
+    """
+
+    candidates: NDArray[np.float64]
+    start: float
+    energy: Array
+    wanted: Array
+    detailed: NDArray[np.bool_]
+
+    @classmethod
+    def of(
+        cls,
+        scene: Scene,
+        lens: LensModel,
+        model: LensModel,
+        reference: CoverageReference,
+        start: float,
+    ) -> "_GreedyChoice":
+        """Render a frame of each position; see `oracle_captures`."""
+        candidates = candidate_positions(model, scene.size[0])
+        renderer = Renderer(scene.view(0.0), lens)
+        frames = (
+            to_reference_geometry(renderer.render(position), position, model)
+            for position in (*candidates, start)
+        )
+        energy = np.stack([_gradient_energy(frame, _BLOCK) for frame in frames])
+        wanted = np.where(reference.detailed, KEPT_SHARPNESS * reference.sharpness, 0)
+        return cls(candidates, start, energy, wanted, reference.detailed)
+
+    def share(self, chosen: Sequence[int]) -> float:
+        """Share of the tiles with detail that reach what they need."""
+        reached = _of_tiles(self._best(chosen)) >= self.wanted
+        return float(reached[self.detailed].mean()) if self.detailed.any() else 1.0
+
+    def next(self, chosen: Sequence[int], pending: NDArray[np.bool_]) -> int:
+        """Index of the candidate that gains most for the `pending` tiles."""
+        best = self._best(chosen)
+        together = [np.maximum(best, frame) for frame in self.energy[:-1]]
+        gains = [self._progress(each, pending) for each in together]
+        if max(gains) - self._progress(best, pending) < 1e-6:
+            gains = [float(np.sqrt(each).sum()) for each in together]
+        return int(np.argmax(gains))
+
+    def path(self, chosen: Sequence[int]) -> list[float]:
+        """Lens positions, metres, from the end nearer to the start on."""
+        ahead = sorted(float(self.candidates[index]) for index in chosen)
+        nearer_high = ahead and abs(self.start - ahead[-1]) < abs(self.start - ahead[0])
+        return ahead[::-1] if nearer_high else ahead
+
+    def _best(self, chosen: Sequence[int]) -> Array:
+        """Energy of each block in its sharpest frame, that of the start included."""
+        return np.asarray(self.energy[[*chosen, -1]].max(axis=0))
+
+    def _progress(self, best: Array, pending: NDArray[np.bool_]) -> float:
+        reached = np.minimum(_of_tiles(best) / np.maximum(self.wanted, 1e-9), 1)
+        return float(reached[pending].sum())
+
+
+def _without_superfluous(
+    chosen: Sequence[int], candidates: Sequence[int], suffices: Callable[[list[int]], bool]
+) -> list[int]:
+    """Drop those of the `candidates` without which the others suffice, one after the other."""
+    kept = list(chosen)
+    for index in candidates:
+        others = [other for other in kept if other != index]
+        if suffices(others):
+            kept = others
+    return kept
 
 
 def _of_tiles(energy: Array) -> Array:

@@ -6,7 +6,7 @@ from aif_ros.calibration.travel_direction import Towards, TravelDirection, most_
 from aif_ros.cli import CommandError
 from aif_ros.cli._calibrate_arguments import Arguments
 from aif_ros.cli._calibrated_lens import CalibratedLens
-from aif_ros.devices.backends import LENSES, DeviceText
+from aif_ros.devices.backends import LENSES, DeviceUri
 
 
 def stated_direction(args: Arguments) -> TravelDirection | None:
@@ -42,7 +42,7 @@ def remedy(args: Arguments) -> str:
     """Return what to do about a lens that counts towards far objects."""
     if args.lens:
         return (
-            "calibrate again with the other sign of metres_per_unit in the text of the lens "
+            "calibrate again with the other sign of metres_per_unit in the URI of the lens "
             f"({_turned(args.lens)})"
         )
     return (
@@ -52,8 +52,8 @@ def remedy(args: Arguments) -> str:
 
 
 def _turned(lens: str) -> str:
-    """Return the text of a lens with the other sign of metres_per_unit, as far as it is known."""
-    named = DeviceText.parse(lens, LENSES)
+    """Return the URI of a lens with the other sign of metres_per_unit, as far as it is known."""
+    named = DeviceUri.parse(lens, LENSES)
     scale = float(named.settings({}).metres_per_unit)
     options = {**named.options, "metres_per_unit": f"{-scale:g}"}
     query = "&".join(f"{name}={value}" for name, value in options.items())

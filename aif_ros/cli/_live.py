@@ -47,8 +47,8 @@ def check_pair(camera: str, lens: str, purpose: str) -> None:
     """Check that both devices are named.
 
     Args:
-        camera: text of the camera.
-        lens: text of the lens.
+        camera: URI of the camera.
+        lens: URI of the lens.
         purpose: what they are needed for, for the message.
 
     Raises:
@@ -85,8 +85,8 @@ def open_calibrated(
     """Open a camera and a calibrated lens; see `open_uncalibrated`.
 
     Args:
-        camera: text of the camera.
-        lens: text of the lens.
+        camera: URI of the camera.
+        lens: URI of the lens.
         calibration: file of the lens calibration; the limits of the lens model that is yielded are
             narrower where those of the device are.
     """
@@ -94,7 +94,7 @@ def open_calibrated(
     from aif_ros.devices.clock import SystemClock
 
     lens_model = load_calibration(calibration)
-    with _texts_checked():
+    with _uris_checked():
         opened_lens = open_calibrated_lens(lens, SystemClock(), lens_model, _print_limits)
     with closing(opened_lens), _opened(camera) as opened_camera:
         yield opened_camera, opened_lens, lens_model.narrowed(opened_lens.limits)
@@ -111,13 +111,13 @@ def open_uncalibrated(camera: str, lens: str) -> "Iterator[tuple[Camera, MotorLe
         lens: see `aif_ros.devices.backends.open_motor_lens`.
 
     Raises:
-        CommandError: a text is wrong.
+        CommandError: a URI is wrong.
         DeviceError: a device cannot be opened.
     """
     from aif_ros.devices.backends import open_motor_lens
     from aif_ros.devices.clock import SystemClock
 
-    with _texts_checked():
+    with _uris_checked():
         opened_lens = open_motor_lens(lens, SystemClock())
     with closing(opened_lens):
         _print_limits(opened_lens.limits_report())
@@ -130,15 +130,15 @@ def _opened(camera: str) -> "Iterator[Camera]":
     from aif_ros.devices.backends import open_camera
     from aif_ros.devices.clock import SystemClock
 
-    with _texts_checked():
+    with _uris_checked():
         opened_camera = open_camera(camera, SystemClock())
     with closing(opened_camera):
         yield opened_camera
 
 
 @contextmanager
-def _texts_checked() -> Iterator[None]:
-    """Make an error of the command line of a text that names no device."""
+def _uris_checked() -> Iterator[None]:
+    """Report a URI that names no device as an error of the command line."""
     try:
         yield
     except ValueError as error:

@@ -62,8 +62,8 @@ def open_devices(args: Arguments) -> Iterator[Devices]:
         known = ", ".join(LENSES)
         raise CommandError(f"a real camera needs a real lens: --lens {known}; or add --ros")
     source = args.camera_source or "0"
-    text = f"{args.lens}:{args.lens_source}"
-    with open_calibrated(source, text, args.calibration) as (camera, lens, lens_model):
+    uri = f"{args.lens}:{args.lens_source}"
+    with open_calibrated(source, uri, args.calibration) as (camera, lens, lens_model):
         clock = SystemClock()
         yield Devices(camera, lens, lens_model, clock, args.exposure_time, SETTLE_TIMEOUT)
 

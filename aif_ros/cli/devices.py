@@ -1,6 +1,6 @@
 """List the cameras and lenses that are connected, and try them.
 
-Without a device, everything that can be found is listed with the text that names it for `aif
+Without a device, everything that can be found is listed with the URI that names it for `aif
 calibrate`, `aif run` and the nodes. With one or more devices, each is opened: whether it answers,
 its limits, where it is, and the line that uses it. Serial ports are not probed unless named: a byte
 too many can move a machine.
@@ -58,18 +58,22 @@ def run(args: Arguments) -> int:
 
     found = discover()
     for device in found:
-        print(f"{device.kind:7} {device.text:44} {device.description}")
+        print(f"{device.kind:7} {device.uri:44} {device.description}")
     if not found:
         print("no device found: connect one, or name it (aif devices BACKEND:ADDRESS)")
     _print_backends()
-    write_json({"devices": [vars(device) for device in found]}, args.json)
+    devices = [
+        {"kind": device.kind, "text": device.uri, "description": device.description}
+        for device in found
+    ]
+    write_json({"devices": devices}, args.json)
     return 0
 
 
 def _try_all(args: Arguments) -> int:
     results = []
-    for text in args.devices:
-        results.append(_try(text))
+    for uri in args.devices:
+        results.append(_try(uri))
         _print_result(results[-1])
     write_json({"devices": results}, args.json)
     failed = [result["text"] for result in results if "problem" in result]
@@ -88,20 +92,20 @@ def _print_result(result: dict[str, Any]) -> None:
             print(f"  {key:10} {value}")
 
 
-def _try(text: str) -> dict[str, Any]:
+def _try(uri: str) -> dict[str, Any]:
     """Open one device and return what there is to say about it.
 
-    What is wrong is the text `problem`, of which `problems` are the parts.
+    `problem` is what is wrong, and `problems` its parts.
     """
-    from aif_ros.devices.backends import CAMERAS, LENSES, DeviceText
+    from aif_ros.devices.backends import CAMERAS, LENSES, DeviceUri
     from aif_ros.devices.camera_drivers import PARAMETER_LENS
     from aif_ros.devices.device import DeviceError
 
-    if text.isdecimal() or text.startswith("/dev/video") or "://" in text:
-        text = f"opencv:{text}"
-    name = text.partition(":")[0]
-    result: dict[str, Any] = {"text": text}
-    # A text may name a lens and a camera, as that of Micro-Manager or INDI.
+    if uri.isdecimal() or uri.startswith("/dev/video") or "://" in uri:
+        uri = f"opencv:{uri}"
+    name = uri.partition(":")[0]
+    result: dict[str, Any] = {"text": uri}
+    # A URI may name a lens and a camera, as that of Micro-Manager or INDI.
     attempts: list[tuple[str, Callable[[str], dict[str, Any]]]] = []
     if name == "ros_parameter":
         attempts.append(("lens", _try_parameter_lens))
@@ -111,14 +115,14 @@ def _try(text: str) -> dict[str, Any]:
         attempts.append(("camera", _try_camera))
     if not attempts:
         try:
-            DeviceText.parse(text, {**LENSES, **CAMERAS, "ros_parameter": PARAMETER_LENS})
+            DeviceUri.parse(uri, {**LENSES, **CAMERAS, "ros_parameter": PARAMETER_LENS})
         except ValueError as error:
             return result | _problems(str(error))
     faults: dict[str, str] = {}
     mistakes: dict[str, str] = {}
     for kind, attempt in attempts:
         try:
-            result |= attempt(text)
+            result |= attempt(uri)
         except DeviceError as error:
             faults[f"no {kind}"] = str(error)
         except ValueError as error:
@@ -134,7 +138,7 @@ def _problems(*texts: str) -> dict[str, Any]:
     return {"problem": "; ".join(distinct), "problems": distinct}
 
 
-def _try_parameter_lens(text: str) -> dict[str, Any]:
+def _try_parameter_lens(uri: str) -> dict[str, Any]:
     """Open a lens that another ROS node drives."""
     from aif_ros.devices.optional import require
 
@@ -149,7 +153,7 @@ def _try_parameter_lens(text: str) -> dict[str, Any]:
     rclpy.init(args=[], context=context, signal_handler_options=SignalHandlerOptions.NO)
     node = rclpy.create_node("aif_devices", context=context)
     try:
-        lens = open_parameter_lens(text, node, None)
+        lens = open_parameter_lens(uri, node, None)
         try:
             state = lens.state()
             limits = lens.travel
@@ -163,18 +167,18 @@ def _try_parameter_lens(text: str) -> dict[str, Any]:
         "limits": str(limits),
         "position": f"{state.position:g} m{', moving' if state.moving else ''}",
         "run": "ros2 launch aif_ros pipeline.launch.py camera:=external "
-        f'lens:="{text}" calibration:=lens.yaml',
+        f'lens:="{uri}" calibration:=lens.yaml',
     }
 
 
-def _try_lens(text: str) -> dict[str, Any]:
+def _try_lens(uri: str) -> dict[str, Any]:
     from aif_ros.devices.backends import open_motor_lens
     from aif_ros.devices.clock import SystemClock
 
-    lens = open_motor_lens(text, SystemClock())
+    lens = open_motor_lens(uri, SystemClock())
     try:
         state = lens.state()
-        devices = f'--camera CAMERA --lens "{text}"'
+        devices = f'--camera CAMERA --lens "{uri}"'
         notes = {"note": "; ".join(doubts)} if (doubts := lens.limits_report()[1:]) else {}
         return {
             "answers": "yes",
@@ -190,13 +194,13 @@ def _try_lens(text: str) -> dict[str, Any]:
         lens.close()
 
 
-def _try_camera(text: str) -> dict[str, Any]:
+def _try_camera(uri: str) -> dict[str, Any]:
     import time
 
     from aif_ros.devices.backends import open_camera
     from aif_ros.devices.clock import SystemClock
 
-    camera = open_camera(text, SystemClock())
+    camera = open_camera(uri, SystemClock())
     try:
         begin = time.monotonic()
         capture = camera.capture()
@@ -205,7 +209,7 @@ def _try_camera(text: str) -> dict[str, Any]:
         return {
             "answers": "yes",
             "images": f"{width}x{height}, {capture.image.dtype}, one in {seconds:.3g} s",
-            "use": f'--camera "{text}"',
+            "use": f'--camera "{uri}"',
         }
     finally:
         camera.close()

@@ -1,4 +1,4 @@
-"""The devices that can be named in a text, such as ``moonlite:/dev/ttyUSB0?high=8000``.
+"""The devices that a URI such as ``moonlite:/dev/ttyUSB0?high=8000`` can name.
 
 The form is ``BACKEND:ADDRESS?SETTING=VALUE&SETTING=VALUE``. A backend is imported, and its optional
 dependency needed, only when a device is opened.
@@ -27,7 +27,7 @@ class Backend:
     Attributes:
         summary: what it drives.
         address: form of the address, for messages.
-        example: a whole device text.
+        example: a whole URI.
         module: that implements it, below `aif_ros.devices`.
         opener: name of the class or function in the module.
         settings: name of the settings dataclass in the module; empty: there are none, and the
@@ -149,8 +149,8 @@ CAMERAS: Mapping[str, Backend] = {
 
 
 @dataclass(frozen=True)
-class DeviceText:
-    """A device as named in a text.
+class DeviceUri:
+    """A device as named by a URI.
 
     Attributes:
         name: of the backend.
@@ -165,27 +165,27 @@ class DeviceText:
     options: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, text: str, backends: Mapping[str, Backend]) -> "DeviceText":
+    def parse(cls, uri: str, backends: Mapping[str, Backend]) -> "DeviceUri":
         """Read ``BACKEND:ADDRESS?SETTING=VALUE&...``.
 
         Raises:
             ValueError: there is no such backend, or no address.
         """
-        name, colon, rest = text.partition(":")
+        name, colon, rest = uri.partition(":")
         if name not in backends:
             raise ValueError(_unknown(name, backends))
         backend = backends[name]
         address, _, query = rest.partition("?") if backend.settings else (rest, "", "")
         if not colon or not address:
             raise ValueError(
-                f"'{text}' names no device: write {name}:{backend.address}, such as "
+                f"'{uri}' names no device: write {name}:{backend.address}, such as "
                 f"{backend.example}"
             )
         options: dict[str, str] = {}
         for part in query.split("&") if query else ():
-            setting, value = _option(part, text)
+            setting, value = _option(part, uri)
             if setting in options:
-                raise ValueError(f"'{text}' gives {setting} twice: leave one out")
+                raise ValueError(f"'{uri}' gives {setting} twice: leave one out")
             options[setting] = value
         return cls(name, backend, address, options)
 
@@ -216,20 +216,20 @@ class DeviceText:
         return settings
 
 
-def open_motor_lens(text: str, clock: Clock, lens_model: LensModel | None = None) -> MotorLens:
-    """Open the lens that a text names, as its motor is; see `aif_ros.devices.backlash`.
+def open_motor_lens(uri: str, clock: Clock, lens_model: LensModel | None = None) -> MotorLens:
+    """Open the lens that a URI names, as its motor is; see `aif_ros.devices.backlash`.
 
     Args:
-        text: such as ``moonlite:/dev/ttyUSB0?high=8000``.
+        uri: such as ``moonlite:/dev/ttyUSB0?high=8000``.
         clock: source of the stamps.
         lens_model: calibration; its limits are never left, and its `metres_per_step` is the scale
-            of a backend that counts steps, unless the text sets `metres_per_unit`.
+            of a backend that counts steps, unless the URI sets `metres_per_unit`.
 
     Raises:
-        ValueError: the text is wrong; the message says how.
+        ValueError: the URI is wrong; the message says how.
         DeviceError: the device cannot be opened; the message says what to do.
     """
-    named = DeviceText.parse(text, LENSES)
+    named = DeviceUri.parse(uri, LENSES)
     defaults = {}
     if lens_model is not None and named.backend.counts_steps:
         defaults["metres_per_unit"] = lens_model.metres_per_step
@@ -239,21 +239,21 @@ def open_motor_lens(text: str, clock: Clock, lens_model: LensModel | None = None
     return opener(named.address, clock, settings, limits=limits)
 
 
-def open_camera(text: str, clock: Clock) -> Camera:
-    """Open the camera that a text names.
+def open_camera(uri: str, clock: Clock) -> Camera:
+    """Open the camera that a URI names.
 
     Args:
-        text: such as ``indi:localhost/CCD Simulator?exposure=0.5``; what begins with no backend is
+        uri: such as ``indi:localhost/CCD Simulator?exposure=0.5``; what begins with no backend is
             for OpenCV: ``0``, ``/dev/video0``, ``rtsp://...``, ``video.mp4``, ``folder/``.
         clock: source of the stamps.
 
     Raises:
-        ValueError: the text is wrong; the message says how.
+        ValueError: the URI is wrong; the message says how.
         DeviceError: the device cannot be opened; the message says what to do.
     """
-    if text.partition(":")[0] not in CAMERAS:
-        text = f"opencv:{text}"
-    named = DeviceText.parse(text, CAMERAS)
+    if uri.partition(":")[0] not in CAMERAS:
+        uri = f"opencv:{uri}"
+    named = DeviceUri.parse(uri, CAMERAS)
     opener = cast(Callable[..., Camera], named.backend.load(named.backend.opener))
     if not named.backend.settings:
         return opener(named.address, clock)
@@ -261,7 +261,7 @@ def open_camera(text: str, clock: Clock) -> Camera:
 
 
 def _unknown(name: str, backends: Mapping[str, Backend]) -> str:
-    """Return what to do about a text that begins with no backend."""
+    """Return what to do about a URI that begins with no backend."""
     if name == "ros_parameter":
         return (
             "a lens by ros_parameter needs ROS: lens_node drives it (see "
@@ -277,10 +277,10 @@ def _unknown(name: str, backends: Mapping[str, Backend]) -> str:
     return f"there is no backend '{name}': {hint} {', '.join(backends)}"
 
 
-def _option(part: str, text: str) -> tuple[str, str]:
+def _option(part: str, uri: str) -> tuple[str, str]:
     name, equals, value = part.partition("=")
     if not equals:
-        raise ValueError(f"'{part}' in '{text}' is no setting: write NAME=VALUE")
+        raise ValueError(f"'{part}' in '{uri}' is no setting: write NAME=VALUE")
     return name, value
 
 

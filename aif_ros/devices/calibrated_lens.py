@@ -11,26 +11,26 @@ from aif_ros.optics.lens_model import LensModel
 
 
 def open_calibrated_lens(
-    text: str,
+    uri: str,
     clock: Clock,
     lens_model: LensModel | None,
     report: Callable[[Sequence[str]], None],
     *,
     opener: Callable[[str, Clock, LensModel | None], MotorLens] = open_motor_lens,
 ) -> FocusLens:
-    """Open the lens that a text names.
+    """Open the lens that a URI names.
 
     Args:
-        text: BACKEND:ADDRESS with its settings.
+        uri: BACKEND:ADDRESS with its settings.
         clock: source of the stamps.
         lens_model: calibration; its limits are never left. None: without one.
         report: called with the lines of `MotorLens.limits_report` before the lens moves.
         opener: opens the motor.
 
     Raises:
-        ValueError: the text is wrong.
+        ValueError: the URI is wrong.
         DeviceError: the lens cannot be opened.
     """
-    lens = opener(text, clock, lens_model)
+    lens = opener(uri, clock, lens_model)
     report(lens.limits_report(lens_model))
     return compensated(lens, lens_model)

@@ -22,12 +22,12 @@ class Found:
 
     Attributes:
         kind: "camera", "lens" or "port" (a serial port: what is behind it is not known).
-        text: that names it (`aif_ros.devices.backends`).
+        uri: names it (`aif_ros.devices.backends`).
         description: for people.
     """
 
     kind: str
-    text: str
+    uri: str
     description: str
 
 

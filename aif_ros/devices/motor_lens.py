@@ -17,7 +17,7 @@ from aif_ros.devices.device import DeviceError
 from aif_ros.devices.motor_axis import Axis, Reading
 from aif_ros.devices.motor_settings import MotorSettings
 from aif_ros.devices.move_monitor import MoveMonitor, WrongDirectionError
-from aif_ros.devices.travel_limits import CALIBRATION, DEVICE, TEXT, Source, TravelLimits
+from aif_ros.devices.travel_limits import CALIBRATION, DEVICE, URI, Source, TravelLimits
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.types.frame import LensState
 
@@ -215,7 +215,7 @@ class MotorLens(ABC):
         wanted = sorted(limit / settings.metres_per_unit for limit in limits or ())
         sources = (
             Source(DEVICE, axis.low, axis.high),
-            Source(TEXT, settings.low, settings.high),
+            Source(URI, settings.low, settings.high),
             Source(CALIBRATION, *wanted),
         )
         try:

@@ -1,10 +1,10 @@
-"""Positions that a lens may be sent to: those that all of device, text and calibration allow."""
+"""Positions that a lens may be sent to: those that all of device, URI and calibration allow."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-DEVICE, TEXT, CALIBRATION = "the device", "low and high in its text", "the calibration"
+DEVICE, URI, CALIBRATION = "the device", "low and high in its URI", "the calibration"
 """What sets limits."""
 
 _ROUNDING = 0.01
@@ -85,7 +85,7 @@ class TravelLimits:
         highs = [(each.high, each.name) for each in sources if each.high is not None]
         if not lows or not highs:
             raise ValueError(
-                "does not report its limits: add them to the text of the lens, in its own unit, "
+                "does not report its limits: add them to the URI of the lens, in its own unit, "
                 f"{unit} (?low=...&high=...), or give a lens calibration"
             )
         if step:
@@ -151,28 +151,28 @@ class TravelLimits:
 
     def _remedy(self) -> str:
         by_name = {each.name: each for each in self.sources}
-        device, text = by_name.get(DEVICE, Source("")), by_name.get(TEXT, Source(""))
+        device, uri = by_name.get(DEVICE, Source("")), by_name.get(URI, Source(""))
         calibration = by_name.get(CALIBRATION, Source(""))
-        if text.known and self._are_metres(text):
+        if uri.known and self._are_metres(uri):
             return (
-                f"low and high are {self.unit}, not metres: {text.high or text.low:g} m are "
-                f"{(text.high or text.low or 0.0) / abs(self.metres_per_unit):.6g} {self.unit}"
+                f"low and high are {self.unit}, not metres: {uri.high or uri.low:g} m are "
+                f"{(uri.high or uri.low or 0.0) / abs(self.metres_per_unit):.6g} {self.unit}"
             )
-        if calibration.known and not _overlap(calibration, device, text):
+        if calibration.known and not _overlap(calibration, device, uri):
             mirrored = Source("", *(-(end or 0.0) for end in (calibration.high, calibration.low)))
-            if _overlap(mirrored, device, text):
+            if _overlap(mirrored, device, uri):
                 return (
                     "The calibration was made with the other sign of metres_per_unit: give it in "
-                    "the text of the lens as then"
+                    "the URI of the lens as then"
                 )
             return (
                 "Give the calibration of this lens, with the metres_per_unit that it was made with"
             )
         return "Correct low and high"
 
-    def _are_metres(self, text: Source) -> bool:
+    def _are_metres(self, limits: Source) -> bool:
         """Whether limits are within a few units, but as metres would be a usual travel."""
-        ends = [abs(end) for end in (text.low, text.high) if end]
+        ends = [abs(end) for end in (limits.low, limits.high) if end]
         return bool(ends) and max(ends) < 1.0 <= max(ends) / abs(self.metres_per_unit)
 
 

@@ -61,9 +61,9 @@ class LensNode(PipelineNode):
     def _open_lens(self) -> FocusLens:
         backend, source = self.value("lens_backend"), self.value("lens_source")
         if backend in REAL_LENSES:
-            text = self.diagnostics.hardware_id = f"{backend}:{source}"
+            uri = self.diagnostics.hardware_id = f"{backend}:{source}"
             calibration = self.lens_model() if self.value("calibration") else None
-            return open_real_lens(text, self, NodeClock(self), calibration)
+            return open_real_lens(uri, self, NodeClock(self), calibration)
         lens_model = self.lens_model()
         rests: Sequence[float] | None = None
         if backend == "stack":

@@ -7,7 +7,7 @@ from rcl_interfaces.msg import ParameterDescriptor, ParameterType
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from aif_ros.devices.backends import DeviceText
+from aif_ros.devices.backends import DeviceUri
 from aif_ros.devices.camera_drivers import PARAMETER_LENS, ParameterLensSettings
 from aif_ros.devices.clock import Clock, SystemClock
 from aif_ros.devices.device import ConnectionLostError, DeviceError
@@ -27,19 +27,19 @@ METADATA_TOLERANCE = 0.005
 the rounding to motor counts (10 bits)."""
 
 
-def open_parameter_lens(text: str, node: Node, lens_model: LensModel | None) -> "ParameterLens":
-    """Open the lens that a text such as ``ros_parameter:/camera?preset=camera_ros`` names.
+def open_parameter_lens(uri: str, node: Node, lens_model: LensModel | None) -> "ParameterLens":
+    """Open the lens that a URI such as ``ros_parameter:/camera?preset=camera_ros`` names.
 
     Args:
-        text: node and settings.
+        uri: node and settings.
         node: whose context and namespace are used.
         lens_model: calibration; its limits are never left.
 
     Raises:
-        ValueError: the text is wrong.
+        ValueError: the URI is wrong.
         DeviceError: the lens cannot be opened.
     """
-    named = DeviceText.parse(text, {"ros_parameter": PARAMETER_LENS})
+    named = DeviceUri.parse(uri, {"ros_parameter": PARAMETER_LENS})
     return ParameterLens(
         named.address,
         SystemClock(),

@@ -13,25 +13,25 @@ from aif_ros.optics.lens_model import LensModel
 
 
 def open_real_lens(
-    text: str, node: PipelineNode, clock: Clock, lens_model: LensModel | None
+    uri: str, node: PipelineNode, clock: Clock, lens_model: LensModel | None
 ) -> FocusLens:
     """Open a lens and log its limits.
 
     Args:
-        text: BACKEND:ADDRESS; the backend `ros_parameter` is a parameter of another node.
+        uri: BACKEND:ADDRESS; the backend `ros_parameter` is a parameter of another node.
         node: opens it.
         clock: of the node.
         lens_model: calibration of the lens; None: without one.
 
     Raises:
-        ValueError: the text is wrong.
+        ValueError: the URI is wrong.
         DeviceError: the lens cannot be opened.
     """
 
-    def open_motor(text: str, clock: Clock, lens_model: LensModel | None) -> MotorLens:
-        if text.startswith("ros_parameter:"):
-            return open_parameter_lens(text, node, lens_model)
-        return open_motor_lens(text, clock, lens_model)
+    def open_motor(uri: str, clock: Clock, lens_model: LensModel | None) -> MotorLens:
+        if uri.startswith("ros_parameter:"):
+            return open_parameter_lens(uri, node, lens_model)
+        return open_motor_lens(uri, clock, lens_model)
 
     def log(lines: Sequence[str]) -> None:
         limits, *doubts = lines
@@ -39,4 +39,4 @@ def open_real_lens(
         for doubt in doubts:
             node.get_logger().warning(doubt)
 
-    return open_calibrated_lens(text, clock, lens_model, log, opener=open_motor)
+    return open_calibrated_lens(uri, clock, lens_model, log, opener=open_motor)

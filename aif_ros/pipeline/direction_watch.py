@@ -52,7 +52,7 @@ class DirectionWatch:
         return (
             "the picture grows where the calibration says that it shrinks: the motor counts in the "
             "other direction than when it was calibrated. Change the sign of metres_per_unit in "
-            "the text of the lens, or calibrate again"
+            "the URI of the lens, or calibrate again"
         )
 
     def add(self, frame: Frame) -> None:

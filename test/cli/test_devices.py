@@ -203,7 +203,7 @@ class TestMicroscope:
         assert main(["autofocus", *devices, "--start", "1e-3"]) == 2
         assert "--start must lie within the travel, -4e-05 to 6e-05" in capsys.readouterr().err
 
-    def test_run_takes_the_texts_that_aif_devices_prints(self, config, calibration, tmp_path):
+    def test_run_takes_the_uris_that_aif_devices_prints(self, config, calibration, tmp_path):
         device, picture = f"micro_manager:{config}", tmp_path / "sharp.png"
         devices = ["--camera", device, "--lens", device, "--calibration", calibration]
         assert main(["run", *devices, "--preset", "classical", "-o", str(picture)]) == 0

@@ -5,7 +5,7 @@ from dataclasses import fields, is_dataclass
 import pytest
 
 from aif_ros.devices import optional
-from aif_ros.devices.backends import CAMERAS, LENSES, DeviceText, open_camera, open_motor_lens
+from aif_ros.devices.backends import CAMERAS, LENSES, DeviceUri, open_camera, open_motor_lens
 from aif_ros.devices.clock import SystemClock
 from aif_ros.devices.device import DeviceError, MissingDependencyError
 from aif_ros.devices.moonlite import MoonliteSettings
@@ -24,24 +24,24 @@ def clock():
 
 
 def test_address_and_settings():
-    device = DeviceText.parse("moonlite:/dev/ttyUSB0?high=8000&settling_time=0.1", LENSES)
+    device = DeviceUri.parse("moonlite:/dev/ttyUSB0?high=8000&settling_time=0.1", LENSES)
     assert (device.name, device.address) == ("moonlite", "/dev/ttyUSB0")
     expected = MoonliteSettings(metres_per_unit=1e-5, high=8000.0, settling_time=0.1)
     assert device.settings({"metres_per_unit": 1e-5}) == expected
 
 
 def test_addresses_may_hold_colons_and_spaces():
-    device = DeviceText.parse("indi:pi:7624/My Focuser?high=3", LENSES)
+    device = DeviceUri.parse("indi:pi:7624/My Focuser?high=3", LENSES)
     assert (device.address, device.options) == ("pi:7624/My Focuser", {"high": "3"})
 
 
 def test_urls_keep_their_questions():
-    device = DeviceText.parse("opencv:rtsp://camera/live?profile=2", CAMERAS)
+    device = DeviceUri.parse("opencv:rtsp://camera/live?profile=2", CAMERAS)
     assert device.address == "rtsp://camera/live?profile=2"
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("uri", "words"),
     [
         ("", "no backend ''"),
         ("/dev/ttyUSB0", "is an address: put its backend in front, such as moonlite:/dev/ttyUSB0"),
@@ -58,15 +58,15 @@ def test_urls_keep_their_questions():
         ("optotune:/dev/null?mode=voltage", "mode must be one of focal_power, current"),
     ],
 )
-def test_wrong_texts(text, words, clock):
+def test_wrong_uris(uri, words, clock):
     with pytest.raises(ValueError, match=words):
-        open_motor_lens(text, clock)
+        open_motor_lens(uri, clock)
 
 
-@pytest.mark.parametrize("text", ["indi:localhost/C?exposure=0", "micro_manager:demo?exposure=-1"])
-def test_wrong_texts_of_cameras(text, clock):
+@pytest.mark.parametrize("uri", ["indi:localhost/C?exposure=0", "micro_manager:demo?exposure=-1"])
+def test_wrong_uris_of_cameras(uri, clock):
     with pytest.raises(ValueError, match="exposure must lie between"):
-        open_camera(text, clock)
+        open_camera(uri, clock)
 
 
 def test_a_calibration_gives_scale_and_limits(tmp_path, clock):
@@ -90,7 +90,7 @@ def test_each_backend_is_complete(name, backend):
     assert importlib.util.find_spec(f"aif_ros.devices.{backend.module}")
     assert backend.load(backend.opener)
     assert backend.example.startswith(f"{name}:")
-    device = DeviceText.parse(backend.example, {name: backend})
+    device = DeviceUri.parse(backend.example, {name: backend})
     if backend.settings:
         assert is_dataclass(device.settings({}))
         kind = backend.load(backend.settings)

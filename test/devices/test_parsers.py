@@ -14,7 +14,7 @@ import pytest
 
 from aif_ros.devices import gcode, moonlite, optotune
 from aif_ros.devices.alpaca import parse_address
-from aif_ros.devices.backends import LENSES, DeviceText
+from aif_ros.devices.backends import LENSES, DeviceUri
 from aif_ros.devices.device import ConnectionLostError
 from aif_ros.devices.fits import read_fits
 from aif_ros.devices.indi import decode_image
@@ -95,7 +95,7 @@ PARSERS = {
     "indi address": (lambda text: IndiAddress.parse(text.decode("latin1")), b"pi:7624/Focuser"),
     "alpaca address": (lambda text: parse_address(text.decode("latin1")), b"pi:11111/0"),
     "device text": (
-        lambda text: DeviceText.parse(text.decode("latin1"), LENSES).settings({}),
+        lambda text: DeviceUri.parse(text.decode("latin1"), LENSES).settings({}),
         b"moonlite:/dev/ttyUSB0?high=8000&settling_time=0.1",
     ),
 }

@@ -5,12 +5,12 @@ from aif_ros.devices.device import DeviceError
 from aif_ros.devices.moonlite import MoonliteLens, MoonliteSettings
 from aif_ros.devices.simulators.moonlite import SimulatedMoonlite
 from aif_ros.devices.simulators.serial_line import SerialSimulator
-from aif_ros.devices.travel_limits import CALIBRATION, DEVICE, TEXT, Source, TravelLimits
+from aif_ros.devices.travel_limits import CALIBRATION, DEVICE, URI, Source, TravelLimits
 from aif_ros.optics.lens_model import CalibrationError, LensModel
 
 
-def limits(text=(None, None), calibration=(None, None), device=(0, 65535), scale=4e-6, step=1):
-    sources = (Source(DEVICE, *device), Source(TEXT, *text), Source(CALIBRATION, *calibration))
+def limits(uri=(None, None), calibration=(None, None), device=(0, 65535), scale=4e-6, step=1):
+    sources = (Source(DEVICE, *device), Source(URI, *uri), Source(CALIBRATION, *calibration))
     least = step or 0.2
     return TravelLimits.intersection(sources, "steps", scale, step=step, least=least)
 
@@ -20,7 +20,7 @@ def limits(text=(None, None), calibration=(None, None), device=(0, 65535), scale
     [
         ({}, "0 to 0.26214 m (0 to 65535 steps): from the device"),
         (
-            {"text": (None, 8000)},
+            {"uri": (None, 8000)},
             "0 to 0.032 m (0 to 8000 steps): low from the device, high from low and high in its",
         ),
         (
@@ -28,8 +28,8 @@ def limits(text=(None, None), calibration=(None, None), device=(0, 65535), scale
             "0.002 to 0.036 m (500 to 9000 steps): from the calibration",
         ),
         (
-            {"text": (None, 8000), "scale": -4e-6},
-            "-0.032 to 0 m (8000 to 0 steps): low from low and high in its text, high from the",
+            {"uri": (None, 8000), "scale": -4e-6},
+            "-0.032 to 0 m (8000 to 0 steps): low from low and high in its URI, high from the",
         ),
     ],
 )
@@ -40,22 +40,22 @@ def test_what_sets_the_limits_is_named(arguments, words):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"text": (0, 0.03)}, "low and high are steps, not metres: 0.03 m are 7500 steps"),
+        ({"uri": (0, 0.03)}, "low and high are steps, not metres: 0.03 m are 7500 steps"),
         (
-            {"text": (-15e-6, 15e-6), "device": (None, None), "scale": 1e-6, "step": 0},
+            {"uri": (-15e-6, 15e-6), "device": (None, None), "scale": 1e-6, "step": 0},
             "low and high are steps, not metres: 1.5e-05 m are 15 steps",
         ),
         (
-            {"text": (None, 8000), "calibration": (-8000, 0)},
+            {"uri": (None, 8000), "calibration": (-8000, 0)},
             "-0.032 to 0 m (-8000 to 0 steps) by the calibration. The calibration was made with "
             "the other sign of metres_per_unit",
         ),
         (
-            {"text": (None, 8000), "calibration": (9000, 12000)},
-            "any to 0.032 m (any to 8000 steps) by low and high in its text, 0.036 to 0.048 m "
+            {"uri": (None, 8000), "calibration": (9000, 12000)},
+            "any to 0.032 m (any to 8000 steps) by low and high in its URI, 0.036 to 0.048 m "
             "(9000 to 12000 steps) by the calibration. Give the calibration of this lens",
         ),
-        ({"text": (70000, 80000)}, "by low and high in its text. Correct low and high"),
+        ({"uri": (70000, 80000)}, "by low and high in its URI. Correct low and high"),
     ],
 )
 def test_limits_that_leave_nothing_are_explained(arguments, words):

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from aif_ros.defocus.neural import NeuralBlurEstimator
 from aif_ros.defocus.patch_blur import PatchBlur
 from aif_ros.simulation.conditions import CONDITIONS, Condition
+from aif_ros.simulation.defocused_planes import DefocusedPlane, draw_planes
 from aif_ros.simulation.metrics import area_under_curve
-from aif_ros.simulation.patches import DefocusedPlane, Patch, draw_planes
+from aif_ros.simulation.patches import Patch
 from aif_ros.simulation.sensor_model import SensorModel
 
 Array = NDArray[np.float64]

@@ -5,7 +5,7 @@ function of a lens, and photographed again by a camera drawn at random. The Four
 crop serves several radii. Labels are equivalent blur radii; see `aif_ros.optics.pupil`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import cv2
@@ -13,13 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from aif_ros.optics.psf import Aperture
-from aif_ros.optics.pupil import GaussianSpread, MicroscopePupil, PointSpread, Pupil
-from aif_ros.simulation.conditions import CONDITIONS, Condition
+from aif_ros.optics.pupil import MicroscopePupil, PointSpread
 from aif_ros.simulation.drawings import DRAWINGS
-from aif_ros.simulation.photos import PhotosError, sharpness
+from aif_ros.simulation.photos import sharpness
+from aif_ros.simulation.random_lens import MICROSCOPE_REACH, draw_blur
 from aif_ros.simulation.sensor_model import SensorModel
-from aif_ros.types.image import DISPLAY_GAMMA, Image
+from aif_ros.types.image import Image
 
 LARGEST_RADIUS = 64.0
 """Largest blur radius of training patches, pixels: the last class of the blur network."""
@@ -28,8 +27,6 @@ CELL = 64
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _SCALES = (0.35, 0.8)
 """Sizes that photos are reduced to, shares of their own: few are sharp to the pixel."""
-_SCALES_TO_MEASURE = (0.4, 0.75)
-"""The same for patches to measure with, within those of training."""
 _TRIES = 8
 """Crops that are tried of a photo before the next one is taken."""
 _FEWEST_SHARP = 3
@@ -46,9 +43,6 @@ class Mixture:
         least_contrast: see `low_contrast`.
         negative: crops turned into their negative (transmitted light).
         dark: crops whose darker half is black (fluorescence).
-        disks: point-spread functions that are ideal disks or polygons.
-        gaussian: those that are Gaussian.
-        microscopes: those limited by diffraction; the rest are aberrated lenses.
         two_depths: patches with two depths.
         slanted: patches that show a slanted surface.
         nothing_to_see: patches without any texture.
@@ -60,9 +54,6 @@ class Mixture:
     least_contrast: float = 0.05
     negative: float = 0.05
     dark: float = 0.06
-    disks: float = 0.5
-    gaussian: float = 0.07
-    microscopes: float = 0.06
     two_depths: float = 0.1
     slanted: float = 0.05
     nothing_to_see: float = 0.04
@@ -70,8 +61,6 @@ class Mixture:
 
 
 MIXTURE = Mixture()
-_MICROSCOPE_REACH = 24.0
-"""Largest geometric blur radius by diffraction, pixels: the transforms grow with it."""
 _SLANT_PLANES = 5
 """Planes between which a slanted surface is interpolated."""
 
@@ -171,77 +160,6 @@ class Defocus:
         return np.asarray(blurred[self._inside, self._inside].astype(np.float32, copy=False))
 
 
-def draw_aperture(random: np.random.Generator) -> Aperture:
-    """Mostly a disk, at times a polygon; mostly as sharp as a lens can be."""
-    return Aperture(
-        blades=int(random.integers(5, 10)) if random.random() < 0.12 else 0,
-        rotation=random.uniform(0, 2 * np.pi),
-        softness=max(0.0, random.normal(0, 0.25)),
-    )
-
-
-def draw_pupil(random: np.random.Generator) -> Pupil:
-    """A lens with some of the faults that lenses have."""
-
-    def some(probability: float, low: float, high: float) -> float:
-        return float(random.uniform(low, high)) if random.random() < probability else 0.0
-
-    return Pupil(
-        softness=max(0.0, random.normal(0, 0.25)),
-        spherical=float(random.normal(0, 2)) if random.random() < 0.6 else 0.0,
-        coma=some(0.25, 0, 1),
-        astigmatism=some(0.25, 0, 1.5),
-        falloff=some(0.5, 0, 5) or some(0.2, -2, 0),
-        obstruction=some(0.15, 0.2, 0.7),
-        vignetting=some(0.2, 0.2, 1.0),
-        angle=random.uniform(0, 2 * np.pi),
-    )
-
-
-def draw_microscope(random: np.random.Generator) -> MicroscopePupil:
-    """An objective whose camera samples it about as finely as its resolution asks for."""
-    aperture = random.uniform(0.1, 0.9)
-    oil = random.random() < 0.3
-    return MicroscopePupil(
-        numerical_aperture=aperture,
-        pixel=0.55 / (2 * aperture) * random.uniform(0.9, 1.8),
-        immersion_index=1.518 if oil else 1.0,
-        depth=random.uniform(0, 15) if aperture > 0.4 and random.random() < 0.5 else 0.0,
-        obstruction=random.uniform(0.2, 0.5) if random.random() < 0.1 else 0.0,
-    )
-
-
-def draw_blur(
-    radius: float, random: np.random.Generator, largest: float
-) -> tuple[PointSpread, float, float]:
-    """Draw a lens that blurs by about `radius` pixels.
-
-    Args:
-        radius: blur radius, pixels.
-        random: source of randomness.
-        largest: radius that the largest blur has, pixels.
-
-    Returns:
-        The lens, its signed defocus in pixels, and the equivalent blur radius there, at most
-        `largest` or so.
-    """
-    kind = random.random()
-    sign = 1.0 if random.random() < 0.5 else -1.0
-    if kind < MIXTURE.disks:
-        return draw_aperture(random), sign * radius, radius
-    if kind < MIXTURE.disks + MIXTURE.gaussian:
-        return GaussianSpread(max(0.0, random.normal(0, 0.25))), radius, radius
-    if kind < MIXTURE.disks + MIXTURE.gaussian + MIXTURE.microscopes:
-        spread: PointSpread = draw_microscope(random)
-        defocus = sign * min(radius, _MICROSCOPE_REACH)
-        return spread, defocus, spread.blur_radius(defocus)
-    spread = draw_pupil(random)
-    # Weak rims spread less: go farther, as long as the light stays within the margin.
-    unit = spread.blur_radius(30.0) / 30
-    defocus = sign * min(radius / unit, 1.2 * largest)
-    return spread, defocus, spread.blur_radius(defocus)
-
-
 def training_patches(
     photo: NDArray[np.uint8],
     size: int,
@@ -278,7 +196,7 @@ def training_patches(
         one_depth = True
         kind = random.random()
         if kind < MIXTURE.two_depths:
-            reach = _MICROSCOPE_REACH if isinstance(spread, MicroscopePupil) else largest
+            reach = MICROSCOPE_REACH if isinstance(spread, MicroscopePupil) else largest
             other_place = min(draw_radius(random) * share, reach) * float(random.choice([-1, 1]))
             other = spread.blur_radius(other_place)
             mask = _edge_mask(size, max(min(radius, other), 0.5), random)
@@ -338,73 +256,6 @@ def _slanted(
         for place in np.interp(middle.ravel(), range(_SLANT_PLANES), places)
     ]
     return light, np.array(radii, np.float32).reshape(cells)
-
-
-@dataclass(frozen=True)
-class DefocusedPlane:
-    """The light of one defocused plane, to be photographed by any camera.
-
-    Attributes:
-        light: (H, W) float32, linear.
-        radius: blur radius, pixels.
-        weight: (H / 64, W / 64) float32, trust in each cell, as in `Patch`.
-    """
-
-    light: Image
-    radius: float
-    weight: NDArray[np.float32]
-
-    def photograph(self, camera: SensorModel, random: np.random.Generator) -> Patch:
-        """Take a picture of it."""
-        radius = np.full(self.weight.shape, self.radius, np.float32)
-        return Patch(camera.capture(self.light, random), radius, self.weight, True)
-
-
-def draw_planes(
-    photos: Sequence[NDArray[np.uint8]],
-    radii: Iterable[float],
-    size: int,
-    random: np.random.Generator,
-    condition: Condition = CONDITIONS["standard"],
-) -> list[DefocusedPlane]:
-    """Make planes to measure with, one of each radius, from the photos in turn.
-
-    Most of their texture is sharp before it is blurred.
-
-    Args:
-        photos: (H, W, 3) uint8 each.
-        radii: blur radii, pixels; those of the planes may differ near focus, where a lens with
-            aberrations blurs more.
-        size: side of a plane, pixels.
-        random: source of randomness.
-        condition: lens and subject.
-
-    Raises:
-        PhotosError: hardly any of the photos is sharp and large enough.
-    """
-    usable = [photo for photo in photos if min(photo.shape[:2]) >= size]
-    planes: list[DefocusedPlane] = []
-    turn, failures = 0, 0
-    for radius in radii:
-        crop = condition.draw(size, random)
-        weight = np.ones((size // CELL, size // CELL), np.float32)
-        while crop is None:
-            if not usable or failures > 20 * (len(planes) + len(usable)):
-                raise PhotosError(
-                    f"too few of these photos are sharp and at least {size} px high and wide"
-                )
-            photo = usable[turn % len(usable)]
-            drawn = draw_crop(photo, size, random, _SCALES_TO_MEASURE, least_sharp=0.5)
-            turn += 1
-            failures += drawn is None
-            if drawn is not None:
-                crop, weight = drawn
-        defocus = condition.scale * float(radius)
-        light = Defocus(condition.faded(crop), DISPLAY_GAMMA, defocus)(defocus, condition.spread)
-        planes.append(
-            DefocusedPlane(np.maximum(light, 0), condition.blur_radius(float(radius)), weight)
-        )
-    return planes
 
 
 def _edge_mask(size: int, softness: float, random: np.random.Generator) -> Image:

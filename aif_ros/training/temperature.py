@@ -15,7 +15,8 @@ from torch import Tensor
 
 from aif_ros.defocus.network import BlurNetwork, TemperatureLaw, pool_votes
 from aif_ros.simulation.conditions import CONDITIONS
-from aif_ros.simulation.patches import Patch, draw_planes, draw_radius
+from aif_ros.simulation.defocused_planes import draw_planes
+from aif_ros.simulation.patches import Patch, draw_radius
 from aif_ros.simulation.sensor_model import SensorModel
 
 _TEMPERATURES = np.geomspace(0.1, 20, 107)

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from aif_ros.defocus.network import ARCHITECTURE, BLUR_WEIGHTS, BlurNetwork, TemperatureLaw
-from aif_ros.simulation.patches import Patch, draw_planes
+from aif_ros.simulation.defocused_planes import draw_planes
+from aif_ros.simulation.patches import Patch
 from aif_ros.simulation.photos import PhotosError, list_photos, read_photo, split_photos
 from aif_ros.simulation.sensor_model import SensorModel
 from aif_ros.training.blur_data import BlurRecipe, PatchBatch, PatchSource, collate

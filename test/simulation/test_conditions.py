@@ -3,7 +3,7 @@ import pytest
 import skimage.data
 
 from aif_ros.simulation.conditions import CONDITIONS
-from aif_ros.simulation.patches import draw_planes
+from aif_ros.simulation.defocused_planes import draw_planes
 
 PHOTO = skimage.data.stereo_motorcycle()[0]
 

@@ -4,18 +4,10 @@ import pytest
 import skimage.data
 
 from aif_ros.optics.psf import Aperture
-from aif_ros.simulation.patches import (
-    Defocus,
-    draw_crop,
-    draw_planes,
-    draw_radius,
-    training_patches,
-)
-from aif_ros.simulation.photos import PhotosError
+from aif_ros.simulation.patches import Defocus, draw_crop, draw_radius, training_patches
 from aif_ros.simulation.sensor_model import SensorModel
 
 PHOTO = skimage.data.stereo_motorcycle()[0]
-SMALL = cv2.resize(PHOTO, None, fx=0.55, fy=0.55, interpolation=cv2.INTER_AREA)
 
 
 @pytest.fixture
@@ -55,21 +47,6 @@ def test_a_blurred_photo_is_not_used_for_training(random) -> None:
     blurred = cv2.GaussianBlur(PHOTO, (0, 0), 5)
     assert draw_crop(blurred, 256, random) is None
     assert list(training_patches(blurred, 256, 4, random)) == []
-    with pytest.raises(PhotosError, match="sharp"):
-        draw_planes([blurred], [1.0], 256, random)
-
-
-def test_photos_smaller_than_a_patch_are_refused(random) -> None:
-    with pytest.raises(PhotosError, match="at least 512 px"):
-        draw_planes([SMALL], [1.0], 512, random)
-
-
-def test_patches_to_measure_with_have_the_radii_asked_for(random) -> None:
-    planes = draw_planes([PHOTO], [0.0, 3.5, 20.0], 256, random)
-    patches = [plane.photograph(SensorModel(), random) for plane in planes]
-    assert [float(patch.radius[0, 0]) for patch in patches] == [0.0, 3.5, 20.0]
-    details = [cv2.Laplacian(patch.luma, cv2.CV_32F).var() for patch in patches]
-    assert details[0] > details[1] > details[2]
 
 
 def test_defocus_is_convolution_with_the_aperture_in_linear_light() -> None:

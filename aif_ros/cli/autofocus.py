@@ -37,7 +37,10 @@ from aif_ros.cli._stack_options import Channel, Time, selection
 from aif_ros.settings import nodes
 
 if TYPE_CHECKING:
+    from aif_ros.autofocus.search import FocusRun
+    from aif_ros.optics.lens_model import LensModel
     from aif_ros.pipeline.rig import Rig
+    from aif_ros.types.frame import Frame, Window
 
 _EXPOSURE = 0.008
 """Exposure time of the simulated camera, seconds."""
@@ -86,12 +89,9 @@ class Arguments:
 
 def run(args: Arguments) -> int:
     """Focus."""
-    from aif_ros.autofocus.searches import make_search
-    from aif_ros.pipeline.focus_step import focus_window
     from aif_ros.pipeline.picture_change import ALIKE, STUCK
     from aif_ros.storage.atomic_write import check_writable
     from aif_ros.types.frame import Frame, Window
-    from aif_ros.types.image import to_float
 
     live = bool(args.camera or args.lens)
     if live:
@@ -106,39 +106,17 @@ def run(args: Arguments) -> int:
         () if args.save is None else (args.save / "window.png", args.save / "focus_curve.png")
     )
     refuse_inputs((*pictures, args.json), (args.scene, args.calibration))
+    frames: list[Frame] = []
     with _live(args) if live else _simulated(args) as subject:
-        rig, lens_model = subject.rig, subject.rig.lens_model
         window = Window(*args.window) if args.window else Window.centred(subject.size, 512)
-        search = make_search(args.search, lens_model, args.device)
-        frames: list[Frame] = []
-        low, high = lens_model.limits
-
-        def length(metres: float) -> str:
-            # The stage of a microscope travels micrometres.
-            return f"{metres * 1e3:.4f} mm" if high - low >= 1e-3 else f"{metres * 1e6:.3f} um"
-
-        def show(frame: Frame) -> None:
-            frames.append(frame)
-            newest = search.measurements[-1]
-            print(f"image {len(frames):2}: {length(newest.position):>12}   {newest.score:.4g}")
-
-        try:
-            result = focus_window(
-                rig, search, window, limits=args.range, start=args.start, on_frame=show
-            )
-        except ValueError as error:
-            raise CommandError(str(error)) from error
+        result = _search(args, subject.rig, window, frames)
+    lens_model = subject.rig.lens_model
     reason = ALIKE if subject.recorded and result.reason == STUCK else result.reason
     state = "in focus" if result.focused else "not in focus"
     steps = lens_model.steps(result.position)
-    print(f"{state} at {length(result.position)} (step {round(steps)}): {reason}")
+    print(f"{state} at {_length(result.position, lens_model)} (step {round(steps)}): {reason}")
     if args.save is not None:
-        from aif_ros.benchmarks.focus_curve import save_focus_curve
-        from aif_ros.devices.image_files import write_image
-
-        sharpest = min(frames, key=lambda frame: abs(frame.position - result.position))
-        write_image(args.save / "window.png", to_float(window.crop(sharpest.image)), deep=False)
-        print(save_focus_curve(result, args.save))
+        _save(args.save, result, frames, window)
     if subject.positions_file is not None:
         print(f"the positions of the slices are assumed: give them in {subject.positions_file}")
     write_json(
@@ -157,6 +135,42 @@ def run(args: Arguments) -> int:
         args.json,
     )
     return 0 if result.focused else 1
+
+
+def _search(args: Arguments, rig: "Rig", window: "Window", frames: "list[Frame]") -> "FocusRun":
+    """Bring the window into focus; prints a line for each image, and adds its frame to `frames`."""
+    from aif_ros.autofocus.searches import make_search
+    from aif_ros.pipeline.focus_step import focus_window
+
+    search = make_search(args.search, rig.lens_model, args.device)
+
+    def show(frame: "Frame") -> None:
+        frames.append(frame)
+        newest = search.measurements[-1]
+        position = _length(newest.position, rig.lens_model)
+        print(f"image {len(frames):2}: {position:>12}   {newest.score:.4g}")
+
+    try:
+        return focus_window(rig, search, window, limits=args.range, start=args.start, on_frame=show)
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+
+
+def _length(metres: float, lens_model: "LensModel") -> str:
+    """Return a lens position for people: the stage of a microscope travels micrometres."""
+    low, high = lens_model.limits
+    return f"{metres * 1e3:.4f} mm" if high - low >= 1e-3 else f"{metres * 1e6:.3f} um"
+
+
+def _save(folder: Path, result: "FocusRun", frames: "Sequence[Frame]", window: "Window") -> None:
+    """Write the window where it is sharpest, and the focus curve."""
+    from aif_ros.benchmarks.focus_curve import save_focus_curve
+    from aif_ros.devices.image_files import write_image
+    from aif_ros.types.image import to_float
+
+    sharpest = min(frames, key=lambda frame: abs(frame.position - result.position))
+    write_image(folder / "window.png", to_float(window.crop(sharpest.image)), deep=False)
+    print(save_focus_curve(result, folder))
 
 
 @dataclass(frozen=True)

@@ -217,17 +217,7 @@ def run_loop(
         return _next_action(rig, pipeline, seen)
 
     def advance_or_reconnect(target: float | None) -> Action:
-        deadline: int | None = None
-        while True:
-            try:
-                return advance(target)
-            except ConnectionLostError as lost:
-                if deadline is None:
-                    deadline = clock.now() + round(reconnect_timeout * 1e9)
-                    on_lost(lost)
-                if clock.now() > deadline:
-                    raise
-                clock.sleep(_RETRY)
+        return _repeat_while_lost(lambda: advance(target), clock, reconnect_timeout, on_lost)
 
     try:
         with rig.observed_by(pipeline.observe):
@@ -246,6 +236,26 @@ _PATIENCE = 10
 # Seconds between two attempts to continue after a lost connection; devices try to reconnect at
 # most every half second.
 _RETRY = 0.1
+
+
+def _repeat_while_lost(
+    advance: Callable[[], Action],
+    clock: Clock,
+    timeout: float,
+    on_lost: Callable[[ConnectionLostError], None],
+) -> Action:
+    """Call `advance` again while a device is disconnected, for at most `timeout` seconds."""
+    deadline: int | None = None
+    while True:
+        try:
+            return advance()
+        except ConnectionLostError as lost:
+            if deadline is None:
+                deadline = clock.now() + round(timeout * 1e9)
+                on_lost(lost)
+            if clock.now() > deadline:
+                raise
+            clock.sleep(_RETRY)
 
 
 def _next_action(rig: Rig, pipeline: AllInFocusPipeline, on_step: Callable[[Step], None]) -> Action:

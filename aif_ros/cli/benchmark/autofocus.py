@@ -1,4 +1,4 @@
-"""Count the pictures each autofocus search needs, and how well it ends: the paper's Table 1.
+"""Count the images that each autofocus search needs, and how well it ends: the paper's Table 1.
 
 The lens is the paper's: 0.09 px of blur radius a motor step, depth of field +-11 steps. Each trial
 is a window of a sharp photo at a random focus position; all searches do the same trials.
@@ -17,10 +17,10 @@ depth of field, of the slice of highest contrast.
   aif benchmark autofocus --stacks stacks/ --search neural fibonacci
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from typing_extensions import Doc
@@ -29,6 +29,10 @@ from aif_ros.cli import CommandError, JsonFile, write_json
 from aif_ros.cli.benchmark._conditions import CONDITIONS_HELP, select_conditions
 from aif_ros.settings import nodes
 from aif_ros.settings.declaration import Limits
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -63,12 +67,7 @@ class Arguments:
 
 def run(args: Arguments) -> int:
     """Draw the trials, run the searches, print, draw."""
-    from tqdm import tqdm
-
-    from aif_ros.autofocus.searches import SEARCHES, make_search
-    from aif_ros.benchmarks import autofocus as evaluation
-    from aif_ros.benchmarks.autofocus_figures import save_trials_figure
-    from aif_ros.simulation.photos import fingerprint, list_photos, read_photo
+    from aif_ros.autofocus.searches import SEARCHES
 
     names = args.search or tuple(SEARCHES)
     if (args.photos is None) == (args.stacks is None):
@@ -76,14 +75,19 @@ def run(args: Arguments) -> int:
     if args.stacks is not None:
         return _on_stacks(args, names, args.stacks)
     assert args.photos is not None
+    return _on_photos(args, names, args.photos)
+
+
+def _on_photos(args: Arguments, names: Sequence[str], folder: str) -> int:
+    from tqdm import tqdm
+
+    from aif_ros.autofocus.searches import make_search
+    from aif_ros.benchmarks import autofocus as evaluation
+    from aif_ros.benchmarks.autofocus_figures import save_trials_figure
+
     lens = evaluation.paper_lens(args.range_steps)
     searches = {name: make_search(name, lens) for name in names}
-    known = _trained_on() if "neural" in names else frozenset()
-    paths = list_photos(args.photos)
-    unseen = [path for path in paths if fingerprint(path) not in known]
-    if not unseen:
-        raise CommandError(f"the networks were trained on all photos in {args.photos}: use others")
-    photos = [read_photo(path) for path in unseen]
+    photos, left_out = _unseen_photos(folder, names)
     conditions = select_conditions(args.conditions or ("standard",))
     tables: dict[str, dict[str, dict[str, Any]]] = {}
     with tqdm(total=len(conditions) * args.trials * len(searches), unit="run") as bar:
@@ -100,22 +104,12 @@ def run(args: Arguments) -> int:
             )
             tables[name] = evaluation.figures(runs, lens)
             if args.save is not None:
-                folder = args.save if len(conditions) == 1 else args.save / name
-                print(save_trials_figure(runs, folder))
-    print(
-        f"\n{'condition':18}{'search':12}{'images':>8}{'median':>8}{'p95':>6}{'success':>9}"
-        f"{'false focus':>13}{'error':>12}{'hunts':>7}"
-    )
-    for condition_name, table in tables.items():
-        for name, row in table.items():
-            print(
-                f"{condition_name:18}{name:12}{row['images_mean']:8.2f}{row['images_median']:8.0f}"
-                f"{row['images_p95']:6.0f}{row['success_rate']:9.1%}{row['false_focus_rate']:13.1%}"
-                f"{row['error_steps_median']:6.1f} steps{row['hunting_rate']:7.1%}"
-            )
+                where = args.save if len(conditions) == 1 else args.save / name
+                print(save_trials_figure(runs, where))
+    _print_tables(tables)
     setup = {
         "photos": len(photos),
-        "photos_trained_on_left_out": len(paths) - len(unseen),
+        "photos_trained_on_left_out": left_out,
         "range_steps": args.range_steps,
         "start": "within 300 steps of focus" if args.near else "anywhere",
         "trials": args.trials,
@@ -130,6 +124,33 @@ def run(args: Arguments) -> int:
     first = next(iter(tables.values()))
     write_json({"methods": first, "conditions": tables, "setup": setup}, args.json)
     return 0
+
+
+def _unseen_photos(folder: str, names: Sequence[str]) -> "tuple[list[NDArray[np.uint8]], int]":
+    """Return the photos that the networks were not trained on, and how many are left out."""
+    from aif_ros.simulation.photos import fingerprint, list_photos, read_photo
+
+    known = _trained_on() if "neural" in names else frozenset()
+    paths = list_photos(folder)
+    unseen = [path for path in paths if fingerprint(path) not in known]
+    if not unseen:
+        raise CommandError(f"the networks were trained on all photos in {folder}: use others")
+    return [read_photo(path) for path in unseen], len(paths) - len(unseen)
+
+
+def _print_tables(tables: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
+    """Print a row for each search, under each condition."""
+    print(
+        f"\n{'condition':18}{'search':12}{'images':>8}{'median':>8}{'p95':>6}{'success':>9}"
+        f"{'false focus':>13}{'error':>12}{'hunts':>7}"
+    )
+    for condition_name, table in tables.items():
+        for name, row in table.items():
+            print(
+                f"{condition_name:18}{name:12}{row['images_mean']:8.2f}{row['images_median']:8.0f}"
+                f"{row['images_p95']:6.0f}{row['success_rate']:9.1%}{row['false_focus_rate']:13.1%}"
+                f"{row['error_steps_median']:6.1f} steps{row['hunting_rate']:7.1%}"
+            )
 
 
 def _on_stacks(args: Arguments, names: Sequence[str], folder: Path) -> int:
@@ -172,6 +193,22 @@ def _on_stacks(args: Arguments, names: Sequence[str], folder: Path) -> int:
         name: evaluation.figures([run for done in runs.values() for run in done[name]])
         for name in names
     }
+    _print_stacks(stacks, together)
+    if args.save is not None:
+        print(save_stacks_figure(runs, args.save))
+    setup = {
+        "windows": evaluation.WINDOWS,
+        "starts": evaluation.STARTS,
+        "success": "ends within a slice, or the depth of field, of the sharpest slice",
+    }
+    write_json({"stacks": stacks, "methods": together, "setup": setup}, args.json)
+    return 0
+
+
+def _print_stacks(
+    stacks: Mapping[str, Mapping[str, Any]], together: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Print a row for each search on each stack, and on all of them together."""
     print(
         f"\n{'stack':20}{'px/slice':>9}   {'search':12}{'runs':>6}{'images':>8}{'success':>9}"
         f"{'false':>8}"
@@ -184,15 +221,6 @@ def _on_stacks(args: Arguments, names: Sequence[str], folder: Path) -> int:
                 f"{row['runs']:6}{row['images_mean']:8.2f}{row['success_rate']:9.1%}"
                 f"{row['false_focus_rate']:8.1%}"
             )
-    if args.save is not None:
-        print(save_stacks_figure(runs, args.save))
-    setup = {
-        "windows": evaluation.WINDOWS,
-        "starts": evaluation.STARTS,
-        "success": "ends within a slice, or the depth of field, of the sharpest slice",
-    }
-    write_json({"stacks": stacks, "methods": together, "setup": setup}, args.json)
-    return 0
 
 
 def _trained_on() -> frozenset[str]:

@@ -1,8 +1,8 @@
-"""Measure estimator and discriminator: error of the radius, its uncertainty, in focus or not.
+"""Measure the blur network: error of the radius, its uncertainty, in focus or not.
 
 Patches of known blur are made from photos, which are scaled down until they are truly sharp;
-those the networks were trained on are left out. Errors are given by band of the blur radius, over
-the 85 % of the patches the network is surest of and over all; under noise and exposure; and for
+those that it was trained on are left out. Errors are given by band of the blur radius, over
+the 85 % of the patches with the lowest uncertainty and over all; under noise and exposure; and for
 other point-spread functions, cameras and subjects (--conditions).
 
 Examples:
@@ -104,9 +104,9 @@ def _print_tables(figures: dict[str, Any]) -> None:
     print(
         f"error within 1, 2 sigma    {within['within_1_sigma']:7.1%}{within['within_2_sigma']:7.1%}"
     )
-    discriminator = figures["discriminator"]
-    print(f"discriminator AUC          {discriminator['auc']:7.4f}")
-    print(f"discriminator accuracy     {discriminator['accuracy']:7.1%}")
+    in_focus = figures["discriminator"]
+    print(f"in focus or not, AUC       {in_focus['auc']:7.4f}")
+    print(f"in focus or not, accuracy  {in_focus['accuracy']:7.1%}")
     print(
         f"\n{'condition':18}{'MAE 85 %':>10}{'all':>8}{'bias':>8}{'unknown':>9}{'2 sigma':>9}"
         f"{'AUC':>8}{'false focus':>13}"

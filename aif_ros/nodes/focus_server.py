@@ -11,6 +11,7 @@ from aif_ros.autofocus.searches import make_search
 from aif_ros.devices.device import DeviceError
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.topics import AUTOFOCUS_BUSY, FOCUS_CURVE, LENS_COMMANDS
+from aif_ros.nodes.watchdog import NO_LENS_STATE
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.assess_step import DefocusMaps
 from aif_ros.pipeline.focus_step import FocusStep
@@ -125,7 +126,7 @@ class FocusServer:
         if time.monotonic() > search.deadline:
             return f"given up after {self._node.value('search_timeout'):g} s"
         if self._node.listening() - self._state_came > _SILENCE:
-            return "no lens state comes: see that the lens node is active and the lens answers"
+            return NO_LENS_STATE
         return None
 
     def watch(self, maps: DefocusMaps, image_size: tuple[int, int]) -> None:

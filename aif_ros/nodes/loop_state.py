@@ -1,4 +1,7 @@
-"""The state of the loop as programs read it: a dataclass and its JSON form."""
+"""The state of the loop as programs read it: a dataclass and its JSON form.
+
+Checked by hand: pydantic is a requirement of the networks, and the nodes also run without them.
+"""
 
 import dataclasses
 import json

@@ -7,6 +7,8 @@ from aif_ros.pipeline.control_step import Missing
 
 CHECK_PERIOD = 0.25
 """Seconds between two checks of what is late: short beside the parameter `patience`."""
+NO_LENS_STATE = "no lens state comes: see that the lens node is active and the lens answers"
+"""Message about a lens that is silent."""
 _LATE = {
     Missing.SETTLED_LENS: "the lens does not come to rest",
     Missing.IMAGE_SIZE: "no camera info comes: see that the camera node is active",
@@ -68,5 +70,5 @@ class Watchdog:
             return "the autofocus has the lens"
         now = self._clock()
         if now - self._state_came > patience:
-            return "no lens state comes: see that the lens node is active and the lens answers"
+            return NO_LENS_STATE
         return None if missing is None or now - self._progress <= patience else _LATE[missing]

@@ -1,4 +1,7 @@
-"""One decision of the loop and what it was based on, so that it can be made again."""
+"""One decision of the loop and what it was based on, so that it can be made again.
+
+Checked by hand: pydantic is a requirement of the networks, and the loop also runs without them.
+"""
 
 import dataclasses
 import json

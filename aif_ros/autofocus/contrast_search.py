@@ -40,7 +40,7 @@ class ContrastSearch(ABC):
         self.measurements = []
         self._contrast = WindowContrast()
         self._start = position
-        self._depth_of_focus = self._lens_model.half_depth_of_focus(image_width)
+        self._half_depth_of_focus = self._lens_model.half_depth_of_focus(image_width)
         self._peak: float | None = None
         self._approaches: list[list[float]] = []
         self._refuted: set[int] = set()
@@ -82,14 +82,14 @@ class ContrastSearch(ABC):
             self.measurements[max(index - 1, 0)].position,
         )
         side = -1.0 if before <= peak else 1.0
-        run_up = peak + side * _RUN_UP * self._depth_of_focus
+        run_up = peak + side * _RUN_UP * self._half_depth_of_focus
         low, high = self._limits
         return [[peak], [min(max(run_up, low), high), peak]]
 
     def _verify(self, peak: float) -> Decision:
         """End if the lens is at the sharpest position and the contrast there is reproduced."""
         last = self.measurements[-1]
-        same = max(0.5 * self._depth_of_focus, 0.75 * self._lens_model.metres_per_step)
+        same = max(0.5 * self._half_depth_of_focus, 0.75 * self._lens_model.metres_per_step)
         found = last.score >= _REPRODUCED * self.best.score
         if found and abs(last.position - peak) <= same:
             return Decision(last.position, True, True, "highest contrast of all images")

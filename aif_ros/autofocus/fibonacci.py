@@ -51,5 +51,5 @@ class FibonacciSearch(ContrastSearch):
 
     def _next(self) -> float | None:
         # The peak is nearer than the next image on either side; half of that is the likely error.
-        enough = max(2.0 * self._depth_of_focus, 1.25 * self._lens_model.metres_per_step)
+        enough = max(2.0 * self._half_depth_of_focus, 1.25 * self._lens_model.metres_per_step)
         return narrow_down(self.measurements, self._limits, enough)

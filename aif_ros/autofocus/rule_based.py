@@ -31,7 +31,7 @@ class RuleBasedSearch(ContrastSearch):
     def _next(self) -> float | None:
         best = self.best.position
         while self._left:
-            step = max(self._left[0] * self._depth_of_focus, self._lens_model.metres_per_step)
+            step = max(self._left[0] * self._half_depth_of_focus, self._lens_model.metres_per_step)
             for direction in (self._direction, -self._direction):
                 if not self._worse_beyond(best, direction * step):
                     self._direction = direction
@@ -47,6 +47,6 @@ class RuleBasedSearch(ContrastSearch):
         """
         limit = self._limits[1] if step > 0 else self._limits[0]
         unreachable = 0.75 * self._lens_model.metres_per_step
-        if abs(limit - best) < max(0.2 * self._depth_of_focus, unreachable):
+        if abs(limit - best) < max(0.2 * self._half_depth_of_focus, unreachable):
             return True
         return any(0 < (each.position - best) / step <= 1.2 for each in self.measurements)

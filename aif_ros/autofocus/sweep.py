@@ -10,7 +10,7 @@ class SweepSearch(ContrastSearch):
 
     def _prepare(self) -> None:
         low, high = self._limits
-        pitch = max(2 * self._depth_of_focus, self._lens_model.metres_per_step)
+        pitch = max(2 * self._half_depth_of_focus, self._lens_model.metres_per_step)
         # The middles of equal parts: started at the limits, every image would lie between two
         # slices of a recorded stack.
         count = max(1, int(np.ceil((high - low) / pitch - 1e-6)))

@@ -88,7 +88,7 @@ class LensCalibration:
     Attributes:
         blur_per_metre: blur radius per metre of travel, pixels of the photographs.
         breathing_per_metre: relative change of magnification per metre of travel.
-        depth_of_field: half the depth of field, metres of travel (blur radius 1 px).
+        half_depth_of_focus: travel at which the blur radius is 1 px, metres.
         matches: every match that it rests on, for a plot.
         width: of the photographs, pixels.
         reading_curve: see `LensModel`; empty if it was not asked for, or not determined.
@@ -97,7 +97,7 @@ class LensCalibration:
 
     blur_per_metre: Estimate
     breathing_per_metre: Estimate
-    depth_of_field: Estimate
+    half_depth_of_focus: Estimate
     matches: Sequence[Match]
     width: int
     reading_curve: tuple[tuple[float, float], ...] = ()
@@ -358,7 +358,7 @@ def _calibration(
     return LensCalibration(
         blur_per_metre=Estimate(middle, low, high),
         breathing_per_metre=breathing,
-        depth_of_field=Estimate(1 / middle, 1 / high, 1 / low),
+        half_depth_of_focus=Estimate(1 / middle, 1 / high, 1 / low),
         matches=matches,
         width=width,
     )

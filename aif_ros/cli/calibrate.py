@@ -76,7 +76,7 @@ def _print_figures(
     rows = (
         ("blur radius per step", calibration.blur_per_metre, step, "px"),
         ("magnification per step", calibration.breathing_per_metre, step * 100, "%"),
-        ("depth of field, +-", calibration.depth_of_field, 1 / step, "steps"),
+        ("depth of field, +-", calibration.half_depth_of_focus, 1 / step, "steps"),
     )
     for label, estimate, scale, unit in rows:
         value, low, high = (scale * part for part in _parts(estimate))
@@ -115,7 +115,7 @@ def _result(measured: "CalibratedLens", direction: "TravelDirection") -> dict[st
     estimates = {
         "blur_per_metre": calibration.blur_per_metre,
         "breathing_per_metre": calibration.breathing_per_metre,
-        "depth_of_field_metres": calibration.depth_of_field,
+        "depth_of_field_metres": calibration.half_depth_of_focus,
     }
     figures = {
         name: dict(zip(("value", "low", "high"), _parts(estimate), strict=True))

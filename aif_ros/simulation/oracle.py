@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 def oracle_positions(
     focus_position: NDArray[np.floating],
-    depth_of_field: float,
+    half_depth_of_focus: float,
     *,
     start: float | None = None,
     missed: float = 0.01,
@@ -18,7 +18,7 @@ def oracle_positions(
 
     Args:
         focus_position: true focus position of each pixel, metres, any shape.
-        depth_of_field: half the depth of field, metres.
+        half_depth_of_focus: of the lens, metres.
         start: a position captured in any case; what it covers needs no other capture, and it is
             not among those returned.
         missed: share of the pixels, half of it at either end, that may stay out of focus: the
@@ -33,10 +33,10 @@ def oracle_positions(
     cut = int(occupied.size * missed / 2)
     occupied = occupied[cut : occupied.size - cut]
     if start is not None:
-        occupied = occupied[np.abs(occupied - start) > depth_of_field]
+        occupied = occupied[np.abs(occupied - start) > half_depth_of_focus]
     positions = []
     while occupied.size:
-        positions.append(float(occupied[0]) + depth_of_field)
+        positions.append(float(occupied[0]) + half_depth_of_focus)
         # A hair more than the depth of field: rounding must not leave one behind.
-        occupied = occupied[occupied > positions[-1] + depth_of_field * (1 + 1e-9)]
+        occupied = occupied[occupied > positions[-1] + half_depth_of_focus * (1 + 1e-9)]
     return positions

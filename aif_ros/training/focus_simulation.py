@@ -56,7 +56,7 @@ class FocusSimulation:
     ) -> None:
         self.task = task or Task()
         self.positions = candidate_positions(lens_model, image_width)
-        self.depth_of_field = lens_model.half_depth_of_focus(image_width)
+        self.half_depth_of_focus = lens_model.half_depth_of_focus(image_width)
         self._limits = lens_model.limits
         self._image_width = image_width
         self._gain = lens_model.blur_gain(image_width)
@@ -172,7 +172,7 @@ class FocusSimulation:
         period = 1 / task.frame_rate
         travel = np.abs(target - start)
         exposed = task.lens_speed * task.exposure_time
-        slow = exposed <= self.depth_of_field
+        slow = exposed <= self.half_depth_of_focus
         total = np.zeros(len(travel))
         for count in range(1, int(self.periods.max()) + 1):
             moving = count <= self.periods

@@ -49,7 +49,7 @@ def _evaluate_still(
     still = source.simulate(width, scenes, Task(dynamic=False), _SEED)
     oracle = np.array(
         [
-            1 + len(oracle_positions(focus[seen], still.depth_of_field, start=float(start)))
+            1 + len(oracle_positions(focus[seen], still.half_depth_of_focus, start=float(start)))
             for focus, seen, start in zip(
                 still.focus_positions, still.visible, still.readings.position, strict=True
             )

@@ -20,7 +20,7 @@ def test_two_photographs_give_blur_and_breathing():
     assert found.blur_per_metre.value == pytest.approx(20e3 * 1.015, rel=0.04)
     assert found.blur_per_metre.low <= found.blur_per_metre.value <= found.blur_per_metre.high
     assert found.breathing_per_metre.low < 30.0 < found.breathing_per_metre.high
-    assert found.depth_of_field.value == pytest.approx(1 / 20e3, rel=0.05)
+    assert found.half_depth_of_focus.value == pytest.approx(1 / 20e3, rel=0.05)
 
 
 def test_travel_downwards_is_the_same_lens():

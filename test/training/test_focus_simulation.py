@@ -74,8 +74,8 @@ class TestStillScenes:
             taken.append(scenes.readings.position)
         away = np.abs(scenes.focus_positions[None] - np.array(taken)[:, :, None, None])
         excess = np.abs(scenes.focus_positions - scenes.readings.source) - away.min(axis=0)
-        assert (excess < 0.5 * scenes.depth_of_field).mean() > 0.85
-        assert (excess > scenes.depth_of_field).mean() > 0.005
+        assert (excess < 0.5 * scenes.half_depth_of_focus).mean() > 0.85
+        assert (excess > scenes.half_depth_of_focus).mean() > 0.005
 
     def test_the_contrast_of_j_gives_its_detail(self):
         scenes = FocusSimulation(LENS, 640, 50, seed=4)

@@ -34,6 +34,7 @@ AT_FOCUS_PX = 1.0
 FALSE_FOCUS_PX = 2.0
 """Patches blurred by more than this, twice the depth of field, must not be called in focus."""
 _SHARP_PX, _BLURRED_PX = 0.7, (1.5, 60.0)
+"""Radii of patches in focus, at most, and out of focus, range: clearly on either side of 1 px."""
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,9 @@ from aif_ros.storage.atomic_write import replacing
 from aif_ros.types.image import Image, to_float, to_gray
 
 STILL_FRAMES = 10
+"""Frames of a still scene: a short macro stack."""
 MOVING_FRAMES = 20
+"""Frames of a moving scene: twice as many, so that the focus passes each part twice."""
 # Frames of a moving scene that follow each other at this interval, seconds.
 _INTERVAL = 0.1
 # The last frames of a moving sequence are judged: by then all of the scene has been in focus.

@@ -13,6 +13,9 @@ import numpy as np
 from numpy.polynomial.polynomial import polyval
 from numpy.typing import NDArray
 
+# The transform of a disk is looked up in a table over 2 pi times radius times frequency, of this
+# step and end: the nearest entry errs by less than 1e-3, and the end is reached at a radius of
+# 90 px; the transform is below 3e-4 there.
 _TABLE_STEP = 0.005
 _TABLE_END = 400.0
 # Below this many pixels of radius a defocused point stays within its pixel.

@@ -31,7 +31,7 @@ def make_search(name: str, lens_model: LensModel, device: str = "cpu") -> FocusS
     Args:
         name: one of `SEARCHES`.
         lens_model: of the lens in use.
-        device: that networks are computed by: auto, cpu, cuda or onnxruntime.
+        device: that computes the networks: auto, cpu, cuda or onnxruntime.
 
     Raises:
         ValueError: there is none of that name.

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from aif_ros.bringup.share import share_directory
-from aif_ros.devices.focal_stack import FocalStack, is_focal_stack
+from aif_ros.devices.focal_stack import FocalStack, names_stack
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.settings.declaration import check, declared
@@ -143,9 +143,7 @@ def pipeline_graph(settings: PipelineSettings) -> Graph:
 def _completed(settings: PipelineSettings) -> PipelineSettings:
     """Fill in what follows from other choices."""
     settings = with_addresses(settings)
-    scene = settings.scene
-    is_stack = bool(scene) and (is_focal_stack(scene) or Path(scene).is_file())
-    if settings.camera == "simulated" and is_stack:
+    if settings.camera == "simulated" and names_stack(settings.scene):
         settings = replace(settings, camera="stack")
     if settings.camera == "stack" and not settings.scene:
         raise BringupError("camera=stack needs the folder of the focal stack: scene=FOLDER")

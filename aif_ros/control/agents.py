@@ -64,7 +64,7 @@ def make_agent(
         lens_model: of the lens in use.
         dynamic: whether the scene may move: the agent then never stops.
         max_captures: in a still scene, captures after which it stops in any case.
-        device: that networks are computed by: auto, cpu, cuda or onnxruntime.
+        device: that computes the networks: auto, cpu, cuda or onnxruntime.
 
     Raises:
         ValueError: there is no agent of that name.

@@ -51,7 +51,7 @@ def make_estimator(name: str, lens_model: LensModel, device: str = "cpu") -> Blu
     Args:
         name: one of `ESTIMATORS`, or a weight file (`*.safetensors`) of the blur network.
         lens_model: of the lens in use.
-        device: that networks are computed by: auto, cpu, cuda or onnxruntime.
+        device: that computes the networks: auto, cpu, cuda or onnxruntime.
 
     Raises:
         ValueError: there is no estimator of that name, no such file or no such device.

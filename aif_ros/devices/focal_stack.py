@@ -155,6 +155,14 @@ class FocalStack:
         )
 
 
+def names_stack(scene: str) -> bool:
+    """Whether the name of a scene is a focal stack: its folder, or any file.
+
+    A file that is no stack is opened as one, for the message that says what is wrong with it.
+    """
+    return bool(scene) and (is_focal_stack(scene) or Path(scene).is_file())
+
+
 def is_focal_stack(path: str | Path) -> bool:
     """Whether `path` could be a stack: a file of several slices, or a folder with such a file only,
     with two or more numbered pictures or with an `info.yaml`.

@@ -152,7 +152,7 @@ def make_method(name: str, device: str = "cpu") -> FusionMethod:
 
     Args:
         name: one of `FUSION_METHODS`, or a weight file (`*.safetensors`) of the fusion network.
-        device: that networks are computed by: auto, cpu, cuda or onnxruntime.
+        device: that computes the networks: auto, cpu, cuda or onnxruntime.
 
     Raises:
         ValueError: there is no such method, no such file or no such device.
@@ -173,7 +173,7 @@ def make_fuser(name: str, lens_model: LensModel | None = None, device: str = "cp
     Args:
         name: of the method, see `make_method`.
         lens_model: of the lens in use, if camera or scene may move; see `Fuser`.
-        device: that networks are computed by: auto, cpu, cuda or onnxruntime.
+        device: that computes the networks: auto, cpu, cuda or onnxruntime.
 
     Raises:
         ValueError: there is no such method, no such file or no such device.

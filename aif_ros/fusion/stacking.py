@@ -102,7 +102,7 @@ def fuse_stack(
         match_exposure: whether to make the slices equally bright.
         crop_to_common: whether to cut off what not all slices show.
         reduction: 1, 2 or 4: the slices are made smaller by it.
-        device: that networks are computed by: auto, cpu, cuda or onnxruntime.
+        device: that computes the networks: auto, cpu, cuda or onnxruntime.
         track: shows the progress.
 
     Raises:

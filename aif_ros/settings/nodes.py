@@ -64,8 +64,8 @@ Device = Annotated[
     str,
     DEVICES,
     Doc(
-        "What networks are computed by: cpu or cuda (PyTorch), onnxruntime (on the CPU, with the "
-        "extra 'fast'), or auto: cuda where there is one, else the faster one on this CPU."
+        "Computes the networks: cpu or cuda (PyTorch), onnxruntime (on the CPU, with the extra "
+        "'fast'), or auto: cuda where there is one, else the faster one on this CPU."
     ),
 ]
 TrainingDevice = Annotated[

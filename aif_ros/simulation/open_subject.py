@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aif_ros.devices.device import DeviceError
-from aif_ros.devices.focal_stack import FocalStack, is_focal_stack
+from aif_ros.devices.focal_stack import FocalStack, names_stack
 from aif_ros.devices.image_files.stack_axes import Selection
 from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
 from aif_ros.simulation.rendered_scene import RenderedScene
@@ -83,8 +83,7 @@ def open_subject(
         SceneError: there is no such scene, or it is unusable.
         DeviceError: the stack is unusable, or a selection is given for what is no stack.
     """
-    # What a file is not good for is a focal stack's message.
-    if name and (is_focal_stack(name) or Path(name).is_file()):
+    if names_stack(name):
         return open_stack(name, LensModel.load(calibration) if calibration else None, selection)
     if selection is not None and selection != Selection():
         raise DeviceError(

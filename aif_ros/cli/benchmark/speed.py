@@ -38,7 +38,7 @@ class Arguments:
     devices: Annotated[
         tuple[str, ...],
         tyro.conf.arg(metavar="NAME ..."),
-        Doc("What networks are computed by: cpu, cuda, onnxruntime. Default: all that are there."),
+        Doc("Compute the networks: cpu, cuda, onnxruntime. Default: all that are there."),
     ] = ()
     threads: Annotated[
         tuple[int, ...], tyro.conf.arg(metavar="N ..."), Doc("Numbers of threads.")

@@ -169,6 +169,11 @@ def test_what_is_missing_is_named_without_its_help_text(words, line, capsys):
     assert capsys.readouterr().err.splitlines() == [line]
 
 
+def test_an_option_is_named_as_it_is_typed(capsys):
+    assert main_module.main(["demo", "--with", "nothing"]) == 2
+    assert "error: --with must be one of processes, launch" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("package", ["rclpy", "diagnostic_msgs", "lifecycle_msgs.srv"])
 def test_a_package_that_is_not_installed_names_its_extra(package, command, capsys):
     def run(args):

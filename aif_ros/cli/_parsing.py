@@ -55,7 +55,8 @@ def parse(arguments: type[T], words: Sequence[str], prog: str, description: str)
         raise
     except SettingError as error:
         name, _, problem = str(error).partition(" ")
-        raise UsageError(f"--{name.replace('_', '-')} {problem}") from None
+        # A field whose option is a keyword of Python ends in an underscore.
+        raise UsageError(f"--{name.rstrip('_').replace('_', '-')} {problem}") from None
     sys.stderr.write(output.getvalue())
     return parsed
 

@@ -46,7 +46,7 @@ class Arguments(PipelineSettings):
     out: Annotated[Path, tyro.conf.arg(metavar="DIR"), Doc("Folder for the report.")] = Path(
         "out/demo"
     )
-    runner: Annotated[
+    with_: Annotated[
         str,
         tyro.conf.arg(name="with"),
         OneOf(("processes", "launch")),
@@ -72,7 +72,7 @@ def run(args: Arguments) -> int:
     with recording(graph.namespace) as recorder:
         try:
             print("Starting the nodes ...")
-            if args.runner == "launch":
+            if args.with_ == "launch":
                 with _launch(args, args.out) as check:
                     _watch(recorder, check, args.timeout)
             else:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from aif_ros.devices.device import DeviceError
 from aif_ros.devices.focal_stack import FocalStack, names_stack
+from aif_ros.devices.image_files.folder import log_once
 from aif_ros.devices.image_files.stack_axes import Selection
 from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
 from aif_ros.simulation.rendered_scene import RenderedScene
@@ -71,7 +72,7 @@ def open_subject(
     Args:
         name: of a scene, or its folder, or the folder or file of a recorded focal stack.
         calibration: lens calibration file; empty: the default lens, or what a stack suggests.
-        width: of a scene's images, pixels; 0: its own.
+        width: of a scene's images, pixels; 0: its own. The pictures of a stack keep their size.
         selection: what to take of a stack in a file with several channels or time points.
         shake: hand shake added to a scene, standard deviation in pixels.
         pan: pan added to a scene, pixels per second.
@@ -84,6 +85,8 @@ def open_subject(
         DeviceError: the stack is unusable, or a selection is given for what is no stack.
     """
     if names_stack(name):
+        if width:
+            log_once(f"{name}: width {width} is not used: the pictures of a stack keep their size")
         return open_stack(name, LensModel.load(calibration) if calibration else None, selection)
     if selection is not None and selection != Selection():
         raise DeviceError(

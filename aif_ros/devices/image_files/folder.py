@@ -9,14 +9,12 @@ from pathlib import Path
 from aif_ros.devices.device import DeviceError
 from aif_ros.devices.image_files import microscopy, raster, raw, tiff
 from aif_ros.devices.image_files.metadata import software_of
+from aif_ros.devices.image_files.unread_formats import BY_SUFFIX as UNREAD
 
 _LOGGER = logging.getLogger(__name__)
 
 SUFFIXES = raster.SUFFIXES | tiff.SUFFIXES | raw.SUFFIXES | microscopy.SUFFIXES
 """Of the files that are taken for pictures."""
-
-# Pictures, too, but in formats that are not read.
-_UNREAD = frozenset((".heic", ".heif", ".avif", ".jxl", ".gif", ".psd", ".exr", ".hdr"))
 
 
 def image_files(folder: str | Path) -> list[Path]:
@@ -52,7 +50,9 @@ def list_pictures(folder: str | Path) -> tuple[list[Path], str]:
     if not folder.is_dir():
         raise DeviceError(f"there is no folder {folder}")
     try:
-        named = [file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES | _UNREAD]
+        named = [
+            file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES | UNREAD.keys()
+        ]
     except OSError as error:
         raise DeviceError(f"cannot read {folder}: {error.strerror}") from error
     named.sort(key=natural_order)
@@ -100,8 +100,8 @@ def _no_picture(file: Path) -> str | None:
         return None
     if file.is_dir():
         return "folders"
-    if file.suffix.lower() in _UNREAD:
-        return "a format that is not read"
+    if unread := UNREAD.get(file.suffix.lower()):
+        return f"{unread.name} is not read: {unread.advice}"
     return None if file.is_file() else "no regular files"
 
 

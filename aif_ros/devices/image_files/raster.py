@@ -17,7 +17,9 @@ import PIL.ImageFile
 
 from aif_ros.devices.device import DeviceError
 from aif_ros.devices.image_files.colour import rgb_of_cmyk
+from aif_ros.devices.image_files.jpeg_segments import is_filled_up
 from aif_ros.devices.image_files.samples import Samples, check_size, oriented, with_alpha
+from aif_ros.devices.image_files.unread_formats import refuse_unread
 from aif_ros.storage.png_parts import has_whole_parts
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".jp2", ".bmp", ".webp", ".ppm", ".pgm", ".pnm"))
@@ -85,12 +87,14 @@ def read_raster(path: Path, *, mono: bool = False, reduction: int = 1) -> Sample
         if header.format == "PPM" and bytes(content[:2]) in _TEXT:
             # OpenCV expects something behind the last number.
             content = np.append(content, np.uint8(ord("\n")))
-        image = cv2.imdecode(content, flags) if has_whole_parts(content) else None
+        whole = has_whole_parts(content) and not is_filled_up(content.tobytes())
+        image = cv2.imdecode(content, flags) if whole else None
     except OSError as error:
         raise DeviceError(f"cannot read {path}: {error.strerror}") from error
     except cv2.error:
         image = None
     if image is None:
+        refuse_unread(path)
         raise DeviceError(f"{path} cannot be decoded: it is cut off or damaged")
     if image.dtype not in (np.uint8, np.uint16):
         raise DeviceError(f"{path} has pixels of type {image.dtype}: make it 8 or 16 bit")
@@ -129,6 +133,7 @@ def _read_header(path: Path) -> _Header:
                 _largest_sample(header),
             )
     except Exception as error:  # Pillow can raise any exception on damaged data.
+        refuse_unread(path)
         raise DeviceError(
             f"{path} is no readable picture: it may be cut off or of another format"
         ) from error

@@ -16,6 +16,7 @@ from aif_ros.devices.image_files import microscopy, raster, raw, tiff
 from aif_ros.devices.image_files.folder import SUFFIXES, list_pictures, log_once
 from aif_ros.devices.image_files.samples import Picture, Samples, for_opencv, without_nan
 from aif_ros.devices.image_files.stack_axes import AmbiguousError, FilePlane, Selection, StackFile
+from aif_ros.devices.image_files.unread_formats import BY_SUFFIX
 from aif_ros.types.image import LARGEST_OVERSHOOT, full_scale, full_scale_of_bits
 
 # A 16-bit sample above this needs more than 14 bits: nothing is left to recognise.
@@ -350,6 +351,8 @@ def _open(path: Path, selection: Selection) -> StackFile:
             raise DeviceError(f"{path} is no regular file")
         raise DeviceError(f"there is no folder or file {path}")
     if suffix not in SUFFIXES:
+        if unread := BY_SUFFIX.get(suffix):
+            raise DeviceError(f"{path} is {unread.name}, which is not read: {unread.advice}")
         known = ", ".join(sorted(SUFFIXES - raw.SUFFIXES))
         raise DeviceError(f"{path} is of no known format: {known}, and raw files of cameras")
     if suffix in tiff.SUFFIXES and not tiff.is_raw(path):

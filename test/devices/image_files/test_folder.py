@@ -110,7 +110,8 @@ def test_folder_of_own_outputs_only_is_taken(tmp_path):
 
 def test_folder_without_readable_images_is_reported(tmp_path):
     (tmp_path / "IMG_2.HEIC").write_bytes(b"ftypheic")
-    with pytest.raises(DeviceError, match=r"left out IMG_2\.HEIC \(a format that is not read\)"):
+    said = r"left out IMG_2\.HEIC \(HEIC is not read: save it as PNG or TIFF\)"
+    with pytest.raises(DeviceError, match=said):
         image_files(tmp_path)
 
 
@@ -148,9 +149,24 @@ def test_files_by_name_that_are_no_files(tmp_path):
     for path, said in ((tmp_path / "a.png", "no regular file"), ("/dev/zero", "no regular file")):
         with pytest.raises(DeviceError, match=said):
             open_slices([path])
-    (tmp_path / "a.gif").touch()
+    (tmp_path / "a.xyz").touch()
     with pytest.raises(DeviceError, match="no known format"):
-        open_slices([tmp_path / "a.gif"])
+        open_slices([tmp_path / "a.xyz"])
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a.gif", "is GIF, which is not read: save its pictures as PNG or TIFF"),
+        ("a.AVIF", "is AVIF, which is not read: save it as PNG or TIFF"),
+        ("a.lsm", "is Zeiss LSM, which is not read: save it as TIFF or OME-TIFF"),
+        ("a.mp4", "is video, which is not read"),
+    ],
+)
+def test_a_format_that_is_not_read_is_named(tmp_path, name, said):
+    (tmp_path / name).write_bytes(b"content")
+    with pytest.raises(DeviceError, match=said):
+        open_slices([tmp_path / name])
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="/\0"), min_size=1), max_size=8))

@@ -229,6 +229,35 @@ class TestRefused:
         with pytest.raises(DeviceError, match="no readable picture"):
             read_image(tmp_path / "a.png")
 
+    @pytest.mark.parametrize(
+        ("start", "said"),
+        [
+            (b"\0\0\0\x18ftypheic", "holds HEIC, which is not read: save it as PNG or TIFF"),
+            (b"\0\0\0\x18ftypisom", "holds video, which is not read: save its pictures"),
+            (b"\xff\x0a", "holds JPEG XL"),
+            (b"8BPS\0\1", "holds Photoshop"),
+            (b"\xff\xd8\xff\xe0\0\4ab\xff\xc3\0\x0b\x10\0\x08\0\x08\1\1\x11\0", "lossless JPEG"),
+            (b"\xff\xd8\xff\xe0\0\4ab\xff\xc1\0\x0b\x0c\0\x08\0\x08\1\1\x11\0", "JPEG of 12 bits"),
+        ],
+    )
+    def test_other_format_under_the_name_of_a_jpeg(self, tmp_path, start, said):
+        (tmp_path / "a.jpg").write_bytes(start + bytes(range(256)) * 4)
+        with pytest.raises(DeviceError, match=said):
+            read_image(tmp_path / "a.jpg")
+
+    def test_zeros_in_place_of_the_end_of_a_jpeg(self, tmp_path):
+        """An interrupted copy; OpenCV shows grey where data are missing."""
+        file = tmp_path / "a.jpg"
+        image = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
+        cv2.imwrite(str(file), cv2.GaussianBlur(image, (0, 0), 2))
+        content = file.read_bytes()
+        file.write_bytes(content + bytes(1000))
+        assert read_image(file).shape == image.shape
+        for kept in (len(content) // 2, len(content) * 3 // 4, len(content) - 2):
+            file.write_bytes(content[:kept] + bytes(4096))
+            with pytest.raises(DeviceError, match="cut off or damaged"):
+                read_image(file)
+
     def test_animation(self, tmp_path):
         frames = [PIL.Image.fromarray(RGB), PIL.Image.fromarray(RGB[::-1])]
         frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:])

@@ -1,0 +1,35 @@
+"""The parts of a JPEG file (ITU-T T.81, annex B)."""
+
+from collections.abc import Iterator
+
+_START, _END = b"\xff\xd8", b"\xff\xd9"
+_SCAN = 0xDA
+# So many zero bytes at the end of a file were not written by an encoder.
+_FILLING = bytes(16)
+
+
+def segments(content: bytes) -> Iterator[tuple[int, int]]:
+    """Walk through the segments of a JPEG up to its first scan, which is the last one given.
+
+    Args:
+        content: of the file, or its beginning; of other formats nothing is given.
+
+    Yields:
+        Marker, by its second byte, and where the data behind the length begin, bytes.
+    """
+    at = len(_START)
+    while content.startswith(_START) and at + 4 < len(content) and content[at] == 0xFF:
+        marker = content[at + 1]
+        yield marker, at + 4
+        if marker == _SCAN:
+            return
+        at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+
+
+def is_filled_up(content: bytes) -> bool:
+    """Return whether a JPEG ends in zeros before its end, as an interrupted copy does.
+
+    A decoder may take the zeros for grey blocks.
+    """
+    scan = next((at for marker, at in segments(content) if marker == _SCAN), None)
+    return scan is not None and content.endswith(_FILLING) and content.find(_END, scan) < 0

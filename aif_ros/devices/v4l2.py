@@ -30,6 +30,8 @@ FOCUS = "focus_absolute"
 AUTOMATIC = ("focus_automatic_continuous", "focus_auto")
 """Names of the control that switches automatic focus on, new and old."""
 
+_GRABBED = "another program controls it: close it and try again"
+
 
 @dataclass(frozen=True)
 class V4l2Settings(MotorSettings):
@@ -87,13 +89,13 @@ class V4l2Lens(MotorLens):
 
         self._device = self._call(open_device)
         try:
-            self._focus = self._call(lambda: self._device.controls[FOCUS])
+            focus = self._call(lambda: self._device.controls[FOCUS])
         except KeyError:
             raise DeviceError(
                 f"{self.label}: this camera cannot be focused (it has no control {FOCUS})"
             ) from None
         self._switch_automatic_focus_off()
-        low, high, step = self._focus.minimum, self._focus.maximum, self._focus.step or 1
+        low, high, step = focus.minimum, focus.maximum, focus.step or 1
         # Drivers round to their own steps.
         return Axis(float(low), float(high), resolution=float(step), tolerance=float(step))
 
@@ -101,11 +103,10 @@ class V4l2Lens(MotorLens):
         def switch_off() -> bool:
             for name in AUTOMATIC:
                 try:
-                    control = self._device.controls[name]
+                    self._assign(name, False)
                 except KeyError:
                     continue
-                _assign(control, False)
-                return not control.value
+                return not self._device.controls[name].value
             return True
 
         try:
@@ -119,13 +120,13 @@ class V4l2Lens(MotorLens):
 
     def _read(self) -> Reading:
         # The control holds what was set; the motion is covered by the settling time.
-        return Reading(float(self._call(lambda: self._focus.value)), False)
+        return Reading(float(self._call(lambda: self._device.controls[FOCUS].value)), False)
 
     def _command(self, target: float) -> None:
         # Another program may have switched it on.
         self._switch_automatic_focus_off()
         try:
-            self._call(lambda: _assign(self._focus, round(target)))
+            self._call(lambda: self._assign(FOCUS, round(target)))
         except _RefusedError as error:
             raise DeviceError(f"{self.label} refuses the position: {error}") from error
 
@@ -136,6 +137,35 @@ class V4l2Lens(MotorLens):
         device, self._device = self._device, None
         if device is not None:
             device.close()
+
+    def _assign(self, name: str, value: bool | int) -> None:
+        """Set a control.
+
+        Raises:
+            KeyError: the camera has no such control.
+            _RefusedError: it is read-only, inactive, disabled or grabbed.
+            OSError: the device does not answer.
+        """
+        controls = self._device.controls
+        try:
+            try:
+                controls[name].value = value
+            except AttributeError:
+                # linuxpy goes by the flags of when the device was opened; another program may have
+                # released the control since.
+                controls.refresh()
+                controls[name].value = value
+        except AttributeError as error:
+            raise _RefusedError(str(error)) from error
+        except OSError as error:
+            match error.errno:
+                case errno.EACCES:
+                    reason = "it is read-only, or automatic focus is on"
+                case errno.EBUSY:
+                    reason = _GRABBED
+                case _:
+                    raise
+            raise _RefusedError(reason) from error
 
     def _call(self, function: Callable[[], T]) -> T:
         """Call the driver; its errors mean that the device is gone."""
@@ -151,7 +181,7 @@ class V4l2Lens(MotorLens):
             case errno.EACCES:
                 return f"you may not open it: {advice(self._path, 'video')}"
             case errno.EBUSY:
-                return "another program controls it: close it and try again"
+                return _GRABBED
             case errno.ENODEV:
                 return "it was disconnected: connect it again"
         return f"it does not answer ({error}): connect it again"
@@ -159,20 +189,3 @@ class V4l2Lens(MotorLens):
 
 class _RefusedError(Exception):
     """A control that may not be set now."""
-
-
-def _assign(control: Any, value: bool | int) -> None:
-    """Set a control.
-
-    Raises:
-        _RefusedError: it is read-only, inactive, disabled or grabbed.
-        OSError: the device does not answer.
-    """
-    try:
-        control.value = value
-    except AttributeError as error:
-        raise _RefusedError(str(error)) from error
-    except OSError as error:
-        if error.errno != errno.EACCES:
-            raise
-        raise _RefusedError("it is read-only, or automatic focus is on") from error

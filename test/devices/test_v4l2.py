@@ -42,13 +42,20 @@ class Control:
             self._value = self.minimum + round((value - self.minimum) / self.step) * self.step
 
 
+class Controls(dict):
+    """The controls of a camera by name."""
+
+    def refresh(self):
+        """Read their flags again: there are none here."""
+
+
 class Camera:
     """What is behind the device file."""
 
     def __init__(self, automatic):
         self.fault = 0
         self.opened = 0
-        self.controls = {"focus_absolute": Control(self, 30, 0, 250, 5)}
+        self.controls = Controls(focus_absolute=Control(self, 30, 0, 250, 5))
         if automatic:
             self.controls[automatic] = Control(self, True)
 

@@ -7,6 +7,7 @@ depends on an automatic one is inactive while that is on, and setting it gives E
 
 import errno
 import os
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -136,9 +137,25 @@ def test_automatic_focus_that_comes_back_is_switched_off_again(lens, kernel):
 
 def test_one_that_another_program_has_grabbed(lens, kernel):
     kernel.flags[FOCUS] = GRABBED
-    with pytest.raises(DeviceError, match="another program controls it"):
+    with pytest.raises(DeviceError, match="another program controls it") as caught:
         lens.move_to(1.2e-3)
+    assert not isinstance(caught.value, ConnectionLostError)
     assert kernel.values[FOCUS] == 30
+
+
+@pytest.mark.parametrize("control", [FOCUS, AUTO])
+def test_one_that_was_grabbed_at_opening_and_released_since(kernel, clock, control):
+    if control not in kernel.values:
+        pytest.skip("this camera has none")
+    kernel.flags[FOCUS] = GRABBED
+    with closing(V4l2Lens(str(kernel.path), clock, SETTINGS)) as lens:
+        kernel.flags[control] = GRABBED
+        with pytest.raises(DeviceError, match=r"refuses the position|cannot be switched off"):
+            lens.move_to(1.2e-3)
+        assert lens.state().position == pytest.approx(3e-4)
+        kernel.flags = dict.fromkeys(kernel.values, 0)
+        lens.move_to(1.2e-3)
+        assert kernel.values[FOCUS] == 120
 
 
 def test_unplugged(lens, kernel):

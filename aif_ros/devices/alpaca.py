@@ -20,6 +20,9 @@ T = TypeVar("T")
 ATTEMPTS = 3
 """Number of times a request is sent before the focuser counts as disconnected."""
 
+LIST_TIMEOUT = 5.0
+"""Seconds to wait for a server's list of its devices."""
+
 
 @dataclass(frozen=True)
 class AlpacaSettings(MotorSettings):
@@ -59,7 +62,12 @@ class AlpacaLens(MotorLens):
         from alpaca.focuser import Focuser
 
         focuser = self._focuser = self._request(lambda: Focuser(self._server, self._number))
-        self._request(lambda: setattr(focuser, "Connected", True))
+        try:
+            self._request(lambda: setattr(focuser, "Connected", True))
+        except DeviceError as fault:
+            # Servers refuse a number that does not exist in several ways.
+            self._check_number(fault)
+            raise
         if not self._request(lambda: focuser.Absolute, bool):
             raise DeviceError(f"{self.label} supports relative moves only: it cannot be used")
         try:
@@ -88,6 +96,21 @@ class AlpacaLens(MotorLens):
         focuser, self._focuser = self._focuser, None
         if focuser is not None:
             focuser.rqs.close()  # its HTTP session
+
+    def _check_number(self, fault: DeviceError) -> None:
+        """Raise DeviceError, caused by `fault`, if the server has no focuser of this number."""
+        try:
+            present = dict(focusers(self._server))
+        except DeviceError:
+            return
+        if self._number not in present:
+            known = ", ".join(f"{number} ({name})" for number, name in present.items())
+            raise DeviceError(
+                f"the Alpaca server {self._server} has no focuser {self._number}: choose from "
+                f"{known}"
+                if known
+                else f"the Alpaca server {self._server} has no focuser"
+            ) from fault
 
     def _request(self, request: Callable[[], T], kind: type | None = None) -> T:
         """Return the answer to a request that may be repeated; `kind`: the type it must have."""
@@ -146,6 +169,30 @@ class AlpacaLens(MotorLens):
 
 class _NotImplementedError(DeviceError):
     """The focuser lacks what was asked for (0x400 and 0x40C)."""
+
+
+def focusers(server: str) -> list[tuple[int, str]]:
+    """Return number and name of the focusers of a server.
+
+    Args:
+        server: ``HOST:PORT``.
+
+    Raises:
+        DeviceError: it does not list its devices.
+    """
+    requests = require("requests", "alpaca")
+    url = f"http://{server}/management/v1/configureddevices"
+    try:
+        # Not by the client library: it would wait for ever.
+        devices = requests.get(url, timeout=LIST_TIMEOUT).json()["Value"]
+        return [
+            (int(device["DeviceNumber"]), str(device.get("DeviceName", "")))
+            for device in devices
+            if str(device["DeviceType"]).lower() == "focuser"
+        ]
+    # Answers of other programs can fail in any way.
+    except Exception as error:
+        raise DeviceError(f"the Alpaca server {server} does not list its devices") from error
 
 
 def parse_address(text: str) -> tuple[str, int]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from aif_ros.devices.alpaca import focusers
 from aif_ros.devices.device import DeviceError
 from aif_ros.devices.indi_client import PORT, DeviceList
 from aif_ros.devices.optional import require
@@ -70,22 +71,17 @@ def _serial_ports() -> Iterator[Found]:
 
 def _alpaca_focusers() -> Iterator[Found]:
     discovery = require("alpaca.discovery", "alpaca")
-    management = require("alpaca.management", "alpaca")
     try:
         servers = discovery.search_ipv4(numquery=1, timeout=ALPACA_TIMEOUT)
     except OSError:
         return
     for server in servers:
         try:
-            devices = management.configureddevices(server)
-        # Answers of other programs can fail in any way.
-        except Exception:
+            present = focusers(server)
+        except DeviceError:
             continue
-        for device in devices:
-            if str(device.get("DeviceType", "")).lower() == "focuser":
-                number = device.get("DeviceNumber", 0)
-                name = str(device.get("DeviceName", ""))
-                yield Found("lens", f"alpaca:{server}/{number}", name)
+        for number, name in present:
+            yield Found("lens", f"alpaca:{server}/{number}", name)
 
 
 def _indi_devices() -> Iterator[Found]:

@@ -127,6 +127,11 @@ def test_a_focuser_with_relative_moves_only(clock, server):
         AlpacaLens(server.address, clock, SETTINGS)
 
 
+def test_a_number_that_does_not_exist(clock, server):
+    with pytest.raises(DeviceError, match=r"has no focuser 7: choose from 0 \(motor\)$"):
+        AlpacaLens(f"{server.address}/7", clock)
+
+
 def test_no_server(clock):
     with pytest.raises(ConnectionLostError, match="see that the server runs"):
         AlpacaLens("127.0.0.1:9", clock)

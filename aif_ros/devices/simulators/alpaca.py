@@ -57,6 +57,8 @@ class SimulatedAlpaca(Closing):
 
     def answer(self, method: str, path: str, values: dict[str, str]) -> dict[str, Any] | None:
         """Return the body of the answer; None where there is no such path."""
+        if path == "/management/v1/configureddevices":
+            return {"Value": [{"DeviceType": "Focuser", "DeviceNumber": 0, "DeviceName": "motor"}]}
         prefix = "/api/v1/focuser/0/"
         if not path.startswith(prefix):
             return None

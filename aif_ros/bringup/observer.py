@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -16,9 +17,10 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import try_shutdown
 
 from aif_ros.bringup.graph import BringupError, Graph
+from aif_ros.nodes.diagnostics import RECORDING_END
 from aif_ros.nodes.exchange import Exchange
 from aif_ros.nodes.log_directory import ensure_log_directory
-from aif_ros.nodes.loop_state import ENDED, LoopState
+from aif_ros.nodes.loop_state import ENDED, WAITING, LoopState
 from aif_ros.nodes.topics import LOOP_STATE
 from aif_ros.process.interrupts import uninterrupted
 
@@ -38,6 +40,7 @@ class RunningGraph:
         executor: spins `node`, and the nodes of the graph if they are in this process.
         check: supervises the nodes; raises BringupError if one cannot be kept running.
         state: state of the loop that the focus controller published last.
+        recording_end: said by the camera whose recording has been played to its end; else empty.
         pids: process of each node by name, while it runs in one of its own.
         exchange: hands data over by reference where all nodes are in this process; else None.
     """
@@ -47,8 +50,15 @@ class RunningGraph:
     executor: SingleThreadedExecutor
     check: Callable[[], None]
     state: LoopState | None = None
+    recording_end: str = ""
     pids: dict[str, int] = field(default_factory=dict)
     exchange: Exchange | None = None
+
+    @property
+    def starved(self) -> bool:
+        """Whether the loop waits for pictures of a recording that has ended."""
+        waits = self.state is not None and self.state.state == WAITING
+        return waits and bool(self.recording_end)
 
     @property
     def stopped(self) -> bool:
@@ -105,6 +115,15 @@ def observe(graph: Graph) -> Iterator[RunningGraph]:
             node.create_subscription(
                 LOOP_STATE.message_type, LOOP_STATE.name, take_state, LOOP_STATE.publisher_qos
             )
+            own = {graph.full_name(spec).lstrip("/") for spec in graph.nodes}
+
+            def take_health(message: DiagnosticArray) -> None:
+                for status in message.status:
+                    for each in status.values:
+                        if status.name in own and each.key == RECORDING_END:
+                            running.recording_end = each.value
+
+            node.create_subscription(DiagnosticArray, "/diagnostics", take_health, 50)
         try:
             yield running
         finally:

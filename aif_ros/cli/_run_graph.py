@@ -35,10 +35,12 @@ def run_graph(args: Arguments) -> dict[str, Any]:
 
                 def ended() -> bool:
                     watch.update(running)
-                    return running.stopped and not args.forever
+                    return (running.stopped or running.starved) and not args.forever
 
                 if not running.spin_until(ended, None if args.forever else args.timeout):
                     watch.reason = f"not ended within {args.timeout:g} s"
+                elif running.starved:
+                    watch.end(running.recording_end)
         except KeyboardInterrupt:
             watch.reason = "interrupted"
     if watch.fault:
@@ -57,12 +59,13 @@ class _Watch:
         self._bar = bar
         self._state: LoopState | None = None
         self._start = self._last = time.monotonic()
+        self._starved = False
         self.reason = "ended before the loop began"
 
     @property
     def fault(self) -> bool:
         """Whether the loop has ended with a fault."""
-        return self._state is not None and self._state.state == FAULT
+        return self._starved or (self._state is not None and self._state.state == FAULT)
 
     def begin(self) -> None:
         """The graph is up."""
@@ -76,6 +79,10 @@ class _Watch:
         self._last = time.monotonic()
         self._bar.update(self._state.frames_captured - self._bar.n)
         self._bar.set_postfix_str(self.reason)
+
+    def end(self, reason: str) -> None:
+        """The loop would wait for ever."""
+        self._starved, self.reason = True, reason
 
     def result(self) -> dict[str, Any]:
         """Return what `--json` writes."""

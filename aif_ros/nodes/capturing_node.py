@@ -6,6 +6,7 @@ from std_msgs.msg import Header
 from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import Camera, EndOfRecording
 from aif_ros.nodes.camera_info import guess_camera_info, load_camera_info
+from aif_ros.nodes.diagnostics import RECORDING_END
 from aif_ros.nodes.idleness import Arrivals, report_idle
 from aif_ros.nodes.image_messages import to_time
 from aif_ros.nodes.node_clock import NodeClock
@@ -74,7 +75,7 @@ class CapturingNode(PipelineNode):
         except EndOfRecording as end:
             self._ended = True
             self.get_logger().info(str(end))
-            self.diagnostics.note("recording", str(end))
+            self.diagnostics.note(RECORDING_END, str(end))
             return
         self._captures.usable()
         self.diagnostics.count("frames")

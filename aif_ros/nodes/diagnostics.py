@@ -14,6 +14,9 @@ PUBLISHED, SILENT = " messages published", " silent s"
 number of messages that a node has published; the seconds for which it has heard none, though there
 is a publisher."""
 
+RECORDING_END = "recording"
+"""Key of the value with which a camera says that its recording has been played to its end."""
+
 # Seconds that a fault is shown after it has last occurred.
 _MEMORY = 10.0
 

@@ -22,6 +22,8 @@ from aif_ros.bringup.graph import BringupError, pipeline_graph
 from aif_ros.bringup.one_process import run_in_one_process
 from aif_ros.bringup.processes import run_in_processes
 from aif_ros.bringup.silent_topics import SilentTopics
+from aif_ros.devices.simulators.gcode import SimulatedMarlin
+from aif_ros.devices.simulators.serial_line import SerialSimulator
 from aif_ros.nodes.diagnostics import SILENT
 from aif_ros.nodes.topics import CAMERA_IMAGE, FUSED_IMAGE
 from aif_ros.settings.pipeline import PipelineSettings
@@ -344,3 +346,22 @@ def test_a_fused_image_that_could_not_be_saved_is_no_success(
     assert main([*words, f"--namespace={namespace}", "-o", str(path)]) == 2
     assert f"{path} has not been written" in capsys.readouterr().err
     assert not path.exists()
+
+
+def test_a_video_that_ends_before_the_loop_ends_the_run(namespace, tmp_path, capsys):
+    video, calibration = tmp_path / "short.avi", tmp_path / "lens.yaml"
+    codec = cv2.VideoWriter_fourcc(*"MJPG")
+    writer = cv2.VideoWriter(str(video), codec, 15, (160, 120))
+    for _ in range(3):
+        writer.write(np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8))
+    writer.release()
+    calibration.write_text(
+        "name: axis\nmetres_per_step: 2.5e-6\nlimits: [0.0, 0.01]\nblur_per_metre: 4000\n"
+        "calibration_width: 160\n"
+    )
+    with SerialSimulator(SimulatedMarlin(), tmp_path / "port") as line:
+        devices = ["--camera", str(video), "--lens", f"marlin:{line.path}"]
+        choices = ["--calibration", str(calibration), "--preset", "classical", "--agent", "sweep"]
+        code = main(["run", "--one-process", "--namespace", namespace, *devices, *choices])
+    assert code == 2
+    assert "short.avi has been played to its end" in capsys.readouterr().err

@@ -100,7 +100,9 @@ class ParameterLens(MotorLens):
         kind = self._remote.type_of(name)
         if kind not in (ParameterType.PARAMETER_INTEGER, ParameterType.PARAMETER_DOUBLE):
             advice = self._driver.missing or f"see `ros2 param list {self._address}`"
-            raise DeviceError(f"{self.label} is no number: {advice}")
+            missing = kind == ParameterType.PARAMETER_NOT_SET
+            fault = "does not exist" if missing else "is no number"
+            raise DeviceError(f"{self.label} {fault}: {advice}")
         self._whole = kind == ParameterType.PARAMETER_INTEGER
         # Boolean in some versions of a driver, integer in others.
         found = [self._remote.first_declared(*each) for each in self._driver.alternatives()]

@@ -288,8 +288,13 @@ def test_version_3_of_depthai_ros_that_was_started_with_automatic_focus(bench, c
 
 
 def test_a_node_without_such_a_parameter(make):
-    with pytest.raises(DeviceError, match="focus_absolute of camera is no number"):
+    with pytest.raises(DeviceError, match="focus_absolute of camera does not exist"):
         make("v4l2_camera", {"brightness": (1, ParameterDescriptor())})
+
+
+def test_a_parameter_that_is_no_number(make):
+    with pytest.raises(DeviceError, match="focus_absolute of camera is no number"):
+        make("v4l2_camera", {"focus_absolute": ("near", ParameterDescriptor())})
 
 
 def test_no_such_node(bench, clock, monkeypatch):

@@ -27,7 +27,7 @@ from launch.events import Shutdown
 from launch.events.process import ProcessExited, ProcessIO
 from launch_ros.actions import Node
 
-from aif_ros.bringup.graph import BringupError, Graph, NodeSpec, pipeline_graph
+from aif_ros.bringup.graph import BringupError, Graph, NodeSpec, check_processes, pipeline_graph
 from aif_ros.bringup.layouts import rqt_layout, rviz_layout
 from aif_ros.bringup.observer import check_names_are_free, observe
 from aif_ros.bringup.parameter_files import parameter
@@ -99,6 +99,7 @@ def start(context: LaunchContext) -> Sequence[LaunchDescriptionEntity]:
         ]
         if switches.one_process:
             return [one_process(settings), *viewers]
+        check_processes(graph)
         with observe(graph) as running:
             check_names_are_free(running)
     except (BringupError, ValueError, OSError) as error:

@@ -24,6 +24,8 @@ from aif_ros.settings.presets import DEFAULT_PRESET, PRESETS, Preset, usable_pre
 
 _NAMESPACE = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
 
+_DEVICES = ("camera_source", "lens_backend", "lens_source")
+
 
 class BringupError(RuntimeError):
     """The graph cannot be brought up or has broken down; the message says what to do."""
@@ -138,6 +140,26 @@ def pipeline_graph(settings: PipelineSettings) -> Graph:
         _namespace(settings.namespace),
         tuple(files),
     )
+
+
+def check_processes(graph: Graph) -> None:
+    """Check that the nodes can run in processes of their own.
+
+    Raises:
+        BringupError: camera and lens are of one Micro-Manager configuration. Each process would
+            load it: a port opens once only, and the camera of a simulation would not see the stage.
+    """
+    chosen: dict[str, Any] = {}
+    for node in graph.nodes:
+        chosen |= {name: node.parameters[name] for name in _DEVICES if name in node.parameters}
+    backend, _, camera = str(chosen.get("camera_source", "")).partition(":")
+    lens = str(chosen.get("lens_source", ""))
+    both = chosen.get("lens_backend") == backend == "micro_manager"
+    if both and camera.partition("?")[0] == lens.partition("?")[0]:
+        raise BringupError(
+            "camera and lens of one Micro-Manager configuration need one process: use "
+            "--one-process (one_process:=true with ros2 launch)"
+        )
 
 
 def _completed(settings: PipelineSettings) -> PipelineSettings:

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import aif_ros
-from aif_ros.bringup.graph import BringupError, Graph, NodeSpec
+from aif_ros.bringup.graph import BringupError, Graph, NodeSpec, check_processes
 from aif_ros.bringup.lifecycle import TransitionError
 from aif_ros.bringup.observer import RunningGraph, check_names, check_names_are_free, observe
 from aif_ros.bringup.supervisor import Supervisor
@@ -35,8 +35,9 @@ def run_in_processes(graph: Graph, *, log_directory: Path | None = None) -> Iter
 
     Raises:
         BringupError: a node ended, or could not be configured or activated; nodes of the same
-            names run already.
+            names run already, or two nodes must be in one process.
     """
+    check_processes(graph)
     with observe(graph) as running, ExitStack() as files:
         check_names_are_free(running)
         nodes = _Processes(graph, log_directory, files)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
-from aif_ros.bringup.graph import BringupError, NodeSpec, pipeline_graph
+from aif_ros.bringup.graph import BringupError, NodeSpec, check_processes, pipeline_graph
 from aif_ros.bringup.share import share_directory
 from aif_ros.nodes import topics
 from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
@@ -244,3 +244,15 @@ def test_the_shipped_network_profile_is_understood():
     done = subprocess.run(words, env=os.environ | environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "XMLPARSER" not in done.stdout + done.stderr
+
+
+def microscope(lens):
+    return pipeline_graph(PipelineSettings(camera="micro_manager:a.cfg?exposure=0.1", lens=lens))
+
+
+def test_camera_and_stage_of_one_configuration_share_a_process():
+    with pytest.raises(BringupError, match="need one process: use --one-process"):
+        check_processes(microscope("micro_manager:a.cfg?low=-5&high=5"))
+    check_processes(microscope("micro_manager:b.cfg"))
+    check_processes(microscope("moonlite:a.cfg"))
+    check_processes(pipeline_graph(PipelineSettings()))

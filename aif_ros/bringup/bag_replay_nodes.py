@@ -121,8 +121,8 @@ class _Player:
     """Feeds the nodes.
 
     Messages of different topics were not recorded in the order of their stamps. The lens states
-    come first up to the exposure of a frame, then the frame, and the decision is made at the time
-    at which the lens was sent off.
+    come first up to the exposure of a frame, then the frame, and the decision is made at its
+    recorded time.
 
     Args:
         run: the recorded one.
@@ -160,7 +160,7 @@ class _Player:
         """Feed the recording and yield the decisions."""
         run = self._run
         first = run.schedule.decisions[0]
-        waiting: deque[tuple[DecisionRecord, int]] = deque()
+        waiting: deque[DecisionRecord] = deque()
         begun = False
         self._put(CAMERA_INFO.name, run.info)
         self._put(LENS_LIMITS.name, run.limits)
@@ -174,15 +174,15 @@ class _Player:
                 recorded = decode_message(DECISION, message)
                 begun = begun or recorded == first
                 if begun and recorded is not None:
-                    waiting.append((recorded, message.stamp))
-            while waiting and self._is_there(waiting[0][0]):
-                decision = self._decide(*waiting.popleft())
+                    waiting.append(recorded)
+            while waiting and self._is_there(waiting[0]):
+                decision = self._decide(waiting.popleft())
                 if decision is None:
                     return
                 yield decision
         # Frames that the recording lacks.
-        for recorded, stamp in waiting:
-            decision = self._decide(recorded, stamp)
+        for recorded in waiting:
+            decision = self._decide(recorded)
             if decision is None:
                 return
             yield decision
@@ -196,7 +196,7 @@ class _Player:
     def _fused_until(self, evidence: Evidence) -> list[int]:
         return [stamp for stamp in self._to_fuse if stamp <= evidence.fused_stamp]
 
-    def _decide(self, recorded: DecisionRecord, stamp: int) -> ReplayedDecision | None:
+    def _decide(self, recorded: DecisionRecord) -> ReplayedDecision | None:
         """Pass on what a decision was based on; None: the nodes do not make it."""
         made = len(self._made)
         fresh = [each for each in recorded.evidence if each.stamp > self._assessed]
@@ -213,12 +213,12 @@ class _Player:
                 with self._controller.lock:
                     self._controller.begin()
             if evidence is fresh[-1]:
-                self._stepper.now = self._sent_off(stamp, evidence.position)
+                self._stepper.now = recorded.stamp
             self._put(_ASSESSED, self._images.get(evidence.stamp))
             self._assessed = evidence.stamp
         if not fresh:
             # The agent was asked again once the lens had settled.
-            self._pass_states(stamp)
+            self._pass_states(recorded.stamp)
         done = min(self._assessed, recorded.evidence[-1].fused_stamp)
         self._images = {key: image for key, image in self._images.items() if key > done}
         if len(self._made) == made:
@@ -243,16 +243,6 @@ class _Player:
             state = self._states.popleft()
             self._newest = self._stepper.now = state.stamp
             self._put(LENS_STATE.name, state)
-
-    def _sent_off(self, stamp: int, position: float) -> int:
-        """Return when the lens was sent off from `position`: before it moved, not after `stamp`."""
-        resolution = self._run.lens_model.position_resolution
-        for state in self._states:
-            if state.stamp > stamp:
-                break
-            if state.moving or abs(state.position - position) > resolution:
-                return state.stamp - 1
-        return stamp
 
     def _path(self, name: str) -> str:
         return str(self._fusion.resolve_topic_name(name))

@@ -150,12 +150,13 @@ class FocusControllerNode(PipelineNode):
             return
         assert step.last is not None
         self._watchdog.progress()
-        self._status.decided(step.decisions, step.last, action, step.frames)
+        now = self.now()
+        self._status.decided(step.decisions, now, step.last, action, step.frames)
         if action.position is None:
             self.get_logger().info(f"stopped after {step.frames} frames: {action.reason}")
             self._status.end(action.reason, step.target)
         else:
-            step.commanded(action.position, self.now())
+            step.commanded(action.position, now)
             self.enter(RUNNING, action.reason)
             self._commands.publish(action.position)
 

@@ -102,11 +102,14 @@ class LoopStatus:
         """Note the camera in whose image the focus window lies."""
         self._info = info
 
-    def decided(self, number: int, seen: Observation, action: Action, frames: int) -> None:
+    def decided(
+        self, number: int, now: int, seen: Observation, action: Action, frames: int
+    ) -> None:
         """Publish what a decision was based on; its state is entered afterwards.
 
         Args:
             number: of the decision, since the agent began.
+            now: when it was made, nanoseconds.
             seen: what the agent was shown.
             action: what it decided.
             frames: number of frames decided on.
@@ -120,7 +123,7 @@ class LoopStatus:
             fused_stamp=seen.fused_stamp,
             window=action.window,
         )
-        self._decisions.publish(DecisionRecord.of(number, seen, action))
+        self._decisions.publish(DecisionRecord.of(number, now, seen, action))
         self._remaining.publish(action.remaining)
         # After the stop, the lens is still focused where it was focused last.
         self._window = action.window or self._window

@@ -33,6 +33,7 @@ class DecisionRecord:
 
     Attributes:
         number: of the decision, from 1 since the agent began.
+        stamp: when it was made and the lens was sent off, nanoseconds.
         evidence: what the agent was shown, the newest last.
         target: next lens position, metres; None: stop.
         window: where the agent focuses, pixels; None: nowhere in particular.
@@ -41,6 +42,7 @@ class DecisionRecord:
     """
 
     number: int
+    stamp: int
     evidence: tuple[Evidence, ...]
     target: float | None
     window: Window | None
@@ -48,10 +50,11 @@ class DecisionRecord:
     remaining: float | None
 
     @classmethod
-    def of(cls, number: int, seen: Observation, action: Action) -> "DecisionRecord":
-        """Return the record of an agent's `action` on what it has `seen`."""
+    def of(cls, number: int, stamp: int, seen: Observation, action: Action) -> "DecisionRecord":
+        """Return the record of an agent's `action` at `stamp` on what it has `seen`."""
         return cls(
             number,
+            stamp,
             tuple(
                 Evidence(new.stamp, new.fused_stamp, new.position) for new in seen.new_observations
             ),
@@ -77,6 +80,7 @@ class DecisionRecord:
             window = content["window"]
             return cls(
                 number=int(content["number"]),
+                stamp=int(content["stamp"]),
                 evidence=tuple(Evidence(**each) for each in content["evidence"]),
                 target=content["target"],
                 window=None if window is None else Window(**window),

@@ -74,7 +74,7 @@ class RecordedLoop:
         setattr(owner, name, watched)
 
     def _decided(self, seen, action):
-        self.decisions.append(DecisionRecord.of(len(self.decisions) + 1, seen, action))
+        self.decisions.append(DecisionRecord.of(len(self.decisions) + 1, 0, seen, action))
         self._note("decision", len(self.decisions))
 
     def _see(self, step):

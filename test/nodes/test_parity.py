@@ -1,5 +1,7 @@
 """The library loop and the nodes run the same steps: the same events, the same decisions."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from recorded_loop import AGENT, RecordedLoop
@@ -59,7 +61,8 @@ def test_the_same_events_lead_to_the_same_decisions(bench, monkeypatch, scene, m
     nodes = Nodes(bench, monkeypatch, recording.size, mode=mode)
     for event in recording.events:
         nodes.play(*event)
-    assert nodes.decisions == recording.decisions
+    # When a decision is made is up to the clock of either loop.
+    assert [replace(each, stamp=0) for each in nodes.decisions] == recording.decisions
     fused = {picture.stamp: picture.image for picture in nodes.stepped.published_on(FUSED_IMAGE)}
     assert fused.keys() == recording.pictures.keys()
     for stamp, picture in recording.pictures.items():

@@ -80,9 +80,9 @@ class SerialPort:
     ) -> T:
         """Send `request` and return the parsed reply; skips garbage, asks again after silence.
 
-        Garbage is skipped instead of answered with another request: the reply that it stands
-        before is still on its way and would be taken for the reply to that request. Replies that
-        come too late, after the request was repeated, are awaited and dropped before the next one.
+        Garbage is skipped instead of answered with another request: the reply behind it has yet to
+        arrive, and would be read as the reply to that request. Replies that come too late, after
+        the request was repeated, are awaited and dropped before the next one.
 
         Only for requests that may be repeated without harm.
 

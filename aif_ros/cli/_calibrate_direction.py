@@ -5,7 +5,7 @@ from typing import cast
 from aif_ros.calibration.travel_direction import Towards, TravelDirection, most_certain
 from aif_ros.cli import CommandError
 from aif_ros.cli._calibrate_arguments import Arguments
-from aif_ros.cli._calibrated_lens import CalibratedLens
+from aif_ros.cli._measured_calibration import MeasuredCalibration
 from aif_ros.devices.backends import LENSES, DeviceUri
 
 
@@ -16,7 +16,7 @@ def stated_direction(args: Arguments) -> TravelDirection | None:
     return TravelDirection(cast("Towards", args.higher_focuses), "stated")
 
 
-def best_direction(args: Arguments, measured: CalibratedLens) -> TravelDirection:
+def best_direction(args: Arguments, measured: MeasuredCalibration) -> TravelDirection:
     """Return the direction of the lens by the best evidence."""
     known = [measured.calibration.direction]
     if (stated := stated_direction(args)) is not None:

@@ -18,8 +18,8 @@ from aif_ros.calibration.travel_direction import TravelDirection
 from aif_ros.cli import CommandError, check_rectangle
 from aif_ros.cli._calibrate_arguments import Arguments
 from aif_ros.cli._calibrate_direction import check_direction
-from aif_ros.cli._calibrated_lens import CalibratedLens, blur_estimator, near_window
 from aif_ros.cli._live import check_pair, make_rig, open_uncalibrated
+from aif_ros.cli._measured_calibration import MeasuredCalibration, blur_estimator, near_window
 from aif_ros.cli._progress import image_progress
 from aif_ros.defocus.patch_blur import PatchEstimator
 from aif_ros.devices.backlash import compensated
@@ -34,7 +34,7 @@ from aif_ros.types.image import to_float
 from aif_ros.types.units import LARGEST_POSITION
 
 
-def calibrate_through_camera(args: Arguments, output: Path) -> CalibratedLens:
+def calibrate_through_camera(args: Arguments, output: Path) -> MeasuredCalibration:
     """Calibrate through the camera and autofocus once.
 
     Args:
@@ -104,7 +104,7 @@ def calibrate_through_camera(args: Arguments, output: Path) -> CalibratedLens:
     notes: dict[str, Any] = {"autofocus": found}
     if result.backlash_unknown:
         notes["backlash_unknown"] = result.backlash_unknown
-    return CalibratedLens(result.calibration, result.lens_model, notes, lens.higher_focuses)
+    return MeasuredCalibration(result.calibration, result.lens_model, notes, lens.higher_focuses)
 
 
 @dataclass(frozen=True)

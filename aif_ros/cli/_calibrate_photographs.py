@@ -12,7 +12,7 @@ from aif_ros.calibration.sweep_calibration import (
 )
 from aif_ros.cli import CommandError, check_rectangle
 from aif_ros.cli._calibrate_arguments import Arguments
-from aif_ros.cli._calibrated_lens import CalibratedLens, blur_estimator, near_window
+from aif_ros.cli._measured_calibration import MeasuredCalibration, blur_estimator, near_window
 from aif_ros.cli._scene_check import warn_of_foreign_slices
 from aif_ros.cli._stack_options import selection
 from aif_ros.devices.focal_stack import FocalStack
@@ -31,7 +31,7 @@ def _check_size(path: Path, size: tuple[int, int]) -> None:
         )
 
 
-def calibrate_from_photographs(args: Arguments, output: Path) -> CalibratedLens:
+def calibrate_from_photographs(args: Arguments, output: Path) -> MeasuredCalibration:
     """Calibrate from two photographs, or a sweep on disk.
 
     Args:
@@ -98,4 +98,4 @@ def calibrate_from_photographs(args: Arguments, output: Path) -> CalibratedLens:
         args.name or output.stem, args.limits or limits, args.metres_per_step
     )
     lens_model = replace(lens_model, backlash=backlash)
-    return CalibratedLens(calibration, lens_model, {"travel_assumed": travel_assumed})
+    return MeasuredCalibration(calibration, lens_model, {"travel_assumed": travel_assumed})

@@ -28,7 +28,7 @@ from aif_ros.cli._outputs import refuse_inputs
 if TYPE_CHECKING:
     from aif_ros.calibration.sweep_calibration import Estimate
     from aif_ros.calibration.travel_direction import TravelDirection
-    from aif_ros.cli._calibrated_lens import CalibratedLens
+    from aif_ros.cli._measured_calibration import MeasuredCalibration
 
 __all__ = ["Arguments", "run"]
 
@@ -67,7 +67,7 @@ def run(args: Arguments) -> int:
 
 
 def _print_figures(
-    args: Arguments, measured: "CalibratedLens", direction: "TravelDirection"
+    args: Arguments, measured: "MeasuredCalibration", direction: "TravelDirection"
 ) -> None:
     from aif_ros.cli._calibrate_direction import remedy
 
@@ -109,7 +109,7 @@ def _print_figures(
         )
 
 
-def _result(measured: "CalibratedLens", direction: "TravelDirection") -> dict[str, Any]:
+def _result(measured: "MeasuredCalibration", direction: "TravelDirection") -> dict[str, Any]:
     """What `--json` writes of a calibration."""
     calibration = measured.calibration
     estimates = {

@@ -12,8 +12,8 @@ from aif_ros.types.frame import Window
 
 
 @dataclass(frozen=True)
-class CalibratedLens:
-    """A calibration.
+class MeasuredCalibration:
+    """A calibration, before the direction of the travel is chosen.
 
     Attributes:
         calibration: as measured.

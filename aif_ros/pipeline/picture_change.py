@@ -122,7 +122,7 @@ class PictureChange:
 
     @property
     def visible_travel(self) -> float:
-        """Travel after which a picture must have changed, metres; only where there is one."""
+        """Travel after which a picture must have changed, metres; needs at least one picture."""
         return VISIBLE * self._lens_model.half_depth_of_focus(self._width)
 
     def _most_redundant(self) -> int:

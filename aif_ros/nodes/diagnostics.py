@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
+from aif_ros.nodes.publishers import NO_EVENTS
+
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 PUBLISHED, SILENT = " messages published", " silent s"
@@ -49,7 +51,9 @@ class Diagnostics:
         self._node = node
         path = f"{node.get_namespace()}/{name or node.get_name()}"
         self._name = path.lstrip("/")
-        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._publisher = node.create_publisher(
+            DiagnosticArray, "/diagnostics", 10, event_callbacks=NO_EVENTS
+        )
         self._lock = threading.Lock()
         self._since = time.monotonic()
         self._counts: dict[str, int] = {}

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
@@ -13,6 +14,13 @@ from aif_ros.nodes.exchange import Exchange
 from aif_ros.nodes.topic import Topic
 
 T = TypeVar("T")
+
+NO_EVENTS = PublisherEventCallbacks(use_default_callbacks=False)
+"""Of publishers: what is incompatible is reported by the subscriber, too.
+
+An executor of rclpy looks at every event of every publisher whenever it wakes, at 100 lens states
+per second, and needs longer for that than for the states.
+"""
 
 
 class TopicPublisher(Generic[T]):
@@ -35,6 +43,7 @@ class TopicPublisher(Generic[T]):
             topic.message_type,
             topic.name,
             topic.publisher_qos,
+            event_callbacks=NO_EVENTS,
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
         self._path = self._publisher.topic_name

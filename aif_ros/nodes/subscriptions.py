@@ -85,13 +85,17 @@ class TopicSubscription:
         self._node.destroy_subscription(self._subscription)
 
     def _subscribe(self) -> Any:
+        # Other topics come from nodes of this package, whose publishers match; see `NO_EVENTS`.
+        watched = self._topic.continuous
         return self._node.create_subscription(
             self._topic.message_type,
             self._topic.name,
             self._take,
             self._topic.subscription_qos(self._depth),
             event_callbacks=SubscriptionEventCallbacks(
-                incompatible_qos=self._note, message_lost=self._count_lost
+                incompatible_qos=self._note if watched else None,
+                message_lost=self._count_lost if watched else None,
+                use_default_callbacks=False,
             ),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )

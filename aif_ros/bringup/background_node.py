@@ -13,6 +13,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import try_shutdown
 
 from aif_ros.nodes.log_directory import ensure_log_directory
+from aif_ros.nodes.transport import use_shared_memory
 
 T = TypeVar("T")
 
@@ -31,6 +32,7 @@ def background_node(
     """
     context = Context()
     ensure_log_directory()
+    use_shared_memory()
     rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
     node = Node(
         name,

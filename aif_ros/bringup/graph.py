@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from aif_ros.bringup.share import share_directory
 from aif_ros.devices.focal_stack import FocalStack, names_stack
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.optics.lens_model import LensModel
@@ -21,6 +20,7 @@ from aif_ros.settings.declaration import check, declared
 from aif_ros.settings.nodes import NODE_SETTINGS
 from aif_ros.settings.pipeline import PipelineSettings, with_addresses
 from aif_ros.settings.presets import DEFAULT_PRESET, PRESETS, Preset, usable_preset
+from aif_ros.storage.share import share_directory
 
 _NAMESPACE = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from aif_ros.bringup.graph import Graph
-from aif_ros.bringup.share import share_directory
+from aif_ros.storage.share import share_directory
 
 
 def rviz_layout() -> Path:

@@ -22,6 +22,7 @@ from aif_ros.nodes.exchange import Exchange
 from aif_ros.nodes.log_directory import ensure_log_directory
 from aif_ros.nodes.loop_state import ENDED, WAITING, LoopState
 from aif_ros.nodes.topics import LOOP_STATE
+from aif_ros.nodes.transport import use_shared_memory
 from aif_ros.process.interrupts import uninterrupted
 
 # Seconds between two checks of the nodes.
@@ -95,6 +96,7 @@ def observe(graph: Graph) -> Iterator[RunningGraph]:
     with ExitStack() as undo:
         with uninterrupted():
             ensure_log_directory()
+            use_shared_memory()
             rclpy.init(args=[], context=context, signal_handler_options=SignalHandlerOptions.NO)
             undo.callback(try_shutdown, context=context)
             node = Node(

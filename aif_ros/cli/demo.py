@@ -61,7 +61,7 @@ def run(args: Arguments) -> int:
     from aif_ros.benchmarks.report import write_fused_image, write_report
     from aif_ros.bringup.graph import pipeline_graph
     from aif_ros.bringup.recorder import recording
-    from aif_ros.bringup.share import share_directory
+    from aif_ros.storage.share import share_directory
 
     check_width(args.width)
     if not args.params_file:

@@ -9,6 +9,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from aif_ros.nodes.log_directory import ensure_log_directory
 from aif_ros.nodes.pipeline_node import PipelineNode
+from aif_ros.nodes.transport import use_shared_memory
 from aif_ros.process.interrupts import note_interrupts
 
 # Seconds until a process notices an interrupt, at most.
@@ -26,6 +27,7 @@ def run(node_type: type[PipelineNode]) -> int:
     if interrupts:
         return 0
     ensure_log_directory()
+    use_shared_memory()
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     executor = SingleThreadedExecutor()
     node: PipelineNode | None = None

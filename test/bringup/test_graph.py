@@ -10,13 +10,13 @@ import pytest
 import yaml
 
 from aif_ros.bringup.graph import BringupError, NodeSpec, check_processes, pipeline_graph
-from aif_ros.bringup.share import share_directory
 from aif_ros.nodes import topics
 from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
 from aif_ros.settings.declaration import SettingError, declared, from_text
 from aif_ros.settings.nodes import NODE_SETTINGS
 from aif_ros.settings.pipeline import PipelineSettings
 from aif_ros.settings.presets import DEFAULT_PRESET, PRESETS
+from aif_ros.storage.share import share_directory
 
 
 @pytest.fixture
@@ -225,7 +225,8 @@ def test_the_launch_file_is_there():
     assert Path(share_directory() / "launch" / "pipeline.launch.py").is_file()
 
 
-def test_the_shipped_network_profile_is_understood():
+@pytest.mark.parametrize("name", ["lossy_network", "shared_memory"])
+def test_a_shipped_network_profile_is_understood(name):
     """Fast DDS prints what it does not understand, and goes on without it."""
     libraries = sorted((Path(sys.prefix) / "lib").glob("libfast*dds.so")) or sorted(
         (Path(sys.prefix) / "lib").glob("libfastrtps.so")
@@ -234,7 +235,7 @@ def test_the_shipped_network_profile_is_understood():
         pytest.skip("no Fast DDS beside this Python")
     old = libraries[0].name == "libfastrtps.so"
     distribution, variable = ("jazzy", "FASTRTPS") if old else ("kilted", "FASTDDS")
-    profile = share_directory() / "config" / "dds" / f"lossy_network_{distribution}.xml"
+    profile = share_directory() / "config" / "dds" / f"{name}_{distribution}.xml"
     environment = {
         f"{variable}_DEFAULT_PROFILES_FILE": str(profile),
         "RMW_FASTRTPS_USE_QOS_FROM_XML": "1",

@@ -9,9 +9,9 @@ import yaml
 
 from aif_ros.bringup.graph import pipeline_graph
 from aif_ros.bringup.layouts import rqt_layout, rviz_layout
-from aif_ros.bringup.share import share_directory
 from aif_ros.nodes.topics import TOPICS
 from aif_ros.settings.pipeline import PipelineSettings
+from aif_ros.storage.share import share_directory
 
 NAMES = {topic.name: topic for topic in TOPICS}
 

@@ -24,10 +24,10 @@ from lifecycle_msgs.srv import ChangeState
 from aif_ros.bringup.graph import pipeline_graph
 from aif_ros.bringup.observer import observe
 from aif_ros.bringup.one_process import run_in_one_process
-from aif_ros.bringup.share import share_directory
 from aif_ros.settings import declaration as declarations
 from aif_ros.settings.launch import LaunchSettings
 from aif_ros.settings.pipeline import PipelineSettings
+from aif_ros.storage.share import share_directory
 from launch import LaunchContext
 
 FILE = share_directory() / "launch" / "pipeline.launch.py"

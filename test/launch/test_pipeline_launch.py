@@ -16,8 +16,8 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
-from aif_ros.bringup.share import share_directory
 from aif_ros.nodes.topics import LOOP_STATE
+from aif_ros.storage.share import share_directory
 from launch import LaunchDescription
 
 CHOICES = {"scene": "planes", "width": "160", "agent": "sweep"}

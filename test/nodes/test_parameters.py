@@ -16,10 +16,10 @@ from patience import PATIENCE
 from rclpy.exceptions import ParameterException
 
 import aif_ros
-from aif_ros.bringup.share import share_directory
 from aif_ros.nodes.lens_node import LensNode
 from aif_ros.settings.declaration import declared
 from aif_ros.settings.presets import DEFAULT_PRESET
+from aif_ros.storage.share import share_directory
 
 
 def set_parameter(bench, node, name, value):

@@ -12,8 +12,8 @@ from rclpy.executors import SingleThreadedExecutor
 
 from aif_ros.bringup.graph import Graph, NodeSpec
 from aif_ros.bringup.observer import observe
-from aif_ros.bringup.share import share_directory
 from aif_ros.bringup.supervisor import Supervisor
+from aif_ros.storage.share import share_directory
 
 POLICY = share_directory() / "config" / "security" / "aif_ros.policy.xml"
 PROFILES = {profile.get("node"): profile for profile in ElementTree.parse(POLICY).iter("profile")}

@@ -46,6 +46,10 @@ VIEWERS = {"rviz": ("rviz2", "-d"), "rqt": ("rqt_gui", "--perspective-file")}
 RQT_DELAY = 5.0
 """Seconds until rqt is started: it shows compressed topics only if they are there already."""
 
+END_TIMEOUT = "30"
+"""Seconds after Ctrl-C that a process of nodes may take before launch sends SIGTERM: a large fused image
+is written then, and a busy computer is slow. The default of launch is 5."""
+
 RESPAWN_DELAY = 0.2
 """Seconds until a node that has ended is started again: launch may be about to shut down."""
 
@@ -135,6 +139,7 @@ def node(spec: NodeSpec, graph: Graph, brought_up: list[bool]) -> Node:
         output="screen",
         respawn=True,
         respawn_delay=RESPAWN_DELAY,
+        sigterm_timeout=END_TIMEOUT,
         on_exit=handle,
     )
 
@@ -192,6 +197,7 @@ def one_process(settings: PipelineSettings) -> ExecuteProcess:
         name="pipeline",
         additional_env=parent_environment(),
         output="screen",
+        sigterm_timeout=END_TIMEOUT,
         on_exit=ended("the pipeline"),
     )
 

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import psutil
 import pytest
+from demo_microscope import write_config
 from diagnostic_msgs.msg import DiagnosticArray
 from patience import PATIENCE
 
@@ -22,10 +23,12 @@ from aif_ros.bringup.graph import BringupError, pipeline_graph
 from aif_ros.bringup.one_process import run_in_one_process
 from aif_ros.bringup.processes import run_in_processes
 from aif_ros.bringup.silent_topics import SilentTopics
+from aif_ros.devices.image_files import read_image
 from aif_ros.devices.simulators.gcode import SimulatedMarlin
 from aif_ros.devices.simulators.serial_line import SerialSimulator
 from aif_ros.nodes.diagnostics import SILENT
 from aif_ros.nodes.topics import CAMERA_IMAGE, FUSED_IMAGE
+from aif_ros.optics.lens_model import LensModel
 from aif_ros.settings.pipeline import PipelineSettings
 
 ROOT = Path(aif_ros.__file__).parents[1]
@@ -365,3 +368,21 @@ def test_a_video_that_ends_before_the_loop_ends_the_run(namespace, tmp_path, cap
         code = main(["run", "--one-process", "--namespace", namespace, *devices, *choices])
     assert code == 2
     assert "short.avi has been played to its end" in capsys.readouterr().err
+
+
+def test_a_microscope_in_one_process(namespace, tmp_path):
+    """Camera and stage of Micro-Manager share a core, which two processes cannot."""
+    pytest.importorskip("pymmcore_plus", reason="needs pymmcore-plus")
+    pytest.importorskip("mm_test_adapters", reason="needs mm-test-adapters")
+    device = f"micro_manager:{write_config(tmp_path)}"
+    calibration, picture, result = (tmp_path / name for name in ("l.yaml", "j.tif", "r.json"))
+    LensModel("demo", 1e-6, (-15e-6, 15e-6), 0.5e6, 512).save(calibration)
+    devices = ["--camera", device, "--lens", device, "--calibration", str(calibration)]
+    choices = ["--preset", "classical", "--agent", "sweep", "--namespace", namespace]
+    outputs = ["-o", str(picture), "--json", str(result)]
+    assert main(["run", "--one-process", *devices, *choices, *outputs]) == 0
+    ended = json.loads(result.read_text())
+    assert ended["stopped"]
+    assert ended["frames_captured"] > 2
+    assert ended["doubt"] == ""
+    assert read_image(picture).shape == (512, 512)

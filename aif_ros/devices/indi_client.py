@@ -96,7 +96,7 @@ class IndiClient:
             self._socket = socket.create_connection((address.host, address.port), timeout=5.0)
         except OSError as error:
             raise ConnectionLostError(
-                f"{label}: there is no INDI server at {address.host}:{address.port} ({error}): "
+                f"there is no INDI server at {address.host}:{address.port} ({error}): "
                 "start indiserver with the drivers of your devices (Debian and Ubuntu: apt install "
                 "indi-bin)"
             ) from error
@@ -117,12 +117,21 @@ class IndiClient:
         except ConnectionLostError:
             raise
         except DeviceError as error:
-            raise DeviceError(f"{error}: {self._known()}") from error
+            raise DeviceError(
+                f"INDI device {self._address} is not known to the server: {self._known()}"
+            ) from error
         if self.vector("CONNECTION").values.get("CONNECT") != "On":
             self.send_switch("CONNECTION", "CONNECT")
-        return self.wait_for(
-            needed, CONNECT_TIMEOUT, f"does not connect or has no {needed}: see the server's log"
-        )
+        try:
+            return self.wait_for(needed, CONNECT_TIMEOUT, "does not connect: see the server's log")
+        except ConnectionLostError:
+            raise
+        except DeviceError as error:
+            if self.vector("CONNECTION").values.get("CONNECT") != "On":
+                raise
+            raise DeviceError(
+                f"{self._label} has no {needed}: it is another kind of device"
+            ) from error
 
     def _known(self) -> str:
         """Return which devices there are, for people."""

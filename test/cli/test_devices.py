@@ -11,7 +11,9 @@ import tifffile
 from demo_microscope import write_config
 
 from aif_ros.__main__ import main
+from aif_ros.cli import devices
 from aif_ros.devices import discovery
+from aif_ros.devices.device import DeviceError
 from aif_ros.devices.simulators.moonlite import SimulatedMoonlite
 from aif_ros.devices.simulators.serial_line import SerialSimulator
 from aif_ros.optics.lens_model import LensModel
@@ -55,13 +57,31 @@ def test_a_wrong_text_does_not_stop_the_others(tmp_path, capsys):
     assert "2 of 3 devices cannot be used" in captured.err
 
 
-def test_each_problem_has_a_line(capsys):
-    assert main(["devices", f"indi:localhost:{_closed_port()}/Focuser Simulator"]) == 2
+def problems(capsys):
     lines = capsys.readouterr().out.splitlines()
-    problems = [line for line in lines if line.startswith("  problem ")]
-    assert len(problems) == 2
-    assert "INDI focuser" in problems[0]
-    assert "INDI camera" in problems[1]
+    return [line for line in lines if line.startswith("  problem ")]
+
+
+def test_each_problem_has_a_line(capsys, monkeypatch):
+    def fails(kind):
+        def attempt(uri):
+            raise DeviceError(f"the {kind} is broken")
+
+        return attempt
+
+    for kind in ("lens", "camera"):
+        monkeypatch.setattr(devices, f"_try_{kind}", fails(kind))
+    assert main(["devices", "indi:localhost/Both"]) == 2
+    assert [line.split(maxsplit=1)[1] for line in problems(capsys)] == [
+        "the lens is broken",
+        "the camera is broken",
+    ]
+
+
+def test_what_lens_and_camera_have_in_common_is_said_once(capsys):
+    assert main(["devices", f"indi:localhost:{_closed_port()}/Focuser Simulator"]) == 2
+    (problem,) = problems(capsys)
+    assert "there is no INDI server at localhost" in problem
 
 
 def _closed_port():

@@ -119,6 +119,12 @@ def test_a_device_that_the_server_does_not_have(server, clock):
         IndiLens(server.address("Imaginary Focuser"), clock)
 
 
+@needs_server
+def test_a_focuser_is_no_camera(server, clock):
+    with pytest.raises(DeviceError, match="has no CCD_EXPOSURE: it is another kind of device"):
+        IndiCamera(server.address(FOCUSER), clock)
+
+
 def test_no_server(clock):
     with pytest.raises(ConnectionLostError, match=r"there is no INDI server at .* start"):
         IndiLens(f"127.0.0.1:{free_port()}/{FOCUSER}", clock)

@@ -66,8 +66,12 @@ class AlpacaLens(MotorLens):
             self._request(lambda: setattr(focuser, "Connected", True))
         except DeviceError as fault:
             # Servers refuse a number that does not exist in several ways.
-            self._check_number(fault)
-            raise
+            if self._has_number(fault) or isinstance(fault, ConnectionLostError):
+                raise
+            raise DeviceError(
+                f"{fault}; see that the server has a focuser {self._number}: it does not list its "
+                "devices"
+            ) from fault
         if not self._request(lambda: focuser.Absolute, bool):
             raise DeviceError(f"{self.label} supports relative moves only: it cannot be used")
         try:
@@ -97,12 +101,16 @@ class AlpacaLens(MotorLens):
         if focuser is not None:
             focuser.rqs.close()  # its HTTP session
 
-    def _check_number(self, fault: DeviceError) -> None:
-        """Raise DeviceError, caused by `fault`, if the server has no focuser of this number."""
+    def _has_number(self, fault: DeviceError) -> bool:
+        """Return whether the server lists a focuser of this number; False: it lists no devices.
+
+        Raises:
+            DeviceError: it lists others, or none; caused by `fault`.
+        """
         try:
             present = dict(focusers(self._server))
         except DeviceError:
-            return
+            return False
         if self._number not in present:
             known = ", ".join(f"{number} ({name})" for number, name in present.items())
             raise DeviceError(
@@ -111,6 +119,7 @@ class AlpacaLens(MotorLens):
                 if known
                 else f"the Alpaca server {self._server} has no focuser"
             ) from fault
+        return True
 
     def _request(self, request: Callable[[], T], kind: type | None = None) -> T:
         """Return the answer to a request that may be repeated; `kind`: the type it must have."""

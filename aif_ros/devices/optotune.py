@@ -99,7 +99,7 @@ class OptotuneLens(SerialLens):
         super().__init__(path, f"Optotune lens at {path}", clock, self._options, limits=limits)
 
     def _connect(self) -> Axis:
-        port = self._port = SerialPort(self._path, self.label, BAUD_RATE)
+        port = self._port = SerialPort(self._path, self.label, BAUD_RATE, fixed=True)
 
         def check(reply: bytes) -> None:
             if reply != READY:

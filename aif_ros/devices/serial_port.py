@@ -41,16 +41,19 @@ class SerialPort:
         path: of the port, such as /dev/ttyUSB0; better a stable name from /dev/serial/by-id.
         label: of the device in messages.
         baud_rate: bits per second.
+        fixed: whether the device has this rate only, so that its URI cannot set another one.
 
     Raises:
         MissingDependencyError: pyserial is not installed.
         ConnectionLostError: the port does not exist, may not be opened, or is in use.
     """
 
-    def __init__(self, path: str, label: str, baud_rate: int) -> None:
+    def __init__(self, path: str, label: str, baud_rate: int, *, fixed: bool = False) -> None:
         self._path = path
         self._label = label
-        self._baud_rate = baud_rate
+        self._rate = f"{baud_rate} baud" + (
+            "" if fixed else " (another rate: baud_rate in its URI)"
+        )
         self._serial: Any = None
         self._received = b""
         self._late = False
@@ -114,7 +117,7 @@ class SerialPort:
         """Return the error for a device that does not answer `request` as it should."""
         return ConnectionLostError(
             f"{self._label} does not answer {request} as it should ({problem}): see that it is "
-            f"switched on, is this kind of device, and uses {self._baud_rate} baud"
+            f"switched on, is this kind of device, and uses {self._rate}"
         )
 
     def handshake(self, attempt: Callable[[], T]) -> T:

@@ -124,16 +124,17 @@ class TravelLimits:
 
     def __str__(self) -> str:
         low_from, high_from = self.low_from, self.high_from
-        low, high = self.low, self.high
         if self.metres_per_unit < 0:
-            (low, high), (low_from, high_from) = (high, low), (high_from, low_from)
+            low_from, high_from = high_from, low_from
         origin = f"low from {low_from}, high from {high_from}"
         if low_from == high_from:
             origin = f"from {low_from}"
-        return f"{self._both(low, high)}: {origin}"
+        return f"{self._both(self.low, self.high)}: {origin}"
 
     def _both(self, low: float | None, high: float | None) -> str:
-        """Return limits in metres and in the unit of the device."""
+        """Return limits in metres and in the unit of the device, in ascending metres."""
+        if self.metres_per_unit < 0:
+            low, high = high, low
         metres, units = (
             " to ".join("any" if end is None else f"{end * scale + 0.0:.6g}" for end in (low, high))
             for scale in (self.metres_per_unit, 1.0)

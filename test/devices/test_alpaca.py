@@ -132,6 +132,16 @@ def test_a_number_that_does_not_exist(clock, server):
         AlpacaLens(f"{server.address}/7", clock)
 
 
+def test_a_number_that_does_not_exist_on_a_server_that_lists_none(clock, server):
+    """As alpaca-simulators 1.3.2 answers."""
+    server.garbage = [
+        b'{"ErrorNumber": 1024, "ErrorMessage": "Device focuser:0 not found"}',
+        b'{"detail": "Not Found"}',
+    ]
+    with pytest.raises(DeviceError, match=r"0 not found .*; see that the server has a focuser 0:"):
+        AlpacaLens(server.address, clock)
+
+
 def test_no_server(clock):
     with pytest.raises(ConnectionLostError, match="see that the server runs"):
         AlpacaLens("127.0.0.1:9", clock)

@@ -294,9 +294,18 @@ def test_a_port_that_does_not_exist(tmp_path, clock):
 def test_another_kind_of_device(path, clock):
     with (
         SerialSimulator(SimulatedGrbl(), path),
-        pytest.raises(ConnectionLostError, match=r"does not answer :GV# as it should .* 9600 baud"),
+        pytest.raises(ConnectionLostError, match=r"does not answer :GV# as it should") as caught,
     ):
         MoonliteLens(str(path), clock)
+    assert str(caught.value).endswith("uses 9600 baud (another rate: baud_rate in its URI)")
+
+
+def test_a_device_with_one_rate_only(path, clock):
+    with (
+        SerialSimulator(SimulatedGrbl(), path),
+        pytest.raises(ConnectionLostError, match=r"uses 115200 baud$"),
+    ):
+        OptotuneLens(str(path), clock)
 
 
 @pytest.mark.parametrize(

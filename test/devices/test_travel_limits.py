@@ -55,6 +55,11 @@ def test_what_sets_the_limits_is_named(arguments, words):
             "any to 0.032 m (any to 8000 steps) by low and high in its URI, 0.036 to 0.048 m "
             "(9000 to 12000 steps) by the calibration. Give the calibration of this lens",
         ),
+        (
+            {"uri": (None, 8000), "calibration": (9000, 12000), "scale": -4e-6},
+            "-0.26214 to 0 m (65535 to 0 steps) by the device, -0.032 to any m (8000 to any steps) "
+            "by low and high in its URI, -0.048 to -0.036 m (12000 to 9000 steps) by the calib",
+        ),
         ({"uri": (70000, 80000)}, "by low and high in its URI. Correct low and high"),
     ],
 )
@@ -71,6 +76,11 @@ def test_a_calibration_beyond_the_device_is_doubted(low, high, doubts):
     doubt = limits(calibration=(low, high)).doubt
     assert bool(doubt) == doubts
     assert not doubts or "see that it is of this lens" in doubt
+
+
+def test_a_doubt_with_a_negative_scale_has_its_limits_in_order():
+    doubt = limits(calibration=(100, 70000), scale=-4e-6).doubt
+    assert "allows -0.28 to -0.0004 m (70000 to 100 steps), more than the device, -0.2" in doubt
 
 
 def test_reversed_limits():

@@ -47,8 +47,8 @@ RQT_DELAY = 5.0
 """Seconds until rqt is started: it shows compressed topics only if they are there already."""
 
 END_TIMEOUT = "30"
-"""Seconds after Ctrl-C that a process of nodes may take before launch sends SIGTERM: a large fused image
-is written then, and a busy computer is slow. The default of launch is 5."""
+"""Seconds after Ctrl-C that a process of nodes may take before launch sends SIGTERM: a large fused
+image is written then, and a busy computer is slow. The default of launch is 5."""
 
 RESPAWN_DELAY = 0.2
 """Seconds until a node that has ended is started again: launch may be about to shut down."""

@@ -96,9 +96,11 @@ class FocusRun:
         focused: whether the search ended in focus.
         reason: why it ended, for people.
         measurements: of all images in order: the trajectory; sorted by position: the focus curve.
+        doubt: why the images leave open whether the lens moves, for people; empty: they do not.
     """
 
     position: float
     focused: bool
     reason: str
     measurements: list[FocusMeasurement] = field(default_factory=list)
+    doubt: str = ""

@@ -93,4 +93,5 @@ class _Watch:
             "seconds": self._last - self._start,
             "stopped": state is not None and state.state == STOPPED,
             "reason": self.reason,
+            "doubt": state.doubt if state else "",
         }

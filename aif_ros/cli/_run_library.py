@@ -20,7 +20,7 @@ from aif_ros.fusion.fuser import make_fuser
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.focus_map import FocusMapper, save_metres
 from aif_ros.pipeline.loop import AllInFocusPipeline, LoopResult, Step, run_loop
-from aif_ros.pipeline.picture_change import ALIKE, STUCK
+from aif_ros.pipeline.picture_change import ALIKE, ALIKE_DOUBT, STUCK
 from aif_ros.settings.presets import usable_preset
 from aif_ros.weights.engines import engines
 
@@ -59,6 +59,7 @@ def _run_on(args: Arguments, devices: Devices) -> dict[str, Any]:
     if result.fault is not None:
         said = ALIKE if devices.recorded and result.reason == STUCK else result.reason
         raise CommandError(f"{said}; {_kept(result.frames, written)}") from result.fault
+    doubt = ALIKE_DOUBT if devices.recorded and result.doubt else result.doubt
     return {
         "agent": agent,
         "frames_captured": result.frames,
@@ -66,6 +67,7 @@ def _run_on(args: Arguments, devices: Devices) -> dict[str, Any]:
         "networks": dict(engines()),
         "stopped": result.stopped,
         "reason": result.reason,
+        "doubt": doubt,
         "warning": warning or "",
     }
 

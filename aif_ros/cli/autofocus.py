@@ -13,6 +13,7 @@ Examples:
   aif autofocus ~/stacks/insect --save out/focus --json -
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -89,7 +90,7 @@ class Arguments:
 
 def run(args: Arguments) -> int:
     """Focus."""
-    from aif_ros.pipeline.picture_change import ALIKE, STUCK
+    from aif_ros.pipeline.picture_change import ALIKE, ALIKE_DOUBT, STUCK
     from aif_ros.storage.atomic_write import check_writable
     from aif_ros.types.frame import Frame, Window
 
@@ -112,9 +113,12 @@ def run(args: Arguments) -> int:
         result = _search(args, subject.rig, window, frames)
     lens_model = subject.rig.lens_model
     reason = ALIKE if subject.recorded and result.reason == STUCK else result.reason
+    doubt = ALIKE_DOUBT if subject.recorded and result.doubt else result.doubt
     state = "in focus" if result.focused else "not in focus"
     steps = lens_model.steps(result.position)
     print(f"{state} at {_length(result.position, lens_model)} (step {round(steps)}): {reason}")
+    if doubt:
+        print(f"warning: {doubt}", file=sys.stderr)
     if args.save is not None:
         _save(args.save, result, frames, window)
     if subject.positions_file is not None:
@@ -128,6 +132,7 @@ def run(args: Arguments) -> int:
             "position_steps": steps,
             "focused": result.focused,
             "reason": reason,
+            "doubt": doubt,
             "images": len(result.measurements),
             # Of each image: lens position in metres, and score.
             "looks": [[each.position, _finite(each.score)] for each in result.measurements],

@@ -14,6 +14,7 @@ Examples:
   aif run --ros --forever                        as ROS 2 processes, until Ctrl-C
 """
 
+import sys
 from pathlib import Path
 
 from aif_ros.cli import CommandError, check_width, write_json
@@ -68,6 +69,8 @@ def run(args: Arguments) -> int:
 
         result = run_graph(args)
     print(f"{result['frames_captured']} frames in {result['seconds']:.1f} s: {result['reason']}")
+    if result["doubt"]:
+        print(f"warning: {result['doubt']}", file=sys.stderr)
     saved = _version(args.save_path) != before
     if saved:
         print(args.save_path)

@@ -24,6 +24,7 @@ from aif_ros.nodes.topics import (
     LENS_COMMANDS,
     LENS_FAULT,
     LENS_LIMITS,
+    PICTURE_DOUBT,
     PICTURE_FAULT,
 )
 from aif_ros.nodes.watchdog import CHECK_PERIOD, Watchdog
@@ -64,6 +65,7 @@ class FocusControllerNode(PipelineNode):
         self.subscribe(LENS_FAULT, self._take_fault)
         self.subscribe(LENS_LIMITS, self._take_limits)
         self.subscribe(PICTURE_FAULT, self._take_picture_fault)
+        self.subscribe(PICTURE_DOUBT, self._take_picture_doubt)
         self.subscribe(AUTOFOCUS_BUSY, self._take_busy)
         offer_loop_services(self)
         restart_with_fusion(self)
@@ -121,6 +123,11 @@ class FocusControllerNode(PipelineNode):
         """Note that the pictures do not change, which makes the end of the loop a fault."""
         with self.lock:
             self._status.take_picture_fault(fault, self._step.target)
+
+    def _take_picture_doubt(self, doubt: str) -> None:
+        """Note that the pictures leave open whether the lens moves."""
+        with self.lock:
+            self._status.take_picture_doubt(doubt)
 
     def _take_limits(self, limits: tuple[float, float]) -> None:
         """Keep to the limits of the lens, with a new agent where they are others than before."""

@@ -117,7 +117,8 @@ class FocusServer:
             search.step.commanded(target, self._node.now())
             self._commands.publish(target)
         elif search.step.run is not None:
-            self._end(search.step.run.focused, search.step.run.reason)
+            run = search.step.run
+            self._end(run.focused, f"{run.reason}; {run.doubt}" if run.doubt else run.reason)
 
     def _failure(self, search: Search) -> str | None:
         """Return why the search must end now; None: it continues."""

@@ -34,6 +34,8 @@ class LoopState:
         stamp: of that frame, nanoseconds; None: none yet.
         fused_stamp: of the J decided on, nanoseconds; None: none yet. After the stop, J is complete
             once the fused image of this stamp, or a later one, has come.
+        doubt: once the agent has stopped, why the images leave open whether the lens moves, for
+            people; empty: they do not.
         window: where the agent focuses, pixels; None: nowhere in particular.
     """
 
@@ -47,12 +49,13 @@ class LoopState:
     stamp: int | None = None
     fused_stamp: int | None = None
     window: Window | None = None
+    doubt: str = ""
 
     def __post_init__(self) -> None:
         if self.state not in (RUNNING, WAITING, STOPPED, FAULT, IDLE):
             raise ValueError(f"there is no loop state '{self.state}'")
-        if not (isinstance(self.reason, str) and isinstance(self.agent, str)):
-            raise ValueError("reason and agent of a loop state must be text")
+        if not all(isinstance(text, str) for text in (self.reason, self.agent, self.doubt)):
+            raise ValueError("reason, agent and doubt of a loop state must be text")
         if not isinstance(self.frames_captured, int):
             raise ValueError("frames_captured of a loop state must be an integer")
         for name in ("remaining_defocus", "target", "position", "stamp", "fused_stamp"):

@@ -49,13 +49,14 @@ class LoopStatus:
         self.overlay = Overlay(node)
         self.state = state
         self._waiting_since = 0.0
-        self._picture_fault = ""
+        self._picture_fault = self._picture_doubt = ""
         self._window: Window | None = None
         self._info: CameraInfo | None = None
 
     def start(self) -> None:
         """Publish the state of a node that has become active."""
-        self._picture_fault, self._info = "", None
+        self._picture_fault = self._picture_doubt = ""
+        self._info = None
         self.publish()
 
     @property
@@ -79,7 +80,8 @@ class LoopStatus:
             self._node.get_logger().error(reason)
         elif self.state.state == WAITING:
             self._node.diagnostics.clear()
-        self.state = replace(self.state, state=state, reason=reason, target=target)
+        doubt = self._picture_doubt if state == STOPPED else ""
+        self.state = replace(self.state, state=state, reason=reason, target=target, doubt=doubt)
         self.publish()
 
     def take_picture_fault(self, fault: str, target: float | None) -> None:
@@ -92,6 +94,17 @@ class LoopStatus:
         self._picture_fault = fault
         if fault and self.state.state == STOPPED:
             self.end(self.state.reason, target)
+
+    def take_picture_doubt(self, doubt: str) -> None:
+        """Note that the pictures leave open whether the lens moves.
+
+        Args:
+            doubt: why; empty: they do not.
+        """
+        self._picture_doubt = doubt
+        if self.state.state == STOPPED:
+            self.state = replace(self.state, doubt=doubt)
+            self.publish()
 
     def end(self, reason: str, target: float | None) -> None:
         """Publish that the agent has stopped, or the fault that explains it; see `enter`."""
@@ -132,7 +145,8 @@ class LoopStatus:
     def begin(self, state: LoopState) -> None:
         """Take a first state again, and withdraw the focus window; see `enter` to publish it."""
         self.state = state
-        self._window, self._picture_fault = None, ""
+        self._window = None
+        self._picture_fault = self._picture_doubt = ""
         self._publish_window()
 
     def _publish_window(self) -> None:
@@ -160,6 +174,8 @@ class LoopStatus:
             report(self.state.reason)
         elif self.state.state == FAULT:
             self._node.diagnostics.error(self.state.reason)
+        elif self.state.doubt:
+            self._node.diagnostics.warn(self.state.doubt)
         if ignored < _IGNORED or target is None:
             self._node.diagnostics.clear("lens")
             return
@@ -185,5 +201,6 @@ def _readable(state: LoopState, name: str, hardware_id: str) -> DiagnosticStatus
         "stamp_ns": "none" if state.stamp is None else state.stamp,
         "window_px": f"{window.x} {window.y} {window.width} {window.height}" if window else "none",
     }
-    level = {WAITING: WARN, FAULT: ERROR}.get(state.state, OK)
-    return make_status(name, hardware_id, level, state.reason, values)
+    level = {WAITING: WARN, FAULT: ERROR}.get(state.state, WARN if state.doubt else OK)
+    message = f"{state.reason}; {state.doubt}" if state.doubt else state.reason
+    return make_status(name, hardware_id, level, message, values)

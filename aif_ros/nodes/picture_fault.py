@@ -1,7 +1,7 @@
-"""Publishes that the camera images show a lens that does not move as it reports."""
+"""Publishes that the camera images show a lens that does not move as it reports, or may not."""
 
 from aif_ros.nodes.pipeline_node import PipelineNode
-from aif_ros.nodes.topics import FUSION_EPOCH, PICTURE_FAULT
+from aif_ros.nodes.topics import FUSION_EPOCH, PICTURE_DOUBT, PICTURE_FAULT
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.picture_change import PictureWatch
 from aif_ros.types.frame import Frame
@@ -11,7 +11,7 @@ class PictureFault:
     """Runs `PictureWatch` on the frames of one J.
 
     Args:
-        node: whose topic this is. To be made in its `open`.
+        node: whose topics these are. To be made in its `open`.
         lens_model: of the lens.
     """
 
@@ -19,13 +19,15 @@ class PictureFault:
         self._node = node
         self._lens_model = lens_model
         self._faults = node.publisher(PICTURE_FAULT)
+        self._doubts = node.publisher(PICTURE_DOUBT)
 
     def start(self) -> None:
         """Begin; to be called in the node's `start`."""
         self._epoch = self._watched = 0
         self._watch = PictureWatch(self._lens_model)
-        self._fault = ""
+        self._fault = self._doubt = ""
         self._faults.publish("")
+        self._doubts.publish("")
         self._node.subscribe(FUSION_EPOCH, self._take_epoch)
 
     def add(self, frame: Frame, *, dynamic: bool) -> None:
@@ -43,6 +45,9 @@ class PictureFault:
         if self._watch.fault != self._fault:
             self._fault = self._watch.fault
             self._faults.publish(self._fault)
+        if self._watch.doubt != self._doubt:
+            self._doubt = self._watch.doubt
+            self._doubts.publish(self._doubt)
 
     def diagnose(self) -> None:
         """Show the fault."""

@@ -210,6 +210,15 @@ PICTURE_FAULT: Topic[str] = Topic(
     lambda message: message.data,
     latched=True,
 )
+PICTURE_DOUBT: Topic[str] = Topic(
+    "autofocus/doubt",
+    String,
+    "Why the camera images leave open whether the lens moves; empty: they do not. The end of the "
+    "loop then carries it.",
+    lambda doubt: String(data=doubt),
+    lambda message: message.data,
+    latched=True,
+)
 CONTROL_WINDOW: Topic[PolygonStamped] = Topic(
     "focus_controller/window",
     PolygonStamped,

@@ -180,7 +180,9 @@ class FocusStep:
             reason = STUCK
         if self._direction.fault:
             raise DeviceError(self._direction.fault)
-        self.run = FocusRun(decision.position, focused, reason, list(self._search.measurements))
+        measurements = list(self._search.measurements)
+        doubt = self._change.doubt
+        self.run = FocusRun(decision.position, focused, reason, measurements, doubt)
 
 
 def focus_window(

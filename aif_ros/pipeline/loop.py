@@ -149,12 +149,14 @@ class LoopResult:
         reason: why it ended, for people.
         stopped: whether the agent ended it, having nothing more to gain.
         fault: the device's error that ended it, if one did.
+        doubt: why the images leave open whether the lens moves, for people; empty: they do not.
     """
 
     frames: int
     reason: str
     stopped: bool = False
     fault: DeviceError | None = None
+    doubt: str = ""
 
 
 def run_loop(
@@ -209,7 +211,7 @@ def run_loop(
         end = LoopEnd.of(reason, watch.fault)
         if end.fault:
             return LoopResult(pipeline.frames, end.reason, fault=DeviceError(end.reason))
-        return LoopResult(pipeline.frames, end.reason, stopped=stopped)
+        return LoopResult(pipeline.frames, end.reason, stopped=stopped, doubt=watch.doubt)
 
     def advance(target: float | None) -> Action:
         if target is not None:

@@ -21,6 +21,7 @@ from aif_ros.pipeline.picture_spectra import (
     OVERLAP,
     TILES,
     PictureSpectra,
+    differ_in_sharpness,
     shared_power,
 )
 from aif_ros.types.frame import Frame
@@ -32,6 +33,15 @@ STUCK = (
     "ring and that this camera looks through this lens"
 )
 """What to say of such a lens."""
+DOUBT = (
+    "the images show no change with the lens position: {} are too few, or show too little, to say "
+    "whether the lens moves"
+)
+"""What to say where the images leave that open; formatted with their number."""
+ALIKE_DOUBT = (
+    "the slices that were used show no difference in sharpness, so that none is known to be sharper"
+)
+"""What to say then of recorded slices."""
 ALIKE = (
     "the slices differ by noise only, so that none is known to be sharper: are they copies of one "
     "picture, or dithered to a few grey levels?"
@@ -74,6 +84,8 @@ class _Rule:
 _RULE = _Rule()
 _SURE = 5.0
 """Standard deviations of a change in one ring that are no noise, in the largest of 450."""
+_APART = 2.0
+"""Travel in half depths of focus within which it does not matter whether the lens moves."""
 
 
 class PictureChange:
@@ -91,7 +103,8 @@ class PictureChange:
         self._lens_model = lens_model
         self._pictures: list[tuple[float, PictureSpectra]] = []
         self._width = 0
-        self._changed = False
+        self._count = 0
+        self._changed = self._differ = False
         self.missing = False
         """Whether pictures were taken far from each other, and none differs as it should."""
 
@@ -108,17 +121,27 @@ class PictureChange:
         picture = PictureSpectra(image)
         if self._pictures and self._pictures[0][1].shape != picture.shape:
             self._pictures = []
+            self._count = 0
         self._width = image_width
         self._pictures.append((position, picture))
+        self._count += 1
         if len(self._pictures) > _RULE.most:
             del self._pictures[self._most_redundant()]
-        if len(self._pictures) >= _RULE.least:
-            self._judge()
+        self._judge()
 
     @property
     def undecided(self) -> bool:
         """Whether more pictures may decide."""
         return not (self._changed or self.missing)
+
+    @property
+    def doubt(self) -> str:
+        """Why it is left open whether the lens moves, for people; empty: it is not."""
+        positions = [position for position, _ in self._pictures]
+        if self._differ or not self.undecided or len(positions) < 2:
+            return ""
+        near = _APART * self._lens_model.half_depth_of_focus(self._width)
+        return "" if np.ptp(positions) <= near else DOUBT.format(self._count)
 
     @property
     def visible_travel(self) -> float:
@@ -135,8 +158,11 @@ class PictureChange:
     def _judge(self) -> None:
         positions = np.array([position for position, _ in self._pictures])
         pictures = [picture for _, picture in self._pictures]
-        change = _Change(positions, pictures, self._lens_model, self._width)
         power = shared_power(pictures)
+        self._differ = self._differ or differ_in_sharpness(pictures, power)
+        if len(pictures) < _RULE.least:
+            return
+        change = _Change(positions, pictures, self._lens_model, self._width)
         everywhere = change.measure(power)
         rest = change.measure(np.delete(power, _strongest_tiles(power), axis=0))
         self._changed = everywhere.largest > _RULE.changed
@@ -305,3 +331,8 @@ class PictureWatch:
     def fault(self) -> str:
         """Why the loop must not count as complete, for people; empty: no reason."""
         return STUCK if self._change.missing else self._direction.fault
+
+    @property
+    def doubt(self) -> str:
+        """See `PictureChange.doubt`."""
+        return self._change.doubt

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import combinations
 
 import cv2
 import numpy as np
@@ -21,6 +22,12 @@ FREQUENCIES = np.sqrt(EDGES[1:] * EDGES[:-1])
 OVERLAP = 2.25
 """How many neighbouring coefficients count as one: the noise bandwidth of a Hann window is 1.5 in
 each direction."""
+# Standard deviations by which pictures must differ in a ring: those of the same differ by up to 2.8
+# in 100 rings.
+_LIKELY = 3.0
+# Share of what two pictures have in common in a ring by which the sharper one must exceed the
+# other: light that drifts by 2 %, and what JPEG makes of it, change less.
+_SHARPER = 0.1
 # Variance of rounding to 8 bits, of full scale: no picture has less noise.
 _ROUNDING = 1 / 12 / 255**2
 
@@ -93,3 +100,30 @@ def shared_power(pictures: Sequence[PictureSpectra]) -> NDArray[np.float64]:
         spectra = np.stack(parts, axis=1)  # (tiles, N, coefficients)
         rings.append((spectra @ spectra.conj().swapaxes(1, 2)).real)
     return np.stack(rings, axis=1).astype(np.float64)
+
+
+def differ_in_sharpness(pictures: Sequence[PictureSpectra], power: NDArray[np.float64]) -> bool:
+    """Return whether the scene, or a part of it, is sharper in one picture than in another.
+
+    Two pictures a and b of the same, with noise of their own, have the scene in common: at most the
+    power of either. Where a lens attenuates a ring by h in b only, they have h (1 - h) more of the
+    scene in common than b has power. Noise, shifts and things that move only take from that.
+
+    Args:
+        pictures: N of equal shape.
+        power: of `shared_power`.
+    """
+    rounding = max(picture.rounding for picture in pictures)
+    # Each tile, and all together: coarse detail has few coefficients in a tile.
+    power = np.concatenate([power, power.sum(axis=0, keepdims=True)])
+    in_tile = np.maximum([ring.shape[1] for ring in pictures[0].rings], 1)
+    coefficients = np.vstack([np.tile(in_tile, (len(power) - 1, 1)), (len(power) - 1) * in_tile])
+    mean = power / coefficients[..., None, None]
+    for a, b in combinations(range(len(pictures)), 2):
+        shared, weaker = mean[..., a, b], np.minimum(mean[..., a, a], mean[..., b, b])
+        difference = mean[..., a, a] + mean[..., b, b] - 2 * shared + 2 * rounding
+        variance = OVERLAP * 0.5 * difference * weaker / coefficients
+        excess = shared - weaker - _LIKELY * np.sqrt(np.maximum(variance, 0))
+        if (excess > _SHARPER * np.maximum(shared, 0)).any():
+            return True
+    return False

@@ -17,6 +17,7 @@ from aif_ros.nodes.topics import (
     LENS_COMMANDS,
     LENS_STATE,
     LOOP_STATE,
+    PICTURE_DOUBT,
     PICTURE_FAULT,
 )
 from aif_ros.optics.lens_model import LensModel
@@ -34,14 +35,15 @@ MOST = 60  # frames; the agent stops far earlier
 class World:
     """Nodes around a lens that always arrives, and a camera that sees it move or not."""
 
-    def __init__(self, stepped, folder):
+    def __init__(self, stepped, folder, **controller):
         self.stepped, self.moves = stepped, False
         self._position, self._handled, self._random = 0.0, 0, np.random.default_rng(1)
         LENS.save(folder / "lens.yaml")
         lens = {"calibration": str(folder / "lens.yaml")}
         self.autofocus, _ = stepped.make(AutofocusNode, **lens)
         self.fusion, _ = stepped.make(FusionNode, **lens)
-        self.controller, _ = stepped.make(FocusControllerNode, agent="sweep", **lens)
+        controller = {"agent": "sweep", **lens, **controller}
+        self.controller, _ = stepped.make(FocusControllerNode, **controller)
         stepped.feed(CAMERA_INFO, guess_camera_info(SIZE, 0.9))
 
     def run(self):
@@ -95,6 +97,30 @@ def test_the_loop_ends_with_the_fault(stepped, tmp_path):
     for node in (world.controller, world.autofocus):
         node.diagnose()
         assert node.diagnostics._shown(0.0) == (b"\2", STUCK)
+
+
+@pytest.mark.parametrize("moves", [False, True])
+def test_an_end_after_few_frames_states_the_doubt(stepped, tmp_path, moves):
+    world = World(stepped, tmp_path, max_captures=3)
+    world.moves = moves
+    state = world.run()
+    assert (state.state, state.frames_captured) == ("stopped", 3)
+    assert bool(state.doubt) == (not moves)
+    world.controller.diagnose()
+    level, message = world.controller.diagnostics._shown(0.0)
+    if moves:
+        assert (level, world.level) == (b"\0", b"\0")
+    else:
+        assert "3 are too few" in state.doubt
+        assert (level, world.level, message) == (b"\1", b"\1", state.doubt)
+
+
+def test_a_doubt_that_comes_after_the_stop_counts(stepped, tmp_path):
+    world = World(stepped, tmp_path)
+    world.moves = True
+    world.run()
+    stepped.feed(PICTURE_DOUBT, "too few")
+    assert (world.state.state, world.state.doubt) == ("stopped", "too few")
 
 
 def test_a_lens_that_moves_is_none(stepped, tmp_path):

@@ -4,6 +4,7 @@ The camera's "pictures" hold the blur radius of each pixel, 10 grey values a pix
 fusing is a minimum and estimating is reading.
 """
 
+import cv2
 import numpy as np
 import pytest
 
@@ -232,12 +233,35 @@ class Unmoved(Ramp):
         return super().expose(0.2e-3, seconds)
 
 
+class Textured:
+    """A texture that blurs with the lens, or does not."""
+
+    size = (WIDTH, HEIGHT)
+
+    def __init__(self, *, moves=False):
+        self._moves = moves
+        self._texture = np.random.default_rng(1).integers(0, 255, (HEIGHT, WIDTH), np.uint8)
+
+    def expose(self, position, seconds, travel=0.0):
+        return cv2.GaussianBlur(self._texture, None, 1 + 1e3 * position * self._moves)
+
+
 class TestLoop:
     @pytest.mark.parametrize("agent", ["sweep", "rule_based", "planner"])
     def test_a_picture_that_never_changes_is_a_fault(self, clock, lens, agent):
         result = run_loop(SimulatedCamera(Unmoved(), clock, lens), lens, pipeline(agent), clock)
         assert "the picture does not change" in str(result.fault)
         assert not result.stopped
+
+    def test_a_picture_that_has_not_changed_in_few_frames_is_a_doubt(self, clock, lens):
+        camera = SimulatedCamera(Textured(), clock, lens)
+        result = run_loop(camera, lens, pipeline("sweep"), clock, max_frames=3)
+        assert result.fault is None
+        assert "3 are too few" in result.doubt
+
+    def test_a_picture_that_changes_is_none(self, clock, lens):
+        camera = SimulatedCamera(Textured(moves=True), clock, lens)
+        assert run_loop(camera, lens, pipeline("sweep"), clock, max_frames=3).doubt == ""
 
     @pytest.mark.parametrize("agent", ["sweep", "rule_based", "planner"])
     def test_brings_everything_into_focus_and_stops(self, camera, lens, clock, agent):

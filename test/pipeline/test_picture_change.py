@@ -153,6 +153,47 @@ def test_large_pictures_are_reduced():
     assert result.missing
 
 
+@pytest.mark.parametrize("camera", CAMERAS.values(), ids=CAMERAS)
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_lens_that_is_stuck_leaves_a_doubt_where_the_images_are_few(camera, count):
+    result = change(camera, SWEEP[:count], [3e-4] * count)
+    assert not result.missing
+    assert f"no change with the lens position: {count} are too few" in result.doubt
+
+
+@pytest.mark.parametrize("camera", CAMERAS.values(), ids=CAMERAS)
+@pytest.mark.parametrize("positions", [SWEEP[:2], SWEEP[:3], (9e-4, 5e-4), (4e-4, 8e-4, 5e-4)])
+def test_few_images_of_a_lens_that_moves_leave_none(camera, positions):
+    assert change(camera, positions).doubt == ""
+
+
+def test_there_is_no_doubt_where_it_does_not_matter_whether_the_lens_moves():
+    assert change(CAMERAS["webcam"], (5e-4, 5.5e-4), [5e-4] * 2).doubt == ""
+    assert change(CAMERAS["webcam"], (5e-4, 5e-4, 5e-4)).doubt == ""
+
+
+def test_there_is_no_doubt_about_a_lens_that_is_known_to_be_stuck():
+    assert change(CAMERAS["webcam"], SWEEP, [5e-4] * 5).doubt == ""
+
+
+def test_a_picture_without_texture_leaves_a_doubt():
+    result, random = PictureChange(LENS), np.random.default_rng(2)
+    light = np.full((*SIZE[::-1], 3), 0.2, np.float32)
+    for number, position in enumerate(SWEEP, 1):
+        result.add(position, CAMERAS["webcam"].capture(light, random), SIZE[0])
+        assert bool(result.doubt) == (number > 1)
+
+
+@pytest.mark.parametrize("drift", [0.98, 1.02])
+def test_light_that_drifts_is_no_change_of_sharpness(drift):
+    result, random = PictureChange(LENS), np.random.default_rng(1)
+    light = (np.clip(render(VIEW, LENS, 5e-4), 0, 1) ** DISPLAY_GAMMA).astype(np.float32) / 2
+    for position, factor in zip(SWEEP[:3], (1, drift, 1 / drift), strict=True):
+        image = CAMERAS["webcam"].capture(factor * light, random)
+        result.add(position, image, SIZE[0])
+    assert result.doubt
+
+
 def focus(subject, search):
     clock = SimulatedClock()
     lens = SimulatedLens(LENS, clock)
@@ -220,7 +261,29 @@ def test_a_search_that_fails_with_a_lens_that_moves(search, end):
     assert (run.reason, run.position) == ("lost", pytest.approx(end))
 
 
+class Easy:
+    """A search that goes to one other place and is satisfied."""
+
+    def begin(self, position, limits, image_width):
+        self.measurements, self._images = [], 0
+
+    def update(self, patch, position):
+        from aif_ros.autofocus.search import Decision
+
+        self._images += 1
+        done = self._images == 2
+        return Decision(6e-4, done, True if done else None, "satisfied")
+
+
+def test_a_search_that_succeeds_with_images_that_do_not_change_leaves_a_doubt():
+    run = focus(Wall(5e-4), Easy())
+    assert (run.focused, run.reason) == (True, "satisfied")
+    assert "2 are too few" in run.doubt
+    assert focus(Wall(), Easy()).doubt == ""
+
+
 def test_a_search_that_succeeds_is_not_touched():
     run = focus(Wall(), make_search("fibonacci", LENS))
     assert run.focused
+    assert run.doubt == ""
     assert "picture does not change" not in run.reason

@@ -23,6 +23,9 @@ BaudRate = Annotated[int, Limits(50, 4_000_000), Doc("Bits per second of the ser
 
 REPLY_TIMEOUT = 0.5
 """Seconds to wait for a reply: ten characters at 9600 baud take 10 ms, USB adapters add 16."""
+WRITE_TIMEOUT = 5.0
+"""Seconds that writing a request may take. pyserial also counts the time for which a busy computer
+has stopped this process after the bytes were written."""
 ATTEMPTS = 3
 """Number of times a request is sent before the device counts as disconnected."""
 BOOT_TIMEOUT = 4.0
@@ -63,7 +66,7 @@ class SerialPort:
                 path,
                 baud_rate,
                 timeout=REPLY_TIMEOUT,
-                write_timeout=REPLY_TIMEOUT,
+                write_timeout=WRITE_TIMEOUT,
                 exclusive=True,
             )
             # Programs that take no lock of their own cannot open the port either (except root).

@@ -90,3 +90,23 @@ def test_a_reply_that_is_late_is_not_taken_for_that_of_the_next_request(monkeypa
     assert port.ask(b"3?", number, end=b">") == 3
     port.send(END)
     port.close()
+
+
+def test_a_process_that_is_stopped_while_it_writes_has_not_lost_the_line(monkeypatch):
+    """A busy computer: pyserial counts that time as time in which nothing could be written."""
+    line = Answering([], pause=0.0)
+    monkeypatch.setattr(serial_port, "REPLY_TIMEOUT", 0.05)
+    port = SerialPort(line.path, "stage", 9600)
+    write = os.write
+
+    def slow(descriptor, content):
+        written = write(descriptor, content)
+        time.sleep(0.2)
+        return written
+
+    monkeypatch.setattr(os, "write", slow)
+    port.send(b"?")
+    port.send(END)
+    assert line.ended.wait(30.0)
+    assert line.received == b"?"
+    port.close()

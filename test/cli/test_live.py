@@ -1,5 +1,6 @@
 """Faults of real devices, end to end: a focuser on a pseudo-terminal and a camera that sees it."""
 
+import json
 import tempfile
 import threading
 import time
@@ -139,6 +140,23 @@ def test_limits_of_the_device_narrower_than_those_of_the_calibration(line, loop)
     assert main(loop) == 0
     assert min(line.device.motor.commands) >= 50
     assert max(line.device.motor.commands) <= 300
+
+
+@pytest.mark.parametrize("moves", [False, True])
+def test_few_frames_of_a_lens_that_reports_motion_only_end_with_a_doubt(
+    line, loop, folder, capsys, monkeypatch, moves
+):
+    if not moves:
+        stuck = SimulatedMotor(position=190)
+        monkeypatch.setattr(backends, "open_camera", lambda text, clock: SceneCamera(stuck))
+    loop[loop.index("--lens") + 1] = f"moonlite:{line.path}?low=120&high=220"
+    line.device.motor.move(120)
+    assert main(loop) == 0
+    result = json.loads((folder / "result.json").read_text())
+    shown = capsys.readouterr().err
+    assert bool(result["doubt"]) == (not moves)
+    assert ("warning: the images show no change with the lens position" in shown) == (not moves)
+    assert result["doubt"] in shown
 
 
 @pytest.mark.parametrize("command", ["devices", "run", "autofocus", "calibrate"])

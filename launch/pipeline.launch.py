@@ -35,7 +35,7 @@ from aif_ros.bringup.processes import node_environment
 from aif_ros.process.parent import parent_environment
 from aif_ros.settings.declaration import Setting, declared, from_text
 from aif_ros.settings.launch import PAGE_PORT, LaunchSettings
-from aif_ros.settings.pipeline import PipelineSettings
+from aif_ros.settings.pipeline import PipelineSettings, launch_arguments
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 
 T = TypeVar("T", PipelineSettings, LaunchSettings)
@@ -187,13 +187,11 @@ def supervisor(graph: Graph, brought_up: list[bool]) -> Sequence[LaunchDescripti
 
 def one_process(settings: PipelineSettings) -> ExecuteProcess:
     """Return what runs the graph in a single process, which brings it up itself."""
-    changed = [
-        f"{each.name}:={value}"
-        for each in declared(PipelineSettings)
-        if (value := getattr(settings, each.name)) != each.default
-    ]
     return ExecuteProcess(
-        cmd=[sys.executable, "-m", "aif_ros.bringup.one_process", *changed],
+        cmd=[
+            *(sys.executable, "-m", "aif_ros.bringup.one_process"),
+            *launch_arguments(settings),
+        ],
         name="pipeline",
         additional_env=parent_environment(),
         output="screen",

@@ -11,14 +11,8 @@ Examples:
   aif demo --scene ~/stacks/insect     a recorded focal stack: a folder of pictures
 """
 
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,13 +21,14 @@ import tyro
 from typing_extensions import Doc
 
 from aif_ros.cli import CommandError, JsonFile, LoopTimeout, check_width, write_json
-from aif_ros.settings.declaration import OneOf, declared
+from aif_ros.settings.declaration import OneOf
 from aif_ros.settings.pipeline import PipelineSettings
 
 if TYPE_CHECKING:
     from aif_ros.benchmarks.comparison import ComparedRun
     from aif_ros.bringup.graph import Graph
-    from aif_ros.bringup.recorder import Recorder
+    from aif_ros.bringup.observer import RunningGraph
+    from aif_ros.nodes.loop_state import LoopState
     from aif_ros.optics.lens_model import LensModel
     from aif_ros.simulation.scenes.scene import Scene
     from aif_ros.types.image import Image
@@ -61,6 +56,7 @@ def run(args: Arguments) -> int:
     from aif_ros.benchmarks.report import write_fused_image, write_report
     from aif_ros.bringup.graph import pipeline_graph
     from aif_ros.bringup.recorder import recording
+    from aif_ros.cli._watch import watch_loop
     from aif_ros.storage.share import share_directory
 
     check_width(args.width)
@@ -70,92 +66,53 @@ def run(args: Arguments) -> int:
     name, scene, truth, lens_model = _scene(graph)
     args.out.mkdir(parents=True, exist_ok=True)
     with recording(graph.namespace) as recorder:
-        try:
-            print("Starting the nodes ...")
-            if args.with_ == "launch":
-                with _launch(args, args.out) as check:
-                    _watch(recorder, check, args.timeout)
-            else:
-                with _processes(graph, args.out) as check:
-                    _watch(recorder, check, args.timeout)
-        except KeyboardInterrupt:
-            if not recorder.anything:
-                print("Interrupted before the first frame was fused.")
-                return 0
-            print("Interrupted: writing what was recorded so far.")
+        print("Starting the nodes ...")
+        end = watch_loop(
+            _bring_up(args, graph),
+            lambda running: running.starved or recorder.complete,
+            _decision_printer(),
+            args.timeout,
+        )
+        if end.interrupted and not recorder.anything:
+            print("Interrupted before the first frame was fused.")
+            return 0
         seen = recorder.recording(name, lens_model)
     # The picture first: nothing that the report needs may cost it.
     write_fused_image(seen, args.out)
-    print("Writing the report ...")
+    print(f"Loop: {end.reason}. Writing the report ...")
     others = [] if scene is None or truth is None else _others(args, scene, lens_model)
     summary = write_report(seen, truth, args.out, others)
     write_json(summary, args.json)
     _print_summary(summary, args.out)
+    if end.fault:
+        raise CommandError(end.reason)
     return 0
 
 
-@contextmanager
-def _processes(graph: "Graph", folder: Path) -> Iterator[Callable[[], object]]:
-    """Run the graph as processes; gives what supervises them and raises when that fails."""
+def _bring_up(args: Arguments, graph: "Graph") -> "AbstractContextManager[RunningGraph]":
+    """Return what starts the nodes; their output goes to files in the folder of the report."""
+    from aif_ros.bringup.launch_process import run_by_launch
     from aif_ros.bringup.processes import run_in_processes
 
-    logs = folder / "log"
+    if args.with_ == "launch":
+        return run_by_launch(args, args.out / "launch.log")
+    logs = args.out / "log"
     logs.mkdir(exist_ok=True)
-    with run_in_processes(graph, log_directory=logs) as running:
-        yield lambda: running.spin_until(lambda: False, 0.05)
+    return run_in_processes(graph, log_directory=logs)
 
 
-@contextmanager
-def _launch(settings: PipelineSettings, folder: Path) -> Iterator[Callable[[], object]]:
-    """Run the graph by `ros2 launch`; gives what raises when that has ended."""
-    from aif_ros.process.parent import parent_environment
-
-    if shutil.which("ros2") is None:
-        raise CommandError("there is no `ros2`: source ROS 2 first, or leave out --with launch")
-    arguments = [
-        f"{each.name}:={value}"
-        for each in declared(PipelineSettings)
-        if (value := getattr(settings, each.name)) != each.default
-    ]
-    log = folder / "launch.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "aif_ros.process.parent"),
-                *("ros2", "launch", "aif_ros", "pipeline.launch.py", *arguments),
-            ],
-            env=os.environ | parent_environment(),
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            # Ctrl-C comes to this process alone.
-            start_new_session=True,
-        )
-
-        def check() -> None:
-            if process.poll() is not None:
-                raise CommandError(f"ros2 launch has ended: see {log}")
-
-        try:
-            yield check
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait()
-
-
-def _watch(recorder: "Recorder", check: Callable[[], object], timeout: float) -> None:
-    """Print every decision until the loop has ended and its last images have arrived."""
-    deadline = time.monotonic() + timeout
+def _decision_printer() -> "Callable[[LoopState], None]":
+    """Return what prints a line for each decision."""
     printed = 0
-    while not recorder.complete:
-        check()
-        if time.monotonic() > deadline:
-            print(f"The loop has not ended within {timeout:g} s.")
-            return
-        time.sleep(0.05)
-        for state in list(recorder.decisions.values())[printed:]:
-            printed += 1
+
+    def show(state: "LoopState") -> None:
+        nonlocal printed
+        if state.frames_captured > printed:
+            printed = state.frames_captured
             position = 1e6 * (state.position or 0.0)
             print(f"  frame {printed:2}  lens at {position:6.0f} µm  {state.reason}", flush=True)
+
+    return show
 
 
 def _others(args: Arguments, scene: "Scene", lens_model: "LensModel") -> "Sequence[ComparedRun]":

@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 from typing_extensions import Doc
 
 from aif_ros.settings import nodes
-from aif_ros.settings.declaration import OneOf, SetsParameter, SettingError
+from aif_ros.settings.declaration import OneOf, SetsParameter, SettingError, declared
 from aif_ros.settings.presets import PRESETS
 
 T = TypeVar("T", bound="PipelineSettings")
@@ -116,3 +116,12 @@ def with_addresses(settings: T) -> T:
             )
         settings = replace(settings, lens=backend, lens_source=address)
     return settings
+
+
+def launch_arguments(settings: PipelineSettings) -> list[str]:
+    """Return the settings that differ from their defaults as ``NAME:=VALUE``."""
+    return [
+        f"{each.name}:={value}"
+        for each in declared(PipelineSettings)
+        if (value := getattr(settings, each.name)) != each.default
+    ]

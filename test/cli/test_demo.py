@@ -29,6 +29,29 @@ def scene(tmp_path_factory):
     return folder
 
 
+LAUNCH = """#!/bin/sh
+# Stands in for `ros2 launch aif_ros pipeline.launch.py NAME:=VALUE...`.
+shift 3
+echo "launch: $@"
+exec "$PYTHON" -m aif_ros.bringup.one_process "$@"
+"""
+
+
+@pytest.fixture
+def ros2(tmp_path, monkeypatch):
+    """Put a program named `ros2` on the path."""
+    program = tmp_path / "bin" / "ros2"
+    program.parent.mkdir()
+
+    def write(text):
+        program.write_text(text)
+        program.chmod(0o755)
+
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHON", sys.executable)
+    return write
+
+
 @pytest.fixture
 def demo(tmp_path):
     """Start `aif demo` in a ROS domain of its own."""
@@ -80,6 +103,28 @@ def test_it_runs_by_itself_and_writes_everything(demo, scene, tmp_path):
         assert (tmp_path / "demo" / name).stat().st_size > 0
 
 
+def test_launch_starts_the_nodes_with_the_same_settings(demo, scene, ros2, tmp_path):
+    ros2(LAUNCH)
+    process = demo("--with", "launch", "--scene", scene, "--agent", "sweep", "--namespace", "demo")
+    output, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, errors
+    log = (tmp_path / "demo" / "launch.log").read_text()
+    for argument in ("preset:=classical", "agent:=sweep", "namespace:=demo", f"scene:={scene}"):
+        assert argument in log
+    assert "frame  2" in output
+    result = json.loads((tmp_path / "demo" / "result.json").read_text())
+    assert (result["scene"], result["agent"]) == ("two_walls", "sweep")
+
+
+def test_the_end_of_launch_is_an_error_that_names_its_output(demo, scene, ros2, tmp_path):
+    ros2("#!/bin/sh\nexit 1\n")
+    process = demo("--with", "launch", "--scene", scene)
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode != 0
+    assert f"ros2 launch has ended: see {tmp_path / 'demo' / 'launch.log'}" in errors
+    assert "Traceback" not in errors
+
+
 def test_a_width_holds_for_the_pictures_and_their_truth(demo, scene, tmp_path):
     process = demo("--scene", scene, "--agent", "sweep", "--width", "96")
     _, errors = process.communicate(timeout=PATIENCE)
@@ -103,7 +148,7 @@ def test_ctrl_c_keeps_what_was_recorded(demo, scene, tmp_path):
             break
     output, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
-    assert "Interrupted" in output
+    assert "Loop: interrupted" in output
     assert "Traceback" not in errors
     result = json.loads((tmp_path / "demo" / "result.json").read_text())
     assert result["frames_captured"] >= 2

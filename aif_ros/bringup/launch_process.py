@@ -1,0 +1,58 @@
+"""Runs the graph by `ros2 launch` in a process of its own, as a user would start it."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from aif_ros.bringup.graph import BringupError, pipeline_graph
+from aif_ros.bringup.observer import RunningGraph, observe
+from aif_ros.process.interrupts import uninterrupted
+from aif_ros.process.parent import parent_environment
+from aif_ros.settings.pipeline import PipelineSettings, launch_arguments
+
+
+@contextmanager
+def run_by_launch(settings: PipelineSettings, log: Path) -> Iterator[RunningGraph]:
+    """Start the launch file; it is interrupted, and ends its nodes, when the block is left.
+
+    The nodes are brought up and supervised by the launch file while the block runs.
+
+    Args:
+        settings: what to run.
+        log: file for the output of launch and its nodes.
+
+    Raises:
+        BringupError: there is no `ros2`, or launch has ended.
+    """
+    if shutil.which("ros2") is None:
+        raise BringupError("there is no `ros2`: source ROS 2 first, or leave out --with launch")
+    with observe(pipeline_graph(settings)) as running, log.open("wb") as output:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "aif_ros.process.parent"),
+                *("ros2", "launch", "aif_ros", "pipeline.launch.py", *launch_arguments(settings)),
+            ],
+            env=os.environ | parent_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            # Ctrl-C is sent to this process alone.
+            start_new_session=True,
+        )
+
+        def check() -> None:
+            if process.poll() is not None:
+                raise BringupError(f"ros2 launch has ended: see {log}")
+
+        running.check = check
+        try:
+            yield running
+        finally:
+            with uninterrupted():
+                process.send_signal(signal.SIGINT)
+                process.wait()

@@ -129,11 +129,17 @@ class NeuralSearch:
         step = self._lens_model.metres_per_step
         reach = self._lens_model.half_depth_of_focus(image_width)
         # A lens with few resting positions reaches focus within half their spacing only.
-        self._depth_of_focus = max(reach, 0.6 * step)
+        self._half_depth_of_focus = max(reach, 0.6 * step)
         self._few_places = reach < step and high - low <= self._rules.few_places * step
-        self._same = max(self._rules.same * self._depth_of_focus, self._rules.same_steps * step)
+        self._same = max(
+            self._rules.same * self._half_depth_of_focus, self._rules.same_steps * step
+        )
         self.posterior = WindowPosterior(
-            (low, high), self._gain, self._depth_of_focus, self._expected, self._expected_reading
+            (low, high),
+            self._gain,
+            self._half_depth_of_focus,
+            self._expected,
+            self._expected_reading,
         )
 
     def update(self, patch: Image, position: float) -> Decision:
@@ -173,7 +179,7 @@ class NeuralSearch:
             reason = "seems in focus: checking the network from a position beside it"
             return Decision(self._witness(), False, None, reason)
         positions = np.array([each.position for each in self.measurements])
-        mass = self.posterior.mass_within(0.9 * self._depth_of_focus)
+        mass = self.posterior.mass_within(0.9 * self._half_depth_of_focus)
         focus = float(self.posterior.positions[_middle_of_best(mass)])
         distance = float(np.abs(positions - focus).min())
         target: float | None
@@ -181,7 +187,7 @@ class NeuralSearch:
             target, reason = self._unproven(), "checking that contrast is lower on both sides"
             if target is None:
                 return self._conclude(self._end(focus), "all images agree on this position")
-        elif mass.max() >= rules.worth and distance > self._depth_of_focus:
+        elif mass.max() >= rules.worth and distance > self._half_depth_of_focus:
             target, reason = focus, "moving to the most probable focus position"
         else:
             target = self.posterior.most_informative(positions, self._same)
@@ -192,7 +198,7 @@ class NeuralSearch:
 
     @property
     def _seen(self) -> float:
-        return self._rules.seen * self._depth_of_focus
+        return self._rules.seen * self._half_depth_of_focus
 
     @property
     def _best(self) -> int:
@@ -214,7 +220,7 @@ class NeuralSearch:
             for each, contrast in zip(self.measurements, self._contrasts, strict=True)
         ]
         step = self._lens_model.metres_per_step
-        enough = max(2.0 * self._depth_of_focus, 1.25 * step)
+        enough = max(2.0 * self._half_depth_of_focus, 1.25 * step)
         target = narrow_down(scores, self._limits, enough)
         if target is not None:
             reason = "following the contrast: the network has no reading"
@@ -245,7 +251,7 @@ class NeuralSearch:
     def _conclude(self, end: float, reason: str) -> Decision:
         """End if the latest image was at `end` and confirms it; else move there."""
         rules, last = self._rules, self.measurements[-1]
-        there = max(rules.there * self._depth_of_focus, rules.same_steps * self._step)
+        there = max(rules.there * self._half_depth_of_focus, rules.same_steps * self._step)
         if abs(last.position - end) <= there:
             at_focus = float(self._expected_reading(np.array(0.0)))
             if last.score > at_focus + rules.contradiction and not self._few_places:
@@ -316,7 +322,7 @@ class NeuralSearch:
         rules, best = self._rules, self.measurements[self._best].position
         low, high = self._limits
         for flank, side in zip(self._flanks(), (-rules.beside, rules.beside), strict=True):
-            target = float(np.clip(best + side * self._depth_of_focus, low, high))
+            target = float(np.clip(best + side * self._half_depth_of_focus, low, high))
             if (
                 flank is None
                 and min(abs(each.position - target) for each in self.measurements) > self._same
@@ -332,7 +338,7 @@ class NeuralSearch:
             offsets = {
                 index: side
                 * (each.position - self.measurements[best].position)
-                / self._depth_of_focus
+                / self._half_depth_of_focus
                 for index, each in enumerate(self.measurements)
                 if self._contrasts[index] * self._rules.lower < self._contrasts[best]
             }
@@ -353,8 +359,8 @@ class NeuralSearch:
         """Maximum, metres, of the parabola through the logarithms of three contrasts."""
         x = np.array([self.measurements[index].position for index in (below, best, above)])
         y = np.log(self._contrasts[[below, best, above]])
-        a, b, _ = np.polyfit((x - x[1]) / self._depth_of_focus, y, 2)
-        return float(x[1] - self._depth_of_focus * b / (2 * a))
+        a, b, _ = np.polyfit((x - x[1]) / self._half_depth_of_focus, y, 2)
+        return float(x[1] - self._half_depth_of_focus * b / (2 * a))
 
 
 def _middle_of_best(mass: NDArray[np.float64]) -> int:

@@ -84,7 +84,7 @@ class WindowPosterior:
     Args:
         limits: range of positions that are possible, metres.
         gain: blur radius per metre of travel, pixels.
-        depth_of_focus: half of it, metres.
+        half_depth_of_focus: see `LensModel`, metres.
         expected: expected focus position and its standard deviation, metres.
         reading: expected reading of the estimator, pixels, at given blur radii, pixels (the reading
             curve of the lens); default: identity.
@@ -98,16 +98,16 @@ class WindowPosterior:
         self,
         limits: tuple[float, float],
         gain: float,
-        depth_of_focus: float,
+        half_depth_of_focus: float,
         expected: tuple[float, float] | None = None,
         reading: Callable[[Array], Array] = lambda radius: radius,
         reliability: Reliability = RELIABILITY,
     ) -> None:
         low, high = limits
-        count = max(2, int(np.ceil((high - low) / (_RESOLUTION * depth_of_focus))) + 1)
+        count = max(2, int(np.ceil((high - low) / (_RESOLUTION * half_depth_of_focus))) + 1)
         self.positions: Array = np.linspace(low, high, count)
         self._gain = gain
-        self._depth_of_focus = depth_of_focus
+        self._half_depth_of_focus = half_depth_of_focus
         self._reading = reading
         self._model = reliability
         # Axes: whether the texture loses its detail early, its bias, the position.
@@ -137,7 +137,7 @@ class WindowPosterior:
             self._log += np.where(radius < model.reach, np.log(model.silent), 0.0)
         logs = np.log(np.asarray(contrasts) + _CONTRAST_FLOOR)
         for other, earlier in zip(self._looked, logs, strict=False):
-            if abs(position - other) > 0.3 * self._depth_of_focus:
+            if abs(position - other) > 0.3 * self._half_depth_of_focus:
                 before = np.abs(self.positions - other) * self._gain
                 self._log += _of_contrast(float(logs[-1] - earlier), radius, before, model)
         self._looked.append(position)
@@ -171,7 +171,7 @@ class WindowPosterior:
         """
         model = self._model
         stride = max(4, -(-len(self.positions) // _MOST_CANDIDATES))
-        near = self.mass_within(self._depth_of_focus)[::stride]
+        near = self.mass_within(self._half_depth_of_focus)[::stride]
         candidates = self.positions[::stride]
         new = np.abs(candidates[:, None] - positions).min(axis=1) > apart
         if not new.any():

@@ -26,14 +26,13 @@ from aif_ros.benchmarks.stacking_tools import other_tools, own_tools, run_tool
 from aif_ros.devices.image_files import image_files, read_image
 from aif_ros.fusion.fuser import FUSION_METHODS, Fuser, make_fuser
 from aif_ros.fusion.motion.stack_registration import register, resample
-from aif_ros.optics.breathing import remove_breathing
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.simulation.metrics import psnr, ssim
 from aif_ros.simulation.rendered_scene import RenderedScene
 from aif_ros.simulation.scenes.depth_edges import near_depth_edges
 from aif_ros.simulation.scenes.scene import Scene
 from aif_ros.simulation.scenes.scene_motion import CrossingObject, MovedCamera
-from aif_ros.simulation.truth import Truth
+from aif_ros.simulation.truth import Truth, to_reference_geometry
 from aif_ros.storage.atomic_write import replacing
 from aif_ros.types.image import Image, to_float, to_gray
 
@@ -75,8 +74,7 @@ def render_frames(
     taken = []
     for index, position in enumerate(positions):
         seconds = index * _INTERVAL
-        scale = lens_model.breathing_scale(position)
-        image = remove_breathing(to_float(subject.expose(position, seconds)), scale)
+        image = to_reference_geometry(subject.expose(position, seconds), position, lens_model)
         truth, focus = truths.at(seconds)
         near_edge = near_depth_edges(focus, lens_model.limits)
         taken.append(RenderedFrame(image, position, truth, near_edge))

@@ -67,7 +67,7 @@ class AutofocusNode(PipelineNode):
             capacity=4,
             newest_first=True,
         )
-        self._dynamic = self.value("mode") == "dynamic"
+        self._dynamic = self.in_dynamic_mode
         self._step = AssessStep(self._estimator, self._model, dynamic=self._dynamic)
         self._map_views.reset()
         self._stream = FrameStream(self._model, self.value("bits_per_sample"))
@@ -136,10 +136,9 @@ class AutofocusNode(PipelineNode):
 
     def _follow_mode(self) -> None:
         """Begin anew where the parameter `mode` has changed."""
-        dynamic = self.value("mode") == "dynamic"
-        if dynamic != self._dynamic:
-            self._dynamic = dynamic
-            self._step = AssessStep(self._estimator, self._model, dynamic=dynamic)
+        if self.in_dynamic_mode != self._dynamic:
+            self._dynamic = self.in_dynamic_mode
+            self._step = AssessStep(self._estimator, self._model, dynamic=self._dynamic)
 
     def _publish(self, maps: DefocusMaps, frame: Frame) -> None:
         self._picture_fault.add(frame, dynamic=self._dynamic)

@@ -80,17 +80,17 @@ class FocusControllerNode(PipelineNode):
         self._status.overlay.stop()
         self._step = self._new_step()
 
-    @property
-    def _dynamic(self) -> bool:
-        return bool(self.value("mode") == "dynamic")
-
     def _new_step(self) -> ControlStep:
-        agent, reaction = self._new_agent(), MESSAGE_REACTION
-        return ControlStep(agent, self._model, dynamic=self._dynamic, reaction_timeout=reaction)
+        return ControlStep(
+            self._new_agent(),
+            self._model,
+            dynamic=self.in_dynamic_mode,
+            reaction_timeout=MESSAGE_REACTION,
+        )
 
     def _new_agent(self) -> Agent:
         captures, device = self.value("max_captures"), self.value("device")
-        settings = {"dynamic": self._dynamic, "max_captures": captures, "device": device}
+        settings = {"dynamic": self.in_dynamic_mode, "max_captures": captures, "device": device}
         return make_agent(self.value("agent"), self._model, **settings)
 
     def _take_maps(self, add: Callable[[DefocusMaps], None], stamped: StampedMaps) -> None:
@@ -192,7 +192,7 @@ class FocusControllerNode(PipelineNode):
 
     def begin(self, not_before: int = 0) -> None:
         """Forget all but what is exposed from `not_before` on; the lock is held."""
-        self._step.dynamic = self._dynamic
+        self._step.dynamic = self.in_dynamic_mode
         self._step.begin(self._new_agent(), not_before=not_before)
         self._status.begin(LoopState(RUNNING, "started", self.value("agent")))
 

@@ -79,7 +79,7 @@ class FusionNode(PipelineNode):
         self.loop(self._fuse)
 
     def _new_step(self) -> FuseStep:
-        self._dynamic = self.value("mode") == "dynamic"
+        self._dynamic = self.in_dynamic_mode
         fuser = make_fuser(
             self.value("fusion_method"),
             self._model if self._dynamic else None,
@@ -139,7 +139,7 @@ class FusionNode(PipelineNode):
         """Start a new J with the next frame; frames already queued are dropped."""
         with self._fusing:
             self._frames.clear()
-            if (self.value("mode") == "dynamic") != self._dynamic:
+            if self.in_dynamic_mode != self._dynamic:
                 epoch, self._step = self._step.epoch, self._new_step()
                 self._step.epoch = epoch
                 self._frames.newest_first = self._dynamic

@@ -11,7 +11,6 @@ from typing import Any, cast
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool
 
-from aif_ros.devices.backlash import compensated
 from aif_ros.devices.device import DeviceError, FocusLens
 from aif_ros.nodes.idleness import Rate
 from aif_ros.nodes.joint_states import to_joint_state
@@ -23,7 +22,7 @@ from aif_ros.nodes.real_lens import open_real_lens
 from aif_ros.nodes.topics import LENS_COMMANDS, LENS_FAULT, LENS_LIMITS, LENS_STATE
 from aif_ros.settings.nodes import REAL_LENSES, LensSettings
 from aif_ros.simulation.open_subject import open_stack
-from aif_ros.simulation.simulated_lens import SimulatedLens
+from aif_ros.simulation.simulated_lens import SimulatedLens, open_simulated_lens
 from aif_ros.types.frame import LensState
 
 # Lens states per second below which the loop is slow because of them; half of `state_rate` where
@@ -70,14 +69,14 @@ class LensNode(PipelineNode):
             opened = open_stack(source, lens_model if self.value("calibration") else None)
             lens_model, rests = opened.lens_model, opened.rests
         self.diagnostics.hardware_id = lens_model.name
-        self._simulated = SimulatedLens(
+        self._simulated, lens = open_simulated_lens(
             lens_model,
             NodeClock(self),
+            rests=rests,
             speed=self.value("lens_speed"),
             settling_time=self.value("settling_time"),
-            rests=rests,
         )
-        return compensated(self._simulated, lens_model)
+        return lens
 
     def start(self) -> None:
         """Begin to publish states."""

@@ -96,6 +96,11 @@ class PipelineNode(GuardedNode):
         """Read the lens calibration that the parameter names."""
         return LensModel.load(self.value("calibration") or DEFAULT_CALIBRATION)
 
+    @property
+    def in_dynamic_mode(self) -> bool:
+        """Whether the parameter `mode` says now that camera or scene may move."""
+        return bool(self.value("mode") == "dynamic")
+
     def publisher(self, topic: Topic[T]) -> TopicPublisher[T]:
         """Make a publisher; to be called in `open`."""
         return self.connections.publisher(topic)

@@ -2,17 +2,11 @@
 
 from typing import NamedTuple
 
-from aif_ros.devices.backlash import compensated
 from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import FocusLens
 from aif_ros.simulation.open_subject import OpenedSubject
 from aif_ros.simulation.simulated_camera import SimulatedCamera
-from aif_ros.simulation.simulated_lens import SimulatedLens
-
-_SPEED = 5e-3
-"""Of the simulated lens, metres of travel per second: a stepper motor of focus drives."""
-_LONGEST_MOVE = 2.0
-"""Duration of the longest move between the slices of a recorded stack, seconds."""
+from aif_ros.simulation.simulated_lens import open_simulated_lens
 
 
 class SimulatedDevices(NamedTuple):
@@ -41,12 +35,7 @@ def simulated_devices(
     Raises:
         ValueError: a number is out of range.
     """
-    speed = _SPEED
-    if opened.stack is not None:
-        low, high = opened.lens_model.limits
-        # How fast the lens of a recorded stack was is unknown; a rail may travel far.
-        speed = max(speed, (high - low) / _LONGEST_MOVE)
-    motor = SimulatedLens(opened.lens_model, clock, speed=speed, rests=opened.rests)
+    motor, lens = open_simulated_lens(opened.lens_model, clock, rests=opened.rests)
     camera = SimulatedCamera(
         opened.subject,
         clock,
@@ -56,4 +45,4 @@ def simulated_devices(
         # Where things move, J follows them also in frames exposed in motion.
         skip_moving=not opened.moving,
     )
-    return SimulatedDevices(camera, compensated(motor, opened.lens_model))
+    return SimulatedDevices(camera, lens)

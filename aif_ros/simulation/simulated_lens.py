@@ -3,13 +3,22 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from aif_ros.devices.backlash import compensated
 from aif_ros.devices.clock import Clock
-from aif_ros.devices.device import DeviceError
+from aif_ros.devices.device import DeviceError, FocusLens
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.types.frame import LensState
+
+_SPEED = 5e-3
+"""Metres of travel per second: a stepper motor of focus drives."""
+_SETTLING_TIME = 0.02
+"""Seconds: vibration of a light lens group after a move."""
+_LONGEST_MOVE = 2.0
+"""Duration of the longest move between the slices of a recorded stack, seconds."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +67,8 @@ class SimulatedLens:
         lens_model: LensModel,
         clock: Clock,
         *,
-        speed: float = 5e-3,
-        settling_time: float = 0.02,
+        speed: float = _SPEED,
+        settling_time: float = _SETTLING_TIME,
         start: float | None = None,
         rests: Sequence[float] | None = None,
         stall_timeout: float = 0.5,
@@ -152,3 +161,44 @@ class SimulatedLens:
     def _check_open(self) -> None:
         if self._closed:
             raise DeviceError("the lens is closed: open it again")
+
+
+class OpenedLens(NamedTuple):
+    """A simulated lens and its motor.
+
+    Attributes:
+        motor: the lens itself; it can be stalled.
+        lens: moves the motor, with its backlash compensated.
+    """
+
+    motor: SimulatedLens
+    lens: FocusLens
+
+
+def open_simulated_lens(
+    lens_model: LensModel,
+    clock: Clock,
+    *,
+    rests: Sequence[float] | None = None,
+    speed: float = _SPEED,
+    settling_time: float = _SETTLING_TIME,
+) -> OpenedLens:
+    """Return the lens of a simulated camera, for a scene or a recorded stack.
+
+    Args:
+        lens_model: gives limits, step size and backlash.
+        clock: where the time comes from.
+        rests: positions of the slices of a recorded stack, metres; None: it is a scene.
+        speed: metres of travel per second; that of a recorded stack is higher where its longest
+            move would take more than two seconds.
+        settling_time: see `SimulatedLens`, seconds.
+
+    Raises:
+        ValueError: a number is out of range.
+    """
+    if rests is not None:
+        low, high = lens_model.limits
+        # How fast the lens of a recorded stack was is unknown; a rail may travel far.
+        speed = max(speed, (high - low) / _LONGEST_MOVE)
+    motor = SimulatedLens(lens_model, clock, speed=speed, settling_time=settling_time, rests=rests)
+    return OpenedLens(motor, compensated(motor, lens_model))

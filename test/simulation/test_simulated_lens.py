@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import pytest
 from lens_contract import LensContract
 
 from aif_ros.devices.clock import SimulatedClock
 from aif_ros.devices.device import DeviceError
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.simulation.simulated_lens import SimulatedLens
+from aif_ros.simulation.simulated_lens import SimulatedLens, open_simulated_lens
 
 LENS = LensModel("test", 1e-6, (0.0, 1.0e-3), 90000.0, 3840)
 
@@ -128,3 +130,30 @@ def test_numbers_out_of_range_are_refused_by_name(clock, wrong):
 def test_a_start_outside_the_limits_is_refused(clock):
     with pytest.raises(ValueError, match="within the limits"):
         SimulatedLens(LENS, clock, start=2.0e-3)
+
+
+class TestOpen:
+    def test_the_slices_of_a_long_rail_are_reached_in_seconds(self, clock):
+        rail = LensModel("rail", 0.1, (0.0, 0.4), 1e3, 640)
+        _, lens = open_simulated_lens(rail, clock, rests=[0.0, 0.2, 0.4], speed=0.05)
+        lens.move_to(0.4)
+        clock.sleep(2.1)
+        assert lens.state().position == 0.4
+        assert not lens.state().moving
+
+    def test_a_scene_is_focused_at_the_speed_of_the_motor(self, clock):
+        _, lens = open_simulated_lens(LENS, clock, speed=1e-4, settling_time=0.0)
+        lens.move_to(1.0e-3)
+        clock.sleep(2.1)
+        assert lens.state().position == pytest.approx(0.21e-3)
+
+    def test_backlash_is_compensated(self, clock):
+        motor, lens = open_simulated_lens(replace(LENS, backlash=50e-6), clock)
+        lens.move_to(0.5e-3)
+        clock.sleep(1.0)
+        lens.move_to(0.2e-3)
+        clock.sleep(1.0)
+        assert motor.state().position < 0.2e-3
+        assert lens.state().moving
+        clock.sleep(1.0)
+        assert lens.state().position == pytest.approx(0.2e-3)

@@ -18,7 +18,7 @@ from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.settings.declaration import check, declared
 from aif_ros.settings.nodes import NODE_SETTINGS
-from aif_ros.settings.pipeline import PipelineSettings, with_addresses
+from aif_ros.settings.pipeline import ChosenDevices, PipelineSettings, chosen_devices
 from aif_ros.settings.presets import DEFAULT_PRESET, PRESETS, Preset, usable_preset
 from aif_ros.storage.share import share_directory
 
@@ -98,19 +98,23 @@ def pipeline_graph(settings: PipelineSettings) -> Graph:
         SettingError: a choice does not exist.
     """
     check(settings)
-    settings = _completed(settings)
-    executables = _executables(settings)
+    devices = _chosen_devices(settings)
+    executables = _executables(devices)
     parameters: dict[str, dict[str, Any]] = {name: {} for name in executables}
-    if settings.camera == "stack":
+    if devices.camera == "stack":
         for node in ("camera", "lens"):
             if node in parameters:
                 parameters[node] |= {f"{node}_backend": "stack", f"{node}_source": settings.scene}
         calibration = _stack_calibration(settings.scene, settings.calibration)
         settings = replace(settings, calibration=str(calibration))
-    elif settings.camera == "simulated" and settings.scene:
+    elif settings.scene:
         parameters["camera"]["scene"] = settings.scene
-    if settings.lens not in ("", "stack", "external"):
-        parameters["lens"]["lens_backend"] = settings.lens
+    if devices.camera_source:
+        parameters["camera"]["camera_source"] = devices.camera_source
+    if devices.lens not in ("", "stack", "external"):
+        parameters["lens"]["lens_backend"] = devices.lens
+    if devices.lens_source:
+        parameters["lens"]["lens_source"] = devices.lens_source
     for setting in declared(PipelineSettings):
         value = getattr(settings, setting.name)
         if setting.parameter is None or value == setting.default:
@@ -162,31 +166,38 @@ def check_processes(graph: Graph) -> None:
         )
 
 
-def _completed(settings: PipelineSettings) -> PipelineSettings:
-    """Fill in what follows from other choices."""
-    settings = with_addresses(settings)
-    if settings.camera == "simulated" and names_stack(settings.scene):
-        settings = replace(settings, camera="stack")
-    if settings.camera == "stack" and not settings.scene:
+def _chosen_devices(settings: PipelineSettings) -> ChosenDevices:
+    """Return camera and lens, with what follows from the scene.
+
+    Raises:
+        BringupError: they do not fit each other, or the scene.
+    """
+    devices = chosen_devices(settings)
+    if devices.camera == "simulated" and names_stack(settings.scene):
+        devices = replace(devices, camera="stack")
+    if devices.camera == "stack" and not settings.scene:
         raise BringupError("camera=stack needs the folder of the focal stack: scene=FOLDER")
-    if not settings.lens and settings.camera in ("device", "external"):
-        raise BringupError(
-            f"camera={settings.camera} needs an explicit lens: lens=external if another program "
-            "drives it, or a backend of lens_node (lens=simulated drives no real lens)"
-        )
-    return settings
+    if devices.camera in ("device", "external"):
+        if settings.scene:
+            raise BringupError(f"scene has no meaning with camera={settings.camera}: leave it out")
+        if not devices.lens:
+            raise BringupError(
+                f"camera={settings.camera} needs an explicit lens: lens=external if another "
+                "program drives it, or a backend of lens_node (lens=simulated drives no real lens)"
+            )
+    return devices
 
 
-def _executables(settings: PipelineSettings) -> dict[str, str]:
+def _executables(devices: ChosenDevices) -> dict[str, str]:
     """Return the executables by the name of the node, in the order of activation."""
     executables = {
         "lens": "lens_node",
         "fusion": "fusion_node",
         "autofocus": "autofocus_node",
-        "camera": "sim_camera_node" if settings.camera == "simulated" else "camera_node",
+        "camera": "sim_camera_node" if devices.camera == "simulated" else "camera_node",
         "focus_controller": "focus_controller_node",
     }
-    for node, choice in (("camera", settings.camera), ("lens", settings.lens)):
+    for node, choice in (("camera", devices.camera), ("lens", devices.lens)):
         if choice == "external":
             del executables[node]
     return executables

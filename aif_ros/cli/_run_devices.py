@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from aif_ros.cli import CommandError, check_width
-from aif_ros.cli._live import SETTLE_TIMEOUT, open_calibrated
+from aif_ros.cli._live import RECONNECT_TIMEOUT, SETTLE_TIMEOUT, open_calibrated
 from aif_ros.cli._run_arguments import Arguments
 from aif_ros.cli._scene_check import warn_of_foreign_slices
 from aif_ros.cli._stack_options import selection
@@ -13,6 +13,7 @@ from aif_ros.devices.backends import LENSES
 from aif_ros.devices.clock import Clock, SimulatedClock, SystemClock
 from aif_ros.devices.device import Camera, FocusLens
 from aif_ros.optics.lens_model import LensModel
+from aif_ros.settings.pipeline import ChosenDevices
 from aif_ros.simulation.open_subject import open_subject
 from aif_ros.simulation.simulated_devices import simulated_devices
 
@@ -33,6 +34,7 @@ class Devices:
         clock: of both.
         exposure_time: of the camera, seconds.
         settle_timeout: seconds that a move may take.
+        reconnect_timeout: seconds that a device whose connection is lost may take to come back.
         recorded: whether the images are the slices of a focal stack.
         pixel_size: side of a pixel in the scene, metres; None: not known.
     """
@@ -43,36 +45,48 @@ class Devices:
     clock: Clock
     exposure_time: float
     settle_timeout: float
+    reconnect_timeout: float = 0.0
     recorded: bool = False
     pixel_size: float | None = None
 
 
 @contextmanager
-def open_devices(args: Arguments) -> Iterator[Devices]:
+def open_devices(args: Arguments, chosen: ChosenDevices) -> Iterator[Devices]:
     """Open the devices that the arguments name; real ones are closed at the end.
+
+    Args:
+        args: of the command.
+        chosen: the devices that they name.
 
     Raises:
         CommandError: they do not fit each other.
         DeviceError, SceneError, CalibrationError: they cannot be opened.
     """
-    if args.camera != "device":
-        yield _simulated(args)
+    if chosen.camera != "device":
+        yield _simulated(args, chosen.lens)
         return
-    if args.lens not in LENSES:
+    if chosen.lens not in LENSES:
         known = ", ".join(LENSES)
         raise CommandError(f"a real camera needs a real lens: --lens {known}; or add --ros")
-    source = args.camera_source or "0"
-    uri = f"{args.lens}:{args.lens_source}"
+    source = chosen.camera_source or "0"
+    uri = f"{chosen.lens}:{chosen.lens_source}"
     with open_calibrated(source, uri, args.calibration) as (camera, lens, lens_model):
-        clock = SystemClock()
-        yield Devices(camera, lens, lens_model, clock, args.exposure_time, SETTLE_TIMEOUT)
+        yield Devices(
+            camera,
+            lens,
+            lens_model,
+            SystemClock(),
+            args.exposure_time,
+            SETTLE_TIMEOUT,
+            RECONNECT_TIMEOUT,
+        )
 
 
-def _simulated(args: Arguments) -> Devices:
-    if args.lens in LENSES:
+def _simulated(args: Arguments, lens_backend: str) -> Devices:
+    if lens_backend in LENSES:
         raise CommandError(
-            f"--lens {args.lens} is a real lens and needs a real camera: add --camera CAMERA (see "
-            "`aif devices`)"
+            f"--lens {lens_backend} is a real lens and needs a real camera: add --camera CAMERA "
+            "(see `aif devices`)"
         )
     clock = SimulatedClock()
     opened = open_subject(

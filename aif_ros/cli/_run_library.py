@@ -3,11 +3,11 @@
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from aif_ros.cli import CommandError
 from aif_ros.cli._device import note_unused_device
-from aif_ros.cli._live import RECONNECT_TIMEOUT
 from aif_ros.cli._progress import image_progress
 from aif_ros.cli._run_arguments import Arguments
 from aif_ros.cli._run_devices import Devices, open_devices
@@ -21,12 +21,17 @@ from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.focus_map import FocusMapper, save_metres
 from aif_ros.pipeline.loop import AllInFocusPipeline, LoopResult, Step, run_loop
 from aif_ros.pipeline.picture_change import ALIKE, ALIKE_DOUBT, STUCK
+from aif_ros.settings.pipeline import ChosenDevices
 from aif_ros.settings.presets import usable_preset
 from aif_ros.weights.engines import engines
 
 
-def run_library(args: Arguments) -> dict[str, Any]:
-    """Run the loop until it stops, and write its pictures.
+def run_library(args: Arguments, chosen: ChosenDevices) -> dict[str, Any]:
+    """Run the loop until it stops, and write its images.
+
+    Args:
+        args: of the command.
+        chosen: the devices that they name.
 
     Returns:
         What `--json` writes.
@@ -35,7 +40,7 @@ def run_library(args: Arguments) -> dict[str, Any]:
         CommandError: the arguments do not fit each other, or a fault has ended the loop; what was
             fused until then has been written.
     """
-    with open_devices(args) as devices:
+    with open_devices(args, chosen) as devices:
         return _run_on(args, devices)
 
 
@@ -108,8 +113,8 @@ def _run(
                 show,
                 exposure_time=devices.exposure_time,
                 settle_timeout=devices.settle_timeout,
-                reconnect_timeout=RECONNECT_TIMEOUT if args.camera == "device" else 0.0,
-                on_lost=_report_lost,
+                reconnect_timeout=devices.reconnect_timeout,
+                on_lost=partial(_report_lost, devices.reconnect_timeout),
             )
         except KeyboardInterrupt:
             return LoopResult(pipeline.frames, "interrupted")
@@ -158,5 +163,5 @@ def _kept(frames: int, written: Sequence[str]) -> str:
     return f"what was fused of {frames} frames until then is in {', '.join(written)}"
 
 
-def _report_lost(error: ConnectionLostError) -> None:
-    print(f"{error}; waiting {RECONNECT_TIMEOUT:g} s for it (Ctrl-C ends)", file=sys.stderr)
+def _report_lost(timeout: float, error: ConnectionLostError) -> None:
+    print(f"{error}; waiting {timeout:g} s for it (Ctrl-C ends)", file=sys.stderr)

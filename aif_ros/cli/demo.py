@@ -135,12 +135,14 @@ def _scene(graph: "Graph") -> "tuple[str, Scene | None, Image | None, LensModel]
     from aif_ros.simulation.scenes.open_scene import open_scene
     from aif_ros.simulation.truth import Truth
 
-    camera = next(node for node in graph.nodes if node.name == "camera")
-    lens_model = LensModel.load(camera.parameters.get("calibration") or DEFAULT_CALIBRATION)
-    if camera.executable != "sim_camera_node":
-        return Path(camera.parameters["camera_source"]).name, None, None, lens_model
-    width = int(camera.parameters.get("width", 0))
-    scene = open_scene(camera.parameters.get("scene", ""), lens_model, width)
+    parameters = {node.executable: node.parameters for node in graph.nodes}
+    calibration = parameters["fusion_node"].get("calibration") or DEFAULT_CALIBRATION
+    lens_model = LensModel.load(calibration)
+    if (camera := parameters.get("sim_camera_node")) is None:
+        source = parameters.get("camera_node", {}).get("camera_source", "camera")
+        return Path(source).name, None, None, lens_model
+    width = int(camera.get("width", 0))
+    scene = open_scene(camera.get("scene", ""), lens_model, width)
     truth = None if scene.moving else Truth(scene, lens_model).at(0.0)[0]
     return scene.name, scene, truth, lens_model
 

@@ -21,7 +21,7 @@ from aif_ros.cli import CommandError, check_width, write_json
 from aif_ros.cli._outputs import refuse_inputs
 from aif_ros.cli._run_arguments import Arguments
 from aif_ros.settings.declaration import SettingError, declared
-from aif_ros.settings.pipeline import with_addresses
+from aif_ros.settings.pipeline import ChosenDevices, chosen_devices
 from aif_ros.storage.atomic_write import check_writable
 
 __all__ = ["Arguments", "run"]
@@ -31,8 +31,8 @@ _ROS_ONLY = ("params_file", "namespace", "search", "forever")
 
 def run(args: Arguments) -> int:
     """Run the loop."""
-    args = _with_addresses(args)
-    if args.camera == "device":
+    devices = _chosen_devices(args)
+    if devices.camera == "device":
         for name in ("scene", "width", "channel", "time"):
             if getattr(args, name) not in ("", 0, None):
                 raise CommandError(f"--{name} is for simulated cameras, not for a real one")
@@ -53,11 +53,11 @@ def run(args: Arguments) -> int:
             name = setting.name
             if name in _ROS_ONLY and getattr(args, name) != setting.default:
                 raise CommandError(f"--{name.replace('_', '-')} needs ROS: add --ros")
-        if args.camera == "external":
+        if devices.camera == "external":
             raise CommandError("--camera external needs ROS: add --ros")
         from aif_ros.cli._run_library import run_library
 
-        result = run_library(args)
+        result = run_library(args, devices)
     else:
         for name in ("channel", "time"):
             if getattr(args, name) is not None:
@@ -74,16 +74,16 @@ def run(args: Arguments) -> int:
     saved = _version(args.save_path) != before
     if saved:
         print(args.save_path)
-    scene = args.scene or ("motorcycle" if args.camera == "simulated" else args.camera_source)
+    scene = args.scene or ("motorcycle" if devices.camera == "simulated" else args.camera)
     write_json({"how": args.runner, "scene": scene} | result, args.json)
     if args.save_path and result["frames_captured"] and not saved:
         raise CommandError(f"{args.save_path} has not been written: see the message above")
     return 0
 
 
-def _with_addresses(args: Arguments) -> Arguments:
+def _chosen_devices(args: Arguments) -> ChosenDevices:
     try:
-        return with_addresses(args)
+        return chosen_devices(args)
     except SettingError as error:
         raise CommandError(str(error)) from None
 

@@ -1,8 +1,8 @@
 """What a user chooses when starting the pipeline, by launch file, command line or library."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 from typing_extensions import Doc
 
@@ -10,14 +10,12 @@ from aif_ros.settings import nodes
 from aif_ros.settings.declaration import OneOf, SetsParameter, SettingError, declared
 from aif_ros.settings.presets import PRESETS
 
-T = TypeVar("T", bound="PipelineSettings")
-
 CAMERAS = ("simulated", "stack", "device", "external")
 """Kinds of cameras."""
 CAMERA_DOC = Doc(
     "Camera: simulated (shows the scene), stack (the scene is the folder of a recorded focal "
     "stack), external (started by others, with ROS); or a real camera or a recording: index, path, "
-    "URL or BACKEND:ADDRESS (see `aif devices`), or device, named by camera_source."
+    "URL or BACKEND:ADDRESS (see `aif devices`); device: the first real camera."
 )
 
 
@@ -57,8 +55,7 @@ class PipelineSettings:
         OneOf((*nodes.LENS_BACKENDS.names, "external"), or_empty=True, or_address=True),
         Doc(
             "Lens: simulated, stack, external (started by others), or a real one, BACKEND:ADDRESS "
-            "(see `aif devices`); its address can also be given by lens_source. Empty: simulated, "
-            "but a real camera needs an explicit lens."
+            "(see `aif devices`). Empty: simulated, but a real camera needs an explicit lens."
         ),
     ] = ""
     scene: Annotated[
@@ -68,8 +65,6 @@ class PipelineSettings:
             "docs/scenes.md); the folder of a focal stack is replayed. Empty: the motorcycle."
         ),
     ] = ""
-    camera_source: Annotated[nodes.CameraSource, SetsParameter("camera_source")] = ""
-    lens_source: Annotated[nodes.LensSource, SetsParameter("lens_source")] = ""
     device: Annotated[nodes.Device, _optional(nodes.DEVICES), SetsParameter("device")] = ""
     calibration: Annotated[
         str,
@@ -89,33 +84,39 @@ class PipelineSettings:
     namespace: Annotated[str, Doc("Namespace of all nodes and topics.")] = ""
 
 
-def with_addresses(settings: T) -> T:
-    """Return the settings with addresses in `camera` and `lens` moved to settings of their own.
+@dataclass(frozen=True)
+class ChosenDevices:
+    """Camera and lens that the settings `camera` and `lens` name.
+
+    Attributes:
+        camera: kind of the camera, one of `CAMERAS`.
+        camera_source: address of a real camera; empty: the first one, or no real camera.
+        lens: backend of the lens; external; or empty: not chosen.
+        lens_source: address of a real lens; empty: as the parameter file says, or no real lens.
+    """
+
+    camera: str
+    camera_source: str
+    lens: str
+    lens_source: str
+
+
+def chosen_devices(settings: PipelineSettings) -> ChosenDevices:
+    """Return the devices that the settings name.
 
     Raises:
-        SettingError: there is no such camera, or two addresses are given for one device.
+        SettingError: there is no such camera.
     """
-    camera, lens = settings.camera, settings.lens
+    camera, source = settings.camera, ""
     if camera not in CAMERAS:
         if not (camera.isdecimal() or Path(camera).exists() or ":" in camera):
             raise SettingError(
                 f"there is no camera '{camera}': choose from {', '.join(CAMERAS)}, or give an "
                 "index, a path or BACKEND:ADDRESS (`aif devices` lists what is connected)"
             )
-        if settings.camera_source:
-            raise SettingError(
-                f"camera {camera} and camera_source {settings.camera_source} name two cameras: "
-                "leave one out"
-            )
-        settings = replace(settings, camera="device", camera_source=camera)
-    backend, colon, address = lens.partition(":")
-    if colon:
-        if settings.lens_source:
-            raise SettingError(
-                f"lens {lens} and lens_source {settings.lens_source} name two lenses: leave one out"
-            )
-        settings = replace(settings, lens=backend, lens_source=address)
-    return settings
+        camera, source = "device", camera
+    lens, _, address = settings.lens.partition(":")
+    return ChosenDevices(camera, source, lens, address)
 
 
 def launch_arguments(settings: PipelineSettings) -> list[str]:

@@ -47,15 +47,12 @@ def test_every_choice_reaches_the_nodes_that_have_its_parameter():
     assert parameters(graph, "fusion") == {"mode": "dynamic"}
 
 
-REAL = {"camera": "device", "lens": "grbl", "calibration": str(DEFAULT_CALIBRATION)}
 # Launch argument: what it is set to, and what else is set in both cases.
 OTHER_CHOICES = {
     "preset": (next(name for name in PRESETS if name != DEFAULT_PRESET), {}),
     "camera": ("external", {"lens": "external"}),
     "lens": ("external", {}),
     "scene": ("planes", {}),
-    "camera_source": ("1", REAL),
-    "lens_source": ("/dev/ttyUSB0", REAL),
     "device": ("cpu", {}),
     "calibration": (str(DEFAULT_CALIBRATION), {}),
     "agent": ("sweep", {}),
@@ -147,12 +144,14 @@ def test_a_calibration_that_is_not_there(stack):
             {"camera": "device", "lens": "simulated", "width": "100"},
             "width has no meaning with camera=device",
         ),
-        ({"camera_source": "1"}, "camera_source has no meaning with camera=simulated"),
+        (
+            {"camera": "0", "lens": "external", "scene": "planes"},
+            "scene has no meaning with camera=0",
+        ),
+        ({"camera_source": "1"}, "there is no argument camera_source"),
         ({"camera": "device"}, "camera=device needs an explicit lens"),
         ({"camera": "simulatd"}, "there is no camera 'simulatd': choose from simulated, stack"),
-        ({"camera": "0", "camera_source": "1"}, "name two cameras: leave one out"),
         ({"lens": "moonlight:/dev/x"}, "lens must be one of simulated, .*; got 'moonlight:/dev/x'"),
-        ({"lens": "grbl:a", "lens_source": "b"}, "name two lenses: leave one out"),
         (
             {"camera": "device", "device": "0"},
             "device must be one of auto, cpu, cuda, onnxruntime; got '0'",
@@ -169,9 +168,7 @@ def test_wrong_choices(choices, words):
 
 
 def test_arguments_for_the_nodes_keep_their_types():
-    graph = pipeline_graph(
-        PipelineSettings(camera="device", camera_source="0", lens="external", namespace="left/")
-    )
+    graph = pipeline_graph(PipelineSettings(camera="0", lens="external", namespace="left/"))
     camera = next(node for node in graph.nodes if node.name == "camera")
     arguments = graph.ros_arguments(camera)
     assert graph.full_name(camera) == "/left/camera"
@@ -181,20 +178,13 @@ def test_arguments_for_the_nodes_keep_their_types():
 
 
 def test_real_devices_are_named_as_on_the_command_line():
-    calibration = str(DEFAULT_CALIBRATION)
-    lens = "moonlite:/dev/ttyUSB0?high=8000"
-    named = pipeline_graph(PipelineSettings(camera="0", lens=lens, calibration=calibration))
-    backend, _, address = lens.partition(":")
-    assert named == pipeline_graph(
-        PipelineSettings(
-            camera="device",
-            camera_source="0",
-            lens=backend,
-            lens_source=address,
-            calibration=calibration,
-        )
-    )
-    assert parameters(named, "lens")["lens_source"] == address
+    choices = {"lens": "moonlite:/dev/ttyUSB0?high=8000", "calibration": str(DEFAULT_CALIBRATION)}
+    graph = pipeline_graph(PipelineSettings(camera="opencv:1", **choices))
+    assert parameters(graph, "camera") == {"camera_source": "opencv:1"}
+    assert parameters(graph, "lens")["lens_backend"] == "moonlite"
+    assert parameters(graph, "lens")["lens_source"] == "/dev/ttyUSB0?high=8000"
+    # The first one, or what the parameter file says.
+    assert parameters(pipeline_graph(PipelineSettings(camera="device", **choices)), "camera") == {}
 
 
 def test_external_drivers_are_not_started():

@@ -193,10 +193,10 @@ class TestMicroscope:
         assert (tmp_path / "lens_proof.png").is_file()
         # The adapter's beads blur by 0.5 pixels for each micrometre.
         assert LensModel.load(calibration).blur_per_metre == pytest.approx(5e5, rel=0.25)
-        devices = ["--camera", "device", "--camera-source", camera, "--lens", "micro_manager"]
+        devices = ["--camera", camera, "--lens", camera]
         outputs = ["-o", str(picture), "--focus-map", str(focus_map)]
         preset = ["--preset", "classical"]
-        calibrated = ["--lens-source", config, "--calibration", str(calibration)]
+        calibrated = ["--calibration", str(calibration)]
         assert main(["run", *devices, *calibrated, *outputs, *preset]) == 0
         assert picture.is_file()
         height = tifffile.imread(focus_map)
@@ -259,8 +259,6 @@ class TestMicroscope:
         (["run", "--focus-map", "height.png"], "maps in metres are 32-bit TIFFs"),
         (["run", "--camera", "simulatd"], "there is no camera 'simulatd': choose from simulated"),
         (["run", "--lens", "moonlight:/dev/x", "--camera", "0"], "--lens must be one of simulated"),
-        (["run", "--camera", "0", "--camera-source", "1"], "name two cameras: leave one out"),
-        (["run", "--lens", "grbl:a", "--lens-source", "b"], "name two lenses: leave one out"),
         (["autofocus"], "name what to focus: a scene, the folder of a stack, or --camera and"),
         (["autofocus", "planes", "--camera", "0"], "give either a scene (planes) or --camera"),
         (["autofocus", "--camera", "0"], "a real camera needs --camera and --lens: --lens is"),
@@ -270,7 +268,7 @@ class TestMicroscope:
             "--channel is for recorded stacks",
         ),
         (
-            ["run", "--camera", "device", "--lens", "moonlite", "--lens-source", "/dev/null"],
+            ["run", "--camera", "device", "--lens", "moonlite:/dev/null"],
             "a real lens needs its calibration",
         ),
     ],

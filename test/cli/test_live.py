@@ -11,7 +11,7 @@ import pytest
 from rights import without_rights
 
 from aif_ros.__main__ import main
-from aif_ros.cli import _run_library
+from aif_ros.cli import _run_devices
 from aif_ros.devices import backends, serial_port
 from aif_ros.devices.device import Capture
 from aif_ros.devices.simulators.moonlite import SimulatedMoonlite
@@ -112,7 +112,7 @@ def test_the_loop_goes_on_when_the_cable_is_plugged_in_again(line, loop, folder,
 def test_a_cable_that_stays_away_ends_the_loop_and_keeps_the_picture(
     line, loop, folder, capsys, monkeypatch
 ):
-    monkeypatch.setattr(_run_library, "RECONNECT_TIMEOUT", 1.5)
+    monkeypatch.setattr(_run_devices, "RECONNECT_TIMEOUT", 1.5)
     unplug_in_mid_move(line)
     assert main(loop) == 2
     last = capsys.readouterr().err.splitlines()[-1]
@@ -122,7 +122,7 @@ def test_a_cable_that_stays_away_ends_the_loop_and_keeps_the_picture(
 
 
 def test_what_is_not_saved_is_said_to_be_lost(line, arguments, capsys, monkeypatch):
-    monkeypatch.setattr(_run_library, "RECONNECT_TIMEOUT", 1.5)
+    monkeypatch.setattr(_run_devices, "RECONNECT_TIMEOUT", 1.5)
     unplug_in_mid_move(line)
     assert main(["run", *arguments, "--preset", "classical", "--agent", "sweep"]) == 2
     assert "frames is lost: name a file for it with -o" in capsys.readouterr().err

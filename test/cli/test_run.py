@@ -175,7 +175,7 @@ def test_pictures_too_small_for_the_maps_are_refused_before_the_start(capsys, co
 
 
 def test_a_real_lens_without_a_real_camera_is_refused(tmp_path, capsys):
-    code = main(["run", *CLASSICAL, "--lens", "moonlite", "--lens-source", "/dev/nothere"])
+    code = main(["run", *CLASSICAL, "--lens", "moonlite:/dev/nothere"])
     assert code == 2
     assert "add --camera CAMERA" in capsys.readouterr().err
 

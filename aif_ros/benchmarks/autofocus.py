@@ -212,7 +212,13 @@ class Bench:
 
 
 def run_trial(search: FocusSearch, bench: Bench, lens: LensModel) -> TrialResult:
-    """Let a search focus, and judge it by the truth."""
+    """Let a search focus, and judge it by the truth.
+
+    Args:
+        search: has not begun.
+        bench: lens and window; the lens is where the trial starts.
+        lens: its calibration and limits.
+    """
     search.begin(bench.motor, lens.limits, lens.calibration_width)
     blurs = [bench.blur]
     decision = search.update(bench.capture(), bench.motor)
@@ -265,7 +271,12 @@ def compare(
 def figures(
     runs: Mapping[str, Sequence[TrialResult]], lens: LensModel
 ) -> dict[str, dict[str, Any]]:
-    """The figures of each search, ready for JSON."""
+    """The figures of each search, ready for JSON.
+
+    Args:
+        runs: trials by the name of the search.
+        lens: of all trials; gives the size of a motor step.
+    """
     table = {}
     for name, done in runs.items():
         images = np.array([run.images for run in done])

@@ -140,7 +140,12 @@ def moving_figures(scenes: Sequence[Episodes]) -> dict[str, dict[str, float]]:
 def scene_figures(
     still: Sequence[Episodes], moving: Sequence[Episodes]
 ) -> dict[str, dict[str, dict[str, dict[str, float | str]]]]:
-    """Return the result of each agent in each scene."""
+    """Return the result of each agent in each scene.
+
+    Args:
+        still: episodes of each still scene, by agent.
+        moving: likewise, of the moving scenes.
+    """
 
     def table(scenes: Sequence[Episodes]) -> dict[str, dict[str, dict[str, float | str]]]:
         return {

@@ -245,6 +245,10 @@ def still_scenes(folder: Path | None, lens_model: LensModel, width: int = 0) -> 
 def moving_scenes(folder: Path | None, lens_model: LensModel) -> list[Scene]:
     """Open the RGB-D videos in a folder, one folder each; None: scenes that need no files.
 
+    Args:
+        folder: of folders with `rgb/` and `depth/`; None: see above.
+        lens_model: its travel is spread over the depths of a scene.
+
     Raises:
         SceneError: there are none, or one is unusable.
     """

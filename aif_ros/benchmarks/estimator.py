@@ -100,7 +100,12 @@ class Result:
 
 
 def read(estimator: NeuralBlurEstimator, patches: Sequence[Patch]) -> PatchResults:
-    """Run the network on patches of one depth each."""
+    """Run the network on patches of one depth each.
+
+    Args:
+        estimator: of blur.
+        patches: of which the true blur radius is the same at each pixel.
+    """
     answers = [estimator.estimate_patch(patch.luma) for patch in patches]
     uncertainty = np.array([answer.uncertainty for answer in answers])
     in_focus = np.array([answer.in_focus for answer in answers])

@@ -69,6 +69,11 @@ def distance_picture(
 def error_picture(fused: NDArray[Any], truth: Image, full_scale: float = 0.2) -> NDArray[np.uint8]:
     """Show where the fused image differs from the truth: black none, white `full_scale` or more.
 
+    Args:
+        fused: (H, W) or (H, W, 3), as in frames.
+        truth: of the same shape, float32 in [0, 1].
+        full_scale: error that is white, as a share of full scale.
+
     Returns:
         (H, W, 3) RGB, 8 bits.
     """
@@ -245,6 +250,10 @@ def _loop_frame(recording: LoopRecording, index: int, farthest: float) -> NDArra
 
 def save_animation(recording: LoopRecording, path: Path) -> None:
     """Write the loop as an animated WebP: one second a frame, the last one longer.
+
+    Args:
+        recording: of the loop.
+        path: of the WebP file; an existing one is replaced.
 
     Raises:
         OSError: the file cannot be written.

@@ -118,6 +118,10 @@ class Sheet:
 def measure_still(scene: Scene, lens_model: LensModel) -> tuple[Figures, Sheet]:
     """Fuse a sweep over a still scene.
 
+    Args:
+        scene: does not move.
+        lens_model: the sweep goes from one of its limits to the other.
+
     Returns:
         By method `psnr`, `ssim`, `edge_psnr` and `seconds` of one update; beside the methods
         `best_frame` and `oracle`, the per-pixel choice by ground truth; and the pictures.
@@ -160,6 +164,10 @@ def _truest(taken: Sequence[RenderedFrame]) -> Image:
 def measure_moving(scene: Scene, lens_model: LensModel) -> tuple[Figures, Sheet]:
     """Fuse a moving scene during a triangular focus sweep.
 
+    Args:
+        scene: moves by itself, or with the camera.
+        lens_model: the sweep goes between its limits, to and fro.
+
     Returns:
         By method, without and with alignment, means over the last frames: `psnr`, `edge_psnr`,
         `seconds` of one update, `stability`: how little J's error changes from frame to frame, dB
@@ -198,7 +206,12 @@ def _stability(images: Sequence[Image], truths: Sequence[Image]) -> float:
 
 
 def moved(scene: Scene, lens_model: LensModel) -> Iterator[tuple[str, Scene]]:
-    """The two ways a still scene is set in motion, by name."""
+    """The two ways a still scene is set in motion, by name.
+
+    Args:
+        scene: does not move.
+        lens_model: gives the focus position of the object that crosses the image.
+    """
     yield "shake", MovedCamera(scene, shake=_SHAKE, seed=1)
     yield "crossing object", CrossingObject(scene, lens_model, speed=_SPEED)
 
@@ -301,6 +314,11 @@ def measure_stacks(
 ) -> dict[str, Figures]:
     """Fuse whole stacks from disk, each in a process of its own, aligned where the tool can.
 
+    Args:
+        folders: one stack each.
+        save: folder for the sheets of fused images; None: none are drawn.
+        progress: is called with a line for each stack and tool.
+
     Returns:
         By stack and method `seconds` and `peak_mb`, megabytes; of the own methods also `fog`,
         `worst_fog` and `contrast`, see `Fidelity`.
@@ -365,7 +383,13 @@ def _means(figures: Sequence[Figures]) -> Figures:
 
 
 def write_sheet(folder: Path | None, name: str, sheet: Sheet) -> None:
-    """Draw the whole picture, and a magnified part of each, as NAME.png; None: nothing."""
+    """Draw the whole picture, and a magnified part of each, as NAME.png; None: nothing.
+
+    Args:
+        folder: for the file; None: nothing is drawn.
+        name: of the file, without suffix; spaces become underscores.
+        sheet: images to compare.
+    """
     if folder is None:
         return
     total = cv2.blur(sheet.interest, (_CLOSE_UP, _CLOSE_UP))

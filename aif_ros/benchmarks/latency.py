@@ -68,7 +68,13 @@ def threads(count: int) -> Iterator[None]:
 def measure(
     step: Callable[[], Any], repeats: int, prepare: Callable[[], Any] = lambda: None
 ) -> Timing:
-    """Time `step`, each time after `prepare`, which does not count."""
+    """Time `step`, each time after `prepare`, which does not count.
+
+    Args:
+        step: is timed.
+        repeats: how often, after some times that warm up caches.
+        prepare: is called before each `step`.
+    """
     durations = []
     gc.collect()
     for _ in range(_WARM_UP + repeats):
@@ -83,7 +89,14 @@ def measure(
 def search_step(
     search: FocusSearch, window: NDArray[np.uint8], lens_model: LensModel, repeats: int
 ) -> Timing:
-    """Time how long a search takes for one image of `window`, (H, W) or (H, W, 3) uint8."""
+    """Time how long a search takes for one image of `window`, (H, W) or (H, W, 3) uint8.
+
+    Args:
+        search: begins anew before each image.
+        window: (H, W) or (H, W, 3) uint8.
+        lens_model: the image is at the middle of its travel.
+        repeats: see `measure`.
+    """
     low, high = lens_model.limits
     start = (low + high) / 2
     return measure(

@@ -104,7 +104,13 @@ def run_core_loop(
 
 
 def quality(run: LoopRun, scene: Scene, lens_model: LensModel) -> dict[str, float]:
-    """PSNR of a run's fused image and of its best single frame, dB, against a still scene."""
+    """PSNR of a run's fused image and of its best single frame, dB, against a still scene.
+
+    Args:
+        run: its frames and fused image.
+        scene: does not move.
+        lens_model: of the lens that took the frames.
+    """
     truth = Truth(scene, lens_model).at(0.0)[0]
     best = max(
         psnr(to_reference_geometry(frame.image, frame.position, lens_model), truth)

@@ -27,7 +27,12 @@ _TEMPLATE = Path(__file__).with_name("report.html.jinja")
 
 
 def result(recording: LoopRecording, scored: Score | None) -> dict[str, Any]:
-    """Summarise a run: plain numbers and texts, PSNR in dB, None where there is no truth."""
+    """Summarise a run: plain numbers and texts, PSNR in dB, None where there is no truth.
+
+    Args:
+        recording: of the loop.
+        scored: its figures; None: there is no truth.
+    """
     return {
         "scene": recording.scene,
         "agent": recording.agent,

@@ -51,7 +51,12 @@ def crop_windows(first: Image, fused: Image, truth: Image | None, count: int = 4
 def crops(
     images: Mapping[str, Image], windows: Sequence[Window]
 ) -> list[dict[str, NDArray[np.uint8]]]:
-    """Return the windows of each image, magnified four times; (H, W, 3) RGB, 8 bits."""
+    """Return the windows of each image, magnified four times; (H, W, 3) RGB, 8 bits.
+
+    Args:
+        images: by name, all (H, W) or (H, W, 3) of one size.
+        windows: to cut out, pixels.
+    """
     return [
         {
             name: cv2.resize(
@@ -68,7 +73,12 @@ def crops(
 
 
 def marked(image: Image, windows: Sequence[Window]) -> NDArray[np.uint8]:
-    """Return an image with numbered windows drawn in; (H, W, 3) RGB, 8 bits."""
+    """Return an image with numbered windows drawn in; (H, W, 3) RGB, 8 bits.
+
+    Args:
+        image: (H, W) or (H, W, 3).
+        windows: to draw, pixels; numbered from 1.
+    """
     picture = as_rgb(image).copy()
     for number, window in enumerate(windows, start=1):
         corner = (window.x, window.y)

@@ -102,7 +102,12 @@ def frame_sequence(size: Size, lens_model: LensModel, *, moving: bool) -> FrameS
 
 
 def reference(image: Image, fused: Image) -> Image:
-    """Warp a frame by a fixed similarity, and take it where its Laplacian has more energy."""
+    """Warp a frame by a fixed similarity, and take it where its Laplacian has more energy.
+
+    Args:
+        image: frame, (H, W, 3) float32.
+        fused: of the same shape.
+    """
     height, width = image.shape[:2]
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), _TURN, 1.0)
     warped = cv2.warpAffine(image, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
@@ -284,6 +289,11 @@ def ratios(row: dict[str, float]) -> dict[str, float]:
 
 def over_frames(size: Size, lens_model: LensModel, measured: Measured) -> dict[str, list[float]]:
     """Time the updates of one J, from its second frame on.
+
+    Args:
+        size: of the frames.
+        lens_model: of the lens that takes them.
+        measured: the methods.
 
     Returns:
         Milliseconds of each update, in their order, by scene and method.

@@ -73,6 +73,10 @@ def own_tools(*, align: bool) -> dict[str, Command]:
 def run_tool(command: Sequence[str], output: Path) -> ResourceUse:
     """Run a program that writes `output`.
 
+    Args:
+        command: program and arguments.
+        output: file that it must write; beside it, its messages go to a file `.log`.
+
     Raises:
         ToolError: it failed, or wrote nothing.
     """

@@ -217,7 +217,12 @@ def _lens_model(calibration: str) -> LensModel:
 
 
 def decode_message(topic: Topic[Any], message: BagMessage) -> Any:
-    """Return what a message holds; None: nothing that the nodes could use, either."""
+    """Return what a message holds; None: nothing that the nodes could use, either.
+
+    Args:
+        topic: that it was recorded from.
+        message: as recorded.
+    """
     try:
         return topic.decode(deserialize_message(message.data, topic.message_type))
     except ValueError:

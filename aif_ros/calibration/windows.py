@@ -145,7 +145,12 @@ def _contrast(stack: NDArray[np.float32], place: Place) -> NDArray[np.float64]:
 
 
 def sharpest(stack: NDArray[np.float32], place: Place) -> int | None:
-    """Index of the slice of highest contrast; None where there is no texture."""
+    """Index of the slice of highest contrast; None where there is no texture.
+
+    Args:
+        stack: (N, H, W) grey values of the slices.
+        place: part of the image.
+    """
     contrast = _contrast(stack, place)
     best = int(contrast.argmax())
     if contrast[best] < max(LEAST_TEXTURE, 2.0 * float(contrast.min())):

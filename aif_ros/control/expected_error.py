@@ -49,7 +49,12 @@ def detail_error(contrast: ArrayLike, blur_radius: ArrayLike) -> NDArray[np.floa
 
 
 def contrast_of(detail: ArrayLike, blur_radius: ArrayLike) -> NDArray[np.floating]:
-    """Return the contrast that so much detail is measured with: the inverse of `detail_error`."""
+    """Return the contrast that so much detail is measured with: the inverse of `detail_error`.
+
+    Args:
+        detail: standard deviation of grey levels in focus, of full scale.
+        blur_radius: pixels; broadcast with `detail`.
+    """
     share = np.asarray(detail) / (_MODEL.detail * _hidden(blur_radius))
     return np.asarray(np.power(share, 1 / _MODEL.steepness))
 

@@ -13,6 +13,10 @@ Block = tuple[slice, slice]
 def heaviest_block(weight: NDArray[np.floating], share: float) -> Block:
     """Return the block of cells with the largest sum; its sides are a share of the grid's.
 
+    Args:
+        weight: (rows, columns), one for each cell.
+        share: side of the block as a share of the side of the grid, 0 to 1.
+
     Example:
         >>> weight = np.zeros((4, 8))
         >>> weight[2, 5] = weight[3, 6] = 1.0
@@ -30,7 +34,12 @@ def heaviest_block(weight: NDArray[np.floating], share: float) -> Block:
 
 
 def pixels(blur: DefocusMap, block: Block) -> Window:
-    """Return the pixels under a block of cells."""
+    """Return the pixels under a block of cells.
+
+    Args:
+        blur: its grid.
+        block: rows and columns of the grid.
+    """
     first = blur.window(block[0].start, block[1].start)
     last = blur.window(block[0].stop - 1, block[1].stop - 1)
     return Window(first.x, first.y, last.x + last.width - first.x, last.y + last.height - first.y)

@@ -168,6 +168,10 @@ class DeviceUri:
     def parse(cls, uri: str, backends: Mapping[str, Backend]) -> "DeviceUri":
         """Read ``BACKEND:ADDRESS?SETTING=VALUE&...``.
 
+        Args:
+            uri: as the user gives it.
+            backends: those that are allowed, by name.
+
         Raises:
             ValueError: there is no such backend, or no address.
         """

@@ -12,7 +12,12 @@ _MARGIN = 1.25
 
 
 def compensated(lens: FocusLens, lens_model: LensModel | None) -> FocusLens:
-    """Return `lens`, approached from below if its calibration has a backlash."""
+    """Return `lens`, approached from below if its calibration has a backlash.
+
+    Args:
+        lens: is moved.
+        lens_model: its calibration; None: there is none, so no backlash is known.
+    """
     if lens_model is None or not lens_model.backlash:
         return lens
     return BacklashCompensation(lens, lens_model.backlash)

@@ -274,6 +274,10 @@ def marlin_checksum(line: str) -> bytes:
 def parse_grbl_status(reply: bytes, index: int) -> tuple[str, float]:
     """Return the state and the machine position of one axis from a status report, mm.
 
+    Args:
+        reply: one line, without its end.
+        index: of the axis: 0 for X, 1 for Y, 2 for Z.
+
     Raises:
         ValueError: it is no report, or holds no machine position.
     """
@@ -302,7 +306,12 @@ def parse_grbl_settings(answer: str) -> dict[int, float]:
 
 
 def parse_marlin_steps(answer: str, axis: str) -> float | None:
-    """Return the steps per millimetre of an axis from the answer to ``M503``; None without it."""
+    """Return the steps per millimetre of an axis from the answer to ``M503``; None without it.
+
+    Args:
+        answer: all its lines.
+        axis: letter of the axis.
+    """
     line = re.search(r"\bM92\b[^\n]*", answer)
     match = line and re.search(rf"\b{axis}([.\d]+)", line[0], re.ASCII)
     try:
@@ -317,6 +326,10 @@ def parse_marlin_limits(answer: str, axis: str) -> tuple[float | None, float | N
 
     It is one line in older versions, ``Soft endstops: On  Min: X... Max: ...``, and two in newer
     ones, ``M211 S1 ; ON`` and ``Min: X... Max: ...``.
+
+    Args:
+        answer: all its lines.
+        axis: letter of the axis.
     """
     report = re.search(
         r"(?:endstops: *On\b|M211 S1\b).*?Min:([^\n]*?)Max:([^\n]*)",
@@ -336,6 +349,10 @@ def parse_marlin_limits(answer: str, axis: str) -> tuple[float | None, float | N
 
 def parse_marlin_count(answer: str, axis: str) -> int:
     """Return the stepper position of an axis from the answer to ``M114``, steps.
+
+    Args:
+        answer: all its lines.
+        axis: letter of the axis.
 
     Raises:
         ConnectionLostError: it holds none.

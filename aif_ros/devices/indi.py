@@ -101,7 +101,7 @@ class IndiLens(MotorLens):
     def _command(self, target: float) -> None:
         client = self._open_client()
         self._answered = client.vector(POSITION).revision
-        client.sendnumber(POSITION, POSITION_ELEMENT, target)
+        client.send_number(POSITION, POSITION_ELEMENT, target)
 
     def _halt(self) -> None:
         # A driver without this property cannot stop: the move is finished.
@@ -171,7 +171,7 @@ class IndiCamera:
     def _expose(self, client: IndiClient) -> Capture:
         before = client.vector(IMAGE).revision
         begin = self._clock.now()
-        client.sendnumber(EXPOSURE, EXPOSURE_ELEMENT, self._exposure)
+        client.send_number(EXPOSURE, EXPOSURE_ELEMENT, self._exposure)
         deadline = self._exposure + READOUT_TIMEOUT
         vector = client.wait_for(IMAGE, deadline, f"sent no image in {deadline:g} s", before)
         try:
@@ -195,6 +195,10 @@ class IndiCamera:
 
 def decode_image(text: str, kind: str) -> NDArray[Any]:
     """Return the image of a BLOB: base64, FITS, compressed by zlib where `kind` ends in ``.z``.
+
+    Args:
+        text: content of the BLOB element.
+        kind: its attribute `format`, such as ``.fits.z``.
 
     Raises:
         ValueError: it is something else.

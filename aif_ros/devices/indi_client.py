@@ -81,6 +81,10 @@ class IndiAddress:
 class IndiClient:
     """The connection to one device of an INDI server; a thread keeps its properties up to date.
 
+    Args:
+        address: of server and device.
+        label: names the device in messages.
+
     Raises:
         ConnectionLostError: the server cannot be reached.
     """
@@ -182,12 +186,23 @@ class IndiClient:
             self._check()
             return self._vectors.get(name, Vector())
 
-    def sendnumber(self, name: str, element: str, value: float) -> None:
-        """Set a number."""
+    def send_number(self, name: str, element: str, value: float) -> None:
+        """Set a number.
+
+        Args:
+            name: of the property vector, such as ABS_FOCUS_POSITION.
+            element: of the vector.
+            value: in the unit of the element.
+        """
         self._send_new("Number", name, element, repr(value))
 
     def send_switch(self, name: str, element: str) -> None:
-        """Turn a switch on."""
+        """Turn a switch on.
+
+        Args:
+            name: of the property vector.
+            element: of the vector.
+        """
         self._send_new("Switch", name, element, "On")
 
     def enable_images(self) -> None:
@@ -269,6 +284,10 @@ class IndiParser:
     def feed(self, received: bytes, vectors: dict[str, Vector]) -> None:
         """Take in bytes; `vectors`, properties by name, is updated.
 
+        Args:
+            received: the next bytes of the stream.
+            vectors: properties by name; updated in place.
+
         Raises:
             xml.etree.ElementTree.ParseError: the stream is no well-formed XML.
         """
@@ -345,6 +364,10 @@ class DeviceList:
     @classmethod
     def of(cls, host: str, port: int) -> "DeviceList":
         """Ask a server for its devices.
+
+        Args:
+            host: name or address of the server.
+            port: TCP port.
 
         Raises:
             OSError: there is no server.

@@ -37,6 +37,11 @@ class Fused:
 def blend(fused: Image, image: Image, weight: NDArray[np.float32]) -> Image:
     """Return `fused` moved towards `image` by `weight` (H, W); allocates the result only.
 
+    Args:
+        fused: (H, W) or (H, W, 3) float32.
+        image: of the same shape.
+        weight: (H, W), 0: `fused` stays, 1: it becomes `image`.
+
     Example:
         >>> black, white = np.zeros((1, 2), np.float32), np.ones((1, 2), np.float32)
         >>> blend(black, white, np.array([[0.0, 0.25]], np.float32))

@@ -106,7 +106,12 @@ def _cuts(length: int, margin: int) -> list[tuple[slice, slice, slice]]:
 
 
 def crop(fused: Fused, place: Place) -> Fused:
-    """Return a part of J, without what the method keeps for a next frame."""
+    """Return a part of J, without what the method keeps for a next frame.
+
+    Args:
+        fused: J.
+        place: rows and columns, pixels.
+    """
     return replace(
         fused,
         image=fused.image[place],

@@ -19,6 +19,10 @@ def window_polygon(window: Window | None, info: CameraInfo) -> PolygonStamped:
     """Return the window as seen by a pinhole camera, 1 m away.
 
     Without points if there is no window, or if the camera is not calibrated (all intrinsics 0).
+
+    Args:
+        window: pixels; None: there is none.
+        info: intrinsics of the camera, pixels; its header becomes that of the polygon.
     """
     polygon = PolygonStamped(header=info.header)
     focal_x, centre_x, focal_y, centre_y = info.k[0], info.k[2], info.k[4], info.k[5]

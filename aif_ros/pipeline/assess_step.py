@@ -98,7 +98,12 @@ class DefocusMaps:
         return points.reshape(rows * n, columns * n)
 
     def blur(self, lens_model: LensModel, image_size: tuple[int, int]) -> DefocusMap:
-        """Return the maps as blur in pixels of an image of that (width, height)."""
+        """Return the maps as blur in pixels of an image of that (width, height).
+
+        Args:
+            lens_model: gives the blur radius of a distance.
+            image_size: (width, height), pixels.
+        """
         gain = np.float32(lens_model.blur_gain(image_size[0]))
         contrast = self.values[..., 3]
         return DefocusMap(

@@ -39,6 +39,11 @@ def play(position: float, follower: float, width: float) -> float:
     """Play (backlash) operator: position of `follower` after its driver has moved to `position`.
 
     The follower is pushed only where the driver would leave it more than half of `width` behind.
+
+    Args:
+        position: of the driver, metres.
+        follower: position of the follower before, metres.
+        width: of the play, metres.
     """
     return min(max(follower, position - width / 2), position + width / 2)
 

@@ -13,7 +13,13 @@ from aif_ros.types.image import Image, to_float
 
 
 def to_reference_geometry(image: NDArray[Any], position: float, lens_model: LensModel) -> Image:
-    """Return an image taken at `position` (metres) in the reference geometry, as J is."""
+    """Return an image taken at `position` (metres) in the reference geometry, as J is.
+
+    Args:
+        image: (H, W) or (H, W, 3), integers or float32 in [0, 1].
+        position: metres.
+        lens_model: gives the breathing at that position.
+    """
     return remove_breathing(to_float(image), lens_model.breathing_scale(position))
 
 

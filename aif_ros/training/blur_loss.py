@@ -32,7 +32,12 @@ def _class_positions(device: torch.device) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, radius: Tensor) -> Tensor:
-    """Cross-entropy (N,) of logits (N, classes) with the two classes next to radii (N,)."""
+    """Cross-entropy (N,) of logits (N, classes) with the two classes next to radii (N,).
+
+    Args:
+        logits: of the classes of blur radius.
+        radius: true blur radius, pixels.
+    """
     positions = _class_positions(logits.device)
     place = (log_radius(radius) / positions[1]).clamp(0, len(positions) - 1.001)
     lower = place.long()
@@ -50,7 +55,12 @@ def _vote_loss(logits: Tensor, radius: Tensor) -> Tensor:
 
 
 def blur_loss(logits: Tensor, batch: PatchBatch) -> Tensor:
-    """Return the loss of logits (B, classes, h, w); see the module."""
+    """Return the loss of logits (B, classes, h, w); see the module.
+
+    Args:
+        logits: of the network, one vector for each cell.
+        batch: patches with their true blur radius.
+    """
     return patch_loss(logits, batch, _vote_loss)
 
 

@@ -55,7 +55,15 @@ def save_checkpoint(
     progress: Progress,
     recipe: Mapping[str, Any],
 ) -> None:
-    """Write the folder's checkpoint; an older one is replaced as a whole or not at all."""
+    """Write the folder's checkpoint; an older one is replaced as a whole or not at all.
+
+    Args:
+        folder: existing.
+        network: its weights are saved.
+        optimiser: its state is saved.
+        progress: of the run.
+        recipe: of the run; a later run must have the same.
+    """
     state = {
         "network": network.state_dict(),
         "optimiser": optimiser.state_dict(),

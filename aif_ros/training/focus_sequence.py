@@ -109,7 +109,12 @@ def render_sequence(
 
 
 def place_on_mosaic(sequence: FocusSequence, lens_model: LensModel) -> FocusSequence:
-    """Warp the frames of a moving scene to where the classical fusion registers them."""
+    """Warp the frames of a moving scene to where the classical fusion registers them.
+
+    Args:
+        sequence: in the geometry of each frame.
+        lens_model: of the lens that took it.
+    """
     method, frame = LaplacianFusion(), sequence.frames.shape[1:3]
     last = to_float(sequence.frames[0])
     state = mosaic.begin(method.merge(last, float(sequence.positions[0]), None))

@@ -31,7 +31,12 @@ class Layer:
 
 
 def stack_layers(layers: Sequence[Layer], shifts: Sequence[NDArray[np.float64]]) -> SceneView:
-    """Lay the layers, moved by (right, down) pixels, over each other."""
+    """Lay the layers, moved by (right, down) pixels, over each other.
+
+    Args:
+        layers: from the farthest to the nearest.
+        shifts: (right, down) of each layer, pixels.
+    """
     low, high = STATISTICS.travel
     image, share = layers[0].picture, layers[0].share
     for layer, (right, down) in zip(layers, shifts, strict=True):

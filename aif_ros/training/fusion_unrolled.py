@@ -15,7 +15,12 @@ _LUMA = (0.299, 0.587, 0.114)
 
 
 def fuse(network: nn.Module, batch: SequenceBatch) -> list[Tensor]:
-    """Fuse sequences to every J(t), as `NeuralFusion` does."""
+    """Fuse sequences to every J(t), as `NeuralFusion` does.
+
+    Args:
+        network: see `aif_ros.fusion.network`.
+        batch: B sequences of T frames.
+    """
     image, sharpness = batch.frames[:, 0], batch.energies[:, 0]
     shape = image.shape[0], MEMORY, image.shape[2] // 2, image.shape[3] // 2
     memory = image.new_zeros(shape)

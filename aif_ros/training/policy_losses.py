@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 
 def masked_distribution(logits: Tensor, barred: Tensor) -> torch.distributions.Categorical:
-    """Return the distribution over actions (B, K + 1) without those that are barred."""
+    """Return the distribution over actions (B, K + 1) without those that are barred.
+
+    Args:
+        logits: (B, K + 1): K positions, and stopping.
+        barred: (B, K + 1) bool.
+    """
     return torch.distributions.Categorical(logits=logits.masked_fill(barred, -1e9))
 
 

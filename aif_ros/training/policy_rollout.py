@@ -79,14 +79,24 @@ def draw_task(recipe: PolicyRecipe, random: np.random.Generator) -> tuple[Task, 
 
 
 def update_belief(belief: FocusBelief, simulation: FocusSimulation) -> None:
-    """Add the readings since the last action, those made during the move included."""
+    """Add the readings since the last action, those made during the move included.
+
+    Args:
+        belief: updated in place.
+        simulation: of the same scenes.
+    """
     for readings, which in simulation.passed:
         belief.update(readings, which, passing=True)
     belief.update(simulation.readings)
 
 
 def barred_actions(belief: FocusBelief, *, no_stop: bool) -> Tensor:
-    """(B, K + 1) bool: positions without use, and stopping where that is no action."""
+    """(B, K + 1) bool: positions without use, and stopping where that is no action.
+
+    Args:
+        belief: over B scenes and K positions.
+        no_stop: whether stopping is no action.
+    """
     stop = np.full((len(belief.barred), 1), no_stop)
     return torch.from_numpy(np.concatenate([belief.barred, stop], axis=1))
 

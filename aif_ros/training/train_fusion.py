@@ -39,7 +39,14 @@ _HELD_OUT = 1 << 40
 def make_sequence(
     sources: SceneFiles, recipe: FusionRecipe, kind: str, index: int
 ) -> list[Prepared]:
-    """Render the sequence of an index, ready to cut from; N is 1."""
+    """Render the sequence of an index, ready to cut from; N is 1.
+
+    Args:
+        sources: photographs, scenes and graphics.
+        recipe: of the training; its seed and `index` determine the sequence.
+        kind: one of `KINDS`.
+        index: of the sequence.
+    """
     random = np.random.default_rng((recipe.seed, KINDS.index(kind), index))
     if kind == "pairs":
         return [prepare([random_pair(sources, recipe.size, random)])]

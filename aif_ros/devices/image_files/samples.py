@@ -108,6 +108,11 @@ def for_opencv(values: NDArray[Any]) -> NDArray[Any]:
 def check_size(name: str, width: int, height: int) -> None:
     """Refuse a picture that is too large, before it is decoded.
 
+    Args:
+        name: of the file, for the message.
+        width: pixels.
+        height: pixels.
+
     Raises:
         DeviceError: it has no pixels, or more than `MAX_PIXELS`.
     """
@@ -122,6 +127,11 @@ def check_size(name: str, width: int, height: int) -> None:
 
 def with_alpha(name: str, values: NDArray[Any], alpha: NDArray[Any]) -> Samples:
     """Return samples whose alpha channel says where there is data: where it is half or more.
+
+    Args:
+        name: of the file, for the message.
+        values: (H, W) or (H, W, 3), without alpha.
+        alpha: (H, W); integers up to the largest of their type, or floats up to 1.
 
     Raises:
         DeviceError: the picture is transparent everywhere.
@@ -155,6 +165,10 @@ def without_premultiplication(values: NDArray[Any], alpha: NDArray[Any]) -> NDAr
 def without_nan(name: str, samples: Samples) -> Samples:
     """Replace values that are not finite by zero and mark them as no data.
 
+    Args:
+        name: of the file, for the message.
+        samples: as stored.
+
     Raises:
         DeviceError: no value is finite.
     """
@@ -173,7 +187,12 @@ def without_nan(name: str, samples: Samples) -> Samples:
 
 
 def oriented(array: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Turn an array the way the EXIF or TIFF tag Orientation (1 to 8) asks for."""
+    """Turn an array the way the EXIF or TIFF tag Orientation (1 to 8) asks for.
+
+    Args:
+        array: (H, W, ...).
+        orientation: the value of the tag; others than 2 to 8 leave the array as it is.
+    """
     if orientation in (5, 6, 7, 8):
         array = array.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):

@@ -167,6 +167,10 @@ class TiffFormat:
 def axes_of(path: Path, series: tifffile.TiffPageSeries) -> tuple[str, tuple[int, ...]]:
     """Return the axes of a series and the sizes along them.
 
+    Args:
+        path: of the file, for the message.
+        series: of the file.
+
     Raises:
         DeviceError: pictures are not its last two axes.
     """

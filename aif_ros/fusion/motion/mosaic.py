@@ -89,7 +89,12 @@ def merge(
 
 
 def move_view(mosaic: Mosaic, motion: Motion) -> Mosaic:
-    """Move the view with the camera; beyond the mosaic, begin a new one around the view."""
+    """Move the view with the camera; beyond the mosaic, begin a new one around the view.
+
+    Args:
+        mosaic: J, and where the last frame was on it.
+        motion: where the new frame is.
+    """
     mosaic = replace(mosaic, pose=motion.pose)
     height, width = mosaic.fused.sharpness.shape
     seen = _view_corners(mosaic)

@@ -276,7 +276,12 @@ def _warp_memory(
 
 
 def replace_mismatches(fused: Fused, image: Image) -> Fused:
-    """Replace the warped J(t-1) by I(t), with sharpness 0, where they do not match."""
+    """Replace the warped J(t-1) by I(t), with sharpness 0, where they do not match.
+
+    Args:
+        fused: J(t-1), warped, with the photometric error of the warping.
+        image: I(t), (H, W) or (H, W, 3) float32 of the same size.
+    """
     if fused.mismatch is None:
         return fused
     # The median removes single pixels, which match or not by chance.

@@ -43,7 +43,13 @@ class SceneView:
 def shifted(
     image: NDArray[np.float32], shift: tuple[float, float], interpolation: int = cv2.INTER_CUBIC
 ) -> NDArray[np.float32]:
-    """Move an image (H, W, ...) by (right, down) pixels; what comes in is mirrored."""
+    """Move an image (H, W, ...) by (right, down) pixels; what comes in is mirrored.
+
+    Args:
+        image: (H, W, ...) float32.
+        shift: (right, down), pixels.
+        interpolation: of OpenCV, such as `cv2.INTER_LINEAR`.
+    """
     height, width = image.shape[:2]
     matrix = np.array([[1.0, 0.0, shift[0]], [0.0, 1.0, shift[1]]])
     return np.asarray(

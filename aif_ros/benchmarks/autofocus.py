@@ -53,12 +53,12 @@ class TrialResult:
     """Result of one search in one trial.
 
     Attributes:
-        images: pictures captured, the first one included.
+        images: images captured, the first one included.
         error: distance of the lens from focus at the end, metres.
         success: whether that is within the depth of field.
         focused: whether the search reported that it is in focus.
         hunting: share of the moves that ended blurrier than they began.
-        blurs: true blur radius, pixels, of each picture.
+        blurs: true blur radius, pixels, of each image.
     """
 
     images: int
@@ -142,7 +142,7 @@ class Bench:
     Args:
         trial: the task.
         lens: the lens.
-        breathing: whether the picture's scale changes with the lens position.
+        breathing: whether the image's scale changes with the lens position.
         backlash: dead travel of the motor, metres.
         condition: point-spread function and camera.
     """
@@ -196,7 +196,7 @@ class Bench:
         self._optics = play(self._motor, self._optics, self._backlash)
 
     def capture(self) -> Image:
-        """Take a picture of the window, float32 in [0, 1]."""
+        """Take an image of the window, float32 in [0, 1]."""
         defocus = self._condition.scale * self._signed_blur
         light = self._defocus(defocus, self._condition.spread)
         if self._breathing:
@@ -254,7 +254,7 @@ def compare(
         searches: by name.
         trials: the tasks.
         lens: the lens.
-        breathing: whether the picture's scale changes with the lens position.
+        breathing: whether the image's scale changes with the lens position.
         backlash: dead travel of the motor, metres.
         condition: point-spread function and camera.
         progress: called after each trial of each search.

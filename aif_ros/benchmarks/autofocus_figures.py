@@ -1,4 +1,4 @@
-"""The pictures of autofocus comparisons."""
+"""Figures of autofocus comparisons."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ _MOST_IMAGES = 30
 
 
 def save_trials_figure(runs: Mapping[str, Sequence[TrialResult]], folder: Path) -> Path:
-    """Draw how many trials are done after how many pictures, and how the blur falls.
+    """Draw how many trials are done after how many images, and how the blur falls.
 
     Args:
         runs: of each search, by name.
@@ -45,7 +45,7 @@ def save_trials_figure(runs: Mapping[str, Sequence[TrialResult]], folder: Path) 
 
 
 def save_stacks_figure(runs: Mapping[str, Mapping[str, Sequence[StackRun]]], folder: Path) -> Path:
-    """Draw how often each search succeeds on each stack, and how many pictures it captures.
+    """Draw how often each search succeeds on each stack, and how many images it captures.
 
     Args:
         runs: of each stack, by name, of each search, by name.

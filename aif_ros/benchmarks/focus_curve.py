@@ -1,4 +1,4 @@
-"""The picture of one focus search: its trajectory and its focus curve."""
+"""The figure of one focus search: its trajectory and its focus curve."""
 
 from pathlib import Path
 

@@ -69,7 +69,7 @@ class RenderedFrame:
 def render_frames(
     scene: Scene, lens_model: LensModel, positions: Sequence[float]
 ) -> list[RenderedFrame]:
-    """Take pictures of a scene, one every tenth of a second, at the given positions (metres)."""
+    """Take images of a scene, one every tenth of a second, at the given positions (metres)."""
     subject, truths = RenderedScene(scene, lens_model), Truth(scene, lens_model)
     taken = []
     for index, position in enumerate(positions):
@@ -104,10 +104,10 @@ Figures = dict[str, dict[str, float]]
 
 @dataclass(frozen=True)
 class Sheet:
-    """Pictures to compare: by the method that made them, all of one size.
+    """Images to compare: by the method that made them, all of one size.
 
     Attributes:
-        pictures: float32.
+        images: float32.
         interest: (H, W) float32, where details matter.
     """
 
@@ -124,7 +124,7 @@ def measure_still(scene: Scene, lens_model: LensModel) -> tuple[Figures, Sheet]:
 
     Returns:
         By method `psnr`, `ssim`, `edge_psnr` and `seconds` of one update; beside the methods
-        `best_frame` and `oracle`, the per-pixel choice by ground truth; and the pictures.
+        `best_frame` and `oracle`, the per-pixel choice by ground truth; and the images.
     """
     low, high = lens_model.limits
     taken = render_frames(scene, lens_model, list(np.linspace(low, high, STILL_FRAMES)))
@@ -172,7 +172,7 @@ def measure_moving(scene: Scene, lens_model: LensModel) -> tuple[Figures, Sheet]
         By method, without and with alignment, means over the last frames: `psnr`, `edge_psnr`,
         `seconds` of one update, `stability`: how little J's error changes from frame to frame, dB
         below full scale, and `worst_gain`: the least by which J was nearer to the truth than the
-        frame alone, dB; and the last pictures.
+        frame alone, dB; and the last images.
     """
     low, high = lens_model.limits
     half = MOVING_FRAMES // 2
@@ -258,10 +258,10 @@ def measure(
 def measure_pairs(
     folders: Sequence[Path], save: Path | None, progress: Callable[[str], None]
 ) -> Figures:
-    """Fuse pictures of one view each, focused differently, by all methods and installed tools.
+    """Fuse images of one view each, focused differently, by all methods and installed tools.
 
     Args:
-        folders: each with two or more pictures of one size.
+        folders: each with two or more images of one size.
         save: folder for contact sheets, PNG; None: none.
         progress: called with the name of each part done.
 
@@ -270,7 +270,7 @@ def measure_pairs(
         and `seconds` of all its fusion.
 
     Raises:
-        DeviceError: a picture cannot be read.
+        DeviceError: an image cannot be read.
         ToolError: a tool failed.
     """
     collected = []
@@ -368,7 +368,7 @@ def _alike(picture: Image, like: Image) -> Image:
 
 
 def _disagreement(pictures: Sequence[Image]) -> NDArray[np.float32]:
-    """Where pictures differ most."""
+    """Where images differ most."""
     return np.asarray(np.std([to_gray(picture) for picture in pictures], axis=0))
 
 
@@ -383,7 +383,7 @@ def _means(figures: Sequence[Figures]) -> Figures:
 
 
 def write_sheet(folder: Path | None, name: str, sheet: Sheet) -> None:
-    """Draw the whole picture, and a magnified part of each, as NAME.png; None: nothing.
+    """Draw the whole image, and a magnified part of each, as NAME.png; None: nothing.
 
     Args:
         folder: for the file; None: nothing is drawn.

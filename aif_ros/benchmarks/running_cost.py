@@ -110,12 +110,12 @@ def rate(stamps: Sequence[Sequence[int]]) -> float:
 
 
 def write_stack(folder: Path, width: int, height: int) -> None:
-    """Write a focal stack whose pictures take little time to replay.
+    """Write a focal stack whose images take little time to replay.
 
     Args:
         folder: to be made.
-        width: of its pictures, pixels.
-        height: of its pictures, pixels.
+        width: of its images, pixels.
+        height: of its images, pixels.
     """
     folder.mkdir(parents=True)
     sharp = cv2.merge([textured_image(width, height, seed) for seed in range(3)])

@@ -51,7 +51,7 @@ _WINDOW = 512
 """Side of the window of autofocus, pixels, as the nodes' default."""
 # Frames of one J: more than a sweep of any shipped lens takes.
 _MOST_FRAMES = 40
-# Motion from frame to frame in a picture of 640 px: of the camera, pixels and degrees, and of an
+# Motion from frame to frame in an image of 640 px: of the camera, pixels and degrees, and of an
 # object; and the blur of the half that is out of focus, standard deviation in pixels.
 _WIDTH, _SHIFT, _TURN, _OBJECT, _BLUR = 640, 2.3, 0.1, 6.0, 2.5
 
@@ -119,7 +119,7 @@ def reference(image: Image, fused: Image) -> Image:
 
 
 class Estimator(BlurEstimator, PatchEstimator, Protocol):
-    """Estimates the blur of a picture and of a window."""
+    """Estimates the blur of an image and of a window."""
 
 
 @dataclass(frozen=True)
@@ -319,7 +319,7 @@ def plot(
     """Draw the time of an update over megapixels and over frames, and of a map over its cells.
 
     Args:
-        path: of the picture.
+        path: of the image.
         table: see `measure`.
         frames: see `over_frames`.
 

@@ -1,4 +1,4 @@
-"""Autofocus on recorded focal stacks: real pictures of real lenses.
+"""Autofocus on recorded focal stacks: real images of real lenses.
 
 Each stack is calibrated from itself. Windows with texture are then focused from lens positions all
 over the sweep, and each run is judged by the slice of highest contrast in its window.
@@ -28,7 +28,7 @@ STARTS = 6
 """Start positions for each window, spread over the stack."""
 # In a window that comes into focus the contrast rises by this factor.
 _RISE = 1.5
-# Windows are this share of the picture's shorter side, in whole cells of the networks.
+# Windows are this share of the image's shorter side, in whole cells of the networks.
 _SHARE, _CELL = 0.2, 64
 
 
@@ -41,7 +41,7 @@ class StackRun:
         sharpest: lens position of the sharpest slice there, metres.
         start: where the lens was at first, metres.
         end: where it was left, metres.
-        images: pictures captured, the first one included.
+        images: images captured, the first one included.
         success: whether that is within a slice, or the depth of field, of the sharpest one.
         focused: whether the search reported that it is in focus.
     """

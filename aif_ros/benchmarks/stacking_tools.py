@@ -12,7 +12,7 @@ from pathlib import Path
 from aif_ros.fusion.fuser import FUSION_METHODS
 
 Command = Callable[[Sequence[str], str], list[str]]
-"""From slices and the picture to write, the command line."""
+"""From slices and the image to write, the command line."""
 
 # Seconds between two measurements of a tool's memory.
 _GLANCE = 0.01

@@ -51,7 +51,7 @@ _LEVELS = {
 }
 # Seconds between two messages with what the lens has reported, and two checks for browsers.
 _PERIOD = 0.1
-# Seconds until pictures are subscribed to again: their publishers show the last one to a new
+# Seconds until images are subscribed to again: their publishers show the last one to a new
 # subscriber, if they have noticed that the old one was gone.
 _RESUBSCRIBE = 0.6
 # Seconds between two tries to read the parameters of the pipeline.
@@ -268,11 +268,11 @@ class LiveView:
         self._publish("setup", setup)
 
     def _set_watched(self, watched: bool) -> None:
-        """Note, in the event loop, whether pictures are wanted."""
+        """Note, in the event loop, whether images are wanted."""
         self._watched = watched
 
     def _adapt_pictures(self) -> None:
-        """Subscribe to the pictures while they are wanted: they are made for subscribers only."""
+        """Subscribe to the images while they are wanted: they are made for subscribers only."""
         since = time.monotonic() - self._unsubscribed_at
         if self._watched and not self._subscriptions and since > _RESUBSCRIBE:
             self._subscriptions = [

@@ -57,7 +57,7 @@ class RunningGraph:
 
     @property
     def starved(self) -> bool:
-        """Whether the loop waits for pictures of a recording that has ended."""
+        """Whether the loop waits for images of a recording that has ended."""
         waits = self.state is not None and self.state.state == WAITING
         return waits and bool(self.recording_end)
 

@@ -49,11 +49,11 @@ class UndeterminedError(Exception):
 
 
 BLUR_DRIFT = 0.5
-"""Pixels by which the edge of a picture seems to move when it is registered to one that is blurred
+"""Pixels by which the edge of an image seems to move when it is registered to one that is blurred
 differently: root mean square 0.27 px, at most 0.76 px, on 20 rendered sweeps of 320 px without
 breathing (four focus positions, five textures)."""
 LEAST_GROWTH = 0.1
-"""Pixels by which the edge of the picture must move over a sweep to show the direction of the lens:
+"""Pixels by which the edge of the image must move over a sweep to show the direction of the lens:
 on the same sweeps `magnification_growth` errs by 0.026 px (root mean square), 0.061 px at most."""
 
 
@@ -177,11 +177,11 @@ def calibrate_sweep(
         slices: (H, W) or (H, W, 3), float32 in [0, 1], ordered by position.
         positions: lens position of each, metres, ascending.
         estimator: whose readings are related to the travel; None: no reading curve.
-        near: part of the picture with an object that is nearer than the rest, which shows the
+        near: part of the image with an object that is nearer than the rest, which shows the
             direction of the lens; None: there is none.
 
     Raises:
-        ValueError: `near` does not lie within the picture.
+        ValueError: `near` does not lie within the image.
         UndeterminedError: too little texture, nothing comes into focus within the sweep,
             or the slices do not match.
     """
@@ -206,7 +206,7 @@ def calibrate_sweep(
         ]
     # `transforms` lead from the reference to each slice: their scale is its magnification.
     scales = np.array([_scale(transform) for transform in transforms])
-    # One pixel at the edge that moves most, half a picture from the centre, over the whole sweep.
+    # One pixel at the edge that moves most, half an image from the centre, over the whole sweep.
     pixel = 2 / (max(stack.shape[1:]) * float(places[-1] - places[0]))
     foci = [focus for _, focus in followed]
     growth = magnification_growth(scales, places, foci, BLUR_DRIFT * pixel)
@@ -238,7 +238,7 @@ def magnification_growth(
     Args:
         scales: (N,) magnification of each slice, up to a common factor.
         positions: (N,) lens position of each, metres.
-        foci: positions at which the windows of the picture are in focus, metres.
+        foci: positions at which the windows of the image are in focus, metres.
         drift: change per metre that blur alone can seem to cause; the error where there are too few
             slices to separate it.
     """

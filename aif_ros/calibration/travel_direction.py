@@ -7,7 +7,7 @@ the other way looks the same in the blur of a flat scene. What shows the directi
 - The user, who has looked through the lens.
 - The definition of the unit of the device: dioptres, or the V4L2 control `focus_absolute`.
 - Magnification. A lens that moves as a whole is farther from the sensor the nearer it focuses, and
-  the picture grows. Lenses with internal focusing may do the opposite: a hint, no proof.
+  the image grows. Lenses with internal focusing may do the opposite: a hint, no proof.
 """
 
 from collections.abc import Iterable
@@ -53,7 +53,7 @@ class TravelDirection:
 
 
 UNKNOWN = TravelDirection("unknown")
-"""Of pictures that do not show it."""
+"""Of images that do not show it."""
 
 
 _BEST_FIRST: tuple[Evidence, ...] = ("near object", "stated", "device", "magnification")
@@ -66,7 +66,7 @@ def most_certain(directions: Iterable[TravelDirection]) -> TravelDirection:
 
 
 def from_magnification(low: float, high: float, least: float = 0.0) -> TravelDirection:
-    """Return the direction by the growth of the picture.
+    """Return the direction by the growth of the image.
 
     Args:
         low: of the 95 % interval of the relative change of magnification per metre.

@@ -175,7 +175,7 @@ def _noise_energies() -> list[float]:
 
 
 def _noise(gray: Image) -> float:
-    """Standard deviation of the noise, from the smoothest parts of the picture.
+    """Standard deviation of the noise, from the smoothest parts of the image.
 
     Immerkaer, "Fast noise variance estimation", CVIU 64 (1996), applied to cells.
     """

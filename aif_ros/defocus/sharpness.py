@@ -1,4 +1,4 @@
-"""Sharpness of a window, which contrast searches climb, and contrast over a picture."""
+"""Sharpness of a window, which contrast searches climb, and contrast over an image."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""A recorded focal stack: real pictures, replayed as if a camera captured them now."""
+"""A recorded focal stack: real images, replayed as if a camera captured them now."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -34,7 +34,7 @@ class FocalStack:
     sample), and `channel` and `time` (to take of a file with several).
 
     Args:
-        path: a folder with one picture for each slice, in focus order by name, or a file with all
+        path: a folder with one image for each slice, in focus order by name, or a file with all
             slices (TIFF, OME-TIFF, OME-Zarr).
         selection: what to take of files with several channels or time points; what it leaves open
             is as `info.yaml` says.
@@ -88,7 +88,7 @@ class FocalStack:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(width, height) of the pictures, pixels."""
+        """(width, height) of the images, pixels."""
         height, width = self._slices.shape[:2]
         return width, height
 
@@ -165,7 +165,7 @@ def names_stack(scene: str) -> bool:
 
 def is_focal_stack(path: str | Path) -> bool:
     """Whether `path` could be a stack: a file of several slices, or a folder with such a file only,
-    with two or more numbered pictures or with an `info.yaml`.
+    with two or more numbered images or with an `info.yaml`.
     """
     path = Path(path)
     if not path.is_dir() or path.suffix.lower() in FOLDER_SUFFIXES:

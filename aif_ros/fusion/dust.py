@@ -22,7 +22,7 @@ from aif_ros.fusion.tiles import WHOLE
 from aif_ros.types.image import Image, to_float, to_gray
 
 LONGEST_SIDE = 1000
-"""Longer side of the copies in which dust is looked for, pixels: a spot of 12 px in a picture of 24
+"""Longer side of the copies in which dust is looked for, pixels: a spot of 12 px in an image of 24
 megapixels is 2 px there."""
 MOST_SLICES = 12
 """Slices that are looked at, evenly spread: enough for medians, and a second of work."""
@@ -178,7 +178,7 @@ def _median(images: NDArray[Any]) -> Image:
 
 
 def _spots(fixed: Image) -> Image:
-    """What is narrow in a picture of the frame: vignetting and uneven light are wide."""
+    """What is narrow in an image of the frame: vignetting and uneven light are wide."""
     size = fixed.shape[1::-1]
     small_size = (max(1, size[0] // 8), max(1, size[1] // 8))
     small = cv2.resize(fixed.astype(np.float32), small_size, interpolation=cv2.INTER_AREA)

@@ -35,7 +35,7 @@ class _Cells:
 
     Attributes:
         along: cells along the longer side. Blur must be small against a cell, and cells be many
-            enough for a median: at 24, 40 px of blur radius are 1.5 cells in a picture of 640 px.
+            enough for a median: at 24, 40 px of blur radius are 1.5 cells in an image of 640 px.
         saturated: encoded value from which on a pixel counts as clipped.
         clipped: largest share of clipped pixels in a usable cell.
         dark: least light in a usable cell.
@@ -104,7 +104,7 @@ class Gain:
     Attributes:
         factors: (C,) float32, of encoded values, of each channel; 1 where they agree, or where
             they cannot be compared.
-        even: whether the whole picture has changed alike, as far as can be said, and by a gain that
+        even: whether the whole image has changed alike, as far as can be said, and by a gain that
             can be measured.
     """
 
@@ -139,7 +139,7 @@ def _full_scale(image: NDArray[Any]) -> float:
 
 
 def light_map(image: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> LightMap:
-    """Average the light of a picture over cells.
+    """Average the light of an image over cells.
 
     Args:
         image: (H, W) or (H, W, 3), uint8, uint16 or float32 in [0, 1].
@@ -147,7 +147,7 @@ def light_map(image: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> Li
     """
     height, width = image.shape[:2]
     step = max(1, min(height, width) // (8 * _CELLS.along))
-    # A sample of a large picture will do.
+    # A sample of a large image will do.
     sample = image[::step, ::step].astype(np.float32) / np.float32(_full_scale(image))
     sample = sample[..., None] if sample.ndim == 2 else sample
     longer = max(height, width)

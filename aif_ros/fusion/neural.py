@@ -29,7 +29,7 @@ from aif_ros.weights.runner import make_runner
 ENERGY_SIGMA = 2.0
 """Standard deviation, pixels, of the window that energies are averaged over."""
 
-# Larger pictures, pixels, are merged in tiles, so that memory stays bounded. Margin around a tile,
+# Larger images, pixels, are merged in tiles, so that memory stays bounded. Margin around a tile,
 # pixels, of the second frame and of later ones: what lies beyond changes nothing that can be seen.
 _WHOLE, _FIRST_MARGIN, _MARGIN = 2_500_000, 64, 48
 
@@ -145,7 +145,7 @@ class NeuralFusion:
 
 
 def _example() -> tuple[Tensor, Tensor, FusionState]:
-    """Inputs that the engines are compared with: of a picture of 256 x 256."""
+    """Inputs that the engines are compared with: of an image of 256 x 256."""
     plane, memory = torch.zeros(1, 1, 256, 256), torch.zeros(1, MEMORY, 128, 128)
     return plane, plane, FusionState(plane, plane, memory, plane, torch.ones(1))
 

@@ -60,7 +60,7 @@ def merge_covered(
 
     Where J has not been seen yet (sharpness 0), it starts as the slice. `image` is overwritten
     where it is not shown, and J where it has not been seen if it may be changed `in_place`: a copy
-    of a large picture takes much memory.
+    of a large image takes much memory.
 
     Args:
         merge: a fusion method's.
@@ -78,7 +78,7 @@ def merge_covered(
         begun = fused.image if in_place else fused.image.copy()
         _copy(begun, image, new)
         fused = replace(fused, image=begun)
-    del new  # it would take memory while large pictures are merged
+    del new  # it would take memory while large images are merged
     # Filled with J, what is not shown has no edge that would count as detail.
     _copy(image, fused.image, hidden & seen)
     after = merge(image, position, fused)

@@ -93,7 +93,7 @@ def _merged(new: Image, old: Image, choice: _Choice, level: int, out: Image) -> 
         return blend(old, new, choice.share)
     smaller_new, smaller_old = cv2.pyrDown(new), cv2.pyrDown(old)
     coarser = _merged(smaller_new, smaller_old, choice, level + 1, np.empty_like(smaller_new))
-    # Whole bands of large pictures would take as much memory as the pictures, each.
+    # Whole bands of large images would take as much memory as the images, each.
     for start in range(0, len(new), _ROWS):
         rows = slice(start, min(start + _ROWS, len(new)))
         better = choice.better[level][rows]
@@ -122,7 +122,7 @@ def _energies(image: Image) -> Iterator[NDArray[np.float32]]:
         smaller = cv2.pyrDown(gray)
         band = _enlarged(smaller, gray.shape, slice(0, len(gray)))
         np.subtract(gray, band, out=band)
-        # Nothing of the size of the picture is kept until the next band.
+        # Nothing of the size of the image is kept until the next band.
         gray = smaller
         band *= band
         yield cv2.GaussianBlur(band, (0, 0), _SIGMA, dst=band).astype(np.float32, copy=False)

@@ -29,12 +29,12 @@ _HEIGHTS = 65535
 
 @dataclass(frozen=True)
 class _Grid:
-    """A picture as a grid of points.
+    """An image as a grid of points.
 
     Attributes:
         colours: (h, w, 3) uint8.
-        heights: (h, w) float32, pixels of the picture.
-        spacing: of the points, pixels of the picture.
+        heights: (h, w) float32, pixels of the image.
+        spacing: of the points, pixels of the image.
     """
 
     colours: NDArray[np.uint8]

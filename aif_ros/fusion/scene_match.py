@@ -1,6 +1,6 @@
 """Slices that show another scene than the rest of their stack.
 
-Defocus changes fine detail; structure of a fortieth of the picture stays where it is. Neighbouring
+Defocus changes fine detail; structure of a fortieth of the image stays where it is. Neighbouring
 slices of one scene, registered, correlate in it by 0.9 or more, other photographs hardly at all.
 """
 

@@ -21,7 +21,7 @@ class StackFuser:
     """Holds J of a stack and merges one slice after the other into it, in place where it can.
 
     A slice stays as its file has it; where the method can work on tiles, each is resampled and
-    made floating point on its own: allocating memory of the size of the picture takes longer than
+    made floating point on its own: allocating memory of the size of the image takes longer than
     fusing. Only what a slice shows is merged: neither what lies beyond its border nor pixels
     without data.
 

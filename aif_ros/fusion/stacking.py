@@ -27,7 +27,7 @@ from aif_ros.types.fill import fill_unknown
 from aif_ros.types.image import Image, to_float, to_gray
 
 # Detail is measured over windows of this standard deviation, pixels, in which the energy of noise
-# varies by a fifth. The flattest share of the picture is taken for noise; energies up to the first
+# varies by a fifth. The flattest share of the image is taken for noise; energies up to the first
 # multiple of it may be noise, from the second on they are detail. The least energy is that of
 # rounding to 8 bits.
 _DETAIL_SIGMA, _FLAT_SHARE, _NOISE, _DETAIL, _LEAST_ENERGY = 4.0, 0.02, 2.0, 4.0, 1e-4
@@ -37,7 +37,7 @@ _DETAIL_SIGMA, _FLAT_SHARE, _NOISE, _DETAIL, _LEAST_ENERGY = 4.0, 0.02, 2.0, 4.0
 _PREVIEW_SIDE = 480
 
 Track = Callable[[Iterable[Picture], str], Iterable[Picture]]
-"""Passes pictures on and shows the progress of what is done with them."""
+"""Passes images on and shows the progress of what is done with them."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class FusedStack:
 
     @property
     def uneven(self) -> list[int]:
-        """Slices whose light differs from the others' in parts of the picture only, or too much."""
+        """Slices whose light differs from the others' in parts of the image only, or too much."""
         return [index for index, gain in enumerate(self.gains) if not gain.even]
 
 
@@ -236,7 +236,7 @@ def confidence(image: Image) -> NDArray[np.float32]:
         image: (H, W) or (H, W, 3), fused.
 
     Returns:
-        (H, W) float32, 0 where the picture has hardly more detail than its flattest part.
+        (H, W) float32, 0 where the image has hardly more detail than its flattest part.
     """
     energy = laplacian_energy(image, _DETAIL_SIGMA)
     noise = float(np.quantile(energy[::4, ::4], _FLAT_SHARE)) + _LEAST_ENERGY

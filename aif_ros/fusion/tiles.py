@@ -1,4 +1,4 @@
-"""Merging large pictures tile by tile, so that intermediate arrays stay small."""
+"""Merging large images tile by tile, so that intermediate arrays stay small."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -9,11 +9,11 @@ from aif_ros.fusion.fusion import Fused, FusionMethod
 from aif_ros.types.image import Image
 
 Place = tuple[slice, slice]
-"""Rows and columns of a picture."""
+"""Rows and columns of an image."""
 
 WHOLE: Place = (slice(None), slice(None))
 
-# Pixels; a multiple of anything that methods shrink a picture by.
+# Pixels; a multiple of anything that methods shrink an image by.
 _SIDE = 640
 
 Merge = Callable[[Image, float, Fused | None], Fused]
@@ -22,7 +22,7 @@ Merge = Callable[[Image, float, Fused | None], Fused]
 
 @runtime_checkable
 class TileableMethod(FusionMethod, Protocol):
-    """A fusion method that can merge a part of the picture from that part and a margin."""
+    """A fusion method that can merge a part of the image from that part and a margin."""
 
     def for_tiles(self, fused: Fused) -> tuple[Merge, int]:
         """Return what merges a tile of a frame into `fused`, and the margin that it needs.
@@ -43,11 +43,11 @@ class TileMap(Protocol):
 
 
 class Tile(NamedTuple):
-    """A part of a picture.
+    """A part of an image.
 
     Attributes:
         place: what is merged.
-        seen: with its margin, as far as the picture goes.
+        seen: with its margin, as far as the image goes.
         inner: `place` within `seen`.
     """
 
@@ -88,7 +88,7 @@ def merge_tiles(
 
 
 def places(shape: tuple[int, int]) -> Iterator[Place]:
-    """Tiles, without margins, of a picture with these numbers of rows and columns."""
+    """Tiles, without margins, of an image with these numbers of rows and columns."""
     height, width = shape
     for row, _, _ in _cuts(height, 0):
         for column, _, _ in _cuts(width, 0):
@@ -96,7 +96,7 @@ def places(shape: tuple[int, int]) -> Iterator[Place]:
 
 
 def _cuts(length: int, margin: int) -> list[tuple[slice, slice, slice]]:
-    """Along one side of the picture: place, seen and inner of each tile."""
+    """Along one side of the image: place, seen and inner of each tile."""
     cuts = []
     for start in range(0, length, _SIDE):
         before, end = min(start, margin), min(start + _SIDE, length)

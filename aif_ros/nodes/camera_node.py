@@ -13,7 +13,7 @@ from aif_ros.simulation.simulated_camera import SimulatedCamera
 
 
 class CameraNode(CapturingNode):
-    """Publishes the pictures of a camera."""
+    """Publishes the images of a camera."""
 
     NAME = "camera"
     SETTINGS = CameraSettings

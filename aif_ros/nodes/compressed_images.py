@@ -1,4 +1,4 @@
-"""Compressed pictures for viewers, as `image_transport` publishes them."""
+"""Compressed images for viewers, as `image_transport` publishes them."""
 
 import io
 import threading
@@ -25,14 +25,14 @@ _BLOCK = 8
 _COLORS = cv2.applyColorMap(np.arange(256, dtype=np.uint8), cv2.COLORMAP_TURBO)[:, 0, ::-1]
 # RGB of cells without a value: a grey that the colour map does not have.
 _UNKNOWN = (96, 96, 96)
-# Largest picture that is decoded, pixels: larger than any sensor with a ROS driver.
+# Largest image that is decoded, pixels: larger than any sensor with a ROS driver.
 _MAX_PIXELS = 1 << 28
-# New memory for each picture would cost more than its conversion.
+# New memory for each image would cost more than its conversion.
 _scratch = threading.local()
 
 
 def to_compressed(image: NDArray[Any], stamp: int, frame_id: str) -> CompressedImage:
-    """Return the JPEG message of a picture.
+    """Return the JPEG message of an image.
 
     Args:
         image: (H, W) mono or (H, W, 3) RGB, uint8; of uint16 the upper 8 bits are kept.
@@ -53,7 +53,7 @@ def to_compressed(image: NDArray[Any], stamp: int, frame_id: str) -> CompressedI
 
 
 def _to_bgr(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the picture in the order of OpenCV, valid until the next call of this thread."""
+    """Return the image in the order of OpenCV, valid until the next call of this thread."""
     buffer = getattr(_scratch, "bgr", None)
     if buffer is None or buffer.shape != image.shape:
         buffer = _scratch.bgr = np.empty(image.shape, np.uint8)
@@ -66,7 +66,7 @@ def to_8_bits(image: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def from_compressed(message: CompressedImage) -> NDArray[np.uint8]:
-    """Return the picture of a message, (H, W) mono or (H, W, 3) RGB.
+    """Return the image of a message, (H, W) mono or (H, W, 3) RGB.
 
     Raises:
         ImageError: it cannot be decoded.
@@ -81,7 +81,7 @@ def from_compressed(message: CompressedImage) -> NDArray[np.uint8]:
 
 
 def _pixels(message: CompressedImage) -> int:
-    """Return the number of pixels as the header of the picture says; 0: it is none."""
+    """Return the number of pixels as the header of the image says; 0: it is none."""
     try:
         with PIL.Image.open(io.BytesIO(memoryview(message.data))) as header:
             return header.width * header.height
@@ -90,7 +90,7 @@ def _pixels(message: CompressedImage) -> int:
 
 
 def color_map(values: NDArray[np.float32], highest: float) -> NDArray[np.uint8]:
-    """Return a map as a picture, (H, W, 3) RGB: blue for 0, red for `highest`, grey for NaN.
+    """Return a map as an image, (H, W, 3) RGB: blue for 0, red for `highest`, grey for NaN.
 
     Args:
         values: (rows, columns), at least 0.

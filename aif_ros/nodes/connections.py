@@ -41,7 +41,7 @@ class Connections:
         self._listening = listening
         self._report = report
         self.publishers: list[TopicPublisher[Any]] = []
-        """Publishers, those of pictures included."""
+        """Publishers, those of images included."""
         self.subscriptions: list[TopicSubscription] = []
         """Subscriptions by DDS."""
         self._lazy_publishers: list[LazyPublisher[Any]] = []
@@ -53,7 +53,7 @@ class Connections:
         return publisher
 
     def lazy_publisher(self, topic: Topic[T], rate: float = math.inf) -> LazyPublisher[T]:
-        """Make a publisher of pictures for people, `rate` per second at most."""
+        """Make a publisher of images for people, `rate` per second at most."""
         publisher = TopicPublisher(self._node, topic, None)
         self.publishers.append(publisher)
         lazy = LazyPublisher(publisher, rate)

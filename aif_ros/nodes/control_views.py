@@ -73,7 +73,7 @@ class Overlay:
 
 
 def _overlay(picture: StampedImage, window: Window | None, text: str) -> StampedImage:
-    """Draw the window and the text into a copy of the picture, of 8 bits."""
+    """Draw the window and the text into a copy of the image, of 8 bits."""
     image = to_8_bits(picture.image)
     image = cv2.cvtColor(image, cv2.COLOR_GRAY2RGB) if image.ndim == 2 else image.copy()
     if window is not None:

@@ -106,7 +106,7 @@ class PipelineNode(GuardedNode):
         return self.connections.publisher(topic)
 
     def lazy_publisher(self, topic: Topic[T], rate: float = math.inf) -> LazyPublisher[T]:
-        """Make a publisher of pictures for people, `rate` per second at most; to call in `open`."""
+        """Make a publisher of images for people, `rate` per second at most; to call in `open`."""
         return self.connections.lazy_publisher(topic, rate)
 
     def subscribe(

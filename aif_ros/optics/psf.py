@@ -1,6 +1,6 @@
 """Point-spread functions of disk and polygon apertures, with a small Gaussian softness.
 
-In geometrical optics a point out of focus is imaged as a uniformly lit, scaled-down picture of
+In geometrical optics a point out of focus is imaged as a uniformly lit, scaled-down image of
 the aperture: a disk when it is wide open, a regular polygon when its blades are closed. What the
 lens does even in focus (diffraction, aberrations, the anti-aliasing filter) is modelled by a
 Gaussian of a fraction of a pixel.
@@ -79,7 +79,7 @@ class Aperture:
 
         Args:
             radius: blur radius, pixels; that of the disk of equal area for a polygon. Below 0, on
-                the other side of focus, the picture of the aperture is turned by half a turn.
+                the other side of focus, the image of the aperture is turned by half a turn.
             shape: (H, W) of the image.
 
         Returns:

@@ -2,5 +2,5 @@
 
 `FuseStep`, `AssessStep`, `ControlStep` and `FocusStep` are called by `loop.py` and by the nodes.
 The rules that both follow are here, each once: use of frames exposed in motion, settling, faults
-that the pictures show, the end of a loop.
+that the images show, the end of a loop.
 """

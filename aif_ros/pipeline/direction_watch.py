@@ -1,6 +1,6 @@
 """Notices a lens that travels the other way than its calibration says.
 
-Focus breathing shows it: between two lens positions the picture grows by a known factor, or shrinks
+Focus breathing shows it: between two lens positions the image grows by a known factor, or shrinks
 by it if the motor counts the other way. A lens without breathing gives no sign; there the direction
 only matters for distances of objects (`LensModel.object_distances`).
 """
@@ -17,19 +17,19 @@ from aif_ros.types.frame import Frame
 from aif_ros.types.image import Image, to_float, to_gray
 
 _SIDE = 320
-"""Longer side of the pictures that are compared, pixels."""
+"""Longer side of the images that are compared, pixels."""
 _VISIBLE = 3.0
 """Pixels by which their corners must move from one lens position to the other: wrong by twice as
 much, textures of that size no longer match."""
 _DETAIL = (2.0, 8.0)
 """Standard deviations between which detail is compared, pixels: finer detail is lost to the blur of
-one of the pictures, coarser detail matches in any case."""
+one of the images, coarser detail matches in any case."""
 _MARGIN = 0.03
 """Difference of correlation that decides; noise and blur give less than 0.01."""
 _LEAST = 0.5
-"""Correlation below which the pictures do not show the same."""
+"""Correlation below which the images do not show the same."""
 _VOTES = 2
-"""Pairs of pictures that must agree."""
+"""Pairs of images that must agree."""
 
 
 class DirectionWatch:
@@ -90,7 +90,7 @@ def _small(frame: Frame) -> Image:
 
 
 def _correlation(first: Image, second: Image, growth: float) -> float:
-    """Correlation of two pictures, the second magnified by `growth` and shifted."""
+    """Correlation of two images, the second magnified by `growth` and shifted."""
     # Each is magnified, never reduced: a reduced one has no borders.
     first = magnify(first, max(growth, 1.0))
     second = magnify(second, max(1 / growth, 1.0))

@@ -58,7 +58,7 @@ class Fusion:
     Attributes:
         fused: J as of this frame; None before the first.
         unused: why the frame was not merged into J; None if it was.
-        picture: J if it has changed, by the merge or because it has moved along with the scene: it
+        image: J if it has changed, by the merge or because it has moved along with the scene: it
             is published and assessed then, and only then. Else None.
     """
 

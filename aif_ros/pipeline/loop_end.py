@@ -17,9 +17,9 @@ class LoopEnd:
 
     @classmethod
     def of(cls, reason: str, picture_fault: str) -> "LoopEnd":
-        """Return the end that a fault in the pictures makes of a reason to stop.
+        """Return the end that a fault in the images makes of a reason to stop.
 
-        An agent that is shown the same picture at each lens position has nothing to gain from
+        An agent that is shown the same image at each lens position has nothing to gain from
         another one; that it stops does not mean that the scene is in focus.
 
         Args:

@@ -23,12 +23,12 @@ ZOOMS = 3
 ZOOM = 0.25
 """Share of the span of a sweep that the next one spans."""
 CHANGE = 1.5
-"""A picture has changed if it differs from another by more than this times what two pictures at
+"""An image has changed if it differs from another by more than this times what two images at
 one lens position differ by (noise, flicker)."""
 PATIENCE = 10
 """Frames in a row that may have been exposed in motion: drivers hold up to a handful back."""
 TEXTURE = 3.0
-"""A picture shows texture if its contrast is more than this times its noise."""
+"""An image shows texture if its contrast is more than this times its noise."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def record_sweep(
         on_frame: called with each frame.
 
     Raises:
-        DeviceError: a device fails, or the lens reports motion that the picture does not show.
+        DeviceError: a device fails, or the lens reports motion that the image does not show.
     """
     images, positions = [], []
     for position in np.linspace(*limits, slices):
@@ -108,15 +108,15 @@ def record_return(
 
 
 def require_change(images: Sequence[Image], again: Image, positions: tuple[float, float]) -> None:
-    """Check that the pictures show the motion of the lens.
+    """Check that the images show the motion of the lens.
 
     Args:
         images: of a sweep.
-        again: a second picture at the position of the first.
+        again: a second image at the position of the first.
         positions: lens positions of the first and last, metres, as the lens reports them.
 
     Raises:
-        DeviceError: no picture differs from the first one more than the second one there does.
+        DeviceError: no image differs from the first one more than the second one there does.
     """
     first = to_gray(images[0])
     noise = _difference(first, to_gray(again))

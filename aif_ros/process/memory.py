@@ -1,4 +1,4 @@
-"""Keeps the memory of freed pictures for the next ones, on Linux with the GNU C library.
+"""Keeps the memory of freed images for the next ones, on Linux with the GNU C library.
 
 By default it goes back to the system, which then has to hand out and clear the pages again for each
 frame: with frames of 1920x1080 that takes a quarter of the time of an update of J.
@@ -11,7 +11,7 @@ import os
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 _LARGEST_BLOCK = 32 << 20
-"""Bytes up to which a block is kept; the most that the library allows. A colour picture of
+"""Bytes up to which a block is kept; the most that the library allows. A colour image of
 1920x1080 in floating point has 25 million."""
 _KEPT = 128 << 20
 """Bytes that are kept at most: an update of J at 1920x1080 frees no more at a time."""

@@ -31,7 +31,7 @@ class DefocusedPlane:
     weight: NDArray[np.float32]
 
     def photograph(self, camera: SensorModel, random: np.random.Generator) -> Patch:
-        """Take a picture of it."""
+        """Take an image of it."""
         radius = np.full(self.weight.shape, self.radius, np.float32)
         return Patch(camera.capture(self.light, random), radius, self.weight, True)
 

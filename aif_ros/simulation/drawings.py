@@ -59,7 +59,7 @@ def points(size: int, random: np.random.Generator) -> Image:
     image = np.full((size * _FINE,) * 2, random.uniform(0, 0.08), np.float32)
     radius = random.uniform(0.5, 3) * _FINE
     brightness = random.uniform(0.3, 2.5)
-    # As many for each area, whatever the size of the picture.
+    # As many for each area, whatever the size of the image.
     for _ in range(max(1, round(float(10 ** random.uniform(0.3, 2)) * (size / 256) ** 2))):
         x, y = random.integers(0, size * _FINE, 2)
         value = brightness * random.uniform(0.5, 1)

@@ -72,7 +72,7 @@ def open_subject(
     Args:
         name: of a scene, or its folder, or the folder or file of a recorded focal stack.
         calibration: lens calibration file; empty: the default lens, or what a stack suggests.
-        width: of a scene's images, pixels; 0: its own. The pictures of a stack keep their size.
+        width: of a scene's images, pixels; 0: its own. The images of a stack keep their size.
         selection: what to take of a stack in a file with several channels or time points.
         shake: hand shake added to a scene, standard deviation in pixels.
         pan: pan added to a scene, pixels per second.

@@ -79,7 +79,7 @@ def read_photo(path: Path) -> NDArray[np.uint8]:
     """Read a photo as (H, W, 3) uint8 RGB.
 
     Raises:
-        PhotosError: the file is no readable picture.
+        PhotosError: the file is no readable image.
     """
     try:
         photo = read_image(path)

@@ -43,7 +43,7 @@ class RenderedScene:
         self._sensor = Sensor(noise, seed)
         self._view: SceneView | None = None
         self._renderer: Renderer | None = None
-        # Position, travel and noise-free image of the last exposure, while the picture stays the
+        # Position, travel and noise-free image of the last exposure, while the image stays the
         # same.
         self._latest: tuple[tuple[float, float], Image] | None = None
 
@@ -71,7 +71,7 @@ class RenderedScene:
         return self._sensor.expose(image)
 
     def _view_at(self, seconds: float) -> tuple[SceneView, Renderer]:
-        """Return the view of that time and a renderer, prepared only if the picture is new."""
+        """Return the view of that time and a renderer, prepared only if the image is new."""
         if self._view is not None and self._renderer is not None and not self._scene.moving:
             return self._view, self._renderer
         view = self._scene.view(seconds)

@@ -78,7 +78,7 @@ class Renderer:
         lowest, highest = float(view.focus_position.min()), float(view.focus_position.max())
         low, high = lens_model.limits
         reach = max(abs(high - lowest), abs(highest - low)) * self._gain
-        # Light comes in from beyond the edges: the picture is mirrored out as far as blur reaches.
+        # Light comes in from beyond the edges: the image is mirrored out as far as blur reaches.
         pad = self._pad = min(int(np.ceil(reach)) + 2, min(self._height, self._width) - 1)
         linear = np.clip(view.image, 0.0, 1.0) ** np.float32(DISPLAY_GAMMA)
         linear = cv2.copyMakeBorder(linear, pad, pad, pad, pad, cv2.BORDER_REFLECT_101)

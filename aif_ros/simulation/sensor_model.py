@@ -57,8 +57,8 @@ class SensorModel:
         tone: strength of an S-shaped tone curve, -1 to 1; 0: none.
         sharpen: amount of unsharp masking, with a Gaussian of `sharpen_radius`; 0: none.
         sharpen_radius: pixels.
-        scaling: factor by which the camera scales its picture up (> 1) or down (< 1).
-        motion: (right, down), pixels, by which the picture moves during the exposure.
+        scaling: factor by which the camera scales its image up (> 1) or down (< 1).
+        motion: (right, down), pixels, by which the image moves during the exposure.
         flicker: amplitude of bands of brightness by a rolling shutter under a lamp, 0 to 1.
         jpeg_quality: 1..100, or None for no JPEG.
     """
@@ -153,7 +153,7 @@ class SensorModel:
         )
 
     def capture(self, light: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.uint8]:
-        """Take a picture in 8 bits.
+        """Take an image in 8 bits.
 
         Args:
             light: (H, W) or (H, W, 3) RGB, linear, float32; 1 is full scale at exposure 1.
@@ -175,7 +175,7 @@ class SensorModel:
         return np.asarray(pixels, np.uint8)
 
     def develop(self, light: NDArray[np.float32], random: np.random.Generator) -> Image:
-        """Take a picture before it is rounded: as `capture`, but float32 in [0, 1], no JPEG."""
+        """Take an image before it is rounded: as `capture`, but float32 in [0, 1], no JPEG."""
         size = light.shape[1], light.shape[0]
         if self.motion != (0.0, 0.0):
             light = cv2.filter2D(light, -1, _streak(*self.motion))

@@ -49,7 +49,7 @@ def play(position: float, follower: float, width: float) -> float:
 
 
 class SimulatedCamera:
-    """Exposes at regular times, each picture at the true lens position of its exposure.
+    """Exposes at regular times, each image at the true lens position of its exposure.
 
     In one process it asks `lens` itself. Where lens and camera are separate processes, leave
     `lens` out and hand every reported state to `observe`, from any thread; `capture` then waits
@@ -138,7 +138,7 @@ class SimulatedCamera:
             position, travel, moving = self._optical_state(stamp, half)
             if not (moving and self._skip_moving) or stamp > give_up:
                 image = self._subject.expose(position, (stamp - self._opened) * 1e-9, travel)
-                # Renderings and pictures from files use the whole range of their type.
+                # Renderings and images from files use the whole range of their type.
                 return Capture(image, stamp, 8 * image.dtype.itemsize)
 
     def close(self) -> None:

@@ -54,7 +54,7 @@ class SimulatedLens:
         settling_time: seconds after the end of a move until the lens no longer counts as moving.
         start: position at first, metres; default: the lower limit.
         rests: the only positions it can rest at, metres, ascending (a recorded stack has no
-            picture elsewhere); default: every whole step from the lower limit, and the upper limit.
+            image elsewhere); default: every whole step from the lower limit, and the upper limit.
         stall_timeout: seconds past its due time after which a move that has not arrived is an
             error.
 

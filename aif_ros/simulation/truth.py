@@ -24,7 +24,7 @@ def to_reference_geometry(image: NDArray[Any], position: float, lens_model: Lens
 
 
 class Truth:
-    """Gives sharp picture and focus positions of a scene at any time.
+    """Gives sharp image and focus positions of a scene at any time.
 
     Args:
         scene: of the camera.
@@ -37,7 +37,7 @@ class Truth:
         self._seen: tuple[float, Image, NDArray[np.float32]] | None = None
 
     def at(self, seconds: float) -> tuple[Image, NDArray[np.float32]]:
-        """Return the sharp picture, and (H, W) float32 focus positions in metres."""
+        """Return the sharp image, and (H, W) float32 focus positions in metres."""
         seconds = seconds if self._scene.moving else 0.0
         if self._seen is None or self._seen[0] != seconds:
             view = self._scene.view(seconds).settled()

@@ -44,7 +44,7 @@ class FocusSequence:
         near_edges: (T, H, W) bool, near an edge of depth; (1, H, W) of a still scene.
         shown: (T, H, W) bool, where the frame is; (1, H, W) of a still scene.
         flow: (T - 1, H / 2, W / 2, 2) float16, where what each frame but the first shows lies in
-            the last J, in pixels of the halved picture; (0, ...) of a still scene.
+            the last J, in pixels of the halved image; (0, ...) of a still scene.
         mismatch: (T - 1, H / 2, W / 2) float16 that is left; see `Fused`.
     """
 
@@ -72,7 +72,7 @@ def render_sequence(
         lens_model: of the lens.
         positions: one for each frame.
         point_spread: of the lens.
-        camera: that takes the pictures.
+        camera: that takes the images.
         random: source of randomness.
     """
     renderers = [Renderer(view, lens_model, point_spread) for view in views]

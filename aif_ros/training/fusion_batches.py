@@ -54,7 +54,7 @@ class Prepared:
         truths: (N, T, H, W, 3) uint8, (N, 1, H, W, 3) of still scenes.
         near_edges: (N, T, H, W) bool, (N, 1, H, W) of still scenes.
         shown: (N, T, H, W) bool, where the frames are; (N, 1, H, W) of still scenes.
-        flow: (N, T - 1, H / 2, W / 2, 2) float16, pixels of the halved picture; None of still
+        flow: (N, T - 1, H / 2, W / 2, 2) float16, pixels of the halved image; None of still
             scenes.
         mismatch: (N, T - 1, H / 2, W / 2) float16; None of still scenes.
     """
@@ -77,7 +77,7 @@ class SequenceBatch(NamedTuple):
         truths: (B, T, 3, H, W).
         near_edges: (B, T, 1, H, W), 1 near an edge of depth, else 0.
         shown: (B, T, 1, H, W), 1 where the frame is, else 0.
-        flow: (B, T - 1, 2, H / 2, W / 2), pixels of the halved picture; None: nothing moves.
+        flow: (B, T - 1, 2, H / 2, W / 2), pixels of the halved image; None: nothing moves.
         mismatch: (B, T - 1, 1, H / 2, W / 2); None: nothing moves.
     """
 

@@ -1,4 +1,4 @@
-"""Scenes of layers: pictures that are given depth and laid over each other."""
+"""Scenes of layers: images that are given depth and laid over each other."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Layer:
     """Something at its own depth.
 
     Attributes:
-        picture: (H, W, 3) float32.
+        image: (H, W, 3) float32.
         mask: (H, W) float32, 1 where it is.
         share: (H, W) float32, focus position as a share of the travel.
     """
@@ -93,7 +93,7 @@ def draw_object(
     """Draw an object at a share of the travel, slanted, `size` pixels high and wide.
 
     Args:
-        photos: whose pictures it can have.
+        photos: whose images it can have.
         size: side of the object, pixels.
         nearness: its focus position as a share of the travel, 0 to 1.
         random: source of randomness.

@@ -2,7 +2,7 @@
 
 The logarithm of the squared error of each J(t) to the scene all in focus, so that every scene
 counts by its PSNR, that near edges of depth counting four times more, for halos are what people
-see, and the mean error of the slopes of brightness once more, for faint edges make a picture, too;
+see, and the mean error of the slopes of brightness once more, for faint edges make an image, too;
 the last J counts as much as all before it together.
 """
 

@@ -1,4 +1,4 @@
-"""Pictures to make scenes of: squares cut out of photographs, graphics, and masks of objects."""
+"""Images to make scenes of: squares cut out of photographs, graphics, and masks of objects."""
 
 from collections.abc import Sequence
 from pathlib import Path

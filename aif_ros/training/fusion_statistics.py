@@ -15,7 +15,7 @@ class SequenceStatistics:
         travel: first and last position of the lens, metres, as of the shipped calibration.
         smallest_radius, largest_radius: blur radius over the whole depth of a scene, pixels.
         breathing: largest change of magnification, per metre of travel.
-        graphics: share of the pictures that are graphics.
+        graphics: share of the images that are graphics.
         inexact: share of the still sequences in which errors of registration and of exposure are
             left.
         left_shift: standard deviation of these errors of registration, pixels.

@@ -59,7 +59,7 @@ def _doubled(plane: Tensor) -> Tensor:
 def _carried_over(
     image: Tensor, sharpness: Tensor, memory: Tensor, flow: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """What `warp_along_flow` does; flow (B, 2, H / 2, W / 2) in pixels of the halved picture."""
+    """What `warp_along_flow` does; flow (B, 2, H / 2, W / 2) in pixels of the halved image."""
     double = 2 * _doubled(flow)
     moved = (double != 0).any(dim=1, keepdim=True)
     energy = _fetched(sharpness.exp(), double, "bilinear")

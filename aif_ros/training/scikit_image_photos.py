@@ -55,4 +55,4 @@ PHOTOS = (
     SamplePhoto("gravel", "gravel.png", f"{_CC0} (CC0Textures)"),
     SamplePhoto("rocket", "rocket.jpg", "public domain (SpaceX)"),
 )
-"""As of scikit-image 0.16 to 0.26; `camera` was another picture before 0.18."""
+"""As of scikit-image 0.16 to 0.26; `camera` was another image before 0.18."""

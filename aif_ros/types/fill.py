@@ -31,7 +31,7 @@ def fill_unknown(plane: NDArray[np.float32], known: NDArray[np.float32]) -> NDAr
     trust = known + np.float32(1e-6)
     averages = np.asarray(cv2.pyrDown(plane * trust), np.float32)
     averages /= cv2.pyrDown(trust)
-    del trust  # planes of large pictures fill the memory
+    del trust  # planes of large images fill the memory
     wider = fill_unknown(averages, np.minimum(4 * weight, 1).astype(np.float32))
     size = plane.shape[1::-1]
     surroundings = np.asarray(cv2.pyrUp(wider, dstsize=size), np.float32)

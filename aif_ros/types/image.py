@@ -4,7 +4,7 @@ Cameras and files deliver integer *samples*. Their *full scale* is the sample th
 255 for 8 bits, 65535 for 16 bits, and 4095 for the 12 bits that many cameras deliver in samples of
 16 bits. A sample does not say how many of its bits are in use, so `full_scale` recognises it by the
 largest sample; a stream keeps the largest value so far: ``scale = full_scale(image, scale)``.
-Pictures read by `aif_ros.devices.image_files` always use the whole range of their type.
+Images read by `aif_ros.devices.image_files` always use the whole range of their type.
 """
 
 from typing import Any
@@ -149,7 +149,7 @@ def to_uint8(image: Image) -> NDArray[np.uint8]:
 def to_uint16(image: Image) -> NDArray[np.uint16]:
     """Round `float32` in [0, 1] to 16 bits; values outside are clipped."""
     pixels = np.empty(image.shape, np.uint16)
-    # Row by row: copies of a large picture in floating point would take much memory and time.
+    # Row by row: copies of a large image in floating point would take much memory and time.
     for row, values in zip(pixels, image, strict=True):
         row[:] = np.round(np.clip(values, 0, 1) * 65535)
     return pixels

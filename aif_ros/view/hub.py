@@ -1,4 +1,4 @@
-"""Passes pictures and values on to the browsers that show the page.
+"""Passes images and values on to the browsers that show the page.
 
 A browser that is slow gets the newest of each kind only; nothing piles up.
 """
@@ -9,15 +9,15 @@ import struct
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-# Kind of the picture, and time of exposure in nanoseconds, before the JPEG data.
+# Kind of the image, and time of exposure in nanoseconds, before the JPEG data.
 _HEAD = struct.Struct("<BQ")
 
 PICTURES = ("camera", "fused", "distance")
-"""Kinds of pictures; their index is the first byte of a binary message."""
+"""Kinds of images; their index is the first byte of a binary message."""
 
 
 def picture_stamp(message: bytes) -> int:
-    """Return the time of exposure of a picture as it is sent, nanoseconds."""
+    """Return the time of exposure of an image as it is sent, nanoseconds."""
     return int(_HEAD.unpack_from(message)[1])
 
 
@@ -25,7 +25,7 @@ class Hub:
     """Holds the newest of everything; to be used in the thread of the event loop.
 
     Args:
-        on_watched: called when the first browser shows the pictures (True), and when
+        on_watched: called when the first browser shows the images (True), and when
             none does any more (False).
     """
 
@@ -56,7 +56,7 @@ class Hub:
             client.put(kind if keep else None, text)
 
     def show(self, kind: str, stamp: int, jpeg: bytes) -> None:
-        """Send a picture to the browsers whose page is visible.
+        """Send an image to the browsers whose page is visible.
 
         Args:
             kind: one of PICTURES.
@@ -69,7 +69,7 @@ class Hub:
                 client.put(kind, data)
 
     def forget_pictures(self) -> None:
-        """Drop the newest pictures: they would be old for the next browser."""
+        """Drop the newest images: they would be old for the next browser."""
         self._pictures.clear()
 
     def join(self) -> "Client":
@@ -88,7 +88,7 @@ class Hub:
         self.update()
 
     def send_pictures(self, client: "Client") -> None:
-        """Send the newest pictures to a browser that shows the page later than others."""
+        """Send the newest images to a browser that shows the page later than others."""
         for kind, data in self._pictures.items():
             client.put(kind, data)
 

@@ -1,7 +1,7 @@
 """Runs networks: by PyTorch or, on CPUs with the extra `fast`, by ONNX Runtime.
 
 A runner is called as the network is, with tensors and named tuples of tensors on the CPU, and
-returns what the network returns. ONNX Runtime takes less time for small pictures and several
+returns what the network returns. ONNX Runtime takes less time for small images and several
 processes at a time; which is faster depends on the processor, so `auto` measures both once.
 """
 
@@ -48,7 +48,7 @@ def make_runner(
         network: in evaluation mode.
         device: ``cpu`` and ``cuda``: PyTorch; ``onnxruntime``: ONNX Runtime on the CPU; ``auto``:
             CUDA where there is a device for it, else what is faster on this CPU.
-        example: inputs of typical size; those of pictures (B, C, H, W) may have any H and W later.
+        example: inputs of typical size; those of images (B, C, H, W) may have any H and W later.
         bfloat16: whether PyTorch computes convolutions on the CPU with these narrower numbers.
 
     Raises:
@@ -121,7 +121,7 @@ class _OnnxRunner:
         options.log_severity_level = 3  # errors
         # Threads that wait in a busy loop take other processes' time.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # Its own store of memory keeps what the largest picture so far has needed, and more.
+        # Its own store of memory keeps what the largest image so far has needed, and more.
         options.enable_cpu_mem_arena = False
         return onnxruntime.InferenceSession(
             self._model, options, providers=["CPUExecutionProvider"]

@@ -1,6 +1,6 @@
-"""Pictures on disk: which files are pictures, what they hold, and writing them.
+"""Images on disk: which files are images, what they hold, and writing them.
 
-`slices.open_slices` is the way to read a stack, `read_image` to read one picture. Each format's
+`slices.open_slices` is the way to read a stack, `read_image` to read one image. Each format's
 module uses the file's own description (pages, planes, photometric interpretation, alpha,
 depth) and refuses what it does not understand.
 """

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from aif_ros.devices.image_files.samples import Samples
 
 APPROXIMATE = "CMYK colours without a profile are converted to RGB by a formula, not as printed"
-"""What to note of a picture that says nothing of its inks."""
+"""What to note of an image that says nothing of its inks."""
 
 # sRGB of CIE XYZ under the illuminant D50, Bradford-adapted (IEC 61966-2-1, ICC.1 annex E).
 _SRGB_OF_XYZ = np.array(
@@ -65,7 +65,7 @@ def rgb_of_lab(values: NDArray[Any], *, signed: bool) -> Samples:
     largest = 65535 if deep else 255
     full_lightness = largest if signed or not deep else 0xFF00
     result = np.empty(values.shape, values.dtype)
-    # Row by row: whole pictures in floating point would take much memory.
+    # Row by row: whole images in floating point would take much memory.
     for row, source in zip(result, values, strict=True):
         lightness = source[:, 0] * (100.0 / full_lightness)
         chroma = source[:, 1:].view(np.int16 if deep else np.int8) if signed else source[:, 1:]

@@ -1,4 +1,4 @@
-"""Which files of a folder are pictures."""
+"""Which files of a folder are images."""
 
 import functools
 import logging
@@ -14,16 +14,16 @@ from aif_ros.devices.image_files.unread_formats import BY_SUFFIX as UNREAD
 _LOGGER = logging.getLogger(__name__)
 
 SUFFIXES = raster.SUFFIXES | tiff.SUFFIXES | raw.SUFFIXES | microscopy.SUFFIXES
-"""Of the files that are taken for pictures."""
+"""Of the files that are taken for images."""
 
 
 def image_files(folder: str | Path) -> list[Path]:
-    """Return the pictures in `folder`, numbers in their names counted as numbers (2 before 10).
+    """Return the images in `folder`, numbers in their names counted as numbers (2 before 10).
 
     What is left out is logged; see `list_pictures`.
 
     Raises:
-        DeviceError: the folder does not exist, cannot be read or holds no picture.
+        DeviceError: the folder does not exist, cannot be read or holds no image.
     """
     files, left_out = list_pictures(folder)
     if left_out:
@@ -32,9 +32,9 @@ def image_files(folder: str | Path) -> list[Path]:
 
 
 def list_pictures(folder: str | Path) -> tuple[list[Path], str]:
-    """Return the pictures in `folder` in the order of their names, and what is left out.
+    """Return the images in `folder` in the order of their names, and what is left out.
 
-    Left out are hidden files, what is no regular file, raw files beside a developed picture of the
+    Left out are hidden files, what is no regular file, raw files beside a developed image of the
     same name, and what this package wrote itself, unless it wrote all.
 
     Args:
@@ -44,7 +44,7 @@ def list_pictures(folder: str | Path) -> tuple[list[Path], str]:
         The files, and a line that says what has been left out and why; empty if nothing.
 
     Raises:
-        DeviceError: the folder does not exist, cannot be read or holds no picture.
+        DeviceError: the folder does not exist, cannot be read or holds no image.
     """
     folder = Path(folder)
     if not folder.is_dir():

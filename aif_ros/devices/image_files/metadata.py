@@ -1,4 +1,4 @@
-"""What a picture's file says beside its pixels."""
+"""What an image's file says beside its pixels."""
 
 import io
 import logging
@@ -57,13 +57,13 @@ class Metadata:
     pixel_size: float | None = None
 
     def profile_for(self, channels: int) -> bytes:
-        """The colour profile, if it is one for pictures of that number of channels (1 or 3)."""
+        """The colour profile, if it is one for images of that number of channels (1 or 3)."""
         space = b"GRAY" if channels == 1 else b"RGB "
         return self.icc_profile if self.icc_profile[_COLOUR_SPACE] == space else b""
 
 
 def read_metadata(path: str | Path) -> Metadata:
-    """Read EXIF data and colour profile of a picture.
+    """Read EXIF data and colour profile of an image.
 
     What is damaged is left out, with a warning; a format that has neither gives empty ones.
     """
@@ -89,7 +89,7 @@ def read_metadata(path: str | Path) -> Metadata:
 
 
 def colour_space(path: str | Path, channels: int) -> str:
-    """Name of the colour space of a picture's values, by its profile; sRGB where it has none.
+    """Name of the colour space of an image's values, by its profile; sRGB where it has none.
 
     Args:
         path: the file.
@@ -122,5 +122,5 @@ def software_of(path: str | Path) -> str:
     try:
         with PIL.Image.open(path) as picture:
             return str(picture.getexif().get(_Base.Software, ""))
-    except Exception:  # Reading the picture itself reports what is wrong.
+    except Exception:  # Reading the image itself reports what is wrong.
         return ""

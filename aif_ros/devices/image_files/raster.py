@@ -28,7 +28,7 @@ MAX_BYTES = 4 << 30
 
 # What it reports of a damaged file is reported here, by an error that names the file.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-# `check_size` refuses large pictures, at a limit that photographs do not reach.
+# `check_size` refuses large images, at a limit that photographs do not reach.
 PIL.Image.MAX_IMAGE_PIXELS = None
 # Damaged EXIF data are `metadata`'s concern.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
@@ -64,7 +64,7 @@ def read_raster(path: Path, *, mono: bool = False, reduction: int = 1) -> Sample
     Args:
         path: the file.
         mono: whether to read luma only, which a JPEG gives several times faster.
-        reduction: 1, 2 or 4: the picture is made smaller by it.
+        reduction: 1, 2 or 4: the image is made smaller by it.
 
     Raises:
         DeviceError: it cannot be read; the message names it.
@@ -147,7 +147,7 @@ def _read_header(path: Path) -> _Header:
 
 
 def _transparent_level(header: PIL.Image.Image) -> int | None:
-    """The sample that stands for no data in a grey picture without alpha, if one does."""
+    """The sample that stands for no data in a grey image without alpha, if one does."""
     level = header.info.get("transparency")
     grey = header.mode in ("1", "L", "I", "I;16", "I;16B")
     return level if grey and isinstance(level, int) else None
@@ -166,7 +166,7 @@ def _read_inks(path: Path, orientation: int) -> Samples:
 def _orientation(header: PIL.Image.Image) -> int:
     try:
         return int(header.getexif().get(PIL.ExifTags.Base.Orientation, 1))
-    except Exception:  # Damaged EXIF data are no reason to refuse the picture.
+    except Exception:  # Damaged EXIF data are no reason to refuse the image.
         return 1
 
 

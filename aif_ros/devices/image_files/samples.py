@@ -1,4 +1,4 @@
-"""Pixels as stored in files, and their conversion to the pictures used by the package."""
+"""Pixels as stored in files, and their conversion to the images used by the package."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +11,7 @@ from aif_ros.devices.device import DeviceError
 from aif_ros.types.fill import fill_unknown
 
 MAX_PIXELS = 1 << 29
-"""Largest picture that is decoded, pixels: 500 megapixels, three times the largest cameras' and the
+"""Largest image that is decoded, pixels: 500 megapixels, three times the largest cameras' and the
 size of a large mosaic; decoded in 8-bit RGB it takes 1.6 GB."""
 
 
@@ -61,7 +61,7 @@ class Samples:
     note: str = ""
 
     def picture(self, full_scale: float) -> Picture:
-        """Return the picture: uint8 where the file has 8-bit integers, else uint16.
+        """Return the image: uint8 where the file has 8-bit integers, else uint16.
 
         Args:
             full_scale: value that becomes the largest of the type; more is clipped, and values
@@ -77,7 +77,7 @@ class Samples:
                 steps = largest - steps
             return Picture(steps.astype(dtype)[values], self.valid)
         pixels = np.empty(values.shape, dtype)
-        # Row by row: whole pictures in floating point would take much memory.
+        # Row by row: whole images in floating point would take much memory.
         for row, source in zip(pixels, values, strict=True):
             row[:] = np.clip(source.astype(np.float64) * (largest / full_scale), 0, largest).round()
             if self.white_is_zero:
@@ -106,7 +106,7 @@ def for_opencv(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def check_size(name: str, width: int, height: int) -> None:
-    """Refuse a picture that is too large, before it is decoded.
+    """Refuse an image that is too large, before it is decoded.
 
     Args:
         name: of the file, for the message.
@@ -134,7 +134,7 @@ def with_alpha(name: str, values: NDArray[Any], alpha: NDArray[Any]) -> Samples:
         alpha: (H, W); integers up to the largest of their type, or floats up to 1.
 
     Raises:
-        DeviceError: the picture is transparent everywhere.
+        DeviceError: the image is transparent everywhere.
     """
     full = np.iinfo(alpha.dtype).max if np.issubdtype(alpha.dtype, np.integer) else 1.0
     valid = alpha >= full / 2

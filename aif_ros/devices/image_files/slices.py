@@ -21,9 +21,9 @@ from aif_ros.types.image import LARGEST_OVERSHOOT, full_scale, full_scale_of_bit
 
 # A 16-bit sample above this needs more than 14 bits: nothing is left to recognise.
 _SIXTEEN_BITS = 65535.0
-# Values looked at, of all, in most pictures: they have more than two levels.
+# Values looked at, of all, in most images: they have more than two levels.
 _SOME = 4096
-# Floating-point values below this share of 1 in all slices are of another unit: as pictures they
+# Floating-point values below this share of 1 in all slices are of another unit: as images they
 # would be all but black, which for [0, 1] is a third of the deepest shadow that displays show.
 _DARK = 1 / 64
 
@@ -233,7 +233,7 @@ def open_slices(
     """Find the slices of a stack.
 
     Args:
-        paths: in focus order; a folder stands for its pictures in the order of their names, a
+        paths: in focus order; a folder stands for its images in the order of their names, a
             multi-page file for its pages. The pages of several files follow each other.
         selection: what to take of files with several channels or time points.
         bits: in use of each sample; None: as the files say, else recognised.
@@ -312,14 +312,14 @@ def is_multi_page(path: Path) -> bool:
 
 
 def read_image(path: str | Path, *, mono: bool = False) -> NDArray[Any]:
-    """Read one picture: (H, W) mono or (H, W, 3) RGB, uint8 or uint16; alpha is dropped.
+    """Read one image: (H, W) mono or (H, W, 3) RGB, uint8 or uint16; alpha is dropped.
 
     Args:
         path: of the file.
         mono: whether to read luma only, which a JPEG gives several times faster.
 
     Raises:
-        DeviceError: the file cannot be read or holds several pictures; the message names it.
+        DeviceError: the file cannot be read or holds several images; the message names it.
     """
     slices = open_slices([path])
     if len(slices) > 1:
@@ -328,13 +328,13 @@ def read_image(path: str | Path, *, mono: bool = False) -> NDArray[Any]:
 
 
 def read_values(path: str | Path) -> NDArray[Any]:
-    """Read the samples of one picture as they are stored, such as the depths of a depth map.
+    """Read the samples of one image as they are stored, such as the depths of a depth map.
 
     Returns:
         (H, W) or (H, W, 3), of any real type; values that are not finite are 0.
 
     Raises:
-        DeviceError: the file cannot be read or holds several pictures; the message names it.
+        DeviceError: the file cannot be read or holds several images; the message names it.
     """
     slices = open_slices([path])
     if len(slices) > 1:

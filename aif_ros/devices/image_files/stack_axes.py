@@ -134,7 +134,7 @@ def select(
 
     Args:
         name: of the file, for messages.
-        sizes: length of each axis but those of a picture (Z, C, T, ...).
+        sizes: length of each axis but those of an image (Z, C, T, ...).
         channels: their names, if known.
         selection: what the user has chosen.
 

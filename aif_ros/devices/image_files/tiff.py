@@ -151,7 +151,7 @@ def _stack(path: Path, file: tifffile.TiffFile, selection: Selection) -> StackFi
 def _main_series(
     path: Path, file: tifffile.TiffFile
 ) -> tuple[Sequence[tifffile.TiffPageSeries], tuple[str, ...]]:
-    """The pictures of full size; what else the file holds is named.
+    """The images of full size; what else the file holds is named.
 
     They are one series, or several of one page each: pages that were written one after the other.
     """

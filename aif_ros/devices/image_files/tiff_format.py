@@ -172,10 +172,10 @@ def axes_of(path: Path, series: tifffile.TiffPageSeries) -> tuple[str, tuple[int
         series: of the file.
 
     Raises:
-        DeviceError: pictures are not its last two axes.
+        DeviceError: images are not its last two axes.
     """
     axes, sizes = series.get_axes(squeeze=True), series.get_shape(squeeze=True)
-    # A picture one pixel wide or high has been squeezed away.
+    # An image one pixel wide or high has been squeezed away.
     if "Y" not in axes or "X" not in axes:
         axes, sizes = series.get_axes(squeeze=False), series.get_shape(squeeze=False)
         kept = [k for k, axis in enumerate(axes) if axis in "YX" or sizes[k] > 1]

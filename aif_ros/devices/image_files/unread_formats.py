@@ -1,4 +1,4 @@
-"""Formats of pictures that are not read: their names, and what to do with such a file."""
+"""Formats of images that are not read: their names, and what to do with such a file."""
 
 from dataclasses import dataclass
 from pathlib import Path

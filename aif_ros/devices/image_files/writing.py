@@ -1,4 +1,4 @@
-"""Writing pictures: the picture always, its metadata where they fit."""
+"""Writing images: the image always, its metadata where they fit."""
 
 import io
 import logging
@@ -40,7 +40,7 @@ _QUALITY = 95
 def check_image_output(
     path: str | Path, size: tuple[int, int] | None = None, *, deep: bool = True
 ) -> None:
-    """Check that a picture can be written, before work is done for it.
+    """Check that an image can be written, before work is done for it.
 
     Args:
         path: file to write.
@@ -48,7 +48,7 @@ def check_image_output(
         deep: whether it will have 16 bits, where the format can hold them.
 
     Raises:
-        DeviceError: the format is unknown or cannot hold a picture of that size.
+        DeviceError: the format is unknown or cannot hold an image of that size.
         OSError: the file cannot be written, or there is too little free space.
     """
     suffix = Path(path).suffix.lower()
@@ -74,7 +74,7 @@ def write_image(
     metadata: Metadata | None = None,
     transparent: NDArray[np.bool_] | None = None,
 ) -> None:
-    """Write a picture in the format of its suffix; an existing file is replaced at the end only.
+    """Write an image in the format of its suffix; an existing file is replaced at the end only.
 
     Args:
         path: file to write; its folder is made.
@@ -87,7 +87,7 @@ def write_image(
             it (see `TRANSPARENT`), else they stay as they are. None: there are none.
 
     Raises:
-        DeviceError: there is no such format, or it cannot hold the picture.
+        DeviceError: there is no such format, or it cannot hold the image.
         OSError: the file cannot be written.
     """
     path = Path(path)

@@ -26,7 +26,7 @@ from aif_ros.fusion.motion.registration import register_to_fused
 from aif_ros.fusion.motion.warping import warp_planes
 from aif_ros.types.image import Image, to_gray
 
-# J and a frame that match in a smaller share of the picture show different scenes.
+# J and a frame that match in a smaller share of the image show different scenes.
 _SAME_SCENE = 0.5
 # Copies with a shorter side, pixels, hold too little detail for optical flow.
 _SMALLEST = 32

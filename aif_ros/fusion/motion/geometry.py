@@ -1,4 +1,4 @@
-"""Copies of pictures at other sizes, and the transforms between their coordinates."""
+"""Copies of images at other sizes, and the transforms between their coordinates."""
 
 import cv2
 import numpy as np
@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 from aif_ros.types.image import Image
 
 Transform = NDArray[np.float64]
-"""(3, 3): pixel coordinates (x, y, 1) of one picture to those of another."""
+"""(3, 3): pixel coordinates (x, y, 1) of one image to those of another."""
 
 
 def downscale(gray: Image, scale: float) -> Image:
-    """Shrink a picture (H, W) by the factor `scale`, at most 1; itself if that is 1."""
+    """Shrink an image (H, W) by the factor `scale`, at most 1; itself if that is 1."""
     if scale == 1:
         return gray
     size = tuple(max(1, round(scale * side)) for side in gray.shape[::-1])
@@ -30,7 +30,7 @@ def resize(plane: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.floa
 
 
 def scaling(shape: tuple[int, ...], other: tuple[int, ...]) -> Transform:
-    """Return the transform from a picture of one shape (H, W, ...) to its copy of another."""
+    """Return the transform from an image of one shape (H, W, ...) to its copy of another."""
     x, y = other[1] / shape[1], other[0] / shape[0]
     # The centre of the first pixel is half a pixel from the border in both.
     return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
@@ -42,18 +42,18 @@ def translation(right: float, down: float) -> Transform:
 
 
 def corners(shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """(4, 2), the (x, y) of the centres of the corner pixels of a picture of that shape."""
+    """(4, 2), the (x, y) of the centres of the corner pixels of an image of that shape."""
     height, width = shape[:2]
     return np.array([(0, 0), (width - 1, 0), (0, height - 1), (width - 1, height - 1)], np.float64)
 
 
 def largest_displacement(first: Transform, second: Transform, shape: tuple[int, ...]) -> float:
-    """Largest distance, pixels, between where two transforms move a corner of a picture.
+    """Largest distance, pixels, between where two transforms move a corner of an image.
 
     Args:
         first: a transform.
         second: the one to compare with.
-        shape: of the picture, (H, W) or (H, W, 3).
+        shape: of the image, (H, W) or (H, W, 3).
     """
     moved = [cv2.transform(corners(shape)[None], each[:2])[0] for each in (first, second)]
     return float(np.hypot(*(moved[0] - moved[1]).T).max())

@@ -1,4 +1,4 @@
-"""The mosaic: the larger picture that J is kept on while the camera moves.
+"""The mosaic: the larger image that J is kept on while the camera moves.
 
 Every resampling loses sharpness. J therefore stays where it is, on a mosaic somewhat larger than
 the frames; each frame is warped onto it once. Only when the view leaves the mosaic, a new one is

@@ -1,6 +1,6 @@
 """Optical flow of moving objects, after registration of the camera motion.
 
-Blur is easily mistaken for motion. Flow is therefore kept only where it explains a picture much
+Blur is easily mistaken for motion. Flow is therefore kept only where it explains an image much
 better than blur does, and 0 elsewhere.
 """
 
@@ -41,10 +41,10 @@ class _Acceptance:
 # Two frames in a row are blurred nearly alike, so that little is left where nothing moves.
 _FRAMES = _Acceptance(0.5, 0.007, 0.02)
 _FUSED = _Acceptance(0.7, 0.0167, LARGEST_ERROR)
-# Pictures are blurred by this before flow is searched, pixels of the copies.
+# Images are blurred by this before flow is searched, pixels of the copies.
 _SEARCH_SIGMA = 1.5
 # Between frames, flow is longer than this, pixels, plus this share of the change of blur, which
-# moves the borders of what is blurred; and what moves covers this share of the picture.
+# moves the borders of what is blurred; and what moves covers this share of the image.
 _LEAST, _LEAST_OF_CHANGE, _LEAST_SHARE = 0.3, 0.5, 0.003
 # Largest blur of a frame, and what resampling adds, pixels of radius.
 _WIDEST, _RESAMPLING = 12.0, 1.0

@@ -1,7 +1,7 @@
-"""Photometric error between pictures that are out of focus in different places.
+"""Photometric error between images that are out of focus in different places.
 
-A plain difference mistakes blur for motion. Here, around each pixel, one of the two pictures is
-blurred until they agree best; what is left is the error. Pictures are compared on small gray
+A plain difference mistakes blur for motion. Here, around each pixel, one of the two images is
+blurred until they agree best; what is left is the error. Images are compared on small gray
 copies.
 """
 
@@ -18,7 +18,7 @@ SIDE = 320
 """Longer side of the copies that motion is estimated on, pixels, by default."""
 
 LARGEST_ERROR = 0.05
-"""Pictures that differ by more around a pixel, share of full scale, show different things there."""
+"""Images that differ by more around a pixel, share of full scale, show different things there."""
 
 # Sides of box filters, pixels of the copies. A box ends somewhere, as the disk of a lens does.
 _BLURS = (1, 3, 5, 7, 9, 11, 15, 19)
@@ -32,7 +32,7 @@ _CHROMA = np.array([[0.5, 0.0, -0.5], [-0.25, 0.5, -0.25]], np.float32)
 
 
 class Reference(NamedTuple):
-    """A picture that I(t) is compared with.
+    """An image that I(t) is compared with.
 
     Attributes:
         gray: (h, w) float32.
@@ -44,7 +44,7 @@ class Reference(NamedTuple):
 
 
 class MatchedBlur(NamedTuple):
-    """Two pictures, around each pixel one of them blurred such that they agree best.
+    """Two images, around each pixel one of them blurred such that they agree best.
 
     Attributes:
         first: (h, w) float32.
@@ -58,7 +58,7 @@ class MatchedBlur(NamedTuple):
 
 
 class Blurred:
-    """A picture, and what boxes blur it to; each is computed once.
+    """An image, and what boxes blur it to; each is computed once.
 
     In 16 bits: box filters of floating point numbers take twice as long.
 
@@ -91,7 +91,7 @@ class Blurred:
 def match_blur(
     now: Image | Blurred, reference: Reference, largest_radius: float = np.inf
 ) -> MatchedBlur:
-    """Blur one of two pictures around each pixel until they agree best.
+    """Blur one of two images around each pixel until they agree best.
 
     Where the lens blurs I(t), near objects spread over what is behind them, which blurring the
     reference does not show; but their blur hides finer detail, so both may be blurred further.

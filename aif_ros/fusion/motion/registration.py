@@ -44,7 +44,7 @@ class _Search:
         least_step: a step that moves no corner by more, pixels of the copies, is the last.
         least_gain: a step that lowers the error by less than this share is the last; None: the
             error is not looked at.
-        damping: added to the diagonal of the normal equations: keeps pictures without edges still.
+        damping: added to the diagonal of the normal equations: keeps images without edges still.
     """
 
     similarity: bool
@@ -69,12 +69,12 @@ _FRAMES_STILL, _FUSED_STILL = 0.12, 0.15
 # Copies with a shorter side hold too little detail to register.
 _FRAMES_SMALLEST, _FUSED_SMALLEST = 48, 32
 # A displacement must lower the error by this share, twice for the first pixel of the copies and
-# once for every further one: blurred pictures match in many places.
+# once for every further one: blurred images match in many places.
 _WORTH_MOVING = 0.05
 
 
 class Registered(NamedTuple):
-    """A transform, and the two pictures that it registers.
+    """A transform, and the two images that it registers.
 
     Attributes:
         transform: (3, 3), from pixels of I(t) to those of the reference.
@@ -107,7 +107,7 @@ def register_frames(before: Image, image: Image) -> Transform:
     shift = np.zeros(2)
     for share, search in ((0.5, _FRAMES_HALF), (1.0, _FRAMES)):
         now, earlier = (_smooth_copy(gray, share * scale) for gray in grays)
-        # What the border lets in is no motion; blurred pictures need every second pixel only.
+        # What the border lets in is no motion; blurred images need every second pixel only.
         border = int(3 * _SIGMA) + 4
         inner = np.s_[border:-border:2, border:-border:2]
 
@@ -181,10 +181,10 @@ def _lucas_kanade(
     search: _Search,
     where: tuple[slice, slice] = _ALL,
 ) -> Registered:
-    """Minimise the difference of two pictures by robust Gauss-Newton steps.
+    """Minimise the difference of two images by robust Gauss-Newton steps.
 
     Args:
-        compare: registers the pictures by a transform.
+        compare: registers the images by a transform.
         start: where to start.
         search: settings.
         where: rows and columns that are used.

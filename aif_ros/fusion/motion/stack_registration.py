@@ -29,11 +29,11 @@ _SIDES = (160, 480, 1440)
 _SMOOTHING = 5
 _CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
 # Transforms that move no corner by more than this, pixels, are not worth a resampling; in large
-# pictures the registration itself is a few tenths out.
+# images the registration itself is a few tenths out.
 _NEGLIGIBLE = 0.3
 # Pairs of slices that are registered at the same time.
 _AT_ONCE = 2
-# More than this share of the picture's size is no drift, but a failed registration.
+# More than this share of the image's size is no drift, but a failed registration.
 _LARGEST_MOVE = 0.2
 # Slices that are registered directly lie this many apart.
 _SPANS = (16, 128)

@@ -1,4 +1,4 @@
-"""Warping pictures, and J(t-1) with all that belongs to it, into the geometry of I(t)."""
+"""Warping images, and J(t-1) with all that belongs to it, into the geometry of I(t)."""
 
 import math
 from collections.abc import Iterable
@@ -53,13 +53,13 @@ def warp_planes(
 
 
 def warp_image(image: Image, transform: Transform, shape: tuple[int, int]) -> Image:
-    """Warp a picture by an affine transform from its pixels to those of a result of `shape`.
+    """Warp an image by an affine transform from its pixels to those of a result of `shape`.
 
-    The result may share the picture's memory, where nothing has to be resampled.
+    The result may share the image's memory, where nothing has to be resampled.
 
     Args:
         image: (H, W) or (H, W, 3) float32.
-        transform: (3, 3), from pixels of the picture to those of the result.
+        transform: (3, 3), from pixels of the image to those of the result.
         shape: (rows, columns) of the result.
     """
     backward: Transform = np.asarray(np.linalg.inv(transform), np.float64)
@@ -231,7 +231,7 @@ def _ratio(plane: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _around(mask: NDArray[np.bool_], shape: tuple[int, ...]) -> tuple[slice, slice] | None:
-    """The part of a picture of `shape` that a mask on a smaller copy touches; None: nothing."""
+    """The part of an image of `shape` that a mask on a smaller copy touches; None: nothing."""
     left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
     if not width:
         return None

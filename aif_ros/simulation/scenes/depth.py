@@ -114,7 +114,7 @@ def measured_view(
 
 
 def align_edges(focus: NDArray[np.float32], image: Image, step: float) -> NDArray[np.float32]:
-    """Move the edges of measured depth to where the picture has them.
+    """Move the edges of measured depth to where the image has them.
 
     Depth sensors put edges a pixel beside the true ones, and between two surfaces they report
     depths at which there is none; rendered, the rim of a near object then stays sharp where the

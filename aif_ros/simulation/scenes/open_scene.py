@@ -28,7 +28,7 @@ def open_scene(
         name: one of `SCENES`, a folder with `image.*` and `depth.*`, or a folder of RGB-D video
             with `rgb/` and `depth/`; empty: the motorcycle.
         lens_model: of the camera's lens.
-        width: of its pictures, pixels; 0: the scene's own.
+        width: of its images, pixels; 0: the scene's own.
         shake: hand shake put upon it, standard deviation in pixels.
         pan: pan put upon it, pixels per second.
         crossing: speed of an object crossing before it, pixels per second; 0: none.

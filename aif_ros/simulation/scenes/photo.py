@@ -110,7 +110,7 @@ def folder_scene(folder: Path, lens_model: LensModel, width: int = 0) -> PhotoSc
 
 
 def read_picture(path: Path) -> Image:
-    """Read a picture as float32 in [0, 1], RGB or mono.
+    """Read an image as float32 in [0, 1], RGB or mono.
 
     Raises:
         SceneError: it cannot be read.

@@ -1,4 +1,4 @@
-"""Drawn scenes: textured planes at several depths, some of which cross the picture."""
+"""Drawn scenes: textured planes at several depths, some of which cross the image."""
 
 import cv2
 import numpy as np
@@ -10,7 +10,7 @@ from aif_ros.types.image import Image
 
 
 def texture(size: tuple[int, int], random: np.random.Generator) -> Image:
-    """Draw a sharp texture: noise with the 1/f spectrum of natural pictures and hard-edged shapes.
+    """Draw a sharp texture: noise with the 1/f spectrum of natural images and hard-edged shapes.
 
     Args:
         size: (width, height), pixels.
@@ -109,7 +109,7 @@ def paste(
     Args:
         image: (H, W, 3) float32, changed in place.
         focus: (H, W) focus positions, metres, changed in place.
-        picture: (h, w, 3) float32.
+        image: (h, w, 3) float32.
         depth: its focus position, metres.
         x: column of its left border.
         y: row of its upper border.

@@ -21,10 +21,10 @@ class SceneView:
     Ground truth: only the simulated camera, the trainers and the scorers may hold one.
 
     Attributes:
-        image: sharp picture, (H, W, 3) RGB or (H, W) mono, float32 in [0, 1], gamma-encoded,
+        image: sharp image, (H, W, 3) RGB or (H, W) mono, float32 in [0, 1], gamma-encoded,
             at the lens's magnification 1 (position 0).
         focus_position: (H, W) float32, lens position in metres that brings each pixel into focus.
-        shift: (right, down) in pixels, by which the camera's own motion has moved the picture.
+        shift: (right, down) in pixels, by which the camera's own motion has moved the image.
             The arrays are given without it, so that a renderer can keep what it has prepared.
     """
 
@@ -77,6 +77,6 @@ class Scene(Protocol):
     def view(self, seconds: float) -> SceneView:
         """Return the scene as it is `seconds` after its start (>= 0).
 
-        Views whose pictures are equal share the same arrays.
+        Views whose images are equal share the same arrays.
         """
         ...

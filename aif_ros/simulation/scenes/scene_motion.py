@@ -10,7 +10,7 @@ from aif_ros.simulation.scenes.scene import Scene, SceneView
 class MovedCamera:
     """A scene seen by a camera that pans and shakes.
 
-    Small rotations of the camera move the whole picture, whatever its depth.
+    Small rotations of the camera move the whole image, whatever its depth.
 
     Args:
         scene: its subject.
@@ -66,7 +66,7 @@ class CrossingObject:
         scene: what is behind it.
         lens_model: of the lens; the object is at the focus position 95 % up its travel.
         speed: pixels per second.
-        share: its width and height as a share of the picture's.
+        share: its width and height as a share of the image's.
         seed: of its texture.
     """
 

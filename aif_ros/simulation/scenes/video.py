@@ -15,7 +15,7 @@ _SURVEYED = 5
 
 
 class VideoScene:
-    """A folder with `rgb/` and `depth/`: pictures and depth maps of equal number and order.
+    """A folder with `rgb/` and `depth/`: images and depth maps of equal number and order.
 
     It plays forwards and backwards in turn, so that it never ends and never jumps.
 

@@ -204,9 +204,9 @@ class _Scorer:
 
     def compare(self, seconds: float) -> None:
         """Compare the newest J with the truth at that time."""
-        picture, focus = self._truth.at(seconds)
+        sharp, focus = self._truth.at(seconds)
         assert self._newest is not None
-        self._episode.psnr.append(psnr(self._newest.image, picture))
+        self._episode.psnr.append(psnr(self._newest.image, sharp))
         self._episode.in_focus_share.append(float(self._sharp(self._newest, focus).mean()))
 
     def _compare_until(self, seconds: float) -> None:

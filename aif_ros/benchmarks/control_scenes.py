@@ -16,7 +16,7 @@ from skimage import data
 
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.simulation.scenes.open_scene import open_scene
-from aif_ros.simulation.scenes.photo import read_picture
+from aif_ros.simulation.scenes.photo import read_float_image
 from aif_ros.simulation.scenes.scene import Scene, SceneError, SceneView
 from aif_ros.types.image import Image, to_float
 
@@ -63,12 +63,12 @@ def open_photos(folder: Path | None = None) -> list[Image]:
     paths = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in _SUFFIXES]
     if not paths:
         raise SceneError(f"{folder} holds no photographs ({', '.join(sorted(_SUFFIXES))})")
-    return [_as_colour(read_picture(path)) for path in paths]
+    return [_as_colour(read_float_image(path)) for path in paths]
 
 
 def _as_colour(image: NDArray[np.generic]) -> Image:
-    picture = to_float(image)
-    return cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB) if picture.ndim == 2 else picture
+    values = to_float(image)
+    return cv2.cvtColor(values, cv2.COLOR_GRAY2RGB) if values.ndim == 2 else values
 
 
 Layout = Callable[["_Canvas", np.random.Generator], None]

@@ -111,7 +111,7 @@ class Sheet:
         interest: (H, W) float32, where details matter.
     """
 
-    pictures: Mapping[str, Image]
+    images: Mapping[str, Image]
     interest: NDArray[np.float32]
 
 
@@ -181,7 +181,7 @@ def measure_moving(scene: Scene, lens_model: LensModel) -> tuple[Figures, Sheet]
     judged = taken[-_JUDGED:]
     alone = [psnr(frame.image, frame.truth) for frame in judged]
     figures = {"frame": {"psnr": float(np.mean(alone))}}
-    pictures = {"frame": judged[-1].image}
+    images = {"frame": judged[-1].image}
     for name in FUSION_METHODS:
         for label, lens in ((name, None), (f"{name}, aligned", lens_model)):
             results, seconds = _fuse(make_fuser(name, lens), taken)
@@ -195,9 +195,9 @@ def measure_moving(scene: Scene, lens_model: LensModel) -> tuple[Figures, Sheet]
                 "stability": _stability(last, [frame.truth for frame in judged]),
                 "seconds": seconds,
             }
-            pictures[label] = last[-1]
-    pictures["truth"] = judged[-1].truth
-    return figures, Sheet(pictures, judged[-1].near_edge.astype(np.float32))
+            images[label] = last[-1]
+    images["truth"] = judged[-1].truth
+    return figures, Sheet(images, judged[-1].near_edge.astype(np.float32))
 
 
 def _stability(images: Sequence[Image], truths: Sequence[Image]) -> float:
@@ -302,8 +302,8 @@ def measure_pairs(
             }
         )
         results = {name: image for name, (image, _) in made.items()}
-        pictures = {f"source {index}": source for index, source in enumerate(sources)}
-        sheet = Sheet({**pictures, **results}, _disagreement(list(results.values())))
+        images = {f"source {index}": source for index, source in enumerate(sources)}
+        sheet = Sheet({**images, **results}, _disagreement(list(results.values())))
         write_sheet(save, folder.name, sheet)
         progress(folder.name)
     return _means(collected)
@@ -330,20 +330,20 @@ def measure_stacks(
     for folder in folders:
         slices = [str(file) for file in image_files(folder)]
         figures: Figures = {}
-        pictures: dict[str, Image] = {}
+        images: dict[str, Image] = {}
         own, registered = own_tools(align=True), _registered(folder)
         with TemporaryDirectory() as temporary:
             for name, command in {**own, **other_tools()}.items():
                 output = Path(temporary) / f"{name}.tif"
                 cost = run_tool(command(slices, str(output)), output)
                 figures[name] = {"seconds": cost.seconds, "peak_mb": cost.peak_mb}
-                picture = to_float(read_image(output))
+                image = to_float(read_image(output))
                 if name in own:
-                    figures[name] |= stack_fidelity(picture, registered)._asdict()
-                first = next(iter(pictures.values()), picture)
-                pictures[name] = _alike(picture, first)
+                    figures[name] |= stack_fidelity(image, registered)._asdict()
+                first = next(iter(images.values()), image)
+                images[name] = _alike(image, first)
                 progress(f"{folder.name}, {name}")
-        sheet = Sheet(pictures, _disagreement(list(pictures.values())))
+        sheet = Sheet(images, _disagreement(list(images.values())))
         write_sheet(save, folder.name, sheet)
         results[folder.name] = figures
     return results
@@ -358,18 +358,18 @@ def _registered(folder: Path) -> list[Image]:
     ]
 
 
-def _alike(picture: Image, like: Image) -> Image:
+def _alike(image: Image, like: Image) -> Image:
     """Grey or colour, and of the size, as `like`: tools differ in what they write."""
-    if picture.ndim != like.ndim:
-        picture = to_gray(picture) if like.ndim == 2 else np.repeat(picture[..., None], 3, axis=2)
-    if picture.shape != like.shape:
-        picture = cv2.resize(picture, like.shape[1::-1]).astype(np.float32, copy=False)
-    return picture
+    if image.ndim != like.ndim:
+        image = to_gray(image) if like.ndim == 2 else np.repeat(image[..., None], 3, axis=2)
+    if image.shape != like.shape:
+        image = cv2.resize(image, like.shape[1::-1]).astype(np.float32, copy=False)
+    return image
 
 
-def _disagreement(pictures: Sequence[Image]) -> NDArray[np.float32]:
+def _disagreement(images: Sequence[Image]) -> NDArray[np.float32]:
     """Where images differ most."""
-    return np.asarray(np.std([to_gray(picture) for picture in pictures], axis=0))
+    return np.asarray(np.std([to_gray(image) for image in images], axis=0))
 
 
 def _means(figures: Sequence[Figures]) -> Figures:
@@ -397,19 +397,19 @@ def write_sheet(folder: Path | None, name: str, sheet: Sheet) -> None:
     row, column = np.unravel_index(int(total.argmax()), total.shape)
     top = int(np.clip(row - _CLOSE_UP // 2, 0, max(0, height - _CLOSE_UP)))
     left = int(np.clip(column - _CLOSE_UP // 2, 0, max(0, width - _CLOSE_UP)))
-    count = len(sheet.pictures) + 1
+    count = len(sheet.images) + 1
     rows = -(-count // _COLUMNS)
     figure = Figure(figsize=(3.2 * _COLUMNS, 3.4 * rows), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
     for axis in axes:
         axis.set_axis_off()
-    whole = list(sheet.pictures.values())[-1]
+    whole = list(sheet.images.values())[-1]
     axes[0].imshow(np.clip(whole, 0, 1), cmap="gray", vmin=0, vmax=1)
     axes[0].add_patch(Rectangle((left, top), _CLOSE_UP, _CLOSE_UP, fill=False, color="red"))
     axes[0].set_title(name)
-    for axis, (title, picture) in zip(axes[1:], sheet.pictures.items(), strict=False):
-        close_up = picture[top : top + _CLOSE_UP, left : left + _CLOSE_UP]
+    for axis, (title, image) in zip(axes[1:], sheet.images.items(), strict=False):
+        close_up = image[top : top + _CLOSE_UP, left : left + _CLOSE_UP]
         axis.imshow(np.clip(close_up, 0, 1), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         axis.set_title(title)
     with replacing(folder / f"{name.replace(' ', '_')}.png") as temporary:

@@ -38,7 +38,7 @@ from aif_ros.view.hub import Hub
 
 T = TypeVar("T")
 
-_PICTURES = {
+_IMAGES = {
     "camera": CAMERA_COMPRESSED,
     "fused": FUSED_COMPRESSED,
     "distance": DISTANCE_COMPRESSED,
@@ -198,7 +198,7 @@ class LiveView:
 
     def _tick(self) -> None:
         self._adapt_lens(wanted=self.hub.connected)
-        self._adapt_pictures()
+        self._adapt_images()
         self._send_lens()
 
     def _adapt_lens(self, *, wanted: bool) -> None:
@@ -271,7 +271,7 @@ class LiveView:
         """Note, in the event loop, whether images are wanted."""
         self._watched = watched
 
-    def _adapt_pictures(self) -> None:
+    def _adapt_images(self) -> None:
         """Subscribe to the images while they are wanted: they are made for subscribers only."""
         since = time.monotonic() - self._unsubscribed_at
         if self._watched and not self._subscriptions and since > _RESUBSCRIBE:
@@ -279,18 +279,18 @@ class LiveView:
                 self._node.create_subscription(
                     topic.message_type,
                     topic.name,
-                    partial(self._take_picture, kind),
+                    partial(self._take_image, kind),
                     topic.subscription_qos(1),
                 )
-                for kind, topic in _PICTURES.items()
+                for kind, topic in _IMAGES.items()
             ]
         if self._subscriptions and not self._watched:
             while self._subscriptions:
                 self._node.destroy_subscription(self._subscriptions.pop())
             self._unsubscribed_at = time.monotonic()
-            self._in_loop(self.hub.forget_pictures)
+            self._in_loop(self.hub.forget_images)
 
-    def _take_picture(self, kind: str, message: CompressedImage) -> None:
+    def _take_image(self, kind: str, message: CompressedImage) -> None:
         stamp, jpeg = to_stamp(message.header.stamp), bytes(message.data)
         self._in_loop(partial(self.hub.show, kind, stamp, jpeg))
 

@@ -82,17 +82,17 @@ class Recorder:
             topic.message_type, topic.name, take, topic.subscription_qos(depth)
         )
 
-    def _take_frame(self, picture: StampedImage) -> None:
-        self._recent[picture.stamp] = picture
-        if picture.stamp in self._fused:
-            self._frames[picture.stamp] = picture
+    def _take_frame(self, image: StampedImage) -> None:
+        self._recent[image.stamp] = image
+        if image.stamp in self._fused:
+            self._frames[image.stamp] = image
         if len(self._recent) > _FRAMES_KEPT:
             self._recent.popitem(last=False)
 
-    def _take_fused(self, picture: StampedImage) -> None:
-        self._fused[picture.stamp] = picture
-        if picture.stamp in self._recent:
-            self._frames[picture.stamp] = self._recent[picture.stamp]
+    def _take_fused(self, image: StampedImage) -> None:
+        self._fused[image.stamp] = image
+        if image.stamp in self._recent:
+            self._frames[image.stamp] = self._recent[image.stamp]
 
     def _take_state(self, state: LoopState) -> None:
         if state.stamp is not None:

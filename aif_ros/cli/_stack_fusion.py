@@ -19,7 +19,7 @@ from aif_ros.cli._stack_options import selection
 from aif_ros.cli._stack_report import write_stack_report
 from aif_ros.devices.image_files import read_metadata, write_image
 from aif_ros.devices.image_files.metadata import colour_space
-from aif_ros.devices.image_files.samples import Picture
+from aif_ros.devices.image_files.samples import MaskedImage
 from aif_ros.devices.image_files.slices import Slices, open_slices
 from aif_ros.devices.image_files.stack_axes import AmbiguousError
 from aif_ros.devices.image_files.writing import TRANSPARENT
@@ -236,6 +236,6 @@ def _warn(message: str) -> None:
     print(f"warning: {message}", file=sys.stderr)
 
 
-def _track(pictures: Iterable[Picture], doing: str) -> Iterator[Picture]:
+def _track(images: Iterable[MaskedImage], doing: str) -> Iterator[MaskedImage]:
     """Show the progress on a terminal."""
-    yield from tqdm(pictures, desc=doing, unit="slice", disable=None)
+    yield from tqdm(images, desc=doing, unit="slice", disable=None)

@@ -32,7 +32,7 @@ def find_stacks(given: Sequence[Path]) -> dict[str, list[Path]]:
         folders = [
             folder
             for folder in sorted(path.iterdir(), key=natural_order)
-            if folder.is_dir() and not folder.name.startswith(".") and _has_pictures(folder)
+            if folder.is_dir() and not folder.name.startswith(".") and _has_images(folder)
         ]
         if files and folders:
             names = ", ".join(folder.name for folder in folders[:3])
@@ -57,7 +57,7 @@ def _name(path: Path) -> str:
     return path.name if path.is_dir() else path.stem.removesuffix(".ome")
 
 
-def _has_pictures(folder: Path) -> bool:
+def _has_images(folder: Path) -> bool:
     return any(
         file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
         for file in folder.iterdir()

@@ -245,11 +245,11 @@ def _dead_leaves(side: int) -> NDArray[np.float32]:
     radii = 1 / (1 / smallest + random.random(count) * (1 / largest - 1 / smallest))
     places = random.uniform(0, side, (count, 2))
     brightness = random.integers(0, 256, count)
-    picture = np.full((side, side), 128, np.uint8)
+    image = np.full((side, side), 128, np.uint8)
     for (x, y), radius, value in zip(places, radii, brightness, strict=True):
         centre = (round(16 * x), round(16 * y))
-        cv2.circle(picture, centre, round(16 * radius), int(value), -1, cv2.LINE_AA, 4)
-    return picture.astype(np.float32) / np.float32(255)
+        cv2.circle(image, centre, round(16 * radius), int(value), -1, cv2.LINE_AA, 4)
+    return image.astype(np.float32) / np.float32(255)
 
 
 def _resize(array: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:

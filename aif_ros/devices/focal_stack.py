@@ -111,14 +111,14 @@ class FocalStack:
 
     def _pixels(self, index: int) -> NDArray[Any]:
         """Read a slice, counted in the order of the files."""
-        picture = self._slices.read(index)
-        if picture.valid is None:
-            return picture.pixels
+        image = self._slices.read(index)
+        if image.valid is None:
+            return image.pixels
         log_once(
             f"{self.name}: pixels without data (transparent, or not finite) are filled from their "
             "surroundings"
         )
-        return picture.filled()
+        return image.filled()
 
     def expose(self, position: float, seconds: float, travel: float = 0.0) -> NDArray[Any]:
         """Return the slice taken nearest to `position` (metres), as sharp as it is."""

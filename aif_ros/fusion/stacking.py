@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.devices.image_files.samples import Picture
+from aif_ros.devices.image_files.samples import MaskedImage
 from aif_ros.devices.image_files.slices import Slices
 from aif_ros.fusion.dust import Dust, chosen_slices, find_dust, frame_copy
 from aif_ros.fusion.exposure import NO_GAIN, Gain, LightMap, light_map, registered, stack_gains
@@ -36,7 +36,7 @@ _DETAIL_SIGMA, _FLAT_SHARE, _NOISE, _DETAIL, _LEAST_ENERGY = 4.0, 0.02, 2.0, 4.0
 # times faster, and about one pixel is good enough.
 _PREVIEW_SIDE = 480
 
-Track = Callable[[Iterable[Picture], str], Iterable[Picture]]
+Track = Callable[[Iterable[MaskedImage], str], Iterable[MaskedImage]]
 """Passes images on and shows the progress of what is done with them."""
 
 
@@ -89,7 +89,7 @@ def fuse_stack(
     crop_to_common: bool = False,
     reduction: int = 1,
     device: str = "cpu",
-    track: Track = lambda pictures, doing: pictures,
+    track: Track = lambda images, doing: images,
 ) -> FusedStack:
     """Fuse a stack; slices are read twice, once to compare and once to merge them.
 
@@ -119,11 +119,11 @@ def fuse_stack(
     transforms, gains, dust = found.transforms, found.gains, found.dust
     fuser, deep = StackFuser(make_method(method, device)), False
     holes: NDArray[np.bool_] | None = None
-    pictures = _read_ahead(slices, mono=False, reduction=reduction)
-    for index, picture in enumerate(track(pictures, "fusing")):
+    images = _read_ahead(slices, mono=False, reduction=reduction)
+    for index, current in enumerate(track(images, "fusing")):
         # The index stands for the lens position, which files mostly do not give.
         transform, gain = transforms[index], gains[index]
-        valid, shape = picture.valid, picture.pixels.shape
+        valid, shape = current.valid, current.pixels.shape
         if valid is not None and holes is None:
             holes = np.ones(shape[:2], np.bool_)
             for earlier in transforms[:index]:
@@ -132,8 +132,8 @@ def fuse_stack(
             holes &= ~covered(shape, transform, WHOLE, valid)
         if dust is not None:
             valid = dust.clean if valid is None else valid & dust.clean
-        fuser.add(picture.pixels, transform, float(index), valid=valid, gain=gain)
-        deep = deep or picture.pixels.dtype == np.uint16
+        fuser.add(current.pixels, transform, float(index), valid=valid, gain=gain)
+        deep = deep or current.pixels.dtype == np.uint16
     assert fuser.fused is not None
     # What the methods keep for a next slice is not needed any more.
     fused = replace(fuser.fused, mismatch=None, memory=None)
@@ -172,12 +172,12 @@ def _compare(
     dust: Dust | None = None
     if count < 2 or not (align or match_exposure):
         return _Compared(transforms, gains)
-    pictures = _read_ahead(slices, mono=not match_exposure, reduction=reduction)
+    images = _read_ahead(slices, mono=not match_exposure, reduction=reduction)
     maps: list[LightMap] = []
     frames: dict[int, NDArray[np.float16]] = {}
     copies: list[SliceCopy] = []
-    pictures = _with_frames(track(pictures, "comparing"), frames, count if align else 0)
-    pixels = _with_light(_with_copies(pictures, copies), maps if match_exposure else None)
+    images = _with_frames(track(images, "comparing"), frames, count if align else 0)
+    pixels = _with_light(_with_copies(images, copies), maps if match_exposure else None)
     if align:
         transforms = register(pixels, _PREVIEW_SIDE if reduction > 1 else None)
         if reduction == 1:
@@ -196,37 +196,37 @@ def _compare(
     return _Compared(transforms, gains, dust, match_scenes(copies))
 
 
-def _with_copies(pictures: Iterable[Picture], copies: list[SliceCopy]) -> Iterator[Picture]:
+def _with_copies(images: Iterable[MaskedImage], copies: list[SliceCopy]) -> Iterator[MaskedImage]:
     """Pass the slices on, and keep small copies to see whether all show the same."""
-    for picture in pictures:
-        copies.append(scene_copy(picture.pixels, picture.valid))
-        yield picture
+    for image in images:
+        copies.append(scene_copy(image.pixels, image.valid))
+        yield image
 
 
 def _with_frames(
-    pictures: Iterable[Picture], frames: dict[int, NDArray[np.float16]], count: int
-) -> Iterator[Picture]:
+    images: Iterable[MaskedImage], frames: dict[int, NDArray[np.float16]], count: int
+) -> Iterator[MaskedImage]:
     """Pass the slices on, and keep small copies of some of `count` in which to look for dust."""
     wanted = set(chosen_slices(count))
-    for index, picture in enumerate(pictures):
+    for index, image in enumerate(images):
         if index in wanted:
-            frames[index] = frame_copy(picture.pixels, picture.valid)
-        yield picture
+            frames[index] = frame_copy(image.pixels, image.valid)
+        yield image
 
 
 def _with_light(
-    pictures: Iterable[Picture], maps: list[LightMap] | None
+    images: Iterable[MaskedImage], maps: list[LightMap] | None
 ) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_] | None]]:
     """Pass the pixels on, to be registered, and collect the light maps of the slices."""
-    for picture in pictures:
+    for image in images:
         if maps is not None:
-            maps.append(light_map(picture.pixels, picture.valid))
-        if picture.valid is None:
-            yield picture.pixels, None
+            maps.append(light_map(image.pixels, image.valid))
+        if image.valid is None:
+            yield image.pixels, None
         else:
             # Where there is no data, a smooth continuation has no edge to be registered by.
-            gray = to_gray(to_float(picture.pixels))
-            yield fill_unknown(gray, picture.valid.astype(np.float32)), picture.valid
+            gray = to_gray(to_float(image.pixels))
+            yield fill_unknown(gray, image.valid.astype(np.float32)), image.valid
 
 
 def confidence(image: Image) -> NDArray[np.float32]:
@@ -245,19 +245,19 @@ def confidence(image: Image) -> NDArray[np.float32]:
     )
 
 
-def _read_ahead(slices: Slices, *, mono: bool, reduction: int) -> Iterator[Picture]:
+def _read_ahead(slices: Slices, *, mono: bool, reduction: int) -> Iterator[MaskedImage]:
     """Read each slice while the one before is worked on."""
     with ThreadPoolExecutor(1) as reader:
 
-        def read(index: int) -> Picture:
+        def read(index: int) -> MaskedImage:
             return slices.read(index, mono=mono, reduction=reduction)
 
         coming = reader.submit(read, 0)
         for index in range(len(slices)):
-            picture = coming.result()
+            image = coming.result()
             if index + 1 < len(slices):
                 coming = reader.submit(read, index + 1)
-            yield picture
+            yield image
 
 
 @dataclass(frozen=True)

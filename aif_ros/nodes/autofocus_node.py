@@ -31,7 +31,7 @@ from aif_ros.nodes.topics import (
 )
 from aif_ros.pipeline.assess_step import AssessStep, DefocusMaps
 from aif_ros.pipeline.frame_joiner import FrameJoiner
-from aif_ros.pipeline.fuse_step import FusedPicture
+from aif_ros.pipeline.fuse_step import FusedImage
 from aif_ros.pipeline.lens_state_buffer import LensStateBuffer
 from aif_ros.pipeline.reference_frame import FrameStream
 from aif_ros.pipeline.stamp_join import StampJoin
@@ -73,7 +73,7 @@ class AutofocusNode(PipelineNode):
         self._stream = FrameStream(self._model, self.value("bits_per_sample"))
         self._frame_id = ""
         self._join = StampJoin(2)
-        self._fused: FusedPicture | None = None
+        self._fused: FusedImage | None = None
         self._fused_frame_id = ""
         self._fused_came = threading.Event()
         self._searches.start()
@@ -115,9 +115,9 @@ class AutofocusNode(PipelineNode):
     def _take_fused(self, stream: int, image: StampedImage) -> None:
         joined = self._join.add(stream, image.stamp, image)
         if joined is not None:
-            samples, picture = joined
-            self._fused = FusedPicture(picture.image, samples.image, picture.stamp)
-            self._fused_frame_id = picture.frame_id
+            samples, fused = joined
+            self._fused = FusedImage(fused.image, samples.image, fused.stamp)
+            self._fused_frame_id = fused.frame_id
             self._fused_came.set()
 
     def _take_window(self, window: Window) -> None:

@@ -16,9 +16,9 @@ from aif_ros.types.frame import Window
 from aif_ros.types.image import ImageError, check_image, full_scale
 
 
-def encode_image(picture: StampedImage) -> Image:
+def encode_image(stamped: StampedImage) -> Image:
     """Return the message of an image or map."""
-    return to_message(picture.image, picture.stamp, picture.frame_id)
+    return to_message(stamped.image, stamped.stamp, stamped.frame_id)
 
 
 def decode_image(message: Image) -> StampedImage:
@@ -111,9 +111,9 @@ def as_it_is(message: Any) -> Any:
     return message
 
 
-def encode_compressed(picture: StampedImage) -> CompressedImage:
+def encode_compressed(stamped: StampedImage) -> CompressedImage:
     """Return the JPEG message of an image."""
-    return to_compressed(picture.image, picture.stamp, picture.frame_id)
+    return to_compressed(stamped.image, stamped.stamp, stamped.frame_id)
 
 
 def decode_compressed(message: CompressedImage) -> StampedImage:

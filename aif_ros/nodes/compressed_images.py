@@ -98,9 +98,9 @@ def color_map(values: NDArray[np.float32], highest: float) -> NDArray[np.uint8]:
     """
     known = np.isfinite(values)
     scaled = np.where(known, np.clip(values / highest, 0.0, 1.0), 0.0)
-    picture = _COLORS[np.round(255 * scaled).astype(np.uint8)]
-    picture[~known] = _UNKNOWN
+    image = _COLORS[np.round(255 * scaled).astype(np.uint8)]
+    image[~known] = _UNKNOWN
     factor = _BLOCK * -(-_MAP_WIDTH // (_BLOCK * values.shape[1]))
     return np.asarray(
-        cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_NEAREST)
+        cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_NEAREST)
     )

@@ -45,22 +45,22 @@ class Overlay:
 
     def __init__(self, node: PipelineNode) -> None:
         self._node = node
-        self._pictures = node.lazy_publisher(OVERLAY), node.lazy_publisher(OVERLAY_COMPRESSED)
+        self._images = node.lazy_publisher(OVERLAY), node.lazy_publisher(OVERLAY_COMPRESSED)
         self._fused: StampedImage | None = None
         self._unsubscribe: Callable[[], object] | None = None
 
     def draw(self, window: Window | None, text: str) -> None:
         """Publish, if there are subscribers; to be called regularly while the node is active."""
-        if not any(each.wanted for each in self._pictures):
+        if not any(each.wanted for each in self._images):
             self.stop()
             return
         if self._unsubscribe is None:
             self._unsubscribe = self._node.subscribe(FUSED_IMAGE, self._take)
         fused = self._fused
         if fused is not None:
-            picture = _overlay(fused, window, text)
-            for each in self._pictures:
-                each.show(lambda: picture)
+            image = _overlay(fused, window, text)
+            for each in self._images:
+                each.show(lambda: image)
 
     def stop(self) -> None:
         """End the subscription."""
@@ -68,17 +68,17 @@ class Overlay:
             self._unsubscribe()
         self._unsubscribe = self._fused = None
 
-    def _take(self, picture: StampedImage) -> None:
-        self._fused = picture
+    def _take(self, image: StampedImage) -> None:
+        self._fused = image
 
 
-def _overlay(picture: StampedImage, window: Window | None, text: str) -> StampedImage:
+def _overlay(stamped: StampedImage, window: Window | None, text: str) -> StampedImage:
     """Draw the window and the text into a copy of the image, of 8 bits."""
-    image = to_8_bits(picture.image)
+    image = to_8_bits(stamped.image)
     image = cv2.cvtColor(image, cv2.COLOR_GRAY2RGB) if image.ndim == 2 else image.copy()
     if window is not None:
         corner = (window.x + window.width - 1, window.y + window.height - 1)
         cv2.rectangle(image, (window.x, window.y), corner, _YELLOW, 2)
     for colour, thickness in ((_BLACK, 3), (_WHITE, 1)):
         cv2.putText(image, text, (8, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.5, colour, thickness)
-    return StampedImage(image, picture.stamp, picture.frame_id)
+    return StampedImage(image, stamped.stamp, stamped.frame_id)

@@ -24,7 +24,7 @@ from aif_ros.nodes.topics import (
     SOURCE_SAMPLES,
 )
 from aif_ros.pipeline.frame_joiner import FrameJoiner
-from aif_ros.pipeline.fuse_step import FusedPicture, FuseStep
+from aif_ros.pipeline.fuse_step import FusedImage, FuseStep
 from aif_ros.pipeline.lens_state_buffer import LensStateBuffer
 from aif_ros.pipeline.reference_frame import FrameStream
 from aif_ros.settings.nodes import FusionSettings
@@ -113,18 +113,18 @@ class FusionNode(PipelineNode):
             self.diagnostics.count("frames unusable", total=True)
             raise
         self._publish_epoch()
-        if fusion.fused is not None and fusion.picture is not None:
-            self._publish(fusion.fused, fusion.picture, merged=fusion.unused is None)
+        if fusion.fused is not None and fusion.image is not None:
+            self._publish(fusion.fused, fusion.image, merged=fusion.unused is None)
 
-    def _publish(self, fused: Fused, current: FusedPicture, *, merged: bool) -> None:
+    def _publish(self, fused: Fused, current: FusedImage, *, merged: bool) -> None:
         stamp, frame_id = current.stamp, self._frame_id
         self.diagnostics.count("frames fused" if merged else "frames followed")
         self.diagnostics.note("frames in the fused image", fused.frames)
         self.diagnostics.note("exposure to fused s", (self.now() - stamp) * 1e-9)
         self._samples.publish(StampedImage(current.source_samples, stamp, frame_id))
-        picture = StampedImage(current.image, stamp, frame_id)
-        self._images.publish(picture)
-        self._compressed.show(lambda: picture)
+        stamped = StampedImage(current.image, stamp, frame_id)
+        self._images.publish(stamped)
+        self._compressed.show(lambda: stamped)
         self._sharpness.show(lambda: StampedImage(fused.sharpness, stamp, frame_id))
         self._sources.show(lambda: StampedImage(fused.source_position, stamp, frame_id))
 

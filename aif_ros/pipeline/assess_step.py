@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from aif_ros.defocus.defocus_map import BlurEstimator, DefocusMap
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.frame_use import FrameUse, frame_use
-from aif_ros.pipeline.fuse_step import FusedPicture
+from aif_ros.pipeline.fuse_step import FusedImage
 from aif_ros.pipeline.reference_frame import ReferenceFrame
 from aif_ros.types.frame import Frame
 from aif_ros.types.image import to_float
@@ -160,14 +160,14 @@ class AssessStep:
         self._last = frame
         return DefocusMaps.of(blur, self._lens_model, frame.stamp)
 
-    def fused(self, picture: FusedPicture) -> DefocusMaps:
+    def fused(self, fused: FusedImage) -> DefocusMaps:
         """Return the maps of J.
 
         Raises:
             ImageError: the image is unusable, or too small for the estimator.
         """
-        blur = self._estimator.estimate(to_float(picture.image))
-        return DefocusMaps.of(blur, self._lens_model, picture.stamp, picture.source_samples)
+        blur = self._estimator.estimate(to_float(fused.image))
+        return DefocusMaps.of(blur, self._lens_model, fused.stamp, fused.source_samples)
 
     def _shows_the_same(self, frame: Frame, last: Frame) -> bool:
         if frame.stamp == last.stamp:

@@ -24,7 +24,7 @@ _SAMPLES = slice(2, None, 5)
 
 
 @dataclass(frozen=True)
-class FusedPicture:
+class FusedImage:
     """J as it leaves the step, to be published and assessed.
 
     Attributes:
@@ -38,7 +38,7 @@ class FusedPicture:
     stamp: int
 
     @classmethod
-    def of(cls, fused: Fused, stamp: int, *, deep: bool) -> "FusedPicture":
+    def of(cls, fused: Fused, stamp: int, *, deep: bool) -> "FusedImage":
         """Return J as of the frame of that stamp, in 16 bits if `deep`, else in 8.
 
         Args:
@@ -64,7 +64,7 @@ class Fusion:
 
     fused: Fused | None
     unused: str | None
-    picture: FusedPicture | None
+    image: FusedImage | None
 
 
 class FuseStep:
@@ -140,15 +140,15 @@ class FuseStep:
             self.started = frame.stamp
         if use is FrameUse.FOLLOW:
             followed = self._fuser.follow(reference.image, frame.position)
-            picture = None if followed is None else self._picture(followed, frame)
-            return Fusion(followed, IN_MOTION, picture)
+            image = None if followed is None else self._image(followed, frame)
+            return Fusion(followed, IN_MOTION, image)
         fused = self._fuser.add(reference.image, frame.position)
         self._merged, self._scale = frame, scale or self._scale
         self._deep = self._deep or frame.image.dtype != np.uint8
-        return Fusion(fused, None, self._picture(fused, frame))
+        return Fusion(fused, None, self._image(fused, frame))
 
-    def _picture(self, fused: Fused, frame: Frame) -> FusedPicture:
-        return FusedPicture.of(fused, frame.stamp, deep=self.deep)
+    def _image(self, fused: Fused, frame: Frame) -> FusedImage:
+        return FusedImage.of(fused, frame.stamp, deep=self.deep)
 
     def _unused(self, reason: str) -> Fusion:
         return Fusion(self.fused, reason, None)

@@ -131,8 +131,8 @@ class AllInFocusPipeline:
         maps = self._assess.frame(reference)
         fusion = self._fuse.add(reference)
         fused_maps = None
-        if fusion.picture is not None:
-            fused_maps = self._assess.fused(fusion.picture)
+        if fusion.image is not None:
+            fused_maps = self._assess.fused(fusion.image)
             self._control.add_fused_maps(fused_maps)
         if maps is not None:
             self._control.image_size = frame.size

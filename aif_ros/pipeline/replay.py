@@ -142,8 +142,8 @@ class Replay:
         if frame.stamp in self._merged:
             self._restart(frame.stamp)
             fusion = self._fuse.add(self._fused_stream.reference(frame))
-            if fusion.picture is not None and frame.stamp in self._fused_uses:
-                self._fused_maps[frame.stamp] = self._assess.fused(fusion.picture)
+            if fusion.image is not None and frame.stamp in self._fused_uses:
+                self._fused_maps[frame.stamp] = self._assess.fused(fusion.image)
 
     def _restart(self, stamp: int) -> None:
         """Start a new J where the run did so before this frame."""

@@ -122,10 +122,10 @@ def place_on_mosaic(sequence: FocusSequence, lens_model: LensModel) -> FocusSequ
     poses, flows, errors = [state.pose], [], []
     blur_gain, side = lens_model.blur_gain(frame[1]), max(frame) // 2
     changes = blur_gain * np.abs(np.diff(sequence.positions))
-    for picture, position, change in zip(
+    for stored, position, change in zip(
         sequence.frames[1:], sequence.positions[1:], changes, strict=True
     ):
-        image = to_float(picture)
+        image = to_float(stored)
         shift = register_frames(last, image)
         by_itself = partial(flow_between_frames, last, image, shift, float(change), side)
         blur = expected_blur(state.fused, float(position), blur_gain)
@@ -147,9 +147,9 @@ def place_on_mosaic(sequence: FocusSequence, lens_model: LensModel) -> FocusSequ
     inner = (slice(margin, margin + frame[0]), slice(margin, margin + frame[1]))
     half = tuple(slice(each.start // 2, each.stop // 2) for each in inner)
 
-    def warped(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def warped(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         placed = [
-            warp_image(to_float(x), pose, shape) for x, pose in zip(pictures, poses, strict=True)
+            warp_image(to_float(x), pose, shape) for x, pose in zip(images, poses, strict=True)
         ]
         return np.stack([to_uint8(x[inner]) for x in placed])
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from aif_ros.simulation.scenes.scene import SceneView, shifted
-from aif_ros.training.fusion_pictures import draw_mask, draw_picture
+from aif_ros.training.fusion_images import draw_image, draw_mask
 from aif_ros.training.fusion_statistics import STATISTICS
 from aif_ros.types.image import Image
 
@@ -25,7 +25,7 @@ class Layer:
         share: (H, W) float32, focus position as a share of the travel.
     """
 
-    picture: Image
+    image: Image
     mask: NDArray[np.float32]
     share: NDArray[np.float32]
 
@@ -38,11 +38,11 @@ def stack_layers(layers: Sequence[Layer], shifts: Sequence[NDArray[np.float64]])
         shifts: (right, down) of each layer, pixels.
     """
     low, high = STATISTICS.travel
-    image, share = layers[0].picture, layers[0].share
+    image, share = layers[0].image, layers[0].share
     for layer, (right, down) in zip(layers, shifts, strict=True):
         shift = (float(right), float(down))
         mask = shifted(layer.mask, shift, cv2.INTER_LINEAR) > 0.5
-        image = np.where(mask[..., None], np.clip(shifted(layer.picture, shift), 0, 1), image)
+        image = np.where(mask[..., None], np.clip(shifted(layer.image, shift), 0, 1), image)
         share = np.where(mask, shifted(layer.share, shift, cv2.INTER_NEAREST), share)
     focus = low + (high - low) * np.clip(share, 0.0, 1.0)
     return SceneView(image.astype(np.float32), focus.astype(np.float32))
@@ -72,8 +72,8 @@ def compose_layers(photos: Sequence[Path], size: int, random: np.random.Generato
         random: source of randomness.
     """
     share = random.uniform(0.05, 0.4) + _slant(size, random)
-    picture = draw_picture(photos, size, random)
-    layers = [Layer(picture, np.ones_like(share), share)]
+    image = draw_image(photos, size, random)
+    layers = [Layer(image, np.ones_like(share), share)]
     for nearness in np.sort(
         random.uniform(0.1, 0.95, random.integers(1, STATISTICS.most_objects + 1))
     ):
@@ -100,5 +100,5 @@ def draw_object(
     """
     mask = draw_mask(size, random).astype(np.float32)
     return Layer(
-        draw_picture(photos, size, random), mask, np.float32(nearness) + 0.2 * _slant(size, random)
+        draw_image(photos, size, random), mask, np.float32(nearness) + 0.2 * _slant(size, random)
     )

@@ -12,11 +12,11 @@ from typing import Any
 # Kind of the image, and time of exposure in nanoseconds, before the JPEG data.
 _HEAD = struct.Struct("<BQ")
 
-PICTURES = ("camera", "fused", "distance")
+IMAGES = ("camera", "fused", "distance")
 """Kinds of images; their index is the first byte of a binary message."""
 
 
-def picture_stamp(message: bytes) -> int:
+def image_stamp(message: bytes) -> int:
     """Return the time of exposure of an image as it is sent, nanoseconds."""
     return int(_HEAD.unpack_from(message)[1])
 
@@ -32,7 +32,7 @@ class Hub:
     def __init__(self, on_watched: Callable[[bool], None]) -> None:
         self._on_watched = on_watched
         self._values: dict[str, str] = {}
-        self._pictures: dict[str, bytes] = {}
+        self._images: dict[str, bytes] = {}
         self._clients: set[Client] = set()
         self._watched = False
 
@@ -59,25 +59,25 @@ class Hub:
         """Send an image to the browsers whose page is visible.
 
         Args:
-            kind: one of PICTURES.
+            kind: one of IMAGES.
             stamp: time of exposure, nanoseconds.
             jpeg: its data.
         """
-        data = self._pictures[kind] = _HEAD.pack(PICTURES.index(kind), stamp) + jpeg
+        data = self._images[kind] = _HEAD.pack(IMAGES.index(kind), stamp) + jpeg
         for client in self._clients:
             if client.visible:
                 client.put(kind, data)
 
-    def forget_pictures(self) -> None:
+    def forget_images(self) -> None:
         """Drop the newest images: they would be old for the next browser."""
-        self._pictures.clear()
+        self._images.clear()
 
     def join(self) -> "Client":
         """Add a browser."""
         client = Client(self)
         for kind, text in self._values.items():
             client.put(kind, text)
-        self.send_pictures(client)
+        self.send_images(client)
         self._clients.add(client)
         self.update()
         return client
@@ -87,9 +87,9 @@ class Hub:
         self._clients.discard(client)
         self.update()
 
-    def send_pictures(self, client: "Client") -> None:
+    def send_images(self, client: "Client") -> None:
         """Send the newest images to a browser that shows the page later than others."""
-        for kind, data in self._pictures.items():
+        for kind, data in self._images.items():
             client.put(kind, data)
 
     def update(self) -> None:
@@ -114,7 +114,7 @@ class Client:
     def set_visible(self, visible: bool) -> None:
         """Note that the page has become visible or hidden."""
         if visible and not self.visible:
-            self._hub.send_pictures(self)
+            self._hub.send_images(self)
         self.visible = visible
         self._hub.update()
 

@@ -52,7 +52,7 @@ def test_still_scene():
     for method in FUSION_METHODS:
         assert figures["best_frame"]["psnr"] < figures[method]["psnr"] < figures["oracle"]["psnr"]
         assert figures[method]["seconds"] > 0
-    assert "truth" in sheet.pictures
+    assert "truth" in sheet.images
 
 
 def test_truth_moves_as_the_picture_does():

@@ -15,7 +15,7 @@ from rclpy.signals import SignalHandlerOptions
 from websockets.sync.client import connect
 
 from aif_ros.nodes.topics import FUSED_COMPRESSED
-from aif_ros.view.hub import PICTURES
+from aif_ros.view.hub import IMAGES
 
 DOMAIN = 40 + os.getpid() % 60
 PIPELINE = f"page_{os.getpid()}"
@@ -68,7 +68,7 @@ class Browser:
                 content = json.loads(message)
                 if content["kind"] == kind and condition(content["value"]):
                     return content["value"]
-            elif PICTURES[message[0]] == kind and condition(message[9:]):
+            elif IMAGES[message[0]] == kind and condition(message[9:]):
                 return message[9:]
 
 
@@ -83,7 +83,7 @@ def stopped(state):
 
 
 def test_pictures_state_and_diagnostics_come(browser):
-    for kind in PICTURES:
+    for kind in IMAGES:
         assert browser.wait(kind).startswith(b"\xff\xd8")  # JPEG
     browser.wait("state", stopped)
     names = browser.wait("diagnostics", lambda value: len(value) == 5)
@@ -193,7 +193,7 @@ def test_in_a_real_browser(address, tmp_path):
             )
             return int(page.evaluate(f"document.getElementById('{kind}').dataset.count"))
 
-        for kind in PICTURES:
+        for kind in IMAGES:
             shown(kind)
         assert page.evaluate("document.getElementById('fused').width") == 320
         count = shown("fused")

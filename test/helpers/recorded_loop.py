@@ -83,7 +83,7 @@ class RecordedLoop:
             self._newest[0] = stamp
         if step.fused_maps is not None:
             self._newest[1] = stamp
-            self.pictures[stamp] = step.fusion.picture.image
+            self.pictures[stamp] = step.fusion.image.image
         # The decision that follows from these maps was noted before them.
         decided = step.action is not None
         self.events.insert(len(self.events) - decided, ("maps", tuple(self._newest)))

@@ -6,7 +6,7 @@ import pytest
 from aif_ros.defocus.defocus_map import DefocusMap
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.assess_step import SOURCES_PER_SIDE, AssessStep, DefocusMaps
-from aif_ros.pipeline.fuse_step import FusedPicture
+from aif_ros.pipeline.fuse_step import FusedImage
 from aif_ros.pipeline.reference_frame import ReferenceFrame
 from aif_ros.types.frame import Frame
 
@@ -43,7 +43,7 @@ def test_maps_are_in_metres_and_can_be_turned_back():
 
 def test_maps_of_the_fused_image_hold_its_sources_cell_by_cell():
     samples = np.linspace(0.0, 1e-3, 10 * 13, dtype=np.float32).reshape(10, 13)
-    maps = step().fused(FusedPicture(np.zeros((48, 64), np.uint8), samples, 5))
+    maps = step().fused(FusedImage(np.zeros((48, 64), np.uint8), samples, 5))
     assert maps.values.shape == (3, 4, 4 + SOURCES_PER_SIDE**2)
     sources = maps.source_position
     assert sources.shape == (18, 24)

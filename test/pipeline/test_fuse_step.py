@@ -32,17 +32,17 @@ def dynamic():
 
 def test_merges_and_reports(static):
     fusion = static.add(reference(1e-4, 10))
-    assert (fusion.unused, fusion.picture.stamp, fusion.fused.frames) == (None, 10, 1)
+    assert (fusion.unused, fusion.image.stamp, fusion.fused.frames) == (None, 10, 1)
     assert static.fused is fusion.fused
-    assert fusion.picture.image.dtype == np.uint8
-    assert (fusion.picture.source_samples == np.float32(1e-4)).all()
-    assert fusion.picture.source_samples.shape == (10, 13)
+    assert fusion.image.image.dtype == np.uint8
+    assert (fusion.image.source_samples == np.float32(1e-4)).all()
+    assert fusion.image.source_samples.shape == (10, 13)
 
 
 def test_one_deep_frame_makes_all_of_j_deep(static):
     assert not static.deep
     for stamp, dtype, deep in ((10, np.uint8, False), (20, np.uint16, True), (30, np.uint8, True)):
-        picture = static.add(reference(stamp * 1e-5, stamp, dtype=dtype)).picture
+        picture = static.add(reference(stamp * 1e-5, stamp, dtype=dtype)).image
         assert (static.deep, picture.image.dtype == np.uint16) == (deep, deep)
     static.reset()
     assert not static.deep
@@ -52,7 +52,7 @@ def test_one_deep_frame_makes_all_of_j_deep(static):
 def test_a_static_scene_is_captured_at_rest_only(static, travel):
     fusion = static.add(reference(1e-4, 10, travel))
     assert "moved" in fusion.unused
-    assert fusion.picture is None
+    assert fusion.image is None
     assert static.fused is None
 
 
@@ -75,13 +75,13 @@ def test_frames_not_newer_are_not_merged(dynamic, stamp):
 
 
 def test_a_dynamic_scene_is_merged_in_slow_motion_and_followed_in_fast(dynamic):
-    assert dynamic.add(reference(1e-4, 10, np.inf)).picture is None
+    assert dynamic.add(reference(1e-4, 10, np.inf)).image is None
     dynamic.add(reference(1e-4, 20))
     assert dynamic.add(reference(1e-4, 30)).unused is None
     assert dynamic.add(reference(2e-4, 40, REACH)).unused is None
     fusion = dynamic.add(reference(3e-4, 50, 1.01 * REACH))
     assert "moved" in fusion.unused
-    assert fusion.picture.stamp == 50
+    assert fusion.image.stamp == 50
 
 
 def test_another_size_is_an_error_until_reset(static):

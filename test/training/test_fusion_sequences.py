@@ -7,7 +7,7 @@ from aif_ros.simulation.scenes.planes import texture
 from aif_ros.simulation.scenes.scene import SceneView
 from aif_ros.simulation.sensor_model import SensorModel
 from aif_ros.training.focus_sequence import render_sequence
-from aif_ros.training.fusion_pictures import draw_graphic
+from aif_ros.training.fusion_images import draw_graphic
 from aif_ros.training.fusion_sequences import draw_camera
 
 SCENE = texture((96, 64), np.random.default_rng(3))

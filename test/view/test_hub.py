@@ -98,5 +98,5 @@ def test_old_pictures_are_not_shown_after_a_pause(hub, received):
     client = hub.join()
     hub.show("fused", 1, b"jpeg")
     hub.leave(client)
-    hub.forget_pictures()
+    hub.forget_images()
     assert received(hub.join()) == []

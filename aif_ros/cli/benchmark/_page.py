@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 from aif_ros.cli import CommandError
-from aif_ros.view.hub import PICTURES, picture_stamp
+from aif_ros.view.hub import IMAGES, image_stamp
 
 
 @contextmanager
@@ -44,8 +44,8 @@ def fused_images_of_page(namespace: str) -> Iterator[list[tuple[int, int]]]:
                 def receive() -> None:
                     with suppress(ConnectionClosed):
                         for message in browser:
-                            if isinstance(message, bytes) and message[0] == PICTURES.index("fused"):
-                                arrivals.append((picture_stamp(message), time.time_ns()))
+                            if isinstance(message, bytes) and message[0] == IMAGES.index("fused"):
+                                arrivals.append((image_stamp(message), time.time_ns()))
 
                 receiver = threading.Thread(target=receive)
                 receiver.start()

@@ -85,8 +85,8 @@ def _arrivals(running: "RunningGraph", *, by_reference: bool) -> list[tuple[int,
 
     arrivals: list[tuple[int, int]] = []
 
-    def arrive(picture: StampedImage) -> None:
-        arrivals.append((picture.stamp, time.time_ns()))
+    def arrive(image: StampedImage) -> None:
+        arrivals.append((image.stamp, time.time_ns()))
 
     def take(message: Any) -> None:
         arrivals.append((to_stamp(message.header.stamp), time.time_ns()))

@@ -20,18 +20,18 @@ SUFFIXES = raster.SUFFIXES | tiff.SUFFIXES | raw.SUFFIXES | microscopy.SUFFIXES
 def image_files(folder: str | Path) -> list[Path]:
     """Return the images in `folder`, numbers in their names counted as numbers (2 before 10).
 
-    What is left out is logged; see `list_pictures`.
+    What is left out is logged; see `list_images`.
 
     Raises:
         DeviceError: the folder does not exist, cannot be read or holds no image.
     """
-    files, left_out = list_pictures(folder)
+    files, left_out = list_images(folder)
     if left_out:
         log_once(left_out)
     return files
 
 
-def list_pictures(folder: str | Path) -> tuple[list[Path], str]:
+def list_images(folder: str | Path) -> tuple[list[Path], str]:
     """Return the images in `folder` in the order of their names, and what is left out.
 
     Left out are hidden files, what is no regular file, raw files beside a developed image of the
@@ -56,7 +56,7 @@ def list_pictures(folder: str | Path) -> tuple[list[Path], str]:
     except OSError as error:
         raise DeviceError(f"cannot read {folder}: {error.strerror}") from error
     named.sort(key=natural_order)
-    reasons = {file: reason for file in named if (reason := _no_picture(file))}
+    reasons = {file: reason for file in named if (reason := _no_image(file))}
     files = [file for file in named if file not in reasons]
     developed = {file.stem for file in files if file.suffix.lower() not in raw.SUFFIXES}
     for file in files:
@@ -93,7 +93,7 @@ def natural_order(path: Path) -> list[tuple[int, str]]:
     return [(int(part[-4000:]), "") if re.match("[0-9]", part) else (-1, part) for part in parts]
 
 
-def _no_picture(file: Path) -> str | None:
+def _no_image(file: Path) -> str | None:
     if file.name.startswith("."):
         return "hidden files"
     if file.suffix.lower() in microscopy.FOLDER_SUFFIXES and file.is_dir():

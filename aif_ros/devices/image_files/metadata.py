@@ -73,9 +73,9 @@ def read_metadata(path: str | Path) -> Metadata:
     try:
         with warnings.catch_warnings(action="error"), Path(path).open("rb") as file:
             try:
-                with PIL.Image.open(file) as picture:
-                    profile = picture.info.get("icc_profile") or b""
-                    exif = _kept(picture.getexif())
+                with PIL.Image.open(file) as image:
+                    profile = image.info.get("icc_profile") or b""
+                    exif = _kept(image.getexif())
             except PIL.UnidentifiedImageError:
                 # Most raw files have the structure of a TIFF with EXIF data.
                 if Path(path).suffix.lower() in raw.SUFFIXES:
@@ -96,8 +96,8 @@ def colour_space(path: str | Path, channels: int) -> str:
         channels: of its pixels, 1 or 3: profiles of others (inks) count as none.
     """
     try:
-        with PIL.Image.open(path) as picture:
-            content = picture.info.get("icc_profile") or b""
+        with PIL.Image.open(path) as image:
+            content = image.info.get("icc_profile") or b""
         content = Metadata(icc_profile=content).profile_for(channels)
         profile = PIL.ImageCms.ImageCmsProfile(io.BytesIO(content))
         name = PIL.ImageCms.getProfileDescription(profile).strip()
@@ -120,7 +120,7 @@ def _kept(exif: PIL.Image.Exif) -> PIL.Image.Exif:
 def software_of(path: str | Path) -> str:
     """The program that wrote a PNG, JPEG, WebP or TIFF, as its tag Software says; else empty."""
     try:
-        with PIL.Image.open(path) as picture:
-            return str(picture.getexif().get(_Base.Software, ""))
+        with PIL.Image.open(path) as image:
+            return str(image.getexif().get(_Base.Software, ""))
     except Exception:  # Reading the image itself reports what is wrong.
         return ""

@@ -155,9 +155,9 @@ def _transparent_level(header: PIL.Image.Image) -> int | None:
 
 def _read_inks(path: Path, orientation: int) -> Samples:
     try:
-        with PIL.Image.open(path) as picture:
-            inks = np.asarray(picture)
-            profile = picture.info.get("icc_profile") or b""
+        with PIL.Image.open(path) as image:
+            inks = np.asarray(image)
+            profile = image.info.get("icc_profile") or b""
     except Exception as error:  # Pillow can raise any exception on damaged data.
         raise DeviceError(f"{path} cannot be decoded: it is cut off or damaged") from error
     return rgb_of_cmyk(oriented(inks, orientation), profile)

@@ -16,7 +16,7 @@ size of a large mosaic; decoded in 8-bit RGB it takes 1.6 GB."""
 
 
 @dataclass(frozen=True)
-class Picture:
+class MaskedImage:
     """One slice or photograph.
 
     Attributes:
@@ -60,7 +60,7 @@ class Samples:
     white_is_zero: bool = False
     note: str = ""
 
-    def picture(self, full_scale: float) -> Picture:
+    def image(self, full_scale: float) -> MaskedImage:
         """Return the image: uint8 where the file has 8-bit integers, else uint16.
 
         Args:
@@ -70,19 +70,19 @@ class Samples:
         values = self.values
         dtype, largest = (np.uint8, 255) if values.dtype == np.uint8 else (np.uint16, 65535)
         if values.dtype == dtype and full_scale >= largest:
-            return Picture(largest - values if self.white_is_zero else values, self.valid)
+            return MaskedImage(largest - values if self.white_is_zero else values, self.valid)
         if values.dtype == dtype:
             steps = np.minimum((np.arange(largest + 1) * (largest / full_scale)).round(), largest)
             if self.white_is_zero:
                 steps = largest - steps
-            return Picture(steps.astype(dtype)[values], self.valid)
+            return MaskedImage(steps.astype(dtype)[values], self.valid)
         pixels = np.empty(values.shape, dtype)
         # Row by row: whole images in floating point would take much memory.
         for row, source in zip(pixels, values, strict=True):
             row[:] = np.clip(source.astype(np.float64) * (largest / full_scale), 0, largest).round()
             if self.white_is_zero:
                 row[:] = largest - row
-        return Picture(pixels, self.valid)
+        return MaskedImage(pixels, self.valid)
 
     def reduced(self, reduction: int) -> "Samples":
         """Return the samples averaged over squares of `reduction` pixels a side."""

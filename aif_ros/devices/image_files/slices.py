@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from aif_ros.devices.device import DeviceError
 from aif_ros.devices.image_files import microscopy, raster, raw, tiff
-from aif_ros.devices.image_files.folder import SUFFIXES, list_pictures, log_once
-from aif_ros.devices.image_files.samples import Picture, Samples, for_opencv, without_nan
+from aif_ros.devices.image_files.folder import SUFFIXES, list_images, log_once
+from aif_ros.devices.image_files.samples import MaskedImage, Samples, for_opencv, without_nan
 from aif_ros.devices.image_files.stack_axes import AmbiguousError, FilePlane, Selection, StackFile
 from aif_ros.devices.image_files.unread_formats import BY_SUFFIX
 from aif_ros.types.image import LARGEST_OVERSHOOT, full_scale, full_scale_of_bits
@@ -108,7 +108,7 @@ class Slices:
         """Whether the first slice has 16 bits."""
         return self.shape is not None and self._deep
 
-    def read(self, index: int, *, mono: bool = False, reduction: int = 1) -> Picture:
+    def read(self, index: int, *, mono: bool = False, reduction: int = 1) -> MaskedImage:
         """Read a slice.
 
         Args:
@@ -121,12 +121,12 @@ class Slices:
         """
         samples = self.samples(index, mono=mono, reduction=reduction)
         if samples.values.dtype == np.uint8 and samples.full_scale is None:
-            picture = samples.picture(255.0)
+            image = samples.image(255.0)
         else:
-            picture = samples.picture(samples.full_scale or self._recognised(samples))
+            image = samples.image(samples.full_scale or self._recognised(samples))
         if not mono and reduction == 1:
-            self._check_shape(index, picture.pixels)
-        return picture
+            self._check_shape(index, image.pixels)
+        return image
 
     def samples(self, index: int, *, mono: bool = False, reduction: int = 1) -> Samples:
         """Read a slice as it is stored; see `read`."""
@@ -247,7 +247,7 @@ def open_slices(
     notes: list[str] = []
     for path in map(Path, paths):
         if path.is_dir() and path.suffix.lower() not in microscopy.FOLDER_SUFFIXES:
-            found_here, left_out = list_pictures(path)
+            found_here, left_out = list_images(path)
             files += found_here
             notes += [left_out] if left_out else []
         else:

@@ -28,7 +28,7 @@ logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
 
 _DNG_VERSION = 50706
 # NewSubfileType: bit 0 marks a reduced copy of another page, bit 2 a transparency mask.
-_NO_PICTURE = 0b101
+_NO_IMAGE = 0b101
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def _main_series(
     found = [
         series
         for series in file.series
-        if not (int(series.keyframe.subfiletype) & _NO_PICTURE) and "X" in series.axes
+        if not (int(series.keyframe.subfiletype) & _NO_IMAGE) and "X" in series.axes
     ] or list(file.series)
     if not found:
         raise DeviceError(f"{path} holds no picture")

@@ -169,8 +169,8 @@ def _dense_flow(now: Image, before: Image) -> NDArray[np.float32]:
     """Flow (h, w, 2) everywhere (Kroeger et al., "Fast Optical Flow using DIS", ECCV 2016)."""
     search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     first, second = (
-        np.round(255 * np.clip(cv2.GaussianBlur(picture, (0, 0), _SEARCH_SIGMA), 0, 1))
-        for picture in (now, before)
+        np.round(255 * np.clip(cv2.GaussianBlur(image, (0, 0), _SEARCH_SIGMA), 0, 1))
+        for image in (now, before)
     )
     flow = search.calc(first.astype(np.uint8), second.astype(np.uint8), None)
     # The search can fail in parts without any detail.

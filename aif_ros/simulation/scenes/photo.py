@@ -104,12 +104,12 @@ def folder_scene(folder: Path, lens_model: LensModel, width: int = 0) -> PhotoSc
     Raises:
         SceneError: a file is missing, unreadable, or they do not fit together.
     """
-    image = read_picture(_only(folder, "image"))
+    image = read_float_image(_only(folder, "image"))
     depth = read_depth(_only(folder, "depth"))
     return PhotoScene(folder.name, image, depth, lens_model, width)
 
 
-def read_picture(path: Path) -> Image:
+def read_float_image(path: Path) -> Image:
     """Read an image as float32 in [0, 1], RGB or mono.
 
     Raises:

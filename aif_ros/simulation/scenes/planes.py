@@ -92,31 +92,31 @@ class PlanesScene:
         image = self._background.image.copy()
         focus = self._background.focus_position.copy()
         width = self._size[0]
-        for index, (picture, depth, left, top) in enumerate(self._objects):
+        for index, (patch, depth, left, top) in enumerate(self._objects):
             direction = 1 if index % 2 == 0 else -1
-            path = width + picture.shape[1]
+            path = width + patch.shape[1]
             moved = direction * self._speed * seconds
-            x = round((left + picture.shape[1] + moved) % path) - picture.shape[1]
-            paste(image, focus, picture, depth, x, top)
+            x = round((left + patch.shape[1] + moved) % path) - patch.shape[1]
+            paste(image, focus, patch, depth, x, top)
         return SceneView(image, focus)
 
 
 def paste(
-    image: Image, focus: NDArray[np.float32], picture: Image, depth: float, x: int, y: int
+    image: Image, focus: NDArray[np.float32], patch: Image, depth: float, x: int, y: int
 ) -> None:
-    """Lay `picture` at focus position `depth` over the scene in place, cut at its borders.
+    """Lay `patch` at focus position `depth` over the scene in place, cut at its borders.
 
     Args:
         image: (H, W, 3) float32, changed in place.
         focus: (H, W) focus positions, metres, changed in place.
-        image: (h, w, 3) float32.
+        patch: (h, w, 3) float32.
         depth: its focus position, metres.
         x: column of its left border.
         y: row of its upper border.
     """
     height, width = image.shape[:2]
-    left, right = max(x, 0), min(x + picture.shape[1], width)
-    top, bottom = max(y, 0), min(y + picture.shape[0], height)
+    left, right = max(x, 0), min(x + patch.shape[1], width)
+    top, bottom = max(y, 0), min(y + patch.shape[0], height)
     if left < right and top < bottom:
-        image[top:bottom, left:right] = picture[top - y : bottom - y, left - x : right - x]
+        image[top:bottom, left:right] = patch[top - y : bottom - y, left - x : right - x]
         focus[top:bottom, left:right] = depth

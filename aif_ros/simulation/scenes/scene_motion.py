@@ -88,7 +88,7 @@ class CrossingObject:
         self._depth = low + 0.95 * (high - low)
         width, height = scene.size
         side = (max(8, int(width * share)), max(8, int(height * share)))
-        self._picture = texture(side, np.random.default_rng(seed))
+        self._patch = texture(side, np.random.default_rng(seed))
 
     @property
     def size(self) -> tuple[int, int]:
@@ -99,10 +99,10 @@ class CrossingObject:
         """Return the scene with the object where it is at that time."""
         behind = self._scene.view(seconds)
         image, focus = behind.image.copy(), behind.focus_position.copy()
-        picture = self._picture if image.ndim == 3 else self._picture.mean(axis=2)
+        patch = self._patch if image.ndim == 3 else self._patch.mean(axis=2)
         width, height = self.size
-        path = width + picture.shape[1]
+        path = width + patch.shape[1]
         travelled = (self._speed * seconds) % (2 * path)
-        x = round(min(travelled, 2 * path - travelled)) - picture.shape[1]
-        paste(image, focus, picture, self._depth, x, (height - picture.shape[0]) // 2)
+        x = round(min(travelled, 2 * path - travelled)) - patch.shape[1]
+        paste(image, focus, patch, self._depth, x, (height - patch.shape[0]) // 2)
         return SceneView(image, focus, behind.shift)

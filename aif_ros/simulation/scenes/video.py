@@ -7,7 +7,7 @@ import numpy as np
 
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.simulation.scenes.depth import dioptre_range, fill_depth, measured_view
-from aif_ros.simulation.scenes.photo import read_depth, read_picture, resized
+from aif_ros.simulation.scenes.photo import read_depth, read_float_image, resized
 from aif_ros.simulation.scenes.scene import SceneError, SceneView
 
 # The lens's travel is laid over the depths of so many frames spread over the video.
@@ -35,9 +35,9 @@ class VideoScene:
         self, folder: Path, lens_model: LensModel, width: int = 0, frame_rate: float = 10.0
     ) -> None:
         self.name = folder.name
-        self._pictures = _files(folder / "rgb")
+        self._images = _files(folder / "rgb")
         self._depths = _files(folder / "depth")
-        if len(self._pictures) != len(self._depths):
+        if len(self._images) != len(self._depths):
             raise SceneError(
                 f"{folder}: {len(self._pictures)} pictures in rgb/ but {len(self._depths)} in "
                 "depth/: there must be one depth for each picture"
@@ -63,12 +63,12 @@ class VideoScene:
 
     def view(self, seconds: float) -> SceneView:
         """Return the recorded frame of that time."""
-        count = len(self._pictures)
+        count = len(self._images)
         index = int(seconds * self._frame_rate) % max(1, 2 * count - 2)
         return self._view_of(min(index, 2 * count - 2 - index) if count > 1 else 0)
 
     def _load(self, index: int) -> SceneView:
-        image = read_picture(self._pictures[index])
+        image = read_float_image(self._images[index])
         depth = fill_depth(read_depth(self._depths[index]))
         if image.shape[:2] != depth.shape:
             raise SceneError(

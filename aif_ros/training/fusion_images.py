@@ -12,7 +12,7 @@ from aif_ros.training.fusion_statistics import STATISTICS
 from aif_ros.types.image import Image, to_float
 
 
-def draw_picture(photos: Sequence[Path], size: int, random: np.random.Generator) -> Image:
+def draw_image(photos: Sequence[Path], size: int, random: np.random.Generator) -> Image:
     """Cut a square out of a photograph, or draw a graphic.
 
     Args:

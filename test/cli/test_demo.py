@@ -55,13 +55,13 @@ def ros2(tmp_path, monkeypatch):
 @pytest.fixture
 def demo(tmp_path):
     """Start `aif demo` in a ROS domain of its own."""
-    environment = os.environ | {
-        "ROS_DOMAIN_ID": str(40 + os.getpid() % 60),
-        "PYTHONUNBUFFERED": "1",
-    }
     started = []
 
     def start(*arguments):
+        environment = os.environ | {
+            "ROS_DOMAIN_ID": str(40 + os.getpid() % 60),
+            "PYTHONUNBUFFERED": "1",
+        }
         process = subprocess.Popen(
             [
                 sys.executable,
@@ -70,6 +70,8 @@ def demo(tmp_path):
                 "demo",
                 "--preset",
                 "classical",
+                "--timeout",
+                "3600",
                 "--out",
                 tmp_path / "demo",
                 *arguments,

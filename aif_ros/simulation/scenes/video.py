@@ -39,7 +39,7 @@ class VideoScene:
         self._depths = _files(folder / "depth")
         if len(self._images) != len(self._depths):
             raise SceneError(
-                f"{folder}: {len(self._pictures)} pictures in rgb/ but {len(self._depths)} in "
+                f"{folder}: {len(self._images)} pictures in rgb/ but {len(self._depths)} in "
                 "depth/: there must be one depth for each picture"
             )
         self._limits = lens_model.limits
@@ -72,7 +72,7 @@ class VideoScene:
         depth = fill_depth(read_depth(self._depths[index]))
         if image.shape[:2] != depth.shape:
             raise SceneError(
-                f"{self._pictures[index]} and {self._depths[index]} differ in size: they must match"
+                f"{self._images[index]} and {self._depths[index]} differ in size: they must match"
             )
         return resized(measured_view(image, depth, self._dioptres, self._limits), self._width)
 

@@ -4,6 +4,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROS = (
     "nodes",
@@ -34,6 +35,10 @@ SLOW = (
 # Started in the background of a script, a process inherits that SIGINT is ignored, and so would
 # the programs that tests interrupt. With a handler here they start with the default.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# An example may take any time on a loaded computer.
+settings.register_profile("without deadline", deadline=None)
+settings.load_profile("without deadline")
 
 
 @pytest.fixture(scope="session", autouse=True)

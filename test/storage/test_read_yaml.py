@@ -58,7 +58,7 @@ def test_pipe_is_refused_without_waiting(file):
         read_yaml(file)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=60) | st.text("{}[]:-&*!?|>'\"#%@, \n0123456789.xe_", max_size=60))
 def test_any_content_is_read_or_refused(tmp_path_factory, content):
     file = tmp_path_factory.getbasetemp() / "fuzz.yaml"

@@ -85,12 +85,6 @@ def test_the_shipped_card_agrees_with_the_weights(name):
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_recipe_of_the_shipped_card_loads(name, tmp_path):
     recipe = read_card((WEIGHTS / f"{name}.md").read_text())["recipe"]
-    if "num_iterations" in recipe:
-        # Names of before the policies had the common trainer.
-        recipe["steps"] = recipe["reinforce_iterations"] + recipe.pop("num_iterations")
-        recipe["clip_norm"] = recipe.pop("max_grad_norm")
-        recipe["validate_every"] = recipe.pop("checkpoint_every")
-        recipe["validation_scenes"] = recipe["evaluation_scenes"]
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     load_recipe(SHIPPED[name][1], tmp_path / "recipe.yaml")
 

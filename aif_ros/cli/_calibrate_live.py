@@ -31,7 +31,7 @@ from aif_ros.pipeline import sweep_recording
 from aif_ros.pipeline.focus_step import focus_window
 from aif_ros.types.frame import Frame, Window
 from aif_ros.types.image import to_float
-from aif_ros.types.units import LARGEST_POSITION
+from aif_ros.types.units import LARGEST_POSITION, position_within
 
 
 def calibrate_through_camera(args: Arguments, output: Path) -> MeasuredCalibration:
@@ -72,7 +72,7 @@ def calibrate_through_camera(args: Arguments, output: Path) -> MeasuredCalibrati
                 "motor: give its highest position (?high=...) or a smaller metres_per_unit"
             )
         for position in args.range or ():
-            if not low <= position <= high:
+            if position_within(position, (low, high)) is None:
                 raise CommandError(f"--range must lie within the travel, {low:g} to {high:g} m")
         result = _calibrate_and_focus(
             camera,

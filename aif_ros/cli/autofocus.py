@@ -253,7 +253,7 @@ def _simulated(args: Arguments) -> Iterator[_Setup]:
 
 def _check(args: Arguments, limits: tuple[float, float], size: tuple[int, int]) -> None:
     """Check positions and window before anything takes time."""
-    from aif_ros.types.units import check_metres
+    from aif_ros.types.units import check_metres, position_within
 
     low, high = limits
     given: tuple[tuple[str, Sequence[float | None]], ...] = (
@@ -263,7 +263,7 @@ def _check(args: Arguments, limits: tuple[float, float], size: tuple[int, int]) 
     for option, positions in given:
         check_metres(option, [position for position in positions if position is not None])
         for position in positions:
-            if position is not None and not low <= position <= high:
+            if position is not None and position_within(position, limits) is None:
                 raise CommandError(f"{option} must lie within the travel, {low:g} to {high:g} m")
     if args.range is not None and not args.range[0] < args.range[1]:
         raise CommandError(f"--range must be LOW HIGH, got {args.range[0]:g} and {args.range[1]:g}")

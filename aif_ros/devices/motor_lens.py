@@ -20,12 +20,9 @@ from aif_ros.devices.move_monitor import MoveMonitor, WrongDirectionError
 from aif_ros.devices.travel_limits import CALIBRATION, DEVICE, URI, Source, TravelLimits
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.types.frame import LensState
+from aif_ros.types.units import position_within
 
 T = TypeVar("T")
-
-ROUNDING = 1e-9
-"""Share of the travel by which a position may lie outside the limits: -15 times 1e-6 is not -15e-6
-in floating point. The device is sent to the limit then."""
 
 SAME_SCALE = 0.01
 """Share by which two travels of a step may differ: more than the rounding of what users type."""
@@ -232,12 +229,12 @@ class MotorLens(ABC):
     def _checked(self, position: float) -> float:
         """Return the target in the unit of the device."""
         low, high = self.limits
-        rounding = ROUNDING * (high - low)
-        if not low - rounding <= position <= high + rounding:  # NaN fails as well
+        within = position_within(position, (low, high))
+        if within is None:
             raise ValueError(
                 f"lens position {position} m does not lie within the limits {low} to {high} m"
             )
-        target = position / self._settings.metres_per_unit
+        target = within / self._settings.metres_per_unit
         if self._axis.resolution:
             target = round(target / self._axis.resolution) * self._axis.resolution
         return min(max(target, self.travel.low), self.travel.high)

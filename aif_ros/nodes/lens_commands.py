@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 
+from aif_ros.types.units import position_within
+
 
 def objection(
     command: Sequence[float], age: float, timeout: float, limits: tuple[float, float]
@@ -28,7 +30,7 @@ def objection(
     position = command[0]
     if not math.isfinite(position):
         return f"{position} is not a position"
-    low, high = limits
-    if not low <= position <= high:
+    if position_within(position, limits) is None:
+        low, high = limits
         return f"{position:g} m is outside the limits {low:g} to {high:g} m"
     return None

@@ -12,6 +12,7 @@ from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import DeviceError, FocusLens
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.types.frame import LensState
+from aif_ros.types.units import position_within
 
 _SPEED = 5e-3
 """Metres of travel per second: a stepper motor of focus drives."""
@@ -151,12 +152,13 @@ class SimulatedLens:
         return min(low + round((position - low) / self._step) * self._step, high)
 
     def _checked(self, position: float) -> float:
-        low, high = self._limits
-        if not low <= position <= high:  # NaN fails as well
+        within = position_within(position, self._limits)
+        if within is None:
+            low, high = self._limits
             raise ValueError(
                 f"lens position {position} m does not lie within the limits {low} to {high} m"
             )
-        return float(position)
+        return float(within)
 
     def _check_open(self) -> None:
         if self._closed:

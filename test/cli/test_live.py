@@ -142,6 +142,13 @@ def test_limits_of_the_device_narrower_than_those_of_the_calibration(line, loop)
     assert max(line.device.motor.commands) <= 300
 
 
+def test_a_start_at_a_limit_as_it_is_printed(line, arguments, capsys):
+    """400 steps of 4e-6 m are less than 0.0016 m in floating point."""
+    main(["autofocus", *arguments, "--search", "fibonacci", "--start", "0.0016"])
+    assert "--start must lie within the travel" not in capsys.readouterr().err
+    assert line.device.motor.commands[0] == 400
+
+
 @pytest.mark.parametrize("moves", [False, True])
 def test_few_frames_of_a_lens_that_reports_motion_only_end_with_a_doubt(
     line, loop, folder, capsys, monkeypatch, moves

@@ -32,12 +32,12 @@ from aif_ros.nodes.topics import (
     FUSED_DEFOCUS_MAPS,
     FUSED_IMAGE,
     FUSION_EPOCH,
+    IMAGE_FAULT,
     LENS_COMMANDS,
     LENS_FAULT,
     LENS_LIMITS,
     LENS_STATE,
     LOOP_STATE,
-    PICTURE_FAULT,
     SOURCE_SAMPLES,
 )
 from aif_ros.optics.lens_model import DEFAULT_CALIBRATION
@@ -55,7 +55,7 @@ RECORDED: tuple[Topic[Any], ...] = (
     LENS_COMMANDS,
     LENS_FAULT,
     LENS_LIMITS,
-    PICTURE_FAULT,
+    IMAGE_FAULT,
     FUSION_EPOCH,
     SOURCE_SAMPLES,
     DEFOCUS_MAPS,

@@ -19,8 +19,8 @@ from aif_ros.devices.image_files.metadata import Metadata
 from aif_ros.fusion.fuser import make_fuser
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.focus_map import FocusMapper, save_metres
+from aif_ros.pipeline.image_change import ALIKE, ALIKE_DOUBT, STUCK
 from aif_ros.pipeline.loop import AllInFocusPipeline, LoopResult, Step, run_loop
-from aif_ros.pipeline.picture_change import ALIKE, ALIKE_DOUBT, STUCK
 from aif_ros.settings.pipeline import ChosenDevices
 from aif_ros.settings.presets import usable_preset
 from aif_ros.weights.engines import engines

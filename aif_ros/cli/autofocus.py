@@ -90,7 +90,7 @@ class Arguments:
 
 def run(args: Arguments) -> int:
     """Focus."""
-    from aif_ros.pipeline.picture_change import ALIKE, ALIKE_DOUBT, STUCK
+    from aif_ros.pipeline.image_change import ALIKE, ALIKE_DOUBT, STUCK
     from aif_ros.storage.atomic_write import check_writable
     from aif_ros.types.frame import Frame, Window
 

@@ -8,9 +8,9 @@ from aif_ros.defocus.estimators import make_estimator
 from aif_ros.nodes.focus_server import FocusServer
 from aif_ros.nodes.focus_services import FocusServices
 from aif_ros.nodes.idleness import report_frames
+from aif_ros.nodes.image_fault import ImageFault
 from aif_ros.nodes.main import run
 from aif_ros.nodes.map_views import FrameMapViews, MapPublisher
-from aif_ros.nodes.picture_fault import PictureFault
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.topic import StampedImage
 from aif_ros.nodes.topics import (
@@ -55,7 +55,7 @@ class AutofocusNode(PipelineNode):
         self._model = self.lens_model()
         self._estimator = make_estimator(self.value("estimator"), self._model, self.value("device"))
         self._map_views = FrameMapViews(self, self._model)
-        self._picture_fault = PictureFault(self, self._model)
+        self._image_fault = ImageFault(self, self._model)
         self._searches = FocusServer(self, self._model)
         self._offered = FocusServices(self, self._searches)
         self.diagnostics.hardware_id = self._model.name
@@ -77,7 +77,7 @@ class AutofocusNode(PipelineNode):
         self._fused_frame_id = ""
         self._fused_came = threading.Event()
         self._searches.start()
-        self._picture_fault.start()
+        self._image_fault.start()
         self.lens_states(self._take_state, self._model.position_resolution)
         images = CAMERA_TRANSPORTS[self.value("image_transport")]
         self.subscribe(images, self._take_image, depth=1)
@@ -102,7 +102,7 @@ class AutofocusNode(PipelineNode):
     def diagnose(self) -> None:
         """Show lost and unusable frames, and a lens that does not move."""
         report_frames(self.diagnostics, self._frames)
-        self._picture_fault.diagnose()
+        self._image_fault.diagnose()
 
     def _take_state(self, state: LensState) -> None:
         self._searches.observe(state)
@@ -141,7 +141,7 @@ class AutofocusNode(PipelineNode):
             self._step = AssessStep(self._estimator, self._model, dynamic=self._dynamic)
 
     def _publish(self, maps: DefocusMaps, frame: Frame) -> None:
-        self._picture_fault.add(frame, dynamic=self._dynamic)
+        self._image_fault.add(frame, dynamic=self._dynamic)
         self._maps.publish(maps, self._frame_id)
         self._map_views.show(maps, frame, self._frame_id, dynamic=self._dynamic)
         self.diagnostics.count("distance maps")

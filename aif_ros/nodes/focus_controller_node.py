@@ -21,11 +21,11 @@ from aif_ros.nodes.topics import (
     CAMERA_INFO,
     DEFOCUS_MAPS,
     FUSED_DEFOCUS_MAPS,
+    IMAGE_DOUBT,
+    IMAGE_FAULT,
     LENS_COMMANDS,
     LENS_FAULT,
     LENS_LIMITS,
-    PICTURE_DOUBT,
-    PICTURE_FAULT,
 )
 from aif_ros.nodes.watchdog import CHECK_PERIOD, Watchdog
 from aif_ros.pipeline.assess_step import DefocusMaps
@@ -64,8 +64,8 @@ class FocusControllerNode(PipelineNode):
         self.lens_states(self._take_state, self._model.position_resolution)
         self.subscribe(LENS_FAULT, self._take_fault)
         self.subscribe(LENS_LIMITS, self._take_limits)
-        self.subscribe(PICTURE_FAULT, self._take_picture_fault)
-        self.subscribe(PICTURE_DOUBT, self._take_picture_doubt)
+        self.subscribe(IMAGE_FAULT, self._take_image_fault)
+        self.subscribe(IMAGE_DOUBT, self._take_image_doubt)
         self.subscribe(AUTOFOCUS_BUSY, self._take_busy)
         offer_loop_services(self)
         restart_with_fusion(self)
@@ -119,15 +119,15 @@ class FocusControllerNode(PipelineNode):
                 self._step.commanded(target, self.now())
                 self._repeater.begin()
 
-    def _take_picture_fault(self, fault: str) -> None:
-        """Note that the pictures do not change, which makes the end of the loop a fault."""
+    def _take_image_fault(self, fault: str) -> None:
+        """Note that the images do not change, which makes the end of the loop a fault."""
         with self.lock:
-            self._status.take_picture_fault(fault, self._step.target)
+            self._status.take_image_fault(fault, self._step.target)
 
-    def _take_picture_doubt(self, doubt: str) -> None:
-        """Note that the pictures leave open whether the lens moves."""
+    def _take_image_doubt(self, doubt: str) -> None:
+        """Note that the images leave open whether the lens moves."""
         with self.lock:
-            self._status.take_picture_doubt(doubt)
+            self._status.take_image_doubt(doubt)
 
     def _take_limits(self, limits: tuple[float, float]) -> None:
         """Keep to the limits of the lens, with a new agent where they are others than before."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from aif_ros.types.frame import Window
 
 RUNNING, WAITING, STOPPED, FAULT, IDLE = "running", "waiting", "stopped", "fault", "idle"
-"""Running; waiting for something that is late; ended by the agent; ended, but the pictures show
+"""Running; waiting for something that is late; ended by the agent; ended, but the images show
 that the lens has not moved; switched off by a user."""
 
 ENDED = (STOPPED, FAULT)

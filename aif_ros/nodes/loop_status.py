@@ -49,13 +49,13 @@ class LoopStatus:
         self.overlay = Overlay(node)
         self.state = state
         self._waiting_since = 0.0
-        self._picture_fault = self._picture_doubt = ""
+        self._image_fault = self._image_doubt = ""
         self._window: Window | None = None
         self._info: CameraInfo | None = None
 
     def start(self) -> None:
         """Publish the state of a node that has become active."""
-        self._picture_fault = self._picture_doubt = ""
+        self._image_fault = self._image_doubt = ""
         self._info = None
         self.publish()
 
@@ -80,35 +80,35 @@ class LoopStatus:
             self._node.get_logger().error(reason)
         elif self.state.state == WAITING:
             self._node.diagnostics.clear()
-        doubt = self._picture_doubt if state == STOPPED else ""
+        doubt = self._image_doubt if state == STOPPED else ""
         self.state = replace(self.state, state=state, reason=reason, target=target, doubt=doubt)
         self.publish()
 
-    def take_picture_fault(self, fault: str, target: float | None) -> None:
-        """Note that the pictures do not change, which makes the end of the loop a fault.
+    def take_image_fault(self, fault: str, target: float | None) -> None:
+        """Note that the images do not change, which makes the end of the loop a fault.
 
         Args:
             fault: why; empty: they change.
             target: see `enter`.
         """
-        self._picture_fault = fault
+        self._image_fault = fault
         if fault and self.state.state == STOPPED:
             self.end(self.state.reason, target)
 
-    def take_picture_doubt(self, doubt: str) -> None:
-        """Note that the pictures leave open whether the lens moves.
+    def take_image_doubt(self, doubt: str) -> None:
+        """Note that the images leave open whether the lens moves.
 
         Args:
             doubt: why; empty: they do not.
         """
-        self._picture_doubt = doubt
+        self._image_doubt = doubt
         if self.state.state == STOPPED:
             self.state = replace(self.state, doubt=doubt)
             self.publish()
 
     def end(self, reason: str, target: float | None) -> None:
         """Publish that the agent has stopped, or the fault that explains it; see `enter`."""
-        end = LoopEnd.of(reason, self._picture_fault)
+        end = LoopEnd.of(reason, self._image_fault)
         self.enter(FAULT if end.fault else STOPPED, end.reason, target)
 
     def take_info(self, info: CameraInfo) -> None:
@@ -146,7 +146,7 @@ class LoopStatus:
         """Take a first state again, and withdraw the focus window; see `enter` to publish it."""
         self.state = state
         self._window = None
-        self._picture_fault = self._picture_doubt = ""
+        self._image_fault = self._image_doubt = ""
         self._publish_window()
 
     def _publish_window(self) -> None:

@@ -1,4 +1,4 @@
-"""Publishers: of data for nodes, and of pictures that are made for subscribers only."""
+"""Publishers: of data for nodes, and of images that are made for subscribers only."""
 
 import math
 import threading
@@ -92,11 +92,11 @@ class TopicPublisher(Generic[T]):
 
 
 class LazyPublisher(Generic[T]):
-    """Publishes pictures that are made for subscribers only, and repeated for new ones.
+    """Publishes images that are made for subscribers only, and repeated for new ones.
 
     Args:
         publisher: that publishes them.
-        rate: pictures per second at most; the newest one is always published in the end.
+        rate: images per second at most; the newest one is always published in the end.
     """
 
     def __init__(self, publisher: TopicPublisher[T], rate: float = math.inf) -> None:
@@ -120,7 +120,7 @@ class LazyPublisher(Generic[T]):
         self._show()
 
     def refresh(self) -> None:
-        """Publish the last picture if it waits or there are new subscribers; to be called often."""
+        """Publish the last image if it waits or there are new subscribers; to be called often."""
         before, self._subscribers = self._subscribers, self._publisher.subscribers
         self._waits |= self._subscribers > before
         self._show()

@@ -201,7 +201,7 @@ AUTOFOCUS_BUSY: Topic[bool] = Topic(
     lambda message: message.data,
     latched=True,
 )
-PICTURE_FAULT: Topic[str] = Topic(
+IMAGE_FAULT: Topic[str] = Topic(
     "autofocus/fault",
     String,
     "Why the camera images show that the lens does not move, or moves the other way; empty: no "
@@ -210,7 +210,7 @@ PICTURE_FAULT: Topic[str] = Topic(
     lambda message: message.data,
     latched=True,
 )
-PICTURE_DOUBT: Topic[str] = Topic(
+IMAGE_DOUBT: Topic[str] = Topic(
     "autofocus/doubt",
     String,
     "Why the camera images leave open whether the lens moves; empty: they do not. The end of the "

@@ -6,7 +6,7 @@ from aif_ros.autofocus.search import Decision, FocusRun, FocusSearch
 from aif_ros.devices.device import DeviceError
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.direction_watch import DirectionWatch
-from aif_ros.pipeline.picture_change import STUCK, PictureChange
+from aif_ros.pipeline.image_change import STUCK, ImageChange
 from aif_ros.pipeline.reference_frame import FrameStream
 from aif_ros.pipeline.rig import Rig
 from aif_ros.pipeline.settling import SettleDetector
@@ -16,9 +16,9 @@ from aif_ros.types.frame import Frame, LensState, Window
 # arrived: blur would exceed what counts as in focus. Never less than 0.75 motor steps, since a
 # lens rests at whole steps only.
 _TOLERANCE, _TOLERANCE_STEPS = 1.5, 0.75
-# Where a failed search tests whether the picture changes, shares of the travel after which it must.
+# Where a failed search tests whether the image changes, shares of the travel after which it must.
 # A flat object looks the same at two positions on either side of its focus, so there are three. Two
-# frames at each: see `picture_change`.
+# frames at each: see `image_change`.
 _CHECKS = (0.0, 1.1, 1.1, 1.8, 1.8)
 # Frames in a row exposed in motion, with the lens reported at rest, after which the search fails.
 _PATIENCE = 10
@@ -68,7 +68,7 @@ class FocusStep:
         self._decision: Decision | None = None
         self._image_width = 0
         self._scale: float | None = None
-        self._change = PictureChange(lens_model)
+        self._change = ImageChange(lens_model)
         self._checks: list[float] = []
         self._in_motion = 0
         self._verdict: Decision | None = None

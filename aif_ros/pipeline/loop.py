@@ -17,8 +17,8 @@ from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.assess_step import AssessStep, DefocusMaps
 from aif_ros.pipeline.control_step import ControlStep
 from aif_ros.pipeline.fuse_step import FuseStep, Fusion
+from aif_ros.pipeline.image_change import ImageWatch
 from aif_ros.pipeline.loop_end import LoopEnd
-from aif_ros.pipeline.picture_change import PictureWatch
 from aif_ros.pipeline.reference_frame import FrameStream, ReferenceFrame
 from aif_ros.pipeline.rig import Rig
 from aif_ros.types.frame import Frame, LensState
@@ -200,7 +200,7 @@ def run_loop(
         settle_timeout=settle_timeout,
     )
 
-    watch = PictureWatch(pipeline.lens_model)
+    watch = ImageWatch(pipeline.lens_model)
 
     def seen(step: Step) -> None:
         on_step(step)

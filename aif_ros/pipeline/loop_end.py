@@ -16,7 +16,7 @@ class LoopEnd:
     fault: bool = False
 
     @classmethod
-    def of(cls, reason: str, picture_fault: str) -> "LoopEnd":
+    def of(cls, reason: str, image_fault: str) -> "LoopEnd":
         """Return the end that a fault in the images makes of a reason to stop.
 
         An agent that is shown the same image at each lens position has nothing to gain from
@@ -24,7 +24,7 @@ class LoopEnd:
 
         Args:
             reason: why the loop stops, for people.
-            picture_fault: see `PictureWatch.fault`; empty: none.
+            image_fault: see `ImageWatch.fault`; empty: none.
 
         Example:
             >>> LoopEnd.of("all parts are in focus", "")
@@ -32,4 +32,4 @@ class LoopEnd:
             >>> LoopEnd.of("all parts are in focus", "the picture does not change")
             LoopEnd(reason='the picture does not change', fault=True)
         """
-        return cls(picture_fault or reason, bool(picture_fault))
+        return cls(image_fault or reason, bool(image_fault))

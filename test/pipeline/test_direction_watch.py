@@ -9,7 +9,7 @@ from aif_ros.devices.device import DeviceError
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.direction_watch import DirectionWatch
 from aif_ros.pipeline.focus_step import focus_window
-from aif_ros.pipeline.picture_change import PictureWatch
+from aif_ros.pipeline.image_change import ImageWatch
 from aif_ros.pipeline.rig import Rig
 from aif_ros.simulation.renderer import Sensor, render
 from aif_ros.simulation.scenes.planes import texture
@@ -57,7 +57,7 @@ def test_a_lens_without_breathing_shows_nothing():
 
 @pytest.mark.parametrize(("dynamic", "found"), [(False, True), (True, False)])
 def test_a_loop_in_a_static_scene_ends_with_it(dynamic, found):
-    watch = PictureWatch(LENS)
+    watch = ImageWatch(LENS)
     for frame in frames(-24.0):
         watch.add(frame, dynamic=dynamic)
     assert ("counts in the other direction" in watch.fault) is found

@@ -1,4 +1,4 @@
-"""Spectra of a picture, in tiles and rings of spatial frequency, and what two pictures share."""
+"""Spectra of an image, in tiles and rings of spatial frequency, and what two images share."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from aif_ros.types.image import Image, to_float, to_gray
 
 LONGEST_SIDE = 640
-"""Pixels; larger pictures are reduced: they show a change of blur as well, with less noise."""
+"""Pixels; larger images are reduced: they show a change of blur as well, with less noise."""
 TILES = 3
 """Tiles along each side."""
 EDGES = np.geomspace(1 / 64, 0.35, 11)
@@ -22,29 +22,29 @@ FREQUENCIES = np.sqrt(EDGES[1:] * EDGES[:-1])
 OVERLAP = 2.25
 """How many neighbouring coefficients count as one: the noise bandwidth of a Hann window is 1.5 in
 each direction."""
-# Standard deviations by which pictures must differ in a ring: those of the same differ by up to 2.8
+# Standard deviations by which images must differ in a ring: those of the same differ by up to 2.8
 # in 100 rings.
 _LIKELY = 3.0
-# Share of what two pictures have in common in a ring by which the sharper one must exceed the
+# Share of what two images have in common in a ring by which the sharper one must exceed the
 # other: light that drifts by 2 %, and what JPEG makes of it, change less.
 _SHARPER = 0.1
-# Variance of rounding to 8 bits, of full scale: no picture has less noise.
+# Variance of rounding to 8 bits, of full scale: no image has less noise.
 _ROUNDING = 1 / 12 / 255**2
 
 Spectra = list[NDArray[np.complex64]]
 
 
-class PictureSpectra:
-    """Spectra of one picture.
+class ImageSpectra:
+    """Spectra of one image.
 
-    Brightness is divided out. Spectra of equal pictures are compared by `shared_power`.
+    Brightness is divided out. Spectra of equal images are compared by `shared_power`.
 
     Args:
         image: (H, W) or (H, W, 3).
 
     Attributes:
-        scale: factor by which the picture was reduced, at most 1.
-        shape: of the picture that was transformed, (rows, columns).
+        scale: factor by which the image was reduced, at most 1.
+        shape: of the image that was transformed, (rows, columns).
         rings: for each ring of frequency, (tiles, coefficients).
         rounding: power of the noise of rounding.
     """
@@ -86,40 +86,40 @@ def _layout(rows: int, columns: int) -> tuple[NDArray[np.float32], NDArray[np.in
     return window, np.where(ring < len(FREQUENCIES), ring, -1)
 
 
-def shared_power(pictures: Sequence[PictureSpectra]) -> NDArray[np.float64]:
+def shared_power(images: Sequence[ImageSpectra]) -> NDArray[np.float64]:
     """Sums over the coefficients of the real part of the product of two spectra.
 
     Args:
-        pictures: N of equal shape.
+        images: N of equal shape.
 
     Returns:
         (tiles, rings, N, N).
     """
     rings = []
-    for parts in zip(*(picture.rings for picture in pictures), strict=True):
+    for parts in zip(*(image.rings for image in images), strict=True):
         spectra = np.stack(parts, axis=1)  # (tiles, N, coefficients)
         rings.append((spectra @ spectra.conj().swapaxes(1, 2)).real)
     return np.stack(rings, axis=1).astype(np.float64)
 
 
-def differ_in_sharpness(pictures: Sequence[PictureSpectra], power: NDArray[np.float64]) -> bool:
-    """Return whether the scene, or a part of it, is sharper in one picture than in another.
+def differ_in_sharpness(images: Sequence[ImageSpectra], power: NDArray[np.float64]) -> bool:
+    """Return whether the scene, or a part of it, is sharper in one image than in another.
 
-    Two pictures a and b of the same, with noise of their own, have the scene in common: at most the
+    Two images a and b of the same, with noise of their own, have the scene in common: at most the
     power of either. Where a lens attenuates a ring by h in b only, they have h (1 - h) more of the
     scene in common than b has power. Noise, shifts and things that move only take from that.
 
     Args:
-        pictures: N of equal shape.
+        images: N of equal shape.
         power: of `shared_power`.
     """
-    rounding = max(picture.rounding for picture in pictures)
+    rounding = max(image.rounding for image in images)
     # Each tile, and all together: coarse detail has few coefficients in a tile.
     power = np.concatenate([power, power.sum(axis=0, keepdims=True)])
-    in_tile = np.maximum([ring.shape[1] for ring in pictures[0].rings], 1)
+    in_tile = np.maximum([ring.shape[1] for ring in images[0].rings], 1)
     coefficients = np.vstack([np.tile(in_tile, (len(power) - 1, 1)), (len(power) - 1) * in_tile])
     mean = power / coefficients[..., None, None]
-    for a, b in combinations(range(len(pictures)), 2):
+    for a, b in combinations(range(len(images)), 2):
         shared, weaker = mean[..., a, b], np.minimum(mean[..., a, a], mean[..., b, b])
         difference = mean[..., a, a] + mean[..., b, b] - 2 * shared + 2 * rounding
         variance = OVERLAP * 0.5 * difference * weaker / coefficients

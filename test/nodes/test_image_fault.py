@@ -14,14 +14,14 @@ from aif_ros.nodes.topics import (
     CAMERA_IMAGE,
     CAMERA_INFO,
     CONTROL_STATUS,
+    IMAGE_DOUBT,
+    IMAGE_FAULT,
     LENS_COMMANDS,
     LENS_STATE,
     LOOP_STATE,
-    PICTURE_DOUBT,
-    PICTURE_FAULT,
 )
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.pipeline.picture_change import STUCK
+from aif_ros.pipeline.image_change import STUCK
 from aif_ros.types.frame import LensState
 
 SIZE = (160, 128)
@@ -119,7 +119,7 @@ def test_a_doubt_that_comes_after_the_stop_counts(stepped, tmp_path):
     world = World(stepped, tmp_path)
     world.moves = True
     world.run()
-    stepped.feed(PICTURE_DOUBT, "too few")
+    stepped.feed(IMAGE_DOUBT, "too few")
     assert (world.state.state, world.state.doubt) == ("stopped", "too few")
 
 
@@ -127,7 +127,7 @@ def test_a_lens_that_moves_is_none(stepped, tmp_path):
     world = World(stepped, tmp_path)
     world.moves = True
     assert world.run().state == "stopped"
-    assert stepped.published_on(PICTURE_FAULT) == [""]
+    assert stepped.published_on(IMAGE_FAULT) == [""]
     assert world.level == b"\0"
 
 
@@ -141,7 +141,7 @@ def test_a_new_fused_image_begins_again(stepped, tmp_path):
     stepped.settle()
     assert world.state.state == "running"
     assert world.run().state == "stopped"
-    assert stepped.published_on(PICTURE_FAULT) == ["", STUCK, ""]
+    assert stepped.published_on(IMAGE_FAULT) == ["", STUCK, ""]
     world.autofocus.diagnose()
     assert world.autofocus.diagnostics._shown(0.0) == (b"\0", "")
 
@@ -150,5 +150,5 @@ def test_a_fault_that_comes_after_the_stop_counts(stepped, tmp_path):
     world = World(stepped, tmp_path)
     world.moves = True
     world.run()
-    stepped.feed(PICTURE_FAULT, STUCK)
+    stepped.feed(IMAGE_FAULT, STUCK)
     assert (world.state.state, world.state.reason) == ("fault", STUCK)

@@ -1,7 +1,7 @@
 """Detects, in the images, a lens that does not move as it reports.
 
-Cameras smooth, sharpen and compress, so the noise of a picture looks like detail and its statistics
-are not known. What is known: the noise of different pictures is independent. Of four pictures, the
+Cameras smooth, sharpen and compress, so the noise of an image looks like detail and its statistics
+are not known. What is known: the noise of different images is independent. Of four images, the
 differences a - b and c - d therefore have nothing in common if the lens has not moved, whatever the
 noise; the sum of their product estimates how much the scene itself has changed, free of noise. It
 is compared with the change that the calibration predicts for a scene at each focus position.
@@ -16,18 +16,18 @@ from numpy.typing import NDArray
 
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.direction_watch import DirectionWatch
-from aif_ros.pipeline.picture_spectra import (
+from aif_ros.pipeline.image_spectra import (
     FREQUENCIES,
     OVERLAP,
     TILES,
-    PictureSpectra,
+    ImageSpectra,
     differ_in_sharpness,
     shared_power,
 )
 from aif_ros.types.frame import Frame
 
 VISIBLE = 6.0
-"""Travel after which a picture must have changed if it shows anything, half depths of focus."""
+"""Travel after which an image must have changed if it shows anything, half depths of focus."""
 STUCK = (
     "the lens reports motion, but the picture does not change: see that its motor turns the focus "
     "ring and that this camera looks through this lens"
@@ -54,8 +54,8 @@ class _Rule:
     """Constants chosen together on 260 rendered scenes with cameras drawn by `SensorModel.draw`.
 
     Attributes:
-        least: pictures to judge by.
-        most: pictures that are kept.
+        least: images to judge by.
+        most: images that are kept.
         deviations: standard deviations added to, or taken from, a measured change.
         pattern: power of the fixed pattern of a sensor after demosaicing, over that in the
             upper rings, which hold many coefficients.
@@ -63,10 +63,10 @@ class _Rule:
         changed: share above which it has moved.
         visible: share of the shared power in one ring whose change shows motion whatever the
             calibration says: it may be of another lens. A shift by 0.2 px changes less.
-        weak: least mean share of power that a prediction must leave in the pictures.
+        weak: least mean share of power that a prediction must leave in the images.
         foci: fewest and most focus positions of the scene that are tried, over the travel of the
             lens; a pixel of blur apart where these allow it.
-        covered: tiles that something in front of the picture, such as a printed time, may cover.
+        covered: tiles that something in front of the image, such as a printed time, may cover.
     """
 
     least: int = 4
@@ -88,11 +88,11 @@ _APART = 2.0
 """Travel in half depths of focus within which it does not matter whether the lens moves."""
 
 
-class PictureChange:
-    """Judges whether the pictures change with the lens position.
+class ImageChange:
+    """Judges whether the images change with the lens position.
 
-    It takes four pictures or more, at three positions or more: at two positions on either side of
-    its focus, a flat object looks the same. Two pictures at one position serve as well as two close
+    It takes four images or more, at three positions or more: at two positions on either side of
+    its focus, a flat object looks the same. Two images at one position serve as well as two close
     to each other.
 
     Args:
@@ -101,15 +101,15 @@ class PictureChange:
 
     def __init__(self, lens_model: LensModel) -> None:
         self._lens_model = lens_model
-        self._pictures: list[tuple[float, PictureSpectra]] = []
+        self._images: list[tuple[float, ImageSpectra]] = []
         self._width = 0
         self._count = 0
         self._changed = self._differ = False
         self.missing = False
-        """Whether pictures were taken far from each other, and none differs as it should."""
+        """Whether images were taken far from each other, and none differs as it should."""
 
     def add(self, position: float, image: NDArray[np.generic], image_width: int) -> None:
-        """Add a picture.
+        """Add an image.
 
         Args:
             position: where it was captured, metres.
@@ -118,26 +118,26 @@ class PictureChange:
         """
         if self._changed:
             return
-        picture = PictureSpectra(image)
-        if self._pictures and self._pictures[0][1].shape != picture.shape:
-            self._pictures = []
+        spectra = ImageSpectra(image)
+        if self._images and self._images[0][1].shape != spectra.shape:
+            self._images = []
             self._count = 0
         self._width = image_width
-        self._pictures.append((position, picture))
+        self._images.append((position, spectra))
         self._count += 1
-        if len(self._pictures) > _RULE.most:
-            del self._pictures[self._most_redundant()]
+        if len(self._images) > _RULE.most:
+            del self._images[self._most_redundant()]
         self._judge()
 
     @property
     def undecided(self) -> bool:
-        """Whether more pictures may decide."""
+        """Whether more images may decide."""
         return not (self._changed or self.missing)
 
     @property
     def doubt(self) -> str:
         """Why it is left open whether the lens moves, for people; empty: it is not."""
-        positions = [position for position, _ in self._pictures]
+        positions = [position for position, _ in self._images]
         if self._differ or not self.undecided or len(positions) < 2:
             return ""
         near = _APART * self._lens_model.half_depth_of_focus(self._width)
@@ -145,28 +145,28 @@ class PictureChange:
 
     @property
     def visible_travel(self) -> float:
-        """Travel after which a picture must have changed, metres; needs at least one picture."""
+        """Travel after which an image must have changed, metres; needs at least one image."""
         return VISIBLE * self._lens_model.half_depth_of_focus(self._width)
 
     def _most_redundant(self) -> int:
-        """Index of the picture whose position is nearest to that of another one."""
-        positions = np.array([position for position, _ in self._pictures])
+        """Index of the image whose position is nearest to that of another one."""
+        positions = np.array([position for position, _ in self._images])
         distance = np.abs(positions[:, None] - positions)
         np.fill_diagonal(distance, np.inf)
         return int(np.argmin(distance.min(axis=1)))
 
     def _judge(self) -> None:
-        positions = np.array([position for position, _ in self._pictures])
-        pictures = [picture for _, picture in self._pictures]
-        power = shared_power(pictures)
-        self._differ = self._differ or differ_in_sharpness(pictures, power)
-        if len(pictures) < _RULE.least:
+        positions = np.array([position for position, _ in self._images])
+        images = [image for _, image in self._images]
+        power = shared_power(images)
+        self._differ = self._differ or differ_in_sharpness(images, power)
+        if len(images) < _RULE.least:
             return
-        change = _Change(positions, pictures, self._lens_model, self._width)
+        change = _Change(positions, images, self._lens_model, self._width)
         everywhere = change.measure(power)
         rest = change.measure(np.delete(power, _strongest_tiles(power), axis=0))
         self._changed = everywhere.largest > _RULE.changed
-        # A time that the camera prints on the picture never changes.
+        # A time that the camera prints on the image never changes.
         far = np.ptp(positions) > self.visible_travel
         unmoved = everywhere.smallest < _RULE.missing and rest.largest < _RULE.changed
         unmoved = unmoved and max(everywhere.visible, rest.visible) < _RULE.visible
@@ -180,7 +180,7 @@ class _Measured:
     Attributes:
         smallest: upper confidence limit, for the focus position for which it is highest.
         largest: lower confidence limit, for the focus position for which it is highest.
-        visible: lower confidence limit of the change as a share of what the pictures share, in the
+        visible: lower confidence limit of the change as a share of what the images share, in the
             ring in which it is highest; the calibration does not matter.
     """
 
@@ -190,11 +190,11 @@ class _Measured:
 
 
 class _Change:
-    """Compares pictures with what the calibration predicts.
+    """Compares images with what the calibration predicts.
 
     Args:
-        positions: (N,) lens position of each picture, metres.
-        pictures: N of equal shape.
+        positions: (N,) lens position of each image, metres.
+        images: N of equal shape.
         lens_model: of the lens.
         image_width: of the camera's image, pixels.
     """
@@ -202,14 +202,14 @@ class _Change:
     def __init__(
         self,
         positions: NDArray[np.float64],
-        pictures: Sequence[PictureSpectra],
+        images: Sequence[ImageSpectra],
         lens_model: LensModel,
         image_width: int,
     ) -> None:
-        self._count = len(pictures)
-        self._coefficients = np.array([ring.shape[1] for ring in pictures[0].rings])
-        self._rounding = max(picture.rounding for picture in pictures)
-        gain = lens_model.blur_gain(image_width) * pictures[0].scale
+        self._count = len(images)
+        self._coefficients = np.array([ring.shape[1] for ring in images[0].rings])
+        self._rounding = max(image.rounding for image in images)
+        gain = lens_model.blur_gain(image_width) * images[0].scale
         low, high = lens_model.limits
         self._foci = int(np.clip((high - low) * gain, *_RULE.foci))
         step = (high - low) / (self._foci - 1)
@@ -253,7 +253,7 @@ class _Change:
         return _Measured(float(smallest.max()), float(largest.max()), visible)
 
     def _power_of(self, mean: NDArray[np.float64], a: int, b: int) -> NDArray[np.float64]:
-        """Power of the difference of two pictures in each ring."""
+        """Power of the difference of two images in each ring."""
         return mean[:, a, a] + mean[:, b, b] - 2 * mean[:, a, b] + 2 * self._rounding
 
     def _scene(
@@ -297,14 +297,14 @@ def _pairs_of_pairs(count: int) -> Iterator[tuple[int, int, int, int]]:
 
 
 def _strongest_tiles(power: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Indices of the tiles in which the pictures share most detail."""
+    """Indices of the tiles in which the images share most detail."""
     count = power.shape[2]
     shared = power.sum(axis=(2, 3)) - np.trace(power, axis1=2, axis2=3)
     detail = (shared / max(count * (count - 1), 1)) @ FREQUENCIES**2
     return np.argsort(detail)[TILES**2 - _RULE.covered :]
 
 
-class PictureWatch:
+class ImageWatch:
     """Finds, in the frames of a loop, a lens that does not move, or moves the other way.
 
     Args:
@@ -312,7 +312,7 @@ class PictureWatch:
     """
 
     def __init__(self, lens_model: LensModel) -> None:
-        self._change = PictureChange(lens_model)
+        self._change = ImageChange(lens_model)
         self._direction = DirectionWatch(lens_model)
 
     def add(self, frame: Frame, *, dynamic: bool) -> None:
@@ -321,7 +321,7 @@ class PictureWatch:
         Args:
             frame: captured with the lens at rest.
             dynamic: whether camera or scene may move: a camera that comes closer also makes the
-                picture grow.
+                image grow.
         """
         if not dynamic:
             self._direction.add(frame)
@@ -334,5 +334,5 @@ class PictureWatch:
 
     @property
     def doubt(self) -> str:
-        """See `PictureChange.doubt`."""
+        """See `ImageChange.doubt`."""
         return self._change.doubt

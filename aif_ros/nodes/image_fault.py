@@ -1,14 +1,14 @@
 """Publishes that the camera images show a lens that does not move as it reports, or may not."""
 
 from aif_ros.nodes.pipeline_node import PipelineNode
-from aif_ros.nodes.topics import FUSION_EPOCH, PICTURE_DOUBT, PICTURE_FAULT
+from aif_ros.nodes.topics import FUSION_EPOCH, IMAGE_DOUBT, IMAGE_FAULT
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.pipeline.picture_change import PictureWatch
+from aif_ros.pipeline.image_change import ImageWatch
 from aif_ros.types.frame import Frame
 
 
-class PictureFault:
-    """Runs `PictureWatch` on the frames of one J.
+class ImageFault:
+    """Runs `ImageWatch` on the frames of one J.
 
     Args:
         node: whose topics these are. To be made in its `open`.
@@ -18,13 +18,13 @@ class PictureFault:
     def __init__(self, node: PipelineNode, lens_model: LensModel) -> None:
         self._node = node
         self._lens_model = lens_model
-        self._faults = node.publisher(PICTURE_FAULT)
-        self._doubts = node.publisher(PICTURE_DOUBT)
+        self._faults = node.publisher(IMAGE_FAULT)
+        self._doubts = node.publisher(IMAGE_DOUBT)
 
     def start(self) -> None:
         """Begin; to be called in the node's `start`."""
         self._epoch = self._watched = 0
-        self._watch = PictureWatch(self._lens_model)
+        self._watch = ImageWatch(self._lens_model)
         self._fault = self._doubt = ""
         self._faults.publish("")
         self._doubts.publish("")
@@ -35,11 +35,11 @@ class PictureFault:
 
         Args:
             frame: the frame.
-            dynamic: see `PictureWatch.add`.
+            dynamic: see `ImageWatch.add`.
         """
         epoch = self._epoch
         if epoch != self._watched:
-            self._watched, self._watch = epoch, PictureWatch(self._lens_model)
+            self._watched, self._watch = epoch, ImageWatch(self._lens_model)
         if frame.stamp >= epoch:
             self._watch.add(frame, dynamic=dynamic)
         if self._watch.fault != self._fault:
@@ -52,9 +52,9 @@ class PictureFault:
     def diagnose(self) -> None:
         """Show the fault."""
         if self._fault:
-            self._node.diagnostics.error(self._fault, PICTURE_FAULT.name)
+            self._node.diagnostics.error(self._fault, IMAGE_FAULT.name)
         else:
-            self._node.diagnostics.clear(PICTURE_FAULT.name)
+            self._node.diagnostics.clear(IMAGE_FAULT.name)
 
     def _take_epoch(self, epoch: int) -> None:
         self._epoch = epoch

@@ -8,7 +8,7 @@ from aif_ros.autofocus.searches import make_search
 from aif_ros.devices.clock import SimulatedClock
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.focus_step import focus_window
-from aif_ros.pipeline.picture_change import STUCK, PictureChange
+from aif_ros.pipeline.image_change import STUCK, ImageChange
 from aif_ros.pipeline.rig import Rig
 from aif_ros.simulation.renderer import Sensor, render
 from aif_ros.simulation.scenes.planes import texture
@@ -48,8 +48,8 @@ CAMERAS = {
 
 
 def change(camera, positions, seen=None, *, stamp=False, lens=LENS):
-    """PictureChange after pictures at reported positions; `seen`: where the lens really is."""
-    result, random = PictureChange(lens), np.random.default_rng(5)
+    """ImageChange after pictures at reported positions; `seen`: where the lens really is."""
+    result, random = ImageChange(lens), np.random.default_rng(5)
     for position, at in zip(positions, positions if seen is None else seen, strict=True):
         light = np.clip(render(VIEW, LENS, at), 0, 1) ** DISPLAY_GAMMA
         image = camera.capture(light.astype(np.float32), random)
@@ -101,7 +101,7 @@ def test_the_calibration_of_a_lens_with_far_more_blur():
 
 def test_brightness_is_no_change():
     cameras = [SensorModel(exposure=1 + 0.1 * (index % 3)) for index in range(5)]
-    result, random = PictureChange(LENS), np.random.default_rng(1)
+    result, random = ImageChange(LENS), np.random.default_rng(1)
     light = (np.clip(render(VIEW, LENS, 5e-4), 0, 1) ** DISPLAY_GAMMA).astype(np.float32) / 2
     for camera, position in zip(cameras, SWEEP, strict=True):
         result.add(position, camera.capture(light, random), SIZE[0])
@@ -127,7 +127,7 @@ def test_a_flat_object_looks_the_same_on_either_side_of_its_focus():
 
 
 def test_a_picture_without_texture_shows_nothing():
-    result, random = PictureChange(LENS), np.random.default_rng(2)
+    result, random = ImageChange(LENS), np.random.default_rng(2)
     light = np.full((*SIZE[::-1], 3), 0.2, np.float32)
     for position in SWEEP:
         result.add(position, CAMERAS["webcam"].capture(light, random), SIZE[0])
@@ -137,7 +137,7 @@ def test_a_picture_without_texture_shows_nothing():
 @pytest.mark.parametrize("noise", [0.0, 0.002])
 @pytest.mark.parametrize("size", [SIZE, (96, 96)])
 def test_the_fixed_pattern_of_a_sensor_is_no_scene(noise, size):
-    result, random = PictureChange(LENS), np.random.default_rng(4)
+    result, random = ImageChange(LENS), np.random.default_rng(4)
     pattern = random.normal(0.2, 0.01, size[::-1])
     for position in SWEEP:
         image = pattern + random.normal(0, noise, pattern.shape)
@@ -146,7 +146,7 @@ def test_the_fixed_pattern_of_a_sensor_is_no_scene(noise, size):
 
 
 def test_large_pictures_are_reduced():
-    result, random = PictureChange(LENS), np.random.default_rng(3)
+    result, random = ImageChange(LENS), np.random.default_rng(3)
     for position in SWEEP:
         image = cv2.resize(VIEW.image, (1280, 960)) + random.normal(0, 0.02, (960, 1280, 1))
         result.add(position, np.clip(image, 0, 1).astype(np.float32), 1280)
@@ -177,7 +177,7 @@ def test_there_is_no_doubt_about_a_lens_that_is_known_to_be_stuck():
 
 
 def test_a_picture_without_texture_leaves_a_doubt():
-    result, random = PictureChange(LENS), np.random.default_rng(2)
+    result, random = ImageChange(LENS), np.random.default_rng(2)
     light = np.full((*SIZE[::-1], 3), 0.2, np.float32)
     for number, position in enumerate(SWEEP, 1):
         result.add(position, CAMERAS["webcam"].capture(light, random), SIZE[0])
@@ -186,7 +186,7 @@ def test_a_picture_without_texture_leaves_a_doubt():
 
 @pytest.mark.parametrize("drift", [0.98, 1.02])
 def test_light_that_drifts_is_no_change_of_sharpness(drift):
-    result, random = PictureChange(LENS), np.random.default_rng(1)
+    result, random = ImageChange(LENS), np.random.default_rng(1)
     light = (np.clip(render(VIEW, LENS, 5e-4), 0, 1) ** DISPLAY_GAMMA).astype(np.float32) / 2
     for position, factor in zip(SWEEP[:3], (1, drift, 1 / drift), strict=True):
         image = CAMERAS["webcam"].capture(factor * light, random)

@@ -209,7 +209,15 @@ class MarlinLens(GcodeLens):
     def _connect(self) -> Axis:
         port = self._port = SerialPort(self._path, self.label, self._options.baud_rate)
         self._number = 0
-        port.handshake(lambda: self._exchange("M110 N0"))
+        try:
+            port.handshake(lambda: self._exchange("M110 N0"))
+        except ConnectionLostError:
+            raise
+        except DeviceError as error:
+            # Marlin knows this command; Grbl refuses it.
+            raise DeviceError(
+                f"{error}: this is no Marlin controller; a Grbl one is named grbl:{self._path}"
+            ) from error
         axis = self._options.axis
         # Else steps and limits are reported, and targets taken, in inches after a G20.
         self._exchange("G21")

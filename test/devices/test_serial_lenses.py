@@ -300,6 +300,14 @@ def test_another_kind_of_device(path, clock):
     assert str(caught.value).endswith("uses 9600 baud (another rate: baud_rate in its URI)")
 
 
+def test_a_grbl_controller_is_no_marlin_one(path, clock):
+    with (
+        SerialSimulator(SimulatedGrbl(), path),
+        pytest.raises(DeviceError, match=rf"error:20: .* a Grbl one is named grbl:{path}"),
+    ):
+        MarlinLens(str(path), clock)
+
+
 def test_a_device_with_one_rate_only(path, clock):
     with (
         SerialSimulator(SimulatedGrbl(), path),

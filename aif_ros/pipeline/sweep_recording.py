@@ -54,6 +54,8 @@ def record_sweep(
     limits: tuple[float, float],
     slices: int,
     on_frame: Callable[[Frame], None] = lambda frame: None,
+    *,
+    known_to_move: bool = False,
 ) -> Sweep:
     """Record a sweep from below, so that backlash does not matter.
 
@@ -62,6 +64,8 @@ def record_sweep(
         limits: first and last position, metres.
         slices: number of images, equally spaced.
         on_frame: called with each frame.
+        known_to_move: whether images of a longer sweep have changed; those of a short one need not,
+            near focus.
 
     Raises:
         DeviceError: a device fails, or the lens reports motion that the image does not show.
@@ -79,7 +83,8 @@ def record_sweep(
             f"the lens did not take {slices} different positions between {limits[0]:g} and "
             f"{limits[1]:g} m: sweep a longer range, or with fewer slices"
         )
-    require_change(images, again, (positions[0], positions[-1]))
+    if not known_to_move:
+        require_change(images, again, (positions[0], positions[-1]))
     return Sweep(images, positions)
 
 
@@ -131,7 +136,7 @@ def require_change(images: Sequence[Image], again: Image, positions: tuple[float
     raise DeviceError(
         f"the lens reports that it moved from {positions[0]:g} to {positions[1]:g} m, but the "
         "picture has not changed: see that its motor turns the focus ring, that automatic focus "
-        "is off, and that this camera looks through this lens"
+        "is off, and that this camera looks through this lens, or sweep a longer range"
     )
 
 
@@ -161,7 +166,7 @@ def calibrate_live(
     """
     low, high = limits
     for attempt in range(ZOOMS):
-        sweep = record_sweep(rig, (low, high), slices, on_frame)
+        sweep = record_sweep(rig, (low, high), slices, on_frame, known_to_move=attempt > 0)
         on_sweep(sweep)
         try:
             return calibrate_sweep(sweep.images, list(sweep.positions), estimator, near)

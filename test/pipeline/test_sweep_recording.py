@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 
+from aif_ros.calibration.sweep_calibration import UndeterminedError
 from aif_ros.devices.clock import SimulatedClock
 from aif_ros.devices.device import DeviceError
 from aif_ros.optics.lens_model import LensModel
+from aif_ros.pipeline import sweep_recording
 from aif_ros.pipeline.rig import Rig
 from aif_ros.pipeline.sweep_recording import calibrate_live, record_sweep
 from aif_ros.simulation.renderer import Sensor, render
@@ -80,6 +82,21 @@ def test_flicker_is_not_taken_for_motion():
 def test_more_slices_than_positions():
     with pytest.raises(DeviceError, match="did not take 9 different positions"):
         record_sweep(rig(Picture(noisy(blurred))), (0.0, 3e-6), 9)
+
+
+def test_a_short_sweep_near_focus_is_not_blamed_on_the_motor(monkeypatch):
+    def unclear(*arguments):
+        raise UndeterminedError("unclear")
+
+    def flat_near_focus(position):
+        peak = 1 + 0.02 * np.exp(-(((position - 4e-4) / 1e-4) ** 2))
+        return 128 + peak * (blurred(max(position - 8e-4, 0.0)) - 128)
+
+    monkeypatch.setattr(sweep_recording, "calibrate_sweep", unclear)
+    sweeps = []
+    with pytest.raises(UndeterminedError, match="unclear"):
+        calibrate_live(rig(Picture(noisy(flat_near_focus))), LENS.limits, 9, on_sweep=sweeps.append)
+    assert len(sweeps) == 3
 
 
 class Wall:

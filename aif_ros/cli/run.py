@@ -53,8 +53,9 @@ def run(args: Arguments) -> int:
             name = setting.name
             if name in _ROS_ONLY and getattr(args, name) != setting.default:
                 raise CommandError(f"--{name.replace('_', '-')} needs ROS: add --ros")
-        if devices.camera == "external":
-            raise CommandError("--camera external needs ROS: add --ros")
+        for name in ("camera", "lens"):
+            if getattr(devices, name) == "external":
+                raise CommandError(f"--{name} external needs ROS: add --ros")
         from aif_ros.cli._run_library import run_library
 
         result = run_library(args, devices)

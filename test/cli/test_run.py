@@ -37,6 +37,12 @@ def folder(tmp_path):
     return folder
 
 
+@pytest.mark.parametrize("device", ["camera", "lens"])
+def test_devices_of_others_need_ros(capsys, device):
+    assert main(["run", f"--{device}", "external"]) != 0
+    assert f"--{device} external needs ROS: add --ros" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", [["run", "--scene"], ["autofocus"]])
 def test_slices_without_a_difference_are_no_matter_of_a_motor(tmp_path, capsys, command):
     for number in range(6):

@@ -141,20 +141,25 @@ class World:
 
     def lens(self, position, moving=False):
         """Report a lens state, 10 ms or more after the last event."""
-        self.now = max(self.now + 10 * MILLISECOND, time.time_ns())
+        self.now = max(self.now, time.time_ns() - 10 * MILLISECOND)
+        self._report(position, moving)
+
+    def _report(self, position, moving):
+        self.now += 10 * MILLISECOND
         self.states(LensState(self.now, position, moving))
 
     def frame(self, image, position, moving=False, pace=0.0):
         """Report lens states before and after an image; returns the image's stamp.
 
-        A moving lens travels `pace` metres in 10 ms.
+        They are 10 ms apart, also where the computer is busy. A moving lens travels `pace` metres
+        meanwhile.
         """
-        for step in (-2, -1):
-            self.lens(position + step * pace, moving)
+        self.lens(position - 2 * pace, moving)
+        self._report(position - pace, moving)
         self.now += 10 * MILLISECOND
         stamp = self.now
         self.images(StampedImage(image, stamp, "camera"))
-        self.lens(position + pace, moving)
+        self._report(position + pace, moving)
         return stamp
 
     def info(self):

@@ -1,11 +1,15 @@
 """Common part of the contrast searches, which maximise the sharpness of the window."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
 
 from aif_ros.autofocus.search import Decision, FocusMeasurement, search_range
 from aif_ros.autofocus.window_contrast import WindowContrast
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.types.image import Image
+from aif_ros.types.image import Image, to_gray
 
 _MOST_IMAGES = 200
 """Number of images after which a search ends in any case; a sweep of most lenses takes fewer."""
@@ -13,14 +17,31 @@ _REPRODUCED = 0.9
 """Least ratio of the contrast at the final position to the highest contrast: half a pixel of blur
 more gives about 0.85."""
 _RUN_UP = 6.0
-"""Half depths of focus from which the sharpest position is approached again after a motor with
-backlash has missed it: more than the backlash of most motors."""
+"""Half depths of focus from which a position is approached at first: more than the backlash of most
+motors. Doubled where that was too little."""
+_RUN_UPS = 3
+"""How often a search begins at most, each time with a longer run-up."""
+_EQUAL = 0.97
+"""Least ratio of two contrasts that may be those of one picture. A pixel of blur gives about 0.7,
+but less of a change where all detail is coarse."""
+_APART = (0.9, 8.0)
+"""Distances, half depths of focus, between positions whose pictures must not be equal."""
+_SAME_PICTURE = 1.1
+"""Largest ratio of the squared difference of two pictures to that of two taken without a move in
+between: they differ by noise only. Of 10,000 pixels and more, the ratio is known to 3 %."""
+_COPY = 256
+"""Longer side of the copies that are kept to be compared, pixels."""
 
 
 class ContrastSearch(ABC):
     """A search for the lens position of the highest Tenengrad.
 
-    It ends at the position of its last image, so the last move is verified.
+    All positions are approached from the same side: moves the other way first go beyond their
+    target, so that the play of a motor whose backlash the calibration lacks is always taken up in
+    the same direction. The search ends at the position of its last image, so the last move is
+    verified: that image must be as sharp as the sharpest one, and not the same as one from
+    elsewhere, which only shows that the lens has not moved. If it is not so, the search begins
+    again with a longer run-up.
 
     Args:
         lens_model: of the lens in use; steps are measured in its depth of focus.
@@ -38,13 +59,22 @@ class ContrastSearch(ABC):
         """
         self._limits = search_range(self._lens_model, limits)
         self.measurements = []
+        self._copies: list[Image] = []
         self._contrast = WindowContrast()
         self._start = position
         self._half_depth_of_focus = self._lens_model.half_depth_of_focus(image_width)
+        # Towards the farther limit: those moves need no run-up.
+        self._side = 1 if position < sum(self._limits) / 2 else -1
+        self._run_up = _RUN_UP * self._half_depth_of_focus
+        self._begin_from(position, first=0)
+
+    def _begin_from(self, position: float, first: int) -> None:
+        """Begin to search from `position`, with the images from index `first` on."""
+        self._first = first
         self._peak: float | None = None
-        self._approaches: list[list[float]] = []
-        self._refuted: set[int] = set()
-        self._prepare()
+        self._approached = False
+        self._repeated: int | None = None
+        self._prepare(position)
 
     def update(self, patch: Image, position: float) -> Decision:
         """Process the image of the window at lens position `position` (metres) and decide.
@@ -53,11 +83,11 @@ class ContrastSearch(ABC):
             ImageError: the patch is unusable.
         """
         self._contrast.add(patch)
+        self._copies.append(_copy(patch))
         positions = [*(each.position for each in self.measurements), position]
-        values = self._contrast.values
         self.measurements = [
-            FocusMeasurement(place, 0.0 if index in self._refuted else float(value))
-            for index, (place, value) in enumerate(zip(positions, values, strict=True))
+            FocusMeasurement(place, float(value))
+            for place, value in zip(positions, self._contrast.values, strict=True)
         ]
         if self._peak is None:
             return self._search()
@@ -67,60 +97,123 @@ class ContrastSearch(ABC):
         """Continue the search, or start to verify the sharpest position."""
         target = self._next() if len(self.measurements) < _MOST_IMAGES else None
         if target is not None:
-            return Decision(target, False, None, "searching for higher contrast")
+            return self._approach(target, "searching for higher contrast")
         if not self._contrast.varies:
             reason = "nothing to focus on: the contrast is the same everywhere"
             return Decision(self._start, True, False, reason)
+        if self._first == 0 and self._rests_on_first():
+            # The lens may have come to its start from the other side.
+            self._first = 1
+            reason = "taking the first image again, from the side of the others"
+            return self._approach(self.measurements[0].position, reason, again=True)
         self._peak = self.best.position
-        self._approaches = self._approaches_to(self.measurements.index(self.best))
         return self._verify(self._peak)
 
-    def _approaches_to(self, index: int) -> list[list[float]]:
-        """Moves back to an image: directly, then with the approach direction of that image."""
-        peak, before = (
-            self.measurements[index].position,
-            self.measurements[max(index - 1, 0)].position,
+    def _rests_on_first(self) -> bool:
+        """Whether the first image is the sharpest, or next to it on one side."""
+        best, first = self.best.position, self.measurements[0].position
+        if self._lens_model.backlash:
+            return False
+        return not any(
+            min(best, first) < each.position < max(best, first) for each in self.measurements
         )
-        side = -1.0 if before <= peak else 1.0
-        run_up = peak + side * _RUN_UP * self._half_depth_of_focus
-        low, high = self._limits
-        return [[peak], [min(max(run_up, low), high), peak]]
+
+    def _approach(self, target: float, reason: str, *, again: bool = False) -> Decision:
+        """Go to `target`, from the side of all images; `again`: even if the lens is there."""
+        moves = self._side * (target - self.measurements[-1].position)
+        via: float | None = None
+        # A lens whose calibration has the backlash is approached from one side in any case.
+        if (moves < 0 or again) and not self._lens_model.backlash:
+            low, high = self._limits
+            via = min(max(target - self._side * self._run_up, low), high)
+        return Decision(target, False, None, reason, via=None if via == target else via)
 
     def _verify(self, peak: float) -> Decision:
         """End if the lens is at the sharpest position and the contrast there is reproduced."""
         last = self.measurements[-1]
         same = max(0.5 * self._half_depth_of_focus, 0.75 * self._lens_model.metres_per_step)
-        found = last.score >= _REPRODUCED * self.best.score
-        if found and abs(last.position - peak) <= same:
-            return Decision(last.position, True, True, "highest contrast of all images")
-        while self._approaches and not self._approaches[0]:
-            del self._approaches[0]
-        if self._approaches:
-            return Decision(
-                self._approaches[0].pop(0), False, None, "verifying the sharpest position"
-            )
-        if not self._refuted and abs(last.position - peak) <= same:
-            # The contrast there is not reproduced: continue without that image, once.
-            best = self.measurements.index(self.best)
-            self._refuted.add(best)
-            self.measurements[best] = FocusMeasurement(self.measurements[best].position, 0.0)
-            self._peak = None
-            return self._search()
-        reason = (
+        there = abs(last.position - peak) <= same
+        # A first image that was taken again does not count, whatever was wrong with it.
+        highest = max(each.score for each in self.measurements[min(self._first, 1) :])
+        if there and last.score >= _REPRODUCED * highest:
+            return self._prove(last)
+        if not self._approached:
+            self._approached = True
+            return self._approach(peak, "verifying the sharpest position", again=there)
+        return self._begin_again(
             "the sharpest position is not found again: the motor has backlash that the lens "
             "calibration lacks, or the scene has changed"
         )
-        return Decision(last.position, True, False, reason)
+
+    def _prove(self, last: FocusMeasurement) -> Decision:
+        """End in focus, unless the lens has not moved between this image and one from elsewhere."""
+        focused = Decision(last.position, True, True, "highest contrast of all images")
+        equal = self._equal_elsewhere(last)
+        if not equal:
+            return focused
+        if self._repeated is None:
+            self._repeated = len(self.measurements) - 1
+            reason = "is the picture the same as at another position?"
+            return Decision(last.position, False, None, reason)
+        here = self._copies[-1]
+        noise = _squared_difference(here, self._copies[self._repeated])
+        differences = [_squared_difference(here, self._copies[index]) for index in equal]
+        if min(differences) > _SAME_PICTURE * noise:
+            return focused
+        return self._begin_again(
+            "the picture is the same at different lens positions: the motor has more backlash than "
+            "the search can take up, or the lens does not follow it"
+        )
+
+    def _begin_again(self, reason: str) -> Decision:
+        """Search again with a longer run-up; end with `reason` if that was tried before."""
+        here = self.measurements[-1].position
+        if self._run_up >= 2 ** (_RUN_UPS - 1) * _RUN_UP * self._half_depth_of_focus:
+            return Decision(here, True, False, reason)
+        self._run_up *= 2
+        self._begin_from(here, first=len(self.measurements))
+        return self._approach(here, "searching again with a longer run-up", again=True)
+
+    def _equal_elsewhere(self, last: FocusMeasurement) -> list[int]:
+        """Indices of images from other positions that are as sharp as the last one."""
+        near, far = (share * self._half_depth_of_focus for share in _APART)
+        return [
+            index
+            for index, each in enumerate(self.measurements)
+            if index >= self._first
+            and near <= abs(each.position - last.position) <= far
+            and each.score >= _EQUAL * last.score
+        ]
+
+    @property
+    def images(self) -> Sequence[FocusMeasurement]:
+        """Those that the search goes by: all, or those since it has begun again."""
+        return self.measurements[self._first :]
 
     @property
     def best(self) -> FocusMeasurement:
-        """The sharpest image so far."""
-        return max(self.measurements, key=lambda each: each.score)
+        """The sharpest of `images`."""
+        return max(self.images, key=lambda each: each.score)
 
     @abstractmethod
-    def _prepare(self) -> None:
-        """Start a new search."""
+    def _prepare(self, position: float) -> None:
+        """Start a new search from `position`, metres."""
 
     @abstractmethod
     def _next(self) -> float | None:
         """Return the next lens position, metres, or None at the end."""
+
+
+def _copy(patch: Image) -> Image:
+    gray = to_gray(patch)
+    scale = _COPY / max(gray.shape)
+    if scale < 1:
+        gray = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return np.asarray(gray, np.float32)
+
+
+def _squared_difference(first: Image, second: Image) -> float:
+    """Mean squared difference of two pictures of one size; infinite for others."""
+    if first.shape != second.shape:
+        return float("inf")
+    return float(np.mean(np.square(first - second), dtype=np.float64))

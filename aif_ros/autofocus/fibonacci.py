@@ -46,10 +46,10 @@ class FibonacciSearch(ContrastSearch):
     image at the start position.
     """
 
-    def _prepare(self) -> None:
+    def _prepare(self, position: float) -> None:
         """Nothing to prepare."""
 
     def _next(self) -> float | None:
         # The peak is nearer than the next image on either side; half of that is the likely error.
         enough = max(2.0 * self._half_depth_of_focus, 1.25 * self._lens_model.metres_per_step)
-        return narrow_down(self.measurements, self._limits, enough)
+        return narrow_down(self.images, self._limits, enough)

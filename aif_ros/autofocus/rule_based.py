@@ -22,22 +22,20 @@ class RuleBasedSearch(ContrastSearch):
         super().__init__(lens_model)
         self._steps = steps
 
-    def _prepare(self) -> None:
+    def _prepare(self, position: float) -> None:
         low, high = self._limits
-        self._left = list(self._steps)
         # Towards the farther limit: the larger part of the range.
-        self._direction = 1 if self._start < (low + high) / 2 else -1
+        self._direction = 1 if position < (low + high) / 2 else -1
 
     def _next(self) -> float | None:
         best = self.best.position
-        while self._left:
-            step = max(self._left[0] * self._half_depth_of_focus, self._lens_model.metres_per_step)
+        for length in self._steps:
+            step = max(length * self._half_depth_of_focus, self._lens_model.metres_per_step)
             for direction in (self._direction, -self._direction):
                 if not self._worse_beyond(best, direction * step):
                     self._direction = direction
                     return min(max(best + direction * step, self._limits[0]), self._limits[1])
             # Worse on both sides: the peak is less than a step away.
-            del self._left[0]
         return None
 
     def _worse_beyond(self, best: float, step: float) -> bool:
@@ -49,4 +47,4 @@ class RuleBasedSearch(ContrastSearch):
         unreachable = 0.75 * self._lens_model.metres_per_step
         if abs(limit - best) < max(0.2 * self._half_depth_of_focus, unreachable):
             return True
-        return any(0 < (each.position - best) / step <= 1.2 for each in self.measurements)
+        return any(0 < (each.position - best) / step <= 1.2 for each in self.images)

@@ -30,12 +30,15 @@ class Decision:
         done: whether the search has ended.
         focused: whether it ended in focus; None while not done.
         reason: text for people.
+        via: position to move to first, metres, so that the play of the motor is taken up on the way
+            to `position`; no image is needed there. None: go directly.
     """
 
     position: float
     done: bool
     focused: bool | None
     reason: str
+    via: float | None = None
 
 
 def search_range(lens_model: LensModel, limits: tuple[float, float]) -> tuple[float, float]:

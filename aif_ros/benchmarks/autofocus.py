@@ -223,6 +223,8 @@ def run_trial(search: FocusSearch, bench: Bench, lens: LensModel) -> TrialResult
     blurs = [bench.blur]
     decision = search.update(bench.capture(), bench.motor)
     while not decision.done and len(blurs) < _MOST_IMAGES:
+        if decision.via is not None:
+            bench.move_to(decision.via)
         bench.move_to(decision.position)
         blurs.append(bench.blur)
         decision = search.update(bench.capture(), bench.motor)

@@ -66,6 +66,7 @@ class FocusStep:
         self._direction = DirectionWatch(lens_model)
         self._begun = False
         self._decision: Decision | None = None
+        self._via: float | None = None
         self._image_width = 0
         self._scale: float | None = None
         self._change = ImageChange(lens_model)
@@ -112,6 +113,10 @@ class FocusStep:
             if self._start is not None or not low <= state.position <= high:
                 start = state.position if self._start is None else self._start
                 return self._within_limits(min(max(start, low), high))
+        if self._via is not None and self._decision is not None:
+            self._check_arrival(self._via, state.position)
+            self._via = None
+            return self._within_limits(self._decision.position)
         if self._decision is not None:
             self._check_arrival(self._within_limits(self._decision.position), state.position)
             if self._decision.done:
@@ -120,7 +125,10 @@ class FocusStep:
         if frame is None or frame.stamp < settled_at or not self._at_rest(frame):
             return None
         self._decision = self._decide(frame)
-        return self._within_limits(self._decision.position)
+        if self._decision.via is None:
+            return self._within_limits(self._decision.position)
+        self._via = self._within_limits(self._decision.via)
+        return self._via
 
     def _at_rest(self, frame: Frame) -> bool:
         self._in_motion = self._in_motion + 1 if frame.moving else 0

@@ -135,6 +135,52 @@ def test_lens_that_stops_short_at_the_end(clock, lens):
         focus_window(rig, Search(), Window(90, 10, 60, 100))
 
 
+def test_the_lens_passes_the_position_that_it_is_sent_via(clock, lens):
+    """No image is taken there."""
+
+    class Search:
+        def begin(self, position, limits, image_width):
+            self.measurements = []
+
+        def update(self, patch, position):
+            self.measurements.append(FocusMeasurement(position, 0.0))
+            done = len(self.measurements) == 3
+            via = None if done else 1e-4
+            return Decision(position if done else 6e-4, done, True, "found", via=via)
+
+    class Followed(SimulatedLens):
+        sent = ()
+
+        def move_to(self, position):
+            self.sent = (*self.sent, position)
+            super().move_to(position)
+
+    followed = Followed(LENS, clock)
+    rig = Rig(SimulatedCamera(TwoPlanes(), clock, followed), followed, clock, LENS)
+    run = focus_window(rig, Search(), Window(90, 10, 60, 100), start=0.3e-3)
+    assert followed.sent == pytest.approx((3e-4, 1e-4, 6e-4, 1e-4, 6e-4, 6e-4))
+    places = [each.position for each in run.measurements]
+    assert places == pytest.approx([3e-4, 6e-4, 6e-4])
+
+
+@pytest.mark.parametrize("name", ["fibonacci", "rule_based"])
+@pytest.mark.parametrize("start", [0.0, 0.66e-3])
+def test_backlash_that_the_calibration_lacks_is_taken_up(clock, lens, name, start):
+    """The optics lie behind the motor by 3 px of blur after each reversal."""
+    optics = []
+
+    class Watched(TwoPlanes):
+        def expose(self, position, seconds, travel=0.0):
+            optics.append(position)
+            return super().expose(position, seconds, travel)
+
+    camera = SimulatedCamera(Watched(), clock, lens, backlash=1.5e-4)
+    rig = Rig(camera, lens, clock, LENS, exposure_time=0.01)
+    run = focus_window(rig, make_search(name, LENS), Window(90, 10, 66, 100), start=start)
+    assert run.focused
+    assert abs(optics[-1] - 0.7e-3) <= 1.2 * LENS.half_depth_of_focus(160)
+
+
 def test_lens_that_reports_no_position(clock, lens):
     class Lost(SimulatedLens):
         def state(self):

@@ -91,10 +91,11 @@ def fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
 def _open(args: Arguments, paths: list[Path]) -> Slices:
     try:
         slices = open_slices(
-            paths, selection=selection(args.channel, args.time), bits=args.bits or None
+            paths, selection=selection(args.channel, args.time, args.series), bits=args.bits or None
         )
     except AmbiguousError as error:
         raise CommandError(f"{error} (--{error.key})") from error
+    slices.check_alike()
     inputs = {path.resolve() for path in slices.paths}
     for output in filter(None, (args.output, args.focus_map, args.relief, args.json)):
         if Path(output).resolve() in inputs:
@@ -171,6 +172,8 @@ def _result(args: Arguments, slices: Slices, stack: FusedStack) -> dict[str, Any
         "exposure": [[float(factor) for factor in gain.factors] for gain in stack.gains],
         "uneven": stack.uneven,
         "left_out": list(stack.left_out),
+        "blank": dict(stack.blank),
+        "misfits": list(stack.misfits),
         "undecided": stack.undecided,
         "dust": {
             "spots": 0 if stack.dust is None else stack.dust.spots,
@@ -190,11 +193,21 @@ def _print_summary(
         f"{_counted(len(slices))} of {size[0]}x{size[1]} fused in {result['seconds']:.1f} s: "
         f"{args.output}"
     )
-    if stack.left_out:
-        names = ", ".join(stack.left_out[:5]) + (", ..." if len(stack.left_out) > 5 else "")
+    if stack.blank:
+        shown = [f"{name} ({shade})" for name, shade in stack.blank.items()]
+        _warn(f"left out {_counted(len(shown))} that show nothing: {_listed(shown)}")
+    others = [name for name in stack.left_out if name not in stack.blank]
+    if others:
         _warn(
-            f"left out {_counted(len(stack.left_out))} that do not match the other {len(slices)} "
-            f"(another scene, turned, or moved too far): {names}"
+            f"left out {_counted(len(others))} that do not match the other {len(slices)} "
+            f"(another scene, turned, or moved too far): {_listed(others)}"
+        )
+    parts = [index for index, share in enumerate(stack.misfits) if share > 0]
+    if parts:
+        shares = [f"{slices.name(index)} ({stack.misfits[index]:.0%})" for index in parts]
+        _warn(
+            f"left out parts of {_counted(len(parts))} that differ from the others by more than "
+            f"blur (shadow, finger, missing rows): {_listed(shares)}"
         )
     if stack.undecided:
         _warn("the slices show different scenes, or nothing but noise: the result may be a mixture")
@@ -224,8 +237,12 @@ def _print_summary(
 
 def _names(slices: Slices, indices: Sequence[int]) -> str:
     """Names of the first few slices."""
-    names = ", ".join(slices.name(index) for index in indices[:5])
-    return names + (", ..." if len(indices) > 5 else "")
+    return _listed([slices.name(index) for index in indices])
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first few of them."""
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
 def _counted(slices: int) -> str:

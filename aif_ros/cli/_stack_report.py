@@ -106,7 +106,12 @@ def _facts(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     if result["undecided"]:
         facts.append(("warning", "the slices show different scenes, or nothing but noise"))
     for name in result["left_out"][:_LISTED]:
-        facts.append(("left out", f"{Path(name).name}: it shows another scene than the others"))
+        shade = result["blank"].get(name)
+        why = f"is {shade}" if shade else "shows another scene than the others"
+        facts.append(("left out", f"{Path(name).name}: it {why}"))
+    parts = [part for part in zip(result["files"], result["misfits"], strict=True) if part[1]]
+    for name, share in parts[:_LISTED]:
+        facts.append(("left out", f"{share:.0%} of {Path(name).name}, which differs there"))
     for index in result["uneven"][:_LISTED]:
         name = Path(result["files"][index]).name
         facts.append(

@@ -1,12 +1,13 @@
 """Fusing the slices of a focal stack from disk: read, register, merge."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,9 +19,15 @@ from aif_ros.fusion.fuser import make_method
 from aif_ros.fusion.fusion import Fused
 from aif_ros.fusion.laplacian import laplacian_energy
 from aif_ros.fusion.motion.geometry import Transform, translation
-from aif_ros.fusion.motion.stack_registration import SliceCopy, register
+from aif_ros.fusion.motion.stack_registration import SliceCopy, on_copy, register
 from aif_ros.fusion.overlap import common_area, covered
-from aif_ros.fusion.scene_match import SceneMatch, match_scenes, scene_copy
+from aif_ros.fusion.scene_match import (
+    SceneMatch,
+    match_registered,
+    match_scenes,
+    scene_copy,
+    slice_misfits,
+)
 from aif_ros.fusion.stack_fuser import StackFuser
 from aif_ros.fusion.tiles import WHOLE, crop
 from aif_ros.types.fill import fill_unknown
@@ -36,6 +43,9 @@ _DETAIL_SIGMA, _FLAT_SHARE, _NOISE, _DETAIL, _LEAST_ENERGY = 4.0, 0.02, 2.0, 4.0
 # times faster, and about one pixel is good enough.
 _PREVIEW_SIDE = 480
 
+# Slices that do not fit are left out this often: what is left can be registered better then.
+_ROUNDS = 3
+
 Track = Callable[[Iterable[MaskedImage], str], Iterable[MaskedImage]]
 """Passes images on and shows the progress of what is done with them."""
 
@@ -46,7 +56,7 @@ class FusedStack:
 
     Attributes:
         slices: those that have been fused.
-        left_out: names of those that show another scene than most of the stack.
+        left_out: names of those that show another scene than most of the stack, or nothing.
         fused: the fused image; its source positions are the indices of the slices.
         transforms: from the coordinates of the fused image to those of each slice.
         gains: by which each slice was brighter than most.
@@ -54,6 +64,9 @@ class FusedStack:
         dust: spots that stay in the frame while the scene drifts, left out; None: none.
         holes: (H, W) bool, pixels without data in every slice, which are black; None: none.
         undecided: whether the slices show different scenes, and most of them none in common.
+        misfits: share of each slice that differs from the others by more than blur and motion, such
+            as a shadow or a finger, and has been left out.
+        blank: names of those left out that show nothing: they are black, white or of one colour.
     """
 
     slices: Slices
@@ -65,6 +78,8 @@ class FusedStack:
     dust: Dust | None = None
     holes: NDArray[np.bool_] | None = None
     undecided: bool = False
+    misfits: Sequence[float] = ()
+    blank: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def confidence(self) -> NDArray[np.float32]:
@@ -93,7 +108,8 @@ def fuse_stack(
 ) -> FusedStack:
     """Fuse a stack; slices are read twice, once to compare and once to merge them.
 
-    Where they are compared, slices that show another scene than most are left out.
+    Where they are compared, slices that show another scene than most are left out, and so are areas
+    of a slice that differ from the other slices by more than blur and motion.
 
     Args:
         slices: in focus order.
@@ -111,10 +127,13 @@ def fuse_stack(
     """
     left_out: list[str] = []
     found = _compare(slices, align, match_exposure, reduction, track)
-    if found.scenes.foreign:
+    blank = {slices.name(index): shade for index, shade in found.scenes.blank.items()}
+    for _ in range(_ROUNDS):
+        if not found.scenes.unfit:
+            break
         # They have been in the way of the registration of the others.
-        left_out = [slices.name(index) for index in found.scenes.foreign]
-        slices = slices.without(found.scenes.foreign)
+        left_out += [slices.name(index) for index in found.scenes.unfit]
+        slices = slices.without(found.scenes.unfit)
         found = _compare(slices, align, match_exposure, reduction, track)
     transforms, gains, dust = found.transforms, found.gains, found.dust
     fuser, deep = StackFuser(make_method(method, device)), False
@@ -130,6 +149,10 @@ def fuse_stack(
                 holes &= ~covered(shape, earlier, WHOLE)
         if holes is not None:
             holes &= ~covered(shape, transform, WHOLE, valid)
+        misfit = found.misfits[index]
+        if misfit is not None:
+            fitting = ~_enlarged(misfit, shape)
+            valid = fitting if valid is None else valid & fitting
         if dust is not None:
             valid = dust.clean if valid is None else valid & dust.clean
         fuser.add(current.pixels, transform, float(index), valid=valid, gain=gain)
@@ -148,8 +171,26 @@ def fuse_stack(
         transforms = [transform @ shift for transform in transforms]
     if holes is not None and not holes.any():
         holes = None
-    undecided = found.scenes.undecided
-    return FusedStack(slices, left_out, fused, transforms, gains, deep, dust, holes, undecided)
+    return FusedStack(
+        slices,
+        left_out,
+        fused,
+        transforms,
+        gains,
+        deep,
+        dust,
+        holes,
+        found.scenes.undecided,
+        [0.0 if misfit is None else float(misfit.mean()) for misfit in found.misfits],
+        blank,
+    )
+
+
+def _enlarged(mask: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """(H, W) mask of the size of a slice."""
+    size = shape[1::-1]
+    grown = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    return np.asarray(grown, np.bool_)
 
 
 @dataclass(frozen=True)
@@ -158,6 +199,7 @@ class _Compared:
 
     transforms: Sequence[Transform]
     gains: Sequence[Gain]
+    misfits: Sequence[NDArray[np.bool_] | None]
     dust: Dust | None = None
     scenes: SceneMatch = field(default_factory=SceneMatch)
 
@@ -171,7 +213,7 @@ def _compare(
     gains: Sequence[Gain] = [NO_GAIN] * count
     dust: Dust | None = None
     if count < 2 or not (align or match_exposure):
-        return _Compared(transforms, gains)
+        return _Compared(transforms, gains, [None] * count)
     images = _read_ahead(slices, mono=not match_exposure, reduction=reduction)
     maps: list[LightMap] = []
     frames: dict[int, NDArray[np.float16]] = {}
@@ -193,7 +235,15 @@ def _compare(
         gains = stack_gains(
             [registered(each, move, size) for each, move in zip(maps, moved, strict=True)]
         )
-    return _Compared(transforms, gains, dust, match_scenes(copies))
+    # Of the slices as they were registered.
+    size = slices.shape[1] / reduction, slices.shape[0] / reduction
+    moves = [on_copy(copy, each, size) for copy, each in zip(copies, transforms, strict=True)]
+    parts = slice_misfits(copies, moves)
+    copies = [copy.without(part) for copy, part in zip(copies, parts, strict=True)]
+    scenes = match_scenes(copies)
+    if align and not scenes.unfit:
+        scenes = match_registered(copies, moves)
+    return _Compared(transforms, gains, parts, dust, scenes)
 
 
 def _with_copies(images: Iterable[MaskedImage], copies: list[SliceCopy]) -> Iterator[MaskedImage]:

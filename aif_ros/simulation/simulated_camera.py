@@ -10,6 +10,7 @@ from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import Capture, DeviceError, FocusLens
 from aif_ros.pipeline.clock_jump import jumped_back
 from aif_ros.pipeline.lens_state_buffer import LensStateBuffer
+from aif_ros.simulation.simulated_lens import SimulatedLens
 from aif_ros.types.frame import LensState
 
 
@@ -106,6 +107,9 @@ class SimulatedCamera:
         self._opened = clock.now()
         self._next_frame = 0
         self._closed = False
+        if backlash > 0 and isinstance(lens, SimulatedLens):
+            # Where the optics are depends on all moves, those between two exposures too.
+            lens.on_state = self.observe
 
     @property
     def size(self) -> tuple[int, int]:

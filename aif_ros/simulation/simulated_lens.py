@@ -1,7 +1,7 @@
 """A motorised lens that exists only as a function of time."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -90,6 +90,8 @@ class SimulatedLens:
         self._move = _Move(origin, origin, clock.now() - self._settling, self._speed)
         self._stalled_at: int | None = None
         self._closed = False
+        self.on_state: Callable[[LensState], None] = lambda state: None
+        """Called with every state that is asked for."""
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -122,7 +124,9 @@ class SimulatedLens:
                 f"the lens has stalled at {position:.6f} m while moving to "
                 f"{self._move.target:.6f} m: see that nothing blocks it, then command it again"
             )
-        return LensState(now, position, self._moving(now))
+        state = LensState(now, position, self._moving(now))
+        self.on_state(state)
+        return state
 
     def stall(self) -> None:
         """Block the lens from now on, as a jammed gear would (fault injection)."""

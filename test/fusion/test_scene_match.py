@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from aif_ros.fusion.motion.stack_registration import SliceCopy
-from aif_ros.fusion.scene_match import match_scenes, scene_copy
+from aif_ros.fusion.scene_match import match_registered, match_scenes, scene_copy, slice_misfits
 from aif_ros.simulation.scenes.planes import texture
 from aif_ros.types.image import to_uint8
 
@@ -93,3 +93,45 @@ def test_what_is_no_data_does_not_count():
         copies.append(scene_copy(image, valid))
     assert isinstance(copies[0], SliceCopy)
     assert match_scenes(copies).foreign == []
+
+
+@pytest.mark.parametrize("level, shade", [(0, "black"), (255, "white"), (128, "of one colour")])
+def test_slices_that_show_nothing_are_named(level, shade):
+    images = slices()
+    images[2] = np.full_like(images[2], level)
+    found = match(images)
+    assert (found.blank, found.unfit) == ({2: shade}, [2])
+    assert match([images[2]] * 4).blank == {}
+
+
+STILL = np.eye(2, 3, dtype=np.float32)
+
+
+def test_a_slice_that_is_registered_wrongly_is_found():
+    copies = [scene_copy(image) for image in slices()]
+    moves = [STILL] * 7
+    assert match_registered(copies, moves).foreign == []
+    moves[3] = np.float32([[1, 0, 25], [0, 1, 0]])
+    assert match_registered(copies, moves).foreign == [3]
+
+
+@pytest.mark.parametrize("blur", [2.0, 12.0])
+@pytest.mark.parametrize("drift", [0.0, 3.0])
+def test_slices_that_differ_by_blur_fit(blur, drift):
+    copies = [scene_copy(image) for image in slices(blur=blur, drift=drift)]
+    moves = [np.float32([[1, 0, drift * index / 2], [0, 1, 0]]) for index in range(7)]
+    assert slice_misfits(copies, moves) == [None] * 7
+
+
+@pytest.mark.parametrize("place", [0, 3, 6])
+@pytest.mark.parametrize("gain", [1.0, 0.6])
+def test_parts_that_differ_by_more_than_blur_are_found(place, gain):
+    """The lower third of one slice was not transmitted."""
+    images = slices()
+    images[place] = (gain * images[place]).astype(np.uint8)
+    images[place][160:] = 0
+    found = slice_misfits([scene_copy(image) for image in images], [STILL] * 7)
+    assert [index for index, part in enumerate(found) if part is not None] == [place]
+    part = found[place]
+    assert part[84:].mean() > 0.99
+    assert part[:68].mean() < 0.01

@@ -1,8 +1,9 @@
 """Registering the slices of a focal stack without a calibration.
 
 Neighbouring slices are blurred alike, so each is registered to the one before and the transforms
-are chained. The errors of a chain add up: in long stacks every 16th slice is also registered
-directly to the one 16 before, and every 128th to the one 128 before, starting from the chain; what
+are chained. Where two slices do not fit, as in the shadow of a finger, they are not compared (see
+`misfit`). The errors of a chain add up: in long stacks every 16th slice is also registered directly
+to the one 16 before, and every 128th to the one 128 before, starting from the chain; what
 correlates better replaces the chain, whose slices in between share the correction.
 
 The correlation that is maximised does not depend on brightness or contrast: Evangelidis & Psarakis,
@@ -20,11 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aif_ros.fusion.motion.geometry import Transform
+from aif_ros.fusion.motion.misfit import SIDE, Mask, misfit, residual
 from aif_ros.fusion.tiles import WHOLE, Place
 from aif_ros.types.image import Image, to_gray
 
 # Registration works on copies no larger than this on their longer side, coarse to fine.
-_SIDES = (160, 480, 1440)
+_SIDES = (SIDE, 480, 1440)
 # Side of the Gaussian filter before the comparison, pixels: OpenCV's default.
 _SMOOTHING = 5
 _CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
@@ -124,6 +126,7 @@ def _direct(
     """
     rows, columns = first.image.shape
     scale, start = _on_copies(first, chained, size)
+    first = first.without(_misfit(first, second, start))
     try:
         correlation, warp = maximise_correlation(first, second, start)
     except cv2.error:
@@ -140,8 +143,15 @@ def _direct(
     return np.linalg.inv(scale) @ found @ scale
 
 
+def on_copy(
+    copy: "SliceCopy", transform: Transform, size: tuple[float, float]
+) -> NDArray[np.float32]:
+    """Return (2, 3) a transform between slices of that size as one between their copies."""
+    return _on_copies(copy, transform, size)[1]
+
+
 def _on_copies(
-    copy: "SliceCopy", transform: Transform, size: tuple[int, int]
+    copy: "SliceCopy", transform: Transform, size: tuple[float, float]
 ) -> tuple[Transform, NDArray[np.float32]]:
     """Return the scale of a copy of slices of that size, and (2, 3) a transform between copies."""
     rows, columns = copy.image.shape
@@ -186,10 +196,14 @@ def _between(
 ) -> Transform:
     """Transform from the earlier slice's coordinates to the later one's, full-size pixels."""
     transform: Transform = np.eye(3)
-    for first, second in zip(earlier, later, strict=True):
+    without: Mask | None = None
+    for level, (first, second) in enumerate(zip(earlier, later, strict=True)):
         scale, start = _on_copies(first, transform, size)
         try:
-            _, warp = maximise_correlation(first, second, start)
+            if level == 0:
+                warp, without = _register_what_fits(first, second, start)
+            else:
+                _, warp = maximise_correlation(first.without(without), second, start)
         except cv2.error:
             # Nothing to hold on to (a flat or very blurred slice): keep what is known.
             continue
@@ -197,6 +211,57 @@ def _between(
         if _largest_move(found, size) < _LARGEST_MOVE * max(size):
             transform = found
     return transform
+
+
+def _register_what_fits(
+    first: "SliceCopy", second: "SliceCopy", start: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], Mask | None]:
+    """Register the smallest copies of two slices, and find where they do not fit.
+
+    Returns:
+        The transform from the first copy to the second, and (h, w) in the first one's coordinates
+        where they do not fit; None: nowhere.
+
+    Raises:
+        cv2.error: they do not correlate.
+    """
+    try:
+        _, warp = maximise_correlation(first, second, start)
+    except cv2.error:
+        if _misfit(first, second, start) is None:
+            raise
+        warp = start
+    without = _misfit(first, second, warp)
+    if without is None:
+        return warp, None
+    # What does not fit may have drawn the registration away: without it, and from both sides.
+    found = [warp]
+    for mask in (without, _misfit(first, second, start)):
+        try:
+            found.append(maximise_correlation(first.without(mask), second, start)[1])
+        except cv2.error:
+            continue
+    best = min(found, key=lambda each: residual(*_registered(first, second, each)))
+    return best, _misfit(first, second, best)
+
+
+def _misfit(first: "SliceCopy", second: "SliceCopy", warp: NDArray[np.float32]) -> Mask | None:
+    """Where two copies do not fit, (h, w) of a copy of `SIDE` pixels of the first one."""
+    return misfit(*_registered(first, second, warp))
+
+
+def _registered(
+    first: "SliceCopy", second: "SliceCopy", warp: NDArray[np.float32]
+) -> tuple[Image, Image, Mask]:
+    """Two copies in the geometry of the first one, and where both hold data; `SIDE` pixels wide."""
+    size = first.image.shape[::-1]
+    moved = cv2.warpAffine(second.image, warp, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    held = np.full(second.image.shape, 1, np.uint8) if second.valid is None else second.valid
+    common = cv2.warpAffine(held, warp, size, flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
+    if first.valid is not None:
+        common = cv2.bitwise_and(common, first.valid)
+    a, b, where = (_shrunk(each, SIDE) for each in (first.image, np.asarray(moved), common))
+    return a, b, where > 0.99
 
 
 @dataclass(frozen=True)
@@ -223,6 +288,14 @@ class SliceCopy:
         # Smoothing carries what lies beneath across the border.
         kernel = np.ones((_SMOOTHING, _SMOOTHING), np.uint8)
         return cls(image, np.asarray(cv2.erode(share, kernel), np.uint8))
+
+    def without(self, area: Mask | None) -> "SliceCopy":
+        """Return the copy, which holds no data in an area (h, w), of any size; None: no area."""
+        if area is None:
+            return self
+        size = self.image.shape[::-1]
+        kept = cv2.resize((~area).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+        return SliceCopy(self.image, kept if self.valid is None else kept & self.valid)
 
 
 def maximise_correlation(

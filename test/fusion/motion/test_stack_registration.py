@@ -2,6 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
+from aif_ros.fusion.motion.geometry import largest_displacement
 from aif_ros.fusion.motion.stack_registration import register, resample
 from aif_ros.simulation.metrics import psnr
 from aif_ros.simulation.scenes.planes import texture
@@ -57,6 +58,29 @@ def test_what_holds_no_data_is_not_registered(kind):
     last = transforms[-1] @ np.linalg.inv(transforms[0])
     middle = np.array([WIDTH / 2, HEIGHT / 2, 1])
     np.testing.assert_allclose((last @ middle - middle)[:2], (-15, -10), atol=0.1)
+
+
+def damage(image, kind):
+    """A slice of which a part shows something else."""
+    part = np.zeros(image.shape[:2], np.float32)
+    if kind in ("black", "grey"):
+        part[150:210] = 1
+    else:
+        cv2.ellipse(part, (200, HEIGHT), (45, 120), 15, 0, 360, 1.0, -1)
+        part = cv2.GaussianBlur(part, (0, 0), 4)
+    other = {"black": 0.0, "grey": 0.5, "finger": 0.7, "shadow": 0.25 * image}[kind]
+    share = part[..., None]
+    return (image * (1 - share) + other * share).astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", ["black", "grey", "finger", "shadow"])
+@pytest.mark.parametrize("place", [1, 3])
+def test_what_does_not_fit_does_not_draw_the_registration_away(kind, place):
+    stack = [drifted(index, 0.5 + 0.7 * index) for index in range(4)]
+    right = register(stack)
+    stack[place] = damage(stack[place], kind)
+    for index, (transform, expected) in enumerate(zip(register(stack), right, strict=True)):
+        assert largest_displacement(transform, expected, SCENE.shape) < 1.0, index
 
 
 def test_registered_slices_are_not_resampled():

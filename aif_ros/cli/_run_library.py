@@ -19,11 +19,15 @@ from aif_ros.devices.image_files.metadata import Metadata
 from aif_ros.fusion.fuser import make_fuser
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.focus_map import FocusMapper, save_metres
+from aif_ros.pipeline.fuse_step import NOTHING, OTHER_SCENE
 from aif_ros.pipeline.image_change import ALIKE, ALIKE_DOUBT, STUCK
 from aif_ros.pipeline.loop import AllInFocusPipeline, LoopResult, Step, run_loop
 from aif_ros.settings.pipeline import ChosenDevices
 from aif_ros.settings.presets import usable_preset
 from aif_ros.weights.engines import engines
+
+_LISTED = 5
+"""Lens positions that are named, of those whose frames are not fused."""
 
 
 def run_library(args: Arguments, chosen: ChosenDevices) -> dict[str, Any]:
@@ -57,9 +61,18 @@ def _run_on(args: Arguments, devices: Devices) -> dict[str, Any]:
         args, agent, args.fusion or preset.fusion, args.estimator or preset.estimator, devices
     )
     mapper = FocusMapper(devices.lens_model, devices.camera.size[0])
+    foreign: dict[float, str] = {}
     start = time.monotonic()
-    result = _run(args, devices, pipeline, mapper)
+    result = _run(args, devices, pipeline, mapper, foreign)
     seconds = time.monotonic() - start
+    if foreign:
+        why = "; ".join(dict.fromkeys(foreign.values()))
+        places = ", ".join(f"{position:.6g} m" for position in sorted(foreign)[:_LISTED])
+        more = ", ..." if len(foreign) > _LISTED else ""
+        print(
+            f"warning: {len(foreign)} frames are not fused ({why}): those at {places}{more}",
+            file=sys.stderr,
+        )
     written = _write(args, devices, pipeline, mapper)
     if result.fault is not None:
         said = ALIKE if devices.recorded and result.reason == STUCK else result.reason
@@ -73,6 +86,7 @@ def _run_on(args: Arguments, devices: Devices) -> dict[str, Any]:
         "stopped": result.stopped,
         "reason": result.reason,
         "doubt": doubt,
+        "frames_not_fused": len(foreign),
         "warning": warning or "",
     }
 
@@ -92,13 +106,22 @@ def _make_pipeline(
 
 
 def _run(
-    args: Arguments, devices: Devices, pipeline: AllInFocusPipeline, mapper: FocusMapper
+    args: Arguments,
+    devices: Devices,
+    pipeline: AllInFocusPipeline,
+    mapper: FocusMapper,
+    foreign: dict[float, str],
 ) -> LoopResult:
-    """Run the loop, with a bar of its frames; Ctrl-C ends it."""
+    """Run the loop, with a bar of its frames; Ctrl-C ends it.
+
+    Lens positions, metres, whose frames do not belong to the scene are put into `foreign`.
+    """
     with image_progress("frame") as bar:
 
         def show(step: Step) -> None:
-            if step.maps is not None and not step.frame.moving:
+            if step.unused in (OTHER_SCENE, NOTHING):
+                foreign[step.frame.position] = step.unused
+            elif step.maps is not None and not step.frame.moving:
                 mapper.add(step.maps, step.frame.position)
             if step.action is not None:
                 bar.update()

@@ -11,7 +11,7 @@ _LISTED = 5
 
 
 def warn_of_foreign_slices(stack: FocalStack) -> None:
-    """Print a warning that names the slices of a stack that show another scene than most.
+    """Print a warning that names the slices of a stack that show another scene, or nothing.
 
     Each slice is read once; one that cannot be read is an error of what needs it.
     """
@@ -24,13 +24,16 @@ def warn_of_foreign_slices(stack: FocalStack) -> None:
             continue
         read.append(index)
     scenes = match_scenes(copies)
-    if scenes.foreign:
-        names = [stack.slice_name(read[index]) for index in scenes.foreign]
-        listed = ", ".join(names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")
-        print(
-            f"warning: {len(names)} of {count} slices do not match the others (another scene, "
-            f"turned, or moved too far): {listed}: leave them out",
-            file=sys.stderr,
-        )
+    for indices, what in (
+        (scenes.foreign, "do not match the others (another scene, turned, or moved too far)"),
+        (list(scenes.blank), "show nothing (black, white or of one colour)"),
+    ):
+        names = [stack.slice_name(read[index]) for index in indices]
+        if names:
+            listed = ", ".join(names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")
+            print(
+                f"warning: {len(names)} of {count} slices {what}: {listed}: leave them out",
+                file=sys.stderr,
+            )
     if scenes.undecided:
         print("warning: the slices show different scenes, or nothing but noise", file=sys.stderr)

@@ -24,7 +24,7 @@ from aif_ros.nodes.topics import (
     SOURCE_SAMPLES,
 )
 from aif_ros.pipeline.frame_joiner import FrameJoiner
-from aif_ros.pipeline.fuse_step import FusedImage, FuseStep
+from aif_ros.pipeline.fuse_step import NOTHING, OTHER_SCENE, FusedImage, FuseStep
 from aif_ros.pipeline.lens_state_buffer import LensStateBuffer
 from aif_ros.pipeline.reference_frame import FrameStream
 from aif_ros.settings.nodes import FusionSettings
@@ -113,6 +113,9 @@ class FusionNode(PipelineNode):
             self.diagnostics.count("frames unusable", total=True)
             raise
         self._publish_epoch()
+        if fusion.unused in (OTHER_SCENE, NOTHING):
+            self.diagnostics.count("frames of other scenes", total=True)
+            self.get_logger().warning(f"a frame is not fused: {fusion.unused}")
         if fusion.fused is not None and fusion.image is not None:
             self._publish(fusion.fused, fusion.image, merged=fusion.unused is None)
 

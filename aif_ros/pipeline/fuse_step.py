@@ -1,5 +1,6 @@
 """FuseStep: one frame into the fused image J."""
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from aif_ros.fusion.fuser import Fuser
 from aif_ros.fusion.fusion import Fused
+from aif_ros.fusion.scene_watch import Scene, SceneWatch
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.clock_jump import StampOrder, jumped_back
 from aif_ros.pipeline.frame_use import FrameUse, frame_use
@@ -17,6 +19,11 @@ from aif_ros.types.image import to_uint8, to_uint16
 
 IN_MOTION = "the lens moved during the exposure"
 REPEATED = "at the lens position of the frame before"
+OTHER_SCENE = "it shows another scene than the other frames"
+NOTHING = "it shows nothing: it is black, white or of one colour"
+
+# Frames of other scenes that are kept, in case most of the following ones show the same.
+_MOST_KEPT = 8
 
 # Focus control samples the source positions of J at every fifth pixel: at least six points along
 # each side of an estimator's cell of 32 px.
@@ -58,8 +65,9 @@ class Fusion:
     Attributes:
         fused: J as of this frame; None before the first.
         unused: why the frame was not merged into J; None if it was.
-        image: J if it has changed, by the merge or because it has moved along with the scene: it
-            is published and assessed then, and only then. Else None.
+        image: J if it has changed, by the merge or because it has moved along with the scene, or if
+            the frame from this lens position does not belong to its scene: it is published and
+            assessed then, and only then. Else None.
     """
 
     fused: Fused | None
@@ -74,8 +82,9 @@ class FuseStep:
         fuser: holds J.
         lens_model: of the lens.
         dynamic: whether camera or scene may move. In a static scene a further frame at the lens
-            position of the last merged one adds nothing and is not merged. In a dynamic one J
-            also follows the scene in frames that are not merged because the lens moved.
+            position of the last merged one adds nothing and is not merged, nor is one that shows
+            another scene than most (see `SceneWatch`), or nothing. In a dynamic one J also follows
+            the scene in frames that are not merged because the lens moved.
     """
 
     def __init__(self, fuser: Fuser, lens_model: LensModel, *, dynamic: bool) -> None:
@@ -109,11 +118,16 @@ class FuseStep:
         self._begin()
 
     def _begin(self) -> None:
-        self._fuser.reset()
         self.epoch += 1
-        self._merged: Frame | None = None
-        self._deep = False
+        self._scenes = SceneWatch()
+        self._others: deque[ReferenceFrame] = deque(maxlen=_MOST_KEPT)
         self._scale: float | None = None
+        self._begin_image()
+
+    def _begin_image(self) -> None:
+        self._fuser.reset()
+        self._taken: Frame | None = None
+        self._deep = False
 
     def add(self, reference: ReferenceFrame) -> Fusion:
         """Take in a frame; its stamp must be newer, unless the clock has jumped back.
@@ -142,10 +156,40 @@ class FuseStep:
             followed = self._fuser.follow(reference.image, frame.position)
             image = None if followed is None else self._image(followed, frame)
             return Fusion(followed, IN_MOTION, image)
-        fused = self._fuser.add(reference.image, frame.position)
-        self._merged, self._scale = frame, scale or self._scale
-        self._deep = self._deep or frame.image.dtype != np.uint8
+        foreign = None if self._dynamic else self._foreign(reference)
+        if foreign is not None and self.fused is not None:
+            self._taken = frame
+            return Fusion(self.fused, foreign, self._image(self.fused, frame))
+        fused = self._merge(reference)
         return Fusion(fused, None, self._image(fused, frame))
+
+    def _merge(self, reference: ReferenceFrame) -> Fused:
+        frame = reference.frame
+        fused = self._fuser.add(reference.image, frame.position)
+        self._taken, self._scale = frame, reference.deep_scale or self._scale
+        self._deep = self._deep or frame.image.dtype != np.uint8
+        return fused
+
+    def _foreign(self, reference: ReferenceFrame) -> str | None:
+        """Return why a frame must not be merged; begin J anew where most frames show another scene.
+
+        That is no new epoch: decisions on the frames so far remain.
+        """
+        if self.fused is not None and reference.image.shape != self.fused.image.shape:
+            return None  # the fuser refuses it
+        scene = self._scenes.add(reference.image, reference.frame.position)
+        if scene is Scene.NOTHING:
+            return NOTHING
+        if scene is Scene.OTHER:
+            self._others.append(reference)
+            return OTHER_SCENE
+        if scene is Scene.NEW:
+            others = [each for each in self._others if self._scenes.belongs(each.frame.position)]
+            self._others.clear()
+            self._begin_image()
+            for each in others:
+                self._merge(each)
+        return None
 
     def _image(self, fused: Fused, frame: Frame) -> FusedImage:
         return FusedImage.of(fused, frame.stamp, deep=self.deep)
@@ -154,8 +198,8 @@ class FuseStep:
         return Fusion(self.fused, reason, None)
 
     def _repeats(self, frame: Frame) -> bool:
-        if self._dynamic or self._merged is None:
+        if self._dynamic or self._taken is None:
             return False
-        if frame.image.shape != self._merged.image.shape:
+        if frame.image.shape != self._taken.image.shape:
             return False
-        return self._lens_model.same_position(frame.position, self._merged.position, frame.size[0])
+        return self._lens_model.same_position(frame.position, self._taken.position, frame.size[0])

@@ -51,7 +51,7 @@ def test_a_dark_beginning_is_corrected(bench):
     bench.spin_until(lambda: fused[-1].stamp == stamp)
     # Samples of both scales cannot be in one image.
     assert node._step.fused.frames == 1
-    stamp = world.frame(noise(12, 1), 9e-4)
+    stamp = world.frame(noise(12), 9e-4)
     bench.spin_until(lambda: fused[-1].stamp == stamp)
     assert node._step.fused.frames == 2
 

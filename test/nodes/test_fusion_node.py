@@ -98,10 +98,23 @@ def test_every_position_is_fused(bench):
     node = bench.active(FusionNode)
     fused = bench.listen(FUSED_IMAGE)
     world = World(bench)
-    for seed in range(4):
-        stamp = world.frame(texture(SIZE, seed), seed * 4e-4)
+    for index in range(4):
+        stamp = world.frame(texture(SIZE), index * 4e-4)
         bench.spin_until(lambda stamp=stamp: fused and fused[-1].stamp == stamp)
     assert node._step.fused.frames == 4
+
+
+def test_a_frame_of_another_scene_is_named_and_not_fused(bench, diagnostics, logged):
+    node = bench.active(FusionNode)
+    fused = bench.listen(FUSED_IMAGE)
+    world = World(bench)
+    for seed in (0, 1):
+        # J is published as of both, so that focus control goes on.
+        stamp = world.frame(texture(SIZE, seed), seed * 4e-4)
+        bench.spin_until(lambda stamp=stamp: fused and fused[-1].stamp == stamp)
+    assert node._step.fused.frames == 1
+    bench.spin_until(lambda: logged.find("WARN", "not fused: it shows another scene"))
+    bench.spin_until(lambda: diagnostics.last("fusion").get("frames of other scenes") == "1")
 
 
 @pytest.mark.parametrize(

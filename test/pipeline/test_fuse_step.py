@@ -1,14 +1,16 @@
 """Which frames are merged into J."""
 
+import cv2
 import numpy as np
 import pytest
 
 from aif_ros.fusion.fuser import make_fuser
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.pipeline.fuse_step import FuseStep
+from aif_ros.pipeline.fuse_step import NOTHING, OTHER_SCENE, REPEATED, FuseStep
 from aif_ros.pipeline.reference_frame import ReferenceFrame
+from aif_ros.simulation.scenes.planes import texture
 from aif_ros.types.frame import Frame
-from aif_ros.types.image import ImageError
+from aif_ros.types.image import ImageError, to_uint8
 
 LENS = LensModel("test", 1e-6, (0.0, 1.5e-3), 90e3, 640)
 REACH = LENS.half_depth_of_focus(64)
@@ -16,7 +18,7 @@ REACH = LENS.half_depth_of_focus(64)
 
 def reference(position, stamp, travel=0.0, size=(48, 64), dtype=np.uint8):
     top = np.iinfo(dtype).max
-    image = np.random.default_rng(stamp).integers(0, top, size, dtype, endpoint=True)
+    image = (top * np.random.default_rng(0).random(size)).astype(dtype)
     return ReferenceFrame(Frame(image, stamp, position, travel), LENS)
 
 
@@ -117,3 +119,60 @@ def test_a_reset_also_means_old_recordings(static):
     for stamp in (99.5, 99.6, 99.7):
         assert static.add(reference(0.0, int(stamp * SECOND))).unused is not None
     assert static.add(reference(0.0, 7 * SECOND)).unused is None
+
+
+def scene(seed=0, blur=0.0):
+    image = texture((96, 72), np.random.default_rng(seed))
+    return to_uint8(cv2.GaussianBlur(image, (0, 0), blur) if blur else image)
+
+
+def shown(step, image, number):
+    return step.add(ReferenceFrame(Frame(image, 10 + number, 1e-4 * number, 0.0), LENS))
+
+
+@pytest.mark.parametrize("other", ["scene", "black", "white"])
+def test_a_frame_that_does_not_belong_to_the_scene_is_not_merged(static, other):
+    foreign = {"scene": scene(1), "black": 0 * scene(), "white": 0 * scene() + 255}[other]
+    shown(static, scene(), 0)
+    shown(static, scene(blur=2), 1)
+    before = static.fused
+    fusion = shown(static, foreign, 2)
+    assert fusion.unused == (OTHER_SCENE if other == "scene" else NOTHING)
+    assert static.fused is before
+    assert fusion.image.stamp == 12  # decided on, as any frame
+    assert shown(static, foreign, 2.001).unused == REPEATED
+    assert shown(static, scene(blur=4), 3).unused is None
+
+
+@pytest.mark.parametrize("blur", [1, 2, 4, 8, 12])
+def test_large_defocus_is_no_other_scene(static, blur):
+    for number, image in enumerate((scene(), scene(blur=blur), scene(), scene(blur=blur))):
+        assert shown(static, image, number).unused is None
+
+
+def test_a_first_frame_of_another_scene_is_dropped_from_j(static):
+    shown(static, scene(1), 0)
+    assert shown(static, scene(), 1).unused == OTHER_SCENE
+    fusion = shown(static, scene(blur=2), 2)
+    assert fusion.unused is None
+    assert (fusion.fused.frames, static.epoch) == (2, 1)
+    np.testing.assert_allclose(fusion.fused.image[8:-8, 8:-8] * 255, scene()[8:-8, 8:-8], atol=8)
+
+
+def test_a_black_first_frame_is_dropped_from_j(static):
+    shown(static, 0 * scene(), 0)
+    assert shown(static, scene(), 1).fused.frames == 1
+
+
+def test_a_blank_scene_is_merged(static):
+    for number in range(3):
+        assert shown(static, 0 * scene() + 128, number).unused is None
+
+
+def test_a_foreign_frame_counts_once_for_each_lens_position(static):
+    shown(static, scene(), 0)
+    for number in range(4):
+        position = 1e-4 * (1 + number % 2)
+        image = scene(1) if number % 2 else scene(blur=1 + number)
+        frame = Frame(image, 20 + number, position, 0.0)
+        assert (static.add(ReferenceFrame(frame, LENS)).unused == OTHER_SCENE) == (number % 2 > 0)

@@ -14,7 +14,9 @@ from aif_ros.defocus.defocus_map import DefocusMap
 from aif_ros.devices.clock import SimulatedClock
 from aif_ros.devices.device import DeviceError, EndOfRecording
 from aif_ros.fusion.fusion import Fused
+from aif_ros.fusion.scene_watch import Scene
 from aif_ros.optics.lens_model import LensModel
+from aif_ros.pipeline import fuse_step
 from aif_ros.pipeline.loop import AllInFocusPipeline, run_loop
 from aif_ros.simulation.simulated_camera import SimulatedCamera
 from aif_ros.simulation.simulated_lens import SimulatedLens
@@ -82,6 +84,18 @@ class Always:
     def act(self, observation):
         self.shown.append(observation)
         return Action(self.position, None, "always")
+
+
+class OneScene:
+    """Maps of blur from different positions look like different scenes, and are not."""
+
+    def add(self, image, position):
+        return Scene.SAME
+
+
+@pytest.fixture(autouse=True)
+def one_scene(monkeypatch):
+    monkeypatch.setattr(fuse_step, "SceneWatch", OneScene)
 
 
 @pytest.fixture

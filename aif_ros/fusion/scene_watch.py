@@ -1,0 +1,93 @@
+"""Frames that do not belong to the still scene of the others, found one frame after the other."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aif_ros.fusion.scene_match import ShownScene, scene_copy
+
+_NEAREST = 3
+"""Frames of a scene that a new one is compared with: those from the nearest lens positions, and
+besides them the one of most structure."""
+
+
+class Scene(Enum):
+    """What a frame shows."""
+
+    SAME = "the scene of the others"
+    OTHER = "another scene"
+    NOTHING = "nothing: it is of one colour"
+    NEW = "a scene that more frames show than that of the others"
+
+
+@dataclass
+class _Frames:
+    """Frames of one scene, by lens position, metres."""
+
+    shown: dict[float, ShownScene] = field(default_factory=dict)
+
+    def usual(self, name: str) -> float:
+        return float(np.median([getattr(each, name) for each in self.shown.values()], axis=0))
+
+    def show(self, frame: ShownScene, position: float) -> bool:
+        """Whether a frame from `position` shows the same as these."""
+        nearest = sorted(self.shown, key=lambda other: abs(other - position))[:_NEAREST]
+        richest = max(self.shown.values(), key=lambda each: each.contrast)
+        return any(each.is_like(frame) for each in [*map(self.shown.get, nearest), richest] if each)
+
+
+class SceneWatch:
+    """Applies the rule of `match_scenes` to the frames of a loop, which come one by one.
+
+    The scene is that which most frames show, each lens position counted once. Where it turns out to
+    be another one than that of the first frames, these do not belong to it.
+    """
+
+    def __init__(self) -> None:
+        self._scenes: list[_Frames] = []
+
+    def add(self, image: NDArray[np.generic], position: float) -> Scene:
+        """Take in a frame.
+
+        Args:
+            image: (H, W) or (H, W, 3), without focus breathing.
+            position: its lens position, metres.
+        """
+        frame = ShownScene(scene_copy(image))
+        if not self._scenes:
+            self._scenes = [_Frames({position: frame})]
+            return Scene.SAME
+        main = self._scenes[0]
+        if frame.shows_nothing_beside(main.usual("deviation")):
+            return Scene.NOTHING
+        if all(each.shows_nothing_beside(frame.deviation) for each in main.shown.values()):
+            self._scenes = [_Frames({position: frame})]
+            return Scene.NEW
+        if not self._can_be_compared(frame, main):
+            return Scene.SAME
+        for scene in self._scenes:
+            if scene.show(frame, position):
+                break
+        else:
+            scene = _Frames()
+            self._scenes.append(scene)
+        scene.shown[position] = frame
+        if scene is main:
+            return Scene.SAME
+        if len(scene.shown) <= len(main.shown):
+            return Scene.OTHER
+        self._scenes.remove(scene)
+        self._scenes.insert(0, scene)
+        return Scene.NEW
+
+    def belongs(self, position: float) -> bool:
+        """Whether the latest frame from a lens position, metres, shows the scene of the others."""
+        return position in self._scenes[0].shown
+
+    def _can_be_compared(self, frame: ShownScene, main: _Frames) -> bool:
+        """Whether both a frame and those of the scene have structure to be compared by."""
+        return frame.can_be_judged_beside(main.usual("contrast")) and any(
+            each.can_be_judged_beside(frame.contrast) for each in main.shown.values()
+        )

@@ -20,6 +20,7 @@ from pathlib import Path
 from aif_ros import __version__
 from aif_ros.process.interrupts import raising_interrupts
 from aif_ros.process.memory import keep_freed_memory
+from aif_ros.types.extras import install
 
 _COMMANDS = "aif_ros.cli"
 _HELP = ("-h", "--help")
@@ -136,7 +137,7 @@ def _error_line(error: Exception) -> str | None:
             return "the command line needs the package tyro: pip install tyro"
         extra = "ros" if package.endswith(_ROS_INTERFACES) else _EXTRAS.get(package)
         if extra is not None:
-            return f"{package} is not installed: pip install 'aif_ros[{extra}]'"
+            return f"{package} is not installed: {install(extra)}"
         return None
     if isinstance(error, OSError):
         if not error.strerror:

@@ -155,7 +155,15 @@ def test_wrong_words_are_one_line_and_exit_code_2(command, capsys, words, proble
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["stack", "a.png"], "aif stack: error: --output FILE|FOLDER is missing: see --help"),
+        (
+            ["stack", "a.png"],
+            "aif stack: error: give a file or folder to write to (-o): see --help",
+        ),
+        (
+            ["stack"],
+            "aif stack: error: give the slices of the stack, or their folder and a file or folder "
+            "to write to (-o): see --help",
+        ),
         (
             ["autofocus"],
             "aif autofocus: error: name what to focus: a scene, the folder of a stack, or --camera "
@@ -181,7 +189,7 @@ def test_a_package_that_is_not_installed_names_its_extra(package, command, capsy
 
     command(run)
     assert main_module.main(["try"]) == 2
-    assert "pip install 'aif_ros[ros]'" in capsys.readouterr().err
+    assert "pip install '.[ros]'" in capsys.readouterr().err
 
 
 def test_json_goes_to_a_file_or_to_standard_output(tmp_path, capsys):

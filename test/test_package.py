@@ -136,7 +136,7 @@ def test_the_plain_installation_runs_the_loop_and_fuses_stacks(tmp_path):
 def test_the_plain_installation_names_the_extra_for_the_rest(words, extra):
     result = plain(*words)
     assert result.returncode == 2
-    assert f"pip install 'aif_ros[{extra}]'" in result.stderr
+    assert f"pip install '.[{extra}]'" in result.stderr
     assert "Traceback" not in result.stderr
 
 

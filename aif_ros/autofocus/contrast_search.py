@@ -22,12 +22,12 @@ motors. Doubled where that was too little."""
 _RUN_UPS = 3
 """How often a search begins at most, each time with a longer run-up."""
 _EQUAL = 0.97
-"""Least ratio of two contrasts that may be those of one picture. A pixel of blur gives about 0.7,
+"""Least ratio of two contrasts that may be those of one image. A pixel of blur gives about 0.7,
 but less of a change where all detail is coarse."""
 _APART = (0.9, 8.0)
-"""Distances, half depths of focus, between positions whose pictures must not be equal."""
-_SAME_PICTURE = 1.1
-"""Largest ratio of the squared difference of two pictures to that of two taken without a move in
+"""Distances, half depths of focus, between positions whose images must not be equal."""
+_SAME_IMAGE = 1.1
+"""Largest ratio of the squared difference of two images to that of two taken without a move in
 between: they differ by noise only. Of 10,000 pixels and more, the ratio is known to 3 %."""
 _COPY = 256
 """Longer side of the copies that are kept to be compared, pixels."""
@@ -153,15 +153,15 @@ class ContrastSearch(ABC):
             return focused
         if self._repeated is None:
             self._repeated = len(self.measurements) - 1
-            reason = "is the picture the same as at another position?"
+            reason = "is the image the same as at another position?"
             return Decision(last.position, False, None, reason)
         here = self._copies[-1]
         noise = _squared_difference(here, self._copies[self._repeated])
         differences = [_squared_difference(here, self._copies[index]) for index in equal]
-        if min(differences) > _SAME_PICTURE * noise:
+        if min(differences) > _SAME_IMAGE * noise:
             return focused
         return self._begin_again(
-            "the picture is the same at different lens positions: the motor has more backlash than "
+            "the image is the same at different lens positions: the motor has more backlash than "
             "the search can take up, or the lens does not follow it"
         )
 
@@ -213,7 +213,7 @@ def _copy(patch: Image) -> Image:
 
 
 def _squared_difference(first: Image, second: Image) -> float:
-    """Mean squared difference of two pictures of one size; infinite for others."""
+    """Mean squared difference of two images of one size; infinite for others."""
     if first.shape != second.shape:
         return float("inf")
     return float(np.mean(np.square(first - second), dtype=np.float64))

@@ -9,7 +9,7 @@ from typing_extensions import Doc
 
 from aif_ros.cli import JsonFile
 from aif_ros.cli._live import CameraOption, ExposureOption, LensOption
-from aif_ros.cli._stack_options import Channel, Time
+from aif_ros.cli._stack_options import Channel, Series, Time
 from aif_ros.settings.declaration import Limits, OneOf
 from aif_ros.settings.nodes import SEARCHES
 
@@ -56,6 +56,7 @@ class Arguments:
     ] = None
     channel: Channel = None
     time: Time = None
+    series: Series = None
     near: Annotated[
         tuple[int, int, int, int] | None,
         tyro.conf.arg(metavar="X Y WIDTH HEIGHT"),

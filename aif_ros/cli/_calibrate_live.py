@@ -21,6 +21,7 @@ from aif_ros.cli._calibrate_direction import check_direction
 from aif_ros.cli._live import check_pair, make_rig, open_uncalibrated
 from aif_ros.cli._measured_calibration import MeasuredCalibration, blur_estimator, near_window
 from aif_ros.cli._progress import image_progress
+from aif_ros.cli._stack_options import OPTIONS
 from aif_ros.defocus.patch_blur import PatchEstimator
 from aif_ros.devices.backlash import compensated
 from aif_ros.devices.device import Camera
@@ -51,7 +52,7 @@ def calibrate_through_camera(args: Arguments, output: Path) -> MeasuredCalibrati
             f"give either photographs ({args.photos[0]}) or, for a live calibration, --camera and "
             "--lens"
         )
-    of_photographs = ("travel", "back", "channel", "time", "limits")
+    of_photographs = ("travel", "back", *OPTIONS, "limits")
     for option in (name for name in of_photographs if getattr(args, name) is not None):
         raise CommandError(f"--{option} is for photographs: a live lens has its own settings")
     check_pair(args.camera, args.lens, "a live calibration")

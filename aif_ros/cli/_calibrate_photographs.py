@@ -14,9 +14,10 @@ from aif_ros.cli import CommandError, check_rectangle
 from aif_ros.cli._calibrate_arguments import Arguments
 from aif_ros.cli._measured_calibration import MeasuredCalibration, blur_estimator, near_window
 from aif_ros.cli._scene_check import warn_of_foreign_slices
-from aif_ros.cli._stack_options import selection
+from aif_ros.cli._stack_options import OPTIONS, selection
 from aif_ros.devices.focal_stack import FocalStack
 from aif_ros.devices.image_files import read_image
+from aif_ros.devices.image_files.slices import described
 from aif_ros.types.image import to_float
 from aif_ros.types.units import check_metres
 
@@ -48,7 +49,7 @@ def calibrate_from_photographs(args: Arguments, output: Path) -> MeasuredCalibra
         check_metres(option, [value for value in values if value is not None])
     travel_assumed, backlash = False, 0.0
     if len(paths) == 1:
-        stack = FocalStack(paths[0], selection(args.channel, args.time))
+        stack = FocalStack(paths[0], selection(args.channel, args.time, args.series))
         positions = stack.positions
         travel_assumed = stack.travel_assumed and args.travel is None
         if args.travel is not None:
@@ -62,7 +63,7 @@ def calibrate_from_photographs(args: Arguments, output: Path) -> MeasuredCalibra
         warn_of_foreign_slices(stack)
         calibration = calibrate_sweep(images, list(positions), blur_estimator(), near_window(args))
         if args.back is not None:
-            back = FocalStack(args.back, selection(args.channel, args.time))
+            back = FocalStack(args.back, selection(args.channel, args.time, args.series))
             if len(back.positions) != len(positions):
                 raise CommandError(
                     f"{args.back} holds {len(back.positions)} slices, but {paths[0]} "
@@ -77,15 +78,16 @@ def calibrate_from_photographs(args: Arguments, output: Path) -> MeasuredCalibra
     elif len(paths) == 2 and not any(path.is_dir() for path in paths):
         if args.travel is None:
             raise CommandError("two photographs need --travel: how far the lens has moved")
-        if args.channel is not None or args.time is not None:
-            raise CommandError("--channel and --time need the file of a sweep, not two photographs")
+        for option in OPTIONS:
+            if getattr(args, option) is not None:
+                raise CommandError(f"--{option} needs the file of a sweep, not two photographs")
         if args.near is not None:
             raise CommandError("--near needs a sweep: two photographs do not show the direction")
         first, second = (to_float(read_image(path)) for path in paths)
         if first.shape != second.shape:
             raise CommandError(
-                f"{paths[0]} has shape {first.shape}, but {paths[1]} {second.shape}: they "
-                "must match"
+                f"{paths[0]} is {described(first.shape)}, {paths[1]} is "
+                f"{described(second.shape)}: they must match"
             )
         _check_size(paths[0], (first.shape[1], first.shape[0]))
         calibration = calibrate_pair(first, second, args.travel)

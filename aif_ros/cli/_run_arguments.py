@@ -8,7 +8,7 @@ from typing_extensions import Doc
 
 from aif_ros.cli import JsonFile, LoopTimeout
 from aif_ros.cli._live import ExposureOption
-from aif_ros.cli._stack_options import Channel, Time
+from aif_ros.cli._stack_options import Channel, Series, Time
 from aif_ros.settings.declaration import SetsParameter
 from aif_ros.settings.pipeline import CAMERA_DOC, CAMERAS, PipelineSettings
 
@@ -52,6 +52,7 @@ class Arguments(PipelineSettings):
     ] = ""
     channel: Channel = None
     time: Time = None
+    series: Series = None
     timeout: LoopTimeout = 300.0
     json: JsonFile = None
 

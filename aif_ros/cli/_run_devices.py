@@ -90,7 +90,10 @@ def _simulated(args: Arguments, lens_backend: str) -> Devices:
         )
     clock = SimulatedClock()
     opened = open_subject(
-        args.scene, args.calibration, args.width, selection=selection(args.channel, args.time)
+        args.scene,
+        args.calibration,
+        args.width,
+        selection=selection(args.channel, args.time, args.series),
     )
     if args.width:
         check_width(*opened.subject.size)

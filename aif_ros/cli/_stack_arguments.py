@@ -9,7 +9,7 @@ import tyro
 from typing_extensions import Doc
 
 from aif_ros.cli import CommandError, JsonFile
-from aif_ros.cli._stack_options import Channel, Time
+from aif_ros.cli._stack_options import Channel, Series, Time
 from aif_ros.settings import nodes
 from aif_ros.settings.declaration import Limits
 
@@ -30,8 +30,8 @@ class Arguments:
     output: Annotated[
         str,
         tyro.conf.arg(metavar="FILE|FOLDER", aliases=("-o",)),
-        Doc("Fused image to write: .png, .tif or .jpg; in a folder: NAME.png."),
-    ]
+        Doc("Fused image to write: .png, .tif or .jpg; in a folder: NAME.png. Required."),
+    ] = ""
     method: nodes.FusionMethod = "laplacian"
     no_align: Annotated[bool, Doc("The slices are registered already: do not register them.")] = (
         False
@@ -42,6 +42,7 @@ class Arguments:
     crop: Annotated[bool, Doc("Cut off the borders that not all slices show (drift).")] = False
     channel: Channel = None
     time: Time = None
+    series: Series = None
     bits: Annotated[
         int,
         Limits(0, 16),

@@ -19,9 +19,17 @@ Time = Annotated[
     Doc("Time point of files that have several, from 0."),
 ]
 
+Series = Annotated[
+    str | None,
+    tyro.conf.arg(metavar="NAME|NUMBER"),
+    Doc("Series of files that have several, such as positions on the specimen, by name or number."),
+]
+OPTIONS = ("channel", "time", "series")
+"""Names of these options."""
 
-def selection(channel: str | None, time: int | None) -> "Selection":
-    """Return what to take of a file with several channels or time points."""
+
+def selection(channel: str | None, time: int | None, series: str | None) -> "Selection":
+    """Return what to take of a file with several channels, time points or series."""
     from aif_ros.devices.image_files.stack_axes import Selection
 
-    return Selection(channel, time)
+    return Selection(channel, time, series)

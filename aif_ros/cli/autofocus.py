@@ -34,7 +34,7 @@ from aif_ros.cli._live import (
     open_calibrated,
 )
 from aif_ros.cli._outputs import refuse_inputs
-from aif_ros.cli._stack_options import Channel, Time, selection
+from aif_ros.cli._stack_options import OPTIONS, Channel, Series, Time, selection
 from aif_ros.settings import nodes
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class Arguments:
     ] = None
     channel: Channel = None
     time: Time = None
+    series: Series = None
     save: Annotated[
         Path | None, tyro.conf.arg(metavar="DIR"), Doc("Folder for the focus curve and the window.")
     ] = None
@@ -200,7 +201,7 @@ def _check_live(args: Arguments) -> None:
     """Check the options of a run with real devices."""
     if args.scene:
         raise CommandError(f"give either a scene ({args.scene}) or --camera and --lens")
-    for option in ("channel", "time"):
+    for option in OPTIONS:
         if getattr(args, option) is not None:
             raise CommandError(f"--{option} is for recorded stacks, not for a real camera")
     check_pair(args.camera, args.lens, "a real camera")
@@ -228,7 +229,9 @@ def _simulated(args: Arguments) -> Iterator[_Setup]:
 
     clock = SimulatedClock()
     opened = open_subject(
-        args.scene, args.calibration or "", selection=selection(args.channel, args.time)
+        args.scene,
+        args.calibration or "",
+        selection=selection(args.channel, args.time, args.series),
     )
     size, stack = opened.subject.size, opened.stack
     _check(args, opened.lens_model.limits, size)

@@ -20,6 +20,7 @@ from pathlib import Path
 from aif_ros.cli import CommandError, check_width, write_json
 from aif_ros.cli._outputs import refuse_inputs
 from aif_ros.cli._run_arguments import Arguments
+from aif_ros.cli._stack_options import OPTIONS
 from aif_ros.settings.declaration import SettingError, declared
 from aif_ros.settings.pipeline import ChosenDevices, chosen_devices
 from aif_ros.storage.atomic_write import check_writable
@@ -33,7 +34,7 @@ def run(args: Arguments) -> int:
     """Run the loop."""
     devices = _chosen_devices(args)
     if devices.camera == "device":
-        for name in ("scene", "width", "channel", "time"):
+        for name in ("scene", "width", *OPTIONS):
             if getattr(args, name) not in ("", 0, None):
                 raise CommandError(f"--{name} is for simulated cameras, not for a real one")
     for path in filter(None, (args.focus_map, args.depth_map)):
@@ -60,7 +61,7 @@ def run(args: Arguments) -> int:
 
         result = run_library(args, devices)
     else:
-        for name in ("channel", "time"):
+        for name in OPTIONS:
             if getattr(args, name) is not None:
                 raise CommandError(
                     f"--{name} is for runs without ROS: write '{name}' into info.yaml instead (see "

@@ -31,10 +31,15 @@ __all__ = ["Arguments", "run"]
 
 def run(args: Arguments) -> int:
     """Fuse one stack or many."""
-    if "" in (*args.slices, args.output):
-        raise CommandError("the name of a slice or of the output is empty")
-    if not args.slices:
-        raise CommandError("give the slices of the stack, or their folder")
+    if "" in args.slices:
+        raise CommandError("the name of a slice is empty")
+    given = {
+        "the slices of the stack, or their folder": args.slices,
+        "a file or folder to write to (-o)": args.output,
+    }
+    missing = [what for what, value in given.items() if not value]
+    if missing:
+        raise CommandError(f"give {' and '.join(missing)}: see --help")
     from aif_ros.cli._stack_fusion import fuse
     from aif_ros.cli._stack_inputs import find_stacks
 

@@ -31,13 +31,13 @@ class FocalStack:
 
     `info.yaml` in the folder, or `NAME.yaml` beside a file NAME, may hold `positions` (metres of
     lens travel, one for each slice in their order), `order: near to far`, `bits` (in use of each
-    sample), and `channel` and `time` (to take of a file with several).
+    sample), and `channel`, `time` and `series` (to take of a file with several).
 
     Args:
         path: a folder with one image for each slice, in focus order by name, or a file with all
             slices (TIFF, OME-TIFF, OME-Zarr).
-        selection: what to take of files with several channels or time points; what it leaves open
-            is as `info.yaml` says.
+        selection: what to take of files with several channels, time points or series; what it
+            leaves open is as `info.yaml` says.
 
     Raises:
         DeviceError: no such folder or file, fewer than two slices, an unreadable first slice, or a
@@ -47,7 +47,7 @@ class FocalStack:
     def __init__(self, path: str | Path, selection: Selection | None = None) -> None:
         path = Path(path)
         self.info_file = _info_file(path)
-        """Where positions, order, bits, channel and time may be given; it need not exist."""
+        """Where positions, order, bits and what to take may be given; it need not exist."""
         info = _read_info(self.info_file)
         given = selection or Selection()
         chosen = info.selection
@@ -55,6 +55,8 @@ class FocalStack:
             chosen = replace(chosen, channel=given.channel, channel_name=given.channel_name)
         if given.time is not None:
             chosen = replace(chosen, time=given.time, time_name=given.time_name)
+        if given.series is not None:
+            chosen = replace(chosen, series=given.series, series_name=given.series_name)
         try:
             self._slices = open_slices([path], selection=chosen, bits=info.bits)
         except AmbiguousError as error:
@@ -207,7 +209,7 @@ def _read_info(file: Path) -> _Info:
             raise DeviceError(str(error)) from error
         if not isinstance(content, Mapping):
             raise DeviceError(f"{file} must be a mapping of keys to values")
-    channel = content.get("channel")
+    channel, series = content.get("channel"), content.get("series")
     return _Info(
         file,
         _positions(file, content),
@@ -216,8 +218,10 @@ def _read_info(file: Path) -> _Info:
         Selection(
             None if channel is None else str(channel),
             _whole(file, content, "time", 0, 10**9),
-            channel_name=f"{file}: channel",
-            time_name=f"{file}: time",
+            None if series is None else str(series),
+            f"{file}: channel",
+            f"{file}: time",
+            f"{file}: series",
         ),
     )
 

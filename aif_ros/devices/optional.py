@@ -4,6 +4,7 @@ import importlib
 from types import ModuleType
 
 from aif_ros.devices.device import MissingDependencyError
+from aif_ros.types.extras import install
 
 
 def require(module: str, extra: str) -> ModuleType:
@@ -22,5 +23,5 @@ def require(module: str, extra: str) -> ModuleType:
         if error.name is None or module.split(".")[0] != error.name.split(".")[0]:
             raise
         raise MissingDependencyError(
-            f"this device needs the package {module.split('.')[0]}: pip install 'aif_ros[{extra}]'"
+            f"this device needs the package {module.split('.')[0]}: {install(extra)}"
         ) from error

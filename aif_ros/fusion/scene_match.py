@@ -223,7 +223,7 @@ def _blank(slices: Sequence[ShownScene]) -> dict[int, str]:
 
 
 def shade(image: Image) -> str:
-    """What a picture shows that shows nothing."""
+    """What a image shows that shows nothing."""
     level = float(image.mean())
     return "black" if level < 0.1 else "white" if level > 0.9 else "of one colour"
 

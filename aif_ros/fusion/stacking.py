@@ -236,13 +236,16 @@ def _compare(
             [registered(each, move, size) for each, move in zip(maps, moved, strict=True)]
         )
     # Of the slices as they were registered.
-    size = slices.shape[1] / reduction, slices.shape[0] / reduction
-    moves = [on_copy(copy, each, size) for copy, each in zip(copies, transforms, strict=True)]
-    parts = slice_misfits(copies, moves)
+    registered_size = slices.shape[1] / reduction, slices.shape[0] / reduction
+    on_copies = [
+        on_copy(copy, transform, registered_size)
+        for copy, transform in zip(copies, transforms, strict=True)
+    ]
+    parts = slice_misfits(copies, on_copies)
     copies = [copy.without(part) for copy, part in zip(copies, parts, strict=True)]
     scenes = match_scenes(copies)
     if align and not scenes.unfit:
-        scenes = match_registered(copies, moves)
+        scenes = match_registered(copies, on_copies)
     return _Compared(transforms, gains, parts, dust, scenes)
 
 

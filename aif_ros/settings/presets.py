@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
+from aif_ros.types.extras import install
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -67,6 +69,6 @@ def usable_preset(name: str) -> tuple[Preset, str | None]:
         return PRESETS[name or DEFAULT_PRESET], None
     return (
         PRESETS["classical"],
-        f"{missing} is not installed: using preset 'classical' (pip install 'aif_ros[neural]' for "
-        f"'{DEFAULT_PRESET}')",
+        f"{missing} is not installed: using preset 'classical' (for '{DEFAULT_PRESET}': "
+        f"{install('neural')})",
     )

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from aif_ros.storage.atomic_write import write_bytes
+from aif_ros.types.extras import install
 from aif_ros.weights.device import ONNX_RUNTIME, ComputeDeviceError, choose_device, infer
 from aif_ros.weights.engines import note_engine
 
@@ -57,7 +58,7 @@ def make_runner(
     if device == ONNX_RUNTIME:
         if not _has_onnx_runtime():
             raise ComputeDeviceError(
-                f"device '{ONNX_RUNTIME}' needs the extra: pip install 'aif_ros[fast]'"
+                f"device '{ONNX_RUNTIME}' needs the extra 'fast': {install('fast')}"
             )
         note_engine(name, "ONNX Runtime on cpu")
         return _OnnxRunner(network, example)

@@ -92,21 +92,20 @@ def test_a_slice_of_another_scene_is_named(folder, tmp_path, capsys, command):
     assert str(folder / "img_1b.png") in said
 
 
-@pytest.mark.parametrize("name", ["img_00.png", "img_1b.png", "img_3.png"])
-@pytest.mark.parametrize("shown", ["another scene", "black", "white"])
-def test_a_slice_that_does_not_belong_to_the_scene_is_not_fused(
-    folder, tmp_path, capsys, name, shown
-):
+@pytest.mark.parametrize(
+    "name, shown", [("img_00.png", 1), ("img_1b.png", 1), ("img_3.png", 1), ("img_1b.png", 0)]
+)
+def test_a_slice_of_no_use_is_not_fused(folder, tmp_path, capsys, name, shown):
+    """It shows another scene, or is black."""
     other = cv2.cvtColor(texture((96, 64), np.random.default_rng(8)), cv2.COLOR_RGB2GRAY)
-    other = {"another scene": other, "black": 0 * other, "white": 0 * other + 1}[shown]
-    cv2.imwrite(str(folder / name), (255 * other).round().astype(np.uint8))
+    cv2.imwrite(str(folder / name), (255 * shown * other).round().astype(np.uint8))
     output, results = tmp_path / "o.png", tmp_path / "o.json"
     arguments = ["run", "--scene", str(folder), *CLASSICAL, "-o", str(output)]
     assert main([*arguments, "--json", str(results)]) == 0
     assert psnr(to_float(read_image(output)), cv2.cvtColor(SHARP, cv2.COLOR_RGB2GRAY)) > 30
     said = capsys.readouterr().err
     assert str(folder / name) in said
-    if name != "img_00.png":  # what comes first is dropped when most turn out to show another scene
+    if name == "img_1b.png":
         assert json.loads(results.read_text())["frames_not_fused"] == 1
         assert "1 frames are not fused" in said
 

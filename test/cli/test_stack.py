@@ -89,6 +89,32 @@ def test_a_picture_of_another_scene_is_left_out_and_named(stack, tmp_path, capsy
     np.testing.assert_array_equal(*images)
 
 
+def test_rows_that_were_not_transmitted_are_left_out_and_named(stack, tmp_path, capsys):
+    """Of one slice of five; the others are registered and fused as they are without it."""
+    for index, sigma in ((6, 2.0), (7, 1.0)):
+        write(stack / f"{index}.png", cv2.GaussianBlur(SHARP, (0, 0), sigma))
+    damaged = cv2.imread(str(stack / "8.png"))
+    damaged[70:94] = 0
+    cv2.imwrite(str(stack / "8.png"), damaged)
+    arguments = ["stack", str(stack), "-o", str(tmp_path / "out.png")]
+    assert main([*arguments, "--json", str(tmp_path / "out.json")]) == 0
+    assert "left out parts of 1 slice that differ" in capsys.readouterr().err
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert [share > 0 for share in found["misfits"]] == [False, False, True, False, False]
+    image = to_float(read_image(tmp_path / "out.png"))
+    right = np.s_[8:-8, 60:-8]
+    assert psnr(image[right], SHARP[right]) > 30
+
+
+def test_slices_that_show_nothing_are_left_out_and_named(stack, tmp_path, capsys):
+    write(stack / "7.png", np.zeros_like(SHARP))
+    write(stack / "11.png", np.ones_like(SHARP))
+    assert main(["stack", str(stack), "-o", str(tmp_path / "out.png")]) == 0
+    said = capsys.readouterr().err
+    assert f"{stack / '7.png'} (black)" in said
+    assert f"{stack / '11.png'} (white)" in said
+
+
 def test_two_slices_of_different_scenes_are_reported(tmp_path, capsys):
     for index in range(2):
         write(tmp_path / f"{index}.png", texture((96, 64), np.random.default_rng(index)))
@@ -127,12 +153,14 @@ class TestBadInput:
     def test_slices_of_different_sizes(self, stack, tmp_path, capsys):
         write(stack / "11.png", SHARP[:50])
         said = self.said(capsys, stack, "-o", tmp_path / "o.png")
-        assert "11.png" in said
+        assert f"{stack / '11.png'} is 160x50 in colour" in said
         assert not (tmp_path / "o.png").exists()
 
     def test_grey_and_colour_together(self, stack, tmp_path, capsys):
         cv2.imwrite(str(stack / "9.png"), cv2.imread(str(stack / "9.png"), cv2.IMREAD_GRAYSCALE))
-        assert "9.png has shape (120, 160)" in self.said(capsys, stack, "-o", tmp_path / "o.png")
+        said = self.said(capsys, stack, "-o", tmp_path / "o.png", "--report", tmp_path / "r")
+        assert f"{stack / '8.png'} is 160x120 in colour, " in said
+        assert f"{stack / '9.png'} is 160x120 in grey: all slices" in said
 
     @pytest.mark.parametrize("kept", [0, 100])
     def test_truncated_slice(self, stack, tmp_path, capsys, kept):
@@ -224,6 +252,29 @@ class TestBadInput:
         tifffile.imwrite(tmp_path / "z.ome.tif", planes, ome=True, metadata=metadata)
         said = self.said(capsys, tmp_path / "z.ome.tif", "-o", tmp_path / "o.tif")
         assert "choose one: 0 (DAPI), 1 (GFP) (--channel)" in said
+
+    def test_several_series(self, tmp_path, capsys):
+        path = self.positions(tmp_path, np.zeros((2, 20, 30), np.uint8))
+        said = self.said(capsys, path, "-o", tmp_path / "o.tif")
+        assert "has 2 series, such as positions" in said
+        assert "choose one: 0 (left), 1 (right) (--series)" in said
+        said = self.said(capsys, path, "--series", "middle", "-o", tmp_path / "o.tif")
+        assert "has no series 'middle' (--series), choose one: 0 (left), 1 (right)" in said
+
+    @staticmethod
+    def positions(folder, planes):
+        """An OME-TIFF of two positions on the specimen, of which the second one is brighter."""
+        with tifffile.TiffWriter(folder / "positions.ome.tif", ome=True) as file:
+            for index, name in enumerate(("left", "right")):
+                file.write(planes + np.uint8(index), metadata={"axes": "ZYX", "Name": name})
+        return folder / "positions.ome.tif"
+
+    @pytest.mark.parametrize("series", ["1", "right"])
+    def test_a_series_can_be_chosen(self, tmp_path, series):
+        path = self.positions(tmp_path, np.full((2, 20, 30), 7, np.uint8))
+        arguments = ["stack", str(path), "--series", series, "-o", str(tmp_path / "o.png")]
+        assert main([*arguments, "--no-align"]) == 0
+        assert (read_image(tmp_path / "o.png") == 8).all()
 
 
 def test_one_file_with_all_slices(tmp_path):

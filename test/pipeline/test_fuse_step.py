@@ -44,8 +44,8 @@ def test_merges_and_reports(static):
 def test_one_deep_frame_makes_all_of_j_deep(static):
     assert not static.deep
     for stamp, dtype, deep in ((10, np.uint8, False), (20, np.uint16, True), (30, np.uint8, True)):
-        picture = static.add(reference(stamp * 1e-5, stamp, dtype=dtype)).image
-        assert (static.deep, picture.image.dtype == np.uint16) == (deep, deep)
+        image = static.add(reference(stamp * 1e-5, stamp, dtype=dtype)).image
+        assert (static.deep, image.image.dtype == np.uint16) == (deep, deep)
     static.reset()
     assert not static.deep
 

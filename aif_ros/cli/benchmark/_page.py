@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 from aif_ros.cli import CommandError
+from aif_ros.types.extras import install
 from aif_ros.view.hub import IMAGES, image_stamp
 
 
@@ -29,7 +30,7 @@ def fused_images_of_page(namespace: str) -> Iterator[list[tuple[int, int]]]:
         from websockets.exceptions import ConnectionClosed
         from websockets.sync.client import connect
     except ImportError as error:
-        raise CommandError("the live page needs: pip install 'aif_ros[view]'") from error
+        raise CommandError(f"the live page needs: {install('view')}") from error
     command = [sys.executable, "-m", "aif_ros", "view", "--namespace", namespace, "--port", "0"]
     arrivals: list[tuple[int, int]] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:

@@ -8,8 +8,15 @@ import numpy as np
 
 from aif_ros.devices.device import DeviceError
 from aif_ros.devices.image_files.samples import Samples, check_size
-from aif_ros.devices.image_files.stack_axes import Selection, StackFile, metres, select
+from aif_ros.devices.image_files.stack_axes import (
+    Selection,
+    StackFile,
+    metres,
+    select,
+    select_series,
+)
 from aif_ros.storage.error_text import one_line
+from aif_ros.types.extras import install
 
 if TYPE_CHECKING:
     from bioio import BioImage
@@ -51,26 +58,31 @@ def read_microscopy_stack(path: Path, selection: Selection) -> StackFile:
 
     Args:
         path: the file, or the folder of an OME-Zarr.
-        selection: channel and time point to take.
+        selection: channel, time point and series to take.
 
     Raises:
         DeviceError: bioio or its reader for the format is not installed, the file cannot be read,
-            or has several channels or time points and none is selected.
+            or has several channels, time points or series and none is selected.
     """
     try:
         from bioio import BioImage
     except ImportError as error:
         raise DeviceError(
-            f"{path}: save it as TIFF, or install the extra that reads it "
-            "(pip install 'aif_ros[micro]')"
+            f"{path}: save it as TIFF, or install the extra that reads it ({install('micro')})"
         ) from error
     try:
         image = BioImage(path)
+        scenes = list(map(str, image.scenes))
+    except Exception as error:  # Each reader raises its own errors, also for formats it lacks.
+        raise DeviceError(f"cannot read {path}: {one_line(error)}") from error
+    scene = select_series(str(path), scenes, selection)
+    try:
+        image.set_scene(scene)
         sizes = {axis: int(getattr(image.dims, axis)) for axis in "TCZ"}
         width, height = int(image.dims.X), int(image.dims.Y)
         channels = list(map(str, image.channel_names))
         size = image.physical_pixel_sizes
-    except Exception as error:  # Each reader raises its own errors, also for formats it lacks.
+    except Exception as error:  # Each reader raises its own errors.
         raise DeviceError(f"cannot read {path}: {one_line(error)}") from error
     check_size(str(path), width, height)
     chosen = select(str(path), sizes, channels, selection)

@@ -51,6 +51,7 @@ _REDUCED = {
 class _Header:
     size: tuple[int, int]
     format: str
+    mode: str
     inks: bool
     transparent: bool
     transparent_level: int | None
@@ -113,6 +114,19 @@ def read_raster(path: Path, *, mono: bool = False, reduction: int = 1) -> Sample
     return samples.reduced(reduction)
 
 
+def stated_shape(path: Path) -> tuple[int, ...] | None:
+    """Return the shape of the picture that `read_raster` reads, if the header says it for sure.
+
+    Raises:
+        DeviceError: it cannot be read; the message names it.
+    """
+    header = _read_header(path)
+    size = header.size[:: -1 if header.orientation < 5 else 1]
+    if header.mode in ("1", "L") and not header.transparent:
+        return size
+    return (*size, 3) if header.mode in ("RGB", "RGBA", "CMYK") else None
+
+
 def _read_header(path: Path) -> _Header:
     if path.stat().st_size > MAX_BYTES:
         raise DeviceError(f"{path} is larger than {MAX_BYTES >> 30} GB")
@@ -126,6 +140,7 @@ def _read_header(path: Path) -> _Header:
             found = _Header(
                 header.size,
                 name,
+                header.mode,
                 header.mode == "CMYK",
                 transparent,
                 _transparent_level(header),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from aif_ros.devices.device import DeviceError
 from aif_ros.devices.image_files.samples import Samples, check_size
+from aif_ros.types.extras import install
 
 SUFFIXES = frozenset(
     f".{name}"
@@ -30,7 +31,7 @@ def read_raw(path: Path) -> Samples:
     except ImportError as error:
         raise DeviceError(
             f"{path} is a raw file: develop it to TIFF, or install the extra that reads raw files "
-            "(pip install 'aif_ros[raw]')"
+            f"({install('raw')})"
         ) from error
     try:
         with rawpy.imread(str(path)) as raw:

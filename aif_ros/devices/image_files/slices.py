@@ -1,6 +1,7 @@
 """The slices of a focal stack, from files of any of the formats."""
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -146,16 +147,42 @@ class Slices:
         # A single file reduces what it reads: a JPEG is then decoded in less time.
         return samples if isinstance(plane, _SingleFile) else samples.reduced(reduction)
 
+    def check_alike(self) -> None:
+        """Check that all slices have one size and are all grey or all in colour.
+
+        By the headers of the files, as far as they say it: nothing is decoded.
+
+        Raises:
+            DeviceError: they differ; the message names the first that does.
+        """
+        shapes: dict[int, tuple[int, ...]] = {}
+        for index, plane in enumerate(self._planes):
+            if isinstance(plane, _SingleFile) and plane.path.suffix.lower() in raster.SUFFIXES:
+                # What is damaged is an error of the slice that is read.
+                with suppress(DeviceError):
+                    shape = raster.stated_shape(plane.path)
+                    if shape is not None:
+                        shapes[index] = shape
+        first = next(iter(shapes), 0)
+        for index, shape in shapes.items():
+            if shape != shapes[first]:
+                raise self._unlike(first, shapes[first], index, shape)
+
+    def _unlike(
+        self, first: int, expected: tuple[int, ...], index: int, shape: tuple[int, ...]
+    ) -> DeviceError:
+        return DeviceError(
+            f"{self.name(first)} is {described(expected)}, {self.name(index)} is "
+            f"{described(shape)}: all slices of a stack must be alike"
+        )
+
     def _check_shape(self, index: int, pixels: NDArray[Any]) -> None:
         shape = pixels.shape
         with self._lock:
             if self._shape is None:
                 self._shape, self._deep = shape, pixels.dtype == np.uint16
         if shape != self._shape:
-            raise DeviceError(
-                f"{self.name(index)} has shape {shape}, but {self.name(0)} has {self._shape}: "
-                "all slices of a stack must be alike"
-            )
+            raise self._unlike(0, self._shape, index, shape)
 
     def _recognised(self, samples: Samples) -> float:
         """Full scale of the stack, by the largest sample in it."""
@@ -215,6 +242,11 @@ class Slices:
         self._note(f"no sample is above {scale:g}, which is taken for {end}")
 
 
+def described(shape: tuple[int, ...]) -> str:
+    """Return size and kind of a picture of a shape (H, W) or (H, W, 3), for people."""
+    return f"{shape[1]}x{shape[0]} in {'colour' if len(shape) == 3 else 'grey'}"
+
+
 def _has_two_levels(values: NDArray[Any]) -> bool:
     """Whether there are two different values in all, such as black and white."""
     some = np.unique(values.ravel()[:: max(1, values.size // _SOME)])
@@ -235,7 +267,7 @@ def open_slices(
     Args:
         paths: in focus order; a folder stands for its images in the order of their names, a
             multi-page file for its pages. The pages of several files follow each other.
-        selection: what to take of files with several channels or time points.
+        selection: what to take of files with several channels, time points or series.
         bits: in use of each sample; None: as the files say, else recognised.
 
     Raises:
@@ -286,14 +318,18 @@ def open_slices(
 
 
 def _check_selection(files: Sequence[Path], selection: Selection) -> None:
-    """Refuse a choice of channel or time point among files that never have several."""
-    chosen = {selection.channel_name: selection.channel, selection.time_name: selection.time}
+    """Refuse a choice of channel, time point or series among files that never have several."""
+    chosen = {
+        selection.channel_name: selection.channel,
+        selection.time_name: selection.time,
+        selection.series_name: selection.series,
+    }
     named = [f"{name} {value}" for name, value in chosen.items() if value is not None]
     several = tiff.SUFFIXES | microscopy.SUFFIXES | set(microscopy.FOLDER_SUFFIXES)
     if named and not any(file.suffix.lower() in several for file in files):
         raise DeviceError(
-            f"{' and '.join(named)}: {files[0].suffix} files hold one image without channels or "
-            "time points: leave it out"
+            f"{' and '.join(named)}: {files[0].suffix} files hold one image without channels, "
+            "time points or series: leave it out"
         )
 
 

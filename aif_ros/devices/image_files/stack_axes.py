@@ -31,16 +31,20 @@ _UNITS = {
 }
 """Metres per unit, by the names that OME, ImageJ and Micro-Manager write."""
 
+_LISTED = 12
+"""Channels or series of a file that are listed."""
+_MANY = {"channel": "channels", "series": "series, such as positions on the specimen"}
+
 # Axes by the letters of tifffile and OME; Z is depth, I and Q a sequence of unknown meaning.
 _FOCUS = "ZIQ"
 
 
 class AmbiguousError(DeviceError):
-    """A file with several channels or time points of which one must be chosen; lists them.
+    """A file with several channels, time points or series, of which one must be chosen.
 
     Args:
-        key: of the choice to make: `channel` or `time`.
-        message: for people.
+        key: of the choice to make: `channel`, `time` or `series`.
+        message: for people; lists them.
     """
 
     def __init__(self, key: str, message: str) -> None:
@@ -86,19 +90,24 @@ class StackFile:
 
 @dataclass(frozen=True)
 class Selection:
-    """What to take of a file with several channels or time points.
+    """What to take of a file with several channels, time points or series.
 
     Attributes:
         channel: its number from 0, or its name; None: there must be one only.
         time: number from 0; None: there must be one only.
+        series: a stack for each position on the specimen (OME: image; bioio: scene): its number
+            from 0, or its name; None: there must be one only.
         channel_name: how the channel has been chosen, for messages.
         time_name: the same of the time point.
+        series_name: the same of the series.
     """
 
     channel: str | None = None
     time: int | None = None
+    series: str | None = None
     channel_name: str = "--channel"
     time_name: str = "--time"
+    series_name: str = "--series"
 
 
 @dataclass(frozen=True)
@@ -164,20 +173,51 @@ def select(
 
 
 def _channel(name: str, count: int, names: Sequence[str], selection: Selection) -> int:
-    chosen = selection.channel
+    return _named(name, "channel", (selection.channel, selection.channel_name), count, names)
+
+
+def select_series(name: str, names: Sequence[str], selection: Selection) -> int:
+    """Return the number of the series to take.
+
+    Args:
+        name: of the file, for messages.
+        names: of its series, at least one.
+        selection: what the user has chosen.
+
+    Raises:
+        DeviceError: there are several series and none is chosen, or one that is not there; the
+            message lists them.
+    """
+    if len(names) == 1 and selection.series is None:
+        return 0
+    chosen = selection.series, selection.series_name
+    return _named(name, "series", chosen, len(names), names)
+
+
+def _named(
+    name: str, key: str, choice: tuple[str | None, str], count: int, names: Sequence[str]
+) -> int:
+    """Number of what has been chosen by its number or name.
+
+    Args:
+        name: of the file.
+        key: of the choice.
+        choice: what has been chosen, and how.
+        count: of what there is.
+        names: of it, as far as known.
+    """
+    chosen, option = choice
     listed = ", ".join(
         f"{index} ({names[index]})" if index < len(names) and names[index] else str(index)
-        for index in range(count)
-    )
+        for index in range(min(count, _LISTED))
+    ) + (", ..." if count > _LISTED else "")
     if chosen is None:
-        raise AmbiguousError("channel", f"{name} has {count} channels, choose one: {listed}")
+        raise AmbiguousError(key, f"{name} has {count} {_MANY[key]}, choose one: {listed}")
     if chosen in names[:count]:
         return names.index(chosen)
     if chosen.isdecimal() and int(chosen) < count:
         return int(chosen)
-    raise DeviceError(
-        f"{name} has no channel '{chosen}' ({selection.channel_name}), choose one: {listed}"
-    )
+    raise DeviceError(f"{name} has no {key} '{chosen}' ({option}), choose one: {listed}")
 
 
 def _time(name: str, count: int, selection: Selection) -> int:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from aif_ros.devices.device import DeviceError
 from aif_ros.devices.image_files.samples import Samples
-from aif_ros.devices.image_files.stack_axes import Selection, StackFile, select
+from aif_ros.devices.image_files.stack_axes import Selection, StackFile, select, select_series
 from aif_ros.devices.image_files.tiff_format import PHOTOMETRIC, TiffFormat, axes_of
 from aif_ros.devices.image_files.tiff_metadata import described, ome_files
 from aif_ros.storage.error_text import one_line
@@ -85,11 +85,11 @@ def read_tiff_stack(path: Path, selection: Selection) -> StackFile:
 
     Args:
         path: the file.
-        selection: channel and time point to take.
+        selection: channel, time point and series to take.
 
     Raises:
-        DeviceError: it cannot be read, is a raw file, has several channels or time points and
-            none is selected, or its pixels cannot be understood.
+        DeviceError: it cannot be read, is a raw file, has several of these and none is selected, or
+            its pixels cannot be understood.
     """
     try:
         with tifffile.TiffFile(path) as file:
@@ -126,7 +126,7 @@ def is_raw(path: Path) -> bool:
 
 def _stack(path: Path, file: tifffile.TiffFile, selection: Selection) -> StackFile:
     _check_directories(path, file)
-    pages, notes = _main_series(path, file)
+    pages, notes = _main_series(path, file, selection)
     series = pages[0]
     axes, sizes = axes_of(path, series)
     leading = {axis: size for axis, size in zip(axes, sizes, strict=True) if axis not in "YXS"}
@@ -149,7 +149,7 @@ def _stack(path: Path, file: tifffile.TiffFile, selection: Selection) -> StackFi
 
 
 def _main_series(
-    path: Path, file: tifffile.TiffFile
+    path: Path, file: tifffile.TiffFile, selection: Selection
 ) -> tuple[Sequence[tifffile.TiffPageSeries], tuple[str, ...]]:
     """The images of full size; what else the file holds is named.
 
@@ -162,6 +162,11 @@ def _main_series(
     ] or list(file.series)
     if not found:
         raise DeviceError(f"{path} holds no picture")
+    if all(series.kind == "ome" for series in found):
+        names = [_series_name(series) for series in found]
+        found = [found[select_series(str(path), names, selection)]]
+    else:
+        select_series(str(path), [""], selection)
     main = max(found, key=_area)
     alike = [series for series in found if _is_alike(series, main)]
     others = [series for series in found if series not in alike]
@@ -170,8 +175,7 @@ def _main_series(
         kinds = dict.fromkeys(map(_kind, found))
         if len(kinds) == 1:
             raise DeviceError(
-                f"{path} holds {len(found)} images of {next(iter(kinds))} pages, such as positions "
-                "on the specimen: split it"
+                f"{path} holds {len(found)} images of {next(iter(kinds))} pages: split it"
             )
         listed = ", ".join(list(kinds)[:4]) + (", ..." if len(kinds) > 4 else "")
         raise DeviceError(f"{path} holds pictures of different kinds or sizes ({listed}): split it")
@@ -182,13 +186,15 @@ def _is_alike(series: tifffile.TiffPageSeries, main: tifffile.TiffPageSeries) ->
     """Whether a series is the main one, or a page that differs from it in its pixels only."""
     if series is main:
         return True
-    # The images of an OME-TIFF are scenes, not slices.
-    single = len(series.pages) == len(main.pages) == 1 and main.kind != "ome"
     return (
-        single
+        len(series.pages) == len(main.pages) == 1
         and series.keyframe.hash == main.keyframe.hash
         and series.get_shape(squeeze=True) == main.get_shape(squeeze=True)
     )
+
+
+def _series_name(series: tifffile.TiffPageSeries) -> str:
+    return str(series.name or "")
 
 
 def _kind(series: tifffile.TiffPageSeries) -> str:

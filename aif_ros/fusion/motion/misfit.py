@@ -1,8 +1,8 @@
-"""Areas in which pictures of one scene differ by more than blur and motion.
+"""Areas in which images of one scene differ by more than blur and motion.
 
 A shadow, a finger in front of the lens, rows that were not transmitted: no registration makes them
 agree, and their borders draw a registration away from what does. Defocus changes fine detail, but
-hardly the mean over a large area; so smoothed pictures are compared, of equal brightness on the
+hardly the mean over a large area; so smoothed images are compared, of equal brightness on the
 whole, and only areas count that are larger than what blur and motion leave at edges.
 """
 
@@ -19,12 +19,12 @@ Mask = NDArray[np.bool_]
 SIDE = 160
 """Longer side of the copies that are compared, pixels."""
 _SMOOTHING = 3.0
-"""Standard deviation of the Gaussian filter, pixels of the copies: a fiftieth of the picture."""
+"""Standard deviation of the Gaussian filter, pixels of the copies: a fiftieth of the image."""
 _FINE = 1.0
 """The same for the residual of a registration."""
 _DIFFERENCE = 0.3
 """Least difference in an area that does not fit, as a share of the range between the 5th and 95th
-percentile of the smoothed picture; ..."""
+percentile of the smoothed image; ..."""
 _DEVIATIONS = 5.0
 """... and as a multiple of the median difference, ..."""
 _SPREAD = 3.0
@@ -36,13 +36,13 @@ _MARGIN = 13
 _SMALLEST = 32
 """Shorter side of the smallest copies in which there are such areas, pixels."""
 _LEAST, _MOST = 0.01, 0.6
-"""Share of the picture from which on, and up to which, an area can be judged."""
+"""Share of the image from which on, and up to which, an area can be judged."""
 _NEIGHBOURS = 6
 """Slices of a stack, the nearest ones, that a slice is compared with."""
 
 
 def misfit(first: Image, second: Image, common: Mask) -> Mask | None:
-    """Find where two registered pictures do not fit.
+    """Find where two registered images do not fit.
 
     Args:
         first: (h, w), a copy of about `SIDE` pixels.
@@ -63,7 +63,7 @@ def misfit(first: Image, second: Image, common: Mask) -> Mask | None:
 
 
 def residual(first: Image, second: Image, common: Mask) -> float:
-    """Mean difference of two registered pictures, 0 to 1; large differences count no more.
+    """Mean difference of two registered images, 0 to 1; large differences count no more.
 
     Args:
         first: (h, w), a copy of about `SIDE` pixels.
@@ -121,7 +121,7 @@ def _smoothed(image: Image, held: Mask, sigma: float) -> Image:
 
 
 def _as_bright(image: Image, reference: Image, common: Mask) -> Image:
-    """Make a picture as bright as the reference, as far as most of both shows."""
+    """Make a image as bright as the reference, as far as most of both shows."""
     bright = common & (reference > 0.1 * reference[common].max()) & (image > 0)
     if not bright.any():
         return image
@@ -129,7 +129,7 @@ def _as_bright(image: Image, reference: Image, common: Mask) -> Image:
 
 
 def _difference(reference: Image, image: Image, common: Mask) -> tuple[Image, float]:
-    """Difference of two smoothed pictures, and the range of values that both have."""
+    """Difference of two smoothed images, and the range of values that both have."""
     matched = _as_bright(image, reference, common)
     ranges = [
         np.subtract(*np.quantile(each[common], (0.95, 0.05))) for each in (reference, matched)

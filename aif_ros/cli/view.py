@@ -13,6 +13,7 @@ Examples:
   ros2 launch aif_ros pipeline.launch.py view:=true
 """
 
+import os
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -21,6 +22,8 @@ from typing_extensions import Doc
 from aif_ros.cli import CommandError
 from aif_ros.settings.declaration import Limits
 from aif_ros.settings.launch import PAGE_PORT
+
+_NICENESS = 10
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ def run(args: Arguments) -> int:
     from aif_ros.bringup.live_view import live_view
     from aif_ros.view.server import LOCAL, PageServer, make_app, new_token
 
+    # Who looks on must not slow the loop down where they share a computer.
+    os.nice(_NICENESS)
     token = args.token or ("" if args.host in LOCAL else new_token())
     with live_view(f"/{args.namespace.strip('/')}".rstrip("/")) as view:
 

@@ -176,10 +176,12 @@ class TestBadInput:
         said = self.said(capsys, tmp_path / "nowhere", "-o", tmp_path / "o.png")
         assert "nowhere" in said
 
-    @pytest.mark.parametrize("names", [("", "o.png"), ("stack", "")])
-    def test_an_empty_name(self, capsys, names):
+    @pytest.mark.parametrize(
+        ("names", "problem"), [(("", "o.png"), "empty"), (("stack", ""), "to write to (-o)")]
+    )
+    def test_an_empty_name(self, capsys, names, problem):
         """Of a variable of the shell that is not set; it would be the folder one is in."""
-        assert "empty" in self.said(capsys, names[0], "-o", names[1])
+        assert problem in self.said(capsys, names[0], "-o", names[1])
 
     def test_empty_folder(self, tmp_path, capsys):
         assert "no picture" in self.said(capsys, tmp_path, "-o", tmp_path / "o.png")

@@ -102,7 +102,7 @@ def test_each_backend_is_complete(name, backend):
 def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatch):
     with pytest.raises(MissingDependencyError) as caught:
         optional.require("no_such_package.part", "serial")
-    assert re.search(r"pip install 'aif_ros\[serial\]'", str(caught.value))
+    assert re.search(r"pip install '\.\[serial\]'", str(caught.value))
 
 
 def test_a_defect_inside_a_package_is_not_taken_for_its_absence(tmp_path, monkeypatch):

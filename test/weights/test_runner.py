@@ -131,7 +131,7 @@ def test_without_a_folder_to_keep_it_in_auto_measures_each_time(monkeypatch, tmp
 def test_without_the_extra(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(runner, "find_spec", lambda name: None)
-    with pytest.raises(ComputeDeviceError, match=r"aif_ros\[fast\]"):
+    with pytest.raises(ComputeDeviceError, match=r"'\.\[fast\]'"):
         NeuralBlurEstimator(device="onnxruntime")
     NeuralBlurEstimator(device="auto")
     assert engines()["blur"] == "PyTorch on cpu"

@@ -123,7 +123,7 @@ def test_raw_file_beside_its_picture_is_left_out(folder):
 def test_raw_files_are_refused_by_name_without_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "rawpy", None)
     (tmp_path / "IMG_1.CR2").write_bytes(b"raw")
-    with pytest.raises(DeviceError, match=r"IMG_1\.CR2 is a raw file: .*aif_ros\[raw\]"):
+    with pytest.raises(DeviceError, match=r"IMG_1\.CR2 is a raw file: .*'\.\[raw\]'"):
         open_slices([tmp_path]).read(0)
 
 

@@ -336,12 +336,12 @@ class TestManyPages:
             with pytest.raises(DeviceError, match="no channel"):
                 open_slices([file], selection=Selection(channel))
 
-    def test_positions_on_the_specimen_are_refused(self, tmp_path):
+    def test_positions_on_the_specimen_must_be_chosen(self, tmp_path):
         file = tmp_path / "a.ome.tif"
         with tifffile.TiffWriter(file) as writer:
             for _ in range(2):
                 writer.write(Z, metadata={"axes": "ZYX"})
-        with pytest.raises(DeviceError, match=r"holds 2 images of .*positions"):
+        with pytest.raises(AmbiguousError, match=r"2 series, such as positions.*0 .*, 1 "):
             open_slices([file])
 
     def test_time_points_must_be_chosen(self, file):

@@ -58,15 +58,15 @@ class CommandError(Exception):
 _LEAST_RECTANGLE = 8
 """Shortest side of a window, pixels: contrast is measured over some pixels."""
 _LEAST_SIDE = 32
-"""Shortest side of the pictures, pixels: one cell of the networks' maps."""
+"""Shortest side of the images, pixels: one cell of the networks' maps."""
 
 
 def check_width(width: int, height: int | None = None) -> None:
     """Check that scenes are rendered large enough.
 
     Args:
-        width: of the pictures, pixels, as `--width` states it; 0: of the scene itself.
-        height: of the pictures, pixels, where it is known.
+        width: of the images, pixels, as `--width` states it; 0: of the scene itself.
+        height: of the images, pixels, where it is known.
 
     Raises:
         CommandError: they are too small.
@@ -80,12 +80,12 @@ def check_width(width: int, height: int | None = None) -> None:
 def check_rectangle(
     option: str, rectangle: tuple[int, int, int, int], size: tuple[int, int]
 ) -> None:
-    """Check that a rectangle lies within a picture.
+    """Check that a rectangle lies within an image.
 
     Args:
         option: that gives it, for the message.
         rectangle: x, y, width, height, pixels.
-        size: (width, height) of the picture, pixels.
+        size: (width, height) of the image, pixels.
 
     Raises:
         CommandError: it does not.

@@ -164,7 +164,7 @@ def _write(
 def _write_maps(
     args: Arguments, lens_model: LensModel, mapper: FocusMapper, shape: tuple[int, ...]
 ) -> list[str]:
-    """Write the maps that are asked for, of the size of the picture, and return their files."""
+    """Write the maps that are asked for, of the size of the image, and return their files."""
     written = []
     if args.focus_map or args.depth_map:
         positions = mapper.focus_map().enlarged((shape[1], shape[0]))

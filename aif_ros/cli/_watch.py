@@ -10,13 +10,14 @@ from aif_ros.nodes.loop_state import FAULT, LoopState
 
 
 @dataclass(frozen=True)
-class LoopEnd:
-    """How the loop has ended.
+class WatchedRun:
+    """How a run of the loop that was watched has ended.
 
     Attributes:
         state: state of the loop that was published last; None: none.
         reason: for people.
-        seconds: from the moment when all nodes were active to the last state.
+        seconds: from when the nodes had been brought up, or from the start of the launch file where
+            that brings them up, to the last state.
         interrupted: whether an interrupt has ended it.
         fault: whether a fault has ended it, or it waits for images that cannot come any more.
     """
@@ -33,7 +34,7 @@ def watch_loop(
     ended: Callable[[RunningGraph], bool],
     show: Callable[[LoopState], object],
     timeout: float | None,
-) -> LoopEnd:
+) -> WatchedRun:
     """Bring the nodes up and watch the loop until it ends; the nodes are stopped then.
 
     An interrupt ends the loop early.
@@ -70,4 +71,4 @@ def watch_loop(
     fault = starved or (state is not None and state.state == FAULT)
     if not reason:
         reason = "ended before the loop began" if state is None else state.reason
-    return LoopEnd(state, reason, last - begin, interrupted, fault)
+    return WatchedRun(state, reason, last - begin, interrupted, fault)

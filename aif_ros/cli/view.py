@@ -46,7 +46,7 @@ def run(args: Arguments) -> int:
     from aif_ros.bringup.live_view import live_view
     from aif_ros.view.server import LOCAL, PageServer, make_app, new_token
 
-    # Who looks on must not slow the loop down where they share a computer.
+    # A viewer must not slow the loop down where they share a computer.
     os.nice(_NICENESS)
     token = args.token or ("" if args.host in LOCAL else new_token())
     with live_view(f"/{args.namespace.strip('/')}".rstrip("/")) as view:

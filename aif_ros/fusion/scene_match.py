@@ -224,7 +224,7 @@ def _blank(slices: Sequence[ShownScene]) -> dict[int, str]:
 
 
 def shade(image: Image) -> str:
-    """What a image shows that shows nothing."""
+    """Describe an image that shows nothing, for people."""
     level = float(image.mean())
     return "black" if level < 0.1 else "white" if level > 0.9 else "of one colour"
 

@@ -92,7 +92,8 @@ class FuseStep:
         self._lens_model = lens_model
         self._dynamic = dynamic
         self.epoch = 0
-        """Number of images J started so far, the current one included."""
+        """Number of images J so far for which earlier decisions do not count, the current one
+        included. J that is begun again from frames of another scene is not counted."""
         self.started: int | None = None
         """No frame of J was exposed before this time, nanoseconds; None: not known."""
         self.reset()

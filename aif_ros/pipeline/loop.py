@@ -32,7 +32,7 @@ class Step:
         reference: the frame, as captured and without focus breathing.
         fusion: J as of this frame, and whether the frame was merged into it.
         maps: defocus maps of I(t); None if the frame was not assessed.
-        fused_maps: defocus maps of J(t); None if J has not changed.
+        fused_maps: defocus maps of J(t); None if J was not assessed.
         action: where to focus next, or to stop; None if nothing was decided on this frame.
     """
 

@@ -1,8 +1,14 @@
-"""How to install what is optional."""
+"""How to install optional dependencies."""
 
 
 def install(extra: str) -> str:
-    """Return the command that installs an extra of `pyproject.toml`, for messages.
+    """Return the command that installs an extra of `pyproject.toml`, and where to run it.
+
+    Args:
+        extra: its name.
+
+    Returns:
+        Both as part of a sentence, for messages.
 
     Example:
         >>> install("raw")

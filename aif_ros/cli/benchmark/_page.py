@@ -15,7 +15,7 @@ from aif_ros.view.hub import IMAGES, image_stamp
 
 @contextmanager
 def fused_images_of_page(namespace: str) -> Iterator[list[tuple[int, int]]]:
-    """Serve the live page in a process of its own and receive its pictures, as a browser does.
+    """Serve the live page in a process of its own and receive its images, as a browser does.
 
     Args:
         namespace: of the pipeline.

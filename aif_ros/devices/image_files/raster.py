@@ -115,7 +115,7 @@ def read_raster(path: Path, *, mono: bool = False, reduction: int = 1) -> Sample
 
 
 def stated_shape(path: Path) -> tuple[int, ...] | None:
-    """Return the shape of the picture that `read_raster` reads, if the header says it for sure.
+    """Return the shape of the image that `read_raster` reads, if the header says it for sure.
 
     Raises:
         DeviceError: it cannot be read; the message names it.

@@ -49,7 +49,7 @@ class Samples:
     Attributes:
         values: (H, W) mono or (H, W, 3) RGB, of any real type, finite.
         full_scale: value that represents 1.0, if stated in the file; None: it must be recognised.
-        valid: as in `Picture`.
+        valid: as in `MaskedImage`.
         white_is_zero: whether larger values are darker, down to black at the full scale.
         note: what has been assumed, for people; empty: nothing.
     """

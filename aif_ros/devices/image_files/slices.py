@@ -243,7 +243,7 @@ class Slices:
 
 
 def described(shape: tuple[int, ...]) -> str:
-    """Return size and kind of a picture of a shape (H, W) or (H, W, 3), for people."""
+    """Return size and kind of an image of a shape (H, W) or (H, W, 3), for people."""
     return f"{shape[1]}x{shape[0]} in {'colour' if len(shape) == 3 else 'grey'}"
 
 

@@ -121,7 +121,7 @@ def _smoothed(image: Image, held: Mask, sigma: float) -> Image:
 
 
 def _as_bright(image: Image, reference: Image, common: Mask) -> Image:
-    """Make a image as bright as the reference, as far as most of both shows."""
+    """Make an image as bright as the reference, as far as most of both shows."""
     bright = common & (reference > 0.1 * reference[common].max()) & (image > 0)
     if not bright.any():
         return image

@@ -7,10 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aif_ros.fusion.scene_match import ShownScene, scene_copy
+from aif_ros.optics.lens_model import LensModel
 
 _NEAREST = 3
 """Frames of a scene that a new one is compared with: those from the nearest lens positions, and
 besides them the one of most structure."""
+_MOST = 64
+"""Frames of a scene that are kept, the newest ones."""
 
 
 class Scene(Enum):
@@ -31,6 +34,12 @@ class _Frames:
     def usual(self, name: str) -> float:
         return float(np.median([getattr(each, name) for each in self.shown.values()], axis=0))
 
+    def keep(self, frame: ShownScene, position: float) -> None:
+        self.shown.pop(position, None)
+        self.shown[position] = frame
+        if len(self.shown) > _MOST:
+            del self.shown[next(iter(self.shown))]
+
     def show(self, frame: ShownScene, position: float) -> bool:
         """Whether a frame from `position` shows the same as these."""
         nearest = sorted(self.shown, key=lambda other: abs(other - position))[:_NEAREST]
@@ -43,9 +52,14 @@ class SceneWatch:
 
     The scene is that which most frames show, each lens position counted once. Where it turns out to
     be another one than that of the first frames, these do not belong to it.
+
+    Args:
+        lens_model: of the lens; see `LensModel.same_position`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lens_model: LensModel) -> None:
+        self._lens_model = lens_model
+        self._width = 0
         self._scenes: list[_Frames] = []
 
     def add(self, image: NDArray[np.generic], position: float) -> Scene:
@@ -55,6 +69,8 @@ class SceneWatch:
             image: (H, W) or (H, W, 3), without focus breathing.
             position: its lens position, metres.
         """
+        self._width = image.shape[1]
+        position = self._known(position)
         frame = ShownScene(scene_copy(image))
         if not self._scenes:
             self._scenes = [_Frames({position: frame})]
@@ -73,7 +89,7 @@ class SceneWatch:
         else:
             scene = _Frames()
             self._scenes.append(scene)
-        scene.shown[position] = frame
+        scene.keep(frame, position)
         if scene is main:
             return Scene.SAME
         if len(scene.shown) <= len(main.shown):
@@ -84,7 +100,15 @@ class SceneWatch:
 
     def belongs(self, position: float) -> bool:
         """Whether the latest frame from a lens position, metres, shows the scene of the others."""
-        return position in self._scenes[0].shown
+        return self._known(position) in self._scenes[0].shown
+
+    def _known(self, position: float) -> float:
+        """Return the position of an earlier frame that is the same, else `position`."""
+        for scene in self._scenes:
+            for known in scene.shown:
+                if self._lens_model.same_position(known, position, self._width):
+                    return known
+        return position
 
     def _can_be_compared(self, frame: ShownScene, main: _Frames) -> bool:
         """Whether both a frame and those of the scene have structure to be compared by."""

@@ -120,7 +120,7 @@ class FuseStep:
 
     def _begin(self) -> None:
         self.epoch += 1
-        self._scenes = SceneWatch()
+        self._scenes = SceneWatch(self._lens_model)
         self._others: deque[ReferenceFrame] = deque(maxlen=_MOST_KEPT)
         self._scale: float | None = None
         self._begin_image()

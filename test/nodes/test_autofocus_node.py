@@ -274,7 +274,8 @@ class TestFocusOnce:
         bench.spin_until(lambda: busy == [False])
         world = LiveWorld(bench)
         answer = bench.call(Trigger, "autofocus/focus_once")
-        assert (answer.success, answer.message) == (True, "found")
+        assert answer.success
+        assert answer.message.startswith("found")
         assert world.position == FOCUS
         bench.spin_until(lambda: busy == [False, True, False])
         bench.spin_until(lambda: curve and len(curve[-1]) == 4)
@@ -388,7 +389,8 @@ class TestFocusOnce:
         # The executor, which takes the messages, is not reached meanwhile; the worker runs on.
         time.sleep(2.0)
         bench.spin_until(outcome.done)
-        assert (outcome.result().success, outcome.result().message) == (True, "found")
+        assert outcome.result().success
+        assert outcome.result().message.startswith("found")
         assert world.position == FOCUS
 
     def test_an_inactive_node_refuses(self, bench):

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from aif_ros.fusion import scene_watch
 from aif_ros.fusion.fuser import make_fuser
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.fuse_step import NOTHING, OTHER_SCENE, REPEATED, FuseStep
@@ -176,3 +177,21 @@ def test_a_foreign_frame_counts_once_for_each_lens_position(static):
         image = scene(1) if number % 2 else scene(blur=1 + number)
         frame = Frame(image, 20 + number, position, 0.0)
         assert (static.add(ReferenceFrame(frame, LENS)).unused == OTHER_SCENE) == (number % 2 > 0)
+
+
+def test_jitter_makes_no_further_lens_position(static):
+    """Else another scene would outvote that of the others by frames from one place."""
+    places = [0.0, 1e-4, 5e-4, 0.0, 5.00001e-4, 1e-4, 5.00002e-4]
+    for number, position in enumerate(places):
+        foreign = position > 1e-4
+        frame = Frame(scene(1) if foreign else scene(blur=2), 20 + number, position, 0.0)
+        unused = static.add(ReferenceFrame(frame, LENS)).unused
+        assert unused == (OTHER_SCENE if foreign else None)
+
+
+def test_frames_of_many_positions_are_not_kept_for_ever(monkeypatch):
+    monkeypatch.setattr(scene_watch, "_MOST", 3)
+    watch = scene_watch.SceneWatch(LENS)
+    for number in range(5):
+        watch.add(scene(), 1e-4 * number)
+    assert [watch.belongs(1e-4 * number) for number in range(5)] == 2 * [False] + 3 * [True]

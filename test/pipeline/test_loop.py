@@ -89,6 +89,9 @@ class Always:
 class OneScene:
     """Maps of blur from different positions look like different scenes, and are not."""
 
+    def __init__(self, lens_model):
+        pass
+
     def add(self, image, position):
         return Scene.SAME
 

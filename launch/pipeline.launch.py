@@ -36,6 +36,7 @@ from aif_ros.process.parent import parent_environment
 from aif_ros.settings.declaration import Setting, declared, from_text
 from aif_ros.settings.launch import PAGE_PORT, LaunchSettings
 from aif_ros.settings.pipeline import PipelineSettings, launch_arguments
+from aif_ros.types.extras import install
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 
 T = TypeVar("T", PipelineSettings, LaunchSettings)
@@ -263,7 +264,7 @@ def live_page(graph: Graph) -> ExecuteProcess:
         StartError: what it needs is not installed.
     """
     if not all(map(find_spec, ("starlette", "uvicorn", "websockets"))):
-        raise StartError("cannot start: view:=true needs a web server: pip install 'aif_ros[view]'")
+        raise StartError(f"cannot start: view:=true needs a web server: {install('view')}")
     return ExecuteProcess(
         cmd=[
             *(sys.executable, "-m", "aif_ros.process.parent"),

@@ -74,6 +74,18 @@ def requirements(name):
     return [line for line in lines if line and not line.startswith(("#", "-r"))]
 
 
+def test_no_message_installs_the_package_from_pypi():
+    """The package is not there: `aif_ros.types.extras.install` has the command."""
+    files = [
+        *(ROOT / "aif_ros").rglob("*.py"),
+        *(ROOT / "launch").rglob("*.py"),
+        *(ROOT / "docs").rglob("*.md"),
+        ROOT / "README.md",
+    ]
+    wrong = re.compile(r"pip install ['\"]?aif_ros")
+    assert [str(file) for file in files if wrong.search(file.read_text())] == []
+
+
 def test_package_xml_declares_every_import():
     declared = {element.text for element in package_xml().iter("exec_depend")}
     for module in third_party_imports() - WITHOUT_KEY - EXTRAS - ELSEWHERE:

@@ -16,6 +16,16 @@ from aif_ros.process.parent import parent_environment
 from aif_ros.settings.pipeline import PipelineSettings, launch_arguments
 
 
+def check_launch() -> None:
+    """Check that there is a `ros2`, before anything is done for `run_by_launch`.
+
+    Raises:
+        BringupError: there is none.
+    """
+    if shutil.which("ros2") is None:
+        raise BringupError("there is no `ros2`, which has to start the nodes: source ROS 2 first")
+
+
 @contextmanager
 def run_by_launch(settings: PipelineSettings, log: Path) -> Iterator[RunningGraph]:
     """Start the launch file; it is interrupted, and ends its nodes, when the block is left.
@@ -27,10 +37,8 @@ def run_by_launch(settings: PipelineSettings, log: Path) -> Iterator[RunningGrap
         log: file for the output of launch and its nodes.
 
     Raises:
-        BringupError: there is no `ros2`, or launch has ended.
+        BringupError: launch has ended.
     """
-    if shutil.which("ros2") is None:
-        raise BringupError("there is no `ros2`: source ROS 2 first, or leave out --with launch")
     with observe(pipeline_graph(settings)) as running, log.open("wb") as output:
         process = subprocess.Popen(
             [

@@ -55,11 +55,14 @@ def run(args: Arguments) -> int:
     """Run the demo."""
     from aif_ros.benchmarks.report import write_fused_image, write_report
     from aif_ros.bringup.graph import pipeline_graph
+    from aif_ros.bringup.launch_process import check_launch
     from aif_ros.bringup.recorder import recording
     from aif_ros.cli._watch import watch_loop
     from aif_ros.storage.share import share_directory
 
     check_width(args.width)
+    if args.with_ == "launch":
+        check_launch()
     if not args.params_file:
         args = replace(args, params_file=str(share_directory() / "config" / "demo.yaml"))
     graph = pipeline_graph(args)

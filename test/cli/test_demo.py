@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from patience import PATIENCE
 
+from aif_ros.__main__ import main
 from aif_ros.optics.lens_model import DEFAULT_CALIBRATION
 
 ROOT = DEFAULT_CALIBRATION.parents[3]
@@ -125,6 +126,16 @@ def test_the_end_of_launch_is_an_error_that_names_its_output(demo, scene, ros2, 
     assert process.returncode != 0
     assert f"ros2 launch has ended: see {tmp_path / 'demo' / 'launch.log'}" in errors
     assert "Traceback" not in errors
+
+
+def test_a_missing_ros2_is_found_before_anything_is_done(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("aif_ros.cli.demo._scene", lambda graph: pytest.fail("renders the scene"))
+    assert main(["demo", "--with", "launch", "--out", str(tmp_path / "demo")]) == 2
+    error = capsys.readouterr().err
+    assert "there is no `ros2`" in error
+    assert "source ROS 2 first" in error
+    assert not (tmp_path / "demo").exists()
 
 
 def test_a_width_holds_for_the_pictures_and_their_truth(demo, scene, tmp_path):

@@ -192,7 +192,9 @@ def test_a_live_page_needs_all_of_its_packages(monkeypatch):
             "find_spec",
             lambda name, known=present: name in known or None,
         )
-        with pytest.raises(Exception, match="view:=true needs a web server"):
+        with pytest.raises(
+            Exception, match=r"view:=true needs a web server: pip install '\.\[view\]'"
+        ):
             launch_file["live_page"](pipeline_graph(PipelineSettings()))
 
 

@@ -32,7 +32,7 @@ def warn_of_foreign_slices(stack: FocalStack) -> None:
         if names:
             listed = ", ".join(names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")
             print(
-                f"warning: {len(names)} of {count} slices {what}: {listed}: leave them out",
+                f"warning: {len(names)} of {count} slices {what}: {listed}",
                 file=sys.stderr,
             )
     if scenes.undecided:

@@ -16,7 +16,7 @@ from aif_ros.devices.image_files.slices import Slices
 from aif_ros.fusion.dust import Dust, chosen_slices, find_dust, frame_copy
 from aif_ros.fusion.exposure import NO_GAIN, Gain, LightMap, light_map, registered, stack_gains
 from aif_ros.fusion.fuser import make_method
-from aif_ros.fusion.fusion import Fused
+from aif_ros.fusion.fusion import Fused, FusionMethod
 from aif_ros.fusion.laplacian import laplacian_energy
 from aif_ros.fusion.motion.geometry import Transform, translation
 from aif_ros.fusion.motion.stack_registration import SliceCopy, on_copy, register
@@ -125,72 +125,26 @@ def fuse_stack(
         DeviceError: a slice cannot be read, or differs from the first one in shape.
         ValueError: there is nothing that all slices show.
     """
-    left_out: list[str] = []
-    found = _compare(slices, align, match_exposure, reduction, track)
-    blank = {slices.name(index): shade for index, shade in found.scenes.blank.items()}
-    for _ in range(_ROUNDS):
-        if not found.scenes.unfit:
-            break
-        # They have been in the way of the registration of the others.
-        left_out += [slices.name(index) for index in found.scenes.unfit]
-        slices = slices.without(found.scenes.unfit)
-        found = _compare(slices, align, match_exposure, reduction, track)
-    transforms, gains, dust = found.transforms, found.gains, found.dust
-    fuser, deep = StackFuser(make_method(method, device)), False
-    holes: NDArray[np.bool_] | None = None
-    images = _read_ahead(slices, mono=False, reduction=reduction)
-    for index, current in enumerate(track(images, "fusing")):
-        # The index stands for the lens position, which files mostly do not give.
-        transform, gain = transforms[index], gains[index]
-        valid, shape = current.valid, current.pixels.shape
-        if valid is not None and holes is None:
-            holes = np.ones(shape[:2], np.bool_)
-            for earlier in transforms[:index]:
-                holes &= ~covered(shape, earlier, WHOLE)
-        if holes is not None:
-            holes &= ~covered(shape, transform, WHOLE, valid)
-        misfit = found.misfits[index]
-        if misfit is not None:
-            fitting = ~_enlarged(misfit, shape)
-            valid = fitting if valid is None else valid & fitting
-        if dust is not None:
-            valid = dust.clean if valid is None else valid & dust.clean
-        fuser.add(current.pixels, transform, float(index), valid=valid, gain=gain)
-        deep = deep or current.pixels.dtype == np.uint16
-    assert fuser.fused is not None
-    # What the methods keep for a next slice is not needed any more.
-    fused = replace(fuser.fused, mismatch=None, memory=None)
-    del fuser
-    if holes is not None:
-        fused.image[holes] = 0
+    fitting = _fitting_slices(slices, align, match_exposure, reduction, track)
+    slices, found = fitting.slices, fitting.found
+    merged = _merge(slices, found, make_method(method, device), reduction, track)
+    transforms = found.transforms
     if crop_to_common:
-        place = common_area(transforms, fused.image.shape)
-        fused = crop(fused, place)
-        holes = None if holes is None else holes[place]
-        shift = translation(place[1].start, place[0].start)
-        transforms = [transform @ shift for transform in transforms]
-    if holes is not None and not holes.any():
-        holes = None
+        merged, transforms = _cropped(merged, transforms)
+    holes = merged.holes
     return FusedStack(
         slices,
-        left_out,
-        fused,
+        fitting.left_out,
+        merged.fused,
         transforms,
-        gains,
-        deep,
-        dust,
-        holes,
+        found.gains,
+        merged.deep,
+        found.dust,
+        holes if holes is not None and holes.any() else None,
         found.scenes.undecided,
         [0.0 if misfit is None else float(misfit.mean()) for misfit in found.misfits],
-        blank,
+        fitting.blank,
     )
-
-
-def _enlarged(mask: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """(H, W) mask of the size of a slice."""
-    size = shape[1::-1]
-    grown = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-    return np.asarray(grown, np.bool_)
 
 
 @dataclass(frozen=True)
@@ -202,6 +156,120 @@ class _Compared:
     misfits: Sequence[NDArray[np.bool_] | None]
     dust: Dust | None = None
     scenes: SceneMatch = field(default_factory=SceneMatch)
+
+
+@dataclass(frozen=True)
+class _Fitting:
+    """Slices that show one scene, what their comparison has found, and those left out."""
+
+    slices: Slices
+    found: _Compared
+    left_out: Sequence[str]
+    blank: Mapping[str, str]
+
+
+def _fitting_slices(
+    slices: Slices, align: bool, match_exposure: bool, reduction: int, track: Track
+) -> _Fitting:
+    """Compare the slices, and again without those that do not fit, until the others do."""
+    left_out: list[str] = []
+    found = _compare(slices, align, match_exposure, reduction, track)
+    blank = {slices.name(index): shade for index, shade in found.scenes.blank.items()}
+    for _ in range(_ROUNDS):
+        if not found.scenes.unfit:
+            break
+        # They have been in the way of the registration of the others.
+        left_out += [slices.name(index) for index in found.scenes.unfit]
+        slices = slices.without(found.scenes.unfit)
+        found = _compare(slices, align, match_exposure, reduction, track)
+    return _Fitting(slices, found, left_out, blank)
+
+
+@dataclass(frozen=True)
+class _Merged:
+    """Fused slices; `holes` and `deep` as in `FusedStack`, but holes may be false everywhere."""
+
+    fused: Fused
+    holes: NDArray[np.bool_] | None
+    deep: bool
+
+
+def _merge(
+    slices: Slices, found: _Compared, method: FusionMethod, reduction: int, track: Track
+) -> _Merged:
+    """Read the slices and merge what is valid in them."""
+    fuser, deep = StackFuser(method), False
+    holes: NDArray[np.bool_] | None = None
+    images = _read_ahead(slices, mono=False, reduction=reduction)
+    for index, current in enumerate(track(images, "fusing")):
+        transform, gain = found.transforms[index], found.gains[index]
+        so_far = found.transforms[: index + 1]
+        holes = _remaining_holes(holes, current.pixels.shape, so_far, current.valid)
+        valid = _fusible(current, found.misfits[index], found.dust)
+        # The index stands for the lens position, which files mostly do not give.
+        fuser.add(current.pixels, transform, float(index), valid=valid, gain=gain)
+        deep = deep or current.pixels.dtype == np.uint16
+    assert fuser.fused is not None
+    # What the methods keep for a next slice is not needed any more.
+    fused = replace(fuser.fused, mismatch=None, memory=None)
+    if holes is not None:
+        fused.image[holes] = 0
+    return _Merged(fused, holes, deep)
+
+
+def _remaining_holes(
+    holes: NDArray[np.bool_] | None,
+    shape: tuple[int, ...],
+    transforms: Sequence[Transform],
+    valid: NDArray[np.bool_] | None,
+) -> NDArray[np.bool_] | None:
+    """Find the pixels of the fused image without data in every slice so far.
+
+    Args:
+        holes: (H, W), of the slices before; None: all of them were valid everywhere.
+        shape: of a slice.
+        transforms: of the slices so far, the newest one last.
+        valid: (H, W), where the newest one holds data; None: everywhere.
+    """
+    if holes is None:
+        if valid is None:
+            return None
+        holes = np.ones(shape[:2], np.bool_)
+        for earlier in transforms[:-1]:
+            holes &= ~covered(shape, earlier, WHOLE)
+    holes &= ~covered(shape, transforms[-1], WHOLE, valid)
+    return holes
+
+
+def _fusible(
+    image: MaskedImage, misfit: NDArray[np.bool_] | None, dust: Dust | None
+) -> NDArray[np.bool_] | None:
+    """(H, W), where a slice holds data, fits the others and is free of dust; None: everywhere."""
+    valid = image.valid
+    if misfit is not None:
+        fitting = ~_enlarged(misfit, image.pixels.shape)
+        valid = fitting if valid is None else valid & fitting
+    if dust is not None:
+        valid = dust.clean if valid is None else valid & dust.clean
+    return valid
+
+
+def _cropped(
+    merged: _Merged, transforms: Sequence[Transform]
+) -> tuple[_Merged, Sequence[Transform]]:
+    """Cut off what not all slices show; returns the rest and the transforms from it."""
+    place = common_area(transforms, merged.fused.image.shape)
+    holes = None if merged.holes is None else merged.holes[place]
+    shift = translation(place[1].start, place[0].start)
+    rest = _Merged(crop(merged.fused, place), holes, merged.deep)
+    return rest, [transform @ shift for transform in transforms]
+
+
+def _enlarged(mask: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """(H, W) mask of the size of a slice."""
+    size = shape[1::-1]
+    grown = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    return np.asarray(grown, np.bool_)
 
 
 def _compare(

@@ -286,6 +286,14 @@ def test_the_locked_versions_are_those_required(name):
     assert required - set(locked) == set()
 
 
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "aif_ros" / "nodes").glob("*_node.py")), ids=lambda path: path.name
+)
+def test_nodes_are_small(path):
+    """A node only decodes, calls a step and encodes; what else it needs has a module of its own."""
+    assert len(path.read_text().splitlines()) < 200
+
+
 def test_every_shipped_file_has_a_licence_line():
     entries = tomllib.loads((ROOT / "REUSE.toml").read_text())["annotations"]
     assert entries[0]["path"] == "**"

@@ -10,6 +10,7 @@ from sensor_msgs.msg import CameraInfo
 from aif_ros.control.agent import Agent
 from aif_ros.control.agents import make_agent
 from aif_ros.nodes.command_repeater import CommandRepeater
+from aif_ros.nodes.image_reports import subscribe_image_reports
 from aif_ros.nodes.loop_services import offer_loop_services, restart_with_fusion
 from aif_ros.nodes.loop_state import IDLE, RUNNING, LoopState
 from aif_ros.nodes.loop_status import LoopStatus
@@ -21,8 +22,6 @@ from aif_ros.nodes.topics import (
     CAMERA_INFO,
     DEFOCUS_MAPS,
     FUSED_DEFOCUS_MAPS,
-    IMAGE_DOUBT,
-    IMAGE_FAULT,
     LENS_COMMANDS,
     LENS_FAULT,
     LENS_LIMITS,
@@ -64,9 +63,8 @@ class FocusControllerNode(PipelineNode):
         self.lens_states(self._take_state, self._model.position_resolution)
         self.subscribe(LENS_FAULT, self._take_fault)
         self.subscribe(LENS_LIMITS, self._take_limits)
-        self.subscribe(IMAGE_FAULT, self._take_image_fault)
-        self.subscribe(IMAGE_DOUBT, self._take_image_doubt)
         self.subscribe(AUTOFOCUS_BUSY, self._take_busy)
+        subscribe_image_reports(self, self._status, lambda: self._step.target)
         offer_loop_services(self)
         restart_with_fusion(self)
         self.every(CHECK_PERIOD, self._check)
@@ -118,16 +116,6 @@ class FocusControllerNode(PipelineNode):
             if returned and self._commands_lens and target is not None:
                 self._step.commanded(target, self.now())
                 self._repeater.begin()
-
-    def _take_image_fault(self, fault: str) -> None:
-        """Note that the images do not change, which makes the end of the loop a fault."""
-        with self.lock:
-            self._status.take_image_fault(fault, self._step.target)
-
-    def _take_image_doubt(self, doubt: str) -> None:
-        """Note that the images leave open whether the lens moves."""
-        with self.lock:
-            self._status.take_image_doubt(doubt)
 
     def _take_limits(self, limits: tuple[float, float]) -> None:
         """Keep to the limits of the lens, with a new agent where they are others than before."""

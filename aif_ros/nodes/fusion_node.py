@@ -23,6 +23,7 @@ from aif_ros.nodes.topics import (
     SOURCE_POSITION,
     SOURCE_SAMPLES,
 )
+from aif_ros.nodes.trigger import offer_trigger
 from aif_ros.pipeline.frame_joiner import FrameJoiner
 from aif_ros.pipeline.fuse_step import NOTHING, OTHER_SCENE, FusedImage, FuseStep
 from aif_ros.pipeline.lens_state_buffer import LensStateBuffer
@@ -73,8 +74,8 @@ class FusionNode(PipelineNode):
         self.lens_states(self._frames.add_state, self._model.position_resolution)
         images = CAMERA_TRANSPORTS[self.value("image_transport")]
         self.subscribe(images, self._take_image, depth=self.value("queue_size"))
-        self.trigger("fusion/reset", self.reset)
-        self.trigger("fusion/save", self._save)
+        offer_trigger(self, "fusion/reset", self.reset)
+        offer_trigger(self, "fusion/save", self._save)
         self._epochs.publish(self._epoch.stamp)
         self.loop(self._fuse)
 

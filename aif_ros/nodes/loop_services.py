@@ -6,6 +6,7 @@ from std_srvs.srv import Trigger
 
 from aif_ros.nodes.loop_state import FAULT, IDLE, RUNNING, STOPPED
 from aif_ros.nodes.topics import FUSION_EPOCH
+from aif_ros.nodes.trigger import offer_trigger
 
 if TYPE_CHECKING:
     from aif_ros.nodes.focus_controller_node import FocusControllerNode
@@ -42,9 +43,9 @@ def offer_loop_services(node: "FocusControllerNode") -> None:
         reset_fusion.call_async(Trigger.Request())
         return True, "the loop was restarted"
 
-    node.trigger("focus_controller/start", start)
-    node.trigger("focus_controller/stop", stop)
-    node.trigger("focus_controller/reset", reset)
+    offer_trigger(node, "focus_controller/start", start)
+    offer_trigger(node, "focus_controller/stop", stop)
+    offer_trigger(node, "focus_controller/reset", reset)
 
 
 def restart_with_fusion(node: "FocusControllerNode") -> None:

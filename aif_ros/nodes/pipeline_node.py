@@ -9,7 +9,6 @@ from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.exceptions import ParameterException
 from rclpy.lifecycle import LifecycleNode
-from std_srvs.srv import Trigger
 
 from aif_ros.nodes.connections import Connections
 from aif_ros.nodes.diagnostics import Diagnostics
@@ -144,15 +143,6 @@ class PipelineNode(GuardedNode):
         """
         service = self.create_service(service_type, name, callback)
         self.when_stopped(lambda: self.destroy_service(service))
-
-    def trigger(self, name: str, callback: Callable[[], tuple[bool, str]]) -> None:
-        """Offer a Trigger service while active; `callback` returns success and message."""
-
-        def answer(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-            response.success, response.message = callback()
-            return response
-
-        self.offer(Trigger, name, answer)
 
     def client(self, service_type: type, name: str) -> Client:
         """Make a client of a service while active."""

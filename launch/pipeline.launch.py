@@ -175,7 +175,7 @@ def supervisor(graph: Graph, brought_up: list[bool]) -> Sequence[LaunchDescripti
 
     process = ExecuteProcess(
         cmd=[
-            *(sys.executable, "-m", "aif_ros.bringup.supervisor", graph.namespace),
+            *(sys.executable, "-m", "aif_ros.bringup.start", "supervisor", graph.namespace),
             *(spec.name for spec in graph.nodes),
         ],
         name="supervisor",
@@ -190,7 +190,7 @@ def one_process(settings: PipelineSettings) -> ExecuteProcess:
     """Return what runs the graph in a single process, which brings it up itself."""
     return ExecuteProcess(
         cmd=[
-            *(sys.executable, "-m", "aif_ros.bringup.one_process"),
+            *(sys.executable, "-m", "aif_ros.bringup.start", "one_process"),
             *launch_arguments(settings),
         ],
         name="pipeline",

@@ -1,7 +1,7 @@
 """Runs the whole graph in this process; frames are passed by reference (intra-process transport).
 
-As a program, for the launch file: ``python -m aif_ros.bringup.one_process NAME:=VALUE...`` runs the
-graph with these settings until it is interrupted.
+As a program, for the launch file: ``python -m aif_ros.bringup.start one_process NAME:=VALUE...``
+runs the graph with these settings until it is interrupted.
 """
 
 import sys
@@ -20,9 +20,7 @@ from aif_ros.bringup.observer import (
 )
 from aif_ros.nodes.exchange import Exchange
 from aif_ros.nodes.pipeline_node import PipelineNode
-from aif_ros.process.interrupts import raising_interrupts, uninterrupted
-from aif_ros.process.memory import keep_freed_memory
-from aif_ros.process.parent import end_with_parent
+from aif_ros.process.interrupts import uninterrupted
 from aif_ros.settings.declaration import SettingError, from_text
 from aif_ros.settings.pipeline import PipelineSettings
 
@@ -84,24 +82,18 @@ def main(arguments: Sequence[str]) -> int:
         arguments: settings as ``NAME:=VALUE``, see `PipelineSettings`.
 
     Returns:
-        The exit code: 0 after an interrupt, 1 where the graph cannot be brought up.
+        The exit code: 1 where the graph cannot be brought up.
+
+    Raises:
+        KeyboardInterrupt: within `raising_interrupts`.
     """
     try:
-        with raising_interrupts():
-            values = dict(argument.split(":=", 1) for argument in arguments)
-            graph = pipeline_graph(from_text(PipelineSettings, values))
-            with run_in_one_process(graph) as running:
-                print("all nodes are active", flush=True)
-                running.spin_until(lambda: False)
-    except KeyboardInterrupt:
-        return 0
+        values = dict(argument.split(":=", 1) for argument in arguments)
+        graph = pipeline_graph(from_text(PipelineSettings, values))
+        with run_in_one_process(graph) as running:
+            print("all nodes are active", flush=True)
+            running.spin_until(lambda: False)
     except (BringupError, SettingError) as error:
         print(f"cannot start: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    end_with_parent()
-    keep_freed_memory()
-    sys.exit(main(sys.argv[1:]))

@@ -1,8 +1,8 @@
 """Supervises a graph in processes: brings it up, and starts again what has ended or hangs.
 
 As a program it is the supervisor of the launch file, which starts processes that have ended again:
-``python -m aif_ros.bringup.supervisor NAMESPACE NODE...``. It ends with code 1 and a line where a
-node cannot be configured or activated, or ends again and again.
+``python -m aif_ros.bringup.start supervisor NAMESPACE NODE...``. It ends with code 1 and a line
+where a node cannot be configured or activated, or ends again and again.
 """
 
 import os
@@ -23,8 +23,6 @@ from aif_ros.bringup.lifecycle import Member
 from aif_ros.bringup.observer import RunningGraph, check_names, observe
 from aif_ros.bringup.silent_topics import SilentTopics
 from aif_ros.nodes.diagnostics import Diagnostics
-from aif_ros.process.interrupts import raising_interrupts
-from aif_ros.process.parent import end_with_parent
 from aif_ros.process.responsive_clock import ResponsiveClock
 
 # Seconds without a response after which an active node hangs: one whose threads all sleep or are
@@ -310,11 +308,14 @@ def main(arguments: Sequence[str]) -> int:
 
     Returns:
         The exit code.
+
+    Raises:
+        KeyboardInterrupt: within `raising_interrupts`.
     """
     namespace, *names = arguments
     graph = Graph(tuple(NodeSpec(name, "") for name in names), namespace, ())
     try:
-        with raising_interrupts(), observe(graph) as running:
+        with observe(graph) as running:
             supervisor = Supervisor(running, _Siblings(graph))
             running.check = supervisor.step
             running.spin_until(lambda: supervisor.up)
@@ -325,11 +326,4 @@ def main(arguments: Sequence[str]) -> int:
     except BringupError as error:
         print(f"{error}: see its message above", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        pass
     return 0
-
-
-if __name__ == "__main__":
-    end_with_parent()
-    sys.exit(main(sys.argv[1:]))

@@ -34,7 +34,7 @@ LAUNCH = """#!/bin/sh
 # Stands in for `ros2 launch aif_ros pipeline.launch.py NAME:=VALUE...`.
 shift 3
 echo "launch: $@"
-exec "$PYTHON" -m aif_ros.bringup.one_process "$@"
+exec "$PYTHON" -m aif_ros.bringup.start one_process "$@"
 """
 
 

@@ -2,16 +2,13 @@
 
 import os
 import shutil
+from importlib.metadata import version
 from pathlib import Path
 
 from aif_ros.storage.share import share_directory
 
-# By Fast DDS 2 and 3: either reads its own variable only.
-_PROFILES = {
-    "FASTRTPS_DEFAULT_PROFILES_FILE": "shared_memory_jazzy.xml",
-    "FASTDDS_DEFAULT_PROFILES_FILE": "shared_memory_kilted.xml",
-}
-_OF_THE_USER = (*_PROFILES, "FASTDDS_BUILTIN_TRANSPORTS")
+_FAST_DDS_2, _FAST_DDS_3 = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
+_OF_THE_USER = (_FAST_DDS_2, _FAST_DDS_3, "FASTDDS_BUILTIN_TRANSPORTS")
 # Bytes that must be free: a writer whose segment does not fit is killed (SIGBUS) when it has used
 # that much. Containers have 64 MB by default; a graph of processes and viewers has ten segments.
 _ROOM = 512 << 20
@@ -31,5 +28,8 @@ def use_shared_memory(memory: Path = Path("/dev/shm")) -> None:
         return
     if not memory.is_dir() or shutil.disk_usage(memory).free < _ROOM:
         return
-    folder = share_directory() / "config" / "dds"
-    os.environ.update({name: str(folder / profile) for name, profile in _PROFILES.items()})
+    # Jazzy has rclpy 7 and Fast DDS 2; with Fast DDS 3, either variable is read, and both clash.
+    old = int(version("rclpy").partition(".")[0]) < 8
+    variable, distribution = (_FAST_DDS_2, "jazzy") if old else (_FAST_DDS_3, "kilted")
+    profile = share_directory() / "config" / "dds" / f"shared_memory_{distribution}.xml"
+    os.environ[variable] = str(profile)

@@ -46,6 +46,7 @@ def test_a_participant_has_room_for_images():
         check=True,
     )
     assert int(done.stdout) >= 32 << 20
+    assert done.stderr == ""
 
 
 @pytest.mark.parametrize("name", VARIABLES)

@@ -49,13 +49,14 @@ def services():
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         }
         for call in ast.walk(tree):
-            if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)):
+            if not isinstance(call, ast.Call):
                 continue
-            if call.func.attr not in ("trigger", "offer", "create_service"):
+            offer = getattr(call.func, "attr", getattr(call.func, "id", ""))
+            if offer not in ("offer_trigger", "offer", "create_service"):
                 continue
-            *service_type, name, callback = call.args
+            kind, name, callback = call.args
             if isinstance(name, ast.Constant):
-                kind = service_type[0].id if service_type else "Trigger"
+                kind = "Trigger" if offer == "offer_trigger" else kind.id
                 method = callback.attr if isinstance(callback, ast.Attribute) else callback.id
                 found[name.value] = (kind, methods[method].splitlines()[0])
     return found

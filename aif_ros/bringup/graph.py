@@ -13,12 +13,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from aif_ros.devices.focal_stack import FocalStack, names_stack
+from aif_ros.devices.chosen_devices import ChosenDevices, chosen_devices
+from aif_ros.devices.device import DeviceError
+from aif_ros.devices.focal_stack import FocalStack
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.settings.declaration import check, declared
 from aif_ros.settings.nodes import NODE_SETTINGS
-from aif_ros.settings.pipeline import ChosenDevices, PipelineSettings, chosen_devices
+from aif_ros.settings.pipeline import PipelineSettings
 from aif_ros.settings.presets import DEFAULT_PRESET, PRESETS, Preset, usable_preset
 from aif_ros.storage.share import share_directory
 
@@ -95,10 +97,10 @@ def pipeline_graph(settings: PipelineSettings) -> Graph:
 
     Raises:
         BringupError: choices contradict each other, or a file that they name does not exist.
-        SettingError: a choice does not exist.
+        SettingError: a choice does not exist, or camera, lens and scene do not fit each other.
     """
     check(settings)
-    devices = _chosen_devices(settings)
+    devices = chosen_devices(settings)
     executables = _executables(devices)
     parameters: dict[str, dict[str, Any]] = {name: {} for name in executables}
     if devices.camera == "stack":
@@ -166,28 +168,6 @@ def check_processes(graph: Graph) -> None:
         )
 
 
-def _chosen_devices(settings: PipelineSettings) -> ChosenDevices:
-    """Return camera and lens, with what follows from the scene.
-
-    Raises:
-        BringupError: they do not fit each other, or the scene.
-    """
-    devices = chosen_devices(settings)
-    if devices.camera == "simulated" and names_stack(settings.scene):
-        devices = replace(devices, camera="stack")
-    if devices.camera == "stack" and not settings.scene:
-        raise BringupError("camera=stack needs the folder of the focal stack: scene=FOLDER")
-    if devices.camera in ("device", "external"):
-        if settings.scene:
-            raise BringupError(f"scene has no meaning with camera={settings.camera}: leave it out")
-        if not devices.lens:
-            raise BringupError(
-                f"camera={settings.camera} needs an explicit lens: lens=external if another "
-                "program drives it, or a backend of lens_node (lens=simulated drives no real lens)"
-            )
-    return devices
-
-
 def _executables(devices: ChosenDevices) -> dict[str, str]:
     """Return the executables by the name of the node, in the order of activation."""
     executables = {
@@ -226,6 +206,10 @@ def _existing(path: str, what: str) -> Path:
 def _stack_calibration(folder: str, calibration: str) -> Path:
     """Write the lens model of a replayed stack to a file that exists as long as this process."""
     calibrated = LensModel.load(_existing(calibration, "calibration")) if calibration else None
+    try:
+        stack = FocalStack(folder)
+    except DeviceError as error:
+        raise BringupError(str(error)) from error
     with os.fdopen(os.memfd_create("stack_lens.yaml"), "w", closefd=False) as file:
-        file.write(FocalStack(folder).lens_model(calibrated).to_yaml())
+        file.write(stack.lens_model(calibrated).to_yaml())
         return Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")

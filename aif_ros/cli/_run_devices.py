@@ -10,10 +10,10 @@ from aif_ros.cli._run_arguments import Arguments
 from aif_ros.cli._scene_check import warn_of_foreign_slices
 from aif_ros.cli._stack_options import selection
 from aif_ros.devices.backends import LENSES
+from aif_ros.devices.chosen_devices import ChosenDevices
 from aif_ros.devices.clock import Clock, SimulatedClock, SystemClock
 from aif_ros.devices.device import Camera, FocusLens
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.settings.pipeline import ChosenDevices
 from aif_ros.simulation.open_subject import open_subject
 from aif_ros.simulation.simulated_devices import simulated_devices
 
@@ -63,7 +63,7 @@ def open_devices(args: Arguments, chosen: ChosenDevices) -> Iterator[Devices]:
         DeviceError, SceneError, CalibrationError: they cannot be opened.
     """
     if chosen.camera != "device":
-        yield _simulated(args, chosen.lens)
+        yield _simulated(args, chosen)
         return
     if chosen.lens not in LENSES:
         known = ", ".join(LENSES)
@@ -82,10 +82,10 @@ def open_devices(args: Arguments, chosen: ChosenDevices) -> Iterator[Devices]:
         )
 
 
-def _simulated(args: Arguments, lens_backend: str) -> Devices:
-    if lens_backend in LENSES:
+def _simulated(args: Arguments, chosen: ChosenDevices) -> Devices:
+    if chosen.lens in LENSES:
         raise CommandError(
-            f"--lens {lens_backend} is a real lens and needs a real camera: add --camera CAMERA "
+            f"--lens {chosen.lens} is a real lens and needs a real camera: add --camera CAMERA "
             "(see `aif devices`)"
         )
     clock = SimulatedClock()
@@ -93,6 +93,7 @@ def _simulated(args: Arguments, lens_backend: str) -> Devices:
         args.scene,
         args.calibration,
         args.width,
+        recorded=chosen.camera == "stack",
         selection=selection(args.channel, args.time, args.series),
     )
     if args.width:

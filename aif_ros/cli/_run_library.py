@@ -13,6 +13,7 @@ from aif_ros.cli._run_arguments import Arguments
 from aif_ros.cli._run_devices import Devices, open_devices
 from aif_ros.control.agents import make_agent
 from aif_ros.defocus.estimators import make_estimator
+from aif_ros.devices.chosen_devices import ChosenDevices
 from aif_ros.devices.device import ConnectionLostError
 from aif_ros.devices.image_files import write_image
 from aif_ros.devices.image_files.metadata import Metadata
@@ -22,7 +23,6 @@ from aif_ros.pipeline.focus_map import FocusMapper, save_metres
 from aif_ros.pipeline.fuse_step import NOTHING, OTHER_SCENE
 from aif_ros.pipeline.image_change import ALIKE, ALIKE_DOUBT, STUCK
 from aif_ros.pipeline.loop import AllInFocusPipeline, LoopResult, Step, run_loop
-from aif_ros.settings.pipeline import ChosenDevices
 from aif_ros.settings.presets import usable_preset
 from aif_ros.weights.engines import engines
 

@@ -21,8 +21,7 @@ from aif_ros.cli import CommandError, check_width, write_json
 from aif_ros.cli._outputs import refuse_inputs
 from aif_ros.cli._run_arguments import Arguments
 from aif_ros.cli._stack_options import OPTIONS
-from aif_ros.settings.declaration import SettingError, declared
-from aif_ros.settings.pipeline import ChosenDevices, chosen_devices
+from aif_ros.settings.declaration import declared
 from aif_ros.storage.atomic_write import check_writable
 
 __all__ = ["Arguments", "run"]
@@ -32,10 +31,12 @@ _ROS_ONLY = ("params_file", "namespace", "search", "forever")
 
 def run(args: Arguments) -> int:
     """Run the loop."""
-    devices = _chosen_devices(args)
+    from aif_ros.devices.chosen_devices import chosen_devices
+
+    devices = chosen_devices(args)
     if devices.camera == "device":
-        for name in ("scene", "width", *OPTIONS):
-            if getattr(args, name) not in ("", 0, None):
+        for name in ("width", *OPTIONS):
+            if getattr(args, name) not in (0, None):
                 raise CommandError(f"--{name} is for simulated cameras, not for a real one")
     for path in filter(None, (args.focus_map, args.depth_map)):
         if Path(path).suffix.lower() not in (".tif", ".tiff"):
@@ -81,13 +82,6 @@ def run(args: Arguments) -> int:
     if args.save_path and result["frames_captured"] and not saved:
         raise CommandError(f"{args.save_path} has not been written: see the message above")
     return 0
-
-
-def _chosen_devices(args: Arguments) -> ChosenDevices:
-    try:
-        return chosen_devices(args)
-    except SettingError as error:
-        raise CommandError(str(error)) from None
 
 
 def _version(path: str) -> tuple[int, int] | None:

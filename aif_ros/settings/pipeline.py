@@ -1,13 +1,12 @@
 """What a user chooses when starting the pipeline, by launch file, command line or library."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 from typing_extensions import Doc
 
 from aif_ros.settings import nodes
-from aif_ros.settings.declaration import OneOf, SetsParameter, SettingError, declared
+from aif_ros.settings.declaration import OneOf, SetsParameter, declared
 from aif_ros.settings.presets import PRESETS
 
 CAMERAS = ("simulated", "stack", "device", "external")
@@ -82,41 +81,6 @@ class PipelineSettings:
     ] = ""
     params_file: Annotated[str, Doc("Parameter file (YAML) that overrides the package's own.")] = ""
     namespace: Annotated[str, Doc("Namespace of all nodes and topics.")] = ""
-
-
-@dataclass(frozen=True)
-class ChosenDevices:
-    """Camera and lens that the settings `camera` and `lens` name.
-
-    Attributes:
-        camera: kind of the camera, one of `CAMERAS`.
-        camera_source: address of a real camera; empty: the first one, or no real camera.
-        lens: backend of the lens; external; or empty: not chosen.
-        lens_source: address of a real lens; empty: as the parameter file says, or no real lens.
-    """
-
-    camera: str
-    camera_source: str
-    lens: str
-    lens_source: str
-
-
-def chosen_devices(settings: PipelineSettings) -> ChosenDevices:
-    """Return the devices that the settings name.
-
-    Raises:
-        SettingError: there is no such camera.
-    """
-    camera, source = settings.camera, ""
-    if camera not in CAMERAS:
-        if not (camera.isdecimal() or Path(camera).exists() or ":" in camera):
-            raise SettingError(
-                f"there is no camera '{camera}': choose from {', '.join(CAMERAS)}, or give an "
-                "index, a path or BACKEND:ADDRESS (`aif devices` lists what is connected)"
-            )
-        camera, source = "device", camera
-    lens, _, address = settings.lens.partition(":")
-    return ChosenDevices(camera, source, lens, address)
 
 
 def launch_arguments(settings: PipelineSettings) -> list[str]:

@@ -61,6 +61,7 @@ def open_subject(
     calibration: str = "",
     width: int = 0,
     *,
+    recorded: bool = False,
     selection: Selection | None = None,
     shake: float = 0.0,
     pan: float = 0.0,
@@ -73,6 +74,7 @@ def open_subject(
         name: of a scene, or its folder, or the folder or file of a recorded focal stack.
         calibration: lens calibration file; empty: the default lens, or what a stack suggests.
         width: of a scene's images, pixels; 0: its own. The images of a stack keep their size.
+        recorded: whether it is a stack, even if its name does not show that.
         selection: what to take of a stack in a file with several channels or time points.
         shake: hand shake added to a scene, standard deviation in pixels.
         pan: pan added to a scene, pixels per second.
@@ -84,7 +86,7 @@ def open_subject(
         SceneError: there is no such scene, or it is unusable.
         DeviceError: the stack is unusable, or a selection is given for what is no stack.
     """
-    if names_stack(name):
+    if recorded or names_stack(name):
         if width:
             log_once(f"{name}: width {width} is not used: the pictures of a stack keep their size")
         return open_stack(name, LensModel.load(calibration) if calibration else None, selection)

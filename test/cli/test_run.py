@@ -37,10 +37,10 @@ def folder(tmp_path):
     return folder
 
 
-@pytest.mark.parametrize("device", ["camera", "lens"])
-def test_devices_of_others_need_ros(capsys, device):
-    assert main(["run", f"--{device}", "external"]) != 0
-    assert f"--{device} external needs ROS: add --ros" in capsys.readouterr().err
+@pytest.mark.parametrize("devices", [["--lens"], ["--camera", "external", "--lens"]])
+def test_devices_of_others_need_ros(capsys, devices):
+    assert main(["run", *devices, "external"]) != 0
+    assert f"{devices[0]} external needs ROS: add --ros" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", [["run", "--scene"], ["autofocus"]])

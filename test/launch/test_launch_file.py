@@ -178,7 +178,7 @@ def test_a_second_live_page_takes_another_port(monkeypatch):
     page_port = launch_file["page_port"]
     with socket.create_server(("127.0.0.1", 0)) as server:
         taken = server.getsockname()[1]
-        monkeypatch.setitem(page_port.__globals__, "PORT", taken)
+        monkeypatch.setitem(page_port.__globals__, "PAGE_PORT", taken)
         assert page_port() == 0
     assert page_port() == taken
 

@@ -17,7 +17,7 @@ from aif_ros.devices.chosen_devices import ChosenDevices, chosen_devices
 from aif_ros.devices.device import DeviceError
 from aif_ros.devices.focal_stack import FocalStack
 from aif_ros.nodes.pipeline_node import PipelineNode
-from aif_ros.optics.lens_model import LensModel
+from aif_ros.optics.lens_model import CalibrationError, LensModel
 from aif_ros.settings.declaration import check, declared
 from aif_ros.settings.nodes import NODE_SETTINGS
 from aif_ros.settings.pipeline import PipelineSettings
@@ -205,10 +205,10 @@ def _existing(path: str, what: str) -> Path:
 
 def _stack_calibration(folder: str, calibration: str) -> Path:
     """Write the lens model of a replayed stack to a file that exists as long as this process."""
-    calibrated = LensModel.load(_existing(calibration, "calibration")) if calibration else None
     try:
+        calibrated = LensModel.load(_existing(calibration, "calibration")) if calibration else None
         stack = FocalStack(folder)
-    except DeviceError as error:
+    except (CalibrationError, DeviceError) as error:
         raise BringupError(str(error)) from error
     with os.fdopen(os.memfd_create("stack_lens.yaml"), "w", closefd=False) as file:
         file.write(stack.lens_model(calibrated).to_yaml())

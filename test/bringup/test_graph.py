@@ -132,6 +132,12 @@ def test_a_calibration_that_is_not_there(stack):
         pipeline_graph(PipelineSettings(scene=str(stack), calibration="/my/lens.yaml"))
 
 
+def test_a_damaged_calibration_of_a_stack_is_one_clear_error(stack, tmp_path):
+    (tmp_path / "lens.yaml").write_text("a: [")
+    with pytest.raises(BringupError, match="is not valid YAML"):
+        pipeline_graph(PipelineSettings(scene=str(stack), calibration=str(tmp_path / "lens.yaml")))
+
+
 @pytest.mark.parametrize(
     ("choices", "words"),
     [

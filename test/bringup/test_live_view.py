@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import pytest
 import rclpy
 from patience import PATIENCE
 from rclpy.signals import SignalHandlerOptions
+from real_browser import needs_browser, open_page
 from websockets.sync.client import connect
 
 from aif_ros.nodes.topics import FUSED_COMPRESSED
@@ -19,7 +19,6 @@ from aif_ros.view.hub import IMAGES
 
 DOMAIN = 40 + os.getpid() % 60
 PIPELINE = f"page_{os.getpid()}"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 TIMEOUT = PATIENCE
 
 
@@ -176,16 +175,9 @@ def test_pictures_are_made_only_for_viewers(browser, count_viewers):
             browser.wait("lens")
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: apt-get install chromium")
+@needs_browser
 def test_in_a_real_browser(address, tmp_path):
-    playwright = pytest.importorskip("playwright.sync_api")
-    errors = []
-    with playwright.sync_playwright() as api:
-        browser = api.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1400, "height": 1100})
-        page.set_default_timeout(1000 * TIMEOUT)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(address)
+    with open_page(address) as page:
 
         def shown(kind, more_than=0):
             page.wait_for_function(
@@ -217,6 +209,4 @@ def test_in_a_real_browser(address, tmp_path):
         assert page.locator("#diagnostics tr").count() == 5
         assert "µm" in page.inner_text("#lens-note")
         page.screenshot(path=tmp_path / "page.png", full_page=True)
-        browser.close()
-    assert errors == []
     print(tmp_path / "page.png")

@@ -6,6 +6,8 @@ import threading
 import urllib.request
 
 import pytest
+from patience import PATIENCE
+from real_browser import needs_browser, open_page
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
@@ -129,7 +131,10 @@ def test_tokens_differ():
     assert len(new_token()) >= 20
 
 
-def test_the_server_serves_and_ends(hub):
+@pytest.fixture
+def server(hub):
+    """A server that serves until the end of the test."""
+
     async def command(name, fields):
         return True, ""
 
@@ -138,11 +143,25 @@ def test_the_server_serves_and_ends(hub):
     thread = threading.Thread(target=server.serve_page)
     thread.start()
     try:
-        assert ready.wait(30)
-        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/", timeout=30) as page:
-            assert page.status == 200
-        with pytest.raises(OSError, match="in use"):
-            PageServer(make_app(hub, command), "127.0.0.1", server.port, ready.set)
+        assert ready.wait(PATIENCE)
+        yield server
     finally:
         server.stop()
         thread.join()
+
+
+def test_the_server_serves_and_ends(hub, server):
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/", timeout=PATIENCE) as page:
+        assert page.status == 200
+    with pytest.raises(OSError, match="in use"):
+        PageServer(make_app(hub, None), "127.0.0.1", server.port, lambda: None)
+
+
+@needs_browser
+def test_a_browser_shows_why_a_result_is_in_doubt(hub, server):
+    state = {"state": "stopped", "reason": "nothing to gain", "doubt": "does the lens move?"}
+    hub.publish("state", state)
+    with open_page(f"http://127.0.0.1:{server.port}/") as page:
+        page.wait_for_selector("#state.stopped")
+        assert page.inner_text("#reason") == "nothing to gain"
+        assert page.inner_text("#doubt") == "does the lens move?"

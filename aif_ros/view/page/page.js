@@ -1,11 +1,11 @@
 // The live page: draws what comes from the WebSocket, sends clicks and buttons.
 
-const PICTURES = ["camera", "fused", "distance"];
+const IMAGES = ["camera", "fused", "distance"];
 const LENS_SECONDS = 20;
 const RECONNECT_MS = 1000;
 
 const byId = (id) => document.getElementById(id);
-const pictures = {};   // kind -> {bitmap, stamp}
+const images = {};   // kind -> {bitmap, stamp}
 let socket = null;
 let loop = null;       // state of the loop
 let focus = null;      // window of the autofocus
@@ -33,25 +33,25 @@ function connect() {
       const { kind, value } = JSON.parse(event.data);
       handlers[kind]?.(value);
     } else {
-      showPicture(event.data);
+      showImage(event.data);
     }
   };
 }
 
-// Pictures are made only while the page is visible.
+// Images are made only while the page is visible.
 function sendVisibility() { send("visibility", { visible: !document.hidden }); }
 document.addEventListener("visibilitychange", sendVisibility);
 
-async function showPicture(data) {
+async function showImage(data) {
   const head = new DataView(data);
-  const kind = PICTURES[head.getUint8(0)];
+  const kind = IMAGES[head.getUint8(0)];
   const stamp = head.getBigUint64(1, true);
   const bitmap = await createImageBitmap(new Blob([data.slice(9)], { type: "image/jpeg" }));
-  if (pictures[kind] && pictures[kind].stamp > stamp
-      && pictures[kind].stamp - stamp < 1_000_000_000n) {
+  if (images[kind] && images[kind].stamp > stamp
+      && images[kind].stamp - stamp < 1_000_000_000n) {
     return;  // decoded out of order
   }
-  pictures[kind] = { bitmap, stamp };
+  images[kind] = { bitmap, stamp };
   draw(kind);
   const canvas = byId(kind);
   canvas.dataset.stamp = stamp;
@@ -62,15 +62,15 @@ async function showPicture(data) {
 }
 
 function draw(kind) {
-  const picture = pictures[kind];
-  if (!picture) { return; }
+  const image = images[kind];
+  if (!image) { return; }
   const canvas = byId(kind);
-  if (canvas.width !== picture.bitmap.width || canvas.height !== picture.bitmap.height) {
-    canvas.width = picture.bitmap.width;
-    canvas.height = picture.bitmap.height;
+  if (canvas.width !== image.bitmap.width || canvas.height !== image.bitmap.height) {
+    canvas.width = image.bitmap.width;
+    canvas.height = image.bitmap.height;
   }
   const context = canvas.getContext("2d");
-  context.drawImage(picture.bitmap, 0, 0);
+  context.drawImage(image.bitmap, 0, 0);
   if (kind !== "distance") {
     drawWindow(context, loop?.window, "#ffc800");
     drawWindow(context, focus, "#35d0ff");
@@ -84,10 +84,11 @@ function drawWindow(context, window, colour) {
   context.strokeRect(window.x, window.y, window.width, window.height);
 }
 
-function setState(state, reason) {
+function setState(state, reason, doubt = "") {
   byId("state").textContent = state;
   byId("state").className = `badge ${state}`;
   byId("reason").textContent = reason;
+  byId("doubt").textContent = doubt;
 }
 
 const micrometres = (metres) => metres == null ? "–" : `${(metres * 1e6).toFixed(1)} µm`;
@@ -103,7 +104,7 @@ const handlers = {
     loop = value;
     // The window of the autofocus is of no interest while the loop moves the lens.
     if (value.state === "running") { focus = null; }
-    setState(value.state, value.reason);
+    setState(value.state, value.reason, value.doubt);
     const remaining = value.remaining_defocus;
     const rows = {
       "agent": value.agent,

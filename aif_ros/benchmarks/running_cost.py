@@ -40,7 +40,8 @@ class LoopCost:
         rate: new fused images per second while the loop ran.
         cpu: share of one core that each process took, by its name.
         cpu_seconds: CPU time that all processes took.
-        memory: largest resident size of each process, MB.
+        memory: largest proportional set size of each process, MB: what processes share is divided
+            among them, so that their sum is the memory that they take together.
     """
 
     latencies: Sequence[float]
@@ -76,7 +77,7 @@ class ProcessWatch:
         self._start = time.monotonic()
         self._next = 0.0
         self.memory = dict.fromkeys(pids, 0.0)
-        """Largest resident size so far, MB."""
+        """Largest proportional set size so far, MB; see `LoopCost`."""
 
     def sample(self) -> None:
         """Measure the memory of all processes, a few times a second at most."""
@@ -84,7 +85,7 @@ class ProcessWatch:
             return
         self._next = time.monotonic() + 0.2
         for name, process in self._processes.items():
-            self.memory[name] = max(self.memory[name], process.memory_info().rss / 1e6)
+            self.memory[name] = max(self.memory[name], process.memory_full_info().pss / 1e6)
 
     def cpu(self) -> dict[str, float]:
         """Return the share of one core that each process has taken."""

@@ -129,7 +129,8 @@ def test_big_endian():
         ({"encoding": "8UC3"}, "8UC3 does not define the order.*rgb8 or bgr8"),
     ],
 )
-def test_unusable_messages(change, words):
+def test_unusable_messages(change, words, monkeypatch):
+    monkeypatch.setattr(image_messages, "_cv_bridge", lambda: None)
     sent = message(picture(np.uint8, 5, 7, 3), "rgb8")
     for name, value in change.items():
         setattr(sent, name, value)
@@ -148,6 +149,33 @@ def test_cv_bridge_converts_other_encodings(monkeypatch):
     sent = message(picture(np.uint8, 5, 7), "nv21")
     assert (to_array(sent) == 9).all()
     assert asked == [("nv21", "rgb8")]
+
+
+@pytest.mark.skipif(
+    image_messages._cv_bridge() is None, reason="needs the compiled cv_bridge of ROS"
+)
+@pytest.mark.parametrize(
+    ("encoding", "dtype", "channels"),
+    [
+        ("mono8", np.uint8, ()),
+        ("mono16", np.uint16, ()),
+        ("rgb8", np.uint8, (3,)),
+        ("bgr8", np.uint8, (3,)),
+        ("rgba8", np.uint8, (4,)),
+        ("bgra16", np.uint16, (4,)),
+        ("rgb16", np.uint16, (3,)),
+        ("bayer_rggb8", np.uint8, ()),
+        ("bayer_grbg16", np.uint16, ()),
+        ("yuv422", np.uint8, (2,)),
+        ("yuv422_yuy2", np.uint8, (2,)),
+    ],
+)
+def test_agrees_with_cv_bridge(encoding, dtype, channels):
+    sent = message(picture(dtype, 6, 8, *channels), encoding)
+    color = "mono" if "mono" in encoding else "rgb"
+    wanted = f"{color}{8 * np.dtype(dtype).itemsize}"
+    expected = image_messages._cv_bridge()(sent, wanted)
+    np.testing.assert_array_equal(to_array(sent), expected)
 
 
 def test_what_cv_bridge_cannot_convert_is_an_image_error(monkeypatch):

@@ -1,6 +1,7 @@
 """Arguments of `aif stack`, and the checks of the files that they name."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -97,6 +98,30 @@ class Arguments:
             json=json,
         )
 
+    @contextmanager
+    def folders_of(self, named: "Arguments") -> Iterator[None]:
+        """Make the folders that are named as such, or for each stack, for the time of the block.
+
+        They stay if something has been written to them.
+
+        Args:
+            named: the same arguments for one stack, see `named`.
+
+        Raises:
+            OSError: a folder cannot be made.
+        """
+        from aif_ros.storage.atomic_write import folder_kept_if_used
+
+        with ExitStack() as made:
+            for given, output in (
+                (self.output, named.output),
+                (self.focus_map, named.focus_map),
+                (self.relief, named.relief),
+            ):
+                if given and output and (is_folder(given) or NAME in given):
+                    made.enter_context(folder_kept_if_used(Path(output).parent))
+            yield
+
     def check_outputs(self, size: tuple[int, int] | None = None, *, deep: bool = True) -> None:
         """Check that everything can be written, before work is done for it.
 
@@ -105,7 +130,7 @@ class Arguments:
         """
         from aif_ros.devices.image_files import check_image_output
         from aif_ros.fusion.relief import SUFFIXES as RELIEF_SUFFIXES
-        from aif_ros.storage.atomic_write import check_writable
+        from aif_ros.storage.atomic_write import check_folder, check_writable
 
         named = [
             Path(output).resolve()
@@ -128,7 +153,7 @@ class Arguments:
             folder = Path(self.report)
             pictures = (folder / "result.jpg", folder / "focus_map.png")
             _refuse_foreign([*pictures, *(folder / "slices").glob("*.jpg")])
-            check_writable(folder / "report.html")
+            check_folder(folder)
 
     @property
     def preview_path(self) -> Path:

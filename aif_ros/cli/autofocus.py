@@ -92,7 +92,7 @@ class Arguments:
 def run(args: Arguments) -> int:
     """Focus."""
     from aif_ros.pipeline.image_change import ALIKE, ALIKE_DOUBT, STUCK
-    from aif_ros.storage.atomic_write import check_writable
+    from aif_ros.storage.atomic_write import check_folder
     from aif_ros.types.frame import Frame, Window
 
     live = bool(args.camera or args.lens)
@@ -103,7 +103,7 @@ def run(args: Arguments) -> int:
             "name what to focus: a scene, the folder of a stack, or --camera and --lens"
         )
     if args.save is not None:
-        check_writable(args.save / "window.png")
+        check_folder(args.save)
     pictures = (
         () if args.save is None else (args.save / "window.png", args.save / "focus_curve.png")
     )

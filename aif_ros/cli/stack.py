@@ -11,6 +11,7 @@ Methods: laplacian leaves narrow rings around near things; pyramid leaves none, 
 beside strong edges and in highlights; neural, a trained network, needs the extra 'neural'.
 
 A folder of folders holds a stack in each: name a folder to write to, or use {name} in the outputs.
+Such folders are made; the folder of a single file to write must exist.
 
 Examples:
   aif stack insect/ -o insect.png
@@ -46,8 +47,10 @@ def run(args: Arguments) -> int:
     stacks = find_stacks([Path(path) for path in args.slices])
     if len(stacks) == 1:
         ((name, paths),) = stacks.items()
-        args = args.named(name)
-        write_json(fuse(args, paths), args.json)
+        named = args.named(name)
+        with args.folders_of(named):
+            result = fuse(named, paths)
+        write_json(result, named.json)
         return 0
     if NAME not in args.output and not is_folder(args.output):
         raise CommandError(
@@ -65,7 +68,9 @@ def run(args: Arguments) -> int:
     for name, paths in stacks.items():
         print(f"{name}:")
         try:
-            results[name] = fuse(args.named(name), paths)
+            named = args.named(name)
+            with args.folders_of(named):
+                results[name] = fuse(named, paths)
         except (CommandError, OSError, RuntimeError, ValueError) as error:
             # One stack that cannot be fused does not cost the others.
             print(f"aif stack: error: {name}: {error}", file=sys.stderr)

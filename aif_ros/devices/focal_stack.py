@@ -40,8 +40,8 @@ class FocalStack:
             leaves open is as `info.yaml` says.
 
     Raises:
-        DeviceError: no such folder or file, fewer than two slices, an unreadable first slice, or a
-            malformed `info.yaml`; the message names the file.
+        DeviceError: no such folder or file, fewer than two slices, an unreadable first slice,
+            slices of different sizes, or a malformed `info.yaml`; the message names the file.
     """
 
     def __init__(self, path: str | Path, selection: Selection | None = None) -> None:
@@ -84,7 +84,8 @@ class FocalStack:
         self.positions: NDArray[np.float64] = positions[self._order]
         self.pixel_size = self._slices.pixel_size
         """Side of a pixel on the specimen, metres; None: unknown."""
-        # All slices must be alike: the first by name sets the shape.
+        self._slices.check_alike()
+        # Where the headers do not say it: the first by name sets the shape.
         first = self._pixels(0)
         self._latest = (int(np.flatnonzero(self._order == 0)[0]), first)
 

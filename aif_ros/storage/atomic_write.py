@@ -6,6 +6,7 @@ the target, as POSIX guarantees to be atomic.
 
 import hashlib
 import os
+import shlex
 import shutil
 import threading
 import time
@@ -87,8 +88,8 @@ def check_writable(path: str | Path, size: int = 0) -> None:
         size: bytes that will be needed.
 
     Raises:
-        OSError: it is a folder or write-protected, the folder cannot be made or written to, or
-            there is too little free space.
+        OSError: it is a folder or write-protected, its folder does not exist or cannot be written
+            to, or there is too little free space.
     """
     target = _target(path)
     if target.is_dir():
@@ -97,24 +98,60 @@ def check_writable(path: str | Path, size: int = 0) -> None:
         raise PermissionError(f"cannot write {path}: it is write-protected")
     if target.exists() and not target.is_file():
         return
-    probe = target.with_name(f".aif-probe.{threading.get_native_id()}")
-    missing = [folder for folder in target.parents if not folder.exists()]
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # The only reliable test: permissions do not show read-only file systems.
-        probe.touch(exist_ok=True)
-        probe.unlink()
-        free = shutil.disk_usage(target.parent).free
-    except OSError as error:
-        raise type(error)(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        for folder in missing:
-            with suppress(OSError):
-                folder.rmdir()
+    if not target.parent.exists():
+        folder = Path(path).parent
+        raise FileNotFoundError(
+            f"cannot write {path}: there is no folder {folder}: make it first, "
+            f"mkdir -p {shlex.quote(str(folder))}"
+        )
+    free = _free_space(target.parent, path)
     if free < size:
         # Tenths of a megabyte, so that little is not nothing.
         needed, left = -(-size // 100_000) / 10, free // 100_000 / 10
         raise OSError(f"cannot write {path}: about {needed} MB are needed, {left} MB are free")
+
+
+def check_folder(path: str | Path) -> None:
+    """Check that files can be written to a folder, which may have to be made; leaves it as it is.
+
+    Raises:
+        OSError: it is no folder, or cannot be made or written to.
+    """
+    with folder_kept_if_used(path):
+        _free_space(_target(path), path)
+
+
+@contextmanager
+def folder_kept_if_used(path: str | Path) -> Iterator[None]:
+    """Make a folder, and those that it lies in; what is empty after the block is removed again.
+
+    Raises:
+        OSError: it is no folder, or cannot be made.
+    """
+    target = _target(path)
+    missing = [folder for folder in (target, *target.parents) if not folder.exists()]
+    try:
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise type(error)(f"cannot write to {path}: {error.strerror}") from error
+        yield
+    finally:
+        for folder in missing:
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def _free_space(folder: Path, path: str | Path) -> int:
+    """Bytes free in a folder; OSError if `path` cannot be written there."""
+    probe = folder / f".aif-probe.{threading.get_native_id()}"
+    try:
+        # The only reliable test: permissions do not show read-only file systems.
+        probe.touch(exist_ok=True)
+        probe.unlink()
+        return shutil.disk_usage(folder).free
+    except OSError as error:
+        raise type(error)(f"cannot write {path}: {error.strerror}") from error
 
 
 def _target(path: str | Path) -> Path:

@@ -200,6 +200,7 @@ class TestBadInput:
             ["-o", "o"],
             ["-o", "{file}/o.png"],
             ["-o", "/proc/nope/o.png"],
+            ["-o", "new/o.png"],
             ["-o", "o.png", "--focus-map", "m.xyz"],
             ["-o", "o.png", "--focus-map", "/proc/nope/m.png"],
             ["-o", "o.png", "--relief", "r.obj"],
@@ -247,6 +248,10 @@ class TestBadInput:
     def test_one_file_for_two_outputs(self, stack, tmp_path, capsys):
         out = tmp_path / "o.png"
         assert "named twice" in self.said(capsys, stack, "-o", out, "--focus-map", out)
+
+    def test_a_folder_that_does_not_exist(self, stack, tmp_path, capsys):
+        said = self.said(capsys, stack, "-o", tmp_path / "new" / "o.png")
+        assert f"make it first, mkdir -p {tmp_path / 'new'}" in said
 
     def test_several_channels(self, tmp_path, capsys):
         planes = np.zeros((3, 2, 20, 30), np.uint16)
@@ -314,7 +319,7 @@ def test_transparent_areas_are_neither_fused_nor_registered(tmp_path):
         slice_[rows], alpha[rows] = checks, 0
         rgba = np.dstack([slice_, alpha])
         PIL.Image.fromarray((rgba * 255).round().astype(np.uint8)).save(tmp_path / f"{index}.png")
-    out, results = tmp_path / "o" / "o.png", tmp_path / "r.json"
+    out, results = tmp_path / "o.png", tmp_path / "r.json"
     assert main(["stack", str(tmp_path), "-o", str(out), "--json", str(results)]) == 0
     shifts = np.array(json.loads(results.read_text())["registration"]["shifts"])
     np.testing.assert_allclose(np.diff(shifts, axis=0), [[-8, -12]] * 2, atol=0.7)
@@ -333,7 +338,7 @@ def test_what_no_slice_shows_is_transparent(tmp_path, capsys, name, colours):
         slice_[hole] = [255] * colours + [0]
         pixels = slice_.astype(np.uint8)
         PIL.Image.fromarray(pixels).save(tmp_path / f"{index}.png")
-    out, results = tmp_path / "o" / name, tmp_path / "r.json"
+    out, results = tmp_path / name, tmp_path / "r.json"
     assert main(["stack", str(tmp_path), "-o", str(out), "--json", str(results)]) == 0
     common = np.zeros(SHARP.shape[:2], bool)
     common[40:60, 40:80] = True
@@ -359,6 +364,19 @@ def test_a_failed_stack_leaves_no_folder_behind(stack, tmp_path):
     assert main([*arguments, "--report", str(tmp_path / "reports")]) == 1
     assert [folder.name for folder in (tmp_path / "o").iterdir()] == ["good"]
     assert [folder.name for folder in (tmp_path / "reports").iterdir()] == ["good"]
+
+
+def test_a_folder_named_as_one_is_made(stack, tmp_path):
+    assert main(["stack", str(stack), "-o", f"{tmp_path / 'new'}/"]) == 0
+    assert (tmp_path / "new" / "stack.png").is_file()
+
+
+@pytest.mark.parametrize("again", ["", "8.png"])
+def test_a_slice_that_is_named_twice_is_used_once(stack, tmp_path, capsys, caplog, again):
+    arguments = ["stack", str(stack), str(stack / again), "-o", str(tmp_path / "o.png")]
+    assert main([*arguments, "--no-align"]) == 0
+    assert "3 slices of 160x120" in capsys.readouterr().out
+    assert "is named twice: it is used once" in caplog.text
 
 
 def test_own_results_in_the_folder_are_left_out(stack, capsys):
@@ -476,7 +494,7 @@ def test_slices_of_megapixels_stay_within_memory(tmp_path):
         "assert main(sys.argv[1:]) == 0\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
     )
-    arguments = ["stack", str(tmp_path), "-o", str(tmp_path / "o" / "o.png")]
+    arguments = ["stack", str(tmp_path), "-o", str(tmp_path / "o.png")]
     run = subprocess.run(
         [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True
     )

@@ -107,6 +107,16 @@ def test_a_sweep_shows_every_slice(stack):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("shape", [(24, 30, 3), (20, 30)], ids=["size", "grey"])
+def test_unlike_slices_are_refused_when_the_stack_is_opened(tmp_path, suffix, shape):
+    for index in range(4):
+        image = np.zeros(shape if index == 2 else (20, 30, 3), np.uint8)
+        cv2.imwrite(str(tmp_path / f"{index}{suffix}"), image)
+    with pytest.raises(DeviceError, match=rf"2\{suffix}.* is .*: all slices .* must be alike"):
+        FocalStack(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_sixteen_bit_mono_slices(tmp_path, suffix):
     folder = write_slices(tmp_path, suffix=suffix, dtype=np.uint16, shape=(6, 8))
     image = FocalStack(folder).read(1)

@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from aif_ros.storage.atomic_write import check_writable, replacing, write_bytes, write_text
+from aif_ros.storage.atomic_write import (
+    check_folder,
+    check_writable,
+    replacing,
+    write_bytes,
+    write_text,
+)
 
 
 def files(folder):
@@ -135,7 +141,13 @@ def test_temporary_files_of_killed_writers_are_removed_later(tmp_path):
 
 class TestCheckWritable:
     def test_nothing_is_left_behind(self, tmp_path):
-        check_writable(tmp_path / "new" / "folder" / "a.png", 1000)
+        check_writable(tmp_path / "a.png", 1000)
+        assert files(tmp_path) == []
+
+    def test_a_folder_that_does_not_exist_is_not_made(self, tmp_path):
+        missing = tmp_path / "no such" / "folder"
+        with pytest.raises(OSError, match=r"no folder .*mkdir -p '"):
+            check_writable(missing / "a.png")
         assert files(tmp_path) == []
 
     def test_an_existing_folder_stays(self, tmp_path):
@@ -152,10 +164,6 @@ class TestCheckWritable:
         with pytest.raises(OSError, match=r"a/b\.png"):
             check_writable(tmp_path / "a" / "b.png")
 
-    def test_folder_that_cannot_be_made(self):
-        with pytest.raises(OSError, match="/proc/nope"):
-            check_writable("/proc/nope/a.json")
-
     def test_too_little_space(self, tmp_path):
         with pytest.raises(OSError, match="MB are needed"):
             check_writable(tmp_path / "a.png", 10**18)
@@ -165,3 +173,23 @@ class TestCheckWritable:
         monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
         with pytest.raises(OSError, match=r"about 0\.2 MB are needed, 0\.1 MB are free"):
             check_writable(tmp_path / "a.png", 150_000)
+
+
+class TestCheckFolder:
+    def test_nothing_is_left_behind(self, tmp_path):
+        check_folder(tmp_path / "new" / "folder")
+        assert files(tmp_path) == []
+
+    def test_an_existing_folder_stays(self, tmp_path):
+        (tmp_path / "old").mkdir()
+        check_folder(tmp_path / "old")
+        assert files(tmp_path) == ["old"]
+
+    def test_file(self, tmp_path):
+        (tmp_path / "a").touch()
+        with pytest.raises(OSError, match="a: File exists"):
+            check_folder(tmp_path / "a")
+
+    def test_folder_that_cannot_be_made(self):
+        with pytest.raises(OSError, match="/proc/nope"):
+            check_folder("/proc/nope")

@@ -174,16 +174,16 @@ def words(tmp_path, monkeypatch):
     )
     recipe = write_recipe(tmp_path / "small.yaml", "policy", **CHANGES)
     words = ["train", "policy", "--recipe", str(recipe), "--folder", str(tmp_path / "run")]
-    return [*words, "--output", str(tmp_path / "new" / "p.safetensors")]
+    return [*words, "--output", str(tmp_path / "p.safetensors")]
 
 
 def test_command_writes_weights_and_card(words, tmp_path, capsys):
     assert main([*words, "--rounds", "1"]) == 0
     assert "covered" in capsys.readouterr().out
-    provenance = load_weights(tmp_path / "new" / "p.safetensors", POLICY_WEIGHTS).provenance
+    provenance = load_weights(tmp_path / "p.safetensors", POLICY_WEIGHTS).provenance
     assert provenance.recipe["steps"] == 3
     assert len(provenance.trained_on) == 8
-    card = (tmp_path / "new" / "p.md").read_text()
+    card = (tmp_path / "p.md").read_text()
     assert "steps: 3\n" in card
     assert "aif train policy --recipe small.yaml --estimator neural --rounds 1\n" in card
     assert (
@@ -195,7 +195,7 @@ def test_command_writes_weights_and_card(words, tmp_path, capsys):
 
 def test_one_round_follows_the_same_steps_by_the_papers_rule(words, tmp_path):
     assert main([*words, "--rounds", "2"]) == 0
-    network = load_weights(tmp_path / "new" / "p.safetensors", POLICY_WEIGHTS).network
+    network = load_weights(tmp_path / "p.safetensors", POLICY_WEIGHTS).network
     values = [value.flatten() for value in network.state_dict().values()]
     assert torch.equal(torch.cat(values), trained(tmp_path / "whole"))
 

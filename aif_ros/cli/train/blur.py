@@ -7,7 +7,7 @@ aif_ros/training/recipes/blur.yaml. Licences of the photos are read from licence
 folder. Several GPUs: start it by torchrun.
 
 Examples:
-  aif train blur --photos photos/ --output my/blur.safetensors
+  aif train blur --photos photos/ --output my_blur.safetensors
   aif train blur --photos photos/ --recipe my.yaml --folder runs/blur --resume
   torchrun --nproc-per-node 4 -m aif_ros train blur --photos photos/
 """

@@ -8,7 +8,7 @@ aif_ros/training/recipes/fusion.yaml. Licences of the data are read from licence
 folder. Several GPUs: start it by torchrun.
 
 Examples:
-  aif train fusion --photos photos/ --rgbd rgbd/ --output my/fusion.safetensors
+  aif train fusion --photos photos/ --rgbd rgbd/ --output my_fusion.safetensors
   aif train fusion --photos photos/ --recipe my.yaml --resume
 """
 

@@ -7,7 +7,7 @@ card. All that decides the weights is in a recipe, a YAML file like the shipped
 aif_ros/training/recipes/policy.yaml.
 
 Examples:
-  aif train policy --output my/policy.safetensors
+  aif train policy --output my_policy.safetensors
   aif train policy --rgbd scenes/ --folder runs/policy --resume
 """
 

@@ -157,12 +157,15 @@ class Slices:
         """
         shapes: dict[int, tuple[int, ...]] = {}
         for index, plane in enumerate(self._planes):
-            if isinstance(plane, _SingleFile) and plane.path.suffix.lower() in raster.SUFFIXES:
+            shape: tuple[int, ...] | None = None
+            if isinstance(plane, tiff.TiffPlane):
+                shape = plane.format.image_shape
+            elif isinstance(plane, _SingleFile) and plane.path.suffix.lower() in raster.SUFFIXES:
                 # What is damaged is an error of the slice that is read.
                 with suppress(DeviceError):
                     shape = raster.stated_shape(plane.path)
-                    if shape is not None:
-                        shapes[index] = shape
+            if shape is not None:
+                shapes[index] = shape
         first = next(iter(shapes), 0)
         for index, shape in shapes.items():
             if shape != shapes[first]:
@@ -215,6 +218,8 @@ class Slices:
         elif values.dtype == np.uint8:
             if self._stated_bits is not None and self._stated_bits > 8:
                 self._note(f"samples of 8 bits have no {self._stated_bits} bits in use")
+            elif self._stated_bits is not None and self._stated_bits < 8:
+                self._note(f"all 8 bits of 8-bit samples are used, not {self._stated_bits}")
         elif self._stated_bits is not None and samples.full_scale is None:
             largest = int(values.max())
             if largest > full_scale_of_bits(self._stated_bits):
@@ -266,7 +271,8 @@ def open_slices(
 
     Args:
         paths: in focus order; a folder stands for its images in the order of their names, a
-            multi-page file for its pages. The pages of several files follow each other.
+            multi-page file for its pages. The pages of several files follow each other. A file
+            that is named again is not taken again.
         selection: what to take of files with several channels, time points or series.
         bits: in use of each sample; None: as the files say, else recognised.
 
@@ -276,14 +282,18 @@ def open_slices(
     """
     selection = selection or Selection()
     files: list[Path] = []
+    known: set[Path] = set()
     notes: list[str] = []
     for path in map(Path, paths):
+        found_here = [path]
         if path.is_dir() and path.suffix.lower() not in microscopy.FOLDER_SUFFIXES:
             found_here, left_out = list_images(path)
-            files += found_here
             notes += [left_out] if left_out else []
-        else:
-            files.append(path)
+        new = [file for file in found_here if file.absolute() not in known]
+        if len(new) < len(found_here):
+            notes.append(f"{path} is named twice: it is used once")
+        files += new
+        known.update(file.absolute() for file in new)
     if not files:
         raise DeviceError("no slices are given")
     found = [_open(file, selection) for file in files]

@@ -101,6 +101,15 @@ class TiffFormat:
             page.iccprofile or b"",
         )
 
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """(H, W) or (H, W, 3) of the images that `samples` returns."""
+        height, width = (self.shape[self.axes.index(axis)] for axis in "YX")
+        size = (width, height) if self.orientation >= 5 else (height, width)
+        channels = self.shape[self.axes.index("S")] if "S" in self.axes else 1
+        grey = channels - len(self.extra_samples) <= 1 and self.colour_map is None
+        return size if grey else (*size, 3)
+
     def samples(self, name: str, values: NDArray[Any]) -> Samples:
         """Turn stored values into grey or RGB where larger is brighter.
 

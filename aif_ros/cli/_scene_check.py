@@ -26,7 +26,7 @@ def warn_of_foreign_slices(stack: FocalStack) -> None:
     scenes = match_scenes(copies)
     for indices, what in (
         (scenes.foreign, "do not match the others (another scene, turned, or moved too far)"),
-        (list(scenes.blank), "show nothing (black, white or of one colour)"),
+        (list(scenes.blank), "show nothing (black, white, of one colour, or noise)"),
     ):
         names = [stack.slice_name(read[index]) for index in indices]
         if names:

@@ -34,6 +34,13 @@ _JUDGED, _LEAST_CONTRAST = 0.3, 4e-4
 # A slice of less contrast, standard deviation of full scale and share of the median one, shows
 # nothing: it is black, white or of one colour.
 _BLANK, _BLANK_SHARE = 0.01, 0.1
+# A slice that cannot be judged shows nothing but noise if neighbouring pixels of its copy differ by
+# more than this multiple of its contrast (white noise: 10; photographs 1, blurred ones less), and
+# if even where they differ least it is by this multiple of what is usual: more than another slice's
+# noise.
+_NOISE, _MORE_NOISE = 5.0, 1.5
+# Share of the image, and the side of the squares, pixels of the copies, that noise is measured in.
+_FLATTEST, _SQUARE = 0.1, 5
 # Groups whose latest slice is compared with a new one.
 _GROUPS = 3
 
@@ -91,6 +98,18 @@ class ShownScene:
         """Standard deviation of its structure."""
         return float(self.structure(0).std())
 
+    @cached_property
+    def grain(self) -> tuple[float, float]:
+        """Root mean square difference of neighbouring pixels: of all, and where it is flat."""
+        image = self.copy.image
+        if min(image.shape) < 2:
+            return 0.0, 0.0
+        squares = np.square(image[1:, 1:] - image[1:, :-1]) + np.square(
+            image[1:, 1:] - image[:-1, 1:]
+        )
+        local = cv2.blur(squares, (_SQUARE, _SQUARE))
+        return float(np.sqrt(squares.mean() / 2)), float(np.sqrt(np.quantile(local, _FLATTEST) / 2))
+
     def structure(self, blur: int) -> Image:
         """Return the structure of the copy, blurred by a box of that side first, pixels; 0: not."""
         if blur not in self._structures:
@@ -105,6 +124,15 @@ class ShownScene:
     def shows_nothing_beside(self, deviation: float) -> bool:
         """Whether it is of one colour, beside others of that standard deviation."""
         return self.deviation < min(_BLANK, _BLANK_SHARE * deviation)
+
+    def shows_noise_beside(self, contrast: float, flat_grain: float) -> bool:
+        """Whether it shows nothing but noise, beside others of that contrast and least grain."""
+        grain, flat = self.grain
+        return (
+            not self.can_be_judged_beside(contrast)
+            and grain > _NOISE * self.contrast
+            and flat > _MORE_NOISE * flat_grain
+        )
 
     def can_be_judged_beside(self, contrast: float) -> bool:
         """Whether it has enough structure, beside others of that contrast."""
@@ -216,11 +244,19 @@ def slice_misfits(
 def _blank(slices: Sequence[ShownScene]) -> dict[int, str]:
     """Slices that show nothing, though most others do, and what they show."""
     usual = float(np.median([each.deviation for each in slices], axis=0))
-    return {
+    contrast = float(np.median([each.contrast for each in slices], axis=0))
+    grain = min(each.grain[1] for each in slices)
+    shades = {
         index: shade(each.copy.image)
         for index, each in enumerate(slices)
         if each.shows_nothing_beside(usual)
     }
+    noise = {
+        index: "noise"
+        for index, each in enumerate(slices)
+        if each.shows_noise_beside(contrast, grain)
+    }
+    return noise | shades
 
 
 def shade(image: Image) -> str:

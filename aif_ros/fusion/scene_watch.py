@@ -21,7 +21,7 @@ class Scene(Enum):
 
     SAME = "the scene of the others"
     OTHER = "another scene"
-    NOTHING = "nothing: it is of one colour"
+    NOTHING = "nothing: it is of one colour, or noise"
     NEW = "a scene that more frames show than that of the others"
 
 
@@ -33,6 +33,10 @@ class _Frames:
 
     def usual(self, name: str) -> float:
         return float(np.median([getattr(each, name) for each in self.shown.values()], axis=0))
+
+    @property
+    def least_grain(self) -> float:
+        return min(each.grain[1] for each in self.shown.values())
 
     def keep(self, frame: ShownScene, position: float) -> None:
         self.shown.pop(position, None)
@@ -78,7 +82,13 @@ class SceneWatch:
         main = self._scenes[0]
         if frame.shows_nothing_beside(main.usual("deviation")):
             return Scene.NOTHING
-        if all(each.shows_nothing_beside(frame.deviation) for each in main.shown.values()):
+        if frame.shows_noise_beside(main.usual("contrast"), main.least_grain):
+            return Scene.NOTHING
+        if all(
+            each.shows_nothing_beside(frame.deviation)
+            or each.shows_noise_beside(frame.contrast, frame.grain[1])
+            for each in main.shown.values()
+        ):
             self._scenes = [_Frames({position: frame})]
             return Scene.NEW
         if not self._can_be_compared(frame, main):

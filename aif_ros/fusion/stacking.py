@@ -66,7 +66,8 @@ class FusedStack:
         undecided: whether the slices show different scenes, and most of them none in common.
         misfits: share of each slice that differs from the others by more than blur and motion, such
             as a shadow or a finger, and has been left out.
-        blank: names of those left out that show nothing: they are black, white or of one colour.
+        blank: names of those left out that show nothing, and what they are: black, white, of one
+            colour, or noise.
     """
 
     slices: Slices

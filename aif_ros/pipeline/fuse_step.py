@@ -20,7 +20,7 @@ from aif_ros.types.image import to_uint8, to_uint16
 IN_MOTION = "the lens moved during the exposure"
 REPEATED = "at the lens position of the frame before"
 OTHER_SCENE = "it shows another scene than the other frames"
-NOTHING = "it shows nothing: it is black, white or of one colour"
+NOTHING = "it shows nothing: it is black, white, of one colour, or noise"
 
 # Frames of other scenes that are kept, in case most of the following ones show the same.
 _MOST_KEPT = 8

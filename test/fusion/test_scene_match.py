@@ -54,6 +54,17 @@ def test_a_slice_upside_down_does_not_match():
     assert match(images).foreign == [4]
 
 
+@pytest.mark.parametrize("level", [0.3, 1.0])
+def test_noise_shows_nothing(level):
+    images = slices()
+    images[3] = to_uint8(
+        level * np.random.default_rng(5).random(images[3].shape).astype(np.float32)
+    )
+    found = match(images)
+    assert found.unfit == [3]
+    assert match(slices(blur=40.0)).unfit == []
+
+
 def test_two_scenes_of_equal_share_are_undecided():
     found = match(slices(count=2) + slices(seed=1, count=2))
     assert (found.foreign, found.undecided) == ((), True)

@@ -165,6 +165,39 @@ def test_a_black_first_frame_is_dropped_from_j(static):
     assert shown(static, scene(), 1).fused.frames == 1
 
 
+def noise(size=(72, 96), level=1.0):
+    return to_uint8(level * np.random.default_rng(7).random((*size, 3)).astype(np.float32))
+
+
+@pytest.mark.parametrize("factor", [1, 4, 8])
+@pytest.mark.parametrize("level", [0.3, 1.0])
+def test_noise_is_not_merged(static, factor, level):
+    """Whatever its size: in small copies, noise is averaged."""
+
+    def large(image):
+        return cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+
+    shown(static, large(scene()), 0)
+    shown(static, large(scene(blur=2)), 1)
+    size = tuple(factor * side for side in scene().shape[:2])
+    assert shown(static, noise(size, level), 2).unused in (NOTHING, OTHER_SCENE)
+    assert shown(static, large(scene(blur=4)), 3).unused is None
+
+
+def test_noise_as_the_first_frame_is_dropped_from_j(static):
+    shown(static, noise(), 0)
+    shown(static, scene(), 1)
+    assert shown(static, scene(blur=2), 2).fused.frames == 2
+
+
+def test_a_blurred_frame_of_noisy_sensor_is_no_noise(static):
+    rng = np.random.default_rng(3)
+    for number, blur in enumerate((0.0, 3.0, 20.0, 40.0, 2.0)):
+        image = scene(blur=blur) / 255 + rng.normal(0, 0.02, scene().shape)
+        frame = to_uint8(np.asarray(image, np.float32))
+        assert shown(static, frame, number).unused is None
+
+
 def test_a_blank_scene_is_merged(static):
     for number in range(3):
         assert shown(static, 0 * scene() + 128, number).unused is None

@@ -51,19 +51,25 @@ def check_image_output(
         DeviceError: the format is unknown or cannot hold an image of that size.
         OSError: the file cannot be written, or there is too little free space.
     """
+    suffix = _checked_suffix(path, size)
+    bytes_needed = 0
+    if size is not None:
+        bytes_needed = 3 * size[0] * size[1] * (2 if deep and suffix in DEEP else 1)
+    check_writable(path, bytes_needed)
+
+
+def _checked_suffix(path: str | Path, size: tuple[int, int] | None) -> str:
+    """Return the suffix of a format that can hold an image of that size."""
     suffix = Path(path).suffix.lower()
     if suffix not in WRITABLE:
         raise DeviceError(f"cannot write {path}: name a format such as .png, .tif or .jpg")
-    bytes_needed = 0
-    if size is not None:
-        longest = _LONGEST_SIDE.get(suffix)
-        if longest is not None and max(size) > longest:
-            raise DeviceError(
-                f"cannot write {path}: a {suffix} holds {longest} pixels a side at most, the "
-                f"picture has {size[0]}x{size[1]}: name a .tif or .png"
-            )
-        bytes_needed = 3 * size[0] * size[1] * (2 if deep and suffix in DEEP else 1)
-    check_writable(path, bytes_needed)
+    longest = _LONGEST_SIDE.get(suffix)
+    if size is not None and longest is not None and max(size) > longest:
+        raise DeviceError(
+            f"cannot write {path}: a {suffix} holds {longest} pixels a side at most, the "
+            f"picture has {size[0]}x{size[1]}: name a .tif or .png"
+        )
+    return suffix
 
 
 def write_image(
@@ -91,8 +97,7 @@ def write_image(
         OSError: the file cannot be written.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    check_image_output(path, (image.shape[1], image.shape[0]), deep=deep)
+    suffix = _checked_suffix(path, (image.shape[1], image.shape[0]))
     if suffix == ".pgm" and image.ndim == 3:
         raise DeviceError(f"cannot write {path}: a .pgm holds no colours, name a .ppm")
     pixels = to_uint16(image) if deep and suffix in DEEP else to_uint8(image)

@@ -97,7 +97,7 @@ setup(
     extras_require={
         "neural": NEURAL,
         "fast": [*NEURAL, "onnx>=1.15", "onnxruntime>=1.17", "torch>=2.5"],
-        "train": [*NEURAL, "gymnasium>=1.0", "tensorboard>=2.14"],
+        "train": [*NEURAL, "gymnasium>=1.0", "pytorch-optimizer>=3.3", "tensorboard>=2.14"],
         "ros": requirements("requirements.txt"),
         "bag": ["mcap>=1.2", "rosbags>=0.11"],
         "view": ["fastapi>=0.110", "uvicorn>=0.27", "websockets>=12"],

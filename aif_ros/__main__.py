@@ -38,6 +38,7 @@ _EXTRAS: Mapping[str, str] = {
     "rosbags": "bag",
     "mcap": "bag",
     "gymnasium": "train",
+    "pytorch_optimizer": "train",
     "tensorboard": "train",
 }
 """Packages that only some installations have, and the extra that installs them."""

@@ -52,7 +52,7 @@ class SampleRecipe(Recipe):
     Attributes:
         batch: samples of each step and process.
         warmup_steps: steps in which the learning rate rises to its highest.
-        weight_decay: of AdamW.
+        weight_decay: of the optimiser.
         bfloat16: compute the layers in bfloat16 on CPUs and GPUs that have it, where it is faster.
         pool: samples kept in memory to draw from.
         reuse: how many times each sample is drawn on average: making one often takes longer than

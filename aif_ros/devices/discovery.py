@@ -7,7 +7,8 @@ from pathlib import Path
 
 from aif_ros.devices.alpaca import focusers
 from aif_ros.devices.device import DeviceError
-from aif_ros.devices.indi_client import PORT, DeviceList
+from aif_ros.devices.indi_client import PORT
+from aif_ros.devices.indi_devices import DeviceList
 from aif_ros.devices.optional import require
 from aif_ros.devices.serial_port import port_names
 

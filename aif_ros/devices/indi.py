@@ -18,6 +18,7 @@ from aif_ros.devices.connection import Connection
 from aif_ros.devices.device import Capture, ConnectionLostError, DeviceError, first_image_size
 from aif_ros.devices.fits import read_fits
 from aif_ros.devices.indi_client import CONNECT_TIMEOUT, IndiAddress, IndiClient, number
+from aif_ros.devices.indi_devices import CCD_INTERFACE, FOCUSER_INTERFACE
 from aif_ros.devices.motor_axis import Axis, Reading
 from aif_ros.devices.motor_lens import MotorLens
 from aif_ros.devices.motor_settings import MotorSettings
@@ -78,7 +79,7 @@ class IndiLens(MotorLens):
 
     def _connect(self) -> Axis:
         self._client = IndiClient(self._address, self.label)
-        vector = self._client.connect(POSITION)
+        vector = self._client.connect(POSITION, FOCUSER_INTERFACE)
         self._answered = vector.revision - 1
         low, high = vector.bounds.get(POSITION_ELEMENT, (math.nan, math.nan))
         if not low < high:
@@ -182,7 +183,7 @@ class IndiCamera:
 
     def _connect(self) -> IndiClient:
         client = self._client = IndiClient(self._address, self.label)
-        client.connect(EXPOSURE)
+        client.connect(EXPOSURE, CCD_INTERFACE)
         # Defined with the device's other properties, but empty until the first image.
         client.wait_for(IMAGE, CONNECT_TIMEOUT, "offers no images")
         client.enable_images()

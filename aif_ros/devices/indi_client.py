@@ -11,13 +11,13 @@ import logging
 import math
 import socket
 import threading
-import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
 from aif_ros.devices.device import ConnectionLostError, DeviceError, check_port
+from aif_ros.devices.indi_devices import DeviceList, interface_bits
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -27,6 +27,9 @@ _ERROR = "[ERROR]"
 """How drivers begin messages of errors (`INDI::Logger`)."""
 CONNECT_TIMEOUT = 10.0
 """Seconds until a device must have connected; serial focusers take a few."""
+_DEFINED_TIMEOUT = 2.0
+"""Seconds until a connected device must have what its driver does not say that it offers: some
+drivers say so late."""
 
 
 @dataclass
@@ -110,8 +113,12 @@ class IndiClient:
         self._reader.start()
         self._send(f'<getProperties version="1.7" device={_quote(address.device)}/>')
 
-    def connect(self, needed: str) -> Vector:
-        """Connect the device and return the property `needed` once it is defined.
+    def connect(self, needed: str, interface: int) -> Vector:
+        """Connect the device and return a property of it once it is defined.
+
+        Args:
+            needed: name of the property.
+            interface: bit of DRIVER_INTERFACE of drivers that offer it.
 
         Raises:
             DeviceError: the server has no such device, or it does not connect.
@@ -126,16 +133,33 @@ class IndiClient:
             ) from error
         if self.vector("CONNECTION").values.get("CONNECT") != "On":
             self.send_switch("CONNECTION", "CONNECT")
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._fault is not None or needed in self._vectors or self._connected,
+                CONNECT_TIMEOUT,
+            )
+            offered = self._interface is None or self._interface & interface
+        timeout = CONNECT_TIMEOUT if offered else _DEFINED_TIMEOUT
         try:
-            return self.wait_for(needed, CONNECT_TIMEOUT, "does not connect: see the server's log")
+            return self.wait_for(needed, timeout, "does not connect: see the server's log")
         except ConnectionLostError:
             raise
         except DeviceError as error:
-            if self.vector("CONNECTION").values.get("CONNECT") != "On":
+            if not self._connected:
                 raise
             raise DeviceError(
                 f"{self._label} has no {needed}: it is another kind of device"
             ) from error
+
+    @property
+    def _connected(self) -> bool:
+        vector = self._vectors.get("CONNECTION", Vector())
+        return vector.state != "Busy" and vector.values.get("CONNECT") == "On"
+
+    @property
+    def _interface(self) -> int | None:
+        """DRIVER_INTERFACE of the device; None: unknown."""
+        return interface_bits(self._vectors.get("DRIVER_INFO", Vector()).values)
 
     def _known(self) -> str:
         """Return which devices there are, for people."""
@@ -341,61 +365,3 @@ def number(text: str | None) -> float:
 def _quote(text: str) -> str:
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
     return f'"{escaped}"'
-
-
-FOCUSER_INTERFACE, CCD_INTERFACE = 1 << 3, 1 << 1
-"""Bits of DRIVER_INTERFACE (`basedevice.h` of INDI)."""
-LISTING_TIME = 1.0
-"""Seconds during which a server may describe its devices; local ones take some milliseconds."""
-
-
-@dataclass(frozen=True)
-class DeviceList:
-    """The devices of an INDI server.
-
-    Attributes:
-        focusers: their names.
-        cameras: their names.
-    """
-
-    focusers: tuple[str, ...]
-    cameras: tuple[str, ...]
-
-    @classmethod
-    def of(cls, host: str, port: int) -> "DeviceList":
-        """Ask a server for its devices.
-
-        Args:
-            host: name or address of the server.
-            port: TCP port.
-
-        Raises:
-            OSError: there is no server.
-            xml.etree.ElementTree.ParseError: it is no INDI server.
-        """
-        parser: ElementTree.XMLPullParser[ElementTree.Element] = ElementTree.XMLPullParser(["end"])
-        parser.feed("<indi>")
-        interfaces: dict[str, int] = {}
-        with socket.create_connection((host, port), timeout=LISTING_TIME) as connection:
-            connection.sendall(b'<getProperties version="1.7"/>')
-            deadline = time.monotonic() + LISTING_TIME
-            while time.monotonic() < deadline:
-                connection.settimeout(max(0.01, deadline - time.monotonic()))
-                try:
-                    received = connection.recv(65536)
-                except TimeoutError:
-                    break
-                if not received:
-                    break
-                parser.feed(received)
-        for _, element in cast(Iterator[tuple[str, ElementTree.Element]], parser.read_events()):
-            if element.get("name") == "DRIVER_INFO":
-                for child in element:
-                    if child.get("name") == "DRIVER_INTERFACE":
-                        text = (child.text or "").strip()
-                        bits = int(text) if text.isdecimal() else 0
-                        interfaces[element.get("device", "")] = bits
-        return cls(
-            tuple(name for name, bits in interfaces.items() if bits & FOCUSER_INTERFACE),
-            tuple(name for name, bits in interfaces.items() if bits & CCD_INTERFACE),
-        )

@@ -18,6 +18,7 @@ from aif_ros.fusion.exposure import NO_GAIN, Gain, LightMap, light_map, register
 from aif_ros.fusion.fuser import make_method
 from aif_ros.fusion.fusion import Fused, FusionMethod
 from aif_ros.fusion.laplacian import laplacian_energy
+from aif_ros.fusion.lost_lines import LostLines, StackLines
 from aif_ros.fusion.motion.geometry import Transform, translation
 from aif_ros.fusion.motion.stack_registration import SliceCopy, on_copy, register
 from aif_ros.fusion.overlap import common_area, covered
@@ -143,7 +144,7 @@ def fuse_stack(
         found.dust,
         holes if holes is not None and holes.any() else None,
         found.scenes.undecided,
-        [0.0 if misfit is None else float(misfit.mean()) for misfit in found.misfits],
+        [_share(misfit, lost) for misfit, lost in zip(found.misfits, found.lost, strict=True)],
         fitting.blank,
     )
 
@@ -155,6 +156,7 @@ class _Compared:
     transforms: Sequence[Transform]
     gains: Sequence[Gain]
     misfits: Sequence[NDArray[np.bool_] | None]
+    lost: Sequence[LostLines | None]
     dust: Dust | None = None
     scenes: SceneMatch = field(default_factory=SceneMatch)
 
@@ -183,6 +185,9 @@ def _fitting_slices(
         left_out += [slices.name(index) for index in found.scenes.unfit]
         slices = slices.without(found.scenes.unfit)
         found = _compare(slices, align, match_exposure, reduction, track)
+    if any(found.lost):
+        # Their borders have been in the way, too.
+        found = _compare(slices, align, match_exposure, reduction, track, found.lost)
     return _Fitting(slices, found, left_out, blank)
 
 
@@ -206,7 +211,7 @@ def _merge(
         transform, gain = found.transforms[index], found.gains[index]
         so_far = found.transforms[: index + 1]
         holes = _remaining_holes(holes, current.pixels.shape, so_far, current.valid)
-        valid = _fusible(current, found.misfits[index], found.dust)
+        valid = _fusible(current, found.misfits[index], found.lost[index], found.dust)
         # The index stands for the lens position, which files mostly do not give.
         fuser.add(current.pixels, transform, float(index), valid=valid, gain=gain)
         deep = deep or current.pixels.dtype == np.uint16
@@ -242,11 +247,24 @@ def _remaining_holes(
     return holes
 
 
+def _share(misfit: NDArray[np.bool_] | None, lost: LostLines | None) -> float:
+    """Share of a slice that is not fused because it does not fit the others."""
+    if lost:
+        mask = lost.mask
+        return float((mask if misfit is None else mask | _enlarged(misfit, mask.shape)).mean())
+    return 0.0 if misfit is None else float(misfit.mean())
+
+
 def _fusible(
-    image: MaskedImage, misfit: NDArray[np.bool_] | None, dust: Dust | None
+    image: MaskedImage,
+    misfit: NDArray[np.bool_] | None,
+    lost: LostLines | None,
+    dust: Dust | None,
 ) -> NDArray[np.bool_] | None:
     """(H, W), where a slice holds data, fits the others and is free of dust; None: everywhere."""
     valid = image.valid
+    if lost:
+        valid = ~lost.mask if valid is None else valid & ~lost.mask
     if misfit is not None:
         fitting = ~_enlarged(misfit, image.pixels.shape)
         valid = fitting if valid is None else valid & fitting
@@ -274,21 +292,35 @@ def _enlarged(mask: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.boo
 
 
 def _compare(
-    slices: Slices, align: bool, match_exposure: bool, reduction: int, track: Track
+    slices: Slices,
+    align: bool,
+    match_exposure: bool,
+    reduction: int,
+    track: Track,
+    lost: Sequence[LostLines | None] | None = None,
 ) -> _Compared:
-    """Register the slices, and compare their light, their dust and what they show."""
+    """Register the slices, and compare their light, their dust and what they show.
+
+    Lines that are known to be lost do not take part; None: they are looked for.
+    """
     count = len(slices)
     transforms: Sequence[Transform] = [np.eye(3)] * count
     gains: Sequence[Gain] = [NO_GAIN] * count
     dust: Dust | None = None
     if count < 2 or not (align or match_exposure):
-        return _Compared(transforms, gains, [None] * count)
+        return _Compared(transforms, gains, [None] * count, [None] * count)
     images = _read_ahead(slices, mono=not match_exposure, reduction=reduction)
+    if lost is not None:
+        images = _without_lines(images, lost)
     maps: list[LightMap] = []
     frames: dict[int, NDArray[np.float16]] = {}
     copies: list[SliceCopy] = []
     images = _with_frames(track(images, "comparing"), frames, count if align else 0)
-    pixels = _with_light(_with_copies(images, copies), maps if match_exposure else None)
+    lines = StackLines()
+    images = _with_copies(images, copies)
+    if lost is None:
+        images = _with_lines(images, lines)
+    pixels = _with_light(images, maps if match_exposure else None)
     if align:
         transforms = register(pixels, _PREVIEW_SIDE if reduction > 1 else None)
         if reduction == 1:
@@ -310,18 +342,38 @@ def _compare(
         on_copy(copy, transform, registered_size)
         for copy, transform in zip(copies, transforms, strict=True)
     ]
+    lost = lines.found() if lost is None else lost
+    copies = [
+        copy.without(each.reduced((copy.image.shape[1], copy.image.shape[0]))) if each else copy
+        for copy, each in zip(copies, lost, strict=True)
+    ]
     parts = slice_misfits(copies, on_copies)
     copies = [copy.without(part) for copy, part in zip(copies, parts, strict=True)]
     scenes = match_scenes(copies)
     if align and not scenes.unfit:
         scenes = match_registered(copies, on_copies)
-    return _Compared(transforms, gains, parts, dust, scenes)
+    return _Compared(transforms, gains, parts, lost, dust, scenes)
 
 
 def _with_copies(images: Iterable[MaskedImage], copies: list[SliceCopy]) -> Iterator[MaskedImage]:
     """Pass the slices on, and keep small copies to see whether all show the same."""
     for image in images:
         copies.append(scene_copy(image.pixels, image.valid))
+        yield image
+
+
+def _without_lines(
+    images: Iterable[MaskedImage], lost: Sequence[LostLines | None]
+) -> Iterator[MaskedImage]:
+    """Pass the slices on, with lost lines as pixels without data."""
+    for image, lines in zip(images, lost, strict=True):
+        yield MaskedImage(image.pixels, _fusible(image, None, lines, None))
+
+
+def _with_lines(images: Iterable[MaskedImage], lines: StackLines) -> Iterator[MaskedImage]:
+    """Pass the slices on, and look for lines that are lost."""
+    for image in images:
+        lines.add(image.pixels)
         yield image
 
 

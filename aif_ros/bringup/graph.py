@@ -107,6 +107,7 @@ def pipeline_graph(settings: PipelineSettings) -> Graph:
         for node in ("camera", "lens"):
             if node in parameters:
                 parameters[node] |= {f"{node}_backend": "stack", f"{node}_source": settings.scene}
+        parameters["autofocus"]["camera_backend"] = "stack"
         calibration = _stack_calibration(settings.scene, settings.calibration)
         settings = replace(settings, calibration=str(calibration))
     elif settings.scene:

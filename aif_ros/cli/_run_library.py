@@ -21,7 +21,6 @@ from aif_ros.fusion.fuser import make_fuser
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.focus_map import FocusMapper, save_metres
 from aif_ros.pipeline.fuse_step import NOTHING, OTHER_SCENE
-from aif_ros.pipeline.image_change import ALIKE, ALIKE_DOUBT, STUCK
 from aif_ros.pipeline.loop import AllInFocusPipeline, LoopResult, Step, run_loop
 from aif_ros.settings.presets import usable_preset
 from aif_ros.weights.engines import engines
@@ -75,9 +74,7 @@ def _run_on(args: Arguments, devices: Devices) -> dict[str, Any]:
         )
     written = _write(args, devices, pipeline, mapper)
     if result.fault is not None:
-        said = ALIKE if devices.recorded and result.reason == STUCK else result.reason
-        raise CommandError(f"{said}; {_kept(result.frames, written)}") from result.fault
-    doubt = ALIKE_DOUBT if devices.recorded and result.doubt else result.doubt
+        raise CommandError(f"{result.reason}; {_kept(result.frames, written)}") from result.fault
     return {
         "agent": agent,
         "frames_captured": result.frames,
@@ -85,7 +82,7 @@ def _run_on(args: Arguments, devices: Devices) -> dict[str, Any]:
         "networks": dict(engines()),
         "stopped": result.stopped,
         "reason": result.reason,
-        "doubt": doubt,
+        "doubt": result.doubt,
         "frames_not_fused": len(foreign),
         "warning": warning or "",
     }
@@ -137,6 +134,7 @@ def _run(
                 exposure_time=devices.exposure_time,
                 settle_timeout=devices.settle_timeout,
                 reconnect_timeout=devices.reconnect_timeout,
+                recorded=devices.recorded,
                 on_lost=partial(_report_lost, devices.reconnect_timeout),
             )
         except KeyboardInterrupt:
@@ -180,7 +178,7 @@ def _write_maps(
 def _kept(frames: int, written: Sequence[str]) -> str:
     """Return what is left of a run that a fault has ended, for people."""
     if not frames:
-        return "no picture had been taken"
+        return "no image had been taken"
     if not written:
         return f"what was fused of {frames} frames is lost: name a file for it with -o"
     return f"what was fused of {frames} frames until then is in {', '.join(written)}"

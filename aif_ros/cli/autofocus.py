@@ -91,7 +91,6 @@ class Arguments:
 
 def run(args: Arguments) -> int:
     """Focus."""
-    from aif_ros.pipeline.image_change import ALIKE, ALIKE_DOUBT, STUCK
     from aif_ros.storage.atomic_write import check_folder
     from aif_ros.types.frame import Frame, Window
 
@@ -111,15 +110,15 @@ def run(args: Arguments) -> int:
     frames: list[Frame] = []
     with _live(args) if live else _simulated(args) as subject:
         window = Window(*args.window) if args.window else Window.centred(subject.size, 512)
-        result = _search(args, subject.rig, window, frames)
+        result = _search(args, subject, window, frames)
     lens_model = subject.rig.lens_model
-    reason = ALIKE if subject.recorded and result.reason == STUCK else result.reason
-    doubt = ALIKE_DOUBT if subject.recorded and result.doubt else result.doubt
     state = "in focus" if result.focused else "not in focus"
     steps = lens_model.steps(result.position)
-    print(f"{state} at {_length(result.position, lens_model)} (step {round(steps)}): {reason}")
-    if doubt:
-        print(f"warning: {doubt}", file=sys.stderr)
+    print(
+        f"{state} at {_length(result.position, lens_model)} (step {round(steps)}): {result.reason}"
+    )
+    if result.doubt:
+        print(f"warning: {result.doubt}", file=sys.stderr)
     if args.save is not None:
         _save(args.save, result, frames, window)
     if subject.positions_file is not None:
@@ -132,8 +131,8 @@ def run(args: Arguments) -> int:
             "position": result.position,
             "position_steps": steps,
             "focused": result.focused,
-            "reason": reason,
-            "doubt": doubt,
+            "reason": result.reason,
+            "doubt": result.doubt,
             "images": len(result.measurements),
             # Of each image: lens position in metres, and score.
             "looks": [[each.position, _finite(each.score)] for each in result.measurements],
@@ -143,21 +142,32 @@ def run(args: Arguments) -> int:
     return 0 if result.focused else 1
 
 
-def _search(args: Arguments, rig: "Rig", window: "Window", frames: "list[Frame]") -> "FocusRun":
+def _search(
+    args: Arguments, subject: "_Setup", window: "Window", frames: "list[Frame]"
+) -> "FocusRun":
     """Bring the window into focus; prints a line for each image, and adds its frame to `frames`."""
     from aif_ros.autofocus.searches import make_search
     from aif_ros.pipeline.focus_step import focus_window
 
-    search = make_search(args.search, rig.lens_model, args.device)
+    lens_model = subject.rig.lens_model
+    search = make_search(args.search, lens_model, args.device)
 
     def show(frame: "Frame") -> None:
         frames.append(frame)
         newest = search.measurements[-1]
-        position = _length(newest.position, rig.lens_model)
+        position = _length(newest.position, lens_model)
         print(f"image {len(frames):2}: {position:>12}   {newest.score:.4g}")
 
     try:
-        return focus_window(rig, search, window, limits=args.range, start=args.start, on_frame=show)
+        return focus_window(
+            subject.rig,
+            search,
+            window,
+            limits=args.range,
+            start=args.start,
+            recorded=subject.recorded,
+            on_frame=show,
+        )
     except ValueError as error:
         raise CommandError(str(error)) from error
 

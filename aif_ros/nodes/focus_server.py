@@ -156,6 +156,7 @@ class FocusServer:
             window_size=self._node.value("window_size"),
             reaction_timeout=MESSAGE_REACTION,
             bits=self._node.value("bits_per_sample"),
+            recorded=self._node.value("camera_backend") == "stack",
             on_frame=lambda frame: self._curve.publish(list(method.measurements)),
         )
         # A move in progress must end before the first frame of the search is exposed.

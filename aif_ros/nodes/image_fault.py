@@ -18,13 +18,14 @@ class ImageFault:
     def __init__(self, node: PipelineNode, lens_model: LensModel) -> None:
         self._node = node
         self._lens_model = lens_model
+        self._recorded = node.value("camera_backend") == "stack"
         self._faults = node.publisher(IMAGE_FAULT)
         self._doubts = node.publisher(IMAGE_DOUBT)
 
     def start(self) -> None:
         """Begin; to be called in the node's `start`."""
         self._epoch = self._watched = 0
-        self._watch = ImageWatch(self._lens_model)
+        self._watch = self._new_watch()
         self._fault = self._doubt = ""
         self._faults.publish("")
         self._doubts.publish("")
@@ -39,7 +40,7 @@ class ImageFault:
         """
         epoch = self._epoch
         if epoch != self._watched:
-            self._watched, self._watch = epoch, ImageWatch(self._lens_model)
+            self._watched, self._watch = epoch, self._new_watch()
         if frame.stamp >= epoch:
             self._watch.add(frame, dynamic=dynamic)
         if self._watch.fault != self._fault:
@@ -48,6 +49,9 @@ class ImageFault:
         if self._watch.doubt != self._doubt:
             self._doubt = self._watch.doubt
             self._doubts.publish(self._doubt)
+
+    def _new_watch(self) -> ImageWatch:
+        return ImageWatch(self._lens_model, recorded=self._recorded)
 
     def diagnose(self) -> None:
         """Show the fault."""

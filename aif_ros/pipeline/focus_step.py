@@ -6,7 +6,7 @@ from aif_ros.autofocus.search import Decision, FocusRun, FocusSearch
 from aif_ros.devices.device import DeviceError
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.direction_watch import DirectionWatch
-from aif_ros.pipeline.image_change import STUCK, ImageChange
+from aif_ros.pipeline.image_change import ImageChange
 from aif_ros.pipeline.reference_frame import FrameStream
 from aif_ros.pipeline.rig import Rig
 from aif_ros.pipeline.settling import SettleDetector
@@ -36,6 +36,7 @@ class FocusStep:
         window_size: side of the default window, pixels.
         reaction_timeout: see `SettleDetector`.
         bits: see `FrameStream`.
+        recorded: whether the images are the slices of a recorded stack, see `ImageChange`.
         on_frame: called with each frame that the search has used.
     """
 
@@ -50,6 +51,7 @@ class FocusStep:
         window_size: int = 512,
         reaction_timeout: float = 0.0,
         bits: int = 0,
+        recorded: bool = False,
         on_frame: Callable[[Frame], None] = lambda frame: None,
     ) -> None:
         self._search = search
@@ -69,7 +71,7 @@ class FocusStep:
         self._via: float | None = None
         self._image_width = 0
         self._scale: float | None = None
-        self._change = ImageChange(lens_model)
+        self._change = ImageChange(lens_model, recorded=recorded)
         self._checks: list[float] = []
         self._in_motion = 0
         self._verdict: Decision | None = None
@@ -158,7 +160,7 @@ class FocusStep:
             self._checks = self._where_to_check(frame.position)
         if self._checks and self._change.undecided:
             # Nearby images do not separate backlash from a lens that is stuck.
-            return Decision(self._checks.pop(0), False, None, "does the picture change?")
+            return Decision(self._checks.pop(0), False, None, "does the image change?")
         return self._verdict
 
     def _where_to_check(self, position: float) -> list[float]:
@@ -183,11 +185,10 @@ class FocusStep:
             )
 
     def _end(self, decision: Decision) -> None:
-        reason, focused = decision.reason, bool(decision.focused)
-        if not focused and self._change.missing:
-            reason = STUCK
         if self._direction.fault:
             raise DeviceError(self._direction.fault)
+        focused = bool(decision.focused)
+        reason = decision.reason if focused else self._change.fault or decision.reason
         measurements = list(self._search.measurements)
         doubt = self._change.doubt
         self.run = FocusRun(decision.position, focused, reason, measurements, doubt)
@@ -201,6 +202,7 @@ def focus_window(
     limits: tuple[float, float] | None = None,
     start: float | None = None,
     window_size: int = 512,
+    recorded: bool = False,
     on_frame: Callable[[Frame], None] = lambda frame: None,
 ) -> FocusRun:
     """Bring a window into focus and leave the lens there.
@@ -212,6 +214,7 @@ def focus_window(
         limits: range of lens positions to search, metres; None: that of the lens.
         start: where to begin, metres; None: where the lens is.
         window_size: side of the default window, pixels.
+        recorded: whether the images are the slices of a recorded stack, see `ImageChange`.
         on_frame: called with each frame that the search has used.
 
     Raises:
@@ -226,6 +229,7 @@ def focus_window(
         limits=rig.limits if limits is None else limits,
         start=start,
         window_size=window_size,
+        recorded=recorded,
         on_frame=on_frame,
     )
     with rig.observed_by(step.observe):

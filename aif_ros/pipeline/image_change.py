@@ -29,24 +29,24 @@ from aif_ros.types.frame import Frame
 VISIBLE = 6.0
 """Travel after which an image must have changed if it shows anything, half depths of focus."""
 STUCK = (
-    "the lens reports motion, but the picture does not change: see that its motor turns the focus "
+    "the lens reports motion, but the image does not change: see that its motor turns the focus "
     "ring and that this camera looks through this lens"
 )
-"""What to say of such a lens."""
+"""Fault of such a lens, for people."""
+STUCK_RECORDED = (
+    "the slices differ by noise only, so that none is known to be sharper: are they copies of one "
+    "image, or dithered to a few grey levels?"
+)
+"""The same of the slices of a recorded stack, which no motor has to do with."""
 DOUBT = (
     "the images show no change with the lens position: {} are too few, or show too little, to say "
     "whether the lens moves"
 )
-"""What to say where the images leave that open; formatted with their number."""
-ALIKE_DOUBT = (
+"""Doubt where the images leave that open, for people; formatted with their number."""
+DOUBT_RECORDED = (
     "the slices that were used show no difference in sharpness, so that none is known to be sharper"
 )
-"""What to say then of recorded slices."""
-ALIKE = (
-    "the slices differ by noise only, so that none is known to be sharper: are they copies of one "
-    "picture, or dithered to a few grey levels?"
-)
-"""What to say of recorded slices, which no motor has to do with."""
+"""The same of the slices of a recorded stack."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +97,13 @@ class ImageChange:
 
     Args:
         lens_model: of the lens.
+        recorded: whether the images are the slices of a recorded stack, as `fault` and `doubt`
+            then say.
     """
 
-    def __init__(self, lens_model: LensModel) -> None:
+    def __init__(self, lens_model: LensModel, *, recorded: bool = False) -> None:
         self._lens_model = lens_model
+        self._recorded = recorded
         self._images: list[tuple[float, ImageSpectra]] = []
         self._width = 0
         self._count = 0
@@ -135,13 +138,22 @@ class ImageChange:
         return not (self._changed or self.missing)
 
     @property
+    def fault(self) -> str:
+        """That the images do not change, for people; empty: they do, or it is undecided."""
+        if not self.missing:
+            return ""
+        return STUCK_RECORDED if self._recorded else STUCK
+
+    @property
     def doubt(self) -> str:
         """Why it is left open whether the lens moves, for people; empty: it is not."""
         positions = [position for position, _ in self._images]
         if self._differ or not self.undecided or len(positions) < 2:
             return ""
         near = _APART * self._lens_model.half_depth_of_focus(self._width)
-        return "" if np.ptp(positions) <= near else DOUBT.format(self._count)
+        if np.ptp(positions) <= near:
+            return ""
+        return DOUBT_RECORDED if self._recorded else DOUBT.format(self._count)
 
     @property
     def visible_travel(self) -> float:
@@ -309,10 +321,11 @@ class ImageWatch:
 
     Args:
         lens_model: of the lens.
+        recorded: see `ImageChange`.
     """
 
-    def __init__(self, lens_model: LensModel) -> None:
-        self._change = ImageChange(lens_model)
+    def __init__(self, lens_model: LensModel, *, recorded: bool = False) -> None:
+        self._change = ImageChange(lens_model, recorded=recorded)
         self._direction = DirectionWatch(lens_model)
 
     def add(self, frame: Frame, *, dynamic: bool) -> None:
@@ -330,7 +343,7 @@ class ImageWatch:
     @property
     def fault(self) -> str:
         """Why the loop must not count as complete, for people; empty: no reason."""
-        return STUCK if self._change.missing else self._direction.fault
+        return self._change.fault or self._direction.fault
 
     @property
     def doubt(self) -> str:

@@ -170,6 +170,7 @@ def run_loop(
     exposure_time: float = 0.0,
     settle_timeout: float = 10.0,
     reconnect_timeout: float = 0.0,
+    recorded: bool = False,
     on_lost: Callable[[ConnectionLostError], None] = lambda error: None,
 ) -> LoopResult:
     """Run the loop until the agent stops, `max_frames` decisions are made or a device fails.
@@ -186,6 +187,7 @@ def run_loop(
         settle_timeout: seconds that a move may take.
         reconnect_timeout: seconds to wait for a device whose connection was lost; the move on
             which it was lost is repeated then.
+        recorded: whether the images are the slices of a recorded stack, see `ImageChange`.
         on_lost: called when a connection is lost, before waiting.
 
     Raises:
@@ -200,7 +202,7 @@ def run_loop(
         settle_timeout=settle_timeout,
     )
 
-    watch = ImageWatch(pipeline.lens_model)
+    watch = ImageWatch(pipeline.lens_model, recorded=recorded)
 
     def seen(step: Step) -> None:
         on_step(step)

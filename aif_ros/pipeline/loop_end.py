@@ -29,7 +29,7 @@ class LoopEnd:
         Example:
             >>> LoopEnd.of("all parts are in focus", "")
             LoopEnd(reason='all parts are in focus', fault=False)
-            >>> LoopEnd.of("all parts are in focus", "the picture does not change")
-            LoopEnd(reason='the picture does not change', fault=True)
+            >>> LoopEnd.of("all parts are in focus", "the image does not change")
+            LoopEnd(reason='the image does not change', fault=True)
         """
         return cls(image_fault or reason, bool(image_fault))

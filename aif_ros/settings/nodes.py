@@ -111,6 +111,14 @@ CompressedRate = Annotated[
 Width = Annotated[
     int, Limits(0, 16384), Doc("Width of the simulated images, pixels. 0: that of the scene.")
 ]
+CameraBackend = Annotated[
+    str,
+    CAMERA_BACKENDS,
+    Doc(
+        "device: a camera or recording that OpenCV opens; stack: a recorded focal stack, of which "
+        "the slice at the lens position is published. The autofocus words its faults accordingly."
+    ),
+]
 CameraSource = Annotated[
     str,
     Doc(
@@ -220,14 +228,7 @@ class SimCameraSettings:
 class CameraSettings:
     """Camera node."""
 
-    camera_backend: Annotated[
-        str,
-        CAMERA_BACKENDS,
-        Doc(
-            "device: a camera or recording that OpenCV opens; stack: a recorded focal stack, of "
-            "which the slice at the lens position is published."
-        ),
-    ] = "device"
+    camera_backend: CameraBackend = "device"
     camera_source: CameraSource = "0"
     frame_rate: FrameRate = 60.0
     exposure_time: ExposureTime = 0.008
@@ -282,6 +283,7 @@ class AutofocusSettings:
     lens_joint: LensJoint = "focus"
     bits_per_sample: BitsPerSample = 0
     image_transport: ImageTransport = "raw"
+    camera_backend: CameraBackend = "device"
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,8 @@ def test_a_focal_stack_replaces_camera_and_lens(stack):
     assert executables["camera"] == "camera_node"
     assert parameters(graph, "camera")["camera_source"] == str(stack)
     assert parameters(graph, "lens")["lens_backend"] == "stack"
+    # It words faults of the images for slices.
+    assert parameters(graph, "autofocus")["camera_backend"] == "stack"
     # All that need a lens model have the same one, made for the stack.
     files = {
         parameters(graph, name)["calibration"]

@@ -21,7 +21,7 @@ from aif_ros.nodes.topics import (
     LOOP_STATE,
 )
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.pipeline.image_change import STUCK
+from aif_ros.pipeline.image_change import DOUBT_RECORDED, STUCK, STUCK_RECORDED
 from aif_ros.types.frame import LensState
 
 SIZE = (160, 128)
@@ -35,12 +35,12 @@ MOST = 60  # frames; the agent stops far earlier
 class World:
     """Nodes around a lens that always arrives, and a camera that sees it move or not."""
 
-    def __init__(self, stepped, folder, **controller):
+    def __init__(self, stepped, folder, camera_backend="device", **controller):
         self.stepped, self.moves = stepped, False
         self._position, self._handled, self._random = 0.0, 0, np.random.default_rng(1)
         LENS.save(folder / "lens.yaml")
         lens = {"calibration": str(folder / "lens.yaml")}
-        self.autofocus, _ = stepped.make(AutofocusNode, **lens)
+        self.autofocus, _ = stepped.make(AutofocusNode, camera_backend=camera_backend, **lens)
         self.fusion, _ = stepped.make(FusionNode, **lens)
         controller = {"agent": "sweep", **lens, **controller}
         self.controller, _ = stepped.make(FocusControllerNode, **controller)
@@ -97,6 +97,15 @@ def test_the_loop_ends_with_the_fault(stepped, tmp_path):
     for node in (world.controller, world.autofocus):
         node.diagnose()
         assert node.diagnostics._shown(0.0) == (b"\2", STUCK)
+
+
+@pytest.mark.parametrize("captures, end", [(60, "fault"), (3, "stopped")])
+def test_slices_that_are_alike_are_reported_as_slices(stepped, tmp_path, captures, end):
+    world = World(stepped, tmp_path, camera_backend="stack", max_captures=captures)
+    state = world.run()
+    assert state.state == end
+    said = state.reason if end == "fault" else state.doubt
+    assert said == (STUCK_RECORDED if end == "fault" else DOUBT_RECORDED)
 
 
 @pytest.mark.parametrize("moves", [False, True])

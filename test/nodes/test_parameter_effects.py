@@ -22,6 +22,7 @@ from aif_ros.nodes.topics import (
     CAMERA_INFO,
     DEFOCUS_MAPS,
     FUSED_DEFOCUS_MAPS,
+    FUSION_EPOCH,
     LENS_COMMANDS,
     LENS_STATE,
 )
@@ -104,6 +105,7 @@ OTHER_VALUES = {
         "lens_joint": ("z_stage", {}),
         "bits_per_sample": (16, {}),
         "image_transport": ("compressed", {}),
+        "camera_backend": ("stack", {}),
     },
     "focus_controller_node": {
         "agent": ("sweep", {}),
@@ -144,9 +146,13 @@ class Script:
         self.clock.sleep(milliseconds * 1e-3)
         self.stepped.feed(LENS_STATE, LensState(self.clock.now(), self.position, moving))
 
-    def image(self):
-        """Deliver an image exposed now; its lens states are complete after the next one."""
-        image = StampedImage(picture(self.position), self.clock.now(), "camera")
+    def image(self, seen=None):
+        """Deliver an image exposed now; its lens states are complete after the next one.
+
+        `seen`: lens position that it shows; None: the reported one.
+        """
+        shown = picture(self.position if seen is None else seen)
+        image = StampedImage(shown, self.clock.now(), "camera")
         self.stepped.feed(CAMERA_IMAGE, image)
 
     def move(self, position):
@@ -207,6 +213,14 @@ class FusionScript(Script):
 
 class AutofocusScript(FusionScript):
     def run(self):
+        # A lens that reports motion without moving; then a new fused image begins.
+        for position in (2e-4, 6e-4):
+            self.move(position)
+            self.lens(100)
+            self.image(seen=2e-4)
+            self.lens(100)
+            self.stepped.step()
+        self.stepped.feed(FUSION_EPOCH, self.clock.now())
         super().run()
         self.node._searches.begin()
         for _ in range(2):

@@ -8,7 +8,7 @@ from aif_ros.autofocus.searches import make_search
 from aif_ros.devices.clock import SimulatedClock
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.focus_step import focus_window
-from aif_ros.pipeline.image_change import STUCK, ImageChange
+from aif_ros.pipeline.image_change import DOUBT_RECORDED, STUCK, STUCK_RECORDED, ImageChange
 from aif_ros.pipeline.rig import Rig
 from aif_ros.simulation.renderer import Sensor, render
 from aif_ros.simulation.scenes.planes import texture
@@ -194,12 +194,12 @@ def test_light_that_drifts_is_no_change_of_sharpness(drift):
     assert result.doubt
 
 
-def focus(subject, search):
+def focus(subject, search, **options):
     clock = SimulatedClock()
     lens = SimulatedLens(LENS, clock)
     camera = SimulatedCamera(subject, clock, lens)
     rig = Rig(camera, lens, clock, LENS, exposure_time=0.01)
-    return focus_window(rig, search)
+    return focus_window(rig, search, **options)
 
 
 class Lost:
@@ -239,6 +239,11 @@ def test_a_search_that_fails_names_a_lens_that_does_not_move(search, stuck_at):
     run = focus(Wall(stuck_at), search)
     assert not run.focused
     assert run.reason == STUCK
+
+
+def test_recorded_slices_that_are_alike_are_no_matter_of_a_motor():
+    assert focus(Wall(4.7e-4), Lost(), recorded=True).reason == STUCK_RECORDED
+    assert focus(Wall(5e-4), Easy(), recorded=True).doubt == DOUBT_RECORDED
 
 
 @pytest.mark.parametrize("stuck_at", [5e-4, 5.3e-4])
@@ -286,4 +291,4 @@ def test_a_search_that_succeeds_is_not_touched():
     run = focus(Wall(), make_search("fibonacci", LENS))
     assert run.focused
     assert run.doubt == ""
-    assert "picture does not change" not in run.reason
+    assert "image does not change" not in run.reason

@@ -267,7 +267,7 @@ class TestLoop:
     @pytest.mark.parametrize("agent", ["sweep", "rule_based", "planner"])
     def test_a_picture_that_never_changes_is_a_fault(self, clock, lens, agent):
         result = run_loop(SimulatedCamera(Unmoved(), clock, lens), lens, pipeline(agent), clock)
-        assert "the picture does not change" in str(result.fault)
+        assert "the image does not change" in str(result.fault)
         assert not result.stopped
 
     def test_a_picture_that_has_not_changed_in_few_frames_is_a_doubt(self, clock, lens):
@@ -275,6 +275,16 @@ class TestLoop:
         result = run_loop(camera, lens, pipeline("sweep"), clock, max_frames=3)
         assert result.fault is None
         assert "3 are too few" in result.doubt
+
+    @pytest.mark.parametrize(
+        "subject, most", [(Unmoved(), 100), (Textured(), 3)], ids=["fault", "doubt"]
+    )
+    def test_slices_that_are_alike_are_reported_as_slices(self, clock, lens, subject, most):
+        camera = SimulatedCamera(subject, clock, lens)
+        result = run_loop(camera, lens, pipeline("sweep"), clock, max_frames=most, recorded=True)
+        said = f"{result.fault or ''}{result.doubt}"
+        assert "slices" in said
+        assert "motor" not in said
 
     def test_a_picture_that_changes_is_none(self, clock, lens):
         camera = SimulatedCamera(Textured(moves=True), clock, lens)

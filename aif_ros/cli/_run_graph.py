@@ -8,8 +8,10 @@ from aif_ros.bringup.processes import run_in_processes
 from aif_ros.cli import CommandError
 from aif_ros.cli._progress import image_progress
 from aif_ros.cli._run_arguments import Arguments
+from aif_ros.cli._warnings import print_warnings
 from aif_ros.cli._watch import watch_loop
 from aif_ros.nodes.loop_state import STOPPED, LoopState
+from aif_ros.pipeline.left_out import LeftOut
 
 
 def run_graph(args: Arguments) -> dict[str, Any]:
@@ -36,6 +38,9 @@ def run_graph(args: Arguments) -> dict[str, Any]:
             show,
             None if args.forever else args.timeout,
         )
+    left_out = end.state.left_out if end.state else LeftOut()
+    doubt = end.state.doubt if end.state else ""
+    print_warnings(left_out.warning, doubt)
     if end.fault:
         raise CommandError(end.reason)
     return {
@@ -44,5 +49,6 @@ def run_graph(args: Arguments) -> dict[str, Any]:
         "seconds": end.seconds,
         "stopped": end.state is not None and end.state.state == STOPPED,
         "reason": end.reason,
-        "doubt": end.state.doubt if end.state else "",
+        "doubt": doubt,
+        "frames_not_fused": len(left_out.positions),
     }

@@ -11,6 +11,7 @@ from aif_ros.cli._device import note_unused_device
 from aif_ros.cli._progress import image_progress
 from aif_ros.cli._run_arguments import Arguments
 from aif_ros.cli._run_devices import Devices, open_devices
+from aif_ros.cli._warnings import print_warnings
 from aif_ros.control.agents import make_agent
 from aif_ros.defocus.estimators import make_estimator
 from aif_ros.devices.chosen_devices import ChosenDevices
@@ -19,14 +20,11 @@ from aif_ros.devices.image_files import write_image
 from aif_ros.devices.image_files.metadata import Metadata
 from aif_ros.fusion.fuser import make_fuser
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.pipeline.focus_map import FocusMapper, save_metres
-from aif_ros.pipeline.fuse_step import NOTHING, OTHER_SCENE
+from aif_ros.pipeline.focus_map import save_metres
+from aif_ros.pipeline.focus_map_step import FocusMapStep
 from aif_ros.pipeline.loop import AllInFocusPipeline, LoopResult, Step, run_loop
 from aif_ros.settings.presets import usable_preset
 from aif_ros.weights.engines import engines
-
-_LISTED = 5
-"""Lens positions that are named, of those whose frames are not fused."""
 
 
 def run_library(args: Arguments, chosen: ChosenDevices) -> dict[str, Any]:
@@ -59,20 +57,12 @@ def _run_on(args: Arguments, devices: Devices) -> dict[str, Any]:
     pipeline = _make_pipeline(
         args, agent, args.fusion or preset.fusion, args.estimator or preset.estimator, devices
     )
-    mapper = FocusMapper(devices.lens_model, devices.camera.size[0])
-    foreign: dict[float, str] = {}
+    focus = FocusMapStep(devices.lens_model)
     start = time.monotonic()
-    result = _run(args, devices, pipeline, mapper, foreign)
+    result = _run(args, devices, pipeline, focus)
     seconds = time.monotonic() - start
-    if foreign:
-        why = "; ".join(dict.fromkeys(foreign.values()))
-        places = ", ".join(f"{position:.6g} m" for position in sorted(foreign)[:_LISTED])
-        more = ", ..." if len(foreign) > _LISTED else ""
-        print(
-            f"warning: {len(foreign)} frames are not fused ({why}): those at {places}{more}",
-            file=sys.stderr,
-        )
-    written = _write(args, devices, pipeline, mapper)
+    print_warnings(pipeline.left_out.warning, result.doubt)
+    written = _write(args, devices, pipeline, focus)
     if result.fault is not None:
         raise CommandError(f"{result.reason}; {_kept(result.frames, written)}") from result.fault
     return {
@@ -83,7 +73,7 @@ def _run_on(args: Arguments, devices: Devices) -> dict[str, Any]:
         "stopped": result.stopped,
         "reason": result.reason,
         "doubt": result.doubt,
-        "frames_not_fused": len(foreign),
+        "frames_not_fused": len(pipeline.left_out.positions),
         "warning": warning or "",
     }
 
@@ -106,20 +96,15 @@ def _run(
     args: Arguments,
     devices: Devices,
     pipeline: AllInFocusPipeline,
-    mapper: FocusMapper,
-    foreign: dict[float, str],
+    focus: FocusMapStep,
 ) -> LoopResult:
-    """Run the loop, with a bar of its frames; Ctrl-C ends it.
-
-    Lens positions, metres, whose frames do not belong to the scene are put into `foreign`.
-    """
+    """Run the loop, with a bar of its frames; Ctrl-C ends it."""
     with image_progress("frame") as bar:
 
         def show(step: Step) -> None:
-            if step.unused in (OTHER_SCENE, NOTHING):
-                foreign[step.frame.position] = step.unused
-            elif step.maps is not None and not step.frame.moving:
-                mapper.add(step.maps, step.frame.position)
+            focus.leave_out(step.fusion.left_out.positions)
+            if step.maps is not None:
+                focus.add(step.maps, step.frame, dynamic=pipeline.dynamic)
             if step.action is not None:
                 bar.update()
                 bar.set_postfix_str(step.action.reason)
@@ -142,7 +127,7 @@ def _run(
 
 
 def _write(
-    args: Arguments, devices: Devices, pipeline: AllInFocusPipeline, mapper: FocusMapper
+    args: Arguments, devices: Devices, pipeline: AllInFocusPipeline, focus: FocusMapStep
 ) -> list[str]:
     """Write what the loop has made, as far as it is asked for, and return the files."""
     if pipeline.fused is None:
@@ -153,19 +138,19 @@ def _write(
         metadata = Metadata(pixel_size=devices.pixel_size)
         write_image(args.save_path, image, deep=pipeline.deep, metadata=metadata)
         written.append(args.save_path)
-    maps = _write_maps(args, devices.lens_model, mapper, image.shape)
+    maps = _write_maps(args, devices.lens_model, focus, image.shape)
     for path in maps:
         print(path)
     return written + maps
 
 
 def _write_maps(
-    args: Arguments, lens_model: LensModel, mapper: FocusMapper, shape: tuple[int, ...]
+    args: Arguments, lens_model: LensModel, focus: FocusMapStep, shape: tuple[int, ...]
 ) -> list[str]:
     """Write the maps that are asked for, of the size of the image, and return their files."""
     written = []
-    if args.focus_map or args.depth_map:
-        positions = mapper.focus_map().enlarged((shape[1], shape[0]))
+    if (args.focus_map or args.depth_map) and focus.mapper is not None:
+        positions = focus.mapper.focus_map().enlarged((shape[1], shape[0]))
         if args.focus_map:
             save_metres(args.focus_map, positions)
             written.append(args.focus_map)

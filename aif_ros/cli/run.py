@@ -14,7 +14,6 @@ Examples:
   aif run --ros --forever                        as ROS 2 processes, until Ctrl-C
 """
 
-import sys
 from pathlib import Path
 
 from aif_ros.cli import CommandError, check_width, write_json
@@ -41,6 +40,10 @@ def run(args: Arguments) -> int:
     for path in filter(None, (args.focus_map, args.depth_map)):
         if Path(path).suffix.lower() not in (".tif", ".tiff"):
             raise CommandError(f"{path}: maps in metres are 32-bit TIFFs, name it .tif")
+        if args.mode == "dynamic":
+            raise CommandError(
+                f"{path}: a moving scene has no focus map: leave out --mode dynamic, or the map"
+            )
         check_writable(path)
     if args.save_path:
         from aif_ros.devices.image_files import check_image_output
@@ -72,8 +75,6 @@ def run(args: Arguments) -> int:
 
         result = run_graph(args)
     print(f"{result['frames_captured']} frames in {result['seconds']:.1f} s: {result['reason']}")
-    if result["doubt"]:
-        print(f"warning: {result['doubt']}", file=sys.stderr)
     saved = _version(args.save_path) != before
     if saved:
         print(args.save_path)

@@ -23,6 +23,7 @@ class Scene(Enum):
     OTHER = "another scene"
     NOTHING = "nothing: it is of one colour, or noise"
     NEW = "a scene that more frames show than that of the others"
+    FIRST = "a scene, which all frames before do not: they show nothing"
 
 
 @dataclass
@@ -90,7 +91,7 @@ class SceneWatch:
             for each in main.shown.values()
         ):
             self._scenes = [_Frames({position: frame})]
-            return Scene.NEW
+            return Scene.FIRST
         if not self._can_be_compared(frame, main):
             return Scene.SAME
         for scene in self._scenes:

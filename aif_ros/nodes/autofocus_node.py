@@ -69,7 +69,7 @@ class AutofocusNode(PipelineNode):
         )
         self._dynamic = self.in_dynamic_mode
         self._step = AssessStep(self._estimator, self._model, dynamic=self._dynamic)
-        self._map_views.reset()
+        self._map_views.start()
         self._stream = FrameStream(self._model, self.value("bits_per_sample"))
         self._frame_id = ""
         self._join = StampJoin(2)

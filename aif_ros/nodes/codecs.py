@@ -1,17 +1,20 @@
 """Conversion between what the nodes work with and the messages of their topics."""
 
+import dataclasses
+import json
 import math
 from typing import Any
 
 import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
-from std_msgs.msg import Float64MultiArray, MultiArrayDimension
+from std_msgs.msg import Float64MultiArray, MultiArrayDimension, String
 
 from aif_ros.autofocus.search import FocusMeasurement
 from aif_ros.nodes.compressed_images import from_compressed, to_compressed
 from aif_ros.nodes.image_messages import to_array, to_message, to_stamp
 from aif_ros.nodes.topic import StampedImage, StampedMaps
 from aif_ros.pipeline.assess_step import DefocusMaps
+from aif_ros.pipeline.left_out import LeftOut
 from aif_ros.types.frame import Window
 from aif_ros.types.image import ImageError, check_image, full_scale
 
@@ -104,6 +107,20 @@ def decode_focus_curve(message: Float64MultiArray) -> list[FocusMeasurement]:
     return [
         FocusMeasurement(*pair) for pair in zip(message.data[::2], message.data[1::2], strict=True)
     ]
+
+
+def encode_left_out(left_out: LeftOut) -> String:
+    """Return the message of frames that are left out."""
+    return String(data=json.dumps(dataclasses.asdict(left_out), allow_nan=False))
+
+
+def decode_left_out(message: String) -> LeftOut:
+    """Read frames that are left out.
+
+    Raises:
+        ValueError: it is no such JSON object.
+    """
+    return LeftOut.of_fields(json.loads(message.data))
 
 
 def as_it_is(message: Any) -> Any:

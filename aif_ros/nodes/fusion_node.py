@@ -19,13 +19,15 @@ from aif_ros.nodes.topics import (
     FUSED_COMPRESSED,
     FUSED_IMAGE,
     FUSION_EPOCH,
+    LEFT_OUT,
     SHARPNESS,
     SOURCE_POSITION,
     SOURCE_SAMPLES,
 )
 from aif_ros.nodes.trigger import offer_trigger
 from aif_ros.pipeline.frame_joiner import FrameJoiner
-from aif_ros.pipeline.fuse_step import NOTHING, OTHER_SCENE, FusedImage, FuseStep
+from aif_ros.pipeline.fuse_step import FusedImage, FuseStep
+from aif_ros.pipeline.left_out import LeftOut
 from aif_ros.pipeline.lens_state_buffer import LensStateBuffer
 from aif_ros.pipeline.reference_frame import FrameStream
 from aif_ros.settings.nodes import FusionSettings
@@ -53,6 +55,7 @@ class FusionNode(PipelineNode):
         self._images = self.publisher(FUSED_IMAGE)
         self._samples = self.publisher(SOURCE_SAMPLES)
         self._epochs = self.publisher(FUSION_EPOCH)
+        self._left_out = self.publisher(LEFT_OUT)
         self._compressed = self.lazy_publisher(FUSED_COMPRESSED)
         self._sharpness = self.lazy_publisher(SHARPNESS)
         self._sources = self.lazy_publisher(SOURCE_POSITION)
@@ -77,6 +80,7 @@ class FusionNode(PipelineNode):
         offer_trigger(self, "fusion/reset", self.reset)
         offer_trigger(self, "fusion/save", self._save)
         self._epochs.publish(self._epoch.stamp)
+        self._publish_left_out(LeftOut())
         self.loop(self._fuse)
 
     def _new_step(self) -> FuseStep:
@@ -114,7 +118,9 @@ class FusionNode(PipelineNode):
             self.diagnostics.count("frames unusable", total=True)
             raise
         self._publish_epoch()
-        if fusion.unused in (OTHER_SCENE, NOTHING):
+        if fusion.left_out != self._published_left_out:
+            self._publish_left_out(fusion.left_out)
+        if fusion.outside_scene:
             self.diagnostics.count("frames of other scenes", total=True)
             self.get_logger().warning(f"a frame is not fused: {fusion.unused}")
         if fusion.fused is not None and fusion.image is not None:
@@ -132,6 +138,10 @@ class FusionNode(PipelineNode):
         self._sharpness.show(lambda: StampedImage(fused.sharpness, stamp, frame_id))
         self._sources.show(lambda: StampedImage(fused.source_position, stamp, frame_id))
 
+    def _publish_left_out(self, left_out: LeftOut) -> None:
+        self._published_left_out = left_out
+        self._left_out.publish(left_out)
+
     def _publish_epoch(self) -> None:
         """Publish that a new J has been started, if so."""
         if self._epoch.number != self._step.epoch:
@@ -148,6 +158,7 @@ class FusionNode(PipelineNode):
                 self._step.epoch = epoch
                 self._frames.newest_first = self._dynamic
             self._step.reset(not_before=self.now())
+        self._publish_left_out(LeftOut())
         self._publish_epoch()
         return True, "a new fused image was started"
 

@@ -1,10 +1,11 @@
-"""What the images show about the lens, as reported by the autofocus, in the state of the loop."""
+"""What other nodes find in the images, in the state of the loop."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from aif_ros.nodes.loop_status import LoopStatus
-from aif_ros.nodes.topics import IMAGE_DOUBT, IMAGE_FAULT
+from aif_ros.nodes.topics import IMAGE_DOUBT, IMAGE_FAULT, LEFT_OUT
+from aif_ros.pipeline.left_out import LeftOut
 
 if TYPE_CHECKING:
     from aif_ros.nodes.focus_controller_node import FocusControllerNode
@@ -31,5 +32,11 @@ def subscribe_image_reports(
         with node.lock:
             status.take_image_doubt(doubt)
 
+    def take_left_out(left_out: LeftOut) -> None:
+        """Note the frames that fusion leaves out."""
+        with node.lock:
+            status.take_left_out(left_out)
+
     node.subscribe(IMAGE_FAULT, take_fault)
     node.subscribe(IMAGE_DOUBT, take_doubt)
+    node.subscribe(LEFT_OUT, take_left_out)

@@ -6,8 +6,9 @@ Checked by hand: pydantic is a requirement of the networks, and the nodes also r
 import dataclasses
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from aif_ros.pipeline.left_out import LeftOut
 from aif_ros.types.frame import Window
 
 RUNNING, WAITING, STOPPED, FAULT, IDLE = "running", "waiting", "stopped", "fault", "idle"
@@ -37,6 +38,7 @@ class LoopState:
         doubt: once the agent has stopped, why the images leave open whether the lens moves, for
             people; empty: they do not.
         window: where the agent focuses, pixels; None: nowhere in particular.
+        left_out: frames that are not fused because they do not belong to the scene.
     """
 
     state: str
@@ -50,6 +52,7 @@ class LoopState:
     fused_stamp: int | None = None
     window: Window | None = None
     doubt: str = ""
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     def __post_init__(self) -> None:
         if self.state not in (RUNNING, WAITING, STOPPED, FAULT, IDLE):
@@ -62,6 +65,11 @@ class LoopState:
             value = getattr(self, name)
             if value is not None and not (isinstance(value, int | float) and math.isfinite(value)):
                 raise ValueError(f"{name} of a loop state must be a finite number, got {value!r}")
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a user should know of the result, beside the reason for its end."""
+        return [text for text in (self.left_out.warning, self.doubt) if text]
 
     def to_json(self) -> str:
         """Return the JSON object with a field for each attribute."""
@@ -82,6 +90,8 @@ class LoopState:
         try:
             if values.get("window") is not None:
                 values["window"] = Window(**values["window"])
+            if "left_out" in values:
+                values["left_out"] = LeftOut.of_fields(values["left_out"])
             return cls(**values)
         except TypeError as error:
             raise ValueError(f"not a loop state: {error}") from error

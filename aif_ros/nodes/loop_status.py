@@ -4,12 +4,11 @@ import math
 import time
 from dataclasses import replace
 
-from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import CameraInfo
 
 from aif_ros.control.agent import Action, Observation
 from aif_ros.nodes.control_views import Overlay, window_polygon
-from aif_ros.nodes.diagnostics import ERROR, OK, WARN, make_status
+from aif_ros.nodes.loop_diagnostics import diagnose_lens, diagnose_state, readable_status
 from aif_ros.nodes.loop_state import FAULT, RUNNING, STOPPED, WAITING, LoopState
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.topics import (
@@ -20,13 +19,9 @@ from aif_ros.nodes.topics import (
     REMAINING_DEFOCUS,
 )
 from aif_ros.pipeline.decision_record import DecisionRecord
+from aif_ros.pipeline.left_out import LeftOut
 from aif_ros.pipeline.loop_end import LoopEnd
 from aif_ros.types.frame import Window
-
-# Seconds after which waiting is an error instead of a warning.
-_ERROR = 10.0
-# Commands in a row that a lens may ignore: it may be where it can go already.
-_IGNORED = 3
 
 
 class LoopStatus:
@@ -50,6 +45,7 @@ class LoopStatus:
         self.state = state
         self._waiting_since = 0.0
         self._image_fault = self._image_doubt = ""
+        self._left_out = LeftOut()
         self._window: Window | None = None
         self._info: CameraInfo | None = None
 
@@ -106,6 +102,12 @@ class LoopStatus:
             self.state = replace(self.state, doubt=doubt)
             self.publish()
 
+    def take_left_out(self, left_out: LeftOut) -> None:
+        """Note the frames that fusion leaves out."""
+        self._left_out = left_out
+        self.state = replace(self.state, left_out=left_out)
+        self.publish()
+
     def end(self, reason: str, target: float | None) -> None:
         """Publish that the agent has stopped, or the fault that explains it; see `enter`."""
         end = LoopEnd.of(reason, self._image_fault)
@@ -144,7 +146,7 @@ class LoopStatus:
 
     def begin(self, state: LoopState) -> None:
         """Take a first state again, and withdraw the focus window; see `enter` to publish it."""
-        self.state = state
+        self.state = replace(state, left_out=self._left_out)
         self._window = None
         self._image_fault = self._image_doubt = ""
         self._publish_window()
@@ -157,7 +159,7 @@ class LoopStatus:
         """Publish the state."""
         self._states.publish(self.state)
         name = self._node.get_fully_qualified_name().lstrip("/")
-        self._status.publish(_readable(self.state, name, self._hardware_id))
+        self._status.publish(readable_status(self.state, name, self._hardware_id))
 
     def diagnose(self, ignored: int, target: float | None) -> None:
         """Note the state for the diagnostics, and a lens that ignores commands.
@@ -166,41 +168,9 @@ class LoopStatus:
             ignored: commands in a row that the lens has ignored.
             target: the last of them, metres.
         """
-        self._node.diagnostics.note("state", self.state.state)
-        self._node.diagnostics.note("frames captured", self.state.frames_captured)
-        if self.state.state == WAITING:
-            long = time.monotonic() - self._waiting_since > _ERROR
-            report = self._node.diagnostics.error if long else self._node.diagnostics.warn
-            report(self.state.reason)
-        elif self.state.state == FAULT:
-            self._node.diagnostics.error(self.state.reason)
-        elif self.state.doubt:
-            self._node.diagnostics.warn(self.state.doubt)
-        if ignored < _IGNORED or target is None:
-            self._node.diagnostics.clear("lens")
-            return
-        text = f"the lens has ignored {ignored} commands in a row, the last to {target:g} m"
-        self._node.diagnostics.error(text, "lens")
+        diagnose_state(self._node.diagnostics, self.state, time.monotonic() - self._waiting_since)
+        diagnose_lens(self._node.diagnostics, ignored, target)
 
     def draw(self) -> None:
         """Draw the overlay for its subscribers."""
         self.overlay.draw(self.state.window, self.state.reason)
-
-
-def _readable(state: LoopState, name: str, hardware_id: str) -> DiagnosticStatus:
-    window = state.window
-    values = {
-        "state": state.state,
-        "frames_captured": state.frames_captured,
-        "remaining_defocus": math.nan
-        if state.remaining_defocus is None
-        else state.remaining_defocus,
-        "agent": state.agent,
-        "target_m": "none" if state.target is None else state.target,
-        "position_m": "none" if state.position is None else state.position,
-        "stamp_ns": "none" if state.stamp is None else state.stamp,
-        "window_px": f"{window.x} {window.y} {window.width} {window.height}" if window else "none",
-    }
-    level = {WAITING: WARN, FAULT: ERROR}.get(state.state, WARN if state.doubt else OK)
-    message = f"{state.reason}; {state.doubt}" if state.doubt else state.reason
-    return make_status(name, hardware_id, level, message, values)

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from aif_ros.nodes.compressed_images import color_map
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.topic import StampedImage, StampedMaps, Topic
-from aif_ros.nodes.topics import DEPTH_IMAGE, DISTANCE_COMPRESSED, FOCUS_MAP
+from aif_ros.nodes.topics import DEPTH_IMAGE, DISTANCE_COMPRESSED, FOCUS_MAP, LEFT_OUT
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.assess_step import DefocusMaps
-from aif_ros.pipeline.focus_map import FocusMapper
+from aif_ros.pipeline.focus_map_step import FocusMapStep
+from aif_ros.pipeline.left_out import LeftOut
 from aif_ros.types.frame import Frame
 
 _FOCUS_MAP_MEMORY = 30.0
@@ -55,28 +56,34 @@ class FrameMapViews:
     """
 
     def __init__(self, node: PipelineNode, lens_model: LensModel) -> None:
+        self._node = node
         self._lens_model = lens_model
         self._colors = node.lazy_publisher(DISTANCE_COMPRESSED)
         self._focus_map = node.lazy_publisher(FOCUS_MAP)
         self._depth = node.lazy_publisher(DEPTH_IMAGE)
-        self._mapper: FocusMapper | None = None
+        self._focus = FocusMapStep(lens_model, _FOCUS_MAP_MEMORY)
 
-    def reset(self) -> None:
-        """Discard the focus map."""
-        self._mapper = None
+    def start(self) -> None:
+        """Begin a new focus map; to be called in the node's `start`."""
+        self._focus.reset()
+        self._left_out = LeftOut()
+        self._node.subscribe(LEFT_OUT, self._take_left_out)
+
+    def _take_left_out(self, left_out: LeftOut) -> None:
+        self._left_out = left_out
 
     def show(self, maps: DefocusMaps, frame: Frame, frame_id: str, *, dynamic: bool) -> None:
-        """Show the maps of a frame; the frames of a static scene are combined in the focus map."""
+        """Show the maps of a frame, and the focus map of all frames so far."""
         low, high = self._lens_model.limits
         self._colors.show(
             lambda: StampedImage(color_map(maps.distance, high - low), maps.stamp, frame_id)
         )
-        if dynamic or frame.moving:
+        # Taken over here, by the worker that also adds the frames.
+        self._focus.leave_out(self._left_out.positions)
+        self._focus.add(maps, frame, dynamic=dynamic)
+        mapper = self._focus.mapper
+        if mapper is None:
             return
-        if self._mapper is None or self._mapper.image_width != frame.size[0]:
-            self._mapper = FocusMapper(self._lens_model, frame.size[0], _FOCUS_MAP_MEMORY)
-        mapper = self._mapper
-        mapper.add(maps, frame.position)
         self._focus_map.show(lambda: _image(mapper.focus_map().position, maps.stamp, frame_id))
         if self._lens_model.object_distances:
             self._depth.show(

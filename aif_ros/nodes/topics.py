@@ -20,6 +20,7 @@ from aif_ros.nodes.joint_states import JointReader, to_joint_state
 from aif_ros.nodes.loop_state import LoopState
 from aif_ros.nodes.topic import StampedImage, StampedMaps, Topic
 from aif_ros.pipeline.decision_record import DecisionRecord
+from aif_ros.pipeline.left_out import LeftOut
 from aif_ros.types.frame import LensState, Window
 
 
@@ -124,6 +125,15 @@ FUSION_EPOCH: Topic[int] = Topic(
     "When J was started: changes with a reset or restart; the focus controller then starts again.",
     to_time,
     to_stamp,
+    latched=True,
+)
+LEFT_OUT: Topic[LeftOut] = Topic(
+    "fusion/left_out",
+    String,
+    "Frames that are not fused because they show another scene, or nothing, as a JSON object "
+    "(fields: see `LeftOut`).",
+    codecs.encode_left_out,
+    codecs.decode_left_out,
     latched=True,
 )
 FUSED_COMPRESSED = _compressed_topic(FUSED_IMAGE, "J as JPEG, for viewers.")

@@ -1,7 +1,7 @@
 """FuseStep: one frame into the fused image J."""
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from aif_ros.fusion.scene_watch import Scene, SceneWatch
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.clock_jump import StampOrder, jumped_back
 from aif_ros.pipeline.frame_use import FrameUse, frame_use
+from aif_ros.pipeline.left_out import LeftOut
 from aif_ros.pipeline.reference_frame import ReferenceFrame
 from aif_ros.types.frame import Frame
 from aif_ros.types.image import to_uint8, to_uint16
@@ -24,6 +25,8 @@ NOTHING = "it shows nothing: it is black, white, of one colour, or noise"
 
 # Frames of other scenes that are kept, in case most of the following ones show the same.
 _MOST_KEPT = 8
+# Lens positions of merged frames that are kept: as many as `SceneWatch` keeps.
+_MOST_POSITIONS = 64
 
 # Focus control samples the source positions of J at every fifth pixel: at least six points along
 # each side of an estimator's cell of 32 px.
@@ -68,11 +71,18 @@ class Fusion:
         image: J if it has changed, by the merge or because it has moved along with the scene, or if
             the frame from this lens position does not belong to its scene: it is published and
             assessed then, and only then. Else None.
+        left_out: the frames until now that are not fused because they do not belong to its scene.
     """
 
     fused: Fused | None
     unused: str | None
     image: FusedImage | None
+    left_out: LeftOut = field(default_factory=LeftOut)
+
+    @property
+    def outside_scene(self) -> bool:
+        """Whether the frame was not merged because it shows another scene, or nothing."""
+        return self.unused in (OTHER_SCENE, NOTHING)
 
 
 class FuseStep:
@@ -108,6 +118,15 @@ class FuseStep:
         """Whether a frame of J has more than 8 bits."""
         return self._deep
 
+    @property
+    def left_out(self) -> LeftOut:
+        """Frames that are not fused because they do not belong to the scene of J.
+
+        Each lens position counts once, as its newest frame shows. Where a change of the scene drops
+        frames from J, these count, too.
+        """
+        return LeftOut.of(self._left_out)
+
     def reset(self, not_before: int | None = None) -> None:
         """Begin a new J.
 
@@ -122,11 +141,13 @@ class FuseStep:
         self.epoch += 1
         self._scenes = SceneWatch(self._lens_model)
         self._others: deque[ReferenceFrame] = deque(maxlen=_MOST_KEPT)
+        self._left_out: dict[float, str] = {}
         self._scale: float | None = None
         self._begin_image()
 
     def _begin_image(self) -> None:
         self._fuser.reset()
+        self._merged: deque[float] = deque(maxlen=_MOST_POSITIONS)
         self._taken: Frame | None = None
         self._deep = False
 
@@ -156,22 +177,24 @@ class FuseStep:
         if use is FrameUse.FOLLOW:
             followed = self._fuser.follow(reference.image, frame.position)
             image = None if followed is None else self._image(followed, frame)
-            return Fusion(followed, IN_MOTION, image)
-        foreign = None if self._dynamic else self._foreign(reference)
-        if foreign is not None and self.fused is not None:
+            return Fusion(followed, IN_MOTION, image, self.left_out)
+        outside = None if self._dynamic else self._outside_scene(reference)
+        if outside is not None and self.fused is not None:
             self._taken = frame
-            return Fusion(self.fused, foreign, self._image(self.fused, frame))
+            return Fusion(self.fused, outside, self._image(self.fused, frame), self.left_out)
         fused = self._merge(reference)
-        return Fusion(fused, None, self._image(fused, frame))
+        return Fusion(fused, None, self._image(fused, frame), self.left_out)
 
     def _merge(self, reference: ReferenceFrame) -> Fused:
         frame = reference.frame
         fused = self._fuser.add(reference.image, frame.position)
+        self._merged.append(frame.position)
+        self._include(frame)
         self._taken, self._scale = frame, reference.deep_scale or self._scale
         self._deep = self._deep or frame.image.dtype != np.uint8
         return fused
 
-    def _foreign(self, reference: ReferenceFrame) -> str | None:
+    def _outside_scene(self, reference: ReferenceFrame) -> str | None:
         """Return why a frame must not be merged; begin J anew where most frames show another scene.
 
         That is no new epoch: decisions on the frames so far remain.
@@ -180,23 +203,36 @@ class FuseStep:
             return None  # the fuser refuses it
         scene = self._scenes.add(reference.image, reference.frame.position)
         if scene is Scene.NOTHING:
-            return NOTHING
+            return self._leave_out(reference, NOTHING)
         if scene is Scene.OTHER:
             self._others.append(reference)
-            return OTHER_SCENE
-        if scene is Scene.NEW:
+            return self._leave_out(reference, OTHER_SCENE)
+        if scene in (Scene.NEW, Scene.FIRST):
             others = [each for each in self._others if self._scenes.belongs(each.frame.position)]
             self._others.clear()
+            dropped = NOTHING if scene is Scene.FIRST else OTHER_SCENE
+            self._left_out.update(dict.fromkeys(self._merged, dropped))
             self._begin_image()
             for each in others:
                 self._merge(each)
         return None
 
+    def _leave_out(self, reference: ReferenceFrame, reason: str) -> str:
+        self._include(reference.frame)
+        self._left_out[reference.frame.position] = reason
+        return reason
+
+    def _include(self, frame: Frame) -> None:
+        """Forget that an earlier frame of that lens position was left out."""
+        for position in list(self._left_out):
+            if self._lens_model.same_position(position, frame.position, frame.size[0]):
+                del self._left_out[position]
+
     def _image(self, fused: Fused, frame: Frame) -> FusedImage:
         return FusedImage.of(fused, frame.stamp, deep=self.deep)
 
     def _unused(self, reason: str) -> Fusion:
-        return Fusion(self.fused, reason, None)
+        return Fusion(self.fused, reason, None, self.left_out)
 
     def _repeats(self, frame: Frame) -> bool:
         if self._dynamic or self._taken is None:

@@ -18,6 +18,7 @@ from aif_ros.pipeline.assess_step import AssessStep, DefocusMaps
 from aif_ros.pipeline.control_step import ControlStep
 from aif_ros.pipeline.fuse_step import FuseStep, Fusion
 from aif_ros.pipeline.image_change import ImageWatch
+from aif_ros.pipeline.left_out import LeftOut
 from aif_ros.pipeline.loop_end import LoopEnd
 from aif_ros.pipeline.reference_frame import FrameStream, ReferenceFrame
 from aif_ros.pipeline.rig import Rig
@@ -95,6 +96,11 @@ class AllInFocusPipeline:
     def deep(self) -> bool:
         """Whether a frame of J has more than 8 bits."""
         return self._fuse.deep
+
+    @property
+    def left_out(self) -> LeftOut:
+        """Frames that are not fused because they do not belong to the scene of J."""
+        return self._fuse.left_out
 
     @property
     def frames(self) -> int:

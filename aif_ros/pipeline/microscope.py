@@ -10,7 +10,7 @@ core.mda.set_engine(AutofocusEngine(microscope))    # autofocus actions of a use
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,8 +29,10 @@ from aif_ros.devices.device import DeviceError
 from aif_ros.devices.micro_manager import MicroManagerCamera, MicroManagerStage, StageSettings
 from aif_ros.fusion.fuser import make_fuser
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.pipeline.focus_map import FocusMap, FocusMapper
+from aif_ros.pipeline.focus_map import FocusMap
+from aif_ros.pipeline.focus_map_step import FocusMapStep
 from aif_ros.pipeline.focus_step import focus_window
+from aif_ros.pipeline.left_out import LeftOut
 from aif_ros.pipeline.loop import AllInFocusPipeline, Step, run_loop
 from aif_ros.pipeline.rig import Rig
 from aif_ros.types.frame import Window
@@ -52,6 +54,7 @@ class Snapshot:
         focus_map: the same by cell, with its uncertainty.
         positions: stage position of each captured image, metres.
         reason: why the capture ended.
+        left_out: images that are not fused because they do not belong to the scene.
     """
 
     image: Image
@@ -59,6 +62,7 @@ class Snapshot:
     focus_map: FocusMap
     positions: list[float]
     reason: str
+    left_out: LeftOut = field(default_factory=LeftOut)
 
 
 class Microscope:
@@ -124,12 +128,13 @@ class Microscope:
             make_estimator(self._estimator, self._lens_model),
             make_agent(self._agent, self._lens_model),
         )
-        mapper = FocusMapper(self._lens_model, self._camera.size[0])
+        focus = FocusMapStep(self._lens_model)
         positions: list[float] = []
 
         def collect(step: Step) -> None:
-            if step.maps is not None and not step.frame.moving:
-                mapper.add(step.maps, step.frame.position)
+            focus.leave_out(step.fusion.left_out.positions)
+            if step.maps is not None:
+                focus.add(step.maps, step.frame, dynamic=pipeline.dynamic)
                 positions.append(step.frame.position)
 
         result = run_loop(
@@ -142,12 +147,12 @@ class Microscope:
             exposure_time=self._exposure,
             settle_timeout=SETTLE_TIMEOUT,
         )
-        if pipeline.fused is None or not positions:
+        if pipeline.fused is None or focus.mapper is None:
             raise result.fault or DeviceError(f"no image could be used: {result.reason}")
-        focus_map = mapper.focus_map()
+        focus_map = focus.mapper.focus_map()
         image = pipeline.fused.image
         height = focus_map.enlarged((image.shape[1], image.shape[0]))
-        return Snapshot(image, height, focus_map, positions, result.reason)
+        return Snapshot(image, height, focus_map, positions, result.reason, pipeline.left_out)
 
     @property
     def _exposure(self) -> float:

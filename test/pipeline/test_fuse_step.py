@@ -8,6 +8,7 @@ from aif_ros.fusion import scene_watch
 from aif_ros.fusion.fuser import make_fuser
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.fuse_step import NOTHING, OTHER_SCENE, REPEATED, FuseStep
+from aif_ros.pipeline.left_out import LeftOut
 from aif_ros.pipeline.reference_frame import ReferenceFrame
 from aif_ros.simulation.scenes.planes import texture
 from aif_ros.types.frame import Frame
@@ -139,10 +140,36 @@ def test_a_frame_that_does_not_belong_to_the_scene_is_not_merged(static, other):
     before = static.fused
     fusion = shown(static, foreign, 2)
     assert fusion.unused == (OTHER_SCENE if other == "scene" else NOTHING)
+    assert fusion.outside_scene
+    assert fusion.left_out == static.left_out == LeftOut((2e-4,), (fusion.unused,))
     assert static.fused is before
     assert fusion.image.stamp == 12  # decided on, as any frame
     assert shown(static, foreign, 2.001).unused == REPEATED
-    assert shown(static, scene(blur=4), 3).unused is None
+    fusion = shown(static, scene(blur=4), 3)
+    assert (fusion.unused, fusion.outside_scene) == (None, False)
+    assert fusion.left_out.positions == (2e-4,)
+
+
+def test_a_frame_in_motion_is_not_outside_the_scene(static):
+    fusion = static.add(reference(1e-4, 10, np.inf))
+    assert not fusion.outside_scene
+    assert fusion.left_out == LeftOut()
+
+
+def test_a_position_is_not_left_out_any_more_once_its_frame_is_fused(static):
+    shown(static, scene(), 0)
+    shown(static, scene(1), 1)
+    assert static.left_out.positions == (1e-4,)
+    shown(static, scene(blur=2), 2)
+    static.add(ReferenceFrame(Frame(scene(blur=1), 99, 1e-4 + 1e-9, 0.0), LENS))
+    assert static.left_out == LeftOut()
+
+
+def test_a_new_fused_image_leaves_nothing_out(static):
+    shown(static, scene(), 0)
+    shown(static, scene(1), 1)
+    static.reset()
+    assert static.left_out == LeftOut()
 
 
 @pytest.mark.parametrize("blur", [1, 2, 4, 8, 12])
@@ -157,12 +184,15 @@ def test_a_first_frame_of_another_scene_is_dropped_from_j(static):
     fusion = shown(static, scene(blur=2), 2)
     assert fusion.unused is None
     assert (fusion.fused.frames, static.epoch) == (2, 1)
+    assert fusion.left_out == LeftOut((0.0,), (OTHER_SCENE,))
     np.testing.assert_allclose(fusion.fused.image[8:-8, 8:-8] * 255, scene()[8:-8, 8:-8], atol=8)
 
 
 def test_a_black_first_frame_is_dropped_from_j(static):
     shown(static, 0 * scene(), 0)
-    assert shown(static, scene(), 1).fused.frames == 1
+    fusion = shown(static, scene(), 1)
+    assert fusion.fused.frames == 1
+    assert fusion.left_out == LeftOut((0.0,), (NOTHING,))
 
 
 def noise(size=(72, 96), level=1.0):

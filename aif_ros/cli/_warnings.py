@@ -1,0 +1,9 @@
+"""Warnings of the commands that run the loop."""
+
+import sys
+
+
+def print_warnings(*texts: str) -> None:
+    """Print each text that is not empty as a warning, on standard error."""
+    for text in filter(None, texts):
+        print(f"warning: {text}", file=sys.stderr)

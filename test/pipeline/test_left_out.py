@@ -1,0 +1,36 @@
+import pytest
+
+from aif_ros.pipeline.left_out import LeftOut
+
+
+def test_each_reason_is_named_once_and_some_positions():
+    left_out = LeftOut.of({number * 1e-4: "it is black" for number in (6, 5, 4, 3, 2, 1)})
+    assert left_out.warning == (
+        "6 frames are not fused (it is black): those at 0.0001 m, 0.0002 m, 0.0003 m, 0.0004 m, "
+        "0.0005 m, ..."
+    )
+    assert "(a; b)" in LeftOut.of({2e-4: "a", 3e-4: "b", 4e-4: "a"}).warning
+
+
+def test_nothing_left_out_is_no_warning():
+    assert LeftOut.of({}) == LeftOut()
+    assert LeftOut().warning == ""
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"positions": [1e-4]},
+        {"positions": 1e-4, "reasons": ["black"]},
+        {"positions": ["1e-4"], "reasons": ["black"]},
+        {"positions": [float("nan")], "reasons": ["black"]},
+        {"positions": [1e-4], "reasons": [None]},
+        {"positions": None, "reasons": []},
+        7,
+        "positions",
+    ],
+)
+def test_other_fields_are_refused(fields):
+    with pytest.raises(ValueError):
+        LeftOut.of_fields(fields)

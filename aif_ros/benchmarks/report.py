@@ -44,6 +44,8 @@ def result(recording: LoopRecording, scored: Score | None) -> dict[str, Any]:
             round(scored.frame_psnr[scored.best_frame], 3) if scored else None
         ),
         "stopped_because": recording.reason,
+        "doubt": recording.doubt,
+        "frames_not_fused": len(recording.left_out.positions),
         "lens": recording.lens_model.name,
         "image_size": list(recording.frames[0].image.shape[1::-1]),
         "frames": [

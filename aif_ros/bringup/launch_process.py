@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from aif_ros.bringup.graph import BringupError, pipeline_graph
+from aif_ros.bringup.graph import BringupError, Graph
 from aif_ros.bringup.observer import RunningGraph, observe
 from aif_ros.process.interrupts import uninterrupted
 from aif_ros.process.parent import parent_environment
@@ -27,19 +27,20 @@ def check_launch() -> None:
 
 
 @contextmanager
-def run_by_launch(settings: PipelineSettings, log: Path) -> Iterator[RunningGraph]:
+def run_by_launch(settings: PipelineSettings, graph: Graph, log: Path) -> Iterator[RunningGraph]:
     """Start the launch file; it is interrupted, and ends its nodes, when the block is left.
 
     The nodes are brought up and supervised by the launch file while the block runs.
 
     Args:
         settings: what to run.
+        graph: of these settings.
         log: file for the output of launch and its nodes.
 
     Raises:
         BringupError: launch has ended.
     """
-    with observe(pipeline_graph(settings)) as running, log.open("wb") as output:
+    with observe(graph) as running, log.open("wb") as output:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "aif_ros.process.parent"),

@@ -66,6 +66,10 @@ class RunningGraph:
         """Whether the loop has ended by itself."""
         return self.state is not None and self.state.state in ENDED
 
+    def forget(self) -> None:
+        """Forget what the focus controller has published: the loop was restarted."""
+        self.state = None
+
     def spin_until(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
         """Spin until `condition` holds; false if it did not within `timeout` seconds.
 
@@ -117,6 +121,7 @@ def observe(graph: Graph) -> Iterator[RunningGraph]:
             node.create_subscription(
                 LOOP_STATE.message_type, LOOP_STATE.name, take_state, LOOP_STATE.publisher_qos
             )
+
             own = {graph.full_name(spec).lstrip("/") for spec in graph.nodes}
 
             def take_health(message: DiagnosticArray) -> None:

@@ -16,6 +16,7 @@ from aif_ros.nodes.loop_state import ENDED, LoopState
 from aif_ros.nodes.topic import StampedImage, StampedMaps, Topic
 from aif_ros.nodes.topics import (
     CAMERA_IMAGE,
+    DECISION,
     DEFOCUS_MAPS,
     FUSED_DEFOCUS_MAPS,
     FUSED_IMAGE,
@@ -24,6 +25,7 @@ from aif_ros.nodes.topics import (
 )
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.assess_step import DefocusMaps
+from aif_ros.pipeline.decision_record import DecisionRecord
 from aif_ros.pipeline.lens_state_buffer import LensStateBuffer
 from aif_ros.pipeline.recording import LoopRecording, RecordedFrame
 from aif_ros.types.frame import LensState
@@ -32,7 +34,13 @@ T = TypeVar("T")
 
 # Frames that wait for the fused image of the same stamp; fusion takes less than a second.
 _FRAMES_KEPT = 60
+# Seconds that the last decision may come after the state that it has led to.
+_LAST_DECISION = 1.0
 _UNKNOWN = DefocusMaps(np.full((1, 1, 4), np.nan, np.float32), 0)
+
+
+def _ignore(decision: DecisionRecord) -> None:
+    """Do nothing."""
 
 
 class Recorder:
@@ -40,16 +48,19 @@ class Recorder:
 
     Args:
         node: to listen with, in the pipeline's namespace.
+        decided: called with each decision, in their order, by the thread that spins the node.
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, decided: Callable[[DecisionRecord], object] = _ignore) -> None:
         self._node = node
+        self._decided = decided
         self.stopped = threading.Event()
         """Set once the focus controller has ended the loop."""
-        self.decisions: dict[int, LoopState] = {}
-        """State of the loop after each decision, by the stamp of the frame decided on."""
-        self._agent = ""
-        self._reason = "the focus controller has published nothing"
+        self._decided_to_stop = threading.Event()
+        self.decisions: list[DecisionRecord] = []
+        """Each decision, in their order: states of the loop that follow each other fast are not
+        all received."""
+        self._state: LoopState | None = None
         self._recent: OrderedDict[int, StampedImage] = OrderedDict()
         self._frames: dict[int, StampedImage] = {}
         self._fused: dict[int, StampedImage] = {}
@@ -62,6 +73,7 @@ class Recorder:
         self._listen(FUSED_DEFOCUS_MAPS, partial(_keep, self._fused_maps), depth=10)
         self._listen(LENS_STATE, self._states.append, depth=200)
         self._listen(LOOP_STATE, self._take_state, depth=10)
+        self._listen(DECISION, self._take_decision, depth=DECISION.depth)
 
     @property
     def anything(self) -> bool:
@@ -94,10 +106,22 @@ class Recorder:
         if image.stamp in self._recent:
             self._frames[image.stamp] = self._recent[image.stamp]
 
+    def wait_for_last_decision(self) -> None:
+        """Where the loop has ended by itself, wait a moment for the decision to stop.
+
+        States and decisions are topics of their own: their order is not that of publication.
+        """
+        if self.stopped.is_set():
+            self._decided_to_stop.wait(_LAST_DECISION)
+
+    def _take_decision(self, decision: DecisionRecord) -> None:
+        self.decisions.append(decision)
+        self._decided(decision)
+        if decision.target is None:
+            self._decided_to_stop.set()
+
     def _take_state(self, state: LoopState) -> None:
-        if state.stamp is not None:
-            self.decisions[state.stamp] = state
-        self._agent, self._reason = state.agent, state.reason
+        self._state = state
         if state.state in ENDED:
             self.stopped.set()
 
@@ -111,8 +135,10 @@ class Recorder:
         Raises:
             BringupError: no fused image and its frame were seen.
         """
-        if not self.anything:
-            raise BringupError(f"no frame has been fused: {self._reason}")
+        if self._state is None or not self.anything:
+            silent = "the focus controller has published nothing"
+            reason = silent if self._state is None else self._state.reason
+            raise BringupError(f"no frame has been fused: {reason}")
         stamps = sorted(self._fused.keys() & self._frames.keys())
         timeline = LensStateBuffer(capacity=len(self._states))
         for state in self._states:
@@ -122,7 +148,7 @@ class Recorder:
             # Autofocus may have looked at a later frame of the same rest than fusion has used.
             maps = _first(self._maps, stamp, end)
             fused_maps = _first(self._fused_maps, stamp, end)
-            decisions = [self.decisions[s] for s in sorted(self.decisions) if stamp <= s < end]
+            decisions = [each for each in self.decisions if stamp <= each.evidence[-1].stamp < end]
             frames.append(
                 RecordedFrame(
                     stamp=stamp,
@@ -137,7 +163,16 @@ class Recorder:
                     reason=decisions[-1].reason if decisions else "",
                 )
             )
-        return LoopRecording(scene, self._agent, lens_model, frames, self._states, self._reason)
+        return LoopRecording(
+            scene,
+            self._state.agent,
+            lens_model,
+            frames,
+            self._states,
+            self._state.reason,
+            self._state.doubt,
+            self._state.left_out,
+        )
 
 
 def _keep(maps: dict[int, DefocusMaps], stamped: StampedMaps) -> None:
@@ -151,11 +186,18 @@ def _first(seen: dict[int, DefocusMaps], begin: int, end: float) -> DefocusMaps:
 
 
 @contextmanager
-def recording(namespace: str = "") -> Iterator[Recorder]:
+def recording(
+    namespace: str = "", decided: Callable[[DecisionRecord], object] = _ignore
+) -> Iterator[Recorder]:
     """Record in the background; to be entered before the pipeline is started.
 
     Args:
         namespace: of the pipeline; empty: none.
+        decided: see `Recorder`.
     """
-    with background_node("recorder", namespace, Recorder, use_global_arguments=False) as recorder:
+
+    def attach(node: Node) -> Recorder:
+        return Recorder(node, decided)
+
+    with background_node("recorder", namespace, attach, use_global_arguments=False) as recorder:
         yield recorder

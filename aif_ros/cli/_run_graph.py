@@ -35,8 +35,8 @@ def run_graph(args: Arguments) -> dict[str, Any]:
         end = watch_loop(
             run(graph),
             lambda running: (running.stopped or running.starved) and not args.forever,
-            show,
             None if args.forever else args.timeout,
+            show,
         )
     left_out = end.state.left_out if end.state else LeftOut()
     doubt = end.state.doubt if end.state else ""

@@ -32,8 +32,8 @@ class WatchedRun:
 def watch_loop(
     bring_up: AbstractContextManager[RunningGraph],
     ended: Callable[[RunningGraph], bool],
-    show: Callable[[LoopState], object],
     timeout: float | None,
+    show: Callable[[LoopState], object] = lambda state: None,
 ) -> WatchedRun:
     """Bring the nodes up and watch the loop until it ends; the nodes are stopped then.
 
@@ -42,8 +42,8 @@ def watch_loop(
     Args:
         bring_up: what starts the nodes, and stops them.
         ended: whether the loop has ended; it is called again and again.
-        show: shows a state of the loop; it is called for each new one.
         timeout: seconds until the loop is ended; None: no limit.
+        show: shows the state of the loop; it is called where that has changed.
 
     Raises:
         BringupError: the nodes cannot be brought up, or kept running.

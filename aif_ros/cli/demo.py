@@ -21,6 +21,7 @@ import tyro
 from typing_extensions import Doc
 
 from aif_ros.cli import CommandError, JsonFile, LoopTimeout, check_width, write_json
+from aif_ros.cli._warnings import print_warnings
 from aif_ros.settings.declaration import OneOf
 from aif_ros.settings.pipeline import PipelineSettings
 
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from aif_ros.benchmarks.comparison import ComparedRun
     from aif_ros.bringup.graph import Graph
     from aif_ros.bringup.observer import RunningGraph
-    from aif_ros.nodes.loop_state import LoopState
     from aif_ros.optics.lens_model import LensModel
+    from aif_ros.pipeline.decision_record import DecisionRecord
     from aif_ros.simulation.scenes.scene import Scene
     from aif_ros.types.image import Image
 
@@ -68,14 +69,14 @@ def run(args: Arguments) -> int:
     graph = pipeline_graph(args)
     name, scene, truth, lens_model = _scene(graph)
     args.out.mkdir(parents=True, exist_ok=True)
-    with recording(graph.namespace) as recorder:
+    with recording(graph.namespace, _decision_printer()) as recorder:
         print("Starting the nodes ...")
         end = watch_loop(
             _bring_up(args, graph),
             lambda running: running.starved or recorder.complete,
-            _decision_printer(),
             args.timeout,
         )
+        recorder.wait_for_last_decision()
         if end.interrupted and not recorder.anything:
             print("Interrupted before the first frame was fused.")
             return 0
@@ -87,6 +88,7 @@ def run(args: Arguments) -> int:
     summary = write_report(seen, truth, args.out, others)
     write_json(summary, args.json)
     _print_summary(summary, args.out)
+    print_warnings(seen.left_out.warning, seen.doubt)
     if end.fault:
         raise CommandError(end.reason)
     return 0
@@ -98,22 +100,21 @@ def _bring_up(args: Arguments, graph: "Graph") -> "AbstractContextManager[Runnin
     from aif_ros.bringup.processes import run_in_processes
 
     if args.with_ == "launch":
-        return run_by_launch(args, args.out / "launch.log")
+        return run_by_launch(args, graph, args.out / "launch.log")
     logs = args.out / "log"
     logs.mkdir(exist_ok=True)
     return run_in_processes(graph, log_directory=logs)
 
 
-def _decision_printer() -> "Callable[[LoopState], None]":
-    """Return what prints a line for each decision."""
-    printed = 0
+def _decision_printer() -> "Callable[[DecisionRecord], None]":
+    """Return what prints a line for each decision, with the number of the frame decided on."""
+    stamps: set[int] = set()
 
-    def show(state: "LoopState") -> None:
-        nonlocal printed
-        if state.frames_captured > printed:
-            printed = state.frames_captured
-            position = 1e6 * (state.position or 0.0)
-            print(f"  frame {printed:2}  lens at {position:6.0f} µm  {state.reason}", flush=True)
+    def show(decision: "DecisionRecord") -> None:
+        frame = decision.evidence[-1]
+        stamps.add(frame.stamp)
+        position = f"{1e6 * frame.position:6.0f} µm"
+        print(f"  frame {len(stamps):2}  lens at {position}  {decision.reason}", flush=True)
 
     return show
 

@@ -13,13 +13,16 @@ Examples:
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from typing_extensions import Doc
 
 from aif_ros.cli import CommandError, JsonFile, check_json, write_json
 from aif_ros.settings.declaration import OneOf
+
+if TYPE_CHECKING:
+    from aif_ros.types.frame import LensState
 
 SIMULATED = ("moonlite", "optotune", "grbl", "marlin")
 
@@ -143,32 +146,20 @@ def _try_parameter_lens(uri: str) -> dict[str, Any]:
     from aif_ros.devices.optional import require
 
     require("rclpy", "ros")
-    import rclpy
-    from rclpy.context import Context
-    from rclpy.signals import SignalHandlerOptions
+    from aif_ros.bringup.parameter_lens_probe import probe_parameter_lens
 
-    from aif_ros.nodes.parameter_lens import open_parameter_lens
-
-    context = Context()
-    rclpy.init(args=[], context=context, signal_handler_options=SignalHandlerOptions.NO)
-    node = rclpy.create_node("aif_devices", context=context)
-    try:
-        lens = open_parameter_lens(uri, node, None)
-        try:
-            state = lens.state()
-            limits = lens.travel
-        finally:
-            lens.close()
-    finally:
-        node.destroy_node()
-        rclpy.shutdown(context=context)
+    lens = probe_parameter_lens(uri)
     return {
         "answers": "yes",
-        "limits": str(limits),
-        "position": f"{state.position:g} m{', moving' if state.moving else ''}",
+        "limits": str(lens.travel),
+        "position": _position(lens.state),
         "run": "ros2 launch aif_ros pipeline.launch.py camera:=external "
         f'lens:="{uri}" calibration:=lens.yaml',
     }
+
+
+def _position(state: "LensState") -> str:
+    return f"{state.position:g} m{', moving' if state.moving else ''}"
 
 
 def _try_lens(uri: str) -> dict[str, Any]:
@@ -185,7 +176,7 @@ def _try_lens(uri: str) -> dict[str, Any]:
             "limits": str(lens.travel),
             **notes,
             "step": f"{lens.metres_per_step:g} m",
-            "position": f"{state.position:g} m{', moving' if state.moving else ''}",
+            "position": _position(state),
             "calibrate": f"aif calibrate {devices} -o lens.yaml",
             "autofocus": f"aif autofocus {devices} --calibration lens.yaml",
             "run": f"aif run {devices} --calibration lens.yaml -o sharp.png",

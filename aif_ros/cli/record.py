@@ -14,16 +14,13 @@ Examples:
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import tyro
 from typing_extensions import Doc
 
 from aif_ros.cli import CommandError, JsonFile, write_json
 from aif_ros.settings.declaration import Limits
-
-if TYPE_CHECKING:
-    from aif_ros.bringup.observer import RunningGraph
 
 
 @dataclass(frozen=True)
@@ -53,6 +50,7 @@ def run(args: Arguments) -> int:
     """Record."""
     from aif_ros.bringup.bag_recording import recording_bag
     from aif_ros.bringup.graph import Graph
+    from aif_ros.bringup.loop_restart import LoopRestart
     from aif_ros.bringup.observer import observe
 
     namespace = f"/{args.namespace.strip('/')}" if args.namespace.strip("/") else ""
@@ -62,7 +60,7 @@ def run(args: Arguments) -> int:
     ):
         try:
             if args.restart:
-                _restart(running)
+                LoopRestart(running).restart()
             print("Recording; Ctrl-C ends it.", flush=True)
             running.spin_until(
                 lambda: recorder.error is not None or (running.stopped and not args.forever),
@@ -82,15 +80,3 @@ def run(args: Arguments) -> int:
         args.json,
     )
     return 0
-
-
-def _restart(running: "RunningGraph") -> None:
-    from std_srvs.srv import Trigger
-
-    reset = running.node.create_client(Trigger, "focus_controller/reset")
-    future = None
-    if running.spin_until(reset.service_is_ready, 10.0):
-        future = reset.call_async(Trigger.Request())
-    if future is None or not running.spin_until(future.done, 10.0):
-        raise CommandError("focus_controller/reset does not answer: is the pipeline active?")
-    running.state = None

@@ -1,13 +1,14 @@
 """Recording of one run of the loop, of the library or of ROS nodes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aif_ros.optics.lens_model import LensModel
+from aif_ros.pipeline.left_out import LeftOut
 from aif_ros.types.frame import LensState, Window
 
 
@@ -51,6 +52,8 @@ class LoopRecording:
         frames: the frames that were fused, at least one, by time.
         lens_track: what the lens reported, by time.
         reason: why the loop ended.
+        doubt: why the images leave open whether the lens moves, for people; empty: they do not.
+        left_out: frames that are not fused because they do not belong to the scene.
     """
 
     scene: str
@@ -59,6 +62,8 @@ class LoopRecording:
     frames: Sequence[RecordedFrame]
     lens_track: Sequence[LensState]
     reason: str
+    doubt: str = ""
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     @property
     def start(self) -> int:

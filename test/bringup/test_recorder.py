@@ -1,5 +1,7 @@
 """What is seen on the topics becomes the recording of a run."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from aif_ros.nodes.loop_state import LoopState
 from aif_ros.nodes.topic import StampedImage, StampedMaps
 from aif_ros.nodes.topics import (
     CAMERA_IMAGE,
+    DECISION,
     DEFOCUS_MAPS,
     FUSED_DEFOCUS_MAPS,
     FUSED_IMAGE,
@@ -17,6 +20,8 @@ from aif_ros.nodes.topics import (
 )
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.assess_step import DefocusMaps
+from aif_ros.pipeline.decision_record import DecisionRecord, Evidence
+from aif_ros.pipeline.left_out import LeftOut
 from aif_ros.types.frame import LensState, Window
 
 LENS = LensModel("test lens", 1e-6, (0.0, 1e-3), 9e4, 3840)
@@ -35,10 +40,16 @@ class Listener:
 
 
 @pytest.fixture
-def pipeline():
+def shown():
+    """The decisions that were shown as they came."""
+    return []
+
+
+@pytest.fixture
+def pipeline(shown):
     """A recorder, and what publishes to it."""
     listener = Listener()
-    recorder = Recorder(listener)
+    recorder = Recorder(listener, shown.append)
 
     def publish(topic, value):
         listener.callbacks[topic.name](topic.encode(value))
@@ -61,6 +72,12 @@ def status(state, reason, milliseconds, window):
     return LoopState(state, reason, "sweep", position=0.0, stamp=stamp, window=window)
 
 
+def decision(number, reason, milliseconds, target, window):
+    stamp = T0 + milliseconds * MS
+    evidence = (Evidence(stamp, stamp, 0.0),)
+    return DecisionRecord(number, stamp, evidence, target, window, reason, None)
+
+
 def run_two_frames(publish):
     """Frames at 0 and 100 ms are fused, that at 50 ms is not; the lens moves in between."""
     for milliseconds in range(0, 140, 10):
@@ -77,7 +94,9 @@ def run_two_frames(publish):
     publish(FUSED_DEFOCUS_MAPS, cells(0.3, 100))
     # Autofocus used the frame after the one that was fused.
     publish(DEFOCUS_MAPS, cells(0.5, 110))
-    publish(LOOP_STATE, status("running", "go on", 0, Window(1, 2, 3, 4)))
+    publish(DECISION, decision(1, "go on", 0, 1e-4, Window(1, 2, 3, 4)))
+    publish(DECISION, decision(2, "enough", 110, None, None))
+    # The state after the first decision was lost.
     publish(LOOP_STATE, status("stopped", "enough", 110, None))
 
 
@@ -96,6 +115,33 @@ def test_frames_maps_and_decisions_are_joined(pipeline):
     assert second.fused_distance[0, 0] == pytest.approx(0.3)
     assert second.distance[0, 0] == pytest.approx(0.5)
     assert np.isnan(first.distance).all()
+
+
+def test_each_decision_is_shown_as_it_comes(pipeline, shown):
+    recorder, publish = pipeline
+    run_two_frames(publish)
+    assert [each.reason for each in shown] == ["go on", "enough"]
+    assert recorder.decisions == shown
+    recorder.wait_for_last_decision()
+
+
+def test_a_last_decision_that_never_comes_is_not_waited_for_for_ever(pipeline, monkeypatch):
+    recorder, publish = pipeline
+    monkeypatch.setattr("aif_ros.bringup.recorder._LAST_DECISION", 0.01)
+    publish(LOOP_STATE, status("stopped", "enough", 110, None))
+    recorder.wait_for_last_decision()
+
+
+def test_what_a_user_should_know_is_recorded(pipeline):
+    recorder, publish = pipeline
+    run_two_frames(publish)
+    left_out = LeftOut((1e-4,), ("it shows nothing",))
+    doubtful = replace(
+        status("stopped", "enough", 110, None), doubt="too few images", left_out=left_out
+    )
+    publish(LOOP_STATE, doubtful)
+    seen = recorder.recording("a scene", LENS)
+    assert (seen.doubt, seen.left_out) == ("too few images", left_out)
 
 
 def test_frames_may_come_after_the_fused_image(pipeline):

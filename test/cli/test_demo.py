@@ -12,7 +12,9 @@ import pytest
 from patience import PATIENCE
 
 from aif_ros.__main__ import main
+from aif_ros.cli.demo import _decision_printer
 from aif_ros.optics.lens_model import DEFAULT_CALIBRATION
+from aif_ros.pipeline.decision_record import DecisionRecord, Evidence
 
 ROOT = DEFAULT_CALIBRATION.parents[3]
 
@@ -101,9 +103,21 @@ def test_it_runs_by_itself_and_writes_everything(demo, scene, tmp_path):
     assert result == json.loads((tmp_path / "copy.json").read_text())
     assert (result["scene"], result["agent"]) == ("two_walls", "sweep")
     assert result["psnr"] > result["best_single_frame_psnr"] + 3
+    assert (result["doubt"], result["frames_not_fused"]) == ("", 0)
+    assert output.count("  frame ") >= result["frames_captured"]
     assert "all_in_focus.png" in output
     for name in ("first_frame.png", "ground_truth.png", "loop.webp", "report.html"):
         assert (tmp_path / "demo" / name).stat().st_size > 0
+
+
+def test_a_line_is_printed_for_each_decision(capsys):
+    show = _decision_printer()
+    for number, stamp, reason in ((1, 10, "on"), (2, 10, "again"), (3, 20, "enough")):
+        evidence = (Evidence(stamp, stamp, number * 1e-4),)
+        show(DecisionRecord(number, stamp, evidence, None, None, reason, None))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("lens")[0].strip() for line in lines] == ["frame  1", "frame  1", "frame  2"]
+    assert lines[1].endswith("lens at    200 µm  again")
 
 
 def test_launch_starts_the_nodes_with_the_same_settings(demo, scene, ros2, tmp_path):

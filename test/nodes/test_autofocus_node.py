@@ -27,6 +27,7 @@ from aif_ros.nodes.topics import (
     FUSED_IMAGE,
     FUSED_IN_FOCUS,
     IN_FOCUS,
+    LEFT_OUT,
     LENS_COMMANDS,
     LENS_FAULT,
     LENS_LIMITS,
@@ -34,6 +35,7 @@ from aif_ros.nodes.topics import (
     SOURCE_SAMPLES,
 )
 from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
+from aif_ros.pipeline.left_out import LeftOut
 from aif_ros.simulation.renderer import Sensor, render
 from aif_ros.simulation.scenes import planes
 from aif_ros.simulation.scenes.scene import SceneView
@@ -479,6 +481,21 @@ def test_the_focus_map_combines_frames_at_different_positions(bench, parts):
     assert focus_map.dtype == np.float32
     assert np.isnan(focus_map[0, 0])
     np.testing.assert_allclose(focus_map[1], 6e-4, atol=3e-5)
+
+
+def test_frames_that_fusion_leaves_out_are_dropped_from_the_focus_map(bench, parts):
+    node = bench.active(AutofocusNode, mode="static")
+    world, left_out = World(bench, SIZE), bench.talk(LEFT_OUT)
+    heard = bench.listen(FOCUS_MAP)
+    for level, position in ((9, 0.0), (12, 4e-4), (6, 1e-3)):
+        stamp = world.frame(grey(level), position)
+        bench.spin_until(lambda stamp=stamp: heard and heard[-1].stamp == stamp)
+    assert abs(heard[-1].image[1] - 6e-4).max() > 3e-5
+    left_out(LeftOut((4e-4,), ("it shows another scene",)))
+    bench.spin_until(lambda: node._map_views._left_out.positions)
+    stamp = world.frame(grey(0), 6e-4)
+    bench.spin_until(lambda: heard[-1].stamp == stamp)
+    np.testing.assert_allclose(heard[-1].image[1], 6e-4, atol=3e-5)
 
 
 def test_a_depth_image_where_the_calibration_has_distances(bench, parts, tmp_path):

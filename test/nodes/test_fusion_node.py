@@ -17,6 +17,7 @@ from aif_ros.nodes.topics import (
     CAMERA_IMAGE,
     FUSED_IMAGE,
     FUSION_EPOCH,
+    LEFT_OUT,
     LENS_STATE,
     SHARPNESS,
     SOURCE_POSITION,
@@ -106,15 +107,19 @@ def test_every_position_is_fused(bench):
 
 def test_a_frame_of_another_scene_is_named_and_not_fused(bench, diagnostics, logged):
     node = bench.active(FusionNode)
-    fused = bench.listen(FUSED_IMAGE)
+    fused, left_out = bench.listen(FUSED_IMAGE), bench.listen(LEFT_OUT)
     world = World(bench)
     for seed in (0, 1):
         # J is published as of both, so that focus control goes on.
         stamp = world.frame(texture(SIZE, seed), seed * 4e-4)
         bench.spin_until(lambda stamp=stamp: fused and fused[-1].stamp == stamp)
     assert node._step.fused.frames == 1
+    bench.spin_until(lambda: left_out and left_out[-1].positions)
+    assert left_out[-1].positions == pytest.approx((4e-4,))
     bench.spin_until(lambda: logged.find("WARN", "not fused: it shows another scene"))
     bench.spin_until(lambda: diagnostics.last("fusion").get("frames of other scenes") == "1")
+    node.reset()
+    bench.spin_until(lambda: not left_out[-1].positions)
 
 
 @pytest.mark.parametrize(

@@ -16,18 +16,21 @@ from aif_ros.nodes.topics import (
     CONTROL_STATUS,
     IMAGE_DOUBT,
     IMAGE_FAULT,
+    LEFT_OUT,
     LENS_COMMANDS,
     LENS_STATE,
     LOOP_STATE,
 )
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.image_change import DOUBT_RECORDED, STUCK, STUCK_RECORDED
+from aif_ros.pipeline.left_out import LeftOut
 from aif_ros.types.frame import LensState
 
 SIZE = (160, 128)
 SHARP = cv2.GaussianBlur(
     np.random.default_rng(0).integers(0, 256, (SIZE[1], SIZE[0], 3)).astype(np.float32), None, 1.0
 )
+OTHER = np.ascontiguousarray(np.rot90(SHARP, 2))
 LENS = LensModel("test", 1e-6, (0.0, 1.5e-3), 1.5e4, SIZE[0])
 MOST = 60  # frames; the agent stops far earlier
 
@@ -37,6 +40,8 @@ class World:
 
     def __init__(self, stepped, folder, camera_backend="device", **controller):
         self.stepped, self.moves = stepped, False
+        self.cut = None
+        """Number of the lens position from which another scene is seen; None: none."""
         self._position, self._handled, self._random = 0.0, 0, np.random.default_rng(1)
         LENS.save(folder / "lens.yaml")
         lens = {"calibration": str(folder / "lens.yaml")}
@@ -72,7 +77,8 @@ class World:
         self._report()
         self.stepped.clock.sleep(0.01)
         seen = self._position if self.moves else 1e-4
-        image = cv2.GaussianBlur(SHARP, None, 0.3 + abs(seen - 3e-4) * 1e4)
+        other = len(self.stepped.published_on(LENS_COMMANDS)) + 1 == self.cut
+        image = cv2.GaussianBlur(OTHER if other else SHARP, None, 0.3 + abs(seen - 3e-4) * 1e4)
         image = np.clip(image + self._random.normal(0, 2, image.shape), 0, 255).astype(np.uint8)
         self.stepped.feed(CAMERA_IMAGE, StampedImage(image, self.stepped.clock.now(), "camera"))
         self._report()
@@ -130,6 +136,31 @@ def test_a_doubt_that_comes_after_the_stop_counts(stepped, tmp_path):
     world.run()
     stepped.feed(IMAGE_DOUBT, "too few")
     assert (world.state.state, world.state.doubt) == ("stopped", "too few")
+
+
+def test_frames_that_are_left_out_are_part_of_the_state(stepped, tmp_path):
+    world = World(stepped, tmp_path)
+    world.moves = True
+    stepped.settle()
+    stepped.feed(LEFT_OUT, LeftOut((1e-4,), ("it shows nothing",)))
+    state = world.run()
+    assert state.left_out.positions == (1e-4,)
+    assert world.level == b"\1"
+    assert "1 frames are not fused" in stepped.published_on(CONTROL_STATUS)[-1].message
+    world.controller.diagnose()
+    assert "1 frames are not fused" in world.controller.diagnostics._shown(0.0)[1]
+    # A new loop knows them until fusion reports others.
+    world.controller.begin()
+    assert world.controller.state.left_out.positions == (1e-4,)
+    stepped.feed(LEFT_OUT, LeftOut())
+    assert world.state.left_out == LeftOut()
+
+
+def test_the_fusion_node_reports_a_scene_cut_to_the_controller(stepped, tmp_path):
+    world = World(stepped, tmp_path, max_captures=4)
+    world.moves, world.cut = True, 3
+    state = world.run()
+    assert len(state.left_out.positions) == 1
 
 
 def test_a_lens_that_moves_is_none(stepped, tmp_path):

@@ -1,18 +1,36 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from aif_ros.nodes.loop_state import RUNNING, LoopState
+from aif_ros.pipeline.left_out import LeftOut
 from aif_ros.types.frame import Window
 
 FULL = LoopState(
-    RUNNING, "over there", "sweep", 3, 0.25, 5e-4, 4e-4, 10**18, 10**18, Window(1, 2, 3, 4)
+    RUNNING,
+    "over there",
+    "sweep",
+    3,
+    0.25,
+    5e-4,
+    4e-4,
+    10**18,
+    10**18,
+    Window(1, 2, 3, 4),
+    left_out=LeftOut((1e-4,), ("it shows nothing",)),
 )
 
 
 @pytest.mark.parametrize("state", [FULL, LoopState("idle", "switched off", "learned")], ids=str)
 def test_there_and_back(state):
     assert LoopState.from_json(state.to_json()) == state
+
+
+def test_warnings_are_what_a_user_should_know():
+    doubtful = replace(FULL, doubt="too few images")
+    assert doubtful.warnings == [FULL.left_out.warning, "too few images"]
+    assert LoopState("idle", "switched off", "learned").warnings == []
 
 
 def test_is_plain_json():
@@ -30,6 +48,8 @@ def test_is_plain_json():
         {"window": {"x": 1}},
         {"window": [1, 2, 3, 4]},
         {"reason": None},
+        {"left_out": None},
+        {"left_out": {"positions": ["far"], "reasons": []}},
     ],
     ids=str,
 )

@@ -22,6 +22,7 @@ TARGETS = (
     topics.FUSED_IMAGE,
     topics.SOURCE_SAMPLES,
     topics.FUSION_EPOCH,
+    topics.LEFT_OUT,
     topics.DEFOCUS_MAPS,
     topics.FUSED_DEFOCUS_MAPS,
     topics.FOCUS_WINDOW,

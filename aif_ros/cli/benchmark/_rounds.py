@@ -41,6 +41,7 @@ def measure_rounds(running: "RunningGraph", rounds: int, *, by_reference: bool) 
 
     Raises:
         CommandError: a run does not end, a node ends, or no fused image arrives.
+        BringupError: the focus controller does not answer.
     """
     import psutil
 
@@ -51,12 +52,12 @@ def measure_rounds(running: "RunningGraph", rounds: int, *, by_reference: bool) 
 
 
 def _measure(running: "RunningGraph", rounds: int, *, by_reference: bool) -> "LoopCost":
-    from std_srvs.srv import Trigger
-
     from aif_ros.benchmarks.running_cost import LoopCost, ProcessWatch, rate
+    from aif_ros.bringup.fused_arrivals import fused_arrivals
+    from aif_ros.bringup.loop_restart import LoopRestart
 
-    arrivals = _arrivals(running, by_reference=by_reference)
-    reset = running.node.create_client(Trigger, "focus_controller/reset")
+    arrivals = fused_arrivals(running, by_reference=by_reference)
+    loop = LoopRestart(running)
     _wait(running)
     watch = ProcessWatch(running.pids or {"all nodes": os.getpid()})
     latencies: list[float] = []
@@ -64,9 +65,7 @@ def _measure(running: "RunningGraph", rounds: int, *, by_reference: bool) -> "Lo
     for _ in range(rounds):
         arrivals.clear()
         begun = time.time_ns()
-        answer = reset.call_async(Trigger.Request())
-        running.spin_until(answer.done, 10.0)
-        running.state = None
+        loop.restart()
         _wait(running, watch)
         # The first ones may still come from the run before.
         new = [(stamp, arrival) for stamp, arrival in arrivals if stamp > begun]
@@ -75,30 +74,6 @@ def _measure(running: "RunningGraph", rounds: int, *, by_reference: bool) -> "Lo
     if not latencies:
         raise CommandError("no fused image has come")
     return LoopCost(latencies, rate(stamps), watch.cpu(), watch.cpu_seconds(), watch.memory)
-
-
-def _arrivals(running: "RunningGraph", *, by_reference: bool) -> list[tuple[int, int]]:
-    """Stamps and times of arrival of fused images, nanoseconds; the list grows as they arrive."""
-    from aif_ros.nodes.image_messages import to_stamp
-    from aif_ros.nodes.topic import StampedImage
-    from aif_ros.nodes.topics import FUSED_IMAGE
-
-    arrivals: list[tuple[int, int]] = []
-
-    def arrive(image: StampedImage) -> None:
-        arrivals.append((image.stamp, time.time_ns()))
-
-    def take(message: Any) -> None:
-        arrivals.append((to_stamp(message.header.stamp), time.time_ns()))
-
-    if by_reference and running.exchange is not None:
-        path = running.node.resolve_topic_name(FUSED_IMAGE.name)
-        running.exchange.subscribe(path, arrive)
-    else:
-        running.node.create_subscription(
-            FUSED_IMAGE.message_type, FUSED_IMAGE.name, take, FUSED_IMAGE.subscription_qos(10)
-        )
-    return arrivals
 
 
 def _wait(running: "RunningGraph", watch: Any = None) -> None:

@@ -29,11 +29,16 @@ class Running:
         self.exchange.advertise(FUSED_IMAGE.name)
         self.node = SimpleNamespace(
             resolve_topic_name=lambda name: name,
-            create_client=lambda *_: SimpleNamespace(call_async=self._reset),
+            create_client=lambda *_: SimpleNamespace(
+                call_async=self._reset, service_is_ready=lambda: True
+            ),
         )
         self.state = SimpleNamespace(reason="nothing left to focus")
         self.stopped = True
         self.resets = 0
+
+    def forget(self):
+        """The stand-in publishes no states."""
 
     def _reset(self, request):
         self.resets += 1

@@ -487,11 +487,13 @@ def test_frames_that_fusion_leaves_out_are_dropped_from_the_focus_map(bench, par
     node = bench.active(AutofocusNode, mode="static")
     world, left_out = World(bench, SIZE), bench.talk(LEFT_OUT)
     heard = bench.listen(FOCUS_MAP)
-    for level, position in ((9, 0.0), (12, 4e-4), (6, 1e-3)):
+    # Three frames of a scene in focus at 1 mm, two of one at 0.6 mm.
+    seen = ((12, 2e-4), (9, 4e-4), (6, 1.4e-3), (9, 0.0), (6, 1e-3))
+    for level, position in seen:
         stamp = world.frame(grey(level), position)
         bench.spin_until(lambda stamp=stamp: heard and heard[-1].stamp == stamp)
-    assert abs(heard[-1].image[1] - 6e-4).max() > 3e-5
-    left_out(LeftOut((4e-4,), ("it shows another scene",)))
+    np.testing.assert_allclose(heard[-1].image[1], 1e-3, atol=1e-4)
+    left_out(LeftOut((2e-4, 4e-4, 1.4e-3), ("it shows another scene",)))
     bench.spin_until(lambda: node._map_views._left_out.positions)
     stamp = world.frame(grey(0), 6e-4)
     bench.spin_until(lambda: heard[-1].stamp == stamp)

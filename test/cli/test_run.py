@@ -145,11 +145,11 @@ def test_own_picture_in_the_folder_is_no_slice(folder):
 
 def test_a_slice_that_cannot_be_read_is_an_error_and_what_was_fused_is_kept(folder, capsys):
     odd = folder / "img_1.png"
-    cv2.imwrite(str(odd), cv2.imread(str(odd))[:-3])
+    odd.write_bytes(odd.read_bytes()[:-1000])
     output = folder / "sharp.png"
     arguments = ["--scene", str(folder), *CLASSICAL, "-o", str(output)]
     assert main(["run", *arguments]) == 2
-    assert "img_1.png is 96x61" in capsys.readouterr().err
+    assert "img_1.png cannot be decoded" in capsys.readouterr().err
     assert output.exists()
 
 

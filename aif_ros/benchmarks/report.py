@@ -46,6 +46,7 @@ def result(recording: LoopRecording, scored: Score | None) -> dict[str, Any]:
         "stopped_because": recording.reason,
         "doubt": recording.doubt,
         "frames_not_fused": len(recording.left_out.positions),
+        "frames_damaged": len(recording.left_out.damaged),
         "lens": recording.lens_model.name,
         "image_size": list(recording.frames[0].image.shape[1::-1]),
         "frames": [

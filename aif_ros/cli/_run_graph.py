@@ -51,4 +51,5 @@ def run_graph(args: Arguments) -> dict[str, Any]:
         "reason": end.reason,
         "doubt": doubt,
         "frames_not_fused": len(left_out.positions),
+        "frames_damaged": len(left_out.damaged),
     }

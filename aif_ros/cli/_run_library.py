@@ -74,6 +74,7 @@ def _run_on(args: Arguments, devices: Devices) -> dict[str, Any]:
         "reason": result.reason,
         "doubt": result.doubt,
         "frames_not_fused": len(pipeline.left_out.positions),
+        "frames_damaged": len(pipeline.left_out.damaged),
         "warning": warning or "",
     }
 

@@ -2,6 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from aif_ros.fusion.exposure import light_map, match_exposure
 from aif_ros.fusion.fusion import Fused, FusionMethod, check_finite
@@ -11,6 +15,7 @@ from aif_ros.fusion.motion.estimation import Motion, estimate_motion, expected_b
 from aif_ros.fusion.motion.optical_flow import flow_between_frames
 from aif_ros.fusion.motion.registration import register_frames
 from aif_ros.fusion.motion.warping import WarpOnly
+from aif_ros.fusion.overlap import merge_covered
 from aif_ros.fusion.pyramid import PyramidFusion
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.types.image import Image, ImageError, to_gray
@@ -55,6 +60,7 @@ class Fuser:
         self._fused: Fused | None = None
         self._mosaic: mosaic.Mosaic | None = None
         self._last: tuple[Image, float] | None = None
+        self._complete = True
 
     @property
     def fused(self) -> Fused | None:
@@ -64,13 +70,15 @@ class Fuser:
     def reset(self) -> None:
         """Discard J: a new scene begins."""
         self._fused = self._mosaic = self._last = None
+        self._complete = True
 
-    def add(self, image: Image, position: float) -> Fused:
+    def add(self, image: Image, position: float, valid: NDArray[np.bool_] | None = None) -> Fused:
         """Merge a frame and return the new J.
 
         Args:
             image: I(t) without breathing, (H, W) or (H, W, 3), float32 in [0, 1].
             position: its lens position, metres.
+            valid: (H, W), pixels that show the scene, where nothing moves; None: all.
 
         Raises:
             ImageError: its shape differs from J's, or merging it gives values that are not finite;
@@ -79,7 +87,7 @@ class Fuser:
         self._check(image)
         image = self._as_bright(image)
         if self._lens_model is None:
-            merged = self._method.merge(image, position, self._fused)
+            merged = self._merged(image, position, valid)
             check_finite(merged)
             self._fused = merged
             return merged
@@ -92,6 +100,19 @@ class Fuser:
             self._mosaic = mosaic.begin(first)
         self._fused = mosaic.view(self._mosaic)
         return self._fused
+
+    def _merged(self, image: Image, position: float, valid: NDArray[np.bool_] | None) -> Fused:
+        """Merge the valid part of a frame; where J has not been seen yet, it begins with it."""
+        if self._fused is None:
+            merged = self._method.merge(image, position, None)
+            if valid is not None:
+                self._complete = False
+                merged = replace(merged, sharpness=merged.sharpness * valid)
+            return merged
+        if valid is None and self._complete:
+            return self._method.merge(image, position, self._fused)
+        shown = np.ones(image.shape[:2], np.bool_) if valid is None else valid
+        return merge_covered(self._method.merge, image.copy(), shown, position, self._fused)
 
     def follow(self, image: Image, position: float) -> Fused | None:
         """Warp J into the geometry of a frame that must not be merged, and return it.

@@ -118,11 +118,15 @@ class FusionNode(PipelineNode):
             self.diagnostics.count("frames unusable", total=True)
             raise
         self._publish_epoch()
-        if fusion.left_out != self._published_left_out:
+        before = self._published_left_out
+        if fusion.left_out != before:
             self._publish_left_out(fusion.left_out)
         if fusion.outside_scene:
             self.diagnostics.count("frames of other scenes", total=True)
             self.get_logger().warning(f"a frame is not fused: {fusion.unused}")
+        if len(fusion.left_out.damaged) > len(before.damaged):
+            self.diagnostics.count("frames fused in part", total=True)
+            self.get_logger().warning("parts of a frame are not fused: damaged, or covered")
         if fusion.fused is not None and fusion.image is not None:
             self._publish(fusion.fused, fusion.image, merged=fusion.unused is None)
 

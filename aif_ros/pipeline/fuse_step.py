@@ -4,9 +4,11 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from aif_ros.fusion.damage import JUDGED, Damage, DamageWatch, SeenFrame
 from aif_ros.fusion.fuser import Fuser
 from aif_ros.fusion.fusion import Fused
 from aif_ros.fusion.scene_watch import Scene, SceneWatch
@@ -85,6 +87,15 @@ class Fusion:
         return self.unused in (OTHER_SCENE, NOTHING)
 
 
+@dataclass(eq=False)
+class _FirstFrame:
+    """A frame that was compared with too few others when it was merged."""
+
+    reference: ReferenceFrame
+    seen: SeenFrame
+    damage: Damage
+
+
 class FuseStep:
     """Selects the frames to merge into J, and merges them.
 
@@ -93,8 +104,9 @@ class FuseStep:
         lens_model: of the lens.
         dynamic: whether camera or scene may move. In a static scene a further frame at the lens
             position of the last merged one adds nothing and is not merged, nor is one that shows
-            another scene than most (see `SceneWatch`), or nothing. In a dynamic one J also follows
-            the scene in frames that are not merged because the lens moved.
+            another scene than most (see `SceneWatch`), or nothing; nor are parts of a frame that
+            are damaged or covered (see `DamageWatch`). In a dynamic one J also follows the scene in
+            frames that are not merged because the lens moved.
     """
 
     def __init__(self, fuser: Fuser, lens_model: LensModel, *, dynamic: bool) -> None:
@@ -125,7 +137,7 @@ class FuseStep:
         Each lens position counts once, as its newest frame shows. Where a change of the scene drops
         frames from J, these count, too.
         """
-        return LeftOut.of(self._left_out)
+        return LeftOut.of(self._left_out, self._damaged)
 
     def reset(self, not_before: int | None = None) -> None:
         """Begin a new J.
@@ -150,6 +162,9 @@ class FuseStep:
         self._merged: deque[float] = deque(maxlen=_MOST_POSITIONS)
         self._taken: Frame | None = None
         self._deep = False
+        self._damage = DamageWatch(self._lens_model)
+        self._first: list[_FirstFrame] = []
+        self._damaged: list[float] = []
 
     def add(self, reference: ReferenceFrame) -> Fusion:
         """Take in a frame; its stamp must be newer, unless the clock has jumped back.
@@ -182,16 +197,44 @@ class FuseStep:
         if outside is not None and self.fused is not None:
             self._taken = frame
             return Fusion(self.fused, outside, self._image(self.fused, frame), self.left_out)
-        fused = self._merge(reference)
+        fused = self._merge(reference) if self._dynamic else self._merge_fitting(reference)
         return Fusion(fused, None, self._image(fused, frame), self.left_out)
 
-    def _merge(self, reference: ReferenceFrame) -> Fused:
+    def _merge(self, reference: ReferenceFrame, damage: Damage | None = None) -> Fused:
         frame = reference.frame
-        fused = self._fuser.add(reference.image, frame.position)
+        valid = ~_damaged_parts(reference, damage) if damage else None
+        fused = self._fuser.add(reference.image, frame.position, valid)
         self._merged.append(frame.position)
         self._include(frame)
+        if damage:
+            self._damaged.append(frame.position)
         self._taken, self._scale = frame, reference.deep_scale or self._scale
         self._deep = self._deep or frame.image.dtype != np.uint8
+        return fused
+
+    def _merge_fitting(self, reference: ReferenceFrame) -> Fused:
+        """Merge what shows the scene in a frame.
+
+        The first frames are compared again with those after them. Where that finds damage, J is
+        fused again.
+        """
+        frame = reference.frame
+        seen = self._damage.add(frame.image, reference.image, frame.position, reference.scale)
+        again = False
+        for first in self._first:
+            damage = self._damage.damage(first.seen)
+            again = again or bool(damage) != bool(first.damage)
+            first.damage = damage
+        if again:
+            self._fuser.reset()
+            for first in self._first:
+                self._merge(first.reference, first.damage)
+        damage = self._damage.damage(seen)
+        fused = self._merge(reference, damage)
+        if self._damage.frames < JUDGED:
+            self._first.append(_FirstFrame(reference, seen, damage))
+        else:
+            self._first = []
         return fused
 
     def _outside_scene(self, reference: ReferenceFrame) -> str | None:
@@ -214,7 +257,7 @@ class FuseStep:
             self._left_out.update(dict.fromkeys(self._merged, dropped))
             self._begin_image()
             for each in others:
-                self._merge(each)
+                self._merge_fitting(each)
         return None
 
     def _leave_out(self, reference: ReferenceFrame, reason: str) -> str:
@@ -223,10 +266,14 @@ class FuseStep:
         return reason
 
     def _include(self, frame: Frame) -> None:
-        """Forget that an earlier frame of that lens position was left out."""
-        for position in list(self._left_out):
-            if self._lens_model.same_position(position, frame.position, frame.size[0]):
-                del self._left_out[position]
+        """Forget that an earlier frame of that lens position was left out, all of it or in part."""
+
+        def same(position: float) -> bool:
+            return self._lens_model.same_position(position, frame.position, frame.size[0])
+
+        for position in filter(same, list(self._left_out)):
+            del self._left_out[position]
+        self._damaged = [position for position in self._damaged if not same(position)]
 
     def _image(self, fused: Fused, frame: Frame) -> FusedImage:
         return FusedImage.of(fused, frame.stamp, deep=self.deep)
@@ -240,3 +287,13 @@ class FuseStep:
         if frame.image.shape != self._taken.image.shape:
             return False
         return self._lens_model.same_position(frame.position, self._taken.position, frame.size[0])
+
+
+def _damaged_parts(reference: ReferenceFrame, damage: Damage) -> NDArray[np.bool_]:
+    """(H, W) of the frame without focus breathing, where it does not show the scene."""
+    damaged = reference.without_breathing(damage.lost.mask)
+    if damage.covered is not None:
+        size = damaged.shape[::-1]
+        covered = cv2.resize(damage.covered.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+        damaged |= covered > 0
+    return damaged

@@ -1,7 +1,7 @@
-"""Frames that are left out of J because they do not belong to its scene."""
+"""Frames, and parts of them, that are left out of J because they do not show its scene."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ class LeftOut:
     Attributes:
         positions: lens positions of these frames, metres, ascending.
         reasons: why they are not fused, for people, each once.
+        damaged: lens positions of other frames, metres, ascending, of which parts are not fused:
+            they are damaged or covered.
 
     Raises:
         ValueError: a position is not finite, or a reason is no text.
@@ -23,24 +25,31 @@ class LeftOut:
 
     positions: tuple[float, ...] = ()
     reasons: tuple[str, ...] = ()
+    damaged: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not all(
-            isinstance(each, int | float) and math.isfinite(each) for each in self.positions
+            isinstance(each, int | float) and math.isfinite(each)
+            for each in (*self.positions, *self.damaged)
         ):
             raise ValueError("positions of frames that are left out must be finite numbers")
         if not all(isinstance(each, str) for each in self.reasons):
             raise ValueError("reasons for leaving out frames must be text")
 
     @classmethod
-    def of(cls, reasons: Mapping[float, str]) -> "LeftOut":
-        """Return what is left out, from the reason for each lens position, metres.
+    def of(cls, reasons: Mapping[float, str], damaged: Iterable[float] = ()) -> "LeftOut":
+        """Return what is left out.
+
+        Args:
+            reasons: why a frame is not fused, by its lens position, metres.
+            damaged: lens positions of frames that are not fused in part.
 
         Example:
             >>> LeftOut.of({2e-4: "it shows nothing", 1e-4: "it shows nothing"})
-            LeftOut(positions=(0.0001, 0.0002), reasons=('it shows nothing',))
+            LeftOut(positions=(0.0001, 0.0002), reasons=('it shows nothing',), damaged=())
         """
-        return cls(tuple(sorted(reasons)), tuple(dict.fromkeys(reasons.values())))
+        places = tuple(sorted(reasons)), tuple(sorted(set(damaged)))
+        return cls(places[0], tuple(dict.fromkeys(reasons.values())), places[1])
 
     @classmethod
     def of_fields(cls, fields: Mapping[str, Any]) -> "LeftOut":
@@ -50,7 +59,7 @@ class LeftOut:
             ValueError: they are not those of this class.
         """
         try:
-            return cls(tuple(fields["positions"]), tuple(fields["reasons"]))
+            return cls(*(tuple(fields[name]) for name in ("positions", "reasons", "damaged")))
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a list of frames that are left out: {error}") from error
 
@@ -59,12 +68,25 @@ class LeftOut:
         """For people; empty: no frame is left out.
 
         Example:
-            >>> LeftOut((1e-4,), ("it shows nothing",)).warning
-            '1 frames are not fused (it shows nothing): those at 0.0001 m'
+            >>> LeftOut((1e-4,), ("it shows nothing",), (2e-4, 3e-4)).warning
+            '1 frame is not fused (it shows nothing): at 0.0001 m; parts of 2 frames are not fused \
+(damaged, or covered by something): at 0.0002 m, 0.0003 m'
         """
-        if not self.positions:
-            return ""
-        places = ", ".join(f"{position:.6g} m" for position in self.positions[:_LISTED])
-        more = ", ..." if len(self.positions) > _LISTED else ""
-        why = "; ".join(self.reasons)
-        return f"{len(self.positions)} frames are not fused ({why}): those at {places}{more}"
+        parts = []
+        if self.positions:
+            count = len(self.positions)
+            fused = "frame is" if count == 1 else "frames are"
+            why = "; ".join(self.reasons)
+            parts.append(f"{count} {fused} not fused ({why}): at {_listed(self.positions)}")
+        if self.damaged:
+            count = len(self.damaged)
+            parts.append(
+                f"parts of {count} frame{'' if count == 1 else 's'} are not fused (damaged, or "
+                f"covered by something): at {_listed(self.damaged)}"
+            )
+        return "; ".join(parts)
+
+
+def _listed(positions: Sequence[float]) -> str:
+    places = ", ".join(f"{position:.6g} m" for position in positions[:_LISTED])
+    return places + (", ..." if len(positions) > _LISTED else "")

@@ -3,6 +3,7 @@
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aif_ros.optics.breathing import remove_breathing
 from aif_ros.optics.lens_model import LensModel
@@ -39,6 +40,12 @@ class ReferenceFrame:
         image = to_float(self.frame.image, self.scale)
         position = self._lens_model.within_limits(self.frame.position)
         return remove_breathing(image, self._lens_model.breathing_scale(position))
+
+    def without_breathing(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Convert a mask (H, W) of the captured frame to one of `image`."""
+        position = self._lens_model.within_limits(self.frame.position)
+        scale = self._lens_model.breathing_scale(position)
+        return remove_breathing(mask.astype(np.float32), scale) > 0.01
 
 
 class FrameStream:

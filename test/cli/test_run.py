@@ -107,7 +107,7 @@ def test_a_slice_of_no_use_is_not_fused(folder, tmp_path, capsys, name, shown):
     assert str(folder / name) in said
     if name == "img_1b.png":
         assert json.loads(results.read_text())["frames_not_fused"] == 1
-        assert "1 frames are not fused" in said
+        assert "1 frame is not fused" in said
 
 
 @pytest.mark.parametrize("full", [65535, 4095, 1023])

@@ -146,9 +146,9 @@ def test_frames_that_are_left_out_are_part_of_the_state(stepped, tmp_path):
     state = world.run()
     assert state.left_out.positions == (1e-4,)
     assert world.level == b"\1"
-    assert "1 frames are not fused" in stepped.published_on(CONTROL_STATUS)[-1].message
+    assert "1 frame is not fused" in stepped.published_on(CONTROL_STATUS)[-1].message
     world.controller.diagnose()
-    assert "1 frames are not fused" in world.controller.diagnostics._shown(0.0)[1]
+    assert "1 frame is not fused" in world.controller.diagnostics._shown(0.0)[1]
     # A new loop knows them until fusion reports others.
     world.controller.begin()
     assert world.controller.state.left_out.positions == (1e-4,)

@@ -1,18 +1,22 @@
 """Which frames are merged into J."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
 from aif_ros.fusion import scene_watch
 from aif_ros.fusion.fuser import make_fuser
+from aif_ros.optics.breathing import magnify
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.fuse_step import NOTHING, OTHER_SCENE, REPEATED, FuseStep
 from aif_ros.pipeline.left_out import LeftOut
 from aif_ros.pipeline.reference_frame import ReferenceFrame
+from aif_ros.simulation.metrics import psnr
 from aif_ros.simulation.scenes.planes import texture
 from aif_ros.types.frame import Frame
-from aif_ros.types.image import ImageError, to_uint8
+from aif_ros.types.image import ImageError, to_float, to_uint8
 
 LENS = LensModel("test", 1e-6, (0.0, 1.5e-3), 90e3, 640)
 REACH = LENS.half_depth_of_focus(64)
@@ -176,6 +180,64 @@ def test_a_new_fused_image_leaves_nothing_out(static):
 def test_large_defocus_is_no_other_scene(static, blur):
     for number, image in enumerate((scene(), scene(blur=blur), scene(), scene(blur=blur))):
         assert shown(static, image, number).unused is None
+
+
+def large(blur=0.0, seed=0):
+    """A frame of 240x180 with noise of its own."""
+    image = texture((240, 180), np.random.default_rng(0))
+    image = cv2.GaussianBlur(image, (0, 0), blur) if blur else image
+    noise = np.random.default_rng(seed).normal(0, 0.01, image.shape)
+    return to_uint8(np.asarray(image + noise, np.float32))
+
+
+def lose_rows(image):
+    image[80:84] = 0
+
+
+def hide(image):
+    """Something dark in front of the lens."""
+    image[40:120, 60:140] = image[40:120, 60:140] // 8
+
+
+@pytest.mark.parametrize("damage", [lose_rows, hide])
+@pytest.mark.parametrize("place", range(4))
+@pytest.mark.parametrize("breathing", [0.0, 30.0])
+def test_damaged_parts_are_not_merged(damage, place, breathing):
+    """Also of the first frames, in which they are found later."""
+    lens = replace(LENS, breathing_per_metre=breathing)
+    step = FuseStep(make_fuser("laplacian"), lens, dynamic=False)
+    for number in range(4):
+        position = 5e-5 * number
+        scale = 1 / lens.breathing_scale(position)
+        image = to_uint8(magnify(to_float(large(0.5 + 0.5 * number, number)), scale))
+        if number == place:
+            damage(image)
+        frame = Frame(image, 10 + number, position, 0.0)
+        fusion = step.add(ReferenceFrame(frame, lens))
+        assert fusion.unused is None
+    assert fusion.left_out == LeftOut((), (), (5e-5 * place,))
+    assert fusion.fused.frames == 4
+    if breathing == 0.0:
+        assert psnr(fusion.fused.image, to_float(large(0.5))) > 26
+
+
+@pytest.mark.parametrize("blurs", [(0, 6, 0, 6), (8, 4, 0, 4), (0, 3, 12, 20)])
+def test_defocus_is_no_damage(static, blurs):
+    """Positions are as far apart as the blur needs."""
+    for number, blur in enumerate(blurs):
+        position = blur / LENS.blur_gain(240) + 1e-9 * number
+        frame = Frame(large(blur / 2, number), 10 + number, position, 0.0)
+        assert static.add(ReferenceFrame(frame, LENS)).left_out == LeftOut()
+
+
+def test_an_intact_frame_from_there_makes_good_for_a_damaged_one(static):
+    image = large(1.0)
+    lose_rows(image)
+    for number, (shown_, place) in enumerate(((large(2.0), 0), (image, 1), (large(), 2))):
+        static.add(ReferenceFrame(Frame(shown_, 10 + number, 1e-4 * place, 0.0), LENS))
+    assert static.left_out.damaged == (1e-4,)
+    static.add(ReferenceFrame(Frame(large(1.0), 20, 1e-4, 0.0), LENS))
+    assert static.left_out == LeftOut()
 
 
 def test_a_first_frame_of_another_scene_is_dropped_from_j(static):

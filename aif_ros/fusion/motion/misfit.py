@@ -100,18 +100,55 @@ def misfits(copies: Sequence[Image], held: Sequence[Mask]) -> list[Mask | None]:
         others = sorted(range(count), key=lambda other: (abs(other - index), other))
         others = others[1 : _NEIGHBOURS + 1]
         common = mask & np.logical_and.reduce([held[other] for other in others])
-        if common.mean() < 1 - _MOST:
-            found.append(None)
-            continue
-        first = smooth[others[0]]
-        near = np.array([_as_bright(smooth[other], first, common) for other in others])
-        middle = np.median(near, axis=0).astype(np.float32)
-        spread = np.quantile(np.abs(near - middle), 0.75, axis=0)
-        difference, scale = _difference(middle, own, common)
-        limit = max(_DIFFERENCE * scale, _DEVIATIONS * float(np.median(difference[common])))
-        where = (difference > np.maximum(limit, _SPREAD * spread)) & common
-        found.append(_area(where) if scale > 0 else None)
+        found.append(_misfit(own, [smooth[other] for other in others], common))
     return found
+
+
+def misfit_beside(
+    own: Image, others: Sequence[Image], held: Sequence[Mask], blur: float
+) -> Mask | None:
+    """Find where an image does not fit others of the scene, though these agree.
+
+    Args:
+        own: (h, w), a copy of about `SIDE` pixels.
+        others: (h, w) each, registered to it; two at least, the nearest in focus first.
+        held: (h, w) each, where they hold data: `own`, then the others.
+        blur: by how much it may be sharper or more blurred, blur radius in pixels of the copies.
+
+    Returns:
+        (h, w), true where it does not fit; None: nowhere, or it cannot be said.
+    """
+    if len(others) < 2 or min(own.shape) < _SMALLEST:
+        return None
+    common = np.logical_and.reduce(held)
+    images = [
+        _smoothed(image, mask, _SMOOTHING) for image, mask in zip((own, *others), held, strict=True)
+    ]
+    return _misfit(images[0], images[1:], common, blur)
+
+
+def _misfit(own: Image, others: Sequence[Image], common: Mask, blur: float = 0.0) -> Mask | None:
+    """Where a smoothed image differs from others of the scene; see `misfit_beside`."""
+    if common.mean() < 1 - _MOST:
+        return None
+    near = np.array([_as_bright(other, others[0], common) for other in others])
+    middle = np.median(near, axis=0).astype(np.float32)
+    spread = np.quantile(np.abs(near - middle), 0.75, axis=0)
+    difference, scale = _difference(middle, own, common)
+    if scale <= 0:
+        return None
+    limit = max(_DIFFERENCE * scale, _DEVIATIONS * float(np.median(difference[common])))
+    limits = np.maximum(limit, _SPREAD * spread)
+    if blur > 0 and (difference > limits).any():
+        # A Gaussian as wide as half the radius of a disk spreads light as the disk does.
+        for sigma in (blur / 4, blur / 2):
+            for reference, image in (
+                (cv2.GaussianBlur(middle, (0, 0), sigma), own),
+                (middle, cv2.GaussianBlur(own, (0, 0), sigma)),
+            ):
+                explained, _ = _difference(reference, image, common)
+                difference = np.minimum(difference, explained)
+    return _area((difference > limits) & common)
 
 
 def _smoothed(image: Image, held: Mask, sigma: float) -> Image:

@@ -57,7 +57,7 @@ class Sharpest:
     def reset(self):
         self.fused = None
 
-    def add(self, image, position):
+    def add(self, image, position, valid=None):
         source = np.full(image.shape[:2], position, np.float32)
         if self.fused is not None:
             focus = self._scene.view(0.0).focus_position

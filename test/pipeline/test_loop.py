@@ -58,7 +58,7 @@ class SmallestBlur:
         self.fused = None
         self.followed = []
 
-    def add(self, image, position):
+    def add(self, image, position, valid=None):
         count = 1
         if self.fused is not None:
             image, count = np.minimum(image, self.fused.image), self.fused.frames + 1

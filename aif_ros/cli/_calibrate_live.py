@@ -33,6 +33,7 @@ from aif_ros.pipeline.focus_step import focus_window
 from aif_ros.types.frame import Frame, Window
 from aif_ros.types.image import to_float
 from aif_ros.types.units import LARGEST_POSITION, position_within
+from aif_ros.types.wording import counted
 
 
 def calibrate_through_camera(args: Arguments, output: Path) -> MeasuredCalibration:
@@ -89,7 +90,10 @@ def calibrate_through_camera(args: Arguments, output: Path) -> MeasuredCalibrati
         )
     focus = result.focus
     state = "in focus" if focus.focused else "NOT in focus"
-    print(f"autofocus: {state} at {focus.position:.6g} m after {len(focus.measurements)} images")
+    print(
+        f"autofocus: {state} at {focus.position:.6g} m after "
+        f"{counted(len(focus.measurements), 'image')}"
+    )
     proof = output.with_name(f"{output.stem}_proof.png")
     print(f"{_save_proof(result, proof)}: before and after")
     if not focus.focused:

@@ -24,6 +24,7 @@ from aif_ros.pipeline.focus_map import save_metres
 from aif_ros.pipeline.focus_map_step import FocusMapStep
 from aif_ros.pipeline.loop import AllInFocusPipeline, LoopResult, Step, run_loop
 from aif_ros.settings.presets import usable_preset
+from aif_ros.types.wording import counted
 from aif_ros.weights.engines import engines
 
 
@@ -166,8 +167,8 @@ def _kept(frames: int, written: Sequence[str]) -> str:
     if not frames:
         return "no image had been taken"
     if not written:
-        return f"what was fused of {frames} frames is lost: name a file for it with -o"
-    return f"what was fused of {frames} frames until then is in {', '.join(written)}"
+        return f"what was fused of {counted(frames, 'frame')} is lost: name a file for it with -o"
+    return f"what was fused of {counted(frames, 'frame')} until then is in {', '.join(written)}"
 
 
 def _report_lost(timeout: float, error: ConnectionLostError) -> None:

@@ -5,6 +5,7 @@ import sys
 from aif_ros.devices.device import DeviceError
 from aif_ros.devices.focal_stack import FocalStack
 from aif_ros.fusion.scene_match import match_scenes, scene_copy
+from aif_ros.types.wording import counted
 
 # Slices that are listed by name.
 _LISTED = 5
@@ -24,15 +25,21 @@ def warn_of_foreign_slices(stack: FocalStack) -> None:
             continue
         read.append(index)
     scenes = match_scenes(copies)
-    for indices, what in (
-        (scenes.foreign, "do not match the others (another scene, turned, or moved too far)"),
-        (list(scenes.blank), "show nothing (black, white, of one colour, or noise)"),
+    for indices, one, many, what in (
+        (
+            scenes.foreign,
+            "does not",
+            "do not",
+            "match the others (another scene, turned, or moved too far)",
+        ),
+        (list(scenes.blank), "shows", "show", "nothing (black, white, of one colour, or noise)"),
     ):
         names = [stack.slice_name(read[index]) for index in indices]
         if names:
             listed = ", ".join(names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")
             print(
-                f"warning: {len(names)} of {count} slices {what}: {listed}",
+                f"warning: {len(names)} of {counted(count, 'slice')} "
+                f"{one if len(names) == 1 else many} {what}: {listed}",
                 file=sys.stderr,
             )
     if scenes.undecided:

@@ -26,6 +26,7 @@ from aif_ros.devices.image_files.writing import TRANSPARENT
 from aif_ros.fusion.relief import HEIGHT_SHARE, write_relief
 from aif_ros.fusion.stacking import FusedStack, describe_registration, fuse_stack
 from aif_ros.types.fill import fill_unknown
+from aif_ros.types.wording import counted
 
 
 def fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
@@ -114,7 +115,7 @@ def _check_profiles(slices: Slices) -> None:
     ]
     if odd:
         _warn(
-            f"the colours of {_counted(len(odd))} are of another profile ({odd[0][0]}: "
+            f"the colours of {counted(len(odd), 'slice')} are of another profile ({odd[0][0]}: "
             f"{odd[0][1]}) than those of the first one, {used}, which is taken for all"
         )
 
@@ -189,25 +190,25 @@ def _print_summary(
     args: Arguments, slices: Slices, stack: FusedStack, result: dict[str, Any]
 ) -> None:
     size = result["width"], result["height"]
-    print(
-        f"{_counted(len(slices))} of {size[0]}x{size[1]} fused in {result['seconds']:.1f} s: "
-        f"{args.output}"
-    )
+    fused = counted(len(slices), "slice")
+    print(f"{fused} of {size[0]}x{size[1]} fused in {result['seconds']:.1f} s: {args.output}")
     if stack.blank:
         shown = [f"{name} ({shade})" for name, shade in stack.blank.items()]
-        _warn(f"left out {_counted(len(shown))} that show nothing: {_listed(shown)}")
+        what = counted(len(shown), "slice that shows", "slices that show")
+        _warn(f"left out {what} nothing: {_listed(shown)}")
     others = [name for name in stack.left_out if name not in stack.blank]
     if others:
+        what = counted(len(others), "slice that does not", "slices that do not")
         _warn(
-            f"left out {_counted(len(others))} that do not match the other {len(slices)} "
+            f"left out {what} match the other {len(slices)} "
             f"(another scene, turned, or moved too far): {_listed(others)}"
         )
     parts = [index for index, share in enumerate(stack.misfits) if share > 0]
     if parts:
         shares = [f"{slices.name(index)} ({stack.misfits[index]:.0%})" for index in parts]
         _warn(
-            f"left out parts of {_counted(len(parts))} that differ from the others by more than "
-            f"blur (shadow, finger, missing rows): {_listed(shares)}"
+            f"left out parts of {counted(len(parts), 'slice')}, which differ from the others by "
+            f"more than blur (shadow, finger, missing rows): {_listed(shares)}"
         )
     if stack.undecided:
         _warn("the slices show different scenes, or nothing but noise: the result may be a mixture")
@@ -215,11 +216,13 @@ def _print_summary(
         print(f"registration: {describe_registration(stack.transforms, size)}")
     corrected = [index for index, gain in enumerate(stack.gains) if not gain.negligible]
     if corrected:
-        print(f"exposure matched in {_counted(len(corrected))} ({_names(slices, corrected)})")
+        print(
+            f"exposure matched in {counted(len(corrected), 'slice')} ({_names(slices, corrected)})"
+        )
     if stack.uneven:
         _warn(
-            f"in {_counted(len(stack.uneven))} the brightness differs in parts of the picture, or "
-            f"too much, which cannot be corrected ({_names(slices, stack.uneven)})"
+            f"in {counted(len(stack.uneven), 'slice')} the brightness differs in parts of the "
+            f"picture, or too much, which cannot be corrected ({_names(slices, stack.uneven)})"
         )
     if stack.holes is not None:
         form = "transparent" if Path(args.output).suffix.lower() in TRANSPARENT else "black"
@@ -243,10 +246,6 @@ def _names(slices: Slices, indices: Sequence[int]) -> str:
 def _listed(names: Sequence[str]) -> str:
     """The first few of them."""
     return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-
-
-def _counted(slices: int) -> str:
-    return f"{slices} slice{'' if slices == 1 else 's'}"
 
 
 def _warn(message: str) -> None:

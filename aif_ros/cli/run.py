@@ -22,6 +22,7 @@ from aif_ros.cli._run_arguments import Arguments
 from aif_ros.cli._stack_options import OPTIONS
 from aif_ros.settings.declaration import declared
 from aif_ros.storage.atomic_write import check_writable
+from aif_ros.types.wording import counted
 
 __all__ = ["Arguments", "run"]
 
@@ -74,7 +75,8 @@ def run(args: Arguments) -> int:
         from aif_ros.cli._run_graph import run_graph
 
         result = run_graph(args)
-    print(f"{result['frames_captured']} frames in {result['seconds']:.1f} s: {result['reason']}")
+    frames = counted(result["frames_captured"], "frame")
+    print(f"{frames} in {result['seconds']:.1f} s: {result['reason']}")
     saved = _version(args.save_path) != before
     if saved:
         print(args.save_path)

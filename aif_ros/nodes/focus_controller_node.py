@@ -32,6 +32,7 @@ from aif_ros.pipeline.control_step import ControlStep
 from aif_ros.pipeline.settling import MESSAGE_REACTION
 from aif_ros.settings.nodes import FocusControllerSettings
 from aif_ros.types.frame import LensState
+from aif_ros.types.wording import counted
 
 
 class FocusControllerNode(PipelineNode):
@@ -148,7 +149,9 @@ class FocusControllerNode(PipelineNode):
         now = self.now()
         self._status.decided(step.decisions, now, step.last, action, step.frames)
         if action.position is None:
-            self.get_logger().info(f"stopped after {step.frames} frames: {action.reason}")
+            self.get_logger().info(
+                f"stopped after {counted(step.frames, 'frame')}: {action.reason}"
+            )
             self._status.end(action.reason, step.target)
         else:
             step.commanded(action.position, now)

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from aif_ros.types.wording import counted
+
 # Lens positions that are listed in a warning.
 _LISTED = 5
 
@@ -74,14 +76,12 @@ class LeftOut:
         """
         parts = []
         if self.positions:
-            count = len(self.positions)
-            fused = "frame is" if count == 1 else "frames are"
+            fused = counted(len(self.positions), "frame is", "frames are")
             why = "; ".join(self.reasons)
-            parts.append(f"{count} {fused} not fused ({why}): at {_listed(self.positions)}")
+            parts.append(f"{fused} not fused ({why}): at {_listed(self.positions)}")
         if self.damaged:
-            count = len(self.damaged)
             parts.append(
-                f"parts of {count} frame{'' if count == 1 else 's'} are not fused (damaged, or "
+                f"parts of {counted(len(self.damaged), 'frame')} are not fused (damaged, or "
                 f"covered by something): at {_listed(self.damaged)}"
             )
         return "; ".join(parts)

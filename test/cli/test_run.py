@@ -88,7 +88,7 @@ def test_a_slice_of_another_scene_is_named(folder, tmp_path, capsys, command):
     }
     main([command, *arguments[command]])
     said = capsys.readouterr().err
-    assert "1 of 4 slices do not match the others" in said
+    assert "1 of 4 slices does not match the others" in said
     assert str(folder / "img_1b.png") in said
 
 

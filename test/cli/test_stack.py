@@ -81,7 +81,7 @@ def test_a_picture_of_another_scene_is_left_out_and_named(stack, tmp_path, capsy
     results = tmp_path / "out.json"
     assert main([*arguments, str(tmp_path / "out.png"), "--json", str(results)]) == 0
     said = capsys.readouterr().err
-    assert "left out 1 slice that do not match the other 3" in said
+    assert "left out 1 slice that does not match the other 3" in said
     assert str(stack / "8b.png") in said
     left_out = json.loads(results.read_text())["left_out"]
     assert left_out == [str(stack / "8b.png")]
@@ -98,7 +98,7 @@ def test_rows_that_were_not_transmitted_are_left_out_and_named(stack, tmp_path, 
     cv2.imwrite(str(stack / "8.png"), damaged)
     arguments = ["stack", str(stack), "-o", str(tmp_path / "out.png")]
     assert main([*arguments, "--json", str(tmp_path / "out.json")]) == 0
-    assert "left out parts of 1 slice that differ" in capsys.readouterr().err
+    assert "left out parts of 1 slice, which differ" in capsys.readouterr().err
     found = json.loads((tmp_path / "out.json").read_text())
     assert [share > 0 for share in found["misfits"]] == [False, False, True, False, False]
     image = to_float(read_image(tmp_path / "out.png"))

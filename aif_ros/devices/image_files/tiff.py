@@ -21,6 +21,7 @@ from aif_ros.devices.image_files.stack_axes import Selection, StackFile, select,
 from aif_ros.devices.image_files.tiff_format import PHOTOMETRIC, TiffFormat, axes_of
 from aif_ros.devices.image_files.tiff_metadata import described, ome_files
 from aif_ros.storage.error_text import one_line
+from aif_ros.types.wording import counted
 
 SUFFIXES = frozenset((".tif", ".tiff", ".btf", ".tf8"))
 # Everything it reports is reported here, by an error that names the file.
@@ -247,7 +248,7 @@ def _check_directories(path: Path, file: tifffile.TiffFile) -> None:
     if len(pointer) < file.tiff.offsetsize or (
         struct.unpack(file.tiff.offsetformat, pointer)[0] >= file.filehandle.size
     ):
-        raise DeviceError(f"{path} is cut off: it ends after {count} of its pages")
+        raise DeviceError(f"{path} is cut off: it ends after {counted(count, 'page')}")
 
 
 def _check_complete(name: str, page: tifffile.TiffPage) -> None:

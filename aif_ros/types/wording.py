@@ -1,0 +1,18 @@
+"""Words of messages for people."""
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """Return a number with what it counts.
+
+    Args:
+        count: the number.
+        one: what is counted, if it is one.
+        many: what is counted, if it is none or several; None: `one` with an s.
+
+    Example:
+        >>> counted(1, "slice"), counted(2, "slice"), counted(0, "slice")
+        ('1 slice', '2 slices', '0 slices')
+        >>> counted(1, "slice that does not match", "slices that do not match")
+        '1 slice that does not match'
+    """
+    return f"{count} {one if count == 1 else one + 's' if many is None else many}"

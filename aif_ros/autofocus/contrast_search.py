@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from aif_ros.autofocus.one_side import OneSide
 from aif_ros.autofocus.search import Decision, FocusMeasurement, search_range
 from aif_ros.autofocus.window_contrast import WindowContrast
 from aif_ros.optics.lens_model import LensModel
@@ -16,11 +17,6 @@ _MOST_IMAGES = 200
 _REPRODUCED = 0.9
 """Least ratio of the contrast at the final position to the highest contrast: half a pixel of blur
 more gives about 0.85."""
-_RUN_UP = 6.0
-"""Half depths of focus from which a position is approached at first: more than the backlash of most
-motors. Doubled where that was too little."""
-_RUN_UPS = 3
-"""How often a search begins at most, each time with a longer run-up."""
 _EQUAL = 0.97
 """Least ratio of two contrasts that may be those of one image. A pixel of blur gives about 0.7,
 but less of a change where all detail is coarse."""
@@ -63,9 +59,9 @@ class ContrastSearch(ABC):
         self._contrast = WindowContrast()
         self._start = position
         self._half_depth_of_focus = self._lens_model.half_depth_of_focus(image_width)
-        # Towards the farther limit: those moves need no run-up.
-        self._side = 1 if position < sum(self._limits) / 2 else -1
-        self._run_up = _RUN_UP * self._half_depth_of_focus
+        self._one_side = OneSide(
+            self._lens_model, position, self._limits, self._half_depth_of_focus
+        )
         self._begin_from(position, first=0)
 
     def _begin_from(self, position: float, first: int) -> None:
@@ -112,21 +108,14 @@ class ContrastSearch(ABC):
     def _rests_on_first(self) -> bool:
         """Whether the first image is the sharpest, or next to it on one side."""
         best, first = self.best.position, self.measurements[0].position
-        if self._lens_model.backlash:
-            return False
-        return not any(
+        return self._one_side.needed and not any(
             min(best, first) < each.position < max(best, first) for each in self.measurements
         )
 
     def _approach(self, target: float, reason: str, *, again: bool = False) -> Decision:
         """Go to `target`, from the side of all images; `again`: even if the lens is there."""
-        moves = self._side * (target - self.measurements[-1].position)
-        via: float | None = None
-        # A lens whose calibration has the backlash is approached from one side in any case.
-        if (moves < 0 or again) and not self._lens_model.backlash:
-            low, high = self._limits
-            via = min(max(target - self._side * self._run_up, low), high)
-        return Decision(target, False, None, reason, via=None if via == target else via)
+        via = self._one_side.via(self.measurements[-1].position, target, again=again)
+        return Decision(target, False, None, reason, via)
 
     def _verify(self, peak: float) -> Decision:
         """End if the lens is at the sharpest position and the contrast there is reproduced."""
@@ -168,9 +157,8 @@ class ContrastSearch(ABC):
     def _begin_again(self, reason: str) -> Decision:
         """Search again with a longer run-up; end with `reason` if that was tried before."""
         here = self.measurements[-1].position
-        if self._run_up >= 2 ** (_RUN_UPS - 1) * _RUN_UP * self._half_depth_of_focus:
+        if not self._one_side.lengthen():
             return Decision(here, True, False, reason)
-        self._run_up *= 2
         self._begin_from(here, first=len(self.measurements))
         return self._approach(here, "searching again with a longer run-up", again=True)
 

@@ -6,13 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aif_ros.autofocus.fibonacci import narrow_down
+from aif_ros.autofocus.one_side import OneSide
 from aif_ros.autofocus.search import Decision, FocusMeasurement, search_range
 from aif_ros.autofocus.window_contrast import WindowContrast
 from aif_ros.autofocus.window_posterior import WindowPosterior
 from aif_ros.defocus.neural import NeuralBlurEstimator
-from aif_ros.defocus.patch_blur import PatchEstimator
+from aif_ros.defocus.patch_blur import PatchBlur, PatchEstimator
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.types.image import Image
+from aif_ros.types.wording import counted
+
+_ENOUGH = 3
+"""Images after which the first one is compared with the others."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,11 @@ class NeuralSearch:
     informative one. Where the network has no reading, a golden-section search of the contrast
     is used. The scores of the images are blur radii.
 
+    All positions are approached from one side (see `OneSide`), and a first image that does not fit
+    the later ones is not counted: before it, the lens may have come from the other side. Where the
+    contrast at the end position is not found again, the search begins again, once, with a longer
+    run-up.
+
     Args:
         lens_model: of the lens in use.
         estimator: estimates blur; default: the shipped network.
@@ -119,13 +129,11 @@ class NeuralSearch:
         """
         low, high = self._limits = search_range(self._lens_model, limits)
         self.measurements = []
+        self._blurs: list[PatchBlur] = []
         self._contrast = WindowContrast()
-        self._contrasts: NDArray[np.float64] = np.zeros(0)
-        self._in_focus: list[float] = []
         self._start = position
         self._gain = self._lens_model.blur_gain(image_width)
         self._image_width = image_width
-        self._attempts = self._rules.attempts
         step = self._lens_model.metres_per_step
         reach = self._lens_model.half_depth_of_focus(image_width)
         # A lens with few resting positions reaches focus within half their spacing only.
@@ -134,13 +142,36 @@ class NeuralSearch:
         self._same = max(
             self._rules.same * self._half_depth_of_focus, self._rules.same_steps * step
         )
+        self._one_side = OneSide(
+            self._lens_model, position, self._limits, self._half_depth_of_focus
+        )
+        self._begin_with(0)
+
+    def _begin_with(self, first: int) -> None:
+        """Go by the images from index `first` on only."""
+        self._first = first
+        self._attempts = self._rules.attempts
         self.posterior = WindowPosterior(
-            (low, high),
+            self._limits,
             self._gain,
             self._half_depth_of_focus,
             self._expected,
             self._expected_reading,
         )
+        values = self._contrast.values if self.measurements else np.zeros(0)
+        for index in range(first, len(self.measurements)):
+            position = self.measurements[index].position
+            self.posterior.update(position, self._blurs[index], values[first : index + 1])
+
+    @property
+    def _images(self) -> list[FocusMeasurement]:
+        """Images that the search goes by."""
+        return self.measurements[self._first :]
+
+    @property
+    def _contrasts(self) -> NDArray[np.float64]:
+        """(n,) comparable contrasts of `_images`."""
+        return self._contrast.values[self._first :]
 
     def update(self, patch: Image, position: float) -> Decision:
         """Process the image of the window at lens position `position` (metres) and decide.
@@ -150,35 +181,65 @@ class NeuralSearch:
         """
         blur = self._estimator.estimate_patch(patch)
         self._contrast.add(patch)
-        self._contrasts = self._contrast.values
+        self._blurs.append(blur)
+        self.measurements.append(FocusMeasurement(position, blur.radius))
         if self._is_clipped(-1):
             blur = replace(blur, radius=np.nan, uncertainty=np.nan, in_focus=np.nan)
-        self.measurements.append(FocusMeasurement(position, blur.radius))
-        self._in_focus.append(blur.in_focus)
+            self._blurs[-1] = blur
+            self.measurements[-1] = FocusMeasurement(position, blur.radius)
         self.posterior.update(position, blur, self._contrasts)
-        return self._decide()
+        if self._first == 0 and self._first_contradicts():
+            self._begin_with(1)
+        decision = self._decide()
+        if decision.done or decision.via is not None:
+            return decision
+        # From which side the lens has come to its start is not known.
+        unknown = len(self.measurements) == 1 and not self._one_side.takes_up(
+            position, decision.position
+        )
+        via = self._one_side.via(position, decision.position, again=unknown)
+        return replace(decision, via=via)
+
+    def _first_contradicts(self) -> bool:
+        """Whether the first image does not fit two later ones: the motor has play.
+
+        The lens may have come to its start from the other side than to all other positions.
+        """
+        first = self.measurements[0]
+        if not self._one_side.needed or len(self.measurements) < _ENOUGH:
+            return False
+        if not np.isfinite(first.score):
+            return False
+        everything, attempts = self.posterior, self._attempts
+        self._begin_with(1)
+        mass = self.posterior.mass_within(0.9 * self._half_depth_of_focus)
+        focus = float(self.posterior.positions[_middle_of_best(mass)])
+        self._first, self.posterior, self._attempts = 0, everything, attempts
+        expected = float(self._expected_reading(np.array(abs(focus - first.position) * self._gain)))
+        tolerance = max(self._rules.agreement, self._rules.agreement_share * expected)
+        return mass.max() >= self._rules.worth and not abs(first.score - expected) <= tolerance
 
     def _expected_reading(self, radius: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(self._lens_model.expected_reading(radius, self._image_width))
 
     def _decide(self) -> Decision:
         rules = self._rules
-        unread = not any(np.isfinite(each.score) for each in self.measurements)
+        unread = not any(np.isfinite(each.score) for each in self._images)
         uninformed = unread and not self._contrast.varies
-        if len(self.measurements) >= rules.most_images + rules.most_climbs:
+        if len(self._images) >= rules.most_images + rules.most_climbs:
             return self._give_up()
-        if (unread and len(self.measurements) >= rules.most_unread) or len(
-            self.measurements
+        if (unread and len(self._images) >= rules.most_unread) or len(
+            self._images
         ) >= rules.most_images:
             return self._follow_contrast()
         if (
-            len(self.measurements) == 1
-            and self._in_focus[0] >= rules.in_focus
+            len(self._images) == 1
+            and self._blurs[self._first].in_focus >= rules.in_focus
             and not self._few_places
         ):
             reason = "seems in focus: checking the network from a position beside it"
             return Decision(self._witness(), False, None, reason)
-        positions = np.array([each.position for each in self.measurements])
+        positions = np.array([each.position for each in self._images])
         mass = self.posterior.mass_within(0.9 * self._half_depth_of_focus)
         focus = float(self.posterior.positions[_middle_of_best(mass)])
         distance = float(np.abs(positions - focus).min())
@@ -210,14 +271,15 @@ class NeuralSearch:
         if not self._contrast.varies:
             reason = "nothing to focus on: no texture at any position"
             return Decision(self._start, True, False, reason)
-        reason = f"uncertain after {len(self.measurements)} images: stays at the highest contrast"
-        return Decision(self.measurements[self._best].position, True, False, reason)
+        images = counted(len(self._images), "image")
+        reason = f"uncertain after {images}: stays at the highest contrast"
+        return Decision(self._images[self._best].position, True, False, reason)
 
     def _follow_contrast(self) -> Decision:
         """Search for the highest contrast by golden section, as `FibonacciSearch` does."""
         scores = [
             FocusMeasurement(each.position, float(contrast))
-            for each, contrast in zip(self.measurements, self._contrasts, strict=True)
+            for each, contrast in zip(self._images, self._contrasts, strict=True)
         ]
         step = self._lens_model.metres_per_step
         enough = max(2.0 * self._half_depth_of_focus, 1.25 * step)
@@ -227,10 +289,10 @@ class NeuralSearch:
             return Decision(target, False, None, reason)
         if not self._contrast.varies:
             return self._give_up()
-        peak = self.measurements[self._best].position
+        peak = self._images[self._best].position
         if not self._is_peak(peak, self._same):
             # Blur can invert a pattern and show it again: take an image in the widest gap.
-            places = np.sort([*self._limits, *(each.position for each in self.measurements)])
+            places = np.sort([*self._limits, *(each.position for each in self._images)])
             widest = int(np.diff(places).argmax())
             if np.diff(places)[widest] <= enough:
                 return self._give_up()
@@ -240,7 +302,7 @@ class NeuralSearch:
 
     def _is_peak(self, end: float, there: float) -> bool:
         """Whether the contrast is highest at `end` and clearly lower beside it, all in metres."""
-        best = self.measurements[self._best].position
+        best = self._images[self._best].position
         if abs(best - end) > there:
             return False
         if self._few_places:
@@ -250,8 +312,9 @@ class NeuralSearch:
 
     def _conclude(self, end: float, reason: str) -> Decision:
         """End if the latest image was at `end` and confirms it; else move there."""
-        rules, last = self._rules, self.measurements[-1]
+        rules, last = self._rules, self._images[-1]
         there = max(rules.there * self._half_depth_of_focus, rules.same_steps * self._step)
+        reproduced = self._contrasts[-1] >= rules.reproduced * self._contrasts.max()
         if abs(last.position - end) <= there:
             at_focus = float(self._expected_reading(np.array(0.0)))
             if last.score > at_focus + rules.contradiction and not self._few_places:
@@ -263,15 +326,20 @@ class NeuralSearch:
             if self._is_confirmed(-1):
                 # In focus already: a move within the depth of focus needs no verification.
                 return Decision(end, True, True, reason)
-            if self._at_limit() and self._in_focus[-1] < rules.doubted:
+            if self._at_limit() and self._blurs[-1].in_focus < rules.doubted:
                 reason = "sharpest at the end of the range: focus may lie beyond it"
                 return Decision(last.position, True, False, reason)
-            reproduced = self._contrasts[-1] >= rules.reproduced * self._contrasts.max()
             if reproduced and self._is_peak(end, there):
                 return Decision(end, True, True, reason)
         elif self._attempts:
             self._attempts -= 1
             return Decision(end, False, None, "verifying the last move")
+        again = self._one_side.needed and self._first <= 1 and not reproduced
+        if again and self._one_side.lengthen():
+            self._begin_with(len(self.measurements))
+            via = self._one_side.via(last.position, last.position, again=True)
+            reason = "searching again with a longer run-up"
+            return Decision(last.position, False, None, reason, via)
         reason = (
             "the sharpest position is not found again: the motor has backlash that the lens "
             "calibration lacks, or the scene has changed"
@@ -280,9 +348,7 @@ class NeuralSearch:
 
     def _at_limit(self) -> bool:
         """Whether the lens is at an end of its range."""
-        return (
-            min(abs(self.measurements[-1].position - limit) for limit in self._limits) <= self._same
-        )
+        return min(abs(self._images[-1].position - limit) for limit in self._limits) <= self._same
 
     @property
     def _step(self) -> float:
@@ -290,15 +356,17 @@ class NeuralSearch:
 
     def _is_clipped(self, index: int) -> bool:
         """Whether saturated parts dominate an image, so that the network is ignored."""
-        clipped = self._contrast.saturated(index) > self._rules.saturated
+        place = index if index < 0 else self._first + index
+        clipped = self._contrast.saturated(place) > self._rules.saturated
         return clipped and self._contrast.masked
 
     def _is_confirmed(self, index: int) -> bool:
         """Whether an image is in focus by the network, and an earlier reading agrees."""
-        if not self._in_focus[index] >= self._rules.in_focus or self._is_clipped(index):
+        place = index if index < 0 else self._first + index
+        if not self._blurs[place].in_focus >= self._rules.in_focus or self._is_clipped(index):
             return False
-        rules, here = self._rules, self.measurements[index]
-        for each in self.measurements:
+        rules, here = self._rules, self._images[index]
+        for each in self._images:
             travel = np.array(abs(each.position - here.position) * self._gain)
             expected = float(self._expected_reading(travel))
             tolerance = max(rules.agreement, rules.agreement_share * expected)
@@ -308,24 +376,24 @@ class NeuralSearch:
 
     def _witness(self) -> float:
         """Position beside the first image, metres, on the side with more range."""
-        (low, high), start = self._limits, self.measurements[0].position
+        (low, high), start = self._limits, self._images[0].position
         side = 1.0 if high - start > start - low else -1.0
         return float(np.clip(start + side * self._rules.witness / self._gain, low, high))
 
     def _unproven(self) -> float | None:
         """Position, metres, of an image needed to prove the highest contrast; None: proven."""
         if self._few_places:
-            positions = np.array([each.position for each in self.measurements])
+            positions = np.array([each.position for each in self._images])
             return self.posterior.most_informative(positions, self._same)
         if self._is_confirmed(self._best):
             return None
-        rules, best = self._rules, self.measurements[self._best].position
+        rules, best = self._rules, self._images[self._best].position
         low, high = self._limits
         for flank, side in zip(self._flanks(), (-rules.beside, rules.beside), strict=True):
             target = float(np.clip(best + side * self._half_depth_of_focus, low, high))
             if (
                 flank is None
-                and min(abs(each.position - target) for each in self.measurements) > self._same
+                and min(abs(each.position - target) for each in self._images) > self._same
             ):
                 return target
         return None
@@ -337,9 +405,9 @@ class NeuralSearch:
         for side in (-1, 1):
             offsets = {
                 index: side
-                * (each.position - self.measurements[best].position)
+                * (each.position - self._images[best].position)
                 / self._half_depth_of_focus
-                for index, each in enumerate(self.measurements)
+                for index, each in enumerate(self._images)
                 if self._contrasts[index] * self._rules.lower < self._contrasts[best]
             }
             near = [index for index, offset in offsets.items() if 0 < offset <= self._rules.next_to]
@@ -352,12 +420,12 @@ class NeuralSearch:
             return focus
         below, above = self._flanks()
         if below is None or above is None:
-            return self.measurements[self._best].position
+            return self._images[self._best].position
         return self._peak(below, self._best, above)
 
     def _peak(self, below: int, best: int, above: int) -> float:
         """Maximum, metres, of the parabola through the logarithms of three contrasts."""
-        x = np.array([self.measurements[index].position for index in (below, best, above)])
+        x = np.array([self._images[index].position for index in (below, best, above)])
         y = np.log(self._contrasts[[below, best, above]])
         a, b, _ = np.polyfit((x - x[1]) / self._half_depth_of_focus, y, 2)
         return float(x[1] - self._half_depth_of_focus * b / (2 * a))

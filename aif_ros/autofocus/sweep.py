@@ -15,7 +15,7 @@ class SweepSearch(ContrastSearch):
         # slices of a recorded stack.
         count = max(1, int(np.ceil((high - low) / pitch - 1e-6)))
         positions = low + (np.arange(count) + 0.5) * ((high - low) / count)
-        if self._side < 0:
+        if self._one_side.side < 0:
             positions = positions[::-1]
         self._left = [float(position) for position in positions]
 

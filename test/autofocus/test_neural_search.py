@@ -8,6 +8,7 @@ import pytest
 from aif_ros.autofocus.neural_search import NeuralSearch
 from aif_ros.defocus.patch_blur import PatchBlur
 from aif_ros.optics.lens_model import LensModel
+from aif_ros.simulation.simulated_camera import play
 
 LENS = LensModel("test", 1e-6, (0.0, 1e-3), 90000.0, 3840)
 LONG = LensModel("test", 1e-6, (0.0, 3e-3), 90000.0, 3840)
@@ -69,6 +70,73 @@ def test_few_looks_suffice(lens):
         assert decision.focused
         assert abs(decision.position - peak) <= 1.3 * lens.half_depth_of_focus(WIDTH)
     assert np.mean(images) <= (3.3 if lens is LENS else 4.6)
+
+
+def focus_with_play(lens, start, peak, backlash, first, seed=0):
+    """Run a search on a motor with play; return whether it claims focus, the blur that it leaves,
+    pixels, and the number of images. `first` is where in the play the optics rest at first."""
+    reader = Reader(error=0.03)
+    reader.random = np.random.default_rng(seed)
+    search = NeuralSearch(lens, reader)
+    search.begin(start, lens.limits, WIDTH)
+    motor, optics = start, start + first * backlash / 2
+    for _ in range(60):
+        reader.radius = abs(lens.blur_radius(optics, peak, WIDTH))
+        decision = search.update(seen(reader.radius), motor)
+        for target in (decision.via, decision.position):
+            if target is not None:
+                motor = target
+                optics = play(motor, optics, backlash)
+        if decision.done:
+            left = abs(lens.blur_radius(optics, peak, WIDTH))
+            return decision.focused, left, len(search.measurements)
+    raise AssertionError("the search did not end")
+
+
+@pytest.mark.parametrize(
+    "backlash, found", [(0.0, 1.0), (10e-6, 1.0), (35e-6, 0.95), (120e-6, 0.85)]
+)
+def test_backlash_that_the_calibration_lacks_gives_no_false_focus(backlash, found):
+    """10.8 px of play, more than the run-up takes up, may cost focus, but that is reported."""
+    random = np.random.default_rng(5)
+    results = []
+    for seed in range(20):
+        peak = random.uniform(*LENS.limits)
+        start = float(np.clip(peak + random.uniform(-3e-4, 3e-4), *LENS.limits))
+        results.append(
+            focus_with_play(LENS, start, peak, backlash, random.choice([-1, 0, 1]), seed)
+        )
+    assert not any(focused and left > 1.3 for focused, left, _ in results)
+    assert np.mean([left <= 1.3 for _, left, _ in results]) >= found
+    assert np.mean([images for *_, images in results]) <= (3.3 if backlash < 20e-6 else 5.5)
+
+
+@pytest.mark.parametrize("start, peak", [(0.2e-3, 0.5e-3), (0.8e-3, 0.5e-3), (0.5e-3, 0.3e-3)])
+def test_all_positions_are_approached_from_one_side(start, peak):
+    reader = Reader(error=0.03)
+    search = NeuralSearch(LENS, reader)
+    search.begin(start, LENS.limits, WIDTH)
+    here, sides = start, []
+    for _ in range(40):
+        reader.radius = abs(LENS.blur_radius(here, peak, WIDTH))
+        decision = search.update(seen(reader.radius), here)
+        if decision.done:
+            break
+        before = here if decision.via is None else decision.via
+        sides.append(np.sign(decision.position - before))
+        here = decision.position
+    assert decision.focused
+    assert len(set(sides)) == 1
+
+
+def test_backlash_in_the_calibration_needs_no_run_up():
+    """Such a lens is approached from one side in any case."""
+    lens = replace(LENS, backlash=2e-5)
+    reader = Reader()
+    search = NeuralSearch(lens, reader)
+    search.begin(0.9e-3, lens.limits, WIDTH)
+    reader.radius = abs(lens.blur_radius(0.9e-3, 0.3e-3, WIDTH))
+    assert search.update(seen(reader.radius), 0.9e-3).via is None
 
 
 def test_in_focus_from_the_start_stays_within_the_depth_of_field():

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from aif_ros.bringup.observer import RunningGraph
-from aif_ros.nodes.image_messages import to_stamp
+from aif_ros.nodes.stamps import to_stamp
 from aif_ros.nodes.topic import StampedImage
 from aif_ros.nodes.topics import FUSED_IMAGE
 

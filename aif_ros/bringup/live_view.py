@@ -19,8 +19,8 @@ from sensor_msgs.msg import CompressedImage
 from std_srvs.srv import Trigger
 
 from aif_ros.bringup.background_node import background_node
-from aif_ros.nodes.image_messages import to_stamp
 from aif_ros.nodes.joint_states import LENS_JOINT, RESOLUTION
+from aif_ros.nodes.stamps import to_stamp
 from aif_ros.nodes.topic import Topic
 from aif_ros.nodes.topics import (
     CAMERA_COMPRESSED,

@@ -7,7 +7,7 @@ from rclpy.context import Context
 from rclpy.signals import SignalHandlerOptions
 
 from aif_ros.devices.travel_limits import TravelLimits
-from aif_ros.nodes.parameter_lens import open_parameter_lens
+from aif_ros.nodes.real_lens import open_parameter_lens
 from aif_ros.types.frame import LensState
 
 

@@ -14,6 +14,7 @@ from aif_ros.devices.chosen_devices import ChosenDevices
 from aif_ros.devices.clock import Clock, SimulatedClock, SystemClock
 from aif_ros.devices.device import Camera, FocusLens
 from aif_ros.optics.lens_model import LensModel
+from aif_ros.settings.nodes import CameraSettings
 from aif_ros.simulation.open_subject import open_subject
 from aif_ros.simulation.simulated_devices import simulated_devices
 
@@ -68,7 +69,7 @@ def open_devices(args: Arguments, chosen: ChosenDevices) -> Iterator[Devices]:
     if chosen.lens not in LENSES:
         known = ", ".join(LENSES)
         raise CommandError(f"a real camera needs a real lens: --lens {known}; or add --ros")
-    source = chosen.camera_source or "0"
+    source = chosen.camera_source or CameraSettings.camera_source
     uri = f"{chosen.lens}:{chosen.lens_source}"
     with open_calibrated(source, uri, args.calibration) as (camera, lens, lens_model):
         yield Devices(

@@ -8,9 +8,9 @@ from aif_ros.devices.device import Camera, EndOfRecording
 from aif_ros.nodes.camera_info import guess_camera_info, load_camera_info
 from aif_ros.nodes.diagnostics import RECORDING_END
 from aif_ros.nodes.idleness import Arrivals, report_idle
-from aif_ros.nodes.image_messages import to_time
 from aif_ros.nodes.node_clock import NodeClock
 from aif_ros.nodes.pipeline_node import PipelineNode
+from aif_ros.nodes.stamps import to_time
 from aif_ros.nodes.topic import StampedImage
 from aif_ros.nodes.topics import CAMERA_COMPRESSED, CAMERA_IMAGE, CAMERA_INFO
 from aif_ros.simulation.simulated_camera import SimulatedCamera

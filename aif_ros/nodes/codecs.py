@@ -11,7 +11,8 @@ from std_msgs.msg import Float64MultiArray, MultiArrayDimension, String
 
 from aif_ros.autofocus.search import FocusMeasurement
 from aif_ros.nodes.compressed_images import from_compressed, to_compressed
-from aif_ros.nodes.image_messages import to_array, to_message, to_stamp
+from aif_ros.nodes.image_messages import to_array, to_message
+from aif_ros.nodes.stamps import to_stamp
 from aif_ros.nodes.topic import StampedImage, StampedMaps
 from aif_ros.pipeline.assess_step import DefocusMaps
 from aif_ros.pipeline.left_out import LeftOut

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
 
-from aif_ros.nodes.image_messages import to_time
+from aif_ros.nodes.stamps import to_time
 from aif_ros.storage.png_parts import has_whole_parts
 from aif_ros.types.image import ImageError
 

@@ -9,14 +9,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from aif_ros.nodes.stamps import to_time
 from aif_ros.types.image import ImageError
-
-_SECOND = 1_000_000_000
 
 # Type and number of channels of the encodings that are converted here.
 _LAYOUT: dict[str, tuple[type, int]] = {
@@ -63,16 +61,6 @@ _ENCODING = {
     (np.dtype(np.float32), 2): "32FC1",
 }
 _BITS_OF_CHANNEL_ORDERS_UNKNOWN = ("8UC3", "8UC4", "16UC3", "16UC4")
-
-
-def to_time(stamp: int) -> Time:
-    """Nanoseconds since the epoch as a ROS time."""
-    return Time(sec=stamp // _SECOND, nanosec=stamp % _SECOND)
-
-
-def to_stamp(time: Time) -> int:
-    """A ROS time as nanoseconds since the epoch."""
-    return int(time.sec) * _SECOND + int(time.nanosec)
 
 
 def to_message(image: NDArray[Any], stamp: int, frame_id: str) -> Image:
@@ -130,7 +118,7 @@ def to_array(message: Image) -> NDArray[Any]:
         raise ImageError(f"the image is empty: {message.width}x{message.height}")
     layout = _layout(message.encoding)
     if layout is None:
-        return _foreign(message)
+        return _by_cv_bridge(message)
     dtype, channels = layout
     item = np.dtype(dtype).newbyteorder(">" if message.is_bigendian else "<")
     row = message.width * channels * item.itemsize
@@ -170,7 +158,7 @@ def _convert(image: NDArray[Any], encoding: str) -> NDArray[Any]:
         ) from error
 
 
-def _foreign(message: Image) -> NDArray[Any]:
+def _by_cv_bridge(message: Image) -> NDArray[Any]:
     """Convert by cv_bridge, where it is installed, what is not converted here."""
     if message.encoding in _BITS_OF_CHANNEL_ORDERS_UNKNOWN:
         raise ImageError(

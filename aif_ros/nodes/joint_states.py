@@ -5,7 +5,7 @@ import math
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 
-from aif_ros.nodes.image_messages import to_stamp, to_time
+from aif_ros.nodes.stamps import to_stamp, to_time
 from aif_ros.pipeline.motion_detector import MotionDetector
 from aif_ros.types.frame import LensState
 

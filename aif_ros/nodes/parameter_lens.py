@@ -7,15 +7,13 @@ from rcl_interfaces.msg import ParameterDescriptor, ParameterType
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from aif_ros.devices.backends import DeviceUri
-from aif_ros.devices.camera_drivers import PARAMETER_LENS, ParameterLensSettings
-from aif_ros.devices.clock import Clock, SystemClock
+from aif_ros.devices.camera_drivers import ParameterLensSettings
+from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import ConnectionLostError, DeviceError
 from aif_ros.devices.motor_axis import Axis, Reading
 from aif_ros.devices.motor_lens import MotorLens
 from aif_ros.nodes.frame_metadata import FrameMetadata
 from aif_ros.nodes.remote_parameters import RemoteParameters
-from aif_ros.optics.lens_model import LensModel
 
 CALL_TIMEOUT = 5.0
 """Seconds that the driver may take to answer; starting cameras are slow."""
@@ -25,28 +23,6 @@ ring for 10 to 30 ms."""
 METADATA_TOLERANCE = 0.005
 """Share of the range within which the position in the metadata has reached the target: more than
 the rounding to motor counts (10 bits)."""
-
-
-def open_parameter_lens(uri: str, node: Node, lens_model: LensModel | None) -> "ParameterLens":
-    """Open the lens that a URI such as ``ros_parameter:/camera?preset=camera_ros`` names.
-
-    Args:
-        uri: node and settings.
-        node: whose context and namespace are used.
-        lens_model: calibration; its limits are never left.
-
-    Raises:
-        ValueError: the URI is wrong.
-        DeviceError: the lens cannot be opened.
-    """
-    named = DeviceUri.parse(uri, {"ros_parameter": PARAMETER_LENS})
-    return ParameterLens(
-        named.address,
-        SystemClock(),
-        named.read(ParameterLensSettings),
-        node,
-        limits=lens_model.limits if lens_model is not None else None,
-    )
 
 
 class ParameterLens(MotorLens):

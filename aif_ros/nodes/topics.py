@@ -15,9 +15,9 @@ from std_msgs.msg import Bool, Float32, Float64MultiArray, String
 
 from aif_ros.autofocus.search import FocusMeasurement
 from aif_ros.nodes import codecs
-from aif_ros.nodes.image_messages import to_stamp, to_time
 from aif_ros.nodes.joint_states import JointReader, to_joint_state
 from aif_ros.nodes.loop_state import LoopState
+from aif_ros.nodes.stamps import to_stamp, to_time
 from aif_ros.nodes.topic import StampedImage, StampedMaps, Topic
 from aif_ros.pipeline.decision_record import DecisionRecord
 from aif_ros.pipeline.left_out import LeftOut

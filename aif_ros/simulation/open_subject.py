@@ -46,7 +46,7 @@ def open_stack(
     Args:
         path: its folder or file.
         calibrated: calibration of the lens; None: what the stack suggests.
-        selection: what to take of a file with several channels or time points.
+        selection: what to take of a file with several channels, time points or series.
 
     Raises:
         DeviceError: the stack is unusable.
@@ -75,7 +75,7 @@ def open_subject(
         calibration: lens calibration file; empty: the default lens, or what a stack suggests.
         width: of a scene's images, pixels; 0: its own. The images of a stack keep their size.
         recorded: whether it is a stack, even if its name does not show that.
-        selection: what to take of a stack in a file with several channels or time points.
+        selection: what to take of a stack in a file with several channels, time points or series.
         shake: hand shake added to a scene, standard deviation in pixels.
         pan: pan added to a scene, pixels per second.
         crossing: speed of an object that crosses a scene, pixels per second; 0: none.
@@ -92,8 +92,8 @@ def open_subject(
         return open_stack(name, LensModel.load(calibration) if calibration else None, selection)
     if selection is not None and selection != Selection():
         raise DeviceError(
-            f"{name or 'the default scene'} is no focal stack: only a stack in a file has channels "
-            "and time points"
+            f"{name or 'the default scene'} is no focal stack: only a stack in a file has "
+            "channels, time points and series"
         )
     lens_model = LensModel.load(calibration or DEFAULT_CALIBRATION)
     scene = open_scene(name, lens_model, width, shake=shake, pan=pan, crossing=crossing)

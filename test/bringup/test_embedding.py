@@ -19,7 +19,7 @@ from patience import PATIENCE
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
-from aif_ros.nodes.image_messages import to_time
+from aif_ros.nodes.stamps import to_time
 from aif_ros.nodes.topic import StampedImage
 from aif_ros.nodes.topics import CAMERA_IMAGE, FUSED_IMAGE, LENS_COMMANDS, LENS_STATE
 from aif_ros.optics.lens_model import DEFAULT_CALIBRATION

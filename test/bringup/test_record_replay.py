@@ -14,7 +14,7 @@ from aif_ros.bringup.bag_replay_nodes import replay_by_nodes
 from aif_ros.bringup.graph import BringupError, Graph, pipeline_graph
 from aif_ros.bringup.observer import observe
 from aif_ros.bringup.one_process import run_in_one_process
-from aif_ros.nodes.image_messages import to_stamp
+from aif_ros.nodes.stamps import to_stamp
 from aif_ros.nodes.topics import LENS_STATE
 from aif_ros.settings.pipeline import PipelineSettings
 from aif_ros.storage.bag import BagError

@@ -12,7 +12,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from aif_ros.nodes.camera_info import guess_camera_info
 from aif_ros.nodes.exchange import Exchange
-from aif_ros.nodes.image_messages import to_time
+from aif_ros.nodes.stamps import to_time
 from aif_ros.nodes.topic import StampedImage
 from aif_ros.nodes.topics import CAMERA_IMAGE, CAMERA_INFO, LENS_STATE
 from aif_ros.settings.declaration import declared

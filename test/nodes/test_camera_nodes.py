@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 
 from aif_ros.nodes.camera_node import CameraNode
-from aif_ros.nodes.image_messages import to_stamp
 from aif_ros.nodes.lens_node import LensNode
 from aif_ros.nodes.sim_camera_node import SimCameraNode
+from aif_ros.nodes.stamps import to_stamp
 from aif_ros.nodes.topics import CAMERA_IMAGE, CAMERA_INFO, LENS_COMMANDS, LENS_STATE
 from aif_ros.types.frame import LensState
 

@@ -10,9 +10,9 @@ from std_srvs.srv import Trigger
 
 from aif_ros.nodes.autofocus_node import AutofocusNode
 from aif_ros.nodes.fusion_node import FusionNode
-from aif_ros.nodes.image_messages import to_time
 from aif_ros.nodes.lens_node import LensNode
 from aif_ros.nodes.sim_camera_node import SimCameraNode
+from aif_ros.nodes.stamps import to_time
 from aif_ros.nodes.topic import StampedImage
 from aif_ros.nodes.topics import CAMERA_IMAGE, FUSED_IMAGE, LENS_STATE
 from aif_ros.types.frame import LensState

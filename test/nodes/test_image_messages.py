@@ -6,7 +6,8 @@ import pytest
 from sensor_msgs.msg import CameraInfo, Image
 
 from aif_ros.nodes import image_messages
-from aif_ros.nodes.image_messages import to_array, to_message, to_stamp, to_time
+from aif_ros.nodes.image_messages import to_array, to_message
+from aif_ros.nodes.stamps import to_stamp, to_time
 from aif_ros.nodes.topics import CAMERA_IMAGE, CAMERA_INFO
 from aif_ros.types.image import ImageError
 

@@ -10,9 +10,9 @@ from std_msgs.msg import Float64MultiArray
 
 from aif_ros.nodes.focus_controller_node import FocusControllerNode
 from aif_ros.nodes.fusion_node import FusionNode
-from aif_ros.nodes.image_messages import to_time
 from aif_ros.nodes.joint_states import ForeignJointsError, JointReader, to_joint_state
 from aif_ros.nodes.lens_node import LensNode
+from aif_ros.nodes.stamps import to_time
 from aif_ros.nodes.topic import StampedImage, StampedMaps
 from aif_ros.nodes.topics import DEFOCUS_MAPS, FUSED_DEFOCUS_MAPS, FUSED_IMAGE, LENS_COMMANDS
 from aif_ros.pipeline.assess_step import DefocusMaps

@@ -11,7 +11,7 @@ from aif_ros.benchmarks.coverage import CoverageReference
 from aif_ros.control.agent import Action, Agent, Observation
 from aif_ros.control.coverage import remaining_defocus
 from aif_ros.defocus.defocus_map import BlurEstimator
-from aif_ros.devices.clock import SimulatedClock
+from aif_ros.devices.clock import Clock, SimulatedClock
 from aif_ros.fusion.fuser import Fuser
 from aif_ros.fusion.fusion import Fused
 from aif_ros.optics.lens_model import LensModel
@@ -80,6 +80,26 @@ class RigSettings:
     def true_lens(self) -> LensModel:
         """The lens that scenes are rendered and scored with."""
         return self.lens_model if self.lens is None else self.lens
+
+    def devices(
+        self, scene: Scene, clock: Clock, start: float
+    ) -> tuple[SimulatedCamera, SimulatedLens]:
+        """Return a camera that shows the scene, and its lens at `start`, metres."""
+        lens = SimulatedLens(
+            self.lens_model,
+            clock,
+            speed=self.lens_speed,
+            settling_time=self.settling_time,
+            start=start,
+        )
+        camera = SimulatedCamera(
+            RenderedScene(scene, self.true_lens),
+            clock,
+            lens,
+            exposure_time=self.exposure_time,
+            frame_rate=self.frame_rate,
+        )
+        return camera, lens
 
 
 @dataclass
@@ -242,16 +262,7 @@ def run_episode(
             that others are compared with.
     """
     clock = SimulatedClock()
-    lens = SimulatedLens(
-        rig.lens_model, clock, speed=rig.lens_speed, settling_time=rig.settling_time, start=start
-    )
-    camera = SimulatedCamera(
-        RenderedScene(scene, rig.true_lens),
-        clock,
-        lens,
-        exposure_time=rig.exposure_time,
-        frame_rate=rig.frame_rate,
-    )
+    camera, lens = rig.devices(scene, clock, start)
     episode = Episode(scene.name, name)
     still = seconds is None
     pipeline = AllInFocusPipeline(

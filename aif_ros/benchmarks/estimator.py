@@ -143,50 +143,73 @@ def measure(
     Raises:
         PhotosError: hardly any of the photos is sharp and large enough.
     """
-    random = np.random.default_rng(seed)
-
-    def draw(radii: Array, condition: Condition = CONDITIONS["standard"]) -> list[DefocusedPlane]:
-        return draw_planes(photos, radii, SIZE, random, condition)
-
-    def clear_radii() -> Array:
-        """Half of them clearly in focus, half clearly not; of these most are small."""
-        low, high = _BLURRED_PX
-        count = patches // 2
-        blurred = low * (high / low) ** (spread(0, 1, count) ** 2)
-        return np.concatenate([spread(0, _SHARP_PX, count), blurred])
-
-    def evaluate(planes: Sequence[DefocusedPlane], camera: SensorModel) -> PatchResults:
-        return read(estimator, [plane.photograph(camera, random) for plane in planes])
-
-    def spread(low: float, high: float, count: int) -> Array:
-        """Evenly spread radii in random order, so that no photo gets only one part of them."""
-        return random.permutation(low + (np.arange(count) + 0.5) / count * (high - low))
-
+    trials = _Trials(estimator, photos, np.random.default_rng(seed))
     progress("radii")
-    standard = evaluate(
-        draw(np.concatenate([spread(0, 27, patches), spread(27, 60, patches)])), SensorModel()
+    standard = trials.evaluate(
+        trials.draw(
+            np.concatenate([trials.spread(0, 27, patches), trials.spread(27, 60, patches)])
+        ),
+        SensorModel(),
     )
     progress("focus")
-    focus = evaluate(draw(spread(0, 2, patches)), SensorModel())
-    discrimination = evaluate(draw(clear_radii()), SensorModel())
-    planes = draw(spread(0, 27, patches // 2))
+    focus = trials.evaluate(trials.draw(trials.spread(0, 2, patches)), SensorModel())
+    discrimination = trials.evaluate(trials.draw(trials.clear(patches // 2)), SensorModel())
+    planes = trials.draw(trials.spread(0, 27, patches // 2))
     by_noise, by_exposure = {}, {}
     for noise in NOISES:
         progress(f"noise {noise:g}")
-        by_noise[noise] = evaluate(planes, SensorModel(read_noise=noise / 255))
+        by_noise[noise] = trials.evaluate(planes, SensorModel(read_noise=noise / 255))
     for exposure in EXPOSURES:
         progress(f"exposure {exposure:g}")
-        by_exposure[exposure] = evaluate(planes, SensorModel(exposure=exposure))
+        by_exposure[exposure] = trials.evaluate(planes, SensorModel(exposure=exposure))
     by_condition = {}
     for name, condition in conditions.items():
         progress(name)
         by_condition[name] = (
-            evaluate(draw(spread(0, 27, patches // 2), condition), condition.camera),
-            evaluate(draw(clear_radii(), condition), condition.camera),
+            trials.evaluate(
+                trials.draw(trials.spread(0, 27, patches // 2), condition), condition.camera
+            ),
+            trials.evaluate(trials.draw(trials.clear(patches // 2), condition), condition.camera),
         )
-    sharp = [plane.photograph(SensorModel(read_noise=0), random) for plane in draw(np.zeros(6))]
+    sharp = trials.photograph(trials.draw(np.zeros(6)), SensorModel(read_noise=0))
     examples = [patch.luma for patch in sharp]
     return Result(standard, focus, discrimination, by_noise, by_exposure, by_condition, examples)
+
+
+@dataclass(frozen=True)
+class _Trials:
+    """Patches of photos, defocused and photographed, and what the network says of them.
+
+    Attributes:
+        estimator: the blur network.
+        photos: (H, W, 3) uint8 each.
+        random: of crops and noise.
+    """
+
+    estimator: NeuralBlurEstimator
+    photos: Sequence[NDArray[np.uint8]]
+    random: np.random.Generator
+
+    def spread(self, low: float, high: float, count: int) -> Array:
+        """Evenly spread radii in random order, so that no photo gets only one part of them."""
+        return self.random.permutation(low + (np.arange(count) + 0.5) / count * (high - low))
+
+    def clear(self, count: int) -> Array:
+        """As many radii clearly in focus as clearly not; of these most are small."""
+        low, high = _BLURRED_PX
+        blurred = low * (high / low) ** (self.spread(0, 1, count) ** 2)
+        return np.concatenate([self.spread(0, _SHARP_PX, count), blurred])
+
+    def draw(
+        self, radii: Array, condition: Condition = CONDITIONS["standard"]
+    ) -> list[DefocusedPlane]:
+        return draw_planes(self.photos, radii, SIZE, self.random, condition)
+
+    def photograph(self, planes: Sequence[DefocusedPlane], camera: SensorModel) -> list[Patch]:
+        return [plane.photograph(camera, self.random) for plane in planes]
+
+    def evaluate(self, planes: Sequence[DefocusedPlane], camera: SensorModel) -> PatchResults:
+        return read(self.estimator, self.photograph(planes, camera))
 
 
 def figures(result: Result) -> dict[str, Any]:

@@ -48,34 +48,12 @@ def calibrate_through_camera(args: Arguments, output: Path) -> MeasuredCalibrati
         UndeterminedError: the sweeps do not determine the lens.
         DeviceError: a device fails.
     """
-    if args.photos:
-        raise CommandError(
-            f"give either photographs ({args.photos[0]}) or, for a live calibration, --camera and "
-            "--lens"
-        )
-    of_photographs = ("travel", "back", *OPTIONS, "limits")
-    for option in (name for name in of_photographs if getattr(args, name) is not None):
-        raise CommandError(f"--{option} is for photographs: a live lens has its own settings")
-    check_pair(args.camera, args.lens, "a live calibration")
-    if args.range is not None and not args.range[0] < args.range[1]:
-        raise CommandError(f"--range must be LOW HIGH, got {args.range[0]:g} and {args.range[1]:g}")
+    _check_arguments(args)
     with (
         open_uncalibrated(args.camera, args.lens) as (camera, lens),
         image_progress("image") as bar,
     ):
-        if args.near is not None:
-            check_rectangle("--near", args.near, camera.size)
-        if lens.higher_focuses is not None and not args.higher_focuses:
-            check_direction(args, TravelDirection(lens.higher_focuses, "device"))
-        low, high = lens.limits
-        if max(abs(low), abs(high)) > LARGEST_POSITION:
-            raise CommandError(
-                f"the travel of this lens, {low:g} to {high:g} m, is longer than that of any focus "
-                "motor: give its highest position (?high=...) or a smaller metres_per_unit"
-            )
-        for position in args.range or ():
-            if position_within(position, (low, high)) is None:
-                raise CommandError(f"--range must lie within the travel, {low:g} to {high:g} m")
+        _check_devices(args, camera, lens)
         result = _calibrate_and_focus(
             camera,
             lens,
@@ -88,6 +66,49 @@ def calibrate_through_camera(args: Arguments, output: Path) -> MeasuredCalibrati
             near=near_window(args),
             on_frame=lambda frame: bar.update() or bar.set_postfix_str(f"{frame.position:.6g} m"),
         )
+    notes: dict[str, Any] = {"autofocus": _report(result, output)}
+    if result.backlash_unknown:
+        notes["backlash_unknown"] = result.backlash_unknown
+    return MeasuredCalibration(result.calibration, result.lens_model, notes, lens.higher_focuses)
+
+
+def _check_arguments(args: Arguments) -> None:
+    if args.photos:
+        raise CommandError(
+            f"give either photographs ({args.photos[0]}) or, for a live calibration, --camera and "
+            "--lens"
+        )
+    of_photographs = ("travel", "back", *OPTIONS, "limits")
+    for option in (name for name in of_photographs if getattr(args, name) is not None):
+        raise CommandError(f"--{option} is for photographs: a live lens has its own settings")
+    check_pair(args.camera, args.lens, "a live calibration")
+    if args.range is not None and not args.range[0] < args.range[1]:
+        raise CommandError(f"--range must be LOW HIGH, got {args.range[0]:g} and {args.range[1]:g}")
+
+
+def _check_devices(args: Arguments, camera: Camera, lens: MotorLens) -> None:
+    """Check the arguments against the devices, before anything moves."""
+    if args.near is not None:
+        check_rectangle("--near", args.near, camera.size)
+    if lens.higher_focuses is not None and not args.higher_focuses:
+        check_direction(args, TravelDirection(lens.higher_focuses, "device"))
+    low, high = lens.limits
+    if max(abs(low), abs(high)) > LARGEST_POSITION:
+        raise CommandError(
+            f"the travel of this lens, {low:g} to {high:g} m, is longer than that of any focus "
+            "motor: give its highest position (?high=...) or a smaller metres_per_unit"
+        )
+    for position in args.range or ():
+        if position_within(position, (low, high)) is None:
+            raise CommandError(f"--range must lie within the travel, {low:g} to {high:g} m")
+
+
+def _report(result: "_Proven", output: Path) -> dict[str, Any]:
+    """Print how the autofocus ended, save the proof, and return what `--json` says of it.
+
+    Raises:
+        CommandError: the autofocus has failed.
+    """
     focus = result.focus
     state = "in focus" if focus.focused else "NOT in focus"
     print(
@@ -101,15 +122,11 @@ def calibrate_through_camera(args: Arguments, output: Path) -> MeasuredCalibrati
             f"the autofocus with this calibration did not succeed ({focus.reason}): nothing is "
             "written; see that the scene is flat and textured"
         )
-    found = {
+    return {
         "focus_position": focus.position,
         "images": len(focus.measurements),
         "proof": str(proof),
     }
-    notes: dict[str, Any] = {"autofocus": found}
-    if result.backlash_unknown:
-        notes["backlash_unknown"] = result.backlash_unknown
-    return MeasuredCalibration(result.calibration, result.lens_model, notes, lens.higher_focuses)
 
 
 @dataclass(frozen=True)

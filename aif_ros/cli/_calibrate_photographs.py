@@ -1,11 +1,11 @@
 """Calibration from photographs: two of them, or a recorded sweep."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from aif_ros.calibration.sweep_calibration import (
+    LensCalibration,
     calibrate_pair,
     calibrate_sweep,
     measure_backlash,
@@ -47,57 +47,89 @@ def calibrate_from_photographs(args: Arguments, output: Path) -> MeasuredCalibra
     paths = [Path(photo) for photo in args.photos]
     for option, values in (("--travel", [args.travel]), ("--limits", args.limits or [])):
         check_metres(option, [value for value in values if value is not None])
-    travel_assumed, backlash = False, 0.0
     if len(paths) == 1:
-        stack = FocalStack(paths[0], selection(args.channel, args.time, args.series))
-        positions = stack.positions
-        travel_assumed = stack.travel_assumed and args.travel is None
-        if args.travel is not None:
-            if not args.travel > 0:
-                raise CommandError(f"--travel must be above 0 for a sweep, got {args.travel}")
-            positions = np.arange(len(positions), dtype=np.float64) * args.travel
-        images = (to_float(stack.read(index)) for index in range(len(positions)))
-        _check_size(paths[0], stack.size)
-        if args.near is not None:
-            check_rectangle("--near", args.near, stack.size)
-        warn_of_foreign_slices(stack)
-        calibration = calibrate_sweep(images, list(positions), blur_estimator(), near_window(args))
-        if args.back is not None:
-            back = FocalStack(args.back, selection(args.channel, args.time, args.series))
-            if len(back.positions) != len(positions):
-                raise CommandError(
-                    f"{args.back} holds {len(back.positions)} slices, but {paths[0]} "
-                    f"{len(positions)}: they must match"
-                )
-            forth, returned = (
-                [to_float(part.read(index)) for index in range(len(positions))]
-                for part in (stack, back)
-            )
-            backlash = measure_backlash(forth, returned, list(positions))
-        limits = float(positions[0]), float(positions[-1])
+        found = _from_sweep(args, paths[0])
     elif len(paths) == 2 and not any(path.is_dir() for path in paths):
-        if args.travel is None:
-            raise CommandError("two photographs need --travel: how far the lens has moved")
-        for option in OPTIONS:
-            if getattr(args, option) is not None:
-                raise CommandError(f"--{option} needs the file of a sweep, not two photographs")
-        if args.near is not None:
-            raise CommandError("--near needs a sweep: two photographs do not show the direction")
-        first, second = (to_float(read_image(path)) for path in paths)
-        if first.shape != second.shape:
-            raise CommandError(
-                f"{paths[0]} is {described(first.shape)}, {paths[1]} is "
-                f"{described(second.shape)}: they must match"
-            )
-        _check_size(paths[0], (first.shape[1], first.shape[0]))
-        calibration = calibrate_pair(first, second, args.travel)
-        limits = min(0.0, args.travel), max(0.0, args.travel)
+        found = _from_pair(args, *paths)
     else:
         raise CommandError("give two photographs, or the folder or file of one sweep")
-    if args.back is not None and len(paths) != 1:
-        raise CommandError("--back needs the sweep upwards before it, not two photographs")
-    lens_model = calibration.lens_model(
-        args.name or output.stem, args.limits or limits, args.metres_per_step
+    lens_model = found.calibration.lens_model(
+        args.name or output.stem, args.limits or found.limits, args.metres_per_step
     )
-    lens_model = replace(lens_model, backlash=backlash)
-    return MeasuredCalibration(calibration, lens_model, {"travel_assumed": travel_assumed})
+    lens_model = replace(lens_model, backlash=found.backlash)
+    notes = {"travel_assumed": found.travel_assumed}
+    return MeasuredCalibration(found.calibration, lens_model, notes)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What photographs say of a lens.
+
+    Attributes:
+        calibration: of the lens.
+        limits: lowest and highest position of the photographs, metres.
+        backlash: of its motor, metres; 0: not measured.
+        travel_assumed: whether it is assumed, not stated, how far the lens has moved.
+    """
+
+    calibration: LensCalibration
+    limits: tuple[float, float]
+    backlash: float = 0.0
+    travel_assumed: bool = False
+
+
+def _from_sweep(args: Arguments, path: Path) -> _Found:
+    stack = FocalStack(path, selection(args.channel, args.time, args.series))
+    positions = list(stack.positions)
+    if args.travel is not None:
+        if not args.travel > 0:
+            raise CommandError(f"--travel must be above 0 for a sweep, got {args.travel}")
+        positions = [index * args.travel for index in range(len(positions))]
+    images = (to_float(stack.read(index)) for index in range(len(positions)))
+    _check_size(path, stack.size)
+    if args.near is not None:
+        check_rectangle("--near", args.near, stack.size)
+    warn_of_foreign_slices(stack)
+    calibration = calibrate_sweep(images, positions, blur_estimator(), near_window(args))
+    return _Found(
+        calibration,
+        (float(positions[0]), float(positions[-1])),
+        0.0 if args.back is None else _backlash(args, args.back, stack, positions),
+        stack.travel_assumed and args.travel is None,
+    )
+
+
+def _backlash(args: Arguments, back: Path, stack: FocalStack, positions: Sequence[float]) -> float:
+    """Measure the backlash, metres, from a sweep upwards and one back."""
+    returning = FocalStack(back, selection(args.channel, args.time, args.series))
+    if len(returning.positions) != len(positions):
+        raise CommandError(
+            f"{back} holds {len(returning.positions)} slices, but {args.photos[0]} "
+            f"{len(positions)}: they must match"
+        )
+    forth, returned = (
+        [to_float(part.read(index)) for index in range(len(positions))]
+        for part in (stack, returning)
+    )
+    return measure_backlash(forth, returned, positions)
+
+
+def _from_pair(args: Arguments, one: Path, other: Path) -> _Found:
+    if args.travel is None:
+        raise CommandError("two photographs need --travel: how far the lens has moved")
+    for option in OPTIONS:
+        if getattr(args, option) is not None:
+            raise CommandError(f"--{option} needs the file of a sweep, not two photographs")
+    if args.near is not None:
+        raise CommandError("--near needs a sweep: two photographs do not show the direction")
+    if args.back is not None:
+        raise CommandError("--back needs the sweep upwards before it, not two photographs")
+    first, second = (to_float(read_image(path)) for path in (one, other))
+    if first.shape != second.shape:
+        raise CommandError(
+            f"{one} is {described(first.shape)}, {other} is {described(second.shape)}: they must "
+            "match"
+        )
+    _check_size(one, (first.shape[1], first.shape[0]))
+    calibration = calibrate_pair(first, second, args.travel)
+    return _Found(calibration, (min(0.0, args.travel), max(0.0, args.travel)))

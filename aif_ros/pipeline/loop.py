@@ -215,30 +215,33 @@ def run_loop(
         if step.maps is not None:
             watch.add(step.frame, dynamic=pipeline.dynamic)
 
-    def ended(reason: str, *, stopped: bool) -> LoopResult:
-        end = LoopEnd.of(reason, watch.fault)
-        if end.fault:
-            return LoopResult(pipeline.frames, end.reason, fault=DeviceError(end.reason))
-        return LoopResult(pipeline.frames, end.reason, stopped=stopped, doubt=watch.doubt)
-
     def advance(target: float | None) -> Action:
-        if target is not None:
-            pipeline.commanded(target, rig.send(target))
-        return _next_action(rig, pipeline, seen)
+        def attempt() -> Action:
+            if target is not None:
+                pipeline.commanded(target, rig.send(target))
+            return _next_action(rig, pipeline, seen)
 
-    def advance_or_reconnect(target: float | None) -> Action:
-        return _repeat_while_lost(lambda: advance(target), clock, reconnect_timeout, on_lost)
+        return _repeat_while_lost(attempt, clock, reconnect_timeout, on_lost)
 
     try:
         with rig.observed_by(pipeline.observe):
-            action = advance_or_reconnect(None)
+            action = advance(None)
             for _ in range(max_frames - 1):
                 if action.position is None:
-                    return ended(action.reason, stopped=True)
-                action = advance_or_reconnect(action.position)
-        return ended(f"limit of {max_frames} frames reached", stopped=False)
+                    return _result(pipeline.frames, watch, action.reason, stopped=True)
+                action = advance(action.position)
+        reason = f"limit of {max_frames} frames reached"
+        return _result(pipeline.frames, watch, reason, stopped=False)
     except DeviceError as fault:
         return LoopResult(pipeline.frames, str(fault), fault=fault)
+
+
+def _result(frames: int, watch: ImageWatch, reason: str, *, stopped: bool) -> LoopResult:
+    """Return how a loop has ended that no device has ended."""
+    end = LoopEnd.of(reason, watch.fault)
+    if end.fault:
+        return LoopResult(frames, end.reason, fault=DeviceError(end.reason))
+    return LoopResult(frames, end.reason, stopped=stopped, doubt=watch.doubt)
 
 
 # Unusable frames in a row after which the loop ends.

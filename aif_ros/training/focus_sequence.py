@@ -7,6 +7,7 @@ and objects move from frame to frame.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import cv2
 import numpy as np
@@ -115,6 +116,56 @@ def place_on_mosaic(sequence: FocusSequence, lens_model: LensModel) -> FocusSequ
         sequence: in the geometry of each frame.
         lens_model: of the lens that took it.
     """
+    placed = _register(sequence, lens_model)
+    frame, shape, poses = sequence.frames.shape[1:3], placed.shape, placed.poses
+    margin = (shape[0] - frame[0]) // 2
+    inner = (slice(margin, margin + frame[0]), slice(margin, margin + frame[1]))
+    half = tuple(slice(each.start // 2, each.stop // 2) for each in inner)
+
+    def warped(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        placed = [
+            warp_image(to_float(x), pose, shape) for x, pose in zip(images, poses, strict=True)
+        ]
+        return np.stack([to_uint8(x[inner]) for x in placed])
+
+    def warped_masks(masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        placed = [
+            cv2.warpAffine(x.astype(np.uint8), pose[:2], shape[::-1], flags=cv2.INTER_NEAREST)
+            for x, pose in zip(masks, poses, strict=True)
+        ]
+        return np.stack([x[inner] > 0 for x in placed])
+
+    return FocusSequence(
+        warped(sequence.frames),
+        sequence.positions,
+        warped(sequence.truths),
+        warped_masks(sequence.near_edges),
+        warped_masks(np.ones(sequence.frames.shape[:3], bool)),
+        np.stack([flow[half] for flow in placed.flows]).astype(np.float16),
+        np.stack([error[half] for error in placed.errors]).astype(np.float16),
+    )
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """Where frames lie on the mosaic.
+
+    Attributes:
+        shape: (rows, columns) of the mosaic.
+        poses: (3, 3) of each frame, from its coordinates to those of the mosaic.
+        flows: (h, w, 2) from the second frame on, optical flow since the frame before, pixels of
+            the mosaic in half its size.
+        errors: (h, w) likewise, photometric error of that flow.
+    """
+
+    shape: tuple[int, int]
+    poses: Sequence[NDArray[Any]]
+    flows: Sequence[NDArray[Any]]
+    errors: Sequence[NDArray[Any]]
+
+
+def _register(sequence: FocusSequence, lens_model: LensModel) -> _Placed:
+    """Register each frame to the mosaic of those before."""
     method, frame = LaplacianFusion(), sequence.frames.shape[1:3]
     last = to_float(sequence.frames[0])
     state = mosaic.begin(method.merge(last, float(sequence.positions[0]), None))
@@ -143,29 +194,4 @@ def place_on_mosaic(sequence: FocusSequence, lens_model: LensModel) -> FocusSequ
         errors.append(error)
         motion = replace(motion, pose=state.pose)
         state = mosaic.merge(state, method, image, float(position), motion)
-    margin = (shape[0] - frame[0]) // 2
-    inner = (slice(margin, margin + frame[0]), slice(margin, margin + frame[1]))
-    half = tuple(slice(each.start // 2, each.stop // 2) for each in inner)
-
-    def warped(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        placed = [
-            warp_image(to_float(x), pose, shape) for x, pose in zip(images, poses, strict=True)
-        ]
-        return np.stack([to_uint8(x[inner]) for x in placed])
-
-    def warped_masks(masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        placed = [
-            cv2.warpAffine(x.astype(np.uint8), pose[:2], shape[::-1], flags=cv2.INTER_NEAREST)
-            for x, pose in zip(masks, poses, strict=True)
-        ]
-        return np.stack([x[inner] > 0 for x in placed])
-
-    return FocusSequence(
-        warped(sequence.frames),
-        sequence.positions,
-        warped(sequence.truths),
-        warped_masks(sequence.near_edges),
-        warped_masks(np.ones(sequence.frames.shape[:3], bool)),
-        np.stack([flow[half] for flow in flows]).astype(np.float16),
-        np.stack([error[half] for error in errors]).astype(np.float16),
-    )
+    return _Placed((shape[0], shape[1]), poses, flows, errors)

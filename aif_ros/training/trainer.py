@@ -7,7 +7,7 @@ here, what is left of one is the loop below.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -173,7 +173,10 @@ def train(
     first, watch = progress.step, Stopwatch(progress)
     training.begin(first, processes, workers)
     folder.mkdir(parents=True, exist_ok=True)
-    writer = SummaryWriter(str(folder), purge_step=first) if processes.is_first else None
+    log = None
+    if processes.is_first:
+        writer = SummaryWriter(str(folder), purge_step=first)
+        log = _Log(training, network, optimiser, folder, watch, writer)
     shown = tqdm(
         range(first, recipe.steps),
         initial=first,
@@ -182,36 +185,72 @@ def train(
         disable=not processes.is_first,
         mininterval=10,
     )
-    recent: list[Mapping[str, float]] = []
     for number in shown:
-        # Seeded at every step, so that a resumed training continues like an uninterrupted one.
-        random = training.random(processes.rank, number)
-        torch.manual_seed(int(random.integers(2**62)))
         rate = training.learning_rate(number)
         for group in optimiser.param_groups:
             group["lr"] = rate
+        # Seeded at every step, so that a resumed training continues like an uninterrupted one.
+        random = training.random(processes.rank, number)
+        torch.manual_seed(int(random.integers(2**62)))
         figures = training.update(
             TrainingStep(number, network, random, optimiser, processes, recipe.clip_norm)
         )
-        if writer is None:
-            continue
-        done = number + 1
-        _log(writer, done, {**figures, "learning_rate": rate})
-        recent.append(figures)
-        if done % recipe.validate_every == 0 or done == recipe.steps:
-            report = _means(recent)
-            recent.clear()
-            # The trained network is measured once more, after its calibration.
-            if done < recipe.steps:
-                validation = training.validate(network.eval())
-                network.train()
-                _log(writer, done, validation)
-                report |= validation
-            shown.write(f"step {done}: " + ", ".join(f"{k} {v:.4g}" for k, v in report.items()))
-            save_checkpoint(folder, network, optimiser, watch.progress(done), asdict(recipe))
-    if writer:
-        writer.close()
+        if log is not None:
+            log.add(number + 1, figures, rate)
+    if log is not None:
+        log.writer.close()
     return network.eval().cpu(), watch.progress(recipe.steps)
+
+
+@dataclass
+class _Log(Generic[Network]):
+    """What is kept of a training: its curves, reports of some steps, and checkpoints.
+
+    Attributes:
+        training: what is trained.
+        network: in training.
+        optimiser: of its weights.
+        folder: for checkpoints.
+        watch: of the training.
+        writer: of the curves.
+    """
+
+    training: Training[Network]
+    network: Network
+    optimiser: torch.optim.Optimizer
+    folder: Path
+    watch: Stopwatch
+    writer: SummaryWriter
+    _recent: list[Mapping[str, float]] = field(default_factory=list, init=False)
+
+    def add(self, done: int, figures: Mapping[str, float], rate: float) -> None:
+        """Log a step; validate, report and save where the recipe says so.
+
+        Args:
+            done: steps done.
+            figures: of the step.
+            rate: its learning rate.
+        """
+        recipe = self.training.recipe
+        self._write(done, {**figures, "learning_rate": rate})
+        self._recent.append(figures)
+        if done % recipe.validate_every and done < recipe.steps:
+            return
+        report = _means(self._recent)
+        self._recent.clear()
+        # The trained network is measured once more, after its calibration.
+        if done < recipe.steps:
+            validation = self.training.validate(self.network.eval())
+            self.network.train()
+            self._write(done, validation)
+            report |= validation
+        tqdm.write(f"step {done}: " + ", ".join(f"{k} {v:.4g}" for k, v in report.items()))
+        progress = self.watch.progress(done)
+        save_checkpoint(self.folder, self.network, self.optimiser, progress, asdict(recipe))
+
+    def _write(self, step: int, figures: Mapping[str, float]) -> None:
+        for name, value in figures.items():
+            self.writer.add_scalar(name, value, step)
 
 
 def _start_from(network: Network, path: str, kind: NetworkKind[Network]) -> None:
@@ -220,11 +259,6 @@ def _start_from(network: Network, path: str, kind: NetworkKind[Network]) -> None
         network.load_state_dict(initial.state_dict())
     except RuntimeError:
         raise TrainingError(f"{path} is of another architecture: start from scratch") from None
-
-
-def _log(writer: SummaryWriter, step: int, figures: Mapping[str, float]) -> None:
-    for name, value in figures.items():
-        writer.add_scalar(name, value, step)
 
 
 def _means(steps: Sequence[Mapping[str, float]]) -> dict[str, float]:

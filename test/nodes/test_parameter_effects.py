@@ -214,7 +214,7 @@ class FusionScript(Script):
 class AutofocusScript(FusionScript):
     def run(self):
         # A lens that reports motion without moving; then a new fused image begins.
-        for position in (2e-4, 6e-4):
+        for position in (2e-4, 12e-4):
             self.move(position)
             self.lens(100)
             self.image(seen=2e-4)

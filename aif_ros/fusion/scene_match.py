@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aif_ros.fusion.motion.misfit import SIDE, Mask, misfits
-from aif_ros.fusion.motion.stack_registration import SliceCopy, maximise_correlation
+from aif_ros.fusion.motion.slice_copy import SliceCopy, maximise_correlation
 from aif_ros.types.image import Image, to_float, to_gray
 
 # Structure that is compared: Gaussian standard deviations, pixels of the copies. Noise lies below
@@ -144,7 +144,7 @@ class ShownScene:
         if self.matches(other, identity):
             return True
         try:
-            _, transform = maximise_correlation(self.copy, other.copy, identity)
+            transform = maximise_correlation(self.copy, other.copy, identity)
         except cv2.error:
             return False
         return self.matches(other, transform)

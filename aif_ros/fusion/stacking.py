@@ -20,7 +20,8 @@ from aif_ros.fusion.fusion import Fused, FusionMethod
 from aif_ros.fusion.laplacian import laplacian_energy
 from aif_ros.fusion.lost_lines import LostLines, StackLines
 from aif_ros.fusion.motion.geometry import Transform, translation
-from aif_ros.fusion.motion.stack_registration import SliceCopy, on_copy, register
+from aif_ros.fusion.motion.slice_copy import SliceCopy, on_copy
+from aif_ros.fusion.motion.stack_registration import register
 from aif_ros.fusion.overlap import common_area, covered
 from aif_ros.fusion.scene_match import (
     SceneMatch,

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from aif_ros.fusion.motion.stack_registration import SliceCopy
+from aif_ros.fusion.motion.slice_copy import SliceCopy
 from aif_ros.fusion.scene_match import match_registered, match_scenes, scene_copy, slice_misfits
 from aif_ros.simulation.scenes.planes import texture
 from aif_ros.types.image import to_uint8

@@ -29,7 +29,7 @@ def resize(plane: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.floa
     )
 
 
-def scaling(shape: tuple[int, ...], other: tuple[int, ...]) -> Transform:
+def scaling(shape: tuple[float, ...], other: tuple[int, ...]) -> Transform:
     """Return the transform from an image of one shape (H, W, ...) to its copy of another."""
     x, y = other[1] / shape[1], other[0] / shape[0]
     # The centre of the first pixel is half a pixel from the border in both.

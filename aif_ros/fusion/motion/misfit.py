@@ -70,12 +70,19 @@ def residual(first: Image, second: Image, common: Mask) -> float:
         second: (h, w), registered to it.
         common: (h, w), where both hold data; elsewhere they count as different.
     """
+    share = float(common.mean())
+    return share * residual_within(first, second, common) + 1 - share
+
+
+def residual_within(first: Image, second: Image, common: Mask) -> float:
+    """As `residual`, of the part where both images hold data; 1 where there is none."""
     a, b = (_smoothed(image, common, _FINE) for image in (first, second))
+    if not common.any():
+        return 1.0
     difference, scale = _difference(a, b, common)
     if scale <= 0:
         return 1.0
-    share = np.minimum(difference / (_DIFFERENCE * scale), 1.0)
-    return float(np.where(common, share, 1.0).mean())
+    return float(np.minimum(difference[common] / (_DIFFERENCE * scale), 1.0).mean())
 
 
 def misfits(copies: Sequence[Image], held: Sequence[Mask]) -> list[Mask | None]:

@@ -122,6 +122,81 @@ def test_odd_sizes(shape):
     assert resample(image, transforms[1]).shape == shape
 
 
+def slanted(index, count, step):
+    """A slice of a plane that is near on the left: blurred by `step` pixels more for each slice.
+
+    Rendered in layers, near ones over far ones. The scene has things of all sizes, as photographs.
+    """
+    random = np.random.default_rng(8)
+    scene = 0.4 * SCENE
+    for _ in range(60):
+        x, y = random.integers((WIDTH, HEIGHT))
+        across, down = random.integers(8, 70, 2)
+        shade = random.random(3, np.float32)
+        cv2.rectangle(scene, (x, y), (x + across, y + down), shade.tolist(), -1)
+    image, layers = np.zeros_like(scene), 12
+    weight = np.zeros((HEIGHT, WIDTH, 1), np.float32)
+    for layer in reversed(range(layers)):
+        columns = slice(WIDTH * layer // layers, WIDTH * (layer + 1) // layers)
+        mask = np.zeros((HEIGHT, WIDTH, 1), np.float32)
+        mask[:, columns] = 1
+        radius = step * (count - 1) * abs(index / (count - 1) - (layer + 0.5) / layers)
+        side = 2 * round(radius) + 1
+        disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)).astype(np.float32)
+        light, opacity = (
+            cv2.filter2D(each, -1, disk / disk.sum(), borderType=cv2.BORDER_REFLECT_101)
+            for each in (scene * mask, mask)
+        )
+        opacity = opacity[..., None]
+        image, weight = image * (1 - opacity) + light, weight * (1 - opacity) + opacity
+    noise = 0.004 * np.random.default_rng(index).standard_normal(scene.shape, np.float32)
+    return image / np.maximum(weight, 1e-3) + noise
+
+
+@pytest.mark.parametrize(("count", "step"), [(6, 4.0), (3, 25.0)])
+def test_blur_is_no_motion(count, step):
+    for transform in register([slanted(index, count, step) for index in range(count)]):
+        np.testing.assert_array_equal(transform, np.eye(3))
+
+
+@pytest.mark.parametrize("motion", [(0.5, 0.3, 1.0), (0.0, 0.0, 1.004), (3.0, -2.0, 0.997)])
+def test_even_motion_is_found_in_spite_of_blur(motion):
+    """Shift and magnification from each slice to the next; the blur changes by 2 px."""
+    right, down, scale = motion
+    middle = np.array([(WIDTH - 1) / 2, (HEIGHT - 1) / 2])
+    stack, truth = [], []
+    for index in range(5):
+        total = np.eye(3)
+        total[:2, :2] *= scale**index
+        total[:2, 2] = middle - scale**index * middle + (right * index, down * index)
+        image = slanted(index, 5, 2.0)
+        stack.append(
+            cv2.warpAffine(
+                image,
+                total[:2],
+                (WIDTH, HEIGHT),
+                flags=cv2.INTER_CUBIC,
+                borderMode=cv2.BORDER_REFLECT,
+            )
+        )
+        truth.append(total)
+    transforms = register(stack)
+    for index, transform in enumerate(transforms):
+        found = transform @ np.linalg.inv(transforms[0])
+        assert largest_displacement(found, truth[index], SCENE.shape) < 0.5, index
+
+
+def test_one_step_of_a_still_stack_may_differ():
+    """The tripod has been pushed."""
+    stack = [slanted(index, 6, 1.0) for index in range(6)]
+    stack = [np.roll(image, 4, axis=1) if index > 2 else image for index, image in enumerate(stack)]
+    transforms = register(stack)
+    for index, transform in enumerate(transforms):
+        expected = np.array([4.0 if index > 2 else 0.0, 0.0])
+        found = transform @ np.linalg.inv(transforms[0])
+        np.testing.assert_allclose(found[:2, 2], expected, atol=0.3)
+
+
 def test_the_errors_of_a_long_chain_do_not_add_up():
     random = np.random.default_rng(1)
     small = cv2.resize(SCENE, (160, 120), interpolation=cv2.INTER_AREA)[..., 1]

@@ -41,7 +41,9 @@ _MOST = 0.6
 _SHIFT = 0.02
 """Distance up to which frames may be displaced, share of the image (drift, breathing)."""
 _CLIPPED = 0.1
-"""Least difference to other frames of lines that are black or white, which may be clipped."""
+"""Least difference to other frames of lines that are black or white, which may be clipped, ..."""
+_UNCLIPPED = 0.25
+"""... in this share of their parts: scenes are dark in places."""
 _JUMP = 0.05
 """Least jump of brightness at the border of lost lines, ..."""
 _ALONE = 2.0
@@ -254,7 +256,7 @@ def _differs_from_noise(
     level = own.means[run]
     if own.plain[run].all() and (level.max() <= 0 or level.min() >= 1):
         differing = np.abs(level.mean(axis=0) - usual[run].mean(axis=0)) > _CLIPPED
-        return most and bool(differing.mean() >= _WIDE)
+        return most and bool(differing.mean() >= _UNCLIPPED)
     return most
 
 

@@ -79,6 +79,14 @@ def test_defocus_is_no_loss(blurs):
     assert not lost(own, *others)
 
 
+def test_black_lines_of_a_scene_that_is_mostly_dark():
+    frames = [frame(1.0 + seed, seed) for seed in range(3)]
+    for image in frames:
+        image[:, 110:] //= 20
+    black(frames[0])
+    assert lost(*frames).rows[BAND].all()
+
+
 def test_clipped_highlights_are_no_loss():
     """White rows in a frame that is a little brighter than the others."""
     sky = [np.clip(frame(1.0, seed).astype(int), 0, 255) for seed in range(3)]

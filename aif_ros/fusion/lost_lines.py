@@ -101,7 +101,7 @@ class FrameLines:
             pixels: (H, W) or (H, W, 3), as the camera or file has them.
             scale: sample that stands for white; None: the largest of the type.
         """
-        return cls(_profile(pixels, scale), _profile(pixels.swapaxes(0, 1), scale))
+        return cls(_profile(pixels, scale), _profile(pixels, scale, turned=True))
 
 
 @dataclass(frozen=True)
@@ -172,16 +172,20 @@ class StackLines:
         self._found.append(lost_lines(near[place], others))
 
 
-def _profile(pixels: NDArray[Any], scale: float | None) -> LineProfile:
-    count, width = pixels.shape[:2]
+def _profile(pixels: NDArray[Any], scale: float | None, *, turned: bool = False) -> LineProfile:
+    """Profile the rows of a frame; `turned`: its columns."""
+    count, width = pixels.shape[1::-1] if turned else pixels.shape[:2]
     parts = max(1, min(_PARTS, width // _LEAST_PART))
     means = np.empty((count, parts), np.float32)
     same, plain = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
     varied = np.ones(count, np.float32)
-    samples = pixels[0].size // parts
+    samples = width * (pixels.size // (count * width)) // parts
     for first in range(0, count, _CHUNK):
         before = max(first - 1, 0)
-        lines = np.ascontiguousarray(pixels[before : first + _CHUNK])
+        if turned:
+            lines = cv2.transpose(np.ascontiguousarray(pixels[:, before : first + _CHUNK]))
+        else:
+            lines = np.ascontiguousarray(pixels[before : first + _CHUNK])
         added = lines[first - before :]
         new = slice(first, first + len(added))
         small = cv2.resize(added, (parts, len(added)), interpolation=cv2.INTER_AREA)

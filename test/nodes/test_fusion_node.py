@@ -122,6 +122,23 @@ def test_a_frame_of_another_scene_is_named_and_not_fused(bench, diagnostics, log
     bench.spin_until(lambda: not left_out[-1].positions)
 
 
+def test_a_frame_that_is_fused_in_part_is_named(bench, diagnostics, logged):
+    node = bench.active(FusionNode)
+    fused, left_out = bench.listen(FUSED_IMAGE), bench.listen(LEFT_OUT)
+    world = World(bench)
+    for number in range(2):
+        image = texture(SIZE)
+        if number:
+            image[20:24] = 0
+        stamp = world.frame(image, number * 4e-4)
+        bench.spin_until(lambda stamp=stamp: fused and fused[-1].stamp == stamp)
+    assert node._step.fused.frames == 2
+    bench.spin_until(lambda: left_out and left_out[-1].damaged)
+    assert left_out[-1].damaged == pytest.approx((4e-4,))
+    bench.spin_until(lambda: logged.find("WARN", "parts of a frame are not fused"))
+    bench.spin_until(lambda: diagnostics.last("fusion").get("frames fused in part") == "1")
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -2,8 +2,8 @@
 
 Every slice shows them at the same place, so that after registration they lie one beside the other,
 a trail in the fused image. Against the scene as the slices together show it, registered, a spot is
-too dark (or bright) at its place in the frame in nearly every slice, while detail of the scene is
-at another place in each.
+too dark (or bright) at its place in the frame, by about as much in nearly every slice, while detail
+of the scene is at another place in each: a spot must be smaller than the scene drifts there.
 """
 
 import math
@@ -44,6 +44,8 @@ class _Rules:
         margin: pixels of the copies by which spots are enlarged: their edges are soft.
         largest_share: share of the frame that spots may cover; more is no dust (a frame, a shadow,
             still slices).
+        steadiness: least contrast of a spot, as a multiple of how much it varies between slices.
+        shown_in: share of the slices that must show at least half of it.
         parts: a spot must show in this many parts of the stack, each by itself: what the scene
             shows at a place of the frame in one part has drifted away in the next.
     """
@@ -55,6 +57,8 @@ class _Rules:
     margin: int = 2
     largest_share: float = 0.03
     parts: int = 3
+    steadiness: float = 3.0
+    shown_in: float = 0.9
 
 
 _RULES = _Rules()
@@ -126,15 +130,22 @@ def find_dust(
         [log - _moved(scene, np.asarray(np.linalg.inv(move), np.float64)) for log, move in pairs]
     )
     beyond -= np.nanmedian(beyond, axis=(1, 2), keepdims=True)
+    each = np.stack([_spots(np.nan_to_num(_median(one[None]))) for one in beyond])
     parts = np.array_split(beyond, min(_RULES.parts, len(beyond) // 2))
     shown = np.stack([_spots(np.nan_to_num(_median(part))) for part in parts])
     agree = (np.sign(shown) == np.sign(shown[0])).all(axis=0)
     fixed = np.where(agree, np.abs(shown).min(axis=0), 0)
     deviation = 1.4826 * float(np.median(np.abs(shown)))
     least = max(_RULES.least_contrast, _RULES.deviations * deviation)
-    seen = (fixed > least).astype(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(seen)
-    kept = [index for index in range(1, count) if stats[index, cv2.CC_STAT_AREA] > 1]
+    seen = (fixed > least) & _steady(each, fixed, np.sign(shown[0]))
+    count, labels, stats, centres = cv2.connectedComponentsWithStats(seen.astype(np.uint8))
+    kept = [
+        index
+        for index in range(1, count)
+        if stats[index, cv2.CC_STAT_AREA] > 1
+        and min(stats[index, cv2.CC_STAT_WIDTH], stats[index, cv2.CC_STAT_HEIGHT])
+        <= _drift_of(small, centres[index][None])
+    ]
     if not kept:
         return None
     kernel = cv2.getStructuringElement(
@@ -150,8 +161,29 @@ def find_dust(
 def _drift(transforms: Sequence[Transform], shape: tuple[int, int]) -> float:
     """Median over the corners and the centre of the drift of the scene, pixels."""
     points = np.vstack([corners(shape), [[shape[1] / 2, shape[0] / 2]]]).astype(np.float64)
+    return _drift_of(transforms, points)
+
+
+def _drift_of(transforms: Sequence[Transform], points: NDArray[np.float64]) -> float:
+    """Median over some points (n, 2) of the drift of the scene, pixels."""
     places = np.stack([cv2.transform(points[None], move[:2])[0] for move in transforms])
     return float(np.median(np.hypot(*np.ptp(places, axis=0).T)))
+
+
+def _steady(each: NDArray[Any], fixed: Image, sign: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Where the slices agree on what stays in the frame.
+
+    What the scene shows is sharper in some slices than in others, and is at another place in each.
+
+    Args:
+        each: (n, h, w), what is narrow in each slice beyond the scene.
+        fixed: (h, w), how much of it stays.
+        sign: (h, w), whether it is brighter or darker than the scene.
+    """
+    same = each * sign
+    spread = 1.4826 * np.median(np.abs(same - np.median(same, axis=0)), axis=0)
+    often = np.mean(same > 0.5 * fixed, axis=0) >= _RULES.shown_in
+    return np.asarray(often & (fixed > _RULES.steadiness * spread))
 
 
 def _moved(image: NDArray[Any], transform: Transform) -> Image:

@@ -224,7 +224,7 @@ def match_exposure(
     encoded = np.median(np.log(light.encoded[usable] / reference.encoded[usable]), axis=0)
     smaller = np.where(gains * encoded > 0, np.clip(encoded, -abs(gains), abs(gains)), 0)
     gains = np.where(abs(gains - encoded) <= _ACCEPTANCE.agreement, gains, smaller)
-    spread = float(np.median(np.abs(ratios - gains)))
+    spread = _unevenness(light, reference, usable, gains)
     if np.abs(gains).max() > largest:
         return Gain(unknown.factors, False)
     contrast = float(np.median(np.abs(light.contrast - reference.contrast)[usable]))
@@ -232,6 +232,33 @@ def match_exposure(
     if np.abs(gains).max() <= uncertain:
         return Gain(unknown.factors, spread <= _ACCEPTANCE.uneven)
     return Gain(np.exp(gains).astype(np.float32), spread <= _ACCEPTANCE.uneven)
+
+
+def _unevenness(
+    light: LightMap,
+    reference: LightMap,
+    usable: NDArray[np.bool_],
+    gains: NDArray[np.floating],
+) -> float:
+    """Median deviation of the log gains of the cells that blur cannot explain.
+
+    Blur carries light to the cells around; and either the light or the encoded values keep their
+    average, so that only what shows in both is a change of the light.
+    """
+
+    def deviations(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[Any]:
+        wide = [
+            cv2.blur(each * usable[..., None].astype(np.float32), (3, 3)).reshape(each.shape)[
+                usable
+            ]
+            for each in (one, other)
+        ]
+        return np.asarray(np.log(np.maximum(wide[0], 1e-6) / np.maximum(wide[1], 1e-6)))
+
+    lights = deviations(light.light, reference.light) / _EXPONENT - gains
+    encoded = deviations(light.encoded, reference.encoded) - gains
+    both = np.where(lights * encoded > 0, np.minimum(np.abs(lights), np.abs(encoded)), 0)
+    return float(np.median(both))
 
 
 def stack_gains(maps: list[LightMap]) -> list[Gain]:

@@ -15,9 +15,14 @@ SIZE = (320, 240)
 SPOTS = ((60, 50), (200, 90), (130, 170), (260, 200))
 
 
-def stack(drift, *, dust=True, count=10):
+def stack(drift, *, dust=True, count=10, things=0):
     """Slices of a slanted scene of known sharp picture that drifts by so many pixels a slice."""
-    whole = texture((SIZE[0] + 80, SIZE[1] + 80), np.random.default_rng(4))
+    random = np.random.default_rng(4)
+    whole = texture((SIZE[0] + 80, SIZE[1] + 80), random)
+    for _ in range(things):
+        x, y, across, down = random.integers((0, 0, 3, 3), (400, 320, 40, 40))
+        shade = random.random(3, np.float32).tolist()
+        cv2.rectangle(whole, (x, y), (x + across, y + down), shade, -1)
     dimmed = np.ones(SIZE[::-1], np.float32)
     if dust:
         for x, y in SPOTS:
@@ -55,6 +60,11 @@ def test_every_spot_is_found_and_little_else():
 
 def test_a_clean_sensor_has_none():
     assert found(3, dust=False) is None
+
+
+@pytest.mark.parametrize(("drift", "count"), [(1, 6), (3, 6), (2, 12)])
+def test_things_that_come_into_focus_are_no_dust(drift, count):
+    assert found(drift, dust=False, count=count, things=150) is None
 
 
 def test_without_drift_of_the_scene_dust_is_undecided():

@@ -54,6 +54,32 @@ def test_light_that_changes_in_parts_is_reported():
     assert not gain(SCENE * ramp).even
 
 
+def beads():
+    """Points of full brightness on black."""
+    random, image = np.random.default_rng(6), np.full((240, 320, 3), 0.05, np.float32)
+    for x, y in random.integers((0, 0), (320, 240), (40, 2)):
+        cv2.circle(image, (int(x), int(y)), 3, (0.1, 0.9, 0.2), -1, cv2.LINE_AA)
+    return image
+
+
+def board():
+    """Squares of 24 pixels."""
+    rows, columns = np.mgrid[:240, :320] // 24
+    return np.float32(0.15 + 0.7 * ((rows + columns) % 2))[..., None].repeat(3, axis=2)
+
+
+@pytest.mark.parametrize("scene", [beads, board])
+def test_blur_that_carries_light_to_other_cells_is_not_uneven_light(scene):
+    """Blurred in light or, as by software, in encoded values; by more from left to right."""
+    for blurred in (defocused, lambda image, sigma: cv2.GaussianBlur(image, (0, 0), sigma)):
+        levels = np.stack([blurred(scene(), 0.3 + 1.5 * level) for level in range(6)])
+        columns = np.arange(320) * 6 // 320
+        slices = [
+            levels[np.abs(columns - index), :, np.arange(320)].swapaxes(0, 1) for index in range(6)
+        ]
+        assert all(each.even for each in stack_gains([light_map(image) for image in slices]))
+
+
 @pytest.mark.parametrize("level", [0.0, 1.0])
 def test_frames_without_usable_light_are_unchanged(level):
     assert gain(np.full_like(SCENE, level)).negligible

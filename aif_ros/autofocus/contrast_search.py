@@ -125,7 +125,7 @@ class ContrastSearch(ABC):
         # A first image that was taken again does not count, whatever was wrong with it.
         highest = max(each.score for each in self.measurements[min(self._first, 1) :])
         if there and last.score >= _REPRODUCED * highest:
-            return self._prove(last)
+            return self._end_in_focus(last)
         if not self._approached:
             self._approached = True
             return self._approach(peak, "verifying the sharpest position", again=there)
@@ -134,7 +134,7 @@ class ContrastSearch(ABC):
             "calibration lacks, or the scene has changed"
         )
 
-    def _prove(self, last: FocusMeasurement) -> Decision:
+    def _end_in_focus(self, last: FocusMeasurement) -> Decision:
         """End in focus, unless the lens has not moved between this image and one from elsewhere."""
         focused = Decision(last.position, True, True, "highest contrast of all images")
         equal = self._equal_elsewhere(last)

@@ -39,7 +39,7 @@ class Rules:
         lower: without such agreement, contrasts on both sides must be lower by this factor; ...
         next_to: ... largest distance of those images; ...
         beside: ... distance at which they are taken.
-        witness: if the first image is in focus, distance of the next one, pixels of blur: its
+        confirmation: if the first image is in focus, distance of the next one, pixels of blur: its
             reading checks the network.
         there: largest distance of an image that verifies the end position; ...
         reproduced: ... least ratio of its contrast to the highest; ...
@@ -69,7 +69,7 @@ class Rules:
     lower: float = 1.05
     next_to: float = 3.0
     beside: float = 1.5
-    witness: float = 5.0
+    confirmation: float = 5.0
     there: float = 1.0
     reproduced: float = 0.85
     doubted: float = 0.05
@@ -238,14 +238,14 @@ class NeuralSearch:
             and not self._few_places
         ):
             reason = "seems in focus: checking the network from a position beside it"
-            return Decision(self._witness(), False, None, reason)
+            return Decision(self._confirmation(), False, None, reason)
         positions = np.array([each.position for each in self._images])
         mass = self.posterior.mass_within(0.9 * self._half_depth_of_focus)
         focus = float(self.posterior.positions[_middle_of_best(mass)])
         distance = float(np.abs(positions - focus).min())
         target: float | None
         if not uninformed and mass.max() >= rules.sure and distance <= self._seen:
-            target, reason = self._unproven(), "checking that contrast is lower on both sides"
+            target, reason = self._unconfirmed(), "checking that contrast is lower on both sides"
             if target is None:
                 return self._conclude(self._end(focus), "all images agree on this position")
         elif mass.max() >= rules.worth and distance > self._half_depth_of_focus:
@@ -374,14 +374,14 @@ class NeuralSearch:
                 return True
         return False
 
-    def _witness(self) -> float:
+    def _confirmation(self) -> float:
         """Position beside the first image, metres, on the side with more range."""
         (low, high), start = self._limits, self._images[0].position
         side = 1.0 if high - start > start - low else -1.0
-        return float(np.clip(start + side * self._rules.witness / self._gain, low, high))
+        return float(np.clip(start + side * self._rules.confirmation / self._gain, low, high))
 
-    def _unproven(self) -> float | None:
-        """Position, metres, of an image needed to prove the highest contrast; None: proven."""
+    def _unconfirmed(self) -> float | None:
+        """Position, metres, of an image needed to confirm the highest contrast; None: none is."""
         if self._few_places:
             positions = np.array([each.position for each in self._images])
             return self.posterior.most_informative(positions, self._same)
@@ -415,7 +415,7 @@ class NeuralSearch:
         return found[0], found[1]
 
     def _end(self, focus: float) -> float:
-        """Final position, metres: by the posterior, or by the contrasts where they prove it."""
+        """Final position, metres: by the posterior, or by the contrasts where they confirm it."""
         if self._is_confirmed(self._best):
             return focus
         below, above = self._flanks()

@@ -189,7 +189,7 @@ class LiveView:
 
     def _listen(self, topic: Topic[T], callback: Callable[[T], None], depth: int = 20) -> Any:
         def take(message: Any) -> None:
-            with suppress(ValueError):  # a foreign message; the nodes report it
+            with suppress(ValueError):  # no message of this package; the nodes report it
                 callback(topic.decode(message))
 
         return self._node.create_subscription(

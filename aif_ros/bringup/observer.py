@@ -56,7 +56,7 @@ class RunningGraph:
     exchange: Exchange | None = None
 
     @property
-    def starved(self) -> bool:
+    def out_of_images(self) -> bool:
         """Whether the loop waits for images of a recording that has ended."""
         waits = self.state is not None and self.state.state == WAITING
         return waits and bool(self.recording_end)

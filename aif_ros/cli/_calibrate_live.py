@@ -103,7 +103,7 @@ def _check_devices(args: Arguments, camera: Camera, lens: MotorLens) -> None:
             raise CommandError(f"--range must lie within the travel, {low:g} to {high:g} m")
 
 
-def _report(result: "_Proven", output: Path) -> dict[str, Any]:
+def _report(result: "_FocusedOnce", output: Path) -> dict[str, Any]:
     """Print how the autofocus ended, save the proof, and return what `--json` says of it.
 
     Raises:
@@ -130,7 +130,7 @@ def _report(result: "_Proven", output: Path) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class _Proven:
+class _FocusedOnce:
     """A calibration, and an autofocus with it.
 
     Attributes:
@@ -160,7 +160,7 @@ def _calibrate_and_focus(
     estimator: PatchEstimator | None,
     near: Window | None,
     on_frame: Callable[[Frame], None],
-) -> _Proven:
+) -> _FocusedOnce:
     """Record sweeps up and down, calibrate, and autofocus once from the upper end of the sweep.
 
     Raises:
@@ -202,10 +202,10 @@ def _calibrate_and_focus(
         start=high,
         on_frame=frames.append,
     )
-    return _Proven(calibration, lens_model, focus, frames, backlash_unknown)
+    return _FocusedOnce(calibration, lens_model, focus, frames, backlash_unknown)
 
 
-def _save_proof(result: _Proven, path: Path) -> Path:
+def _save_proof(result: _FocusedOnce, path: Path) -> Path:
     """Write the first and the focused picture side by side."""
     focused = min(result.frames, key=lambda frame: abs(frame.position - result.focus.position))
     pair = [to_float(frame.image) for frame in (result.frames[0], focused)]

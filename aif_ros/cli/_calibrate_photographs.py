@@ -13,7 +13,7 @@ from aif_ros.calibration.sweep_calibration import (
 from aif_ros.cli import CommandError, check_rectangle
 from aif_ros.cli._calibrate_arguments import Arguments
 from aif_ros.cli._measured_calibration import MeasuredCalibration, blur_estimator, near_window
-from aif_ros.cli._scene_check import warn_of_foreign_slices
+from aif_ros.cli._scene_check import warn_of_mismatched_slices
 from aif_ros.cli._stack_options import OPTIONS, selection
 from aif_ros.devices.focal_stack import FocalStack
 from aif_ros.devices.image_files import read_image
@@ -89,7 +89,7 @@ def _from_sweep(args: Arguments, path: Path) -> _Found:
     _check_size(path, stack.size)
     if args.near is not None:
         check_rectangle("--near", args.near, stack.size)
-    warn_of_foreign_slices(stack)
+    warn_of_mismatched_slices(stack)
     calibration = calibrate_sweep(images, positions, blur_estimator(), near_window(args))
     return _Found(
         calibration,

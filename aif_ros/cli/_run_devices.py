@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from aif_ros.cli import CommandError, check_width
 from aif_ros.cli._live import RECONNECT_TIMEOUT, SETTLE_TIMEOUT, open_calibrated
 from aif_ros.cli._run_arguments import Arguments
-from aif_ros.cli._scene_check import warn_of_foreign_slices
+from aif_ros.cli._scene_check import warn_of_mismatched_slices
 from aif_ros.cli._stack_options import selection
 from aif_ros.devices.backends import LENSES
 from aif_ros.devices.chosen_devices import ChosenDevices
@@ -100,7 +100,7 @@ def _simulated(args: Arguments, chosen: ChosenDevices) -> Devices:
     if args.width:
         check_width(*opened.subject.size)
     if opened.stack is not None:
-        warn_of_foreign_slices(opened.stack)
+        warn_of_mismatched_slices(opened.stack)
     camera, lens = simulated_devices(opened, clock, exposure_time=_EXPOSURE)
     return Devices(
         camera,

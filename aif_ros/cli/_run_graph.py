@@ -34,7 +34,7 @@ def run_graph(args: Arguments) -> dict[str, Any]:
 
         end = watch_loop(
             run(graph),
-            lambda running: (running.stopped or running.starved) and not args.forever,
+            lambda running: (running.stopped or running.out_of_images) and not args.forever,
             None if args.forever else args.timeout,
             show,
         )

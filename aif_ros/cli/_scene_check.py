@@ -11,7 +11,7 @@ from aif_ros.types.wording import counted
 _LISTED = 5
 
 
-def warn_of_foreign_slices(stack: FocalStack) -> None:
+def warn_of_mismatched_slices(stack: FocalStack) -> None:
     """Print a warning that names the slices of a stack that show another scene, or nothing.
 
     Each slice is read once; one that cannot be read is an error of what needs it.
@@ -27,7 +27,7 @@ def warn_of_foreign_slices(stack: FocalStack) -> None:
     scenes = match_scenes(copies)
     for indices, one, many, what in (
         (
-            scenes.foreign,
+            scenes.mismatched,
             "does not",
             "do not",
             "match the others (another scene, turned, or moved too far)",

@@ -143,7 +143,7 @@ class Arguments:
         for image in filter(None, (self.output, self.focus_map)):
             check_image_output(image, size, deep=deep)
         if self.preview:
-            _refuse_foreign([self.preview_path])
+            _refuse_other_files([self.preview_path])
             check_image_output(self.preview_path)
         if self.relief:
             if Path(self.relief).suffix.lower() not in RELIEF_SUFFIXES:
@@ -152,7 +152,7 @@ class Arguments:
         if self.report:
             folder = Path(self.report)
             pictures = (folder / "result.jpg", folder / "focus_map.png")
-            _refuse_foreign([*pictures, *(folder / "slices").glob("*.jpg")])
+            _refuse_other_files([*pictures, *(folder / "slices").glob("*.jpg")])
             check_folder(folder)
 
     @property
@@ -161,7 +161,7 @@ class Arguments:
         return Path(self.output).with_suffix(".preview.jpg")
 
 
-def _refuse_foreign(paths: Iterable[Path]) -> None:
+def _refuse_other_files(paths: Iterable[Path]) -> None:
     """Refuse to overwrite files that were not named, unless this program has written them."""
     from aif_ros.devices.image_files.metadata import software_of
 

@@ -49,7 +49,7 @@ def watch_loop(
         BringupError: the nodes cannot be brought up, or kept running.
     """
     state: LoopState | None = None
-    starved, interrupted, reason = False, False, ""
+    no_images, interrupted, reason = False, False, ""
     begin = last = time.monotonic()
     try:
         with bring_up as running:
@@ -64,11 +64,11 @@ def watch_loop(
 
             if not running.spin_until(step, timeout):
                 reason = f"not ended within {timeout:g} s"
-            elif running.starved:
-                starved, reason = True, running.recording_end
+            elif running.out_of_images:
+                no_images, reason = True, running.recording_end
     except KeyboardInterrupt:
         interrupted, reason = True, "interrupted"
-    fault = starved or (state is not None and state.state == FAULT)
+    fault = no_images or (state is not None and state.state == FAULT)
     if not reason:
         reason = "ended before the loop began" if state is None else state.reason
     return WatchedRun(state, reason, last - begin, interrupted, fault)

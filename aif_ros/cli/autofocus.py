@@ -231,7 +231,7 @@ def _live(args: Arguments) -> Iterator[_Setup]:
 def _simulated(args: Arguments) -> Iterator[_Setup]:
     """Open a scene or a stack, seen through a simulated lens."""
     from aif_ros.calibration.sweep_calibration import calibrate_stack
-    from aif_ros.cli._scene_check import warn_of_foreign_slices
+    from aif_ros.cli._scene_check import warn_of_mismatched_slices
     from aif_ros.devices.clock import SimulatedClock
     from aif_ros.pipeline.rig import Rig
     from aif_ros.simulation.open_subject import open_subject
@@ -247,7 +247,7 @@ def _simulated(args: Arguments) -> Iterator[_Setup]:
     _check(args, opened.lens_model.limits, size)
     note_unused_device(args.device, args.search)
     if stack is not None:
-        warn_of_foreign_slices(stack)
+        warn_of_mismatched_slices(stack)
     if args.search == "neural" and stack is not None and not args.calibration:
         from aif_ros.defocus.neural import NeuralBlurEstimator
 

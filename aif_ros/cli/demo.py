@@ -73,7 +73,7 @@ def run(args: Arguments) -> int:
         print("Starting the nodes ...")
         end = watch_loop(
             _bring_up(args, graph),
-            lambda running: running.starved or recorder.complete,
+            lambda running: running.out_of_images or recorder.complete,
             args.timeout,
         )
         recorder.wait_for_last_decision()

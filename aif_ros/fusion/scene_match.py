@@ -24,7 +24,7 @@ _FINE, _COARSE = 2.0, 8.0
 # Correlation from which on two slices show the same. Of 24 photographs, different ones reached 0.3
 # in one of a hundred pairs, and 0.5 at most; one in focus and out of it, by disks of up to 16 px of
 # the copies, 0.67 at least; planes of white noise, of which each slice shows another one in focus,
-# 0.39. A slice that belongs to the scene is left out less willingly than a foreign one is taken in.
+# 0.39. A slice that belongs to the scene is left out less willingly than another one is taken in.
 _SAME = 0.35
 # Sides of box filters, pixels of the copies, by which the sharper of two slices is blurred.
 _BLURS = (0, 5, 9, 15, 23)
@@ -50,20 +50,20 @@ class SceneMatch:
     """Which slices of a stack show the same.
 
     Attributes:
-        foreign: indices of the slices that show another scene than most, or that are registered
+        mismatched: indices of the slices that show another scene than most, or that are registered
             wrongly; in ascending order.
-        undecided: whether no scene has the majority: no slice is known to be foreign then.
+        undecided: whether no scene has the majority: no slice is left out for that then.
         blank: indices of the slices that show nothing, though others do, and what they show.
     """
 
-    foreign: Sequence[int] = ()
+    mismatched: Sequence[int] = ()
     undecided: bool = False
     blank: Mapping[int, str] = field(default_factory=dict)
 
     @property
-    def unfit(self) -> list[int]:
+    def left_out(self) -> list[int]:
         """Indices of the slices that must not be fused, in ascending order."""
-        return sorted({*self.foreign, *self.blank})
+        return sorted({*self.mismatched, *self.blank})
 
 
 def scene_copy(pixels: NDArray[np.generic], valid: NDArray[np.bool_] | None = None) -> SliceCopy:
@@ -175,7 +175,7 @@ def match_scenes(copies: Sequence[SliceCopy]) -> SceneMatch:
     groups: list[list[int]] = []
     for index in judged:
         latest = sorted(groups, key=lambda group: group[-1], reverse=True)[:_GROUPS]
-        # The largest is where a slice belongs that follows a foreign one.
+        # The largest is where a slice belongs that follows one of another scene.
         latest += [group for group in [max(groups, key=len, default=[])] if group]
         for group in latest:
             if slices[group[-1]].is_like(slices[index]):
@@ -206,10 +206,10 @@ def match_registered(
         between = np.asarray((square[1] @ np.linalg.inv(square[0]))[:2], np.float32)
         if slices[one].matches(slices[other], between):
             matched |= {one, other}
-    foreign = [index for index in judged if index not in matched]
-    if 2 * len(foreign) >= len(judged):
-        return SceneMatch(undecided=bool(foreign))
-    return SceneMatch(foreign)
+    mismatched = [index for index in judged if index not in matched]
+    if 2 * len(mismatched) >= len(judged):
+        return SceneMatch(undecided=bool(mismatched))
+    return SceneMatch(mismatched)
 
 
 def slice_misfits(

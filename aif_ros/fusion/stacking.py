@@ -180,11 +180,11 @@ def _fitting_slices(
     found = _compare(slices, align, match_exposure, reduction, track)
     blank = {slices.name(index): shade for index, shade in found.scenes.blank.items()}
     for _ in range(_ROUNDS):
-        if not found.scenes.unfit:
+        if not found.scenes.left_out:
             break
         # They have been in the way of the registration of the others.
-        left_out += [slices.name(index) for index in found.scenes.unfit]
-        slices = slices.without(found.scenes.unfit)
+        left_out += [slices.name(index) for index in found.scenes.left_out]
+        slices = slices.without(found.scenes.left_out)
         found = _compare(slices, align, match_exposure, reduction, track)
     if any(found.lost):
         # Their borders have been in the way, too.
@@ -351,7 +351,7 @@ def _compare(
     parts = slice_misfits(copies, on_copies)
     copies = [copy.without(part) for copy, part in zip(copies, parts, strict=True)]
     scenes = match_scenes(copies)
-    if align and not scenes.unfit:
+    if align and not scenes.left_out:
         scenes = match_registered(copies, on_copies)
     return _Compared(transforms, gains, parts, lost, dust, scenes)
 

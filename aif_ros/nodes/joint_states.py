@@ -16,7 +16,7 @@ RESOLUTION = 0.5e-6
 """Resolution where no lens model is at hand, metres: half a step of 1 micrometre."""
 
 
-class ForeignJointsError(ValueError):
+class OtherJointsError(ValueError):
     """A joint state that does not hold the lens's joint, as is usual on a shared topic."""
 
 
@@ -36,7 +36,7 @@ class JointReader:
         """Return the state of the lens.
 
         Raises:
-            ForeignJointsError: the message does not hold the joint.
+            OtherJointsError: the message does not hold the joint.
             ValueError: its position is missing or not finite.
         """
         index = self._index(message)
@@ -50,7 +50,7 @@ class JointReader:
             return 0
         if self._joint not in message.name:
             names = ", ".join(filter(None, message.name)) or "joints without a name"
-            raise ForeignJointsError(
+            raise OtherJointsError(
                 f"no joint '{self._joint}' in the joint state, only {names}: "
                 "set the parameter lens_joint"
             )

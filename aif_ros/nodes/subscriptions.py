@@ -9,7 +9,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from aif_ros.nodes.diagnostics import SILENT, Diagnostics
 from aif_ros.nodes.idleness import Arrivals, report_idle
-from aif_ros.nodes.joint_states import ForeignJointsError
+from aif_ros.nodes.joint_states import OtherJointsError
 from aif_ros.nodes.topic import Topic
 
 # Seconds until an unusable message of a topic is logged again.
@@ -103,7 +103,7 @@ class TopicSubscription:
     def _take(self, message: Any) -> None:
         try:
             value = self._topic.decode(message)
-        except ForeignJointsError as error:
+        except OtherJointsError as error:
             self._arrivals.unusable(str(error))
             self._diagnostics.note("other joints", str(error))
             return

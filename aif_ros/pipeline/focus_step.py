@@ -74,7 +74,7 @@ class FocusStep:
         self._change = ImageChange(lens_model, recorded=recorded)
         self._checks: list[float] = []
         self._in_motion = 0
-        self._verdict: Decision | None = None
+        self._failed: Decision | None = None
         self.run: FocusRun | None = None
         """The outcome; None while the search is in progress."""
 
@@ -151,17 +151,17 @@ class FocusStep:
             self._search.begin(frame.position, self._limits, self._image_width)
         self._change.add(frame.position, window.crop(frame.image), frame.size[0])
         self._direction.add(frame)
-        if self._verdict is None:
+        if self._failed is None:
             decision = self._search.update(window.crop(reference.image), frame.position)
             self._on_frame(frame)
             if not decision.done or decision.focused:
                 return decision
-            self._verdict = decision
+            self._failed = decision
             self._checks = self._where_to_check(frame.position)
         if self._checks and self._change.undecided:
             # Nearby images do not separate backlash from a lens that is stuck.
             return Decision(self._checks.pop(0), False, None, "does the image change?")
-        return self._verdict
+        return self._failed
 
     def _where_to_check(self, position: float) -> list[float]:
         """Positions from here on, towards the side with more range."""

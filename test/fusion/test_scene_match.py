@@ -37,7 +37,7 @@ def match(images):
 @pytest.mark.parametrize("drift", [0.0, 3.0])
 def test_slices_of_one_scene_match(blur, drift):
     found = match(slices(blur=blur, drift=drift))
-    assert (found.foreign, found.undecided) == ([], False)
+    assert (found.mismatched, found.undecided) == ([], False)
 
 
 @pytest.mark.parametrize("places", [[0], [3], [6], [2, 3], [0, 4]])
@@ -45,13 +45,13 @@ def test_slices_of_another_scene_are_found(places):
     images, others = slices(), slices(seed=1)
     for place in places:
         images[place] = others[place]
-    assert match(images).foreign == places
+    assert match(images).mismatched == places
 
 
 def test_a_slice_upside_down_does_not_match():
     images = slices()
     images[4] = np.ascontiguousarray(images[4][::-1, ::-1])
-    assert match(images).foreign == [4]
+    assert match(images).mismatched == [4]
 
 
 @pytest.mark.parametrize("level", [0.3, 1.0])
@@ -61,13 +61,13 @@ def test_noise_shows_nothing(level):
         level * np.random.default_rng(5).random(images[3].shape).astype(np.float32)
     )
     found = match(images)
-    assert found.unfit == [3]
-    assert match(slices(blur=40.0)).unfit == []
+    assert found.left_out == [3]
+    assert match(slices(blur=40.0)).left_out == []
 
 
 def test_two_scenes_of_equal_share_are_undecided():
     found = match(slices(count=2) + slices(seed=1, count=2))
-    assert (found.foreign, found.undecided) == ((), True)
+    assert (found.mismatched, found.undecided) == ((), True)
 
 
 def test_slices_without_structure_are_not_judged():
@@ -75,7 +75,7 @@ def test_slices_without_structure_are_not_judged():
     images[2] = np.zeros_like(images[2])
     images[5] = cv2.GaussianBlur(images[5], (0, 0), 30)
     images[6] = np.full_like(images[6], 255)
-    assert match(images).foreign == []
+    assert match(images).mismatched == []
     assert match([images[2]] * 4) == match(images[:1])
 
 
@@ -85,13 +85,13 @@ def test_noise_does_not_part_the_slices_of_a_faint_scene():
         to_uint8(0.4 + 0.05 * image / np.float32(255) + random.normal(0, 0.02, image.shape))
         for image in slices()
     ]
-    assert match(faint).foreign == []
+    assert match(faint).mismatched == []
 
 
 def test_brightness_and_contrast_do_not_count():
     images = slices()
     images[3] = (40 + 0.4 * images[3]).astype(np.uint8)
-    assert match(images).foreign == []
+    assert match(images).mismatched == []
 
 
 def test_what_is_no_data_does_not_count():
@@ -103,7 +103,7 @@ def test_what_is_no_data_does_not_count():
         valid[part], image[part] = False, texture(SIZE, np.random.default_rng(50 + index))[part]
         copies.append(scene_copy(image, valid))
     assert isinstance(copies[0], SliceCopy)
-    assert match_scenes(copies).foreign == []
+    assert match_scenes(copies).mismatched == []
 
 
 @pytest.mark.parametrize("level, shade", [(0, "black"), (255, "white"), (128, "of one colour")])
@@ -111,7 +111,7 @@ def test_slices_that_show_nothing_are_named(level, shade):
     images = slices()
     images[2] = np.full_like(images[2], level)
     found = match(images)
-    assert (found.blank, found.unfit) == ({2: shade}, [2])
+    assert (found.blank, found.left_out) == ({2: shade}, [2])
     assert match([images[2]] * 4).blank == {}
 
 
@@ -121,9 +121,9 @@ STILL = np.eye(2, 3, dtype=np.float32)
 def test_a_slice_that_is_registered_wrongly_is_found():
     copies = [scene_copy(image) for image in slices()]
     moves = [STILL] * 7
-    assert match_registered(copies, moves).foreign == []
+    assert match_registered(copies, moves).mismatched == []
     moves[3] = np.float32([[1, 0, 25], [0, 1, 0]])
-    assert match_registered(copies, moves).foreign == [3]
+    assert match_registered(copies, moves).mismatched == [3]
 
 
 @pytest.mark.parametrize("blur", [2.0, 12.0])

@@ -10,7 +10,7 @@ from std_msgs.msg import Float64MultiArray
 
 from aif_ros.nodes.focus_controller_node import FocusControllerNode
 from aif_ros.nodes.fusion_node import FusionNode
-from aif_ros.nodes.joint_states import ForeignJointsError, JointReader, to_joint_state
+from aif_ros.nodes.joint_states import JointReader, OtherJointsError, to_joint_state
 from aif_ros.nodes.lens_node import LensNode
 from aif_ros.nodes.stamps import to_time
 from aif_ros.nodes.topic import StampedImage, StampedMaps
@@ -50,7 +50,7 @@ class TestReading:
 
     @pytest.mark.parametrize("names", [(), ("", "")])
     def test_of_several_joints_without_names_none_is_taken(self, names):
-        with pytest.raises(ForeignJointsError, match=r"no joint 'focus'.*joints without a name"):
+        with pytest.raises(OtherJointsError, match=r"no joint 'focus'.*joints without a name"):
             JointReader()(joints(5, names, (0.7, 2e-4)))
 
     @pytest.mark.parametrize("order", [("focus", "pan", "tilt"), ("tilt", "pan", "focus")])
@@ -66,7 +66,7 @@ class TestReading:
         assert moved == [False, False, True, False, False]
 
     def test_other_joints_are_no_fault_of_the_message(self):
-        with pytest.raises(ForeignJointsError, match=r"no joint 'focus'.*pan, tilt.*joint"):
+        with pytest.raises(OtherJointsError, match=r"no joint 'focus'.*pan, tilt.*joint"):
             JointReader()(joints(5, ("pan", "tilt"), (0.7, 0.1)))
 
     @pytest.mark.parametrize("positions", [(), (0.7,), (0.7, math.nan), (0.7, math.inf)])

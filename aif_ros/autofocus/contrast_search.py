@@ -120,7 +120,7 @@ class ContrastSearch(ABC):
     def _verify(self, peak: float) -> Decision:
         """End if the lens is at the sharpest position and the contrast there is reproduced."""
         last = self.measurements[-1]
-        same = max(0.5 * self._half_depth_of_focus, 0.75 * self._lens_model.metres_per_step)
+        same = max(0.5 * self._half_depth_of_focus, self._lens_model.arrival_tolerance)
         there = abs(last.position - peak) <= same
         # A first image that was taken again does not count, whatever was wrong with it.
         highest = max(each.score for each in self.measurements[min(self._first, 1) :])

@@ -9,6 +9,19 @@ _GOLDEN = 0.381966
 """Golden section, (3 - sqrt(5)) / 2."""
 
 
+def end_distance(half_depth_of_focus: float, metres_per_step: float) -> float:
+    """Distance, metres, between the sharpest image and its neighbours at which a search ends.
+
+    The peak is nearer than the neighbours; half the distance is the likely error. A motor cannot
+    divide a single step.
+
+    Args:
+        half_depth_of_focus: metres.
+        metres_per_step: of the motor.
+    """
+    return max(2.0 * half_depth_of_focus, 1.25 * metres_per_step)
+
+
 def narrow_down(
     measurements: Sequence[FocusMeasurement], limits: tuple[float, float], enough: float
 ) -> float | None:
@@ -17,7 +30,7 @@ def narrow_down(
     Args:
         measurements: at least one.
         limits: range of positions, metres.
-        enough: distance, metres, between the sharpest image and its neighbours at which it ends.
+        enough: distance, metres, at which it ends; see `end_distance`.
 
     Returns:
         The position, or None at the end.
@@ -50,6 +63,5 @@ class FibonacciSearch(ContrastSearch):
         """Nothing to prepare."""
 
     def _next(self) -> float | None:
-        # The peak is nearer than the next image on either side; half of that is the likely error.
-        enough = max(2.0 * self._half_depth_of_focus, 1.25 * self._lens_model.metres_per_step)
+        enough = end_distance(self._half_depth_of_focus, self._lens_model.metres_per_step)
         return narrow_down(self.images, self._limits, enough)

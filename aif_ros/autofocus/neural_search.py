@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.autofocus.fibonacci import narrow_down
+from aif_ros.autofocus.fibonacci import end_distance, narrow_down
 from aif_ros.autofocus.one_side import OneSide
 from aif_ros.autofocus.search import Decision, FocusMeasurement, search_range
 from aif_ros.autofocus.window_contrast import WindowContrast
@@ -48,7 +48,6 @@ class Rules:
             in focus.
         attempts: number of times the lens returns to the end position to verify it.
         same: images closer than this are the same.
-        same_steps: the same in motor steps: a lens does not rest between them.
         few_places: number of resting positions, farther apart than the depth of focus, up to which
             all of them are visited: of two objects in a window, each is invisible where the other
             is in focus.
@@ -76,7 +75,6 @@ class Rules:
     contradiction: float = 3.0
     attempts: int = 2
     same: float = 0.5
-    same_steps: float = 0.75
     few_places: int = 8
     most_images: int = 12
     most_climbs: int = 12
@@ -140,7 +138,7 @@ class NeuralSearch:
         self._half_depth_of_focus = max(reach, 0.6 * step)
         self._few_places = reach < step and high - low <= self._rules.few_places * step
         self._same = max(
-            self._rules.same * self._half_depth_of_focus, self._rules.same_steps * step
+            self._rules.same * self._half_depth_of_focus, self._lens_model.arrival_tolerance
         )
         self._one_side = OneSide(
             self._lens_model, position, self._limits, self._half_depth_of_focus
@@ -281,8 +279,7 @@ class NeuralSearch:
             FocusMeasurement(each.position, float(contrast))
             for each, contrast in zip(self._images, self._contrasts, strict=True)
         ]
-        step = self._lens_model.metres_per_step
-        enough = max(2.0 * self._half_depth_of_focus, 1.25 * step)
+        enough = end_distance(self._half_depth_of_focus, self._lens_model.metres_per_step)
         target = narrow_down(scores, self._limits, enough)
         if target is not None:
             reason = "following the contrast: the network has no reading"
@@ -313,7 +310,7 @@ class NeuralSearch:
     def _conclude(self, end: float, reason: str) -> Decision:
         """End if the latest image was at `end` and confirms it; else move there."""
         rules, last = self._rules, self._images[-1]
-        there = max(rules.there * self._half_depth_of_focus, rules.same_steps * self._step)
+        there = max(rules.there * self._half_depth_of_focus, self._lens_model.arrival_tolerance)
         reproduced = self._contrasts[-1] >= rules.reproduced * self._contrasts.max()
         if abs(last.position - end) <= there:
             at_focus = float(self._expected_reading(np.array(0.0)))
@@ -349,10 +346,6 @@ class NeuralSearch:
     def _at_limit(self) -> bool:
         """Whether the lens is at an end of its range."""
         return min(abs(self._images[-1].position - limit) for limit in self._limits) <= self._same
-
-    @property
-    def _step(self) -> float:
-        return self._lens_model.metres_per_step
 
     def _is_clipped(self, index: int) -> bool:
         """Whether saturated parts dominate an image, so that the network is ignored."""

@@ -44,7 +44,7 @@ class RuleBasedSearch(ContrastSearch):
         A motor rests at whole steps: it may have stopped slightly beyond.
         """
         limit = self._limits[1] if step > 0 else self._limits[0]
-        unreachable = 0.75 * self._lens_model.metres_per_step
-        if abs(limit - best) < max(0.2 * self._half_depth_of_focus, unreachable):
+        reached = max(0.2 * self._half_depth_of_focus, self._lens_model.arrival_tolerance)
+        if abs(limit - best) < reached:
             return True
         return any(0 < (each.position - best) / step <= 1.2 for each in self.images)

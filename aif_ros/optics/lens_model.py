@@ -285,6 +285,15 @@ class LensModel:
         """
         return 0.51 * self.metres_per_step
 
+    @property
+    def arrival_tolerance(self) -> float:
+        """Metres up to which a lens at rest is where it was sent, whatever its depth of focus.
+
+        0.75 motor steps: a lens rests at whole steps only, so up to half a step from its target; a
+        whole step away is another position.
+        """
+        return 0.75 * self.metres_per_step
+
     def same_position(self, first: float, second: float, image_width: int) -> bool:
         """Whether images taken at two lens positions (metres) show the same.
 

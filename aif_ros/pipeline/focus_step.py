@@ -13,9 +13,8 @@ from aif_ros.pipeline.settling import SettleDetector
 from aif_ros.types.frame import Frame, LensState, Window
 
 # A lens that comes to rest farther than this from its target, in half depths of focus, has not
-# arrived: blur would exceed what counts as in focus. Never less than 0.75 motor steps, since a
-# lens rests at whole steps only.
-_TOLERANCE, _TOLERANCE_STEPS = 1.5, 0.75
+# arrived: blur would exceed what counts as in focus. Never less than the motor can resolve.
+_TOLERANCE = 1.5
 # Where a failed search tests whether the image changes, shares of the travel after which it must.
 # A flat object looks the same at two positions on either side of its focus, so there are three. Two
 # frames at each: see `image_change`.
@@ -176,7 +175,7 @@ class FocusStep:
     def _check_arrival(self, target: float, position: float) -> None:
         tolerance = max(
             _TOLERANCE * self._lens_model.half_depth_of_focus(self._image_width),
-            _TOLERANCE_STEPS * self._lens_model.metres_per_step,
+            self._lens_model.arrival_tolerance,
         )
         if not abs(position - target) <= tolerance:
             raise DeviceError(

@@ -8,6 +8,7 @@ from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.direction_watch import DirectionWatch
 from aif_ros.pipeline.image_change import ImageChange
 from aif_ros.pipeline.reference_frame import FrameStream
+from aif_ros.pipeline.rest_watch import RestWatch
 from aif_ros.pipeline.rig import Rig
 from aif_ros.pipeline.settling import SettleDetector
 from aif_ros.types.frame import Frame, LensState, Window
@@ -19,8 +20,6 @@ _TOLERANCE = 1.5
 # A flat object looks the same at two positions on either side of its focus, so there are three. Two
 # frames at each: see `image_change`.
 _CHECKS = (0.0, 1.1, 1.1, 1.8, 1.8)
-# Frames in a row exposed in motion, with the lens reported at rest, after which the search fails.
-_PATIENCE = 10
 
 
 class FocusStep:
@@ -72,7 +71,7 @@ class FocusStep:
         self._scale: float | None = None
         self._change = ImageChange(lens_model, recorded=recorded)
         self._checks: list[float] = []
-        self._in_motion = 0
+        self._rest = RestWatch()
         self._failed: Decision | None = None
         self.run: FocusRun | None = None
         """The outcome; None while the search is in progress."""
@@ -123,21 +122,13 @@ class FocusStep:
             if self._decision.done:
                 self._end(self._decision)
                 return None
-        if frame is None or frame.stamp < settled_at or not self._at_rest(frame):
+        if frame is None or frame.stamp < settled_at or not self._rest.at_rest(frame):
             return None
         self._decision = self._decide(frame)
         if self._decision.via is None:
             return self._within_limits(self._decision.position)
         self._via = self._within_limits(self._decision.via)
         return self._via
-
-    def _at_rest(self, frame: Frame) -> bool:
-        self._in_motion = self._in_motion + 1 if frame.moving else 0
-        if self._in_motion >= _PATIENCE:
-            raise DeviceError(
-                f"the lens moved during {_PATIENCE} exposures in a row though it is at rest"
-            )
-        return not frame.moving
 
     def _decide(self, frame: Frame) -> Decision:
         window = self._window or Window.centred(frame.size, self._window_size)

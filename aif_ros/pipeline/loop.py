@@ -21,6 +21,7 @@ from aif_ros.pipeline.image_change import ImageWatch
 from aif_ros.pipeline.left_out import LeftOut
 from aif_ros.pipeline.loop_end import LoopEnd
 from aif_ros.pipeline.reference_frame import FrameStream, ReferenceFrame
+from aif_ros.pipeline.rest_watch import PATIENCE
 from aif_ros.pipeline.rig import Rig
 from aif_ros.types.frame import Frame, LensState
 
@@ -244,8 +245,6 @@ def _result(frames: int, watch: ImageWatch, reason: str, *, stopped: bool) -> Lo
     return LoopResult(frames, end.reason, stopped=stopped, doubt=watch.doubt)
 
 
-# Unusable frames in a row after which the loop ends.
-_PATIENCE = 10
 # Seconds between two attempts to continue after a lost connection; devices try to reconnect at
 # most every half second.
 _RETRY = 0.1
@@ -284,9 +283,9 @@ def _next_action(rig: Rig, pipeline: AllInFocusPipeline, on_step: Callable[[Step
     action = pipeline.decide()
     if action is not None:
         return action
-    for _ in range(_PATIENCE):
+    for _ in range(PATIENCE):
         step = pipeline.step(rig.frame())
         on_step(step)
         if step.action is not None:
             return step.action
-    raise DeviceError(f"{_PATIENCE} frames in a row could not be used, the last: {step.unused}")
+    raise DeviceError(f"{PATIENCE} frames in a row could not be used, the last: {step.unused}")

@@ -14,6 +14,7 @@ from aif_ros.calibration.sweep_calibration import (
 from aif_ros.defocus.patch_blur import PatchEstimator
 from aif_ros.defocus.sharpness import tenengrad
 from aif_ros.devices.device import DeviceError
+from aif_ros.pipeline.rest_watch import RestWatch
 from aif_ros.pipeline.rig import Rig
 from aif_ros.types.frame import Frame, Window
 from aif_ros.types.image import Image, to_float, to_gray
@@ -25,8 +26,6 @@ ZOOM = 0.25
 CHANGE = 1.5
 """An image has changed if it differs from another by more than this times what two images at
 one lens position differ by (noise, flicker)."""
-PATIENCE = 10
-"""Frames in a row that may have been exposed in motion: drivers hold up to a handful back."""
 TEXTURE = 3.0
 """An image shows texture if its contrast is more than this times its noise."""
 
@@ -187,11 +186,10 @@ def _frame_at(rig: Rig, position: float) -> Frame:
 
 def _still_frame(rig: Rig) -> Frame:
     """Return the next frame exposed with the lens at rest."""
-    for _ in range(PATIENCE):
-        frame = rig.frame()
-        if not frame.moving:
-            return frame
-    raise DeviceError(f"the lens moved during {PATIENCE} exposures in a row though it is at rest")
+    watch = RestWatch()
+    while not watch.at_rest(frame := rig.frame()):
+        pass
+    return frame
 
 
 def _difference(first: Image, second: Image) -> float:

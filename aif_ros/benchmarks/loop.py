@@ -11,6 +11,7 @@ from aif_ros.devices.clock import SimulatedClock
 from aif_ros.fusion.fuser import make_fuser
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.loop import AllInFocusPipeline, Step, run_loop
+from aif_ros.settings.nodes import EXPOSURE_TIME
 from aif_ros.simulation.metrics import psnr
 from aif_ros.simulation.rendered_scene import RenderedScene
 from aif_ros.simulation.scenes.scene import Scene
@@ -19,9 +20,6 @@ from aif_ros.simulation.simulated_lens import SimulatedLens
 from aif_ros.simulation.truth import Truth, to_reference_geometry
 from aif_ros.types.frame import Frame
 from aif_ros.types.image import Image
-
-EXPOSURE = 0.008
-"""Exposure time of the simulated camera, seconds."""
 
 
 def camera_rate(
@@ -82,7 +80,7 @@ def run_core_loop(
     lens = SimulatedLens(lens_model, clock)
     subject = RenderedScene(scene, lens_model)
     camera = SimulatedCamera(
-        subject, clock, lens, exposure_time=EXPOSURE, skip_moving=not scene.moving
+        subject, clock, lens, exposure_time=EXPOSURE_TIME, skip_moving=not scene.moving
     )
     pipeline = AllInFocusPipeline(
         lens_model,
@@ -97,7 +95,7 @@ def run_core_loop(
             frames.append(step.frame)
 
     start = time.perf_counter()
-    run_loop(camera, lens, pipeline, clock, keep, exposure_time=EXPOSURE)
+    run_loop(camera, lens, pipeline, clock, keep, exposure_time=EXPOSURE_TIME)
     seconds = time.perf_counter() - start
     assert pipeline.fused is not None  # a simulated camera delivers
     return LoopRun(frames, pipeline.fused.image, seconds)

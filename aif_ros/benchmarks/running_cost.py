@@ -18,13 +18,12 @@ from aif_ros.devices.clock import SystemClock
 from aif_ros.devices.image_files import write_image
 from aif_ros.fusion.fuser import make_fuser
 from aif_ros.pipeline.loop import AllInFocusPipeline, Step, run_loop
+from aif_ros.settings.nodes import EXPOSURE_TIME
 from aif_ros.settings.presets import Preset
 from aif_ros.simulation.open_subject import open_subject
 from aif_ros.simulation.simulated_devices import simulated_devices
 from aif_ros.types.image import to_float
 
-EXPOSURE = 0.008
-"""Exposure time, seconds: the default of the nodes."""
 SLICES = 12
 """Slices of the focal stack: captures of one run with the agent `sweep`."""
 # Standard deviation of the blur one slice away from focus, pixels: several slices are in use.
@@ -144,7 +143,7 @@ def core_cost(stack: Path, preset: Preset, agent: str, rounds: int, frame_rate: 
     """
     clock, opened = SystemClock(), open_subject(str(stack))
     model = opened.lens_model
-    devices = simulated_devices(opened, clock, exposure_time=EXPOSURE, frame_rate=frame_rate)
+    devices = simulated_devices(opened, clock, exposure_time=EXPOSURE_TIME, frame_rate=frame_rate)
     pipeline = AllInFocusPipeline(
         model,
         make_fuser(preset.fusion),
@@ -166,6 +165,6 @@ def core_cost(stack: Path, preset: Preset, agent: str, rounds: int, frame_rate: 
             stamps.clear()
         stamps.append([])
         pipeline.reset()
-        run_loop(devices.camera, devices.lens, pipeline, clock, note, exposure_time=EXPOSURE)
+        run_loop(devices.camera, devices.lens, pipeline, clock, note, exposure_time=EXPOSURE_TIME)
     watch.sample()
     return LoopCost(latencies, rate(stamps), watch.cpu(), watch.cpu_seconds(), watch.memory)

@@ -8,7 +8,8 @@ import tyro
 from typing_extensions import Doc
 
 from aif_ros.cli import JsonFile
-from aif_ros.cli._live import CameraOption, ExposureOption, LensOption
+from aif_ros.cli._exposure import ExposureOption
+from aif_ros.cli._live import CameraOption, LensOption
 from aif_ros.cli._stack_options import Channel, Series, Time
 from aif_ros.settings.declaration import Limits, OneOf
 from aif_ros.settings.nodes import SEARCHES
@@ -37,7 +38,7 @@ class Arguments:
         Doc("Lens positions to sweep live, metres (default: the whole travel)."),
     ] = None
     slices: Annotated[int, Limits(5, 200), Doc("Images of a live sweep.")] = 15
-    exposure_time: ExposureOption = 0.033
+    exposure_time: ExposureOption = None
     search: Annotated[
         str, SEARCHES, Doc("Search strategy of the autofocus that proves a live calibration.")
     ] = "fibonacci"

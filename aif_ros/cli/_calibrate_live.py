@@ -18,6 +18,7 @@ from aif_ros.calibration.travel_direction import TravelDirection
 from aif_ros.cli import CommandError, check_rectangle
 from aif_ros.cli._calibrate_arguments import Arguments
 from aif_ros.cli._calibrate_direction import check_direction
+from aif_ros.cli._exposure import real_exposure
 from aif_ros.cli._live import check_pair, make_rig, open_uncalibrated
 from aif_ros.cli._measured_calibration import MeasuredCalibration, blur_estimator, near_window
 from aif_ros.cli._progress import image_progress
@@ -60,7 +61,7 @@ def calibrate_through_camera(args: Arguments, output: Path) -> MeasuredCalibrati
             args.name or output.stem,
             limits=args.range,
             slices=args.slices,
-            exposure_time=args.exposure_time,
+            exposure_time=real_exposure(args.exposure_time),
             search=args.search,
             estimator=blur_estimator(),
             near=near_window(args),

@@ -9,7 +9,6 @@ import tyro
 from typing_extensions import Doc
 
 from aif_ros.cli import CommandError
-from aif_ros.settings.declaration import Limits
 
 if TYPE_CHECKING:
     from aif_ros.devices.device import Camera, FocusLens
@@ -34,13 +33,6 @@ LensOption = Annotated[
     Doc("Real lens: BACKEND:ADDRESS (see `aif devices`)."),
 ]
 """Type of the option `--lens`."""
-ExposureOption = Annotated[
-    float,
-    tyro.conf.arg(metavar="SECONDS"),
-    Limits(0.0, 3600.0),
-    Doc("Exposure time of a real camera, without ROS."),
-]
-"""Type of the option `--exposure-time`."""
 
 
 def check_pair(camera: str, lens: str, purpose: str) -> None:

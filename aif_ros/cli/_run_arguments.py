@@ -7,7 +7,7 @@ import tyro
 from typing_extensions import Doc
 
 from aif_ros.cli import JsonFile, LoopTimeout
-from aif_ros.cli._live import ExposureOption
+from aif_ros.cli._exposure import ExposureOption
 from aif_ros.cli._stack_options import Channel, Series, Time
 from aif_ros.settings.declaration import SetsParameter
 from aif_ros.settings.pipeline import CAMERA_DOC, CAMERAS, PipelineSettings
@@ -33,7 +33,7 @@ class Arguments(PipelineSettings):
     forever: Annotated[
         bool, Doc("Continue after the loop has stopped, until Ctrl-C (needs ROS).")
     ] = False
-    exposure_time: ExposureOption = 0.033
+    exposure_time: ExposureOption = None
     focus_map: Annotated[
         str,
         tyro.conf.arg(metavar="FILE"),

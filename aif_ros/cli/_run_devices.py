@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from aif_ros.cli import CommandError, check_width
+from aif_ros.cli._exposure import real_exposure, simulated_exposure
 from aif_ros.cli._live import RECONNECT_TIMEOUT, SETTLE_TIMEOUT, open_calibrated
 from aif_ros.cli._run_arguments import Arguments
 from aif_ros.cli._scene_check import warn_of_mismatched_slices
@@ -18,8 +19,6 @@ from aif_ros.settings.nodes import CameraSettings
 from aif_ros.simulation.open_subject import open_subject
 from aif_ros.simulation.simulated_devices import simulated_devices
 
-_EXPOSURE = 0.008
-"""Exposure time of the simulated camera, seconds."""
 _SIMULATED_SETTLE_TIMEOUT = 10.0
 """Seconds that a move of the simulated lens may take."""
 
@@ -77,7 +76,7 @@ def open_devices(args: Arguments, chosen: ChosenDevices) -> Iterator[Devices]:
             lens,
             lens_model,
             SystemClock(),
-            args.exposure_time,
+            real_exposure(args.exposure_time),
             SETTLE_TIMEOUT,
             RECONNECT_TIMEOUT,
         )
@@ -89,6 +88,7 @@ def _simulated(args: Arguments, chosen: ChosenDevices) -> Devices:
             f"--lens {chosen.lens} is a real lens and needs a real camera: add --camera CAMERA "
             "(see `aif devices`)"
         )
+    exposure_time = simulated_exposure(args.exposure_time)
     clock = SimulatedClock()
     opened = open_subject(
         args.scene,
@@ -101,13 +101,13 @@ def _simulated(args: Arguments, chosen: ChosenDevices) -> Devices:
         check_width(*opened.subject.size)
     if opened.stack is not None:
         warn_of_mismatched_slices(opened.stack)
-    camera, lens = simulated_devices(opened, clock, exposure_time=_EXPOSURE)
+    camera, lens = simulated_devices(opened, clock, exposure_time=exposure_time)
     return Devices(
         camera,
         lens,
         opened.lens_model,
         clock,
-        _EXPOSURE,
+        exposure_time,
         _SIMULATED_SETTLE_TIMEOUT,
         recorded=opened.stack is not None,
         pixel_size=None if opened.stack is None else opened.stack.pixel_size,

@@ -25,9 +25,9 @@ from typing_extensions import Doc
 
 from aif_ros.cli import CommandError, JsonFile, check_rectangle, write_json
 from aif_ros.cli._device import note_unused_device
+from aif_ros.cli._exposure import ExposureOption, real_exposure, simulated_exposure
 from aif_ros.cli._live import (
     CameraOption,
-    ExposureOption,
     LensOption,
     check_pair,
     make_rig,
@@ -43,9 +43,6 @@ if TYPE_CHECKING:
     from aif_ros.pipeline.rig import Rig
     from aif_ros.types.frame import Frame, Window
 
-_EXPOSURE = 0.008
-"""Exposure time of the simulated camera, seconds."""
-
 
 @dataclass(frozen=True)
 class Arguments:
@@ -59,7 +56,7 @@ class Arguments:
     ] = ""
     camera: CameraOption = ""
     lens: LensOption = ""
-    exposure_time: ExposureOption = 0.033
+    exposure_time: ExposureOption = None
     search: nodes.Search = "neural"
     window: Annotated[
         tuple[int, int, int, int] | None,
@@ -224,7 +221,8 @@ def _live(args: Arguments) -> Iterator[_Setup]:
     devices = open_calibrated(args.camera, args.lens, args.calibration or "")
     with devices as (camera, lens, lens_model):
         _check(args, lens.limits, camera.size)
-        yield _Setup(make_rig(camera, lens, lens_model, args.exposure_time), camera.size)
+        exposure_time = real_exposure(args.exposure_time)
+        yield _Setup(make_rig(camera, lens, lens_model, exposure_time), camera.size)
 
 
 @contextmanager
@@ -237,6 +235,7 @@ def _simulated(args: Arguments) -> Iterator[_Setup]:
     from aif_ros.simulation.open_subject import open_subject
     from aif_ros.simulation.simulated_devices import simulated_devices
 
+    exposure_time = simulated_exposure(args.exposure_time)
     clock = SimulatedClock()
     opened = open_subject(
         args.scene,
@@ -255,8 +254,8 @@ def _simulated(args: Arguments) -> Iterator[_Setup]:
         opened = replace(opened, lens_model=lens_model)
         if not determined:
             print("the stack does not determine its lens: its depths of field are taken to touch")
-    camera, lens = simulated_devices(opened, clock, exposure_time=_EXPOSURE)
-    rig = Rig(camera, lens, clock, opened.lens_model, exposure_time=_EXPOSURE)
+    camera, lens = simulated_devices(opened, clock, exposure_time=exposure_time)
+    rig = Rig(camera, lens, clock, opened.lens_model, exposure_time=exposure_time)
     if stack is not None:
         positions_file = stack.info_file if stack.travel_assumed else None
         yield _Setup(rig, size, recorded=True, positions_file=positions_file)

@@ -14,6 +14,7 @@ Examples:
   aif run --ros --forever                        as ROS 2 processes, until Ctrl-C
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from aif_ros.cli import CommandError, check_width, write_json
@@ -26,7 +27,12 @@ from aif_ros.types.wording import counted
 
 __all__ = ["Arguments", "run"]
 
-_ROS_ONLY = ("params_file", "namespace", "search", "forever")
+_ROS_ONLY = dict.fromkeys(("params_file", "namespace", "search", "forever"), "add --ros")
+_LIBRARY_ONLY = {
+    **dict.fromkeys(("focus_map", "depth_map"), "leave out --ros and --one-process"),
+    "exposure_time": "set 'exposure_time' in a --params-file instead",
+    **{name: f"write '{name}' into info.yaml instead (see docs/scenes.md)" for name in OPTIONS},
+}
 
 
 def run(args: Arguments) -> int:
@@ -55,10 +61,7 @@ def run(args: Arguments) -> int:
     check_width(args.width)
     before = _version(args.save_path)
     if args.runner == "library":
-        for setting in declared(Arguments):
-            name = setting.name
-            if name in _ROS_ONLY and getattr(args, name) != setting.default:
-                raise CommandError(f"--{name.replace('_', '-')} needs ROS: add --ros")
+        _refuse(args, _ROS_ONLY, "needs ROS")
         for name in ("camera", "lens"):
             if getattr(devices, name) == "external":
                 raise CommandError(f"--{name} external needs ROS: add --ros")
@@ -66,12 +69,7 @@ def run(args: Arguments) -> int:
 
         result = run_library(args, devices)
     else:
-        for name in OPTIONS:
-            if getattr(args, name) is not None:
-                raise CommandError(
-                    f"--{name} is for runs without ROS: write '{name}' into info.yaml instead (see "
-                    "docs/scenes.md)"
-                )
+        _refuse(args, _LIBRARY_ONLY, "is for runs without ROS")
         from aif_ros.cli._run_graph import run_graph
 
         result = run_graph(args)
@@ -85,6 +83,23 @@ def run(args: Arguments) -> int:
     if args.save_path and result["frames_captured"] and not saved:
         raise CommandError(f"{args.save_path} has not been written: see the message above")
     return 0
+
+
+def _refuse(args: Arguments, options: Mapping[str, str], reason: str) -> None:
+    """Refuse options that this way of running does not have.
+
+    Args:
+        args: of the command.
+        options: what to do instead, by the name of the option.
+        reason: why they are refused.
+
+    Raises:
+        CommandError: one of them is given.
+    """
+    for setting in declared(Arguments):
+        name = setting.name
+        if name in options and getattr(args, name) != setting.default:
+            raise CommandError(f"--{name.replace('_', '-')} {reason}: {options[name]}")
 
 
 def _version(path: str) -> tuple[int, int] | None:

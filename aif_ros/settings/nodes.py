@@ -77,6 +77,8 @@ Calibration = Annotated[
     str,
     Doc("Path of the lens calibration (YAML, see aif_ros/optics/lenses/). Empty: default lens."),
 ]
+EXPOSURE_TIME = 0.008
+"""Exposure time where none is given, seconds; that of simulated cameras, too."""
 ExposureTime = Annotated[
     float,
     Limits(0.0, 10.0),
@@ -215,7 +217,7 @@ class SimCameraSettings:
     frame_rate: FrameRate = 60.0
     backlash: Annotated[float, Limits(0.0, 0.1), Doc("Backlash of the motor, metres.")] = 0.0
     seed: Annotated[int, Limits(0, 2**31 - 1), Doc("Seed of the sensor noise.")] = 0
-    exposure_time: ExposureTime = 0.008
+    exposure_time: ExposureTime = EXPOSURE_TIME
     lens_joint: LensJoint = "focus"
     calibration: Calibration = ""
     frame_id: FrameId = "camera_optical_frame"
@@ -231,7 +233,7 @@ class CameraSettings:
     camera_backend: CameraBackend = "device"
     camera_source: CameraSource = "0"
     frame_rate: FrameRate = 60.0
-    exposure_time: ExposureTime = 0.008
+    exposure_time: ExposureTime = EXPOSURE_TIME
     lens_joint: LensJoint = "focus"
     frame_id: FrameId = "camera_optical_frame"
     camera_info_url: CameraInfoUrl = ""
@@ -247,7 +249,7 @@ class FusionSettings:
     device: Device = "auto"
     mode: ModeAtRunTime = "static"
     calibration: Calibration = ""
-    exposure_time: ExposureTime = 0.008
+    exposure_time: ExposureTime = EXPOSURE_TIME
     lens_joint: LensJoint = "focus"
     bits_per_sample: BitsPerSample = 0
     image_transport: ImageTransport = "raw"
@@ -279,7 +281,7 @@ class AutofocusSettings:
     ] = 20.0
     mode: ModeAtRunTime = "static"
     calibration: Calibration = ""
-    exposure_time: ExposureTime = 0.008
+    exposure_time: ExposureTime = EXPOSURE_TIME
     lens_joint: LensJoint = "focus"
     bits_per_sample: BitsPerSample = 0
     image_transport: ImageTransport = "raw"

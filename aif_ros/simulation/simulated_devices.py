@@ -8,6 +8,9 @@ from aif_ros.simulation.open_subject import OpenedSubject
 from aif_ros.simulation.simulated_camera import SimulatedCamera
 from aif_ros.simulation.simulated_lens import open_simulated_lens
 
+FRAME_RATE = 30.0
+"""Frames per second of the camera, where none are given."""
+
 
 class SimulatedDevices(NamedTuple):
     """What a loop or a search runs on.
@@ -22,7 +25,7 @@ class SimulatedDevices(NamedTuple):
 
 
 def simulated_devices(
-    opened: OpenedSubject, clock: Clock, *, exposure_time: float, frame_rate: float = 30.0
+    opened: OpenedSubject, clock: Clock, *, exposure_time: float, frame_rate: float = FRAME_RATE
 ) -> SimulatedDevices:
     """Return camera and lens in one process.
 

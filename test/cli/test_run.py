@@ -10,8 +10,10 @@ import tifffile
 from aif_ros.__main__ import main
 from aif_ros.devices.image_files import read_image
 from aif_ros.settings import presets
+from aif_ros.simulation import simulated_devices
 from aif_ros.simulation.metrics import psnr
 from aif_ros.simulation.scenes.planes import texture
+from aif_ros.simulation.simulated_camera import SimulatedCamera
 from aif_ros.types.image import to_float
 
 SHARP = texture((96, 64), np.random.default_rng(3))
@@ -41,6 +43,62 @@ def folder(tmp_path):
 def test_devices_of_others_need_ros(capsys, devices):
     assert main(["run", *devices, "external"]) != 0
     assert f"{devices[0]} external needs ROS: add --ros" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("runner", ["--ros", "--one-process"])
+@pytest.mark.parametrize(
+    ("option", "value", "advice"),
+    [
+        ("--focus-map", "focus.tif", "leave out --ros and --one-process"),
+        ("--depth-map", "depth.tif", "leave out --ros and --one-process"),
+        ("--exposure-time", "0.02", "set 'exposure_time' in a --params-file instead"),
+        ("--channel", "0", "write 'channel' into info.yaml instead"),
+    ],
+)
+def test_options_that_the_nodes_do_not_have(
+    tmp_path, monkeypatch, capsys, runner, option, value, advice
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", runner, option, value]) == 2
+    assert f"{option} is for runs without ROS: {advice}" in capsys.readouterr().err
+
+
+@pytest.fixture
+def exposures(monkeypatch):
+    """Exposure times of the simulated cameras that are made."""
+    found = []
+
+    class Noted(SimulatedCamera):
+        def __init__(self, *args, exposure_time, **options):
+            found.append(exposure_time)
+            super().__init__(*args, exposure_time=exposure_time, **options)
+
+    monkeypatch.setattr(simulated_devices, "SimulatedCamera", Noted)
+    return found
+
+
+SIMULATED = [
+    ["run", *CLASSICAL, "--scene"],
+    ["autofocus", "--window", "0", "0", "64", "64", "--search", "sweep"],
+]
+
+
+@pytest.mark.parametrize("command", SIMULATED)
+@pytest.mark.parametrize(("given", "used"), [([], 0.008), (["--exposure-time", "0.02"], 0.02)])
+def test_exposure_time_of_a_simulated_camera(folder, exposures, command, given, used):
+    assert main([*command, str(folder), *given]) == 0
+    assert exposures == [used]
+
+
+@pytest.mark.parametrize("command", SIMULATED)
+@pytest.mark.parametrize("given", ["0", "0.1"])
+def test_exposure_time_that_a_simulated_camera_cannot_have(
+    folder, exposures, capsys, command, given
+):
+    assert main([*command, str(folder), "--exposure-time", given]) == 2
+    said = capsys.readouterr().err
+    assert "--exposure-time must be more than 0 and at most 0.0333 s" in said
+    assert not exposures
 
 
 @pytest.mark.parametrize("command", [["run", "--scene"], ["autofocus"]])

@@ -57,6 +57,15 @@ class Damage:
     def __bool__(self) -> bool:
         return bool(self.lost) or self.covered is not None
 
+    def same_parts(self, other: "Damage") -> bool:
+        """Whether another judgement of the same frame found the same parts."""
+        if (self.covered is None) != (other.covered is None):
+            return False
+        pairs = [(self.lost.rows, other.lost.rows), (self.lost.columns, other.lost.columns)]
+        if self.covered is not None and other.covered is not None:
+            pairs.append((self.covered, other.covered))
+        return all(np.array_equal(first, second) for first, second in pairs)
+
 
 class DamageWatch:
     """Keeps small copies of the latest frames and compares frames with them.

@@ -215,15 +215,15 @@ class FuseStep:
     def _merge_fitting(self, reference: ReferenceFrame) -> Fused:
         """Merge what shows the scene in a frame.
 
-        The first frames are compared again with those after them. Where that finds damage, J is
-        fused again.
+        The first frames are compared again with those after them. Where that finds other damage
+        than before, J is fused again.
         """
         frame = reference.frame
         seen = self._damage.add(frame.image, reference.image, frame.position, reference.scale)
         again = False
         for first in self._first:
             damage = self._damage.damage(first.seen)
-            again = again or bool(damage) != bool(first.damage)
+            again = again or not damage.same_parts(first.damage)
             first.damage = damage
         if again:
             self._fuser.reset()

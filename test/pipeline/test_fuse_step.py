@@ -199,7 +199,13 @@ def hide(image):
     image[40:120, 60:140] = image[40:120, 60:140] // 8
 
 
-@pytest.mark.parametrize("damage", [lose_rows, hide])
+def lose_rows_and_hide(image):
+    """Of the first frame, the lost rows are found before what is hidden."""
+    hide(image)
+    image[140:144] = 0
+
+
+@pytest.mark.parametrize("damage", [lose_rows, hide, lose_rows_and_hide])
 @pytest.mark.parametrize("place", range(4))
 @pytest.mark.parametrize("breathing", [0.0, 30.0])
 def test_damaged_parts_are_not_merged(damage, place, breathing):

@@ -149,7 +149,11 @@ class NeuralSearch:
         """Go by the images from index `first` on only."""
         self._first = first
         self._attempts = self._rules.attempts
-        self.posterior = WindowPosterior(
+        self.posterior = self._posterior_from(first)
+
+    def _posterior_from(self, first: int) -> WindowPosterior:
+        """What the images from index `first` on say of the focus position."""
+        posterior = WindowPosterior(
             self._limits,
             self._gain,
             self._half_depth_of_focus,
@@ -159,7 +163,8 @@ class NeuralSearch:
         values = self._contrast.values if self.measurements else np.zeros(0)
         for index in range(first, len(self.measurements)):
             position = self.measurements[index].position
-            self.posterior.update(position, self._blurs[index], values[first : index + 1])
+            posterior.update(position, self._blurs[index], values[first : index + 1])
+        return posterior
 
     @property
     def _images(self) -> list[FocusMeasurement]:
@@ -208,11 +213,9 @@ class NeuralSearch:
             return False
         if not np.isfinite(first.score):
             return False
-        everything, attempts = self.posterior, self._attempts
-        self._begin_with(1)
-        mass = self.posterior.mass_within(0.9 * self._half_depth_of_focus)
-        focus = float(self.posterior.positions[_middle_of_best(mass)])
-        self._first, self.posterior, self._attempts = 0, everything, attempts
+        later = self._posterior_from(1)
+        mass = later.mass_within(0.9 * self._half_depth_of_focus)
+        focus = float(later.positions[_middle_of_best(mass)])
         expected = float(self._expected_reading(np.array(abs(focus - first.position) * self._gain)))
         tolerance = max(self._rules.agreement, self._rules.agreement_share * expected)
         return mass.max() >= self._rules.worth and not abs(first.score - expected) <= tolerance

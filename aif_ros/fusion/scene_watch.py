@@ -32,8 +32,13 @@ class _Frames:
 
     shown: dict[float, ShownScene] = field(default_factory=dict)
 
-    def usual(self, name: str) -> float:
-        return float(np.median([getattr(each, name) for each in self.shown.values()], axis=0))
+    @property
+    def usual_deviation(self) -> float:
+        return float(np.median([each.deviation for each in self.shown.values()]))
+
+    @property
+    def usual_contrast(self) -> float:
+        return float(np.median([each.contrast for each in self.shown.values()]))
 
     @property
     def least_grain(self) -> float:
@@ -81,9 +86,9 @@ class SceneWatch:
             self._scenes = [_Frames({position: frame})]
             return Scene.SAME
         main = self._scenes[0]
-        if frame.shows_nothing_beside(main.usual("deviation")):
+        if frame.shows_nothing_beside(main.usual_deviation):
             return Scene.NOTHING
-        if frame.shows_noise_beside(main.usual("contrast"), main.least_grain):
+        if frame.shows_noise_beside(main.usual_contrast, main.least_grain):
             return Scene.NOTHING
         if all(
             each.shows_nothing_beside(frame.deviation)
@@ -123,6 +128,6 @@ class SceneWatch:
 
     def _can_be_compared(self, frame: ShownScene, main: _Frames) -> bool:
         """Whether both a frame and those of the scene have structure to be compared by."""
-        return frame.can_be_judged_beside(main.usual("contrast")) and any(
+        return frame.can_be_judged_beside(main.usual_contrast) and any(
             each.can_be_judged_beside(frame.contrast) for each in main.shown.values()
         )

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.fusion.motion.geometry import Transform
+from aif_ros.fusion.motion.geometry import Transform, largest_displacement
 from aif_ros.fusion.motion.motion_choice import choose_motions, significant_motion
 from aif_ros.fusion.motion.motion_evidence import (
     Evidence,
@@ -118,7 +118,7 @@ def resample(image: NDArray[Any], transform: Transform, place: Place = WHOLE) ->
         That part, of the slice's type; a view where nothing has moved.
     """
     height, width = image.shape[:2]
-    if _largest_move(transform, (width, height)) < _NEGLIGIBLE:
+    if largest_displacement(transform, np.eye(3), image.shape) < _NEGLIGIBLE:
         return image if place is WHOLE else image[place]
     (top, bottom, _), (left, right, _) = place[0].indices(height), place[1].indices(width)
     moved = transform @ np.array([[1.0, 0.0, left], [0.0, 1.0, top], [0.0, 0.0, 1.0]])
@@ -132,10 +132,3 @@ def resample(image: NDArray[Any], transform: Transform, place: Place = WHOLE) ->
     return np.asarray(
         np.clip(warped, 0.0, 1.0, out=warped) if warped.dtype == np.float32 else warped
     )
-
-
-def _largest_move(transform: Transform, size: tuple[int, int]) -> float:
-    width, height = size
-    corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]], np.float64)
-    moved = corners @ transform.T
-    return float(np.hypot(*(moved - corners)[:, :2].T).max())

@@ -1,5 +1,7 @@
-"""Progress of the commands that capture images."""
+"""Progress bars of the commands."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tqdm import tqdm
@@ -12,3 +14,20 @@ def image_progress(unit: str) -> "tqdm[Any]":
         unit: name of one of them, such as "frame".
     """
     return tqdm(unit=unit, disable=None, bar_format=f"{{n}} {unit}s, {{elapsed}} {{postfix}}")
+
+
+@contextmanager
+def named_progress(total: int, unit: str) -> Iterator[Callable[[str], None]]:
+    """Show a bar; what it yields advances the bar by one and shows a name beside it.
+
+    Args:
+        total: number of units.
+        unit: name of one of them, such as "set".
+    """
+    with tqdm(total=total, unit=unit) as bar:
+
+        def advance(name: str) -> None:
+            bar.set_description(name)
+            bar.update()
+
+        yield advance

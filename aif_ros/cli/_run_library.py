@@ -60,7 +60,7 @@ def _run_on(args: Arguments, devices: Devices) -> dict[str, Any]:
     )
     focus = FocusMapStep(devices.lens_model)
     start = time.monotonic()
-    result = _run(args, devices, pipeline, focus)
+    result = _run(devices, pipeline, focus)
     seconds = time.monotonic() - start
     print_warnings(pipeline.left_out.warning, result.doubt)
     written = _write(args, devices, pipeline, focus)
@@ -94,19 +94,12 @@ def _make_pipeline(
     )
 
 
-def _run(
-    args: Arguments,
-    devices: Devices,
-    pipeline: AllInFocusPipeline,
-    focus: FocusMapStep,
-) -> LoopResult:
+def _run(devices: Devices, pipeline: AllInFocusPipeline, focus: FocusMapStep) -> LoopResult:
     """Run the loop, with a bar of its frames; Ctrl-C ends it."""
     with image_progress("frame") as bar:
 
         def show(step: Step) -> None:
-            focus.leave_out(step.fusion.left_out.positions)
-            if step.maps is not None:
-                focus.add(step.maps, step.frame, dynamic=pipeline.dynamic)
+            focus.follow(step, dynamic=pipeline.dynamic)
             if step.action is not None:
                 bar.update()
                 bar.set_postfix_str(step.action.reason)

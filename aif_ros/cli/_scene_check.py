@@ -5,10 +5,7 @@ import sys
 from aif_ros.devices.device import DeviceError
 from aif_ros.devices.focal_stack import FocalStack
 from aif_ros.fusion.scene_match import match_scenes, scene_copy
-from aif_ros.types.wording import counted
-
-# Slices that are listed by name.
-_LISTED = 5
+from aif_ros.types.wording import counted, listed
 
 
 def warn_of_mismatched_slices(stack: FocalStack) -> None:
@@ -36,10 +33,9 @@ def warn_of_mismatched_slices(stack: FocalStack) -> None:
     ):
         names = [stack.slice_name(read[index]) for index in indices]
         if names:
-            listed = ", ".join(names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")
             print(
                 f"warning: {len(names)} of {counted(count, 'slice')} "
-                f"{one if len(names) == 1 else many} {what}: {listed}",
+                f"{one if len(names) == 1 else many} {what}: {listed(names)}",
                 file=sys.stderr,
             )
     if scenes.undecided:

@@ -26,7 +26,7 @@ from aif_ros.devices.image_files.writing import TRANSPARENT
 from aif_ros.fusion.relief import HEIGHT_SHARE, write_relief
 from aif_ros.fusion.stacking import FusedStack, describe_registration, fuse_stack
 from aif_ros.types.fill import fill_unknown
-from aif_ros.types.wording import counted
+from aif_ros.types.wording import counted, listed
 
 
 def fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
@@ -195,20 +195,20 @@ def _print_summary(
     if stack.blank:
         shown = [f"{name} ({shade})" for name, shade in stack.blank.items()]
         what = counted(len(shown), "slice that shows", "slices that show")
-        _warn(f"left out {what} nothing: {_listed(shown)}")
+        _warn(f"left out {what} nothing: {listed(shown)}")
     others = [name for name in stack.left_out if name not in stack.blank]
     if others:
         what = counted(len(others), "slice that does not", "slices that do not")
         _warn(
             f"left out {what} match the other {len(slices)} "
-            f"(another scene, turned, or moved too far): {_listed(others)}"
+            f"(another scene, turned, or moved too far): {listed(others)}"
         )
     parts = [index for index, share in enumerate(stack.misfits) if share > 0]
     if parts:
         shares = [f"{slices.name(index)} ({stack.misfits[index]:.0%})" for index in parts]
         _warn(
             f"left out parts of {counted(len(parts), 'slice')}, which differ from the others by "
-            f"more than blur (shadow, finger, missing rows): {_listed(shares)}"
+            f"more than blur (shadow, finger, missing rows): {listed(shares)}"
         )
     if stack.undecided:
         _warn("the slices show different scenes, or nothing but noise: the result may be a mixture")
@@ -240,12 +240,7 @@ def _print_summary(
 
 def _names(slices: Slices, indices: Sequence[int]) -> str:
     """Names of the first few slices."""
-    return _listed([slices.name(index) for index in indices])
-
-
-def _listed(names: Sequence[str]) -> str:
-    """The first few of them."""
-    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    return listed([slices.name(index) for index in indices])
 
 
 def _warn(message: str) -> None:

@@ -9,6 +9,7 @@ from aif_ros.devices.device import DeviceError
 from aif_ros.devices.image_files import image_files
 from aif_ros.devices.image_files.folder import SUFFIXES, natural_order
 from aif_ros.devices.image_files.slices import is_multi_page
+from aif_ros.types.wording import listed
 
 
 def find_stacks(given: Sequence[Path]) -> dict[str, list[Path]]:
@@ -35,9 +36,8 @@ def find_stacks(given: Sequence[Path]) -> dict[str, list[Path]]:
             if folder.is_dir() and not folder.name.startswith(".") and _has_images(folder)
         ]
         if files and folders:
-            names = ", ".join(folder.name for folder in folders[:3])
-            more = ", ..." if len(folders) > 3 else ""
-            print(f"{path}: left out {names}{more} (folders with pictures)", file=sys.stderr)
+            names = listed([folder.name for folder in folders], 3)
+            print(f"{path}: left out {names} (folders with pictures)", file=sys.stderr)
         if not files:
             inner = folders
         elif len(inner) < len(files) or len(files) < 2:

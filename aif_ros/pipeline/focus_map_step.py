@@ -3,11 +3,15 @@
 import math
 from collections import deque
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.assess_step import DefocusMaps
 from aif_ros.pipeline.focus_map import FocusMapper
 from aif_ros.types.frame import Frame
+
+if TYPE_CHECKING:
+    from aif_ros.pipeline.loop import Step
 
 _MOST_KEPT = 100
 """Frames whose maps are kept, so that the focus map can be made again without some of them: as many
@@ -75,6 +79,17 @@ class FocusMapStep:
             self.mapper = None
             for entry in entries:
                 self._map(entry)
+
+    def follow(self, step: "Step", *, dynamic: bool) -> None:
+        """Take in what a step of the loop has found.
+
+        Args:
+            step: of the loop.
+            dynamic: see `add`.
+        """
+        self.leave_out(step.fusion.left_out.positions)
+        if step.maps is not None:
+            self.add(step.maps, step.frame, dynamic=dynamic)
 
     def _belongs(self, entry: _Entry) -> bool:
         return not any(

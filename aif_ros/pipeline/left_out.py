@@ -5,10 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aif_ros.types.wording import counted
-
-# Lens positions that are listed in a warning.
-_LISTED = 5
+from aif_ros.types.wording import counted, listed
 
 
 @dataclass(frozen=True)
@@ -78,15 +75,14 @@ class LeftOut:
         if self.positions:
             fused = counted(len(self.positions), "frame is", "frames are")
             why = "; ".join(self.reasons)
-            parts.append(f"{fused} not fused ({why}): at {_listed(self.positions)}")
+            parts.append(f"{fused} not fused ({why}): at {_places(self.positions)}")
         if self.damaged:
             parts.append(
                 f"parts of {counted(len(self.damaged), 'frame')} are not fused (damaged, or "
-                f"covered by something): at {_listed(self.damaged)}"
+                f"covered by something): at {_places(self.damaged)}"
             )
         return "; ".join(parts)
 
 
-def _listed(positions: Sequence[float]) -> str:
-    places = ", ".join(f"{position:.6g} m" for position in positions[:_LISTED])
-    return places + (", ..." if len(positions) > _LISTED else "")
+def _places(positions: Sequence[float]) -> str:
+    return listed([f"{position:.6g} m" for position in positions])

@@ -132,9 +132,8 @@ class Microscope:
         positions: list[float] = []
 
         def collect(step: Step) -> None:
-            focus.leave_out(step.fusion.left_out.positions)
+            focus.follow(step, dynamic=pipeline.dynamic)
             if step.maps is not None:
-                focus.add(step.maps, step.frame, dynamic=pipeline.dynamic)
                 positions.append(step.frame.position)
 
         result = run_loop(

@@ -1,5 +1,7 @@
 """Words of messages for people."""
 
+from collections.abc import Sequence
+
 
 def counted(count: int, one: str, many: str | None = None) -> str:
     """Return a number with what it counts.
@@ -16,3 +18,17 @@ def counted(count: int, one: str, many: str | None = None) -> str:
         '1 slice that does not match'
     """
     return f"{count} {one if count == 1 else one + 's' if many is None else many}"
+
+
+def listed(words: Sequence[str], most: int = 5) -> str:
+    """Return the first few words as a list.
+
+    Args:
+        words: to list.
+        most: so many of them at most.
+
+    Example:
+        >>> listed(["a", "b"]), listed(["a", "b", "c"], 2)
+        ('a, b', 'a, b, ...')
+    """
+    return ", ".join(words[:most]) + (", ..." if len(words) > most else "")

@@ -39,10 +39,9 @@ class Arguments:
 
 def run(args: Arguments) -> int:
     """Make patches, measure, print, draw."""
-    from tqdm import tqdm
-
     from aif_ros.benchmarks import estimator as evaluation
     from aif_ros.cli import CommandError, write_json
+    from aif_ros.cli._progress import named_progress
     from aif_ros.defocus.neural import NeuralBlurEstimator
     from aif_ros.simulation.photos import SHARP, fingerprint, list_photos, read_photo
 
@@ -57,12 +56,7 @@ def run(args: Arguments) -> int:
     usable = [photo for photo in photos if min(photo.shape[:2]) >= evaluation.SIZE]
     conditions = select_conditions(args.conditions)
     steps = ["radii", "focus", *evaluation.NOISES, *evaluation.EXPOSURES, *conditions]
-    with tqdm(total=len(steps), unit="set") as bar:
-
-        def progress(name: str) -> None:
-            bar.set_description(name)
-            bar.update()
-
+    with named_progress(len(steps), "set") as progress:
         result = evaluation.measure(
             estimator,
             usable,

@@ -59,11 +59,10 @@ class Arguments:
 
 def run(args: Arguments) -> int:
     """Render, fuse, compare."""
-    from tqdm import tqdm
-
     from aif_ros.benchmarks import fusion as evaluation
     from aif_ros.benchmarks.stacking_tools import other_tools, own_tools
     from aif_ros.cli import CommandError, write_json
+    from aif_ros.cli._progress import named_progress
     from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
     from aif_ros.simulation.scenes.depth_edges import EDGE_REACH
     from aif_ros.simulation.scenes.photo import folder_scene, motorcycle
@@ -86,12 +85,7 @@ def run(args: Arguments) -> int:
     films = [VideoScene(path, lens_model, args.width) for path in videos]
     tools = len(own_tools(align=True)) + len(other_tools())
     total = 3 * len(scenes) + len(films) + len(pairs) + tools * len(stacks)
-    with tqdm(total=total, unit="sequence") as bar:
-
-        def progress(name: str) -> None:
-            bar.set_description(name)
-            bar.update()
-
+    with named_progress(total, "sequence") as progress:
         result: dict[str, Any] = dict(
             evaluation.measure(scenes, films, lens_model, args.save, progress)
         )

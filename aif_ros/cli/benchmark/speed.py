@@ -59,9 +59,8 @@ class Arguments:
 
 def run(args: Arguments) -> int:
     """Time everything and print it."""
-    from tqdm import tqdm
-
     from aif_ros.benchmarks import speed
+    from aif_ros.cli._progress import named_progress
     from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
     from aif_ros.weights.runner import available_devices
 
@@ -76,12 +75,7 @@ def run(args: Arguments) -> int:
         raise CommandError(str(error)) from error
     if args.profile is not None:
         _record(args.profile)
-    with tqdm(total=len(sizes) * len(args.threads), unit="size") as bar:
-
-        def progress(name: str) -> None:
-            bar.set_description(name)
-            bar.update()
-
+    with named_progress(len(sizes) * len(args.threads), "size") as progress:
         table = speed.measure(sizes, args.threads, measured, lens_model, args.repeats, progress)
     for count, rows in table.items():
         columns = list(rows)

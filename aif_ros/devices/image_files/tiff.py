@@ -21,7 +21,7 @@ from aif_ros.devices.image_files.stack_axes import Selection, StackFile, select,
 from aif_ros.devices.image_files.tiff_format import PHOTOMETRIC, TiffFormat, axes_of
 from aif_ros.devices.image_files.tiff_metadata import described, ome_files
 from aif_ros.storage.error_text import one_line
-from aif_ros.types.wording import counted
+from aif_ros.types.wording import counted, listed
 
 SUFFIXES = frozenset((".tif", ".tiff", ".btf", ".tf8"))
 # Everything it reports is reported here, by an error that names the file.
@@ -178,8 +178,10 @@ def _main_series(
             raise DeviceError(
                 f"{path} holds {len(found)} images of {next(iter(kinds))} pages: split it"
             )
-        listed = ", ".join(list(kinds)[:4]) + (", ..." if len(kinds) > 4 else "")
-        raise DeviceError(f"{path} holds pictures of different kinds or sizes ({listed}): split it")
+        raise DeviceError(
+            f"{path} holds pictures of different kinds or sizes ({listed(list(kinds), 4)}): "
+            "split it"
+        )
     return alike, (f"{path.name}: previews are left out",) if others else ()
 
 

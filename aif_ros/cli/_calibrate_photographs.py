@@ -18,9 +18,11 @@ from aif_ros.cli._stack_options import OPTIONS, selection
 from aif_ros.devices.focal_stack import FocalStack
 from aif_ros.devices.image_files import read_image
 from aif_ros.devices.image_files.slices import described
+from aif_ros.settings.declaration import declared
 from aif_ros.types.image import to_float
 from aif_ros.types.units import check_metres
 
+_LIVE_ONLY = ("range", "slices", "exposure_time", "search")
 _LEAST_SIDE = 64
 """Shortest side of the photographs, pixels: eight windows of 8 px beside each other."""
 
@@ -44,6 +46,13 @@ def calibrate_from_photographs(args: Arguments, output: Path) -> MeasuredCalibra
         UndeterminedError: the photographs do not determine the lens.
         DeviceError: a photograph cannot be read.
     """
+    for setting in declared(Arguments):
+        if setting.name in _LIVE_ONLY and getattr(args, setting.name) != setting.default:
+            option = setting.name.replace("_", "-")
+            raise CommandError(
+                f"--{option} is for a live calibration (--camera and --lens): leave it out with "
+                "photographs"
+            )
     paths = [Path(photo) for photo in args.photos]
     for option, values in (("--travel", [args.travel]), ("--limits", args.limits or [])):
         check_metres(option, [value for value in values if value is not None])

@@ -115,6 +115,10 @@ def test_positions_that_grow_towards_far_objects_are_refused(folder, tmp_path, c
     [
         (["--near", "200", "0", "200", "10"], "--near 200 0 200 10 does not lie within"),
         (["--travel", "-1"], "--travel: -1 m is no position"),
+        (["--range", "0", "1e-3"], "--range is for a live calibration"),
+        (["--slices", "9"], "--slices is for a live calibration"),
+        (["--exposure-time", "0.02"], "--exposure-time is for a live calibration"),
+        (["--search", "sweep"], "--search is for a live calibration"),
     ],
 )
 def test_wrong_options_are_named(folder, tmp_path, capsys, options, said):

@@ -26,7 +26,7 @@ _NOT_STATED = "not stated"
 _LEVELS = 4
 """Folders above a file in which licences are looked for: data, kind, scene, rgb."""
 _INSIDE_SCENES = {"rgb", "depth"}
-_PACKAGES = ("torch", "numpy", "scipy", "opencv-python-headless")
+_PACKAGES = ("torch", "pytorch-optimizer", "numpy", "scipy", "opencv-python-headless")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aif_ros.calibration.reading_curve import reading_curve
+from aif_ros.calibration.sweep_registration import register_sweep
 from aif_ros.calibration.travel_direction import (
     UNKNOWN,
     TravelDirection,
@@ -31,7 +32,7 @@ from aif_ros.calibration.windows import (
 from aif_ros.defocus.patch_blur import PatchEstimator
 from aif_ros.defocus.sharpness import tenengrad
 from aif_ros.devices.focal_stack import FocalStack
-from aif_ros.fusion.motion.stack_registration import register, resample
+from aif_ros.fusion.motion.stack_registration import resample
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.types.frame import Window
 from aif_ros.types.image import Image, to_float, to_gray
@@ -139,7 +140,7 @@ def calibrate_pair(focused: Image, defocused: Image, travel: float) -> LensCalib
     """
     if not (np.isfinite(travel) and travel != 0):
         raise ValueError(f"the travel must be a number of metres other than 0, got {travel}")
-    transforms = register([focused, defocused])
+    transforms = register_sweep([to_gray(focused), to_gray(defocused)])
     first, second = (
         to_gray(resample(image, transform))
         for image, transform in zip((focused, defocused), transforms, strict=True)
@@ -187,7 +188,7 @@ def calibrate_sweep(
     """
     images = [to_gray(image) for image in slices]
     places = np.asarray(positions, dtype=np.float64)
-    transforms = register(images)
+    transforms = register_sweep(images)
     stack = np.stack(
         [resample(image, transform) for image, transform in zip(images, transforms, strict=True)]
     )

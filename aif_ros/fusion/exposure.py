@@ -224,14 +224,15 @@ def match_exposure(
     encoded = np.median(np.log(light.encoded[usable] / reference.encoded[usable]), axis=0)
     smaller = np.where(gains * encoded > 0, np.clip(encoded, -abs(gains), abs(gains)), 0)
     gains = np.where(abs(gains - encoded) <= _ACCEPTANCE.agreement, gains, smaller)
-    spread = _unevenness(light, reference, usable, gains)
+    spread = float(np.median(np.abs(ratios - gains)))
+    even = _unevenness(light, reference, usable, gains) <= _ACCEPTANCE.uneven
     if np.abs(gains).max() > largest:
         return Gain(unknown.factors, False)
     contrast = float(np.median(np.abs(light.contrast - reference.contrast)[usable]))
     uncertain = max(least, spread / np.sqrt(usable.sum()), _ACCEPTANCE.contrast * contrast)
-    if np.abs(gains).max() <= uncertain:
-        return Gain(unknown.factors, spread <= _ACCEPTANCE.uneven)
-    return Gain(np.exp(gains).astype(np.float32), spread <= _ACCEPTANCE.uneven)
+    # Cells that disagree measure no gain, be it for uneven light or for blur.
+    measured = np.abs(gains).max() > uncertain and spread <= _ACCEPTANCE.uneven
+    return Gain(np.exp(gains).astype(np.float32) if measured else unknown.factors, even)
 
 
 def _unevenness(

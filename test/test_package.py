@@ -40,6 +40,7 @@ EXTRAS = {
     "gymnasium",
     "mcap",
     "pymmcore_plus",
+    "pytorch_optimizer",
     "rawpy",
     "requests",
     "rosbags",
@@ -114,7 +115,8 @@ from aif_ros.__main__ import main
 sys.exit(main(sys.argv[2:]))
 """
 MISSING = (
-    "torch,safetensors,pydantic,rclpy,gymnasium,tensorboard,rawpy,bioio,launch,ament_index_python"
+    "torch,safetensors,pydantic,rclpy,gymnasium,pytorch_optimizer,tensorboard,rawpy,bioio,launch,"
+    "ament_index_python"
 )
 
 

@@ -35,9 +35,10 @@ def register_sweep(images: Sequence[Image]) -> list[Transform]:
         is the image with the narrowest view: the others cover it.
     """
     chained = [np.eye(3)]
+    height, width = images[0].shape
     copies = [[SliceCopy.of(image, None, side) for side in _SIDES] for image in images]
     for first, second in pairwise(copies):
-        chained.append(_between(first, second, images[0].shape) @ chained[-1])
+        chained.append(_between(first, second, (height, width)) @ chained[-1])
     # `chained` maps the first image's coordinates: the narrowest view is the most magnified.
     scales = [float(np.sqrt(abs(np.linalg.det(transform[:2, :2])))) for transform in chained]
     reference = np.linalg.inv(chained[int(np.argmax(scales))])
@@ -45,13 +46,13 @@ def register_sweep(images: Sequence[Image]) -> list[Transform]:
 
 
 def _between(
-    first: Sequence[SliceCopy], second: Sequence[SliceCopy], shape: tuple[int, ...]
+    first: Sequence[SliceCopy], second: Sequence[SliceCopy], shape: tuple[int, int]
 ) -> Transform:
     """Transform from the coordinates of one image of that shape to those of the next."""
     transform: Transform = np.eye(3)
     for one, other in zip(first, second, strict=True):
         try:
-            warp = maximise_correlation(one, other, on_copy(one, transform, shape[1::-1]))
+            warp = maximise_correlation(one, other, on_copy(one, transform, shape[::-1]))
         except cv2.error:
             # Nothing to hold on to (a flat or very blurred image): keep what is known.
             continue

@@ -8,7 +8,7 @@ from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
 from aif_ros.control.agent import Action
-from aif_ros.nodes import focus_controller_node, loop_status
+from aif_ros.nodes import focus_controller_node, loop_diagnostics
 from aif_ros.nodes.focus_controller_node import FocusControllerNode
 from aif_ros.nodes.fusion_node import FusionNode
 from aif_ros.nodes.topic import StampedImage, StampedMaps
@@ -283,9 +283,9 @@ class TestWatchdog:
         assert loop.commands == []
 
     def test_waiting_for_long_is_an_error(self, bench, loop, diagnostics, monkeypatch):
-        monkeypatch.setattr(loop_status, "_ERROR", math.inf)
+        monkeypatch.setattr(loop_diagnostics, "_ERROR", math.inf)
         bench.spin_until(lambda: diagnostics.find("focus_controller", "WARN", "no lens state"))
-        monkeypatch.setattr(loop_status, "_ERROR", 0.0)
+        monkeypatch.setattr(loop_diagnostics, "_ERROR", 0.0)
         bench.spin_until(lambda: diagnostics.find("focus_controller", "ERROR", "no lens state"))
 
     def test_a_lens_that_has_a_fault(self, bench, loop):

@@ -176,10 +176,11 @@ class TestNetworks:
         assert answer.success, answer.message
         # Half the depth of field at 640 px is a blur radius of 1 px.
         assert abs(world.position - FOCUS) <= 1 / 15e3
-        assert len(world.moves) <= 8
         bench.spin_until(
             lambda: curve and any(abs(each.position - FOCUS) <= 1 / 15e3 for each in curve[-1])
         )
+        # Moves that only take up backlash come without an image.
+        assert len(curve[-1]) <= 8
         in_focus.clear()
         bench.spin_until(lambda: in_focus)
         # At the limit of the depth of field, where the search may end, both answers are as likely.

@@ -138,7 +138,7 @@ def test_a_lens_that_does_not_move_is_not_in_focus(stuck_at):
 
 
 def test_the_same_image_elsewhere_is_looked_at_twice():
-    """Only beside the noise of two images of one position can it be told from another one."""
+    """Two images of one position give the noise; a change must exceed it to count."""
     images = []
 
     def stuck_but_for_one(position, random):

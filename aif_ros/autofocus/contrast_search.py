@@ -33,7 +33,7 @@ class ContrastSearch(ABC):
     """A search for the lens position of the highest Tenengrad.
 
     All positions are approached from the same side: moves the other way first go beyond their
-    target, so that the play of a motor whose backlash the calibration lacks is always taken up in
+    target, so that the backlash that the calibration of a motor lacks is always taken up in
     the same direction. The search ends at the position of its last image, so the last move is
     verified: that image must be as sharp as the sharpest one, and not the same as one from
     elsewhere, which only shows that the lens has not moved. If it is not so, the search begins

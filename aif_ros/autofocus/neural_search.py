@@ -204,7 +204,7 @@ class NeuralSearch:
         return replace(decision, via=via)
 
     def _first_contradicts(self) -> bool:
-        """Whether the first image does not fit two later ones: the motor has play.
+        """Whether the first image does not fit two later ones: the motor has backlash.
 
         The lens may have come to its start from the other side than to all other positions.
         """

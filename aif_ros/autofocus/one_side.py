@@ -53,7 +53,7 @@ class OneSide:
         return None if via == target else via
 
     def takes_up(self, current: float, target: float) -> bool:
-        """Whether a move takes up the play, from whichever side the lens has come before."""
+        """Whether a move takes up the backlash, from whichever side the lens has come before."""
         return self.side * (target - current) >= self.run_up
 
     def lengthen(self) -> bool:

@@ -10,7 +10,7 @@ _RUN_UPS = 3
 
 
 class OneSide:
-    """Says where to move first, so that the backlash of a motor is always taken up in one direction.
+    """Says where to move first, so that backlash is always taken up in one direction.
 
     A lens whose calibration has the backlash is approached from one side in any case (see
     `BacklashCompensation`): it needs nothing.

@@ -30,7 +30,7 @@ class Decision:
         done: whether the search has ended.
         focused: whether it ended in focus; None while not done.
         reason: text for people.
-        via: position to move to first, metres, so that the backlash of the motor is taken up on the way
+        via: position to move to first, metres, so that backlash is taken up on the way
             to `position`; no image is needed there. None: go directly.
     """
 

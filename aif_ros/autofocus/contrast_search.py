@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -12,21 +13,37 @@ from aif_ros.autofocus.window_contrast import WindowContrast
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.types.image import Image, to_gray
 
-_MOST_IMAGES = 200
-"""Number of images after which a search ends in any case; a sweep of most lenses takes fewer."""
-_REPRODUCED = 0.9
-"""Least ratio of the contrast at the final position to the highest contrast: half a pixel of blur
-more gives about 0.85."""
-_EQUAL = 0.97
-"""Least ratio of two contrasts that may be those of one image. A pixel of blur gives about 0.7,
-but less of a change where all detail is coarse."""
-_APART = (0.9, 8.0)
-"""Distances, half depths of focus, between positions whose images must not be equal."""
-_SAME_IMAGE = 1.1
-"""Largest ratio of the squared difference of two images to that of two taken without a move in
-between: they differ by noise only. Of 10,000 pixels and more, the ratio is known to 3 %."""
-_COPY = 256
-"""Longer side of the copies that are kept to be compared, pixels."""
+
+@dataclass(frozen=True)
+class VerificationSettings:
+    """Limits of a contrast search and of the verification of its last move.
+
+    Chosen on rendered windows (`test/autofocus/test_searches.py`), unless a line gives another
+    source.
+
+    Attributes:
+        max_images: number of images after which a search ends in any case; a sweep of most lenses
+            takes fewer.
+        reproduced: least ratio of the contrast at the final position to the highest contrast: half
+            a pixel of blur more gives about 0.85.
+        equal: least ratio of two contrasts that may be those of one image. A pixel of blur gives
+            about 0.7, but less of a change where all detail is coarse.
+        compared: distances, half depths of focus, between positions whose images must not be equal.
+        same_image: largest ratio of the squared difference of two images to that of two taken
+            without a move in between: they differ by noise only. Of 10,000 pixels and more, the
+            ratio is known to 3 %.
+        copy_side: longer side of the copies that are kept to be compared, pixels.
+    """
+
+    max_images: int = 200
+    reproduced: float = 0.9
+    equal: float = 0.97
+    compared: tuple[float, float] = (0.9, 8.0)
+    same_image: float = 1.1
+    copy_side: int = 256
+
+
+_SETTINGS = VerificationSettings()
 
 
 class ContrastSearch(ABC):
@@ -37,7 +54,7 @@ class ContrastSearch(ABC):
     the same direction. The search ends at the position of its last image, so the last move is
     verified: that image must be as sharp as the sharpest one, and not the same as one from
     elsewhere, which only shows that the lens has not moved. If it is not so, the search begins
-    again with a longer run-up.
+    again with a longer approach.
 
     Args:
         lens_model: of the lens in use; steps are measured in its depth of focus.
@@ -91,7 +108,7 @@ class ContrastSearch(ABC):
 
     def _search(self) -> Decision:
         """Continue the search, or start to verify the sharpest position."""
-        target = self._next() if len(self.measurements) < _MOST_IMAGES else None
+        target = self._next() if len(self.measurements) < _SETTINGS.max_images else None
         if target is not None:
             return self._approach(target, "searching for higher contrast")
         if not self._contrast.varies:
@@ -121,14 +138,14 @@ class ContrastSearch(ABC):
         """End if the lens is at the sharpest position and the contrast there is reproduced."""
         last = self.measurements[-1]
         same = max(0.5 * self._half_depth_of_focus, self._lens_model.arrival_tolerance)
-        there = abs(last.position - peak) <= same
+        at_peak = abs(last.position - peak) <= same
         # A first image that was taken again does not count, whatever was wrong with it.
         highest = max(each.score for each in self.measurements[min(self._first, 1) :])
-        if there and last.score >= _REPRODUCED * highest:
+        if at_peak and last.score >= _SETTINGS.reproduced * highest:
             return self._end_in_focus(last)
         if not self._approached:
             self._approached = True
-            return self._approach(peak, "verifying the sharpest position", again=there)
+            return self._approach(peak, "verifying the sharpest position", again=at_peak)
         return self._begin_again(
             "the sharpest position is not found again: the motor has backlash that the lens "
             "calibration lacks, or the scene has changed"
@@ -147,7 +164,7 @@ class ContrastSearch(ABC):
         here = self._copies[-1]
         noise = _squared_difference(here, self._copies[self._repeated])
         differences = [_squared_difference(here, self._copies[index]) for index in equal]
-        if min(differences) > _SAME_IMAGE * noise:
+        if min(differences) > _SETTINGS.same_image * noise:
             return focused
         return self._begin_again(
             "the image is the same at different lens positions: the motor has more backlash than "
@@ -155,27 +172,27 @@ class ContrastSearch(ABC):
         )
 
     def _begin_again(self, reason: str) -> Decision:
-        """Search again with a longer run-up; end with `reason` if that was tried before."""
+        """Search again with a longer approach; end with `reason` if that was tried before."""
         here = self.measurements[-1].position
         if not self._one_side.lengthen():
             return Decision(here, True, False, reason)
         self._begin_from(here, first=len(self.measurements))
-        return self._approach(here, "searching again with a longer run-up", again=True)
+        return self._approach(here, "searching again with a longer approach", again=True)
 
     def _equal_elsewhere(self, last: FocusMeasurement) -> list[int]:
         """Indices of images from other positions that are as sharp as the last one."""
-        near, far = (share * self._half_depth_of_focus for share in _APART)
+        near, far = (share * self._half_depth_of_focus for share in _SETTINGS.compared)
         return [
             index
             for index, each in enumerate(self.measurements)
             if index >= self._first
             and near <= abs(each.position - last.position) <= far
-            and each.score >= _EQUAL * last.score
+            and each.score >= _SETTINGS.equal * last.score
         ]
 
     @property
     def images(self) -> Sequence[FocusMeasurement]:
-        """Those that the search goes by: all, or those since it has begun again."""
+        """Images in use: those since the search has last begun."""
         return self.measurements[self._first :]
 
     @property
@@ -194,7 +211,7 @@ class ContrastSearch(ABC):
 
 def _copy(patch: Image) -> Image:
     gray = to_gray(patch)
-    scale = _COPY / max(gray.shape)
+    scale = _SETTINGS.copy_side / max(gray.shape)
     if scale < 1:
         gray = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     return np.asarray(gray, np.float32)

@@ -16,9 +16,6 @@ from aif_ros.optics.lens_model import LensModel
 from aif_ros.types.image import Image
 from aif_ros.types.wording import counted
 
-_ENOUGH = 3
-"""Images after which the first one is compared with the others."""
-
 
 @dataclass(frozen=True)
 class Rules:
@@ -27,30 +24,33 @@ class Rules:
     Lengths are in half depths of focus.
 
     Attributes:
-        sure: least posterior probability within the depth of focus to accept a position; ...
-        seen: ... and largest distance of the nearest image.
-        worth: least posterior probability to move to a position as the focus position, rather than
-            to the most informative one.
+        min_confidence: least posterior probability within the depth of focus to accept a position;
+            ...
+        max_image_distance: ... and largest distance of the nearest image.
+        min_target_probability: least posterior probability to move to a position as the focus
+            position, rather than to the most informative one.
         in_focus: least probability of being in focus for an image to count as such; ...
         agreement: ... an earlier reading must agree with the travel between the two images within
             this many pixels ...
         agreement_share: ... or this share of it; ...
         agreement_travel: ... that travel is at least this many pixels of blur.
-        lower: without such agreement, contrasts on both sides must be lower by this factor; ...
-        next_to: ... largest distance of those images; ...
-        beside: ... distance at which they are taken.
+        flank_contrast: without such agreement, contrasts on both sides must be lower by this
+            factor; ...
+        max_flank_distance: ... largest distance of those images; ...
+        flank_distance: ... distance at which they are taken.
         confirmation: if the first image is in focus, distance of the next one, pixels of blur: its
             reading checks the network.
-        there: largest distance of an image that verifies the end position; ...
-        reproduced: ... least ratio of its contrast to the highest; ...
+        end_tolerance: largest distance of an image that verifies the end position; ...
+        min_reproduced_contrast: ... least ratio of its contrast to the highest; ...
         contradiction: ... largest excess of its reading over the reading in focus, pixels; ...
-        doubted: ... at the limits, which have one side only: least probability of being
+        in_focus_at_limit: ... at the limits, which have one side only: least probability of being
             in focus.
         attempts: number of times the lens returns to the end position to verify it.
-        same: images closer than this are the same.
+        same_position: images closer than this are the same.
         few_places: number of resting positions, farther apart than the depth of focus, up to which
             all of them are visited: of two objects in a window, each is invisible where the other
             is in focus.
+        images_to_compare: number of images from which on the first one is compared with the others.
         most_images: number of images after which the search follows the contrast, ...
         most_climbs: ... for this many more images.
         most_unread: number of images without any reading after which it follows the contrast.
@@ -58,24 +58,25 @@ class Rules:
             clipped edges appear sharp at any defocus.
     """
 
-    sure: float = 0.94
-    seen: float = 1.5
-    worth: float = 0.25
+    min_confidence: float = 0.94
+    max_image_distance: float = 1.5
+    min_target_probability: float = 0.25
     in_focus: float = 0.85
     agreement: float = 1.5
     agreement_share: float = 0.25
     agreement_travel: float = 2.0
-    lower: float = 1.05
-    next_to: float = 3.0
-    beside: float = 1.5
+    flank_contrast: float = 1.05
+    max_flank_distance: float = 3.0
+    flank_distance: float = 1.5
     confirmation: float = 5.0
-    there: float = 1.0
-    reproduced: float = 0.85
-    doubted: float = 0.05
+    end_tolerance: float = 1.0
+    min_reproduced_contrast: float = 0.85
+    in_focus_at_limit: float = 0.05
     contradiction: float = 3.0
     attempts: int = 2
-    same: float = 0.5
+    same_position: float = 0.5
     few_places: int = 8
+    images_to_compare: int = 3
     most_images: int = 12
     most_climbs: int = 12
     most_unread: int = 4
@@ -96,8 +97,8 @@ class NeuralSearch:
 
     All positions are approached from one side (see `OneSide`), and a first image that does not fit
     the later ones is not counted: before it, the lens may have come from the other side. Where the
-    contrast at the end position is not found again, the search begins again, once, with a longer
-    run-up.
+    contrast at the end position is not found again, the search begins again, with a longer
+    approach.
 
     Args:
         lens_model: of the lens in use.
@@ -138,7 +139,8 @@ class NeuralSearch:
         self._half_depth_of_focus = max(reach, 0.6 * step)
         self._few_places = reach < step and high - low <= self._rules.few_places * step
         self._same = max(
-            self._rules.same * self._half_depth_of_focus, self._lens_model.arrival_tolerance
+            self._rules.same_position * self._half_depth_of_focus,
+            self._lens_model.arrival_tolerance,
         )
         self._one_side = OneSide(
             self._lens_model, position, self._limits, self._half_depth_of_focus
@@ -146,13 +148,13 @@ class NeuralSearch:
         self._begin_with(0)
 
     def _begin_with(self, first: int) -> None:
-        """Go by the images from index `first` on only."""
+        """Use the images from index `first` on only."""
         self._first = first
         self._attempts = self._rules.attempts
         self.posterior = self._posterior_from(first)
 
     def _posterior_from(self, first: int) -> WindowPosterior:
-        """What the images from index `first` on say of the focus position."""
+        """Posterior given the images from index `first` on."""
         posterior = WindowPosterior(
             self._limits,
             self._gain,
@@ -168,7 +170,7 @@ class NeuralSearch:
 
     @property
     def _images(self) -> list[FocusMeasurement]:
-        """Images that the search goes by."""
+        """Images in use: those since the search has last begun."""
         return self.measurements[self._first :]
 
     @property
@@ -209,7 +211,7 @@ class NeuralSearch:
         The lens may have come to its start from the other side than to all other positions.
         """
         first = self.measurements[0]
-        if not self._one_side.needed or len(self.measurements) < _ENOUGH:
+        if not self._one_side.needed or len(self.measurements) < self._rules.images_to_compare:
             return False
         if not np.isfinite(first.score):
             return False
@@ -218,7 +220,10 @@ class NeuralSearch:
         focus = float(later.positions[_middle_of_best(mass)])
         expected = float(self._expected_reading(np.array(abs(focus - first.position) * self._gain)))
         tolerance = max(self._rules.agreement, self._rules.agreement_share * expected)
-        return mass.max() >= self._rules.worth and not abs(first.score - expected) <= tolerance
+        return (
+            mass.max() >= self._rules.min_target_probability
+            and not abs(first.score - expected) <= tolerance
+        )
 
     def _expected_reading(self, radius: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(self._lens_model.expected_reading(radius, self._image_width))
@@ -245,11 +250,15 @@ class NeuralSearch:
         focus = float(self.posterior.positions[_middle_of_best(mass)])
         distance = float(np.abs(positions - focus).min())
         target: float | None
-        if not uninformed and mass.max() >= rules.sure and distance <= self._seen:
+        if (
+            not uninformed
+            and mass.max() >= rules.min_confidence
+            and distance <= self._max_image_distance
+        ):
             target, reason = self._unconfirmed(), "checking that contrast is lower on both sides"
             if target is None:
                 return self._conclude(self._end(focus), "all images agree on this position")
-        elif mass.max() >= rules.worth and distance > self._half_depth_of_focus:
+        elif mass.max() >= rules.min_target_probability and distance > self._half_depth_of_focus:
             target, reason = focus, "moving to the most probable focus position"
         else:
             target = self.posterior.most_informative(positions, self._same)
@@ -259,8 +268,8 @@ class NeuralSearch:
         return Decision(target, False, None, reason)
 
     @property
-    def _seen(self) -> float:
-        return self._rules.seen * self._half_depth_of_focus
+    def _max_image_distance(self) -> float:
+        return self._rules.max_image_distance * self._half_depth_of_focus
 
     @property
     def _best(self) -> int:
@@ -291,7 +300,8 @@ class NeuralSearch:
             return self._give_up()
         peak = self._images[self._best].position
         if not self._is_peak(peak, self._same):
-            # Blur can invert a pattern and show it again: take an image in the widest gap.
+            # Defocus can invert the contrast of a pattern (spurious
+            # resolution): take an image in the widest gap.
             places = np.sort([*self._limits, *(each.position for each in self._images)])
             widest = int(np.diff(places).argmax())
             if np.diff(places)[widest] <= enough:
@@ -300,22 +310,24 @@ class NeuralSearch:
             return Decision(float(places[widest : widest + 2].mean()), False, None, reason)
         return self._conclude(peak, "highest contrast of all images; the network has no reading")
 
-    def _is_peak(self, end: float, there: float) -> bool:
+    def _is_peak(self, end: float, tolerance: float) -> bool:
         """Whether the contrast is highest at `end` and clearly lower beside it, all in metres."""
         best = self._images[self._best].position
-        if abs(best - end) > there:
+        if abs(best - end) > tolerance:
             return False
         if self._few_places:
             return True
         flanks = zip(self._flanks(), self._limits, strict=True)
-        return all(flank is not None or abs(limit - best) <= there for flank, limit in flanks)
+        return all(flank is not None or abs(limit - best) <= tolerance for flank, limit in flanks)
 
     def _conclude(self, end: float, reason: str) -> Decision:
         """End if the latest image was at `end` and confirms it; else move there."""
         rules, last = self._rules, self._images[-1]
-        there = max(rules.there * self._half_depth_of_focus, self._lens_model.arrival_tolerance)
-        reproduced = self._contrasts[-1] >= rules.reproduced * self._contrasts.max()
-        if abs(last.position - end) <= there:
+        tolerance = max(
+            rules.end_tolerance * self._half_depth_of_focus, self._lens_model.arrival_tolerance
+        )
+        reproduced = self._contrasts[-1] >= rules.min_reproduced_contrast * self._contrasts.max()
+        if abs(last.position - end) <= tolerance:
             at_focus = float(self._expected_reading(np.array(0.0)))
             if last.score > at_focus + rules.contradiction and not self._few_places:
                 reason = (
@@ -326,10 +338,10 @@ class NeuralSearch:
             if self._is_confirmed(-1):
                 # In focus already: a move within the depth of focus needs no verification.
                 return Decision(end, True, True, reason)
-            if self._at_limit() and self._blurs[-1].in_focus < rules.doubted:
+            if self._at_limit() and self._blurs[-1].in_focus < rules.in_focus_at_limit:
                 reason = "sharpest at the end of the range: focus may lie beyond it"
                 return Decision(last.position, True, False, reason)
-            if reproduced and self._is_peak(end, there):
+            if reproduced and self._is_peak(end, tolerance):
                 return Decision(end, True, True, reason)
         elif self._attempts:
             self._attempts -= 1
@@ -338,7 +350,7 @@ class NeuralSearch:
         if again and self._one_side.lengthen():
             self._begin_with(len(self.measurements))
             via = self._one_side.via(last.position, last.position, again=True)
-            reason = "searching again with a longer run-up"
+            reason = "searching again with a longer approach"
             return Decision(last.position, False, None, reason, via)
         reason = (
             "the sharpest position is not found again: the motor has backlash that the lens "
@@ -385,7 +397,9 @@ class NeuralSearch:
             return None
         rules, best = self._rules, self._images[self._best].position
         low, high = self._limits
-        for flank, side in zip(self._flanks(), (-rules.beside, rules.beside), strict=True):
+        for flank, side in zip(
+            self._flanks(), (-rules.flank_distance, rules.flank_distance), strict=True
+        ):
             target = float(np.clip(best + side * self._half_depth_of_focus, low, high))
             if (
                 flank is None
@@ -404,9 +418,13 @@ class NeuralSearch:
                 * (each.position - self._images[best].position)
                 / self._half_depth_of_focus
                 for index, each in enumerate(self._images)
-                if self._contrasts[index] * self._rules.lower < self._contrasts[best]
+                if self._contrasts[index] * self._rules.flank_contrast < self._contrasts[best]
             }
-            near = [index for index, offset in offsets.items() if 0 < offset <= self._rules.next_to]
+            near = [
+                index
+                for index, offset in offsets.items()
+                if 0 < offset <= self._rules.max_flank_distance
+            ]
             found.append(min(near, key=offsets.__getitem__, default=None))
         return found[0], found[1]
 

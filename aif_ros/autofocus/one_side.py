@@ -1,16 +1,29 @@
 """Approach of all lens positions from the same side, for motors with unknown backlash."""
 
+from dataclasses import dataclass
+
 from aif_ros.optics.lens_model import LensModel
 
-_RUN_UP = 6.0
-"""Half depths of focus from which a position is approached at first: more than the backlash of most
-motors. Doubled where that was too little."""
-_RUN_UPS = 3
-"""How often a search begins at most, each time with a longer run-up."""
+
+@dataclass(frozen=True)
+class ApproachSettings:
+    """Length of the approach, chosen by hand for a lens of depth of field 1 px.
+
+    Attributes:
+        distance: from which a position is approached at first, half depths of focus: as many pixels
+            of blur, more than the backlash of most motors.
+        searches: largest number of searches, each with twice the distance of the one before.
+    """
+
+    distance: float = 6.0
+    searches: int = 3
+
+
+APPROACH = ApproachSettings()
 
 
 class OneSide:
-    """Says where to move first, so that backlash is always taken up in one direction.
+    """Plans the approach of each position, so that backlash is always taken up in one direction.
 
     A lens whose calibration has the backlash is approached from one side in any case (see
     `BacklashCompensation`): it needs nothing.
@@ -20,6 +33,7 @@ class OneSide:
         start: where the search begins, metres; from which side the lens has come is not known.
         limits: of the search, metres.
         half_depth_of_focus: metres.
+        settings: see `ApproachSettings`.
     """
 
     def __init__(
@@ -28,14 +42,15 @@ class OneSide:
         start: float,
         limits: tuple[float, float],
         half_depth_of_focus: float,
+        settings: ApproachSettings = APPROACH,
     ) -> None:
         self.needed = not lens_model.backlash
         self._limits = limits
-        self._shortest = _RUN_UP * half_depth_of_focus
-        # Towards the farther limit: those moves need no run-up.
+        self._further_searches = settings.searches - 1
+        # Towards the farther limit: those moves need no longer approach.
         self.side = 1 if start < sum(limits) / 2 else -1
         """1: positions are approached upwards, -1: downwards."""
-        self.run_up = self._shortest
+        self.distance = settings.distance * half_depth_of_focus
         """Distance from which a position is approached, metres."""
 
     def via(self, current: float, target: float, *, again: bool = False) -> float | None:
@@ -49,16 +64,22 @@ class OneSide:
         if not self.needed or (self.side * (target - current) >= 0 and not again):
             return None
         low, high = self._limits
-        via = min(max(target - self.side * self.run_up, low), high)
+        via = min(max(target - self.side * self.distance, low), high)
         return None if via == target else via
 
     def takes_up(self, current: float, target: float) -> bool:
-        """Whether a move takes up the backlash, from whichever side the lens has come before."""
-        return self.side * (target - current) >= self.run_up
+        """Whether a move takes up the backlash, from whichever side the lens has come before.
+
+        Args:
+            current: where the lens is, metres.
+            target: where it is to go, metres.
+        """
+        return self.side * (target - current) >= self.distance
 
     def lengthen(self) -> bool:
-        """Double the run-up; return whether it may be that long."""
-        if self.run_up >= 2 ** (_RUN_UPS - 1) * self._shortest:
+        """Double the distance for another search; return False if there may be none."""
+        if not self._further_searches:
             return False
-        self.run_up *= 2
+        self._further_searches -= 1
+        self.distance *= 2
         return True

@@ -8,29 +8,47 @@ from numpy.typing import NDArray
 
 from aif_ros.types.image import Image, check_image, to_gray
 
-_BLOCK = 8
-"""Side of the blocks, pixels, in which gradients are summed and saturated pixels are masked."""
-_SATURATED = 253.5 / 255
-"""Grey level from which on a pixel counts as saturated: rounding of 255 in 8 bits."""
-_CLIPPED = 0.08
-"""Share of saturated pixels from which on a block is masked: single bright pixels are no edge."""
-_LEAST_OPEN = 0.02
-"""Least share of the window that is unsaturated in all images; with less, contrast is undefined."""
-_MUCH_LESS = 0.5
-"""Share of the highest contrast, and of the largest saturated area, below which an image has much
-less of it."""
-_COARSE = 2
-"""Pyramid levels by which images of faint windows are reduced: noise falls faster than texture."""
-_TOE = 0.05
-"""Encoded value below which light is proportional to it, about, as in sRGB (0.04): noise in black
-stays normally distributed."""
-_DARKEST = 1e-6
-"""Least mean of the light that it is divided by, full scale 1: far below a level of 8 bits."""
-_NOISE = 0.15
-"""Largest relative variation of contrast over all images that counts as noise."""
-_FEW = 16.0
-"""The same for n pixels, as this over sqrt(n): 6 standard deviations of the mean squared gradient
-of white noise, whose neighbours are correlated over about 2 x 2 pixels."""
+
+@dataclass(frozen=True)
+class ContrastSettings:
+    """Chosen with `benchmark autofocus`, unless a line gives another source.
+
+    Attributes:
+        block: side of the blocks, pixels, in which gradients are summed and saturated pixels are
+            masked.
+        saturated: grey level, full scale 1, from which on a pixel counts as saturated: what rounds
+            to 255 in 8 bits, nearly.
+        clipped: share of saturated pixels from which on a block is masked: single bright pixels are
+            no edge.
+        min_unsaturated: least share of the window that is unsaturated in all images; with less,
+            contrast is undefined.
+        decrease: share of the highest contrast, and of the largest saturated area, below which an
+            image has much less of it.
+        coarse_levels: pyramid levels by which images of faint windows are reduced: noise falls
+            faster than texture.
+        toe: encoded value below which light is proportional to it, about, as in sRGB (0.04): noise
+            in black stays normally distributed.
+        min_mean: least mean of the light that it is divided by, full scale 1: far below a level of
+            8 bits.
+        noise: largest relative variation of contrast over all images that counts as noise.
+        pixel_noise: the same for n pixels, as this over sqrt(n): 6 standard deviations of the mean
+            squared gradient of white noise, whose neighbours are correlated over about 2 x 2
+            pixels.
+    """
+
+    block: int = 8
+    saturated: float = 253.5 / 255
+    clipped: float = 0.08
+    min_unsaturated: float = 0.02
+    decrease: float = 0.5
+    coarse_levels: int = 2
+    toe: float = 0.05
+    min_mean: float = 1e-6
+    noise: float = 0.15
+    pixel_noise: float = 16.0
+
+
+_SETTINGS = ContrastSettings()
 
 
 @dataclass(frozen=True)
@@ -73,19 +91,22 @@ class WindowContrast:
         gray = to_gray(check_image(patch))
         # Linear light, about: the square is close to `DISPLAY_GAMMA`, and a tenth of the time.
         # Blur leaves its mean as it is; flicker and exposure do not.
-        light = cv2.multiply(gray, gray + np.float32(_TOE))
-        light /= max(float(light.mean()), _DARKEST)
+        light = cv2.multiply(gray, gray + np.float32(_SETTINGS.toe))
+        light /= max(float(light.mean()), _SETTINGS.min_mean)
         reduced = light
-        for _ in range(_COARSE):
+        for _ in range(_SETTINGS.coarse_levels):
             reduced = cv2.pyrDown(reduced)
-        blocks = (max(gray.shape[1] // _BLOCK, 1), max(gray.shape[0] // _BLOCK, 1))
+        blocks = (
+            max(gray.shape[1] // _SETTINGS.block, 1),
+            max(gray.shape[0] // _SETTINGS.block, 1),
+        )
         saturated, area = None, 0.0
-        if gray.max() >= _SATURATED:
-            pixels = (gray >= _SATURATED).astype(np.float32)
+        if gray.max() >= _SETTINGS.saturated:
+            pixels = (gray >= _SETTINGS.saturated).astype(np.float32)
             area = float(pixels.mean())
             share = cv2.resize(pixels, blocks, interpolation=cv2.INTER_AREA)
             # Out of focus their light spreads beyond the saturated pixels.
-            clipped = (share > _CLIPPED).astype(np.uint8)
+            clipped = (share > _SETTINGS.clipped).astype(np.uint8)
             saturated = cv2.dilate(clipped, np.ones((5, 5), np.uint8)).astype(bool)
         measured = _Measured(_energy(light, blocks), _energy(reduced, blocks), saturated, area)
         if self._measured and measured.fine.shape != self._measured[0].fine.shape:
@@ -134,12 +155,12 @@ class WindowContrast:
         """
         energy = np.array([float(measured.fine.mean()) for measured in self._measured])
         area = np.array([measured.area for measured in self._measured])
-        blurred = energy < _MUCH_LESS * energy.max()
+        blurred = energy < _SETTINGS.decrease * energy.max()
         sharpest = area[energy.argmax()]
         return bool(
             blurred.any()
             and area.max() <= sharpest
-            and np.all(area[blurred] < _MUCH_LESS * sharpest)
+            and np.all(area[blurred] < _SETTINGS.decrease * sharpest)
         )
 
     def _choose(self) -> tuple[NDArray[np.float64], bool, bool]:
@@ -147,12 +168,12 @@ class WindowContrast:
         fine, coarse = (
             [getattr(measured, name) for measured in self._measured] for name in ("fine", "coarse")
         )
-        for energies, finer in ((fine, 1), (coarse, 4**_COARSE)):
+        for energies, finer in ((fine, 1), (coarse, 4**_SETTINGS.coarse_levels)):
             values = self._mean(energies)
             if _varies(values, self._pixels / finer):
                 return values, True, True
         values = np.array([float(energy.mean()) for energy in fine])
-        everything = fine[0].size * float(_BLOCK**2)
+        everything = fine[0].size * float(_SETTINGS.block**2)
         return values, self._mask is not None and _varies(values, everything), False
 
     @property
@@ -161,13 +182,13 @@ class WindowContrast:
         open_blocks = (
             self._measured[0].fine.size if self._mask is None else int((~self._mask).sum())
         )
-        return max(open_blocks, 1) * float(_BLOCK**2)
+        return max(open_blocks, 1) * float(_SETTINGS.block**2)
 
     def _mean(self, energies: list[NDArray[np.float32]]) -> NDArray[np.float64]:
         if self._mask is None:
             return np.array([float(energy.mean()) for energy in energies])
         free = ~self._mask
-        if free.mean() < _LEAST_OPEN:
+        if free.mean() < _SETTINGS.min_unsaturated:
             return np.zeros(len(energies))
         return np.array([float(energy[free].mean()) for energy in energies])
 
@@ -182,5 +203,5 @@ def _energy(light: Image, blocks: tuple[int, int]) -> NDArray[np.float32]:
 
 
 def _varies(values: NDArray[np.float64], pixels: float) -> bool:
-    noise = max(_NOISE, _FEW / pixels**0.5)
+    noise = max(_SETTINGS.noise, _SETTINGS.pixel_noise / pixels**0.5)
     return bool(values.max() > (1 + noise) * max(float(values.min()), 1e-12))

@@ -2,7 +2,7 @@
 
 An image gives a blur radius but not the side of focus, and its error is the same each time for the
 same texture. The posterior is therefore joint over the focus position and the bias of the texture:
-a soft texture appears blurred even in focus, one of high contrast appears sharp slightly out of
+a smooth texture reads as blurred even in focus, one of high contrast as sharp slightly out of
 focus. Images on both sides of focus separate the two. The change of contrast between two
 images does not depend on the network, and shows on which side of their middle focus lies. Both
 are weighted by their measured reliability (`Reliability`).
@@ -35,21 +35,22 @@ class Reliability:
         texture_shares: ... probability of each.
         estimator: weight of the estimator's distribution; the rest is uniform.
         far: radius, pixels, from which on a reading is a lower bound only.
-        vague_from: some textures lose their detail early: a larger blur is read as any radius
-            between this one, pixels, and the true one; ...
-        vague_share: ... probability of such textures.
-        reach: radius, pixels, up to which a textured window gives a reading; ...
-        silent: ... probability that it does not.
-        contrast_fall: a in the law 1 / (1 + a r^b), by which contrast falls with the radius r; ...
+        saturation_radius: of some textures a larger blur is read as any radius between this one,
+            pixels, and the true one; ...
+        saturation_share: ... probability of such textures.
+        max_readable: radius, pixels, up to which a textured window gives a reading; ...
+        no_reading: ... probability that it does not.
+        contrast_fall: a in the model 1 / (1 + a r^b) of contrast at the blur radius r, pixels; ...
         contrast_power: ... b in it; ...
-        contrast_spread: ... relative deviation of textures from it, as a power; ...
+        contrast_spread: ... standard deviation of textures from it, relative to the change of the
+            logarithm; ...
         contrast_noise: ... standard deviation of the logarithm of contrast by noise; ...
-        contrast_reach: ... radius, pixels, up to which it holds.
+        contrast_radius: ... radius, pixels, up to which it holds.
         contrast_factor: beyond that, only the order of two contrasts is used, if they differ by
             this factor; ...
         contrast_error: ... probability that it is wrong.
-        lawless: probability that the law does not hold.
-        contrast_range: range of the logarithms of ratios of contrast without the law.
+        contrast_outliers: probability that the model does not hold.
+        contrast_range: range of the logarithms of ratios of contrast where it does not.
         distinct: smallest difference of two readings that is distinguishable, pixels, ...
         distinct_share: ... and as a share of the radius.
     """
@@ -58,18 +59,18 @@ class Reliability:
     texture_shares: tuple[float, ...] = (0.03, 0.15, 0.6, 0.1, 0.08, 0.04)
     estimator: float = 0.93
     far: float = 52.0
-    vague_from: float = 20.0
-    vague_share: float = 0.15
-    reach: float = 44.0
-    silent: float = 0.1
+    saturation_radius: float = 20.0
+    saturation_share: float = 0.15
+    max_readable: float = 44.0
+    no_reading: float = 0.1
     contrast_fall: float = 0.4
     contrast_power: float = 1.9
     contrast_spread: float = 0.3
     contrast_noise: float = 0.06
-    contrast_reach: float = 6.0
+    contrast_radius: float = 6.0
     contrast_factor: float = 1.08
     contrast_error: float = 0.03
-    lawless: float = 0.15
+    contrast_outliers: float = 0.15
     contrast_range: float = 3.0
     distinct: float = 0.6
     distinct_share: float = 0.075
@@ -110,21 +111,21 @@ class WindowPosterior:
         self._half_depth_of_focus = half_depth_of_focus
         self._reading = reading
         self._model = reliability
-        # Axes: whether the texture loses its detail early, its bias, the position.
-        vague = reliability.vague_share
-        prior = np.outer([1 - vague, vague], reliability.texture_shares)
+        # Axes: whether the reading saturates, its bias, the position.
+        saturates = reliability.saturation_share
+        prior = np.outer([1 - saturates, saturates], reliability.texture_shares)
         self._log = np.log(prior)[..., None] + np.zeros(count)
         if expected is not None:
             # Heavy tails: the scene may have changed.
             self._log -= np.log1p(((self.positions - expected[0]) / expected[1]) ** 2)
-        self._looked: list[float] = []
+        self._imaged: list[float] = []
 
     def update(self, position: float, blur: PatchBlur, contrasts: Array) -> None:
         """Multiply by the likelihood of one image of the window.
 
         Args:
             position: of the lens, metres.
-            blur: answer of the network; a NaN radius: no reading.
+            blur: reading of the network; a NaN radius: no reading.
             contrasts: (n,) comparable contrasts of all n images so far, this one last.
         """
         model = self._model
@@ -134,13 +135,13 @@ class WindowPosterior:
             apparent = np.sqrt(np.maximum(self._reading(radius) ** 2 + bias, 0.0))
             self._log += _of_estimator(blur, apparent, model)
         else:
-            self._log += np.where(radius < model.reach, np.log(model.silent), 0.0)
+            self._log += np.where(radius < model.max_readable, np.log(model.no_reading), 0.0)
         logs = np.log(np.asarray(contrasts) + _CONTRAST_FLOOR)
-        for other, earlier in zip(self._looked, logs, strict=False):
+        for other, earlier in zip(self._imaged, logs, strict=False):
             if abs(position - other) > 0.3 * self._half_depth_of_focus:
                 before = np.abs(self.positions - other) * self._gain
                 self._log += _of_contrast(float(logs[-1] - earlier), radius, before, model)
-        self._looked.append(position)
+        self._imaged.append(position)
         self._log -= self._log.max()
 
     @property
@@ -157,14 +158,14 @@ class WindowPosterior:
         upper = np.minimum(index + reach + 1, len(index))
         return np.asarray(total[upper] - total[np.maximum(index - reach, 0)])
 
-    def most_informative(self, positions: Array, apart: float) -> float | None:
+    def most_informative(self, positions: Array, spacing: float) -> float | None:
         """Position, metres, of the image with the highest expected information.
 
         Its information is the entropy of its reading, plus the probability that it is in focus.
 
         Args:
             positions: those of the earlier images, metres.
-            apart: distance from them, metres, within which an image gives nothing new.
+            spacing: distance from them, metres, within which an image gives nothing new.
 
         Returns:
             The position, or None where there is an image at every position.
@@ -173,7 +174,7 @@ class WindowPosterior:
         stride = max(4, -(-len(self.positions) // _MOST_CANDIDATES))
         near = self.mass_within(self._half_depth_of_focus)[::stride]
         candidates = self.positions[::stride]
-        new = np.abs(candidates[:, None] - positions).min(axis=1) > apart
+        new = np.abs(candidates[:, None] - positions).min(axis=1) > spacing
         if not new.any():
             return None
         candidates, near = candidates[new], near[new]
@@ -186,30 +187,32 @@ class WindowPosterior:
         readings = int(reading.max()) + 1
         reading += np.arange(len(candidates))[:, None] * readings
         weights = np.broadcast_to(probability[support], reading.shape)
-        shown = np.bincount(reading.ravel(), weights.ravel(), readings * len(candidates))
-        shown = shown.reshape(len(candidates), readings)
-        entropy = -(shown * np.log(np.maximum(shown, 1e-12))).sum(axis=1)
+        share = np.bincount(reading.ravel(), weights.ravel(), readings * len(candidates))
+        share = share.reshape(len(candidates), readings)
+        entropy = -(share * np.log(np.maximum(share, 1e-12))).sum(axis=1)
         return float(candidates[int((entropy + near).argmax())])
 
 
 def _of_estimator(blur: PatchBlur, apparent: Array, model: Reliability) -> Array:
-    """Log-likelihood of the estimator's answer for the apparent blur radius `apparent`, pixels.
+    """Log-likelihood of the estimator's distribution, given the apparent blur radius, pixels.
 
     Returns:
-        (2, *shape of `apparent`): for textures that keep their detail, and those that lose it.
+        (2, *shape of `apparent`): for textures whose readings do not saturate, and those whose do.
     """
     shares = blur.probabilities.astype(np.float64)
     far = blur.radii >= model.far
     shares = np.where(far, shares[far].mean() if far.any() else 0.0, shares)
     classes = np.arange(len(shares))
     place = np.interp(apparent, blur.radii, classes)
-    seen = np.interp(place, classes, shares)
-    first = int(np.searchsorted(blur.radii, model.vague_from))
+    unsaturated = np.interp(place, classes, shares)
+    first = int(np.searchsorted(blur.radii, model.saturation_radius))
     total = np.concatenate([[0.0], np.cumsum(shares)])
     last = np.clip(np.rint(place).astype(np.intp), first, len(shares) - 1)
-    early = (total[last + 1] - total[first]) / np.maximum(last + 1 - first, 1)
-    answers = np.stack([seen, np.where(apparent >= model.vague_from, early, seen)])
-    return np.asarray(np.log(model.estimator * answers + (1 - model.estimator) / len(shares)))
+    saturated = (total[last + 1] - total[first]) / np.maximum(last + 1 - first, 1)
+    likelihood = np.stack(
+        [unsaturated, np.where(apparent >= model.saturation_radius, saturated, unsaturated)]
+    )
+    return np.asarray(np.log(model.estimator * likelihood + (1 - model.estimator) / len(shares)))
 
 
 def _of_contrast(change: float, radius: Array, before: Array, model: Reliability) -> Array:
@@ -227,10 +230,10 @@ def _of_contrast(change: float, radius: Array, before: Array, model: Reliability
         order = np.where(right, 1 - model.contrast_error, model.contrast_error)
     density = 2 * order / model.contrast_range
     fall, power = model.contrast_fall, model.contrast_power
-    law = np.log1p(fall * before**power) - np.log1p(fall * radius**power)
-    spread = np.hypot(model.contrast_noise, model.contrast_spread * law)
+    expected = np.log1p(fall * before**power) - np.log1p(fall * radius**power)
+    spread = np.hypot(model.contrast_noise, model.contrast_spread * expected)
     # Student's t with three degrees of freedom.
-    lawful = 0.3676 / spread / (1 + ((change - law) / spread) ** 2 / 3) ** 2
-    valid = np.maximum(radius, before) <= model.contrast_reach
-    mixed = model.lawless * density + (1 - model.lawless) * lawful
+    modelled = 0.3676 / spread / (1 + ((change - expected) / spread) ** 2 / 3) ** 2
+    valid = np.maximum(radius, before) <= model.contrast_radius
+    mixed = model.contrast_outliers * density + (1 - model.contrast_outliers) * modelled
     return np.asarray(np.log(np.where(valid, mixed, density)))

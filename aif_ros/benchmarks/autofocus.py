@@ -18,7 +18,7 @@ from aif_ros.optics.lens_model import LensModel
 from aif_ros.simulation.conditions import CONDITIONS, Condition
 from aif_ros.simulation.patches import Defocus, draw_crop
 from aif_ros.simulation.photos import PhotosError
-from aif_ros.simulation.simulated_camera import play
+from aif_ros.simulation.simulated_camera import follow_with_backlash
 from aif_ros.types.image import Image, to_float
 
 SIZE = 512
@@ -193,7 +193,7 @@ class Bench:
         """Move the motor to the whole step nearest to `position` (metres)."""
         step = self._lens.metres_per_step
         self._motor = round(self._lens.within_limits(position) / step) * step
-        self._optics = play(self._motor, self._optics, self._backlash)
+        self._optics = follow_with_backlash(self._motor, self._optics, self._backlash)
 
     def capture(self) -> Image:
         """Take an image of the window, float32 in [0, 1]."""

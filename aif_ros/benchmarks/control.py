@@ -70,13 +70,13 @@ def play_still(
     reference: CoverageReference | None = None
     episodes: Episodes = {}
 
-    def play(name: str, agent: Agent) -> Episode:
+    def episode_of(name: str, agent: Agent) -> Episode:
         episode = run_episode(scene, name, agent, rig, start, reference=reference)
         episodes[name] = episode
         on_episode(episode)
         return episode
 
-    swept = play("sweep", agents["sweep"])
+    swept = episode_of("sweep", agents["sweep"])
     fused = swept.steps[-1].fused
     assert fused is not None
     reference = CoverageReference.of(truth, fused.image)
@@ -84,7 +84,7 @@ def play_still(
     swept.steps.clear()
     for name, agent in agents.items():
         if name != "sweep":
-            play(name, agent).steps.clear()
+            episode_of(name, agent).steps.clear()
     captures = oracle_captures(
         scene,
         rig.true_lens,
@@ -94,7 +94,7 @@ def play_still(
         start,
         required=required,
     )
-    play("oracle", OracleAgent(captures)).steps.clear()
+    episode_of("oracle", OracleAgent(captures)).steps.clear()
     return episodes
 
 

@@ -8,7 +8,7 @@ from aif_ros.optics.lens_model import LensModel
 from aif_ros.types.frame import LensState
 
 _MARGIN = 1.25
-"""Factor on the backlash by which a lens first moves below its target, to take up the play."""
+"""Factor on the backlash by which a lens first moves below its target, to take up the backlash."""
 
 
 def compensated(lens: FocusLens, lens_model: LensModel | None) -> FocusLens:
@@ -24,7 +24,7 @@ def compensated(lens: FocusLens, lens_model: LensModel | None) -> FocusLens:
 
 
 class BacklashCompensation:
-    """A lens that ends every move upwards, so that the play of its gears is always taken up.
+    """A lens that ends every move upwards, so that the backlash of its gears is always taken up.
 
     Moves downwards go below the target first. While it does so the lens counts as moving.
 
@@ -67,7 +67,7 @@ class BacklashCompensation:
                 self._target, self._taken_up = position, False
 
     def stop(self) -> None:
-        """Stop; the play is no longer known to be taken up."""
+        """Stop; the backlash is no longer known to be taken up."""
         with self._lock:
             self._target, self._taken_up = None, False
             self._lens.stop()

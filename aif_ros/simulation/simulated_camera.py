@@ -36,15 +36,15 @@ class Subject(Protocol):
         ...
 
 
-def play(position: float, follower: float, width: float) -> float:
-    """Play (backlash) operator: position of `follower` after its driver has moved to `position`.
+def follow_with_backlash(position: float, follower: float, width: float) -> float:
+    """Backlash (play) operator: position of `follower` after its driver has moved to `position`.
 
     The follower is pushed only where the driver would leave it more than half of `width` behind.
 
     Args:
         position: of the driver, metres.
         follower: position of the follower before, metres.
-        width: of the play, metres.
+        width: of the backlash, metres.
     """
     return min(max(follower, position - width / 2), position + width / 2)
 
@@ -123,7 +123,7 @@ class SimulatedCamera:
             if newest is None or jumped_back(newest.stamp, state.stamp):
                 optical = state.position
             elif state.stamp > newest.stamp:
-                optical = play(state.position, newest.position, self._backlash)
+                optical = follow_with_backlash(state.position, newest.position, self._backlash)
             else:
                 return
             self._optics.add(LensState(state.stamp, optical, state.moving))

@@ -7,7 +7,7 @@ import pytest
 from pictures import defocused, texture
 
 from aif_ros.autofocus import contrast_search
-from aif_ros.autofocus.contrast_search import ContrastSearch
+from aif_ros.autofocus.contrast_search import ContrastSearch, VerificationSettings
 from aif_ros.optics.lens_model import LensModel
 
 LENS = LensModel("test", 1e-6, (0.0, 1e-3), 90000.0, 3840)
@@ -75,12 +75,12 @@ def test_from_the_far_end_the_side_is_the_other():
     assert back.via == pytest.approx(6e-4 + 6 * HALF)
 
 
-def test_the_run_up_stays_within_the_limits():
+def test_the_approach_stays_within_the_limits():
     back = run(Listed(6e-4, 4.1e-4, PEAK), start=4.2e-4, limits=(4e-4, 7e-4))[1]
     assert (back.position, back.via) == (4.1e-4, 4e-4)
 
 
-def test_a_lens_with_calibrated_backlash_needs_no_run_up():
+def test_a_lens_with_calibrated_backlash_needs_no_longer_approach():
     calibrated = replace(LENS, backlash=2e-5)
     decisions = run(Listed(6e-4, 4e-4, PEAK, lens_model=calibrated))
     assert {decision.via for decision in decisions} == {None}
@@ -105,7 +105,7 @@ def test_no_contrast_ends_where_it_began():
     assert "nothing to focus on" in last.reason
 
 
-def test_a_peak_that_is_not_found_again_begins_anew_with_longer_run_ups():
+def test_a_peak_that_is_not_found_again_begins_anew_with_longer_approaches():
     """The scene is sharp once; then no position is."""
     images = 0
 
@@ -116,7 +116,7 @@ def test_a_peak_that_is_not_found_again_begins_anew_with_longer_run_ups():
 
     search = Listed(4e-4, PEAK, 6e-4)
     search_again = [
-        decision for decision in run(search, look=once) if "longer run-up" in decision.reason
+        decision for decision in run(search, look=once) if "longer approach" in decision.reason
     ]
     assert len(search.began) >= 2
     assert len(search_again) == len(search.began) - 1
@@ -152,7 +152,7 @@ def test_the_same_image_elsewhere_is_looked_at_twice():
 
 
 def test_a_search_ends_after_many_images(monkeypatch):
-    monkeypatch.setattr(contrast_search, "_MOST_IMAGES", 5)
+    monkeypatch.setattr(contrast_search, "_SETTINGS", VerificationSettings(max_images=5))
     search = Listed(*np.linspace(2.1e-4, 9e-4, 50))
     run(search)
     assert len(search.measurements) <= 5 + 8

@@ -8,7 +8,7 @@ import pytest
 from aif_ros.autofocus.neural_search import NeuralSearch
 from aif_ros.defocus.patch_blur import PatchBlur
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.simulation.simulated_camera import play
+from aif_ros.simulation.simulated_camera import follow_with_backlash
 
 LENS = LensModel("test", 1e-6, (0.0, 1e-3), 90000.0, 3840)
 LONG = LensModel("test", 1e-6, (0.0, 3e-3), 90000.0, 3840)
@@ -72,9 +72,9 @@ def test_few_looks_suffice(lens):
     assert np.mean(images) <= (3.3 if lens is LENS else 4.6)
 
 
-def focus_with_play(lens, start, peak, backlash, first, seed=0):
-    """Run a search on a motor with play; return whether it claims focus, the blur that it leaves,
-    pixels, and the number of images. `first` is where in the play the optics rest at first."""
+def focus_with_backlash(lens, start, peak, backlash, first, seed=0):
+    """Run a search on a motor with backlash; return whether it claims focus, the blur left, pixels,
+    and the number of images. `first` is where in the backlash the optics rest at first."""
     reader = Reader(error=0.03)
     reader.random = np.random.default_rng(seed)
     search = NeuralSearch(lens, reader)
@@ -86,7 +86,7 @@ def focus_with_play(lens, start, peak, backlash, first, seed=0):
         for target in (decision.via, decision.position):
             if target is not None:
                 motor = target
-                optics = play(motor, optics, backlash)
+                optics = follow_with_backlash(motor, optics, backlash)
         if decision.done:
             left = abs(lens.blur_radius(optics, peak, WIDTH))
             return decision.focused, left, len(search.measurements)
@@ -97,14 +97,14 @@ def focus_with_play(lens, start, peak, backlash, first, seed=0):
     "backlash, found", [(0.0, 1.0), (10e-6, 1.0), (35e-6, 0.95), (120e-6, 0.85)]
 )
 def test_backlash_that_the_calibration_lacks_gives_no_false_focus(backlash, found):
-    """10.8 px of play, more than the run-up takes up, may cost focus, but that is reported."""
+    """Backlash of 10.8 px, more than is taken up, may cost focus, but that is reported."""
     random = np.random.default_rng(5)
     results = []
     for seed in range(20):
         peak = random.uniform(*LENS.limits)
         start = float(np.clip(peak + random.uniform(-3e-4, 3e-4), *LENS.limits))
         results.append(
-            focus_with_play(LENS, start, peak, backlash, random.choice([-1, 0, 1]), seed)
+            focus_with_backlash(LENS, start, peak, backlash, random.choice([-1, 0, 1]), seed)
         )
     assert not any(focused and left > 1.3 for focused, left, _ in results)
     assert np.mean([left <= 1.3 for _, left, _ in results]) >= found
@@ -129,7 +129,7 @@ def test_all_positions_are_approached_from_one_side(start, peak):
     assert len(set(sides)) == 1
 
 
-def test_backlash_in_the_calibration_needs_no_run_up():
+def test_backlash_in_the_calibration_needs_no_longer_approach():
     """Such a lens is approached from one side in any case."""
     lens = replace(LENS, backlash=2e-5)
     reader = Reader()

@@ -9,7 +9,7 @@ from pictures import defocused, texture
 
 from aif_ros.autofocus.searches import SEARCHES, make_search
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.simulation.simulated_camera import play
+from aif_ros.simulation.simulated_camera import follow_with_backlash
 from aif_ros.types.image import ImageError
 
 # 0.09 px of blur radius per step of 1 um, as the lens of the paper; half a depth of field: 11.1 um.
@@ -98,10 +98,10 @@ def test_nothing_to_focus_on_returns_to_the_start(name, level):
     assert "nothing to focus on" in decision.reason
 
 
-def focus_with_play(search, start, peak, backlash, first=0.0, limits=LENS.limits):
-    """Run a search on a motor with play; return its decision and the blur that it leaves, pixels.
+def focus_with_backlash(search, start, peak, backlash, first=0.0, limits=LENS.limits):
+    """Run a search on a motor with backlash; return its decision and the blur left, pixels.
 
-    `first` is where in the play the optics rest at first, -1 to 1; all noise is new.
+    `first` is where in the backlash the optics rest at first, -1 to 1; all noise is new.
     """
     random = np.random.default_rng(0)
     search.begin(start, limits, WIDTH)
@@ -115,7 +115,7 @@ def focus_with_play(search, start, peak, backlash, first=0.0, limits=LENS.limits
         for target in (decision.via, decision.position):
             if target is not None:
                 motor = target
-                optics = play(motor, optics, backlash)
+                optics = follow_with_backlash(motor, optics, backlash)
     raise AssertionError("the search did not end")
 
 
@@ -131,19 +131,19 @@ def focus_with_play(search, start, peak, backlash, first=0.0, limits=LENS.limits
     ],
 )
 def test_backlash_that_the_calibration_lacks_gives_no_false_focus(name, start, peak, blur, first):
-    """With play of up to 4 px of blur it ends in focus, with more it may report that it does not.
+    """Backlash of up to 4 px of blur: it ends in focus; more: it may report that it does not.
 
     At 11 px, moves near the end of a search leave the lens where it is.
     """
     search = make_search(name, LENS)
-    decision, left = focus_with_play(search, start, peak, blur / 90000, first)
+    decision, left = focus_with_backlash(search, start, peak, blur / 90000, first)
     assert decision.focused or blur > 4
     assert left <= 1.2 or not decision.focused
 
 
 @pytest.mark.parametrize("start, peak", [(0.2e-3, 0.61e-3), (0.9e-3, 0.35e-3)])
 def test_backlash_gives_no_false_focus_to_a_sweep(start, peak):
-    decision, left = focus_with_play(make_search("sweep", LENS), start, peak, 3.0 / 90000)
+    decision, left = focus_with_backlash(make_search("sweep", LENS), start, peak, 3.0 / 90000)
     assert left <= 1.2 or not decision.focused
 
 
@@ -181,7 +181,7 @@ def test_all_positions_are_approached_from_one_side():
     assert min(sides) >= 0
 
 
-def test_backlash_in_the_calibration_needs_no_run_up():
+def test_backlash_in_the_calibration_needs_no_longer_approach():
     """The lens itself is approached from one side then."""
     search = make_search("fibonacci", replace(LENS, backlash=2e-5))
     search.begin(0.2e-3, LENS.limits, WIDTH)

@@ -76,7 +76,7 @@ def test_backlash_of_the_calibration_is_compensated(stack, tmp_path, monkeypatch
         "run": ["run", "--scene", str(stack), "--preset", "classical", *calibrated],
     }
     assert main(words[command]) == 0
-    # Each move downwards is followed by one upwards, which takes up the play.
+    # Each move downwards is followed by one upwards, which takes up the backlash.
     down = [i for i in range(1, len(commands)) if commands[i] < commands[i - 1]]
     assert down
     assert all(commands[i + 1] > commands[i] for i in down)

@@ -6,7 +6,7 @@ import pytest
 from aif_ros.devices.backlash import BacklashCompensation, compensated
 from aif_ros.devices.clock import SimulatedClock
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.simulation.simulated_camera import play
+from aif_ros.simulation.simulated_camera import follow_with_backlash
 from aif_ros.simulation.simulated_lens import SimulatedLens
 
 LENS = LensModel("test", 1e-6, (0.0, 1e-3), 90000.0, 3840)
@@ -19,10 +19,10 @@ def clock():
 
 
 def settle(lens, clock, optics):
-    """Wait until the lens rests; return where optics with play about the motor are left."""
+    """Wait until the lens rests; return where optics with backlash about the motor are left."""
     for _ in range(100000):
         state = lens.state()
-        optics = play(state.position, optics, BACKLASH)
+        optics = follow_with_backlash(state.position, optics, BACKLASH)
         if not state.moving:
             return state, optics
         clock.sleep(1e-3)

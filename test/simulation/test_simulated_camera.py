@@ -7,7 +7,7 @@ from camera_contract import CameraContract
 from aif_ros.devices.clock import SimulatedClock
 from aif_ros.devices.device import DeviceError
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.simulation.simulated_camera import SimulatedCamera, play
+from aif_ros.simulation.simulated_camera import SimulatedCamera, follow_with_backlash
 from aif_ros.simulation.simulated_lens import SimulatedLens
 from aif_ros.types.frame import LensState
 
@@ -87,7 +87,7 @@ class TestBacklash:
     def test_play_operator(self):
         follower, path = 0.0, []
         for position in (0.5, 3.0, 2.5, 1.5, 0.0, 0.5, 2.0):
-            follower = play(position, follower, 2.0)
+            follower = follow_with_backlash(position, follower, 2.0)
             path.append(follower)
         assert path == [0.0, 2.0, 2.0, 2.0, 1.0, 1.0, 1.0]
 

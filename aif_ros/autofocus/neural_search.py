@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aif_ros.autofocus.fibonacci import end_distance, narrow_down
+from aif_ros.autofocus.least_blur import LEAST_BLUR, blur_rises
 from aif_ros.autofocus.one_side import OneSide
 from aif_ros.autofocus.search import Decision, FocusMeasurement, search_range
 from aif_ros.autofocus.window_contrast import WindowContrast
@@ -42,7 +43,8 @@ class Rules:
             reading checks the network.
         end_tolerance: largest distance of an image that verifies the end position; ...
         min_reproduced_contrast: ... least ratio of its contrast to the highest; ...
-        contradiction: ... largest excess of its reading over the reading in focus, pixels; ...
+        contradiction: ... largest excess of its reading over the reading in focus, pixels, unless
+            `blur_rises` from there to both sides; ...
         in_focus_at_limit: ... at the limits, which have one side only: least probability of being
             in focus.
         attempts: number of times the lens returns to the end position to verify it.
@@ -329,18 +331,18 @@ class NeuralSearch:
         reproduced = self._contrasts[-1] >= rules.min_reproduced_contrast * self._contrasts.max()
         if abs(last.position - end) <= tolerance:
             at_focus = float(self._expected_reading(np.array(0.0)))
-            if last.score > at_focus + rules.contradiction and not self._few_places:
-                reason = (
-                    f"highest contrast is here, but the estimated blur is {last.score:.1f} px: "
-                    "if the lens calibration does not fit the lens, run `aif calibrate`"
-                )
-                return Decision(last.position, True, False, reason)
+            blurred = last.score > at_focus + rules.contradiction and not self._few_places
+            if blurred and (decision := self._examine_blur()) is not None:
+                return decision
             if self._is_confirmed(-1):
                 # In focus already: a move within the depth of focus needs no verification.
                 return Decision(end, True, True, reason)
             if self._at_limit() and self._blurs[-1].in_focus < rules.in_focus_at_limit:
                 reason = "sharpest at the end of the range: focus may lie beyond it"
                 return Decision(last.position, True, False, reason)
+            if reproduced and blurred:
+                reason = f"sharpest of all positions, yet soft: blurred by {last.score:.1f} px"
+                return Decision(end, True, True, reason)
             if reproduced and self._is_peak(end, tolerance):
                 return Decision(end, True, True, reason)
         elif self._attempts:
@@ -355,6 +357,26 @@ class NeuralSearch:
         reason = (
             "the sharpest position is not found again: the motor has backlash that the lens "
             "calibration lacks, or the scene has changed"
+        )
+        return Decision(last.position, True, False, reason)
+
+    def _examine_blur(self) -> Decision | None:
+        """Decide where contrast is highest but blur is read; None: nowhere is less blur."""
+        last = self._images[-1]
+        rises = {side: blur_rises(self._images, side, self._same) for side in (-1, 1)}
+        if all(rises.values()):
+            return None
+        for side in (-1, 1):
+            if rises[side] is None and rises[-side] is not False:
+                target = last.position + side * LEAST_BLUR.rise * last.score / self._gain
+                known = min(abs(each.position - target) for each in self._images) <= self._same
+                if not known and self._limits[0] <= target <= self._limits[1]:
+                    self._attempts += 1
+                    reason = "highest contrast was here: checking that blur rises on both sides"
+                    return Decision(target, False, None, reason)
+        reason = (
+            f"highest contrast is here, but the estimated blur is {last.score:.1f} px: "
+            "if the lens calibration does not fit the lens, run `aif calibrate`"
         )
         return Decision(last.position, True, False, reason)
 

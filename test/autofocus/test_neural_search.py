@@ -148,6 +148,23 @@ def test_in_focus_from_the_start_stays_within_the_depth_of_field():
     assert len(measurements) <= 3
 
 
+@pytest.mark.parametrize("start", [0.1e-3, 0.45e-3, 0.6e-3, 0.95e-3])
+def test_of_a_soft_subject_the_sharpest_position_is_focus(start):
+    """Beads, or optics, of 4 px of blur themselves: no reading is ever that of focus."""
+    reader, peak = Reader(error=0.02), 0.52e-3
+    search = NeuralSearch(LENS, reader)
+    search.begin(start, LENS.limits, WIDTH)
+    position = start
+    for _ in range(40):
+        reader.radius = float(np.hypot(4.0, LENS.blur_radius(position, peak, WIDTH)))
+        decision = search.update(seen(reader.radius), position)
+        if decision.done:
+            break
+        position = decision.position
+    assert decision.focused and "soft" in decision.reason
+    assert abs(LENS.blur_radius(decision.position, peak, WIDTH)) <= 1.5
+
+
 def test_limits_resolve_the_side():
     _, measurements = focus(Reader(), LENS, 0.05e-3, 0.35e-3)
     assert len(measurements) <= 3

@@ -41,13 +41,15 @@ def test_focuses_from_afar(core, microscope):
     assert core.getPosition() == pytest.approx(0, abs=2)
 
 
-def test_focuses_from_afar_with_the_networks(core):
-    core.setPosition(50)
+@pytest.mark.parametrize("start", [-30, -10, 0, 50])
+def test_focuses_with_the_networks(core, start):
+    """The beads have soft rims: in focus they read as blurred by 3 px."""
+    core.setPosition(start)
     window = Window.centred((512, 512), 256)
     run = Microscope(core, LENS, search="neural").focus(window)
     assert run.focused
     assert core.getPosition() == pytest.approx(0, abs=2)
-    assert len(run.measurements) <= 10
+    assert len(run.measurements) <= 15
 
 
 def test_an_all_in_focus_snapshot_with_its_height_map(core):

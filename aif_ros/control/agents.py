@@ -38,9 +38,9 @@ AGENTS: dict[str, Callable[[LensModel], Agent]] = {
 """Agents for still scenes by name; described in their classes."""
 
 _MOVING: dict[str, Callable[[LensModel], Agent]] = {
-    # In a moving scene every capture costs: meanwhile J grows stale, and what is out of focus
-    # in the new frame may displace sharper parts of J. Rare depths are not worth that.
-    "planner": partial(PlannerAgent, settings=PlannerSettings(price=0.1)),
+    # In a moving scene every capture costs: meanwhile J ages, and what is out of focus
+    # in the new frame may displace sharper parts of J: rare depths do not justify that.
+    "planner": partial(PlannerAgent, settings=PlannerSettings(capture_cost=0.1)),
 }
 """Agents that are set up differently for moving scenes."""
 

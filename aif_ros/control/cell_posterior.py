@@ -12,21 +12,35 @@ batched for training. `pipeline.focus_map` reads distance maps, in metres, forge
 the peak.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.types.log_softmax import log_softmax
 
+
+@dataclass(frozen=True)
+class RadiusErrors:
+    """Distribution of the errors of measured radii: Student's t.
+
+    Attributes:
+        degrees_of_freedom: few, since outliers are far larger than the uncertainty.
+        min_error_px: least standard deviation, pixels: close to the mean error, 0.18 px at 2 to
+            10 px, that `benchmark estimator` measures.
+        min_error: the same as a share of the radius; `benchmark estimator` measures 0.018 at 27 to
+            60 px.
+    """
+
+    degrees_of_freedom: float = 3.0
+    min_error_px: float = 0.2
+    min_error: float = 0.03
+
+
+_ERRORS = RadiusErrors()
 _RESOLUTION = 0.5
-"""Spacing of the positions, in half depths of focus."""
-_DEGREES_OF_FREEDOM = 3.0
-"""Of the Student's t distribution of errors: outliers are far larger than the uncertainty."""
-_LEAST_ERROR_PX = 0.2
-"""Least standard deviation of a radius, pixels: close to the mean error, 0.18 px at 2 to 10 px,
-that `benchmark estimator` measures."""
-_LEAST_ERROR = 0.03
-"""The same as a share of the radius; `benchmark estimator` measures 0.018 at 27 to 60 px."""
+"""Spacing of the positions, in half depths of focus: half of the tolerance of focus."""
 
 
 class CellPosterior:
@@ -68,11 +82,11 @@ class CellPosterior:
         radius = np.asarray(radius, dtype=np.float64)[..., None]
         spread = np.asarray(uncertainty, dtype=np.float64)[..., None]
         expected = np.abs(self.positions - position) * self._gain
-        scale = np.hypot(spread, np.hypot(_LEAST_ERROR_PX, _LEAST_ERROR * expected))
+        scale = np.hypot(spread, np.hypot(_ERRORS.min_error_px, _ERRORS.min_error * expected))
         with np.errstate(invalid="ignore"):
             squares = ((radius - expected) / scale) ** 2
-            power = -(_DEGREES_OF_FREEDOM + 1) / 2
-            likelihood = power * np.log1p(squares / _DEGREES_OF_FREEDOM) - np.log(scale)
+            power = -(_ERRORS.degrees_of_freedom + 1) / 2
+            likelihood = power * np.log1p(squares / _ERRORS.degrees_of_freedom) - np.log(scale)
         self._log += np.where(np.isfinite(likelihood), likelihood, 0.0)
         self._log = log_softmax(self._log)
 

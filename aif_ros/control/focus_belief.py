@@ -156,9 +156,9 @@ class FocusBelief:
         self.passing = np.zeros(scenes, bool)
         self.frames = np.zeros(scenes, np.int64)
         self._lens_model, self._image_width = lens_model, image_width
-        self.forget(np.ones(scenes, bool))
+        self.reset(np.ones(scenes, bool))
 
-    def forget(self, which: NDArray[np.bool_]) -> None:
+    def reset(self, which: NDArray[np.bool_]) -> None:
         """Reset the scenes marked in `which` (B,)."""
         self._posterior[which] = 1.0 / len(self.positions)
         self.belief[which] = 1.0 / len(self.positions)

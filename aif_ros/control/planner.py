@@ -17,15 +17,15 @@ class PlannerSettings:
     """Settings of the planner, checked on development scenes of `benchmark control`.
 
     Attributes:
-        price: what a capture must gain, as a share of the scene that it newly covers.
-        misled: share of the cells whose readings are outliers.
-        doubt: probability that J's defocus map is wrong of a cell.
+        capture_cost: share of the scene that a capture must newly cover.
+        outliers: share of the cells whose readings are outliers.
+        map_error: probability that J's defocus map is wrong in a cell.
         window_share: side of a window as a share of the image's sides.
     """
 
-    price: float = 0.02
-    misled: float = 0.02
-    doubt: float = 0.05
+    capture_cost: float = 0.02
+    outliers: float = 0.02
+    map_error: float = 0.05
     window_share: float = 0.25
 
 
@@ -33,7 +33,7 @@ class PlannerAgent:
     """Plans all remaining captures after each frame and makes the nearest rewarding one.
 
     For each cell it keeps the probability of every focus position, from all frames so far. The
-    plan is the set of captures that makes remaining defocus (see `coverage`), plus a price for each
+    plan is the set of captures that makes remaining defocus (see `coverage`), plus a cost of each
     capture, smallest. An empty plan ends the loop.
 
     Args:
@@ -69,7 +69,7 @@ class PlannerAgent:
         occupied = self._occupied(self._posterior.probability[known], fused.in_focus[known], lost)
         remaining = float((occupied @ lost).mean())
         lost_then = uncovered_share(self._lens_model, width, positions, positions)
-        plan = plan_captures(occupied.mean(axis=0), lost, lost_then, self._settings.price)
+        plan = plan_captures(occupied.mean(axis=0), lost, lost_then, self._settings.capture_cost)
         if not plan:
             return Action(None, None, f"{remaining:.1%} of the scene not covered", remaining)
         gains = np.maximum(0.0, lost - lost_then[plan]) @ occupied.T
@@ -98,9 +98,9 @@ class PlannerAgent:
             sharp: (cells,) probability that J is in focus.
             lost: (N,) share of what is in focus at each position that is not covered.
         """
-        misled, doubt = self._settings.misled, self._settings.doubt
-        prior = (1.0 - misled) * probability + misled / probability.shape[-1]
-        sharp = np.clip(sharp, doubt, 1.0 - doubt)[:, None]
+        outliers, error = self._settings.outliers, self._settings.map_error
+        prior = (1.0 - outliers) * probability + outliers / probability.shape[-1]
+        sharp = np.clip(sharp, error, 1.0 - error)[:, None]
         occupied = prior * ((1.0 - sharp) * lost + sharp * (1.0 - lost))
         return np.asarray(occupied / occupied.sum(axis=-1, keepdims=True))
 
@@ -132,9 +132,9 @@ def plan_captures(
     occupied: NDArray[np.floating],
     lost: NDArray[np.floating],
     lost_then: NDArray[np.floating],
-    price: float,
+    cost: float,
 ) -> list[int]:
-    """Return the captures that make remaining loss plus price smallest (dynamic programming).
+    """Return the captures that make remaining loss plus cost smallest (dynamic programming).
 
     A cell is served by the capture before or behind it, so that the plan falls into gaps between
     neighbouring captures, whose losses add up.
@@ -143,7 +143,7 @@ def plan_captures(
         occupied: (N,) share of the image in focus at each of N positions, in order.
         lost: (N,) share of it that is not covered so far.
         lost_then: (N, N) share that [k, g] is not covered at g after a capture at k.
-        price: of a capture.
+        cost: of a capture.
 
     Returns:
         Indices of the positions to capture, ascending.
@@ -163,7 +163,7 @@ def plan_captures(
     for last in range(1, count + 2):
         totals = best[:last] + gap[:last, last]
         before[last] = int(totals.argmin())
-        best[last] = totals[before[last]] + (price if last <= count else 0.0)
+        best[last] = totals[before[last]] + (cost if last <= count else 0.0)
     plan = []
     last = int(before[count + 1])
     while last > 0:

@@ -13,13 +13,13 @@ Array = NDArray[np.floating]
 FEATURES = 22
 """Rows of `policy_features`, of still and of moving scenes."""
 
-GAIN, WORTH, DYNAMIC = 0, 1, 2
-"""Rows that grow with the expected gain of a frame, and with its ratio to what a frame must gain;
+GAIN, GAIN_RATIO, DYNAMIC = 0, 1, 2
+"""Rows: expected gain of a frame, logarithm of its ratio to the least gain that justifies a frame,
 and whether the scene may move, 0 or 1."""
 
 LEAST_GAIN = 0.004
-"""Still scenes: share of the cells that a frame must newly cover to be worth it, until training has
-found better; a cell of a 640 x 480 image is 0.0033."""
+"""Still scenes: share of the cells that a frame must newly cover to be taken, before training; a
+cell of a 640 x 480 image is 0.0033."""
 
 
 @dataclass(frozen=True)
@@ -61,22 +61,22 @@ def _still_rows(belief: FocusBelief) -> tuple[list[Array], list[Array]]:
     known = belief.known.astype(np.float32)
     offset, here = _offset(belief)
     gain = belief.newly_covered()
-    worth = np.log(np.maximum(gain, 1e-4) / LEAST_GAIN)
-    best = worth.max(axis=1, keepdims=True)
+    gain_ratio = np.log(np.maximum(gain, 1e-4) / LEAST_GAIN)
+    best = gain_ratio.max(axis=1, keepdims=True)
     whole = belief.profile(known)
-    sure = np.square(belief.belief).sum(axis=-1)
+    certainty = np.square(belief.belief).sum(axis=-1)
     missing = whole * belief.uncovered
     count = len(belief.positions)
     sweep = np.arange(count) % CANDIDATES_PER_SWEEP_STEP == CANDIDATES_PER_SWEEP_STEP // 2
     per_candidate = [
         np.log1p(1000 * gain) / np.log(1001),
-        np.clip(worth, -3, 3),
+        np.clip(gain_ratio, -3, 3),
         np.zeros((len(gain), 1)),
-        np.clip(worth - best, -6, 0) / 3,
+        np.clip(gain_ratio - best, -6, 0) / 3,
         _log_share(missing),
         _log_share(_reach(belief, whole)),
         _log_share(_reach(belief, missing)),
-        _log_share(_reach(belief, belief.profile(known * sure) * belief.uncovered)),
+        _log_share(_reach(belief, belief.profile(known * certainty) * belief.uncovered)),
         _log_share(_reach(belief, belief.profile(belief.lacking))),
         _log_share(_reach(belief, belief.profile(belief.unsharp * known))),
         _log_share(_passed(missing, here)),
@@ -89,7 +89,7 @@ def _still_rows(belief: FocusBelief) -> tuple[list[Array], list[Array]]:
     per_scene = [
         _log_share(belief.remaining),
         belief.known_share,
-        (sure * known).sum(axis=1) / np.maximum(known.sum(axis=1), 1),
+        (certainty * known).sum(axis=1) / np.maximum(known.sum(axis=1), 1),
         np.clip(best[:, 0], -3, 3),
         np.minimum(belief.frames / 16, 2),
         (belief.unsharp * known).sum(axis=1) / np.maximum(known.sum(axis=1), 1),
@@ -99,7 +99,7 @@ def _still_rows(belief: FocusBelief) -> tuple[list[Array], list[Array]]:
 
 def _moving_rows(belief: FocusBelief) -> tuple[list[Array], list[Array]]:
     lacking, known = belief.lacking, belief.known.astype(np.float32)
-    sure = np.square(belief.belief).sum(axis=-1)
+    certainty = np.square(belief.belief).sum(axis=-1)
     new = (belief.age > 0).astype(np.float32)
     whole, missing = belief.profile(known), belief.profile(lacking)
     shares = [
@@ -107,16 +107,16 @@ def _moving_rows(belief: FocusBelief) -> tuple[list[Array], list[Array]]:
         _reach(belief, missing),
         _reach(belief, whole * new),
         _reach(belief, missing * new),
-        _reach(belief, belief.profile(lacking * sure) * new),
+        _reach(belief, belief.profile(lacking * certainty) * new),
         _reach(belief, belief.profile(belief.unsharp * known) * new),
     ]
     offset, here = _offset(belief)
     gain = moving_gain(belief)
-    worth = np.log(np.maximum(gain, 1e-3) / _MOVING.frame_cost)
+    gain_ratio = np.log(np.maximum(gain, 1e-3) / _MOVING.frame_cost)
     frames = len(belief.frames)
     per_candidate = [
         np.log1p(10 * gain) / 4,
-        np.clip(worth, -3, 3),
+        np.clip(gain_ratio, -3, 3),
         np.ones((frames, 1)),
         *(_log_share(share) for share in shares),
         _log_share(_passed(missing * _stale(belief), here)),
@@ -129,8 +129,8 @@ def _moving_rows(belief: FocusBelief) -> tuple[list[Array], list[Array]]:
     per_scene = [
         lacking.mean(axis=1),
         belief.known_share,
-        (sure * known).sum(axis=1) / np.maximum(known.sum(axis=1), 1),
-        worth.max(axis=1).clip(-3, 3),
+        (certainty * known).sum(axis=1) / np.maximum(known.sum(axis=1), 1),
+        gain_ratio.max(axis=1).clip(-3, 3),
         np.minimum(belief.frames / 16, 2),
         belief.passing.astype(float),
         np.full(frames, np.log(_MOVING.frame_cost / _MOVING.usual_cost)),

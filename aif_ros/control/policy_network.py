@@ -7,7 +7,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from aif_ros.control.policy_features import DYNAMIC, FEATURES, GAIN, WORTH
+from aif_ros.control.policy_features import DYNAMIC, FEATURES, GAIN, GAIN_RATIO
 from aif_ros.types.checked import CHECKED
 from aif_ros.weights.files import NetworkKind
 
@@ -27,16 +27,15 @@ class PolicyBranch(nn.Module):
     """Rates each candidate lens position, and stopping.
 
     Convolutions along the lens's travel, whose unit is the depth of focus: the same weights serve
-    any lens, image width and grid. Ratings start from the expected gain of each candidate, and of
-    stopping from whether any is worth a frame, so an untrained network acts greedily. Training adds
-    to both.
+    any lens, image width and grid. Before training, the rating of a candidate is its expected gain,
+    and that of stopping whether no gain justifies a frame: a greedy policy. Training adds to both.
 
     Args:
         width: channels of each convolution.
-        greed: initial weight of the gain.
+        gain_weight: initial weight of the expected gain.
     """
 
-    def __init__(self, width: int, greed: float) -> None:
+    def __init__(self, width: int, gain_weight: float) -> None:
         super().__init__()
         # Two-dimensional, one row high: a CPU trains these twice as fast as one-dimensional ones.
         self.stem = nn.Conv2d(FEATURES, width, (1, 5), padding=(0, 2))
@@ -48,7 +47,8 @@ class PolicyBranch(nn.Module):
         self.rate = _head(width, width)
         self.stop = _head(2 * width, width)
         self.value = _head(2 * width, width)
-        self.greed = nn.Parameter(torch.tensor(greed))
+        # Weights of the gain and of its ratio; weight files store them by these names.
+        self.greed = nn.Parameter(torch.tensor(gain_weight))
         self.thrift = nn.Parameter(torch.tensor(4.0))
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -72,7 +72,7 @@ class PolicyBranch(nn.Module):
         # Where to go must not influence whether to go: the paper's rule, which has no stopping,
         # changes the level of the ratings.
         candidates = torch.log_softmax(candidates, dim=1)
-        stop = self.stop(pooled) - self.thrift * features[:, WORTH].amax(dim=1, keepdim=True)
+        stop = self.stop(pooled) - self.thrift * features[:, GAIN_RATIO].amax(dim=1, keepdim=True)
         logits = torch.cat([candidates, stop], dim=1)
         return logits, self.value(pooled)[:, 0]
 
@@ -88,9 +88,9 @@ class PolicyNetwork(nn.Module):
         super().__init__()
         self.architecture = architecture or PolicyArchitecture()
         width = self.architecture.width
-        self.still = PolicyBranch(width, greed=28.0)
-        self.moving = PolicyBranch(width, greed=12.0)
-        self.paper = PolicyBranch(width, greed=28.0)
+        self.still = PolicyBranch(width, gain_weight=28.0)
+        self.moving = PolicyBranch(width, gain_weight=12.0)
+        self.paper = PolicyBranch(width, gain_weight=28.0)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Rate the actions, of still scenes by one policy and of moving ones by the other.

@@ -143,18 +143,20 @@ def pool_votes(logits: Tensor) -> Tensor:
     """Add up the votes of all cells: (B, classes, h, w) to (B, classes).
 
     Errors of neighbouring cells are correlated: n of them count for the square root of n, or less;
-    see `TemperatureLaw`.
+    see `TemperatureScaling`.
     """
     result: Tensor = logits.sum(dim=(2, 3)) / (logits.shape[2] * logits.shape[3]) ** 0.5
     return result
 
 
-class TemperatureLaw(NamedTuple):
-    """Temperature that the votes of a window are divided by, by the size of the window.
+class TemperatureScaling(NamedTuple):
+    """Temperature scaling (Guo et al., ICML 2017) by a power law of the size of the window.
+
+    The votes of n pooled cells are divided by `temperature` * n^`growth`.
 
     Attributes:
         temperature: for a single cell.
-        growth: exponent, from 0 (cells err independently) to 0.5 (all alike).
+        growth: exponent, from 0 (errors of cells are independent) to 0.5 (equal).
     """
 
     temperature: float

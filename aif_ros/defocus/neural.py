@@ -22,7 +22,7 @@ from aif_ros.defocus.network import (
     BLUR_WEIGHTS,
     CELL,
     STRIDE,
-    TemperatureLaw,
+    TemperatureScaling,
     log_radius,
     pool_votes,
 )
@@ -82,7 +82,7 @@ class NeuralBlurEstimator:
         path = path or WEIGHTS / f"{BLUR_WEIGHTS.name}.safetensors"
         network, calibration, provenance = load_weights(path, BLUR_WEIGHTS)
         self._run = make_runner(BLUR_WEIGHTS.name, network, device, [torch.zeros(_EXAMPLE)])
-        self._temperature = _temperature_law(calibration, path)
+        self._temperature = _temperature_scaling(calibration, path)
         self.trained_on = frozenset(provenance.trained_on)
         self.radii = torch.tensor(network.architecture.radii)
         self._positions = log_radius(self.radii)
@@ -158,11 +158,11 @@ class NeuralBlurEstimator:
         )
 
 
-def _temperature_law(calibration: dict[str, float], path: str | Path) -> TemperatureLaw:
-    for name in TemperatureLaw._fields:
+def _temperature_scaling(calibration: dict[str, float], path: str | Path) -> TemperatureScaling:
+    for name in TemperatureScaling._fields:
         if not calibration.get(name, -1.0) >= 0:
             raise WeightsError(f"weight file {path} lacks its calibration '{name}': train it again")
-    return TemperatureLaw(**{name: calibration[name] for name in TemperatureLaw._fields})
+    return TemperatureScaling(**{name: calibration[name] for name in TemperatureScaling._fields})
 
 
 def _share_within(limit: float, radii: NDArray[np.float64]) -> NDArray[np.float32]:

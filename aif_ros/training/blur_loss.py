@@ -15,7 +15,7 @@ from aif_ros.defocus.network import (
     ARCHITECTURE,
     CELL,
     BlurNetwork,
-    TemperatureLaw,
+    TemperatureScaling,
     log_radius,
     pool_votes,
 )
@@ -93,14 +93,14 @@ def draw_clear_radius(in_focus: bool, random: np.random.Generator) -> float:
 
 
 def in_focus_figures(
-    network: BlurNetwork, luma: Tensor, law: TemperatureLaw, radius: NDArray[np.float64]
+    network: BlurNetwork, luma: Tensor, scaling: TemperatureScaling, radius: NDArray[np.float64]
 ) -> dict[str, float]:
     """Return how well in and out of focus are separated, for a depth of field of 1 px.
 
     Args:
         network: to measure.
         luma: (N, 1, H, W) uint8, patches.
-        law: temperature of its votes.
+        scaling: temperature of its votes.
         radius: (N,) blur radii, pixels; see `draw_clear_radius`.
 
     Returns:
@@ -108,7 +108,7 @@ def in_focus_figures(
     """
     device = next(network.parameters()).device
     within = torch.tensor(network.architecture.radii, device=device) <= 1.0
-    temperature = law.at((luma.shape[2] // CELL) * (luma.shape[3] // CELL))
+    temperature = scaling.at((luma.shape[2] // CELL) * (luma.shape[3] // CELL))
     with torch.inference_mode():
         shares = [
             (pool_votes(network(part.to(device).float() / 255)) / temperature).softmax(1)
@@ -125,7 +125,7 @@ def in_focus_figures(
 def mean_errors(
     estimate: NDArray[np.float64], deviation: NDArray[np.float64], radius: NDArray[np.float64]
 ) -> dict[str, float]:
-    """Mean absolute errors, pixels, by radius band, of the surest 85 % of each and of all.
+    """Mean absolute errors, pixels, by radius band: of the 85 % with least uncertainty, and of all.
 
     Args:
         estimate: (N,) blur radius, pixels.
@@ -136,7 +136,7 @@ def mean_errors(
     for low, high in ((0, 2), (2, 10), (10, 27), (0, 27), (27, 60)):
         band = (radius >= low) & (radius < high)
         if band.any():
-            sure = band & (deviation <= np.quantile(deviation[band], 0.85))
-            figures[f"mae/{low}-{high}"] = float(error[sure].mean())
+            certain = band & (deviation <= np.quantile(deviation[band], 0.85))
+            figures[f"mae/{low}-{high}"] = float(error[certain].mean())
             figures[f"mae_all/{low}-{high}"] = float(error[band].mean())
     return figures

@@ -61,13 +61,14 @@ class EstimatorSurrogate:
     constancy: float
 
     def read(
-        self, true_radius: Array, habit: Array, random: np.random.Generator
+        self, true_radius: Array, constant: Array, random: np.random.Generator
     ) -> tuple[Array, Array, Array]:
         """Draw readings.
 
         Args:
             true_radius: true blur radius, pixels.
-            habit: same shape, standard normal: what each cell always errs by.
+            constant: same shape, standard normal: the part of the error that is the same in each
+                reading of a cell.
             random: source of randomness.
 
         Returns:
@@ -75,7 +76,7 @@ class EstimatorSurrogate:
             where unknown.
         """
         noise = random.standard_normal(true_radius.shape, dtype=np.float32)
-        error = np.sqrt(self.constancy) * habit + np.sqrt(1 - self.constancy) * noise
+        error = np.sqrt(self.constancy) * constant + np.sqrt(1 - self.constancy) * noise
         quantile = ndtr(error) * (len(_QUANTILES) - 1)
         row = np.interp(true_radius, self.radii, np.arange(len(self.radii)))
         drawn = [

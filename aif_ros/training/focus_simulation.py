@@ -259,10 +259,10 @@ class FocusSimulation:
         task = self.task
         lost, kept = (np.exp(-radius / task.decision_scale) for radius in (blur, fused))
         if task.dynamic:
-            taken = np.asarray(task.decision * (lost - kept) > self._cells.doubt)
+            taken = np.asarray(task.decision * (lost - kept) > self._cells.fusion_error)
             return taken, taken.copy()
         # In a still scene fusion errs only where both are equally blurred.
-        named = task.still_decision * (lost - kept) > self._cells.doubt
+        named = task.still_decision * (lost - kept) > self._cells.fusion_error
         return np.asarray(blur < fused), np.asarray(named)
 
     def _read(self) -> DefocusReadings:

@@ -21,14 +21,14 @@ class Task:
         exposure_time: seconds.
         lens_speed: metres of travel per second.
         settling_time: seconds after a move.
-        fair_loss: share of its detail by which J of a moving scene is worth nothing either way; it
-            keeps returns small and changes no decision.
-        decision: how surely fusion takes the sharper of J and a new frame in moving scenes: log
-            odds of `decision` times the difference of 1 - exp(-radius / scale). Fitted, as the
+        fair_loss: share of its detail at which J of a moving scene has a reward of 0: a baseline,
+            which keeps returns small and changes no decision.
+        decision: probability that fusion takes the sharper of J and a new frame in moving scenes:
+            log odds of `decision` times the difference of 1 - exp(-radius / scale). Fitted, as the
             next, to both fusion methods in four moving scenes.
         decision_scale: that scale, pixels.
-        still_decision: the same of the source map in still scenes; where two frames are equally
-            blurred, either is named.
+        still_decision: the same of the source map in still scenes; of two frames that are equally
+            blurred, either may be the source.
         lost: share of J that is lost of what moves by an image's width.
     """
 

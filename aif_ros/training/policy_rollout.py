@@ -104,10 +104,10 @@ def barred_actions(belief: FocusBelief, *, no_stop: bool) -> Tensor:
 def reinforce_rollout(
     network: PolicyNetwork, source: SceneSource, recipe: PolicyRecipe, task: Task, width: int
 ) -> Rollout:
-    """Play episodes by the paper's rule: reward 1 where the chosen window of J is still blurred.
+    """Run episodes by the paper's rule: reward 1 where the chosen window of J is still blurred.
 
-    As in the paper, the window is brought into focus whatever the agent believes of it: else the
-    most is earned by windows that never come into focus. Stopping is no action.
+    As in the paper, the window is brought into focus even if the belief is wrong: else the largest
+    return is that of windows that never come into focus. Stopping is no action.
 
     Args:
         network: whose policy `paper` acts.
@@ -185,7 +185,7 @@ def ppo_rollout(
         discounts[t] = torch.from_numpy(recipe.gamma[int(task.dynamic)] ** periods)
         if done.any():
             simulation.reset(done)
-            belief.forget(done)
+            belief.reset(done)
     update_belief(belief, simulation)
     with torch.no_grad():
         _, last_value = network(torch.from_numpy(policy_features(belief)))

@@ -20,7 +20,7 @@ class SceneCells:
     Attributes:
         blank: (B, C) bool, cells without texture, whose focus cannot be seen.
         detail: (B, C) error of an image that has lost all detail there.
-        doubt: (B, C, 4) logistic errors of fusion; they persist, for they depend on the content.
+        fusion_error: (B, C, 4) logistic errors of fusion; constant, for they depend on the content.
 
     Args:
         scenes: size of the batch.
@@ -33,7 +33,7 @@ class SceneCells:
         self, scenes: int, cells: int, surrogate: EstimatorSurrogate, random: np.random.Generator
     ) -> None:
         self._surrogate, self._random = surrogate, random
-        # What the estimator always errs by in each cell, standard normal.
+        # Constant part of the error of the estimator in each cell, standard normal.
         self._bias = np.zeros((scenes, cells), np.float32)
         self.blank = np.zeros((scenes, cells), bool)
         self.detail = np.zeros((scenes, cells))
@@ -41,7 +41,7 @@ class SceneCells:
         self._detail_error = np.ones((scenes, cells))
         # Gradient energy of each point of a cell when sharp, relative to the cell's.
         self._energy = np.full((scenes, cells, 4), 0.25)
-        self.doubt = np.zeros((scenes, cells, 4))
+        self.fusion_error = np.zeros((scenes, cells, 4))
         # Per scene: factor of the readings, largest reading, largest blur that can be read.
         self._distortion = np.zeros((scenes, 3))
         # Constant wrong reading of a cell's blur, pixels; NaN: none.
@@ -51,7 +51,7 @@ class SceneCells:
         """Replace the cells of the scenes marked in `which` (B,) by new ones."""
         random, number, cells = self._random, int(which.sum()), self._bias.shape[1]
         self._bias[which] = random.standard_normal((number, cells))
-        # Scenes differ in how much of them is blank.
+        # The blank share differs from scene to scene.
         share = self._surrogate.blank * random.gamma(1.0, 1.0, (number, 1))
         self.blank[which] = random.random((number, cells)) < share
         self.detail[which] = draw_detail(random, number, cells) * np.where(
@@ -60,7 +60,7 @@ class SceneCells:
         energy = np.exp(random.normal(0, 1.0, (number, cells, 4)))
         self._energy[which] = energy / energy.sum(axis=2, keepdims=True)
         self._detail_error[which] = np.exp(random.normal(0, 0.5, (number, cells)))
-        self.doubt[which] = random.logistic(size=(number, cells, 4))
+        self.fusion_error[which] = random.logistic(size=(number, cells, 4))
         self._distortion[which] = draw_distortions(random, number)
         self._misread[which] = draw_misreadings(random, number, cells)
 

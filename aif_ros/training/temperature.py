@@ -2,8 +2,8 @@
 
 Trained networks are over- or under-confident (Guo et al., "On calibration of modern neural
 networks", ICML 2017). Dividing all votes by one number corrects that. The number grows with the
-window: errors of neighbouring cells are alike, so that many cells know less than as many
-independent ones would.
+window: errors of neighbouring cells are alike, so many cells carry less
+information than as many independent ones would.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from aif_ros.defocus.network import BlurNetwork, TemperatureLaw, pool_votes
+from aif_ros.defocus.network import BlurNetwork, TemperatureScaling, pool_votes
 from aif_ros.simulation.conditions import CONDITIONS
 from aif_ros.simulation.defocused_planes import draw_planes
 from aif_ros.simulation.patches import Patch, draw_radius
@@ -22,7 +22,7 @@ from aif_ros.simulation.sensor_model import SensorModel
 _TEMPERATURES = np.geomspace(0.1, 20, 107)
 """Candidates, 5 % apart: the loss is flat around its minimum."""
 _GROWTHS = np.linspace(0, 0.5, 26)
-"""Candidates; 0: cells err independently, 0.5: all alike."""
+"""Candidates; 0: errors of cells are independent, 0.5: equal."""
 _SIDES = (1, 2, 4, 8, 16)
 """Sides of the windows, cells of 32 px."""
 _WINDOWS = 4
@@ -40,10 +40,10 @@ def stack_luma(patches: list[Patch]) -> Tensor:
     return torch.from_numpy(np.stack([patch.luma for patch in patches]))[:, None]
 
 
-def fit_law(
+def fit_scaling(
     windows: Mapping[int, tuple[Tensor, Tensor]], loss: Callable[[Tensor, Tensor], Tensor]
-) -> TemperatureLaw:
-    """Return the law by which the mean `loss` of the windows is least.
+) -> TemperatureScaling:
+    """Return the scaling with the least mean `loss` of the windows.
 
     Args:
         windows: pooled logits (N, classes) and truth (N, ...), by their number of cells.
@@ -57,7 +57,7 @@ def fit_law(
     totals = [
         [
             sum(
-                np.interp(np.log(TemperatureLaw(t, growth).at(cells)), log_candidates, row)
+                np.interp(np.log(TemperatureScaling(t, growth).at(cells)), log_candidates, row)
                 for cells, row in losses.items()
             )
             for growth in _GROWTHS
@@ -65,16 +65,16 @@ def fit_law(
         for t in _TEMPERATURES
     ]
     best, growth = np.unravel_index(int(np.argmin(totals)), (len(_TEMPERATURES), len(_GROWTHS)))
-    return TemperatureLaw(float(_TEMPERATURES[best]), float(_GROWTHS[growth]))
+    return TemperatureScaling(float(_TEMPERATURES[best]), float(_GROWTHS[growth]))
 
 
-def fit_temperature_law(
+def fit_temperature_scaling(
     network: BlurNetwork,
     photos: list[NDArray[np.uint8]],
     cross_entropy: Callable[[Tensor, Tensor], Tensor],
     random: np.random.Generator,
     count: int,
-) -> TemperatureLaw:
+) -> TemperatureScaling:
     """Fit the temperature of a network's votes on fresh patches.
 
     Half of the patches are disks seen by any camera, the rest come from other conditions; all are
@@ -86,7 +86,6 @@ def fit_temperature_law(
         cross_entropy: (N,) of logits (N, classes) for radii (N,).
         random: source of randomness.
         count: number of patches.
-
     """
     patches: list[Patch] = []
     names = ["standard"] * (_CONDITIONS // 2) + list(
@@ -108,7 +107,7 @@ def fit_temperature_law(
     for side in _SIDES:
         drawn = [_windows(votes, side, random) for _ in range(_WINDOWS)]
         windows[side**2] = pool_votes(torch.cat(drawn)), radius.repeat(_WINDOWS)
-    return fit_law(windows, cross_entropy)
+    return fit_scaling(windows, cross_entropy)
 
 
 def _windows(votes: Tensor, side: int, random: np.random.Generator) -> Tensor:

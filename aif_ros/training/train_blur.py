@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from aif_ros.defocus.network import ARCHITECTURE, BLUR_WEIGHTS, BlurNetwork, TemperatureLaw
+from aif_ros.defocus.network import ARCHITECTURE, BLUR_WEIGHTS, BlurNetwork, TemperatureScaling
 from aif_ros.simulation.defocused_planes import draw_planes
 from aif_ros.simulation.patches import Patch
 from aif_ros.simulation.photos import PhotosError, list_photos, read_photo, split_photos
@@ -24,7 +24,7 @@ from aif_ros.training.blur_loss import (
 from aif_ros.training.card import About
 from aif_ros.training.sample_training import SampleTraining
 from aif_ros.training.stream import SampleSource
-from aif_ros.training.temperature import fit_temperature_law, stack_luma
+from aif_ros.training.temperature import fit_temperature_scaling, stack_luma
 
 _MEASURED_SIZE = 512
 """Side of the patches to measure on, pixels: that of the papers' windows."""
@@ -70,7 +70,7 @@ class BlurTraining(SampleTraining[BlurNetwork]):
             PhotosError: the folder holds no photos that can serve.
         """
         self.recipe = recipe
-        self._law = TemperatureLaw(1.0, 0.0)
+        self._scaling = TemperatureScaling(1.0, 0.0)
         self.files, held_out = split_photos(list_photos(photos))
         if not self.files or not held_out:
             raise PhotosError(f"{photos} holds too few photos to train on some and keep some")
@@ -115,16 +115,16 @@ class BlurTraining(SampleTraining[BlurNetwork]):
     def validate(self, network: BlurNetwork) -> dict[str, float]:
         """Return errors of the radius, and how well in and out of focus are separated."""
         errors = mean_errors(*patch_radius(network, self._luma), self._radii)
-        law = self._law
-        return errors | in_focus_figures(network, self._clear_luma, law, self._clear_radii)
+        scaling = self._scaling
+        return errors | in_focus_figures(network, self._clear_luma, scaling, self._clear_radii)
 
     def calibrate(self, network: BlurNetwork) -> dict[str, float]:
         """Fit the temperature of the votes."""
-        self._law = fit_temperature_law(
+        self._scaling = fit_temperature_scaling(
             network,
             [read_photo(path) for path in self.files],
             cross_entropy,
             np.random.default_rng((self.recipe.seed, _CALIBRATING)),
             self.recipe.calibration_patches,
         )
-        return self._law._asdict()
+        return self._scaling._asdict()

@@ -1,8 +1,8 @@
 """Training of the focus-control policies.
 
 First by the paper's rule: REINFORCE with a baseline, reward 1 where the chosen window of J was
-still out of focus. That teaches where to focus, but neither how many frames a capture is worth nor
-when to stop; the result is kept as the policy `paper`. Then by proximal policy optimisation
+still out of focus. That teaches where to focus, but neither what a frame costs nor when to
+stop; the result is kept as the policy `paper`. Then by proximal policy optimisation
 (Schulman et al., 2017): in still scenes on coverage less the costs of frames and travel, with
 stopping as an action; in moving scenes on the PSNR of J.
 """
@@ -122,15 +122,15 @@ class PolicyTraining(Training[PolicyNetwork]):
         return 0.5 * (1 + math.cos(math.pi * ((step - first) / (self.recipe.steps - first))))
 
     def _start_from_paper(self, network: PolicyNetwork) -> None:
-        """Start the policies of PPO from what the paper's rule has taught."""
+        """Start the policies of PPO from the weights that the paper's rule has given."""
         if self.recipe.initial and not self.recipe.reinforce_iterations:
-            # Nothing was taught: they continue from the initial weights.
+            # There are none: they continue from the initial weights.
             return
         for name in self.recipe.scene_types:
             branch = getattr(network, name)
-            greed = branch.greed.detach().clone()
+            gain_weight = branch.greed.detach().clone()
             branch.load_state_dict(network.paper.state_dict())
-            branch.greed.data.copy_(greed)
+            branch.greed.data.copy_(gain_weight)
 
     def _reinforce(
         self, step: TrainingStep[PolicyNetwork], task: Task, width: int

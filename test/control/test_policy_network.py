@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from aif_ros.control.policy_features import DYNAMIC, FEATURES, GAIN, WORTH
+from aif_ros.control.policy_features import DYNAMIC, FEATURES, GAIN, GAIN_RATIO
 from aif_ros.control.policy_network import PolicyNetwork, best_action
 
 
@@ -14,13 +14,13 @@ class TestPolicyNetwork:
 
     def test_untrained_it_maximises_the_expected_gain(self):
         features = torch.zeros(1, FEATURES, 46)
-        features[0, GAIN, 17] = features[0, WORTH, 17] = 1.0
+        features[0, GAIN, 17] = features[0, GAIN_RATIO, 17] = 1.0
         logits, _ = PolicyNetwork()(features)
         assert int(logits.argmax()) == 17
 
     def test_untrained_it_stops_where_no_gain_is_worth_a_frame(self):
         features = torch.zeros(1, FEATURES, 46)
-        features[0, WORTH] = -1.0
+        features[0, GAIN_RATIO] = -1.0
         logits, _ = PolicyNetwork()(features)
         assert int(logits.argmax()) == 46
 

@@ -8,7 +8,7 @@ from aif_ros.defocus.network import ARCHITECTURE, BlurNetwork
 from aif_ros.simulation.patches import Patch
 from aif_ros.training.blur_data import PatchBatch, collate
 from aif_ros.training.blur_loss import blur_loss, mean_errors
-from aif_ros.training.temperature import fit_law
+from aif_ros.training.temperature import fit_scaling
 
 
 def batch(radius: float, weight: float = 1.0) -> PatchBatch:
@@ -61,7 +61,7 @@ def test_temperature_of_overconfident_votes_is_above_one_and_grows_with_correlat
     shown = torch.where(torch.rand(4000) < 0.9, truth, 1 - truth)
     logits = 6.9 * torch.nn.functional.one_hot(shown, 2).float()
     windows = {1: (logits, truth), 4: (2 * logits, truth), 16: (4 * logits, truth)}
-    temperature, growth = fit_law(
+    temperature, growth = fit_scaling(
         windows, lambda x, y: torch.nn.functional.cross_entropy(x, y, reduction="none")
     )
     assert temperature == pytest.approx(6.9 / np.log(9), rel=0.1)

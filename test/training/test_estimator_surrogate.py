@@ -8,12 +8,12 @@ from aif_ros.training.estimator_surrogate import EstimatorSurrogate, Sample, ass
 def samples(random, *, bias=1.2, spread=0.3, constant=0.0, blank=0.0, scenes=4):
     """Frames of an estimator that reads `bias` times the truth, with known errors."""
     for scene in range(scenes):
-        habit = random.standard_normal((20, 20))
+        persistent = random.standard_normal((20, 20))
         textureless = random.random((20, 20)) < blank
         for _ in range(12):
             true = random.uniform(0, 30, (20, 20))
             noise = random.standard_normal((20, 20))
-            error = np.sqrt(constant) * habit + np.sqrt(1 - constant) * noise
+            error = np.sqrt(constant) * persistent + np.sqrt(1 - constant) * noise
             radius = np.maximum(bias * true + spread * error, 0)
             radius[textureless | (true > 25)] = np.nan
             uncertainty = np.where(np.isnan(radius), np.nan, spread)

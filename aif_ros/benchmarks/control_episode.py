@@ -15,7 +15,9 @@ from aif_ros.devices.clock import Clock, SimulatedClock
 from aif_ros.fusion.fuser import Fuser
 from aif_ros.fusion.fusion import Fused
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.pipeline.loop import AllInFocusPipeline, Step, run_loop
+from aif_ros.pipeline.loop import AllInFocusPipeline, Step
+from aif_ros.pipeline.rig import Rig
+from aif_ros.pipeline.run_loop import run_loop
 from aif_ros.simulation.metrics import psnr
 from aif_ros.simulation.rendered_scene import RenderedScene
 from aif_ros.simulation.scenes.scene import Scene
@@ -275,13 +277,10 @@ def run_episode(
     scorer = _Scorer(episode, Truth(scene, rig.true_lens), rig, seconds)
     try:
         result = run_loop(
-            camera,
-            lens,
+            Rig(camera, lens, clock, rig.lens_model, exposure_time=rig.exposure_time),
             pipeline,
-            clock,
             scorer.see,
             max_frames=rig.frame_limit if still else 10**6,
-            exposure_time=rig.exposure_time,
         )
         if result.fault is not None:
             raise result.fault

@@ -10,7 +10,9 @@ from aif_ros.defocus.estimators import make_estimator
 from aif_ros.devices.clock import SimulatedClock
 from aif_ros.fusion.fuser import make_fuser
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.pipeline.loop import AllInFocusPipeline, Step, run_loop
+from aif_ros.pipeline.loop import AllInFocusPipeline, Step
+from aif_ros.pipeline.rig import Rig
+from aif_ros.pipeline.run_loop import run_loop
 from aif_ros.settings.nodes import EXPOSURE_TIME
 from aif_ros.simulation.metrics import psnr
 from aif_ros.simulation.rendered_scene import RenderedScene
@@ -95,7 +97,7 @@ def run_core_loop(
             frames.append(step.frame)
 
     start = time.perf_counter()
-    run_loop(camera, lens, pipeline, clock, keep, exposure_time=EXPOSURE_TIME)
+    run_loop(Rig(camera, lens, clock, lens_model, exposure_time=EXPOSURE_TIME), pipeline, keep)
     seconds = time.perf_counter() - start
     assert pipeline.fused is not None  # a simulated camera delivers
     return LoopRun(frames, pipeline.fused.image, seconds)

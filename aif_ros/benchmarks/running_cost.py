@@ -17,7 +17,9 @@ from aif_ros.defocus.estimators import make_estimator
 from aif_ros.devices.clock import SystemClock
 from aif_ros.devices.image_files import write_image
 from aif_ros.fusion.fuser import make_fuser
-from aif_ros.pipeline.loop import AllInFocusPipeline, Step, run_loop
+from aif_ros.pipeline.loop import AllInFocusPipeline, Step
+from aif_ros.pipeline.rig import Rig
+from aif_ros.pipeline.run_loop import run_loop
 from aif_ros.settings.nodes import EXPOSURE_TIME
 from aif_ros.settings.presets import Preset
 from aif_ros.simulation.open_subject import open_subject
@@ -165,6 +167,7 @@ def core_cost(stack: Path, preset: Preset, agent: str, rounds: int, frame_rate: 
             stamps.clear()
         stamps.append([])
         pipeline.reset()
-        run_loop(devices.camera, devices.lens, pipeline, clock, note, exposure_time=EXPOSURE_TIME)
+        rig = Rig(devices.camera, devices.lens, clock, model, exposure_time=EXPOSURE_TIME)
+        run_loop(rig, pipeline, note)
     watch.sample()
     return LoopCost(latencies, rate(stamps), watch.cpu(), watch.cpu_seconds(), watch.memory)

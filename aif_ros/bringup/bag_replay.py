@@ -193,7 +193,7 @@ def replay_by_library(run: RecordedRun, parts: Parts | None = None) -> Iterator[
         ),
         dynamic=dynamic,
         exposure_time=fusion["exposure_time"],
-        bits=fusion["bits_per_sample"],
+        bits_per_sample=fusion["bits_per_sample"],
     )
     for event in run.events():
         if isinstance(event, LensState):

@@ -32,7 +32,7 @@ from aif_ros.nodes.topics import (
     lens_states_of,
 )
 from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, CalibrationError, LensModel
-from aif_ros.settings.nodes import AGENTS, MODES
+from aif_ros.settings.nodes import AGENTS, MODES, WINDOW_SIZE
 from aif_ros.types.frame import LensState, Window
 from aif_ros.view.hub import Hub
 
@@ -58,8 +58,9 @@ _RESUBSCRIBE = 0.6
 _SETUP_PERIOD = 1.0
 # Seconds until a service must have answered; focusing may take as long as a search.
 _ANSWER, _FOCUS = 5.0, 60.0
-# Side of the window that a click focuses, pixels: what the autofocus takes by default.
-_WINDOW = 128
+# A click on an image names a part of it: its window is smaller than that at the centre of a small
+# image, at most this share of the shorter side.
+_CLICKED_SHARE = 0.4
 _SERVICES = {
     "start": "focus_controller/start",
     "stop": "focus_controller/stop",
@@ -131,7 +132,7 @@ class LiveView:
         x, y, width, height = (int(fields[key]) for key in ("x", "y", "width", "height"))
         if not (0 <= x < width and 0 <= y < height):
             raise ValueError(f"{x}, {y} lies outside of the image of {width}x{height}")
-        side = min(_WINDOW, width, height)
+        side = min(WINDOW_SIZE, round(_CLICKED_SHARE * min(width, height)))
         left = min(max(x - side // 2, 0), width - side)
         top = min(max(y - side // 2, 0), height - side)
         window = Window(left, top, side, side)

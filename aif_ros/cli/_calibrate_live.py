@@ -30,7 +30,7 @@ from aif_ros.devices.image_files import write_image
 from aif_ros.devices.motor_lens import MotorLens
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline import sweep_recording
-from aif_ros.pipeline.focus_step import focus_window
+from aif_ros.pipeline.focus_step import FocusOptions, focus_window
 from aif_ros.types.frame import Frame, Window
 from aif_ros.types.image import to_float
 from aif_ros.types.units import LARGEST_POSITION, position_within
@@ -199,8 +199,7 @@ def _calibrate_and_focus(
     focus = focus_window(
         make_rig(camera, compensated(lens, lens_model), lens_model, exposure_time),
         make_search(search, lens_model),
-        limits=(low, high),
-        start=high,
+        options=FocusOptions(limits=(low, high), start=high),
         on_frame=frames.append,
     )
     return _FocusedOnce(calibration, lens_model, focus, frames, backlash_unknown)

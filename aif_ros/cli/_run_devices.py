@@ -6,21 +6,17 @@ from dataclasses import dataclass
 
 from aif_ros.cli import CommandError, check_width
 from aif_ros.cli._exposure import real_exposure, simulated_exposure
-from aif_ros.cli._live import RECONNECT_TIMEOUT, SETTLE_TIMEOUT, open_calibrated
+from aif_ros.cli._live import RECONNECT_TIMEOUT, make_rig, open_calibrated
 from aif_ros.cli._run_arguments import Arguments
 from aif_ros.cli._scene_check import warn_of_mismatched_slices
 from aif_ros.cli._stack_options import selection
 from aif_ros.devices.backends import LENSES
 from aif_ros.devices.chosen_devices import ChosenDevices
-from aif_ros.devices.clock import Clock, SimulatedClock, SystemClock
-from aif_ros.devices.device import Camera, FocusLens
-from aif_ros.optics.lens_model import LensModel
+from aif_ros.devices.clock import SimulatedClock
+from aif_ros.pipeline.rig import Rig
 from aif_ros.settings.nodes import CameraSettings
 from aif_ros.simulation.open_subject import open_subject
 from aif_ros.simulation.simulated_devices import simulated_devices
-
-_SIMULATED_SETTLE_TIMEOUT = 10.0
-"""Seconds that a move of the simulated lens may take."""
 
 
 @dataclass(frozen=True)
@@ -28,23 +24,13 @@ class Devices:
     """What the loop runs on.
 
     Attributes:
-        camera: captures the images.
-        lens: is moved.
-        lens_model: its calibration, with the narrower limits of lens and calibration.
-        clock: of both.
-        exposure_time: of the camera, seconds.
-        settle_timeout: seconds that a move may take.
+        rig: camera and lens; the limits are the narrower ones of lens and calibration.
         reconnect_timeout: seconds that a device whose connection is lost may take to come back.
         recorded: whether the images are the slices of a focal stack.
         pixel_size: side of a pixel in the scene, metres; None: not known.
     """
 
-    camera: Camera
-    lens: FocusLens
-    lens_model: LensModel
-    clock: Clock
-    exposure_time: float
-    settle_timeout: float
+    rig: Rig
     reconnect_timeout: float = 0.0
     recorded: bool = False
     pixel_size: float | None = None
@@ -71,15 +57,8 @@ def open_devices(args: Arguments, chosen: ChosenDevices) -> Iterator[Devices]:
     source = chosen.camera_source or CameraSettings.camera_source
     uri = f"{chosen.lens}:{chosen.lens_source}"
     with open_calibrated(source, uri, args.calibration) as (camera, lens, lens_model):
-        yield Devices(
-            camera,
-            lens,
-            lens_model,
-            SystemClock(),
-            real_exposure(args.exposure_time),
-            SETTLE_TIMEOUT,
-            RECONNECT_TIMEOUT,
-        )
+        rig = make_rig(camera, lens, lens_model, real_exposure(args.exposure_time))
+        yield Devices(rig, RECONNECT_TIMEOUT)
 
 
 def _simulated(args: Arguments, chosen: ChosenDevices) -> Devices:
@@ -103,12 +82,7 @@ def _simulated(args: Arguments, chosen: ChosenDevices) -> Devices:
         warn_of_mismatched_slices(opened.stack)
     camera, lens = simulated_devices(opened, clock, exposure_time=exposure_time)
     return Devices(
-        camera,
-        lens,
-        opened.lens_model,
-        clock,
-        exposure_time,
-        _SIMULATED_SETTLE_TIMEOUT,
+        Rig(camera, lens, clock, opened.lens_model, exposure_time=exposure_time),
         recorded=opened.stack is not None,
         pixel_size=None if opened.stack is None else opened.stack.pixel_size,
     )

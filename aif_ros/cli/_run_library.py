@@ -22,7 +22,8 @@ from aif_ros.fusion.fuser import make_fuser
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.focus_map import save_metres
 from aif_ros.pipeline.focus_map_step import FocusMapStep
-from aif_ros.pipeline.loop import AllInFocusPipeline, LoopResult, Step, run_loop
+from aif_ros.pipeline.loop import AllInFocusPipeline, Step
+from aif_ros.pipeline.run_loop import LoopResult, run_loop
 from aif_ros.settings.presets import usable_preset
 from aif_ros.types.wording import counted
 from aif_ros.weights.engines import engines
@@ -50,15 +51,16 @@ def _run_on(args: Arguments, devices: Devices) -> dict[str, Any]:
     preset, warning = usable_preset(args.preset)
     if warning is not None:
         print(warning, file=sys.stderr)
-    if args.depth_map and not devices.lens_model.object_distances:
+    lens_model = devices.rig.lens_model
+    if args.depth_map and not lens_model.object_distances:
         raise CommandError(
             "--depth-map needs object_distances in the calibration (see docs/calibrating.md)"
         )
     agent = args.agent or preset.agent
     pipeline = _make_pipeline(
-        args, agent, args.fusion or preset.fusion, args.estimator or preset.estimator, devices
+        args, agent, args.fusion or preset.fusion, args.estimator or preset.estimator, lens_model
     )
-    focus = FocusMapStep(devices.lens_model)
+    focus = FocusMapStep(lens_model)
     start = time.monotonic()
     result = _run(devices, pipeline, focus)
     seconds = time.monotonic() - start
@@ -81,9 +83,9 @@ def _run_on(args: Arguments, devices: Devices) -> dict[str, Any]:
 
 
 def _make_pipeline(
-    args: Arguments, agent: str, fusion: str, estimator: str, devices: Devices
+    args: Arguments, agent: str, fusion: str, estimator: str, lens_model: LensModel
 ) -> AllInFocusPipeline:
-    dynamic, device, lens_model = args.mode == "dynamic", args.device or "auto", devices.lens_model
+    dynamic, device = args.mode == "dynamic", args.device or "auto"
     note_unused_device(device, agent, fusion, estimator)
     return AllInFocusPipeline(
         lens_model,
@@ -91,6 +93,7 @@ def _make_pipeline(
         make_estimator(estimator, lens_model, device),
         make_agent(agent, lens_model, dynamic=dynamic, device=device),
         dynamic=dynamic,
+        bits_per_sample=args.bits_per_sample,
     )
 
 
@@ -106,13 +109,9 @@ def _run(devices: Devices, pipeline: AllInFocusPipeline, focus: FocusMapStep) ->
 
         try:
             return run_loop(
-                devices.camera,
-                devices.lens,
+                devices.rig,
                 pipeline,
-                devices.clock,
                 show,
-                exposure_time=devices.exposure_time,
-                settle_timeout=devices.settle_timeout,
                 reconnect_timeout=devices.reconnect_timeout,
                 recorded=devices.recorded,
                 on_lost=partial(_report_lost, devices.reconnect_timeout),
@@ -133,7 +132,7 @@ def _write(
         metadata = Metadata(pixel_size=devices.pixel_size)
         write_image(args.save_path, image, deep=pipeline.deep, metadata=metadata)
         written.append(args.save_path)
-    maps = _write_maps(args, devices.lens_model, focus, image.shape)
+    maps = _write_maps(args, devices.rig.lens_model, focus, image.shape)
     for path in maps:
         print(path)
     return written + maps

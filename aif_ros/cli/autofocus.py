@@ -61,7 +61,10 @@ class Arguments:
     window: Annotated[
         tuple[int, int, int, int] | None,
         tyro.conf.arg(metavar="X Y WIDTH HEIGHT"),
-        Doc("Window to focus on, pixels (default: a square of up to 512 px at the centre)."),
+        Doc(
+            f"Window to focus on, pixels (default: a square of up to {nodes.WINDOW_SIZE} px at the "
+            "centre)."
+        ),
     ] = None
     start: Annotated[
         float | None,
@@ -82,6 +85,7 @@ class Arguments:
     save: Annotated[
         Path | None, tyro.conf.arg(metavar="DIR"), Doc("Folder for the focus curve and the window.")
     ] = None
+    bits_per_sample: nodes.BitsPerSample = 0
     device: nodes.Device = "auto"
     json: JsonFile = None
 
@@ -106,7 +110,8 @@ def run(args: Arguments) -> int:
     refuse_inputs((*pictures, args.json), (args.scene, args.calibration))
     frames: list[Frame] = []
     with _live(args) if live else _simulated(args) as subject:
-        window = Window(*args.window) if args.window else Window.centred(subject.size, 512)
+        centre = Window.centred(subject.size, nodes.WINDOW_SIZE)
+        window = Window(*args.window) if args.window else centre
         result = _search(args, subject, window, frames)
     lens_model = subject.rig.lens_model
     state = "in focus" if result.focused else "not in focus"
@@ -144,7 +149,7 @@ def _search(
 ) -> "FocusRun":
     """Bring the window into focus; prints a line for each image, and adds its frame to `frames`."""
     from aif_ros.autofocus.searches import make_search
-    from aif_ros.pipeline.focus_step import focus_window
+    from aif_ros.pipeline.focus_step import FocusOptions, focus_window
 
     lens_model = subject.rig.lens_model
     search = make_search(args.search, lens_model, args.device)
@@ -160,9 +165,12 @@ def _search(
             subject.rig,
             search,
             window,
-            limits=args.range,
-            start=args.start,
-            recorded=subject.recorded,
+            FocusOptions(
+                limits=args.range,
+                start=args.start,
+                bits_per_sample=args.bits_per_sample,
+                recorded=subject.recorded,
+            ),
             on_frame=show,
         )
     except ValueError as error:

@@ -14,7 +14,7 @@ from aif_ros.nodes.topics import AUTOFOCUS_BUSY, FOCUS_CURVE, LENS_COMMANDS
 from aif_ros.nodes.watchdog import NO_LENS_STATE
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.assess_step import DefocusMaps
-from aif_ros.pipeline.focus_step import FocusStep
+from aif_ros.pipeline.focus_step import FocusOptions, FocusStep
 from aif_ros.pipeline.focus_watch import FocusWatch
 from aif_ros.pipeline.settling import MESSAGE_REACTION
 from aif_ros.types.frame import Frame, LensState, Window
@@ -153,10 +153,12 @@ class FocusServer:
             method,
             self._lens_model,
             self._chosen,
-            window_size=self._node.value("window_size"),
+            FocusOptions(
+                window_size=self._node.value("window_size"),
+                bits_per_sample=self._node.value("bits_per_sample"),
+                recorded=self._node.value("camera_backend") == "stack",
+            ),
             reaction_timeout=MESSAGE_REACTION,
-            bits=self._node.value("bits_per_sample"),
-            recorded=self._node.value("camera_backend") == "stack",
             on_frame=lambda frame: self._curve.publish(list(method.measurements)),
         )
         # A move in progress must end before the first frame of the search is exposed.

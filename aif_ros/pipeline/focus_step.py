@@ -1,6 +1,7 @@
 """FocusStep: single-shot autofocus of one window, as a state machine, and its run on a rig."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from aif_ros.autofocus.search import Decision, FocusRun, FocusSearch
 from aif_ros.devices.device import DeviceError
@@ -11,6 +12,7 @@ from aif_ros.pipeline.reference_frame import FrameStream
 from aif_ros.pipeline.rest_watch import RestWatch
 from aif_ros.pipeline.rig import Rig
 from aif_ros.pipeline.settling import SettleDetector
+from aif_ros.settings.nodes import WINDOW_SIZE
 from aif_ros.types.frame import Frame, LensState, Window
 
 # A lens that comes to rest farther than this from its target, in half depths of focus, has not
@@ -22,6 +24,29 @@ _TOLERANCE = 1.5
 _CHECKS = (0.0, 1.1, 1.1, 1.8, 1.8)
 
 
+@dataclass(frozen=True)
+class FocusOptions:
+    """How a window is brought into focus.
+
+    Attributes:
+        limits: range of lens positions to search, metres; None: that of the lens.
+        start: where to begin, metres; None: where the lens is.
+        window_size: side of the square at the centre of the image that is focused where no window
+            is given, pixels; at most the shorter side of the image.
+        bits_per_sample: of the images, see `FrameStream`.
+        recorded: whether the images are the slices of a recorded stack, see `ImageChange`.
+    """
+
+    limits: tuple[float, float] | None = None
+    start: float | None = None
+    window_size: int = WINDOW_SIZE
+    bits_per_sample: int = 0
+    recorded: bool = False
+
+
+_DEFAULT = FocusOptions()
+
+
 class FocusStep:
     """Brings one window into focus: takes lens states and frames, returns lens commands.
 
@@ -29,12 +54,8 @@ class FocusStep:
         search: decides where the lens goes.
         lens_model: of the lens.
         window: pixels of the image; None: a square at its centre.
-        limits: range of lens positions to search, metres; None: that of the lens.
-        start: where to begin, metres; None: where the lens is.
-        window_size: side of the default window, pixels.
+        options: how.
         reaction_timeout: see `SettleDetector`.
-        bits: see `FrameStream`.
-        recorded: whether the images are the slices of a recorded stack, see `ImageChange`.
         on_frame: called with each frame that the search has used.
     """
 
@@ -43,33 +64,29 @@ class FocusStep:
         search: FocusSearch,
         lens_model: LensModel,
         window: Window | None = None,
+        options: FocusOptions = _DEFAULT,
         *,
-        limits: tuple[float, float] | None = None,
-        start: float | None = None,
-        window_size: int = 512,
         reaction_timeout: float = 0.0,
-        bits: int = 0,
-        recorded: bool = False,
         on_frame: Callable[[Frame], None] = lambda frame: None,
     ) -> None:
         self._search = search
         self._lens_model = lens_model
         self._window = window
-        self._limits = lens_model.limits if limits is None else limits
-        self._start = start
-        self._window_size = window_size
+        self._limits = lens_model.limits if options.limits is None else options.limits
+        self._start = options.start
+        self._window_size = options.window_size
         self._on_frame = on_frame
         self._settling = SettleDetector(
             lens_model.position_resolution, reaction_timeout=reaction_timeout
         )
-        self._stream = FrameStream(lens_model, bits)
+        self._stream = FrameStream(lens_model, options.bits_per_sample)
         self._direction = DirectionWatch(lens_model)
         self._begun = False
         self._decision: Decision | None = None
         self._via: float | None = None
         self._image_width = 0
         self._scale: float | None = None
-        self._change = ImageChange(lens_model, recorded=recorded)
+        self._change = ImageChange(lens_model, recorded=options.recorded)
         self._checks: list[float] = []
         self._rest = RestWatch()
         self._failed: Decision | None = None
@@ -188,11 +205,8 @@ def focus_window(
     rig: Rig,
     search: FocusSearch,
     window: Window | None = None,
+    options: FocusOptions = _DEFAULT,
     *,
-    limits: tuple[float, float] | None = None,
-    start: float | None = None,
-    window_size: int = 512,
-    recorded: bool = False,
     on_frame: Callable[[Frame], None] = lambda frame: None,
 ) -> FocusRun:
     """Bring a window into focus and leave the lens there.
@@ -201,10 +215,7 @@ def focus_window(
         rig: camera and lens.
         search: decides where the lens goes.
         window: pixels of the camera's image; None: a square at its centre.
-        limits: range of lens positions to search, metres; None: that of the lens.
-        start: where to begin, metres; None: where the lens is.
-        window_size: side of the default window, pixels.
-        recorded: whether the images are the slices of a recorded stack, see `ImageChange`.
+        options: how; without limits of its own, those of the rig hold.
         on_frame: called with each frame that the search has used.
 
     Raises:
@@ -212,16 +223,9 @@ def focus_window(
         ImageError: the image is unusable, or the window too small for the search.
         DeviceError: a device fails, or the lens does not reach its commanded position.
     """
-    step = FocusStep(
-        search,
-        rig.lens_model,
-        window,
-        limits=rig.limits if limits is None else limits,
-        start=start,
-        window_size=window_size,
-        recorded=recorded,
-        on_frame=on_frame,
-    )
+    if options.limits is None:
+        options = replace(options, limits=rig.limits)
+    step = FocusStep(search, rig.lens_model, window, options, on_frame=on_frame)
     with rig.observed_by(step.observe):
         rig.settle()
         target = step.advance()

@@ -33,8 +33,9 @@ from aif_ros.pipeline.focus_map import FocusMap
 from aif_ros.pipeline.focus_map_step import FocusMapStep
 from aif_ros.pipeline.focus_step import focus_window
 from aif_ros.pipeline.left_out import LeftOut
-from aif_ros.pipeline.loop import AllInFocusPipeline, Step, run_loop
+from aif_ros.pipeline.loop import AllInFocusPipeline, Step
 from aif_ros.pipeline.rig import Rig
+from aif_ros.pipeline.run_loop import run_loop
 from aif_ros.types.frame import Window
 from aif_ros.types.image import Image
 
@@ -104,7 +105,7 @@ class Microscope:
         """Bring a window into focus and leave the stage there.
 
         Args:
-            window: pixels of the image; None: a square of up to 512 pixels at its centre.
+            window: pixels of the image; None: a square at its centre, see `FocusOptions`.
 
         Raises:
             ValueError: the window does not lie within the image.
@@ -136,16 +137,7 @@ class Microscope:
             if step.maps is not None:
                 positions.append(step.frame.position)
 
-        result = run_loop(
-            self._camera,
-            self._stage,
-            pipeline,
-            self._clock,
-            collect,
-            max_frames=max_images,
-            exposure_time=self._exposure,
-            settle_timeout=SETTLE_TIMEOUT,
-        )
+        result = run_loop(self._rig(), pipeline, collect, max_frames=max_images)
         if pipeline.fused is None or focus.mapper is None:
             raise result.fault or DeviceError(f"no image could be used: {result.reason}")
         focus_map = focus.mapper.focus_map()
@@ -153,17 +145,13 @@ class Microscope:
         height = focus_map.enlarged((image.shape[1], image.shape[0]))
         return Snapshot(image, height, focus_map, positions, result.reason, pipeline.left_out)
 
-    @property
-    def _exposure(self) -> float:
-        return float(self.core.getExposure()) * 1e-3
-
     def _rig(self) -> Rig:
         return Rig(
             self._camera,
             self._stage,
             self._clock,
             self._lens_model,
-            exposure_time=self._exposure,
+            exposure_time=float(self.core.getExposure()) * 1e-3,
             settle_timeout=SETTLE_TIMEOUT,
         )
 

@@ -53,14 +53,14 @@ class FrameStream:
 
     Args:
         lens_model: of the lens.
-        bits: bits per sample in use; 0: as the camera says, else recognised by the largest sample
+        bits_per_sample: in use; 0: as the camera says, else recognised by the largest sample
             so far (see `full_scale`).
     """
 
-    def __init__(self, lens_model: LensModel, bits: int = 0) -> None:
+    def __init__(self, lens_model: LensModel, bits_per_sample: int = 0) -> None:
         self._lens_model = lens_model
-        self._bits = bits
-        self._scale = full_scale_of_bits(bits) if bits else 0.0
+        self._bits = bits_per_sample
+        self._scale = full_scale_of_bits(bits_per_sample) if bits_per_sample else 0.0
 
     def reference(self, frame: Frame) -> ReferenceFrame:
         """Return the reference frame of a captured one.

@@ -77,7 +77,7 @@ class Replay:
         new_agent: makes its agent.
         dynamic: whether camera or scene may have moved.
         exposure_time: of its camera, seconds.
-        bits: bits per sample of its camera, see `FrameStream`.
+        bits_per_sample: of its camera, see `FrameStream`.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Replay:
         *,
         dynamic: bool,
         exposure_time: float,
-        bits: int = 0,
+        bits_per_sample: int = 0,
     ) -> None:
         self._fuse, self._assess = fuse, assess
         self._new_agent = new_agent
@@ -103,8 +103,8 @@ class Replay:
         self._pending = deque(schedule.decisions)
         self._maps: dict[int, DefocusMaps] = {}
         self._fused_maps: dict[int, DefocusMaps] = {}
-        self._frame_stream = FrameStream(lens_model, bits)
-        self._fused_stream = FrameStream(lens_model, bits)
+        self._frame_stream = FrameStream(lens_model, bits_per_sample)
+        self._fused_stream = FrameStream(lens_model, bits_per_sample)
         self._frames = FrameJoiner(
             LensStateBuffer(exposure_time, lens_model.position_resolution),
             capacity=_WAITING,

@@ -26,6 +26,10 @@ class Rig:
         lens_model: of the lens.
         exposure_time: of the camera, seconds; used to recognise frames exposed in motion.
         settle_timeout: seconds that a move may take.
+
+    Attributes:
+        clock: the devices' clock.
+        lens_model: of the lens.
     """
 
     def __init__(
@@ -41,7 +45,7 @@ class Rig:
         self.lens_model = lens_model
         self._camera = camera
         self._lens = lens
-        self._clock = clock
+        self.clock = clock
         resolution = lens_model.position_resolution
         self._frames = FrameJoiner(
             LensStateBuffer(exposure_time, resolution), capacity=1, newest_first=True
@@ -75,7 +79,7 @@ class Rig:
             ValueError: the position is not finite or outside the limits; the lens stays.
             DeviceError: the lens does not answer.
         """
-        now = self._clock.now()
+        now = self.clock.now()
         self._lens.move_to(position)
         self._settling.command(position, now)
         return now
@@ -89,7 +93,7 @@ class Rig:
         deadline = self._deadline()
         while not self._settled():
             self._check(deadline)
-            self._clock.sleep(_POLL)
+            self.clock.sleep(_POLL)
         assert self._settling.state is not None
         return self._settling.state
 
@@ -106,7 +110,7 @@ class Rig:
             if self._exposes_soon():
                 yield self.frame()
             else:
-                self._clock.sleep(_POLL)
+                self.clock.sleep(_POLL)
 
     def frame(self) -> Frame:
         """Capture the next frame.
@@ -125,20 +129,20 @@ class Rig:
             frame = self._frames.next()
             if frame is not None:
                 return frame
-            self._clock.sleep(_POLL)
+            self.clock.sleep(_POLL)
 
     def _exposes_soon(self) -> bool:
         """Whether a camera of regular frames begins one before the next query of the lens."""
         if self._newest is None or self._period is None:
             return True
         begun = self._newest - self._half_exposure
-        return (begun - self._clock.now()) % self._period <= _POLL * 1e9
+        return (begun - self.clock.now()) % self._period <= _POLL * 1e9
 
     def _deadline(self) -> int:
-        return self._clock.now() + round(self._settle_timeout * 1e9)
+        return self.clock.now() + round(self._settle_timeout * 1e9)
 
     def _check(self, deadline: int) -> None:
-        if self._clock.now() > deadline:
+        if self.clock.now() > deadline:
             assert self._settling.state is not None
             raise DeviceError(
                 f"the lens still moves after {self._settle_timeout:g} s, "

@@ -77,6 +77,9 @@ Calibration = Annotated[
     str,
     Doc("Path of the lens calibration (YAML, see aif_ros/optics/lenses/). Empty: default lens."),
 ]
+WINDOW_SIZE = 512
+"""Side of the square at the centre of the image that is brought into focus where no window is
+given, pixels: that of the paper's windows. At most the shorter side of the image."""
 EXPOSURE_TIME = 0.008
 """Exposure time where none is given, seconds; that of simulated cameras, too."""
 ExposureTime = Annotated[
@@ -274,8 +277,11 @@ class AutofocusSettings:
         int,
         Limits(8, 16384),
         AtRunTime(),
-        Doc("Side of the square at the centre, pixels, where no window is given."),
-    ] = 128
+        Doc(
+            "Side of the square at the centre, pixels, where no window is given; at most the "
+            "shorter side of the image."
+        ),
+    ] = WINDOW_SIZE
     search_timeout: Annotated[
         float, Limits(0.1, 3600.0), AtRunTime(), Doc("Longest duration of a search, seconds.")
     ] = 20.0

@@ -76,6 +76,7 @@ class PipelineSettings:
     search: Annotated[nodes.Search, _optional(nodes.SEARCHES), SetsParameter("search")] = ""
     mode: Annotated[nodes.Mode, _optional(nodes.MODES), SetsParameter("mode")] = ""
     width: Annotated[nodes.Width, SetsParameter("width")] = 0
+    bits_per_sample: Annotated[nodes.BitsPerSample, SetsParameter("bits_per_sample")] = 0
     save_path: Annotated[
         str, SetsParameter("save_path"), Doc("File that the fused image is written to at the end.")
     ] = ""

@@ -5,7 +5,9 @@ from aif_ros.defocus.estimators import make_estimator
 from aif_ros.devices.clock import SimulatedClock
 from aif_ros.fusion.fuser import make_fuser
 from aif_ros.pipeline.decision_record import DecisionRecord
-from aif_ros.pipeline.loop import AllInFocusPipeline, run_loop
+from aif_ros.pipeline.loop import AllInFocusPipeline
+from aif_ros.pipeline.rig import Rig
+from aif_ros.pipeline.run_loop import run_loop
 from aif_ros.simulation.open_subject import open_subject
 from aif_ros.simulation.simulated_camera import SimulatedCamera
 from aif_ros.simulation.simulated_lens import SimulatedLens
@@ -41,15 +43,8 @@ class RecordedLoop:
         self._watch(agent, "act", self._decided)
         # Not the lens itself: the simulated camera queries it, too.
         self._watch(self._pipeline, "observe", lambda state, _: self._note("state", state))
-        run_loop(
-            camera,
-            lens,
-            self._pipeline,
-            clock,
-            self._see,
-            exposure_time=EXPOSURE,
-            max_frames=LIMIT,
-        )
+        rig = Rig(camera, lens, clock, model, exposure_time=EXPOSURE)
+        run_loop(rig, self._pipeline, self._see, max_frames=LIMIT)
 
     def new_agent(self):
         return make_agent(AGENT, self.lens_model, dynamic=self.dynamic, max_captures=60)

@@ -8,7 +8,7 @@ from aif_ros.devices.clock import SimulatedClock
 from aif_ros.devices.device import DeviceError
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.direction_watch import DirectionWatch
-from aif_ros.pipeline.focus_step import focus_window
+from aif_ros.pipeline.focus_step import FocusOptions, focus_window
 from aif_ros.pipeline.image_change import ImageWatch
 from aif_ros.pipeline.rig import Rig
 from aif_ros.simulation.renderer import Sensor, render
@@ -101,7 +101,11 @@ def test_without_breathing_a_lens_that_counts_the_other_way_focuses_the_same():
         camera = SimulatedCamera(Wall(lens_model, inverted=inverted), clock, lens)
         rig = Rig(camera, lens, clock, lens_model)
         start = low if not inverted else high
-        runs.append(focus_window(rig, make_search("fibonacci", lens_model), start=start))
+        runs.append(
+            focus_window(
+                rig, make_search("fibonacci", lens_model), options=FocusOptions(start=start)
+            )
+        )
     there, back = runs
     assert there.focused
     assert back.focused

@@ -8,8 +8,9 @@ from aif_ros.autofocus.searches import make_search
 from aif_ros.devices.clock import SimulatedClock
 from aif_ros.devices.device import DeviceError
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.pipeline.focus_step import focus_window
+from aif_ros.pipeline.focus_step import FocusOptions, focus_window
 from aif_ros.pipeline.rig import Rig
+from aif_ros.settings.nodes import AutofocusSettings
 from aif_ros.simulation.renderer import Sensor, render
 from aif_ros.simulation.scenes.planes import texture
 from aif_ros.simulation.scenes.scene import SceneView
@@ -57,7 +58,7 @@ def rig(clock, lens):
     "window, focus", [(Window(4, 10, 68, 100), 0.3e-3), (Window(90, 10, 66, 100), 0.7e-3)]
 )
 def test_brings_the_window_into_focus(rig, lens, name, window, focus):
-    run = focus_window(rig, make_search(name, LENS), window, start=0.5e-3)
+    run = focus_window(rig, make_search(name, LENS), window, FocusOptions(start=0.5e-3))
     assert run.focused
     assert abs(run.position - focus) <= 1.2 * LENS.half_depth_of_focus(160)
     assert lens.state().position == pytest.approx(run.position, abs=1e-6)
@@ -65,14 +66,18 @@ def test_brings_the_window_into_focus(rig, lens, name, window, focus):
 
 
 def test_default_window_is_the_centre(rig):
-    run = focus_window(rig, make_search("fibonacci", LENS))
-    assert run.measurements
+    search, shown = make_search("fibonacci", LENS), []
+    update = search.update
+    search.update = lambda patch, position: shown.append(patch.shape) or update(patch, position)
+    focus_window(rig, search)
+    assert set(shown) == {(120, 120, 3)}  # the shorter side of the image
+    assert FocusOptions().window_size == AutofocusSettings().window_size > 120
 
 
 def test_range_and_start_are_kept(rig):
     search = make_search("fibonacci", LENS)
     limits = (0.5e-3, 0.9e-3)
-    run = focus_window(rig, search, Window(90, 10, 60, 100), limits=limits, start=0.6e-3)
+    run = focus_window(rig, search, Window(90, 10, 60, 100), FocusOptions(limits, 0.6e-3))
     assert run.measurements[0].position == pytest.approx(0.6e-3)
     assert all(limits[0] <= each.position <= limits[1] for each in run.measurements)
 
@@ -157,7 +162,7 @@ def test_the_lens_passes_the_position_that_it_is_sent_via(clock, lens):
 
     followed = Followed(LENS, clock)
     rig = Rig(SimulatedCamera(TwoPlanes(), clock, followed), followed, clock, LENS)
-    run = focus_window(rig, Search(), Window(90, 10, 60, 100), start=0.3e-3)
+    run = focus_window(rig, Search(), Window(90, 10, 60, 100), FocusOptions(start=0.3e-3))
     assert followed.sent == pytest.approx((3e-4, 1e-4, 6e-4, 1e-4, 6e-4, 6e-4))
     places = [each.position for each in run.measurements]
     assert places == pytest.approx([3e-4, 6e-4, 6e-4])
@@ -176,7 +181,9 @@ def test_backlash_that_the_calibration_lacks_is_taken_up(clock, lens, name, star
 
     camera = SimulatedCamera(Watched(), clock, lens, backlash=1.5e-4)
     rig = Rig(camera, lens, clock, LENS, exposure_time=0.01)
-    run = focus_window(rig, make_search(name, LENS), Window(90, 10, 66, 100), start=start)
+    run = focus_window(
+        rig, make_search(name, LENS), Window(90, 10, 66, 100), FocusOptions(start=start)
+    )
     assert run.focused
     assert abs(optics[-1] - 0.7e-3) <= 1.2 * LENS.half_depth_of_focus(160)
 
@@ -202,7 +209,7 @@ def test_nothing_to_focus_on(clock, lens, name, level):
             return np.full((120, 160, 3), level, np.uint8)
 
     rig = Rig(SimulatedCamera(Flat(), clock, lens), lens, clock, LENS)
-    run = focus_window(rig, make_search(name, LENS), start=0.4e-3)
+    run = focus_window(rig, make_search(name, LENS), options=FocusOptions(start=0.4e-3))
     assert not run.focused
     assert run.position == lens.state().position == pytest.approx(0.4e-3)
     assert "nothing to focus on" in run.reason
@@ -231,7 +238,7 @@ def test_lens_beyond_its_limits_is_brought_back_first(clock):
     lens = SimulatedLens(LENS, clock, start=0.9e-3)
     rig = Rig(SimulatedCamera(TwoPlanes(), clock, lens), lens, clock, LENS)
     search = make_search("fibonacci", LENS)
-    run = focus_window(rig, search, Window(4, 10, 68, 100), limits=(0.1e-3, 0.6e-3))
+    run = focus_window(rig, search, Window(4, 10, 68, 100), FocusOptions((0.1e-3, 0.6e-3)))
     assert run.measurements[0].position == pytest.approx(0.6e-3)
     assert all(each.position <= 0.6e-3 + 1e-9 for each in run.measurements)
 
@@ -251,6 +258,6 @@ def test_a_full_scale_that_is_recognised_late_does_not_mislead_the_search(clock,
 
     rig = Rig(SimulatedCamera(Deep(), clock, lens), lens, clock, LENS, exposure_time=0.01)
     window = Window(90, 10, 66, 100)
-    run = focus_window(rig, make_search("fibonacci", LENS), window, start=0.1e-3)
+    run = focus_window(rig, make_search("fibonacci", LENS), window, FocusOptions(start=0.1e-3))
     assert run.focused
     assert abs(run.position - 0.7e-3) <= 1.2 * LENS.half_depth_of_focus(160)

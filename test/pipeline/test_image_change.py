@@ -7,7 +7,7 @@ import pytest
 from aif_ros.autofocus.searches import make_search
 from aif_ros.devices.clock import SimulatedClock
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.pipeline.focus_step import focus_window
+from aif_ros.pipeline.focus_step import FocusOptions, focus_window
 from aif_ros.pipeline.image_change import DOUBT_RECORDED, STUCK, STUCK_RECORDED, ImageChange
 from aif_ros.pipeline.rig import Rig
 from aif_ros.simulation.renderer import Sensor, render
@@ -199,7 +199,7 @@ def focus(subject, search, **options):
     lens = SimulatedLens(LENS, clock)
     camera = SimulatedCamera(subject, clock, lens)
     rig = Rig(camera, lens, clock, LENS, exposure_time=0.01)
-    return focus_window(rig, search, **options)
+    return focus_window(rig, search, options=FocusOptions(**options))
 
 
 class Lost:

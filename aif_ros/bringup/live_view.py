@@ -58,9 +58,10 @@ _RESUBSCRIBE = 0.6
 _SETUP_PERIOD = 1.0
 # Seconds until a service must have answered; focusing may take as long as a search.
 _ANSWER, _FOCUS = 5.0, 60.0
-# A click on an image names a part of it: its window is smaller than that at the centre of a small
-# image, at most this share of the shorter side.
-_CLICKED_SHARE = 0.4
+# A click names a part of the image, of which the default window may be all: its window has this
+# share of the shorter side, but at least so many pixels (the neural search needs 64), and at most
+# those of the default window.
+_CLICKED_SHARE, _LEAST_CLICKED = 0.25, 128
 _SERVICES = {
     "start": "focus_controller/start",
     "stop": "focus_controller/stop",
@@ -132,7 +133,8 @@ class LiveView:
         x, y, width, height = (int(fields[key]) for key in ("x", "y", "width", "height"))
         if not (0 <= x < width and 0 <= y < height):
             raise ValueError(f"{x}, {y} lies outside of the image of {width}x{height}")
-        side = min(WINDOW_SIZE, round(_CLICKED_SHARE * min(width, height)))
+        shorter = min(width, height)
+        side = min(WINDOW_SIZE, shorter, max(_LEAST_CLICKED, round(_CLICKED_SHARE * shorter)))
         left = min(max(x - side // 2, 0), width - side)
         top = min(max(y - side // 2, 0), height - side)
         window = Window(left, top, side, side)

@@ -117,7 +117,7 @@ def test_buttons_control_the_loop(browser):
 def test_a_click_focuses_there(browser):
     browser.send("focus", x=40, y=60, width=320, height=240)
     window = browser.wait("focus")
-    assert window == {"x": 0, "y": 0, "width": 96, "height": 96}
+    assert window == {"x": 0, "y": 0, "width": 128, "height": 128}
     answer = browser.wait("answer", lambda answer: answer["command"] == "focus")
     assert answer["success"], answer
 

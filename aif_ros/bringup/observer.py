@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -17,13 +16,15 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import try_shutdown
 
 from aif_ros.bringup.graph import BringupError, Graph
-from aif_ros.nodes.diagnostics import RECORDING_END
 from aif_ros.nodes.exchange import Exchange
 from aif_ros.nodes.log_directory import ensure_log_directory
 from aif_ros.nodes.loop_state import ENDED, WAITING, LoopState
-from aif_ros.nodes.topics import LOOP_STATE
+from aif_ros.nodes.topic import Topic
+from aif_ros.nodes.topics import LOOP_STATE, RECORDING_END
 from aif_ros.nodes.transport import use_shared_memory
 from aif_ros.process.interrupts import uninterrupted
+
+T = TypeVar("T")
 
 # Seconds between two checks of the nodes.
 _CHECK_PERIOD = 0.05
@@ -65,6 +66,20 @@ class RunningGraph:
     def stopped(self) -> bool:
         """Whether the loop has ended by itself."""
         return self.state is not None and self.state.state in ENDED
+
+    def listen(self, topic: Topic[T], callback: Callable[[T], object]) -> None:
+        """Call `callback` with what each message of a topic holds, while the graph is spun."""
+
+        def take(message: Any) -> None:
+            try:
+                value = topic.decode(message)
+            except ValueError:  # of another program that uses the name
+                return
+            callback(value)
+
+        self.node.create_subscription(
+            topic.message_type, topic.name, take, topic.subscription_qos(topic.depth)
+        )
 
     def forget(self) -> None:
         """Forget what the focus controller has published: the loop was restarted."""
@@ -115,22 +130,14 @@ def observe(graph: Graph) -> Iterator[RunningGraph]:
             executor.add_node(node)
             running = RunningGraph(graph, node, executor, check=lambda: None)
 
-            def take_state(message: Any) -> None:
-                running.state = LOOP_STATE.decode(message)
+            def take_state(state: LoopState) -> None:
+                running.state = state
 
-            node.create_subscription(
-                LOOP_STATE.message_type, LOOP_STATE.name, take_state, LOOP_STATE.publisher_qos
-            )
+            def take_end(end: str) -> None:
+                running.recording_end = end
 
-            own = {graph.full_name(spec).lstrip("/") for spec in graph.nodes}
-
-            def take_health(message: DiagnosticArray) -> None:
-                for status in message.status:
-                    for each in status.values:
-                        if status.name in own and each.key == RECORDING_END:
-                            running.recording_end = each.value
-
-            node.create_subscription(DiagnosticArray, "/diagnostics", take_health, 50)
+            running.listen(LOOP_STATE, take_state)
+            running.listen(RECORDING_END, take_end)
         try:
             yield running
         finally:

@@ -5,9 +5,7 @@ Fast DDS can lose the connection between two processes of one computer when a th
 nothing either. Only a new process of the publisher helps.
 """
 
-from collections.abc import Mapping
-
-from aif_ros.nodes.diagnostics import PUBLISHED, SILENT
+from aif_ros.nodes.node_traffic import NodeTraffic
 
 # Seconds for which a publisher must have published, and a subscriber must have reported that it
 # hears nothing, which it does after 3 s. One that was paused reports so once.
@@ -15,7 +13,7 @@ _PUBLISHES, _REPORTED = 4.0, 1.5
 
 
 class SilentTopics:
-    """Compares what nodes report in their diagnostics."""
+    """Compares what nodes report to have published, and not to hear."""
 
     def __init__(self) -> None:
         # By node and topic.
@@ -29,27 +27,25 @@ class SilentTopics:
             for key in [key for key in values if key[0] == node]:
                 del values[key]
 
-    def take(self, node: str, values: Mapping[str, str], now: float) -> None:
-        """Take in the values of a node's diagnostics.
+    def take(self, traffic: NodeTraffic, now: float) -> None:
+        """Take in what a node reports.
 
         Args:
-            node: its name.
-            values: by key; see `PUBLISHED` and `SILENT`.
+            traffic: of the node.
             now: seconds of any clock.
         """
-        silent = {key for key in self._silent if key[0] == node}
-        for name, text in values.items():
-            if name.endswith(SILENT):
-                key = node, name.removesuffix(SILENT)
-                self._silent[key] = self._silent.get(key, (now, now))[0], now
-                silent.discard(key)
-            elif name.endswith(PUBLISHED):
-                key = node, name.removesuffix(PUBLISHED)
-                before, self._published[key] = self._published.get(key), int(text)
-                if before is None or before == int(text):
-                    self._publishes_since[key] = now
-        for key in silent:
-            del self._silent[key]
+        node = traffic.node
+        for topic in traffic.silent:
+            key = node, topic
+            self._silent[key] = self._silent.get(key, (now, now))[0], now
+        for key in [key for key in self._silent if key[0] == node]:
+            if key[1] not in traffic.silent:
+                del self._silent[key]
+        for topic, count in traffic.published.items():
+            key = node, topic
+            before, self._published[key] = self._published.get(key), count
+            if before is None or before == count:
+                self._publishes_since[key] = now
 
     def broken(self, now: float) -> tuple[str, str, str] | None:
         """Return publisher, topic and subscriber of a topic that is no longer received, if any."""

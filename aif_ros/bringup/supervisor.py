@@ -11,35 +11,21 @@ import sys
 import time
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import Protocol
 
-import psutil
-from diagnostic_msgs.msg import DiagnosticArray
-
 from aif_ros.bringup.graph import BringupError, Graph, NodeSpec
+from aif_ros.bringup.hang_detector import HangDetector
 from aif_ros.bringup.lifecycle import Member
 from aif_ros.bringup.observer import RunningGraph, check_names, observe
+from aif_ros.bringup.sibling_processes import SiblingProcesses
 from aif_ros.bringup.silent_topics import SilentTopics
 from aif_ros.nodes.diagnostics import Diagnostics
+from aif_ros.nodes.node_traffic import NodeTraffic
+from aif_ros.nodes.topics import NODE_TRAFFIC
 from aif_ros.process.responsive_clock import ResponsiveClock
 
-# Seconds without a response after which an active node hangs: one whose threads all sleep or are
-# stopped, and one that computes, waits for a core, or writes. nav2 waits 4 s for a bond.
-_SILENCE_IDLE, _SILENCE_BUSY = 3.5, 30.0
-# The same for a node that has been started and has not responded yet: at ten times the load that
-# two cores can bear, a node takes 35 s to start. Where Fast DDS does not connect a new process with
-# this one, only another new process helps (eProsima/Fast-DDS#5469). Twice as long with each start.
-_APPEARANCE_IDLE, _APPEARANCE_BUSY = 30.0, 90.0
 # A node that has not responded after so many starts is given up.
 _MOST_STARTS = 3
-# Checks in a row at which no thread of the former may be found busy.
-_IDLE_CHECKS = 5
-# States of such threads in /proc: running or runnable, uninterruptible input or output.
-_BUSY = ("R", "D")
-# How the names of threads of Fast DDS begin.
-_DDS = "dds."
 # Longest step of the supervisor's clock, seconds: when the whole computer is late or suspended,
 # the nodes do not hang.
 _LONGEST_STEP = 0.2
@@ -50,8 +36,6 @@ _NOT_HELPED = 60.0
 _MOST_RESTARTS, _PERIOD = 5, 60.0
 # Seconds between two diagnostic messages.
 _DIAGNOSTICS = 1.0
-# Seconds between two searches for the process of a node.
-_SEARCH = 0.2
 
 
 class NodeProcesses(Protocol):
@@ -99,10 +83,8 @@ class Supervisor:
         }
         self._silent_topics = SilentTopics()
         self._unheard_at = dict.fromkeys(self._restarts, -_NOT_HELPED)
-        running.node.create_subscription(DiagnosticArray, "/diagnostics", self._take_health, 50)
-        self._idle_checks = {member.name: 0 for member in self.members}
-        # Starts of each node to which it has not responded.
-        self._vain_starts = {member.name: 0 for member in self.members}
+        running.listen(NODE_TRAFFIC, self._take_traffic)
+        self._hang_detector = HangDetector(self.members)
         self._brought_up = False
 
     @property
@@ -128,16 +110,17 @@ class Supervisor:
                 self._diagnostics.clear(member.name)
                 self._report(f"node {member.name} is active again")
             pid = self._running.pids.get(member.name)
-            if pid is not None and self._hangs(member, pid, now):
+            if pid is not None and self._hang_detector.hangs(member, pid, now):
                 self._kill_hanging(member, pid, now)
         self._kill_unheard(now)
         self._brought_up = self._brought_up or self.up
         self._diagnose()
 
     def _kill_hanging(self, member: Member, pid: int, now: float) -> None:
+        unanswered_starts = self._hang_detector.unanswered_starts
         if not member.appeared:
-            self._vain_starts[member.name] += 1
-        if self._vain_starts[member.name] >= _MOST_STARTS:
+            unanswered_starts[member.name] += 1
+        if unanswered_starts[member.name] >= _MOST_STARTS:
             raise BringupError(
                 f"node {member.name} did not respond, started {_MOST_STARTS} times"
                 f"{self._processes.output(member.name)}"
@@ -146,14 +129,12 @@ class Supervisor:
         os.kill(pid, signal.SIGKILL)
         member.begin(now)
 
-    def _take_health(self, message: DiagnosticArray) -> None:
-        for status in message.status:
-            for member in self.members:
-                if member.active and status.name == member.full_name.lstrip("/"):
-                    # A node that publishes its health does not hang.
-                    member.answered = max(member.answered, self._clock())
-                    values = {each.key: each.value for each in status.values}
-                    self._silent_topics.take(member.name, values, self._clock())
+    def _take_traffic(self, traffic: NodeTraffic) -> None:
+        for member in self.members:
+            if member.active and member.name == traffic.node:
+                # A node that reports does not hang.
+                member.answered = max(member.answered, self._clock())
+                self._silent_topics.take(traffic, self._clock())
 
     def _kill_unheard(self, now: float) -> None:
         """Kill a node whose messages do not arrive any more at another one."""
@@ -189,28 +170,13 @@ class Supervisor:
         how = f"node {member.name} has ended{self._processes.ending(member.name)}"
         restarts = self._restarts[member.name]
         output = self._processes.output(member.name)
-        if not self._brought_up and not self._vain_starts[member.name]:
+        if not self._brought_up and not self._hang_detector.unanswered_starts[member.name]:
             raise BringupError(f"{how}{output}")
         if len(restarts) == _MOST_RESTARTS and now - restarts[0] < _PERIOD:
             raise BringupError(f"{how} again and again, and is not started any more{output}")
         restarts.append(now)
         self._diagnostics.count(f"{member.name} restarts", total=True)
         self._report(f"{how}: it is started again")
-
-    def _hangs(self, member: Member, pid: int, now: float) -> bool:
-        """Whether a node that is active or has been started has not responded for too long."""
-        if member.appeared:
-            self._vain_starts[member.name] = 0
-            idle, busy = _SILENCE_IDLE, _SILENCE_BUSY
-        else:
-            patience = 2 ** self._vain_starts[member.name]
-            idle, busy = patience * _APPEARANCE_IDLE, patience * _APPEARANCE_BUSY
-        silence = now - member.answered
-        if (member.appeared and (member.starting or not member.active)) or silence < idle:
-            self._idle_checks[member.name] = 0
-            return False
-        self._idle_checks[member.name] = 0 if _is_busy(pid) else self._idle_checks[member.name] + 1
-        return silence > busy or self._idle_checks[member.name] >= _IDLE_CHECKS
 
     def _report(self, text: str) -> None:
         self._running.node.get_logger().warning(text)
@@ -226,78 +192,6 @@ class Supervisor:
             if member.starting and self._brought_up:
                 self._diagnostics.error(f"node {member.name} is being started again", member.name)
         self._diagnostics.publish()
-
-
-def _is_busy(pid: int) -> bool:
-    """Whether a thread of a process computes, waits for a core, or reads or writes.
-
-    Threads of Fast DDS do not count: after a pause of the process they may spin without a result.
-    """
-    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
-        with suppress(OSError):  # it has ended
-            # ID, name in parentheses, state; the name can hold anything.
-            before, _, after = stat.read_text(errors="replace").rpartition(")")
-            name = before.partition("(")[2]
-            if after.split()[0] in _BUSY and not name.startswith(_DDS):
-                return True
-    return False
-
-
-class _Siblings:
-    """Nodes that the parent of this process has started, and starts again when they have ended.
-
-    Args:
-        graph: the nodes, by whose names they are recognised.
-    """
-
-    def __init__(self, graph: Graph) -> None:
-        self._arguments = {
-            node.name: {f"__node:={node.name}", f"__ns:={graph.namespace}"} - {"__ns:="}
-            for node in graph.nodes
-        }
-        self._found: dict[str, psutil.Process] = {}
-        self._next_search = 0.0
-
-    def pid(self, name: str) -> int | None:
-        """Search the parent's processes, unless the one found before still runs."""
-        process = self._found.get(name)
-        if process is not None and _runs(process):
-            return int(process.pid)
-        self._found.pop(name, None)
-        if time.monotonic() < self._next_search:
-            return None
-        self._next_search = time.monotonic() + _SEARCH
-        for child in psutil.Process(os.getppid()).children():
-            for node, arguments in self._arguments.items():
-                if arguments <= set(_command(child)) and _runs(child):
-                    self._found[node] = child
-        found = self._found.get(name)
-        return None if found is None else int(found.pid)
-
-    def ending(self, name: str) -> str:
-        """Return nothing: the parent has logged it."""
-        return ""
-
-    def output(self, name: str) -> str:
-        """Return nothing: the parent has shown it."""
-        return ""
-
-    def start(self, name: str) -> None:
-        """Leave it to the parent."""
-
-
-def _runs(process: psutil.Process) -> bool:
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _command(process: psutil.Process) -> list[str]:
-    try:
-        return list(process.cmdline())
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return []
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -316,7 +210,7 @@ def main(arguments: Sequence[str]) -> int:
     graph = Graph(tuple(NodeSpec(name, "") for name in names), namespace, ())
     try:
         with observe(graph) as running:
-            supervisor = Supervisor(running, _Siblings(graph))
+            supervisor = Supervisor(running, SiblingProcesses(graph))
             running.check = supervisor.step
             running.spin_until(lambda: supervisor.up)
             # On a busy computer, other nodes may be discovered only by now.

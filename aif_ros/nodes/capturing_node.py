@@ -6,13 +6,12 @@ from std_msgs.msg import Header
 from aif_ros.devices.clock import Clock
 from aif_ros.devices.device import Camera, EndOfRecording
 from aif_ros.nodes.camera_info import guess_camera_info, load_camera_info
-from aif_ros.nodes.diagnostics import RECORDING_END
 from aif_ros.nodes.idleness import Arrivals, report_idle
 from aif_ros.nodes.node_clock import NodeClock
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.stamps import to_time
 from aif_ros.nodes.topic import StampedImage
-from aif_ros.nodes.topics import CAMERA_COMPRESSED, CAMERA_IMAGE, CAMERA_INFO
+from aif_ros.nodes.topics import CAMERA_COMPRESSED, CAMERA_IMAGE, CAMERA_INFO, RECORDING_END
 from aif_ros.simulation.simulated_camera import SimulatedCamera
 
 LENS_TIMEOUT = 1.0
@@ -31,6 +30,7 @@ class CapturingNode(PipelineNode):
         self._images = self.publisher(CAMERA_IMAGE)
         self._compressed = self.lazy_publisher(CAMERA_COMPRESSED, self.value("compressed_rate"))
         self._infos = self.publisher(CAMERA_INFO)
+        self._ends = self.publisher(RECORDING_END)
         self._camera = self.open_camera(NodeClock(self))
         self._info = self._camera_info()
         self.get_logger().info("camera opened: {}x{} pixels".format(*self._camera.size))
@@ -46,6 +46,7 @@ class CapturingNode(PipelineNode):
     def start(self) -> None:
         """Begin to capture; a simulated camera also needs the lens states."""
         self._ended = False
+        self._ends.publish("")
         self._captures = Arrivals()
         if isinstance(self._camera, SimulatedCamera):
             self.lens_states(self._camera.observe)
@@ -75,7 +76,7 @@ class CapturingNode(PipelineNode):
         except EndOfRecording as end:
             self._ended = True
             self.get_logger().info(str(end))
-            self.diagnostics.note(RECORDING_END, str(end))
+            self._ends.publish(str(end))
             return
         self._captures.usable()
         self.diagnostics.count("frames")

@@ -6,9 +6,10 @@ from typing import Any, TypeVar
 
 from rclpy.lifecycle import LifecycleNode
 
-from aif_ros.nodes.diagnostics import PUBLISHED, Diagnostics
+from aif_ros.nodes.diagnostics import Diagnostics
 from aif_ros.nodes.exchange import Exchange
 from aif_ros.nodes.idleness import Arrivals
+from aif_ros.nodes.node_traffic import NodeTraffic
 from aif_ros.nodes.publishers import LazyPublisher, TopicPublisher
 from aif_ros.nodes.subscriptions import TopicSubscription
 from aif_ros.nodes.topic import Topic
@@ -100,11 +101,18 @@ class Connections:
         for subscription in self.subscriptions:
             subscription.refresh()
 
-    def diagnose(self) -> None:
-        """Note how much has been published."""
-        for publisher in self.publishers:
-            if publisher.topic.continuous:
-                self._diagnostics.note(f"{publisher.topic.name}{PUBLISHED}", publisher.published)
+    @property
+    def traffic(self) -> NodeTraffic:
+        """How much has been published so far, and what is not heard."""
+        return NodeTraffic(
+            self._node.get_name(),
+            {each.topic.name: each.published for each in self.publishers if each.topic.continuous},
+            {
+                each.topic.name: each.silent
+                for each in self.subscriptions
+                if each.silent is not None
+            },
+        )
 
     def close_publishers(self) -> None:
         """Destroy the publishers."""

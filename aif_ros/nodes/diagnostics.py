@@ -11,14 +11,6 @@ from aif_ros.nodes.publishers import NO_EVENTS
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
-PUBLISHED, SILENT = " messages published", " silent s"
-"""How the keys of two values end, after the name of a topic on which messages keep coming: the
-number of messages that a node has published; the seconds for which it has heard none, though there
-is a publisher."""
-
-RECORDING_END = "recording"
-"""Key of the value with which a camera says that its recording has been played to its end."""
-
 # Seconds that a fault is shown after it has last occurred.
 _MEMORY = 10.0
 
@@ -72,11 +64,6 @@ class Diagnostics:
         """Set a value to show."""
         with self._lock:
             self._values[key] = value
-
-    def forget(self, key: str) -> None:
-        """Show a value no more."""
-        with self._lock:
-            self._values.pop(key, None)
 
     def warn(self, message: str, about: str = "") -> None:
         """Note that something was refused or is late; shown for some time.

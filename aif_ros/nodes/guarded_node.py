@@ -76,8 +76,7 @@ class GuardedNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Open."""
-        self._opened = True
-        result = self._attempt("configure", self.open)
+        result = self._attempt("configure", self._open)
         if result != TransitionCallbackReturn.SUCCESS:
             self._attempt("clean up", self._close)
             return result
@@ -121,6 +120,10 @@ class GuardedNode(LifecycleNode):
         result = self._attempt("shut down", self._release)
         self.failed |= result != TransitionCallbackReturn.SUCCESS
         super().destroy_node()  # type: ignore[no-untyped-call]
+
+    def _open(self) -> None:
+        self._opened = True
+        self.open()
 
     def _start(self) -> None:
         self._started = True

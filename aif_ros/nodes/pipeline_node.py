@@ -20,7 +20,7 @@ from aif_ros.nodes.parameters import declare_parameters
 from aif_ros.nodes.publishers import LazyPublisher, TopicPublisher
 from aif_ros.nodes.stepper import Stepper
 from aif_ros.nodes.topic import Topic
-from aif_ros.nodes.topics import lens_states_of
+from aif_ros.nodes.topics import NODE_TRAFFIC, lens_states_of
 from aif_ros.nodes.workers import Workers
 from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
 from aif_ros.process.responsive_clock import ResponsiveClock
@@ -163,10 +163,14 @@ class PipelineNode(GuardedNode):
         """Log an error and show it in the diagnostics."""
         self._faults.report(error, what)
 
+    def _open(self) -> None:
+        self._traffic = self.publisher(NODE_TRAFFIC)
+        super()._open()
+
     def _start(self) -> None:
         self.workers.allow()
         self.diagnostics.clear()
-        self.every(self.DIAGNOSTICS_PERIOD, self._publish_diagnostics)
+        self.every(self.DIAGNOSTICS_PERIOD, self._report_health)
         self.listening.tick()
         self.every(_REFRESH, self._refresh)
         super()._start()
@@ -183,9 +187,9 @@ class PipelineNode(GuardedNode):
         self.listening.tick()
         self.connections.refresh()
 
-    def _publish_diagnostics(self) -> None:
+    def _report_health(self) -> None:
         self.diagnose()
-        self.connections.diagnose()
         for network, engine in engines().items():
             self.diagnostics.note(f"{network} network", engine)
         self.diagnostics.publish()
+        self._traffic.publish(self.connections.traffic)

@@ -7,7 +7,7 @@ from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
-from aif_ros.nodes.diagnostics import SILENT, Diagnostics
+from aif_ros.nodes.diagnostics import Diagnostics
 from aif_ros.nodes.idleness import Arrivals, report_idle
 from aif_ros.nodes.joint_states import OtherJointsError
 from aif_ros.nodes.topic import Topic
@@ -48,7 +48,6 @@ class TopicSubscription:
         arrivals: Arrivals,
     ) -> None:
         self._node = node
-        self._topic = topic
         self._callback = callback
         self._depth = depth
         self._diagnostics = diagnostics
@@ -56,6 +55,10 @@ class TopicSubscription:
         self._arrivals = arrivals
         self._again = _AGAIN
         self._heard = False
+        self.topic = topic
+        """What is subscribed to."""
+        self.silent: float | None = None
+        """Seconds without a usable message, where that is too long and there is a publisher."""
         self._subscription = self._subscribe()
 
     def refresh(self) -> None:
@@ -63,20 +66,19 @@ class TopicSubscription:
         if self._incompatible:
             self._incompatible = False
             self._renew("adapting to a new publisher")
-        elif self._topic.continuous and self._arrivals.idle:
+        elif self.topic.continuous and self._arrivals.idle:
             publishers = self._node.count_publishers(self._subscription.topic_name)
             problem = self._arrivals.problem(publishers)
-            name, seconds = self._topic.name, self._arrivals.seconds
+            name, seconds = self.topic.name, self._arrivals.seconds
             report_idle(self._diagnostics, seconds, f"{name}: {problem}", name)
-            if publishers:
-                self._diagnostics.note(f"{name}{SILENT}", seconds)
+            self.silent = seconds if publishers else None
             # A publisher that has never been heard may not be active yet.
             if self._heard and publishers and self._arrivals.seconds > self._again:
                 self._again = self._arrivals.seconds + min(self._again, _LONGEST)
                 self._renew("subscribing again, because nothing usable comes")
 
     def _renew(self, why: str) -> None:
-        self._node.get_logger().info(f"{self._topic.name}: {why}")
+        self._node.get_logger().info(f"{self.topic.name}: {why}")
         self._node.destroy_subscription(self._subscription)
         self._subscription = self._subscribe()
 
@@ -86,12 +88,12 @@ class TopicSubscription:
 
     def _subscribe(self) -> Any:
         # Other topics come from nodes of this package, whose publishers match; see `NO_EVENTS`.
-        watched = self._topic.continuous
+        watched = self.topic.continuous
         return self._node.create_subscription(
-            self._topic.message_type,
-            self._topic.name,
+            self.topic.message_type,
+            self.topic.name,
             self._take,
-            self._topic.subscription_qos(self._depth),
+            self.topic.subscription_qos(self._depth),
             event_callbacks=SubscriptionEventCallbacks(
                 incompatible_qos=self._note if watched else None,
                 message_lost=self._count_lost if watched else None,
@@ -102,30 +104,30 @@ class TopicSubscription:
 
     def _take(self, message: Any) -> None:
         try:
-            value = self._topic.decode(message)
+            value = self.topic.decode(message)
         except OtherJointsError as error:
             self._arrivals.unusable(str(error))
             self._diagnostics.note("other joints", str(error))
             return
         except ValueError as error:
             self._arrivals.unusable(str(error))
-            text = f"{self._topic.name}: {error}"
+            text = f"{self.topic.name}: {error}"
             self._diagnostics.count("unusable messages", total=True)
-            self._diagnostics.warn(text, self._topic.name)
+            self._diagnostics.warn(text, self.topic.name)
             self._node.get_logger().warning(
                 text, throttle_duration_sec=_LOG_AGAIN, skip_first=False
             )
             return
         if self._arrivals.idle:
-            self._diagnostics.clear(self._topic.name)
-            self._diagnostics.forget(f"{self._topic.name}{SILENT}")
+            self._diagnostics.clear(self.topic.name)
+            self.silent = None
             self._again = _AGAIN
         self._arrivals.usable()
         self._heard = True
         self._callback(value)
 
     def _count_lost(self, event: Any) -> None:
-        self._diagnostics.note(f"{self._topic.name} lost", event.total_count)
+        self._diagnostics.note(f"{self.topic.name} lost", event.total_count)
 
     def _note(self, event: Any) -> None:
         # A subscription cannot be destroyed by its own event.

@@ -17,6 +17,7 @@ from aif_ros.autofocus.search import FocusMeasurement
 from aif_ros.nodes import codecs
 from aif_ros.nodes.joint_states import JointReader, to_joint_state
 from aif_ros.nodes.loop_state import LoopState
+from aif_ros.nodes.node_traffic import NodeTraffic
 from aif_ros.nodes.stamps import to_stamp, to_time
 from aif_ros.nodes.topic import StampedImage, StampedMaps, Topic
 from aif_ros.pipeline.decision_record import DecisionRecord
@@ -78,6 +79,14 @@ CAMERA_INFO: Topic[CameraInfo] = Topic(
     codecs.as_it_is,
     codecs.decode_info,
     continuous=True,
+)
+RECORDING_END: Topic[str] = Topic(
+    "camera/recording_end",
+    String,
+    "That the recording that the camera plays has ended, for people; empty: it has not.",
+    lambda end: String(data=end),
+    lambda message: message.data,
+    latched=True,
 )
 LENS_STATE: Topic[LensState] = Topic(
     "lens/state",
@@ -273,6 +282,15 @@ LOOP_STATE: Topic[LoopState] = Topic(
     lambda state: String(data=state.to_json()),
     lambda message: LoopState.from_json(message.data),
     latched=True,
+)
+NODE_TRAFFIC: Topic[NodeTraffic] = Topic(
+    "node_traffic",
+    String,
+    "Of each node once a second, as a JSON object (fields: see `NodeTraffic`): how much it "
+    "publishes, and for how long it hears nothing; the supervisor finds broken connections by it.",
+    lambda traffic: String(data=traffic.to_json()),
+    lambda message: NodeTraffic.from_json(message.data),
+    depth=50,
 )
 
 TOPICS: tuple[Topic[Any], ...] = tuple(

@@ -2,23 +2,17 @@
 
 import itertools
 import os
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import State
 from lifecycle_msgs.srv import GetState
 from patience import PATIENCE
 from rclpy.task import Future
 
-from aif_ros.bringup import lifecycle, processes, supervisor
-from aif_ros.bringup.graph import BringupError, Graph, NodeSpec, pipeline_graph
-from aif_ros.bringup.observer import observe
+from aif_ros.bringup import hang_detector, lifecycle, processes, supervisor
+from aif_ros.bringup.graph import BringupError, pipeline_graph
 from aif_ros.settings.pipeline import PipelineSettings
 
 
@@ -34,7 +28,7 @@ def test_lost_responses_do_not_stop_the_bring_up(service, monkeypatch, tmp_path)
         return response if service == "get_state" and next(count) % 2 else None
 
     monkeypatch.setenv("ROS_DOMAIN_ID", str(40 + os.getpid() % 60))
-    monkeypatch.setattr(supervisor, "_SILENCE_IDLE", 60.0)
+    monkeypatch.setattr(hang_detector, "_SILENCE_IDLE", 60.0)
     monkeypatch.setattr(lifecycle._Call, "take", lose)
     graph = pipeline_graph(
         PipelineSettings(
@@ -80,18 +74,6 @@ def test_responses_that_come_late_count():
     assert len(poll.awaited) == lifecycle._MOST_AWAITED
 
 
-def test_a_node_that_publishes_its_health_does_not_hang(monkeypatch):
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(40 + os.getpid() % 60))
-    graph = Graph((NodeSpec("lens", "lens_node"),), f"/health{os.getpid()}", ())
-    with observe(graph) as running:
-        watching = supervisor.Supervisor(running, None)
-        (member,) = watching.members
-        member.state, member.answered = State.PRIMARY_STATE_ACTIVE, -100.0
-        for name, heard in (("other/lens", False), (member.full_name.lstrip("/"), True)):
-            watching._take_health(DiagnosticArray(status=[DiagnosticStatus(name=name)]))
-            assert (member.answered >= 0.0) == heard
-
-
 @pytest.mark.parametrize("most", [1, supervisor._MOST_STARTS])
 def test_a_node_that_does_not_respond_is_started_again(most, monkeypatch, tmp_path):
     """The first process of the camera is in another namespace."""
@@ -105,7 +87,7 @@ def test_a_node_that_does_not_respond_is_started_again(most, monkeypatch, tmp_pa
             start(nodes, name)
 
     monkeypatch.setenv("ROS_DOMAIN_ID", str(40 + os.getpid() % 60))
-    monkeypatch.setattr(supervisor, "_APPEARANCE_IDLE", 15.0)
+    monkeypatch.setattr(hang_detector, "_APPEARANCE_IDLE", 15.0)
     monkeypatch.setattr(supervisor, "_MOST_STARTS", most)
     monkeypatch.setattr(processes._Processes, "start", start_elsewhere)
     graph = pipeline_graph(
@@ -121,25 +103,3 @@ def test_a_node_that_does_not_respond_is_started_again(most, monkeypatch, tmp_pa
     with bring_up as running:
         assert len(started) == 2
         assert running.spin_until(lambda: running.state is not None, PATIENCE)
-
-
-@pytest.mark.parametrize(
-    ("code", "busy"),
-    [
-        ("import time; print(flush=True); time.sleep(600)", False),
-        ("print(flush=True)\nwhile 1: 1", True),
-    ],
-    ids=["sleeps", "computes"],
-)
-def test_a_process_that_computes_is_busy(code, busy):
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
-        process.stdout.readline()
-        try:
-            deadline = time.monotonic() + PATIENCE
-            while supervisor._is_busy(process.pid) != busy:
-                assert time.monotonic() < deadline
-            process.send_signal(signal.SIGSTOP)
-            while supervisor._is_busy(process.pid):
-                assert time.monotonic() < deadline
-        finally:
-            process.kill()

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -26,7 +27,6 @@ from aif_ros.bringup.silent_topics import SilentTopics
 from aif_ros.devices.image_files import read_image
 from aif_ros.devices.simulators.gcode import SimulatedMarlin
 from aif_ros.devices.simulators.serial_line import SerialSimulator
-from aif_ros.nodes.diagnostics import SILENT
 from aif_ros.nodes.topics import CAMERA_IMAGE, FUSED_IMAGE
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.settings.pipeline import PipelineSettings
@@ -150,9 +150,9 @@ def test_a_node_that_dies_or_hangs_is_started_again(number, namespace, tmp_path)
 def test_a_camera_that_is_no_longer_received_is_started_again(namespace, tmp_path, monkeypatch):
     take = SilentTopics.take
 
-    def hear_nothing(topics, node, values, now):
-        silent = {f"{CAMERA_IMAGE.name}{SILENT}": "4.2"} if node == "fusion" else {}
-        take(topics, node, {**values, **silent}, now)
+    def hear_nothing(topics, traffic, now):
+        silent = {CAMERA_IMAGE.name: 4.2} if traffic.node == "fusion" else {}
+        take(topics, replace(traffic, silent={**traffic.silent, **silent}), now)
 
     with run_in_processes(small(namespace), log_directory=tmp_path) as running:
         before = running.pids["camera"]

@@ -1,6 +1,7 @@
 import pytest
 
 from aif_ros.bringup.silent_topics import SilentTopics
+from aif_ros.nodes.node_traffic import NodeTraffic
 
 
 @pytest.fixture
@@ -13,9 +14,9 @@ def report(
 ):
     """Let camera and fusion report once a second; return what is broken then."""
     for second in range(seconds):
-        topics.take("camera", {"image messages published": str(published(second))}, second)
-        values = {} if silent(second) is None else {"image silent s": f"{silent(second):.6g}"}
-        topics.take("fusion", values, second)
+        topics.take(NodeTraffic("camera", {"image": published(second)}), second)
+        values = {} if silent(second) is None else {"image": silent(second)}
+        topics.take(NodeTraffic("fusion", {}, values), second)
     return topics.broken(seconds)
 
 
@@ -39,13 +40,13 @@ def test_nothing_is_broken_where(topics, reports):
 
 def test_a_subscriber_that_hears_again_is_well(topics):
     report(topics, 10)
-    topics.take("fusion", {}, 10.0)
+    topics.take(NodeTraffic("fusion"), 10.0)
     assert topics.broken(10.0) is None
 
 
 def test_a_node_that_is_started_again_is_given_time(topics):
     report(topics, 10)
     topics.forget("camera")
-    topics.take("camera", {"image messages published": "5"}, 11.0)
-    topics.take("camera", {"image messages published": "35"}, 12.0)
+    topics.take(NodeTraffic("camera", {"image": 5}), 11.0)
+    topics.take(NodeTraffic("camera", {"image": 35}), 12.0)
     assert topics.broken(12.0) is None

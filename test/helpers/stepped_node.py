@@ -113,7 +113,7 @@ class SteppedNodes:
     def _deliver(self, name, message):
         for node in self._nodes:
             for subscription in list(node.connections.subscriptions):
-                if subscription._topic.name == name:
+                if subscription.topic.name == name:
                     subscription._take(message)
 
 

@@ -6,7 +6,13 @@ from aif_ros.nodes.camera_node import CameraNode
 from aif_ros.nodes.lens_node import LensNode
 from aif_ros.nodes.sim_camera_node import SimCameraNode
 from aif_ros.nodes.stamps import to_stamp
-from aif_ros.nodes.topics import CAMERA_IMAGE, CAMERA_INFO, LENS_COMMANDS, LENS_STATE
+from aif_ros.nodes.topics import (
+    CAMERA_IMAGE,
+    CAMERA_INFO,
+    LENS_COMMANDS,
+    LENS_STATE,
+    RECORDING_END,
+)
 from aif_ros.types.frame import LensState
 
 
@@ -52,10 +58,10 @@ def test_image_and_info_have_equal_stamp_and_frame(bench, stack):
 
 def test_a_recording_ends_without_fault(bench, stack, diagnostics, logged):
     bench.active(CameraNode, camera_source=str(stack))
-    pictures = bench.listen(CAMERA_IMAGE)
-    bench.spin_until(lambda: "recording" in diagnostics.last("camera"))
-    assert "played to its end" in diagnostics.last("camera")["recording"]
-    assert diagnostics.find("camera", "OK", "running")
+    pictures, ends = bench.listen(CAMERA_IMAGE), bench.listen(RECORDING_END)
+    bench.spin_until(lambda: ends and ends[-1])
+    assert "played to its end" in ends[-1]
+    bench.spin_until(lambda: diagnostics.find("camera", "OK", "running"))
     assert len(pictures) <= 3
 
 

@@ -132,5 +132,5 @@ def test_the_supervisor_has_permission_for_its_subscriptions(monkeypatch):
             topic.lstrip("/")
             for topic, _ in running.node.get_subscriber_names_and_types_by_node(name, "/")
         }
-    assert {"diagnostics", "focus_controller/state"} <= does
+    assert {"camera/recording_end", "focus_controller/state", "node_traffic"} <= does
     assert does - SOMETIMES <= allowed("supervisor", "topic", "subscribe")

@@ -1,5 +1,8 @@
 """Reads the images that astronomical cameras send: uncompressed FITS, 8 or 16 bit.
 
+By hand: Pillow reads neither unsigned samples (BZERO) nor colour planes of FITS, and astropy would
+be a large dependency for this one format.
+
 Source: "Definition of the Flexible Image Transport System", version 4.0, sections 3 to 5.
 """
 

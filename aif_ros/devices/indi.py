@@ -35,6 +35,16 @@ EXPOSURE_ELEMENT = "CCD_EXPOSURE_VALUE"
 IMAGE = "CCD1"
 
 
+class _IndiDevice:
+    """The connection of a device to its server."""
+
+    _client: IndiClient | None = None
+
+    def _disconnect(self) -> None:
+        if self._client is not None:
+            self._client.close()
+
+
 @dataclass(frozen=True)
 class IndiLensSettings(MotorSettings):
     """INDI focuser; a unit is a motor step."""
@@ -47,7 +57,7 @@ class IndiLensSettings(MotorSettings):
     ] = 60.0
 
 
-class IndiLens(MotorLens):
+class IndiLens(_IndiDevice, MotorLens):
     """A focuser of an INDI server.
 
     Args:
@@ -72,7 +82,6 @@ class IndiLens(MotorLens):
         limits: tuple[float, float] | None = None,
     ) -> None:
         self._address = IndiAddress.parse(address)
-        self._client: IndiClient | None = None
         self._answered = 0
         label = f"INDI focuser {self._address}"
         super().__init__(label, clock, settings or IndiLensSettings(), limits=limits)
@@ -109,10 +118,6 @@ class IndiLens(MotorLens):
         if self._open_client().vector(ABORT).revision:
             self._open_client().send_switch(ABORT, "ABORT")
 
-    def _disconnect(self) -> None:
-        if self._client is not None:
-            self._client.close()
-
     def _open_client(self) -> IndiClient:
         assert self._client is not None
         return self._client
@@ -125,7 +130,7 @@ class IndiCameraSettings:
     exposure: Annotated[float, Limits(1e-6, 3600.0), Doc("Exposure time, seconds.")] = 1.0
 
 
-class IndiCamera:
+class IndiCamera(_IndiDevice):
     """A camera of an INDI server; each capture is one exposure.
 
     The stamp is the middle of the exposure as commanded, on the clock of this machine; the
@@ -148,7 +153,6 @@ class IndiCamera:
         self.label = f"INDI camera {self._address}"
         self._clock = clock
         self._exposure = (settings or IndiCameraSettings()).exposure
-        self._client: IndiClient | None = None
         self._connection = Connection(self._connect, self._disconnect)
         self._closed = False
         self._size = first_image_size(self)
@@ -159,7 +163,12 @@ class IndiCamera:
         return self._size
 
     def capture(self) -> Capture:
-        """Expose one image; a lost connection is opened again."""
+        """Expose one image; a lost connection is opened again.
+
+        Raises:
+            ConnectionLostError: the server is gone, or sent no image in time.
+            DeviceError: the camera is closed, or its image is unusable.
+        """
         if self._closed:
             raise DeviceError(f"{self.label} is closed: open it again")
         return self._connection.use(self._expose)
@@ -188,10 +197,6 @@ class IndiCamera:
         client.wait_for(IMAGE, CONNECT_TIMEOUT, "offers no images")
         client.enable_images()
         return client
-
-    def _disconnect(self) -> None:
-        if self._client is not None:
-            self._client.close()
 
 
 def decode_image(text: str, kind: str) -> NDArray[Any]:

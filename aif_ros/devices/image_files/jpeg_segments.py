@@ -1,4 +1,8 @@
-"""The parts of a JPEG file (ITU-T T.81, annex B)."""
+"""The parts of a JPEG file (ITU-T T.81, annex B).
+
+By hand: Pillow and OpenCV report neither a scan that was cut off and filled up with zeros nor which
+kind of JPEG it is that they cannot decode.
+"""
 
 from collections.abc import Iterator
 

@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from aif_ros.autofocus.one_side import OneSide
@@ -12,6 +11,7 @@ from aif_ros.autofocus.search import Decision, FocusMeasurement, search_range
 from aif_ros.autofocus.window_contrast import WindowContrast
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.types.image import Image, to_gray
+from aif_ros.types.resizing import downscale_to_side
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,8 @@ class ContrastSearch(ABC):
             ImageError: the patch is unusable.
         """
         self._contrast.add(patch)
-        self._copies.append(_copy(patch))
+        gray = np.asarray(to_gray(patch), np.float32)
+        self._copies.append(downscale_to_side(gray, _SETTINGS.copy_side))
         positions = [*(each.position for each in self.measurements), position]
         self.measurements = [
             FocusMeasurement(place, float(value))
@@ -207,14 +208,6 @@ class ContrastSearch(ABC):
     @abstractmethod
     def _next(self) -> float | None:
         """Return the next lens position, metres, or None at the end."""
-
-
-def _copy(patch: Image) -> Image:
-    gray = to_gray(patch)
-    scale = _SETTINGS.copy_side / max(gray.shape)
-    if scale < 1:
-        gray = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return np.asarray(gray, np.float32)
 
 
 def _squared_difference(first: Image, second: Image) -> float:

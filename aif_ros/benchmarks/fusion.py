@@ -25,7 +25,8 @@ from aif_ros.benchmarks.stack_fidelity import stack_fidelity
 from aif_ros.benchmarks.stacking_tools import other_tools, own_tools, run_tool
 from aif_ros.devices.image_files import image_files, read_image
 from aif_ros.fusion.fuser import FUSION_METHODS, Fuser, make_fuser
-from aif_ros.fusion.motion.stack_registration import register, resample
+from aif_ros.fusion.motion.stack_registration import register
+from aif_ros.fusion.motion.warping import resample
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.simulation.metrics import psnr, ssim
 from aif_ros.simulation.rendered_scene import RenderedScene

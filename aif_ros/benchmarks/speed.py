@@ -28,9 +28,10 @@ from aif_ros.fusion.fuser import Fuser, make_method
 from aif_ros.fusion.fusion import FusionMethod
 from aif_ros.fusion.motion import mosaic
 from aif_ros.fusion.motion.estimation import Motion, estimate_motion, expected_blur
+from aif_ros.fusion.motion.fused_warping import warp_along_flow
 from aif_ros.fusion.motion.optical_flow import flow_between_frames
 from aif_ros.fusion.motion.registration import register_frames
-from aif_ros.fusion.motion.warping import warp_along_flow, warp_image
+from aif_ros.fusion.motion.warping import warp_image
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.storage.atomic_write import replacing
 from aif_ros.types.image import Image, to_float, to_gray

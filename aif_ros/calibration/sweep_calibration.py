@@ -32,7 +32,7 @@ from aif_ros.calibration.windows import (
 from aif_ros.defocus.patch_blur import PatchEstimator
 from aif_ros.defocus.sharpness import tenengrad
 from aif_ros.devices.focal_stack import FocalStack
-from aif_ros.fusion.motion.stack_registration import resample
+from aif_ros.fusion.motion.warping import resample
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.types.frame import Window
 from aif_ros.types.image import Image, to_float, to_gray

@@ -8,7 +8,6 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +15,7 @@ from aif_ros.fusion.lost_lines import FrameLines, LostLines, lost_lines
 from aif_ros.fusion.motion.misfit import SIDE, Mask, misfit_beside
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.types.image import Image, to_gray
+from aif_ros.types.resizing import downscale_to_side
 
 _KEPT = 8
 """Frames that new ones are compared with: the latest; ..."""
@@ -91,11 +91,8 @@ class DamageWatch:
             position: its lens position, metres.
             scale: full scale of `pixels`; None: that of their type.
         """
-        height, width = image.shape[:2]
-        shrink = min(1.0, SIDE / max(height, width))
-        size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-        copy = to_gray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
-        seen = SeenFrame(position, FrameLines.of(pixels, scale), copy, width)
+        copy = to_gray(downscale_to_side(image, SIDE))
+        seen = SeenFrame(position, FrameLines.of(pixels, scale), copy, image.shape[1])
         self._seen.append(seen)
         self.frames += 1
         return seen

@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aif_ros.fusion.motion.geometry import Transform, corners
-from aif_ros.fusion.motion.stack_registration import resample
+from aif_ros.fusion.motion.warping import resample
 from aif_ros.fusion.overlap import covered
 from aif_ros.fusion.tiles import WHOLE
 from aif_ros.types.image import Image, to_float, to_gray
+from aif_ros.types.resizing import reduce_to, resize_mask, size_within
 
 LONGEST_SIDE = 1000
 """Longer side of the copies in which dust is looked for, pixels: a spot of 12 px in an image of 24
@@ -91,13 +92,11 @@ def frame_copy(
         pixels: (H, W) or (H, W, 3), uint8 or uint16.
         valid: (H, W), pixels that hold data; None: all.
     """
-    height, width = pixels.shape[:2]
-    scale = min(1.0, LONGEST_SIDE / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = to_gray(to_float(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)))
+    size = size_within(pixels.shape, LONGEST_SIDE)
+    small = to_gray(to_float(reduce_to(pixels, size)))
     copy = np.log(small + np.float32(_RULES.faintest))
     if valid is not None:
-        share = cv2.resize(valid.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+        share = reduce_to(valid.astype(np.float32), size)
         copy[share < 1] = np.nan
     return np.asarray(copy, np.float16)
 
@@ -154,8 +153,7 @@ def find_dust(
     spots = cv2.dilate(np.isin(labels, kept).astype(np.uint8), kernel)
     if spots.mean() > _RULES.largest_share:
         return None
-    large = cv2.resize(spots, (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST)
-    return Dust(large == 0, len(kept))
+    return Dust(resize_mask(spots == 0, shape), len(kept))
 
 
 def _drift(transforms: Sequence[Transform], shape: tuple[int, int]) -> float:

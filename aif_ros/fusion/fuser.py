@@ -12,9 +12,9 @@ from aif_ros.fusion.fusion import Fused, FusionMethod, check_finite
 from aif_ros.fusion.laplacian import LaplacianFusion
 from aif_ros.fusion.motion import mosaic
 from aif_ros.fusion.motion.estimation import Motion, estimate_motion, expected_blur
+from aif_ros.fusion.motion.fused_warping import WarpOnly
 from aif_ros.fusion.motion.optical_flow import flow_between_frames
 from aif_ros.fusion.motion.registration import register_frames
-from aif_ros.fusion.motion.warping import WarpOnly
 from aif_ros.fusion.overlap import merge_covered
 from aif_ros.fusion.pyramid import PyramidFusion
 from aif_ros.optics.lens_model import LensModel

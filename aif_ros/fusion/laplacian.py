@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aif_ros.fusion.fusion import Fused, blend
-from aif_ros.fusion.motion.warping import replace_mismatches
+from aif_ros.fusion.motion.fused_warping import replace_mismatches
 from aif_ros.fusion.tiles import Merge
 from aif_ros.types.image import Image, to_gray
 

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aif_ros.types.image import to_float, to_gray
+from aif_ros.types.resizing import reduce_to
 
 Lines = NDArray[np.bool_]
 
@@ -125,8 +126,7 @@ class LostLines:
         Args:
             size: (width, height) of the copy, pixels.
         """
-        share = cv2.resize(self.mask.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-        return np.asarray(share > 0)
+        return np.asarray(reduce_to(self.mask.astype(np.float32), size) > 0)
 
 
 def lost_lines(own: FrameLines, others: Sequence[FrameLines]) -> LostLines:
@@ -188,7 +188,7 @@ def _profile(pixels: NDArray[Any], scale: float | None, *, turned: bool = False)
             lines = np.ascontiguousarray(pixels[before : first + _CHUNK])
         added = lines[first - before :]
         new = slice(first, first + len(added))
-        small = cv2.resize(added, (parts, len(added)), interpolation=cv2.INTER_AREA)
+        small = reduce_to(added, (parts, len(added)))
         means[new] = to_gray(to_float(small, scale))
         # Most lines are known not to be plain by a few of their pixels.
         across = tuple(range(1, added.ndim))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from aif_ros.fusion.fusion import Fused
 from aif_ros.fusion.motion.geometry import Transform, corners
-from aif_ros.fusion.motion.stack_registration import resample
+from aif_ros.fusion.motion.warping import resample
 from aif_ros.fusion.tiles import Merge, Place
 from aif_ros.types.image import Image
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aif_ros.fusion.fusion import Fused, blend
-from aif_ros.fusion.motion.warping import replace_mismatches
+from aif_ros.fusion.motion.fused_warping import replace_mismatches
 from aif_ros.types.image import Image, to_gray
 
 # Standard deviation, pixels of each band, of the window that energies are averaged over.

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from aif_ros.fusion.motion.misfit import SIDE, Mask, misfits
 from aif_ros.fusion.motion.slice_copy import SliceCopy, maximise_correlation
 from aif_ros.types.image import Image, to_float, to_gray
+from aif_ros.types.resizing import downscale_to_side
 
 # Structure that is compared: Gaussian standard deviations, pixels of the copies. Noise lies below
 # it, uneven light above.
@@ -73,11 +74,7 @@ def scene_copy(pixels: NDArray[np.generic], valid: NDArray[np.bool_] | None = No
         pixels: (H, W) or (H, W, 3), uint8 or uint16.
         valid: (H, W), pixels that hold data; None: all.
     """
-    height, width = pixels.shape[:2]
-    scale = min(1.0, SIDE / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    return SliceCopy.of(to_gray(to_float(small)), valid, SIDE)
+    return SliceCopy.of(to_gray(to_float(downscale_to_side(pixels, SIDE))), valid, SIDE)
 
 
 class ShownScene:
@@ -232,9 +229,8 @@ def slice_misfits(
     back = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     images, held = [], []
     for copy, transform in zip(copies, transforms, strict=True):
-        whole = np.ones(copy.image.shape, np.uint8) if copy.valid is None else copy.valid
         images.append(moved(copy.image, transform, back))
-        held.append(moved(whole.astype(np.float32), transform, back) > 0.99)
+        held.append(moved(copy.held.astype(np.float32), transform, back) > 0.99)
     return [
         None if part is None else moved(part.astype(np.uint8), transform, cv2.INTER_NEAREST) > 0
         for part, transform in zip(misfits(images, held), transforms, strict=True)
@@ -282,11 +278,10 @@ def _correlation(
     rows, columns = structure.shape
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     moved = cv2.warpAffine(other, transform, (columns, rows), flags=flags)
-    held = np.ones(other.shape, np.uint8) if second.valid is None else second.valid
     common = cv2.warpAffine(
-        held, transform, (columns, rows), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+        second.held, transform, (columns, rows), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
     )
-    where = common > 0 if first.valid is None else (common > 0) & (first.valid > 0)
+    where = (common > 0) & (first.held > 0)
     if where.mean() < 0.25:
         return 0.0
     a, b = structure[where], moved[where]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from aif_ros.fusion.exposure import Gain
 from aif_ros.fusion.fusion import Fused, FusionMethod, OverwritingMethod
 from aif_ros.fusion.motion.geometry import Transform
-from aif_ros.fusion.motion.stack_registration import resample
+from aif_ros.fusion.motion.warping import resample
 from aif_ros.fusion.overlap import covered, merge_covered
 from aif_ros.fusion.tiles import WHOLE, Place, TileableMethod, merge_tiles, places
 from aif_ros.types.image import Image, to_float

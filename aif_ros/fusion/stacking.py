@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,6 +33,7 @@ from aif_ros.fusion.stack_fuser import StackFuser
 from aif_ros.fusion.tiles import WHOLE, crop
 from aif_ros.types.fill import fill_unknown
 from aif_ros.types.image import Image, to_float, to_gray
+from aif_ros.types.resizing import resize_mask
 
 # Detail is measured over windows of this standard deviation, pixels, in which the energy of noise
 # varies by a fifth. The flattest share of the image is taken for noise; energies up to the first
@@ -252,7 +252,7 @@ def _share(misfit: NDArray[np.bool_] | None, lost: LostLines | None) -> float:
     """Share of a slice that is not fused because it does not fit the others."""
     if lost:
         mask = lost.mask
-        return float((mask if misfit is None else mask | _enlarged(misfit, mask.shape)).mean())
+        return float((mask if misfit is None else mask | resize_mask(misfit, mask.shape)).mean())
     return 0.0 if misfit is None else float(misfit.mean())
 
 
@@ -267,7 +267,7 @@ def _fusible(
     if lost:
         valid = ~lost.mask if valid is None else valid & ~lost.mask
     if misfit is not None:
-        fitting = ~_enlarged(misfit, image.pixels.shape)
+        fitting = ~resize_mask(misfit, image.pixels.shape)
         valid = fitting if valid is None else valid & fitting
     if dust is not None:
         valid = dust.clean if valid is None else valid & dust.clean
@@ -283,13 +283,6 @@ def _cropped(
     shift = translation(place[1].start, place[0].start)
     rest = _Merged(crop(merged.fused, place), holes, merged.deep)
     return rest, [transform @ shift for transform in transforms]
-
-
-def _enlarged(mask: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """(H, W) mask of the size of a slice."""
-    size = shape[1::-1]
-    grown = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-    return np.asarray(grown, np.bool_)
 
 
 def _compare(

@@ -15,6 +15,7 @@ from aif_ros.optics.breathing import magnify
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.types.frame import Frame
 from aif_ros.types.image import Image, to_float, to_gray
+from aif_ros.types.resizing import downscale_to_side
 
 _SIDE = 320
 """Longer side of the images that are compared, pixels."""
@@ -59,7 +60,7 @@ class DirectionWatch:
         """Take in a frame captured with the lens at rest."""
         if abs(self._votes) >= _VOTES or not self._lens_model.breathing_per_metre:
             return
-        small = _small(frame)
+        small = downscale_to_side(to_gray(to_float(frame.image)), _SIDE)
         if self._first is None or self._first[1].shape != small.shape:
             self._first = (frame.position, small)
             return
@@ -79,14 +80,6 @@ class DirectionWatch:
         if best < max(_LEAST, still) or abs(as_calibrated - inverted) < _MARGIN:
             return
         self._votes += 1 if inverted > as_calibrated else -1
-
-
-def _small(frame: Frame) -> Image:
-    gray = to_gray(to_float(frame.image))
-    scale = _SIDE / max(gray.shape)
-    if scale < 1:
-        gray = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return gray
 
 
 def _correlation(first: Image, second: Image, growth: float) -> float:

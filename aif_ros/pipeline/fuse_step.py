@@ -4,7 +4,6 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +18,7 @@ from aif_ros.pipeline.left_out import LeftOut
 from aif_ros.pipeline.reference_frame import ReferenceFrame
 from aif_ros.types.frame import Frame
 from aif_ros.types.image import to_uint8, to_uint16
+from aif_ros.types.resizing import resize_mask
 
 IN_MOTION = "the lens moved during the exposure"
 REPEATED = "at the lens position of the frame before"
@@ -293,7 +293,5 @@ def _damaged_parts(reference: ReferenceFrame, damage: Damage) -> NDArray[np.bool
     """(H, W) of the frame without focus breathing, where it does not show the scene."""
     damaged = reference.without_breathing(damage.lost.mask)
     if damage.covered is not None:
-        size = damaged.shape[::-1]
-        covered = cv2.resize(damage.covered.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-        damaged |= covered > 0
+        damaged |= resize_mask(damage.covered, damaged.shape)
     return damaged

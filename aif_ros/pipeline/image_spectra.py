@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import combinations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from aif_ros.types.image import Image, to_float, to_gray
+from aif_ros.types.resizing import downscale
 
 LONGEST_SIDE = 640
 """Pixels; larger images are reduced: they show a change of blur as well, with less noise."""
@@ -52,10 +52,7 @@ class ImageSpectra:
     def __init__(self, image: NDArray[np.generic]) -> None:
         gray = to_gray(to_float(image))
         self.scale = min(1.0, LONGEST_SIDE / max(gray.shape))
-        if self.scale < 1:
-            gray = cv2.resize(
-                gray, None, fx=self.scale, fy=self.scale, interpolation=cv2.INTER_AREA
-            )
+        gray = downscale(gray, self.scale)
         mean = max(float(gray.mean()), 1 / 255)
         self.shape = gray.shape
         self.rounding = _ROUNDING / mean**2

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from aif_ros.fusion.motion.warping import RESAMPLED
+from aif_ros.fusion.motion.fused_warping import RESAMPLED
 from aif_ros.fusion.network import ENERGY_FLOOR, HOPELESS, MEMORY, FusionState
 from aif_ros.training.fusion_batches import SequenceBatch
 

@@ -7,7 +7,7 @@ import pytest
 from aif_ros.fusion import tiles
 from aif_ros.fusion.fuser import FUSION_METHODS, make_fuser, make_method
 from aif_ros.fusion.laplacian import laplacian_energy
-from aif_ros.fusion.motion.stack_registration import resample
+from aif_ros.fusion.motion.warping import resample
 from aif_ros.fusion.stack_fuser import StackFuser
 from aif_ros.simulation.scenes.planes import texture
 from aif_ros.types.image import to_float

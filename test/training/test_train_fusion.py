@@ -10,7 +10,7 @@ from training_data import write_recipe
 
 from aif_ros.__main__ import main
 from aif_ros.fusion import neural
-from aif_ros.fusion.motion.warping import warp_along_flow
+from aif_ros.fusion.motion.fused_warping import warp_along_flow
 from aif_ros.fusion.network import FUSION_WEIGHTS, FusionNetwork
 from aif_ros.fusion.neural import NeuralFusion
 from aif_ros.simulation.scenes.planes import texture

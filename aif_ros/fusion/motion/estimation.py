@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aif_ros.fusion.fusion import Fused
-from aif_ros.fusion.motion.geometry import Transform, downscale, scaling
+from aif_ros.fusion.motion.geometry import Transform, scaling
 from aif_ros.fusion.motion.optical_flow import flow_to_fused
 from aif_ros.fusion.motion.photometric_error import (
     LARGEST_ERROR,
@@ -25,6 +25,7 @@ from aif_ros.fusion.motion.photometric_error import (
 from aif_ros.fusion.motion.registration import register_to_fused
 from aif_ros.fusion.motion.warping import warp_planes
 from aif_ros.types.image import Image, to_gray
+from aif_ros.types.resizing import downscale
 
 # J and a frame that match in a smaller share of the image show different scenes.
 _SAME_SCENE = 0.5

@@ -4,20 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.types.image import Image
-
 Transform = NDArray[np.float64]
 """(3, 3): pixel coordinates (x, y, 1) of one image to those of another."""
-
-
-def downscale(gray: Image, scale: float) -> Image:
-    """Shrink an image (H, W) by the factor `scale`, at most 1; itself if that is 1."""
-    if scale == 1:
-        return gray
-    size = tuple(max(1, round(scale * side)) for side in gray.shape[::-1])
-    return np.asarray(
-        cv2.resize(gray, size, interpolation=cv2.INTER_AREA).astype(np.float32, copy=False)
-    )
 
 
 def resize(plane: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:

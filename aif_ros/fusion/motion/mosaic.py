@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from aif_ros.fusion.fusion import Fused, FusionMethod, check_finite
 from aif_ros.fusion.motion.estimation import Motion
+from aif_ros.fusion.motion.fused_warping import warp_along_flow, warp_fused
 from aif_ros.fusion.motion.geometry import Transform, corners, scaling, translation
-from aif_ros.fusion.motion.warping import warp_along_flow, warp_fused, warp_image
+from aif_ros.fusion.motion.warping import warp_image
 from aif_ros.types.image import Image
 
 # The mosaic extends beyond the first view by this share of its longer side.

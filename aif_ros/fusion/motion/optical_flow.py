@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.fusion.motion.geometry import Transform, downscale, scaling
+from aif_ros.fusion.motion.geometry import Transform, scaling
 from aif_ros.fusion.motion.photometric_error import (
     LARGEST_ERROR,
     SIDE,
@@ -21,6 +21,7 @@ from aif_ros.fusion.motion.photometric_error import (
 )
 from aif_ros.fusion.motion.warping import warp_planes
 from aif_ros.types.image import Image, to_gray
+from aif_ros.types.resizing import downscale
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ import numpy as np
 
 from aif_ros.fusion.motion.geometry import (
     Transform,
-    downscale,
     largest_displacement,
     scaling,
     translation,
@@ -31,6 +30,7 @@ from aif_ros.fusion.motion.photometric_error import (
     match_blur,
 )
 from aif_ros.types.image import Image, to_gray
+from aif_ros.types.resizing import downscale
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,9 @@ def register_to_fused(now: Image, before: Reference, start: Transform) -> Regist
     if min(now.shape) < _FUSED_SMALLEST:
         return still
     half = Blurred(downscale(now, 0.5))
-    half_before = Reference(downscale(before.gray, 0.5), 0.5 * downscale(before.blur, 0.5))
+    half_before = Reference(
+        downscale(before.gray, 0.5), np.float32(0.5) * downscale(before.blur, 0.5)
+    )
     to_half, before_to_half = (
         scaling(now.shape, half.shape),
         scaling(before.gray.shape, half_before.gray.shape),

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from aif_ros.fusion.motion.geometry import Transform, scaling
 from aif_ros.fusion.motion.misfit import SIDE, Mask
 from aif_ros.types.image import Image
+from aif_ros.types.resizing import downscale_to_side, resize_mask
 
 _SMOOTHING = 5
 """Side of the Gaussian filter before the comparison, pixels: OpenCV's default."""
@@ -36,15 +37,13 @@ class SliceCopy:
     @classmethod
     def of(cls, gray: NDArray[Any], valid: NDArray[np.bool_] | None, side: int) -> "SliceCopy":
         """Return a copy whose longer side is `side` pixels at most."""
-        image = shrunk(gray, side)
+        image = downscale_to_side(gray, side).astype(np.float32, copy=False)
         if valid is None:
             return cls(image, None)
-        share = cv2.resize(
-            valid.astype(np.uint8), image.shape[::-1], interpolation=cv2.INTER_NEAREST
-        )
         # Smoothing carries what lies beneath across the border.
         kernel = np.ones((_SMOOTHING, _SMOOTHING), np.uint8)
-        return cls(image, np.asarray(cv2.erode(share, kernel), np.uint8))
+        small = resize_mask(valid, image.shape).astype(np.uint8)
+        return cls(image, np.asarray(cv2.erode(small, kernel), np.uint8))
 
     @property
     def held(self) -> NDArray[np.uint8]:
@@ -55,9 +54,7 @@ class SliceCopy:
         """Return the copy, which holds no data in an area (h, w), of any size; None: no area."""
         if area is None:
             return self
-        size = self.image.shape[::-1]
-        kept = cv2.resize((~area).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-        return SliceCopy(self.image, kept & self.held)
+        return SliceCopy(self.image, resize_mask(~area, self.image.shape) & self.held)
 
 
 def on_copy(
@@ -103,16 +100,7 @@ def on_common_area(
     )
     common = cv2.warpAffine(second.held, warp, size, flags=cv2.INTER_NEAREST | flags)
     common = cv2.bitwise_and(common, first.held)
-    a, b, where = (shrunk(each, SIDE) for each in (first.image, np.asarray(moved), common))
-    return a, b, where > 0.99
-
-
-def shrunk(gray: NDArray[Any], side: int) -> Image:
-    """Return an image (H, W) whose longer side is `side` pixels at most, float32."""
-    scale = side / max(gray.shape)
-    if scale >= 1.0:
-        return gray.astype(np.float32, copy=False)
-    size = (max(1, round(gray.shape[1] * scale)), max(1, round(gray.shape[0] * scale)))
-    return np.asarray(
-        cv2.resize(gray, size, interpolation=cv2.INTER_AREA).astype(np.float32, copy=False)
+    a, b, where = (
+        downscale_to_side(each, SIDE) for each in (first.image, np.asarray(moved), common)
     )
+    return a, b, where > 0.99

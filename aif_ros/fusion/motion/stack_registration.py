@@ -11,11 +11,10 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.fusion.motion.geometry import Transform, largest_displacement
+from aif_ros.fusion.motion.geometry import Transform
 from aif_ros.fusion.motion.motion_choice import choose_motions, significant_motion
 from aif_ros.fusion.motion.motion_evidence import (
     Evidence,
@@ -23,12 +22,8 @@ from aif_ros.fusion.motion.motion_evidence import (
     motion_parameters,
 )
 from aif_ros.fusion.motion.pair_registration import SliceCopies, compare, compare_from
-from aif_ros.fusion.tiles import WHOLE, Place
 from aif_ros.types.image import to_gray
 
-# Transforms that move no corner by more than this, pixels, are not worth a resampling; in large
-# images the registration itself is a few tenths out.
-_NEGLIGIBLE = 0.3
 # Pairs of slices that are compared at the same time.
 _AT_ONCE = 2
 # Slices that are compared directly lie this many apart.
@@ -104,31 +99,3 @@ def _direct(first: SliceCopies, second: SliceCopies, chained: Transform) -> Tran
     if np.abs(change).max() > _LARGEST_CORRECTION * max(first.shape):
         return chained
     return motion_matrix(known + change, first.shape)
-
-
-def resample(image: NDArray[Any], transform: Transform, place: Place = WHOLE) -> NDArray[Any]:
-    """Bring a slice into the reference's geometry; what it does not show is mirrored.
-
-    Args:
-        image: (H, W) or (H, W, 3), uint8, uint16, or float32 in [0, 1].
-        transform: from the reference's coordinates to the slice's.
-        place: the part of the reference that is wanted.
-
-    Returns:
-        That part, of the slice's type; a view where nothing has moved.
-    """
-    height, width = image.shape[:2]
-    if largest_displacement(transform, np.eye(3), image.shape) < _NEGLIGIBLE:
-        return image if place is WHOLE else image[place]
-    (top, bottom, _), (left, right, _) = place[0].indices(height), place[1].indices(width)
-    moved = transform @ np.array([[1.0, 0.0, left], [0.0, 1.0, top], [0.0, 0.0, 1.0]])
-    warped = cv2.warpAffine(
-        image,
-        moved[:2],
-        (right - left, bottom - top),
-        flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REFLECT_101,
-    )
-    return np.asarray(
-        np.clip(warped, 0.0, 1.0, out=warped) if warped.dtype == np.float32 else warped
-    )

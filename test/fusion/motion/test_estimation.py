@@ -7,9 +7,9 @@ import pytest
 from aif_ros.fusion.fuser import make_fuser
 from aif_ros.fusion.fusion import Fused
 from aif_ros.fusion.motion.estimation import estimate_motion
+from aif_ros.fusion.motion.fused_warping import replace_mismatches
 from aif_ros.fusion.motion.mosaic import begin, merge, view
 from aif_ros.fusion.motion.registration import register_frames
-from aif_ros.fusion.motion.warping import replace_mismatches
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.simulation.metrics import psnr
 from aif_ros.simulation.renderer import Renderer

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from aif_ros.fusion.motion.geometry import largest_displacement
-from aif_ros.fusion.motion.stack_registration import register, resample
+from aif_ros.fusion.motion.stack_registration import register
+from aif_ros.fusion.motion.warping import resample
 from aif_ros.simulation.metrics import psnr
 from aif_ros.simulation.scenes.planes import texture
 
@@ -94,18 +95,6 @@ def test_slices_as_their_files_have_them_are_registered_alike():
     bytes_ = [cv2.cvtColor((image * 255).astype(np.uint8), cv2.COLOR_RGB2GRAY) for image in stack]
     for transform, expected in zip(register(bytes_), register(stack), strict=True):
         np.testing.assert_allclose(transform, expected, atol=0.05)
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_a_part_is_resampled_as_in_the_whole(dtype):
-    full = 1 if dtype == np.float32 else np.iinfo(dtype).max
-    image = (SCENE * full).astype(dtype)
-    transform = np.array([[1.01, 0.02, 3.3], [-0.02, 0.99, -5.2], [0, 0, 1]])
-    whole, place = resample(image, transform), (slice(40, 90), slice(200, WIDTH))
-    part = resample(image, transform, place)
-    assert part.dtype == whole.dtype == dtype
-    # Places between pixels are rounded to 1 / 32.
-    assert psnr(part / full, whole[place] / full) > 45
 
 
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])

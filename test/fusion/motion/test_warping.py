@@ -1,27 +1,15 @@
-"""Warping pictures and J."""
+"""Warping images."""
 
 import cv2
 import numpy as np
 import pytest
 
-from aif_ros.fusion.fusion import Fused
-from aif_ros.fusion.motion import mosaic
 from aif_ros.fusion.motion.geometry import translation
-from aif_ros.fusion.motion.warping import (
-    RESAMPLED,
-    replace_mismatches,
-    warp_along_flow,
-    warp_fused,
-    warp_image,
-)
+from aif_ros.fusion.motion.warping import resample, warp_image
+from aif_ros.simulation.metrics import psnr
 from aif_ros.simulation.scenes.planes import texture
 
 PICTURE = texture((80, 60), np.random.default_rng(0))
-
-
-def fused(image=PICTURE):
-    shape = image.shape[:2]
-    return Fused(image.copy(), np.ones(shape, np.float32), np.full(shape, 0.001, np.float32), 1)
 
 
 @pytest.mark.parametrize("shift", [(3, 5), (-4, 2), (3.25, -1.5), (70.5, 3), (90, -70), (-0.75, 0)])
@@ -39,45 +27,13 @@ def test_shifts_are_warped_as_any_transform_is(shift):
     np.testing.assert_allclose(warped, np.clip(expected, 0, 1), atol=2e-3)
 
 
-def test_whole_pixels_lose_no_sharpness_and_others_do():
-    whole, half = (warp_fused(fused(), translation(x, 0.0), (40, 40)) for x in (2.0, 2.5))
-    np.testing.assert_array_equal(whole.image, PICTURE[:40, 2:42])
-    assert whole.sharpness.min() == 1
-    np.testing.assert_allclose(half.sharpness, RESAMPLED, rtol=1e-5)
-
-
-def test_what_j_does_not_cover_has_no_sharpness():
-    warped = warp_fused(fused(), translation(-5.0, 0.0), (40, 40))
-    assert not warped.sharpness[:, :5].any() and warped.sharpness[:, 5:].all()
-
-
-def test_only_what_moves_is_resampled():
-    before, flow = fused(), np.zeros((30, 40, 2), np.float32)
-    flow[10:14, 10:14, 0] = 2.0
-    after = warp_along_flow(before, flow, np.zeros((30, 40), np.float32))
-    assert (after.sharpness[20:28, 20:28] < 1).all()
-    np.testing.assert_allclose(after.image[24, 24], PICTURE[24, 28], atol=1e-5)
-    for rows in (np.s_[:16], np.s_[34:]):
-        np.testing.assert_array_equal(after.image[rows], PICTURE[rows])
-        assert after.sharpness[rows].min() == 1
-    np.testing.assert_array_equal(before.image, PICTURE)
-
-
-def test_mismatches_are_replaced_and_nothing_else():
-    frame = 1 - PICTURE
-    mismatch = np.zeros((30, 40), np.float32)
-    mismatch[10:20, 10:20] = 1.0
-    before = warp_along_flow(fused(), np.zeros((30, 40, 2), np.float32), mismatch)
-    after = replace_mismatches(before, frame)
-    np.testing.assert_allclose(after.image[24:36, 24:36], frame[24:36, 24:36], atol=1e-6)
-    assert not after.sharpness[24:36, 24:36].any()
-    np.testing.assert_array_equal(after.image[:10], PICTURE[:10])
-    np.testing.assert_array_equal(before.image, PICTURE)
-    assert after.mismatch is None
-
-
-def test_a_view_is_not_changed_by_later_merges():
-    state = mosaic.begin(fused())
-    seen = mosaic.view(state)
-    state.fused.image[:] = 0
-    np.testing.assert_array_equal(seen.image, PICTURE)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_a_part_is_resampled_as_in_the_whole(dtype):
+    full = 1 if dtype == np.float32 else np.iinfo(dtype).max
+    image = (PICTURE * full).astype(dtype)
+    transform = np.array([[1.01, 0.02, 3.3], [-0.02, 0.99, -5.2], [0, 0, 1]])
+    whole, place = resample(image, transform), (slice(20, 50), slice(30, 80))
+    part = resample(image, transform, place)
+    assert part.dtype == whole.dtype == dtype
+    # Places between pixels are rounded to 1 / 32.
+    assert psnr(part / full, whole[place] / full) > 45

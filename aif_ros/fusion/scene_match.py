@@ -8,12 +8,13 @@ other photographs hardly at all.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from aif_ros.fusion.motion.blur_equalization import BlurSeries, blur_candidates, box_blur
 from aif_ros.fusion.motion.misfit import SIDE, Mask, misfits
 from aif_ros.fusion.motion.slice_copy import SliceCopy, maximise_correlation
 from aif_ros.types.image import Image, to_float, to_gray
@@ -28,7 +29,7 @@ _FINE, _COARSE = 2.0, 8.0
 # 0.39. A slice that belongs to the scene is left out less willingly than another one is taken in.
 _SAME = 0.35
 # Sides of box filters, pixels of the copies, by which the sharper of two slices is blurred.
-_BLURS = (0, 5, 9, 15, 23)
+_BLURS = (5, 9, 15, 23)
 # A slice with less structure than this share of the median is too blurred or too dark to be judged,
 # and adds little; nor is one judged with less than a tenth of an 8-bit step.
 _JUDGED, _LEAST_CONTRAST = 0.3, 4e-4
@@ -88,12 +89,11 @@ class ShownScene:
         self.copy = copy
         self.deviation = float(copy.image.std())
         """Standard deviation of the copy: what shows nothing has next to none."""
-        self._structures: dict[int, Image] = {}
 
     @cached_property
     def contrast(self) -> float:
         """Standard deviation of its structure."""
-        return float(self.structure(0).std())
+        return float(self.structure.image.std())
 
     @cached_property
     def grain(self) -> tuple[float, float]:
@@ -107,16 +107,13 @@ class ShownScene:
         local = cv2.blur(squares, (_SQUARE, _SQUARE))
         return float(np.sqrt(squares.mean() / 2)), float(np.sqrt(np.quantile(local, _FLATTEST) / 2))
 
-    def structure(self, blur: int) -> Image:
-        """Return the structure of the copy, blurred by a box of that side first, pixels; 0: not."""
-        if blur not in self._structures:
-            image = self.copy.image
-            if blur:
-                # The second box rounds the corners of the first.
-                image = cv2.blur(cv2.blur(image, (blur, blur)), (3, 3))
-            fine, coarse = (cv2.GaussianBlur(image, (0, 0), sigma) for sigma in (_FINE, _COARSE))
-            self._structures[blur] = np.asarray(fine - coarse)
-        return self._structures[blur]
+    @cached_property
+    def structure(self) -> BlurSeries[int, Image]:
+        """Structure of the copy, and of the copy blurred by boxes, by their sides in pixels."""
+        image = self.copy.image
+        return BlurSeries(
+            _structure(image), lambda side: _structure(np.asarray(box_blur(image, side, 3)))
+        )
 
     def shows_nothing_beside(self, deviation: float) -> bool:
         """Whether it is of one colour, beside others of that standard deviation."""
@@ -153,14 +150,16 @@ class ShownScene:
             other: what it is compared with.
             transform: (2, 3), from the coordinates of its copy to those of the other one.
         """
-        pairs = [(blur, 0) for blur in _BLURS] + [(0, blur) for blur in _BLURS[1:]]
-        return any(
-            _correlation(
-                self.copy, other.copy, self.structure(one), other.structure(two), transform
-            )
-            >= _SAME
-            for one, two in pairs
+        pairs = chain(
+            [(self.structure.image, other.structure.image)],
+            blur_candidates(self.structure, other.structure, _BLURS),
         )
+        return any(_correlation(self.copy, other.copy, *pair, transform) >= _SAME for pair in pairs)
+
+
+def _structure(image: Image) -> Image:
+    fine, coarse = (cv2.GaussianBlur(image, (0, 0), sigma) for sigma in (_FINE, _COARSE))
+    return np.asarray(fine - coarse)
 
 
 def match_scenes(copies: Sequence[SliceCopy]) -> SceneMatch:

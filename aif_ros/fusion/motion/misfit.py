@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from aif_ros.fusion.motion.blur_equalization import BlurSeries, blur_candidates
 from aif_ros.types.image import Image
 
 Mask = NDArray[np.bool_]
@@ -150,14 +151,16 @@ def _misfit(own: Image, others: Sequence[Image], common: Mask, blur: float = 0.0
     limits = np.maximum(limit, _SPREAD * spread)
     if blur > 0 and (difference > limits).any():
         # A Gaussian as wide as half the radius of a disk spreads light as the disk does.
-        for sigma in (blur / 4, blur / 2):
-            for reference, image in (
-                (cv2.GaussianBlur(middle, (0, 0), sigma), own),
-                (middle, cv2.GaussianBlur(own, (0, 0), sigma)),
-            ):
-                explained, _ = _difference(reference, image, common)
-                difference = np.minimum(difference, explained)
+        for pair in blur_candidates(_series(middle), _series(own), (blur / 4, blur / 2)):
+            difference = np.minimum(difference, _difference(*pair, common)[0])
     return _area((difference > limits) & common)
+
+
+def _series(image: Image) -> BlurSeries[float, Image]:
+    def gaussian(sigma: float) -> Image:
+        return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma))
+
+    return BlurSeries(image, gaussian)
 
 
 def _smoothed(image: Image, held: Mask, sigma: float) -> Image:

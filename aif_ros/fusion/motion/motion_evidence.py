@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.fusion.motion.blur_matching import block_grid, block_means, gradient
+from aif_ros.fusion.motion.blocks import block_grid, block_means, gradient
 from aif_ros.fusion.motion.geometry import Transform, scaling
 from aif_ros.types.image import Image
 

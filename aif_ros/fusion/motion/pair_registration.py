@@ -1,6 +1,6 @@
 """Comparing two slices of a focal stack: the motion between them, and the evidence for it.
 
-Coarse to fine, on copies that are made equally blurred (see `blur_matching`). Small motions are
+Coarse to fine, on copies that are made equally blurred (see `blur_equalization`). Small motions are
 found from where the slices are, large ones from a first estimate that is given up unless it fits
 better. Where two slices do not fit, as in the shadow of a finger, they are not compared (see
 `misfit`).
@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.fusion.motion.blur_matching import SIGMAS, BlurredCopy, equally_blurred
+from aif_ros.fusion.motion.blur_equalization import SIGMAS, BlurMeasurement, equalize_blur
 from aif_ros.fusion.motion.geometry import Transform, scaling
 from aif_ros.fusion.motion.misfit import SIDE, Mask, misfit, residual, residual_within
 from aif_ros.fusion.motion.motion_evidence import (
@@ -64,7 +64,7 @@ class SliceCopies:
     """
 
     copies: Sequence[SliceCopy]
-    blurred: Sequence[BlurredCopy]
+    blurred: Sequence[BlurMeasurement]
     shape: tuple[int, int]
 
     @classmethod
@@ -87,7 +87,7 @@ class SliceCopies:
         ]
         copies = [SliceCopy.of(gray, valid, side) for side, _ in levels]
         blurred = [
-            BlurredCopy.of(copy.image, sigma)
+            BlurMeasurement.of(copy.image, sigma)
             for copy, (_, sigma) in zip(copies, levels, strict=True)
         ]
         return cls(copies, blurred, (gray.shape[0], gray.shape[1]))
@@ -165,7 +165,7 @@ def _compared(
 def _comparison(
     first: SliceCopies, second: SliceCopies, level: int, without: Mask | None
 ) -> Comparison:
-    one, other, used, shifts = equally_blurred(first.blurred[level], second.blurred[level])
+    one, other, used, shifts = equalize_blur(first.blurred[level], second.blurred[level])
     held = first.copies[level].without(without).held, second.copies[level].held
     return Comparison(one, other, held, used.ravel(), shifts.reshape(-1, 2))
 

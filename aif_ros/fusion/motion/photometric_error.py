@@ -1,34 +1,50 @@
 """Photometric error between images that are out of focus in different places.
 
 A plain difference mistakes blur for motion. Here, around each pixel, one of the two images is
-blurred until they agree best; what is left is the error. Images are compared on small gray
-copies.
+blurred until they agree best; what is left is the error. Images are compared
+in gray and downscaled.
 """
 
 import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from aif_ros.fusion.motion.blur_equalization import BlurSeries, blur_candidates, box_blur
 from aif_ros.types.image import Image
 
 SIDE = 320
-"""Longer side of the copies that motion is estimated on, pixels, by default."""
+"""Longer side of the downscaled images that motion is estimated on, pixels, by default."""
 
 LARGEST_ERROR = 0.05
 """Images that differ by more around a pixel, share of full scale, show different things there."""
 
-# Sides of box filters, pixels of the copies. A box ends somewhere, as the disk of a lens does.
-_BLURS = (1, 3, 5, 7, 9, 11, 15, 19)
-# Radii, pixels of the copies, of the frame's own blur at which both are blurred.
-_RADII = (2, 3, 4, 6, 8, 12, 16)
-# Side, pixels, of the window that differences are averaged over.
-_WINDOW = 7
 _FULL_SCALE = np.float32(65535)
 # Of red, green and blue: red against blue, green against both.
 _CHROMA = np.array([[0.5, 0.0, -0.5], [-0.25, 0.5, -0.25]], np.float32)
+
+
+@dataclass(frozen=True)
+class MatchingSettings:
+    """Settings of `match_blur`, pixels of images whose longer side is `SIDE`.
+
+    Chosen by `benchmark fusion` on moving scenes.
+
+    Attributes:
+        sides: of the box filters by which one of two images is blurred, ascending.
+        radii: of the frame's own blur at which both images are blurred, ascending.
+        window: side of the window that differences are averaged over.
+    """
+
+    sides: tuple[int, ...] = (1, 3, 5, 7, 9, 11, 15, 19)
+    radii: tuple[int, ...] = (2, 3, 4, 6, 8, 12, 16)
+    window: int = 7
+
+
+_SETTINGS = MatchingSettings()
 
 
 class Reference(NamedTuple):
@@ -58,7 +74,7 @@ class MatchedBlur(NamedTuple):
 
 
 class Blurred:
-    """An image, and what boxes blur it to; each is computed once.
+    """An image, and what boxes blur it to.
 
     In 16 bits: box filters of floating point numbers take twice as long.
 
@@ -67,10 +83,14 @@ class Blurred:
     """
 
     def __init__(self, gray: Image) -> None:
-        self.gray = _encoded(gray)
+        self.series = BlurSeries(_encoded(gray), self._by)
         # A lens blurs light, not encoded values; their square approximates it, and is fast.
         self._light = _encoded(gray * gray)
-        self._made: dict[tuple[int, ...], NDArray[np.uint16]] = {}
+
+    @property
+    def gray(self) -> NDArray[np.uint16]:
+        """(h, w), as it is."""
+        return self.series.image
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -79,13 +99,11 @@ class Blurred:
 
     def by(self, *sides: int) -> NDArray[np.uint16]:
         """(h, w), blurred by boxes of these sides, pixels, one after the other."""
-        if sides not in self._made:
-            light = self._light
-            for side in sides:
-                light = cv2.blur(light, (side, side))
-            root = cv2.sqrt(light.astype(np.float32))
-            self._made[sides] = (root * np.float32(math.sqrt(_FULL_SCALE))).astype(np.uint16)
-        return self._made[sides]
+        return self.series.blurred(sides)
+
+    def _by(self, sides: tuple[int, ...]) -> NDArray[np.uint16]:
+        root = cv2.sqrt(box_blur(self._light, *sides).astype(np.float32))
+        return np.asarray((root * np.float32(math.sqrt(_FULL_SCALE))).astype(np.uint16))
 
 
 def match_blur(
@@ -118,13 +136,10 @@ def match_blur(
         cv2.copyTo(two, better, second)
         cv2.copyTo(difference, better, least)
 
-    for side in _BLURS:
-        if side > 2 * largest_radius + 1:
-            break
-        # The second box rounds the corners of the first.
-        choose(now.by(side, 3), other.gray)
-        choose(now.gray, other.by(side, 3))
-    for radius in _RADII:
+    sides = [(side, 3) for side in _SETTINGS.sides if side <= 2 * largest_radius + 1]
+    for pair in blur_candidates(now.series, other.series, sides):
+        choose(*pair)
+    for radius in _SETTINGS.radii:
         blurred = 255 * (reference.blur >= radius).astype(np.uint8)
         if not blurred.any():
             break
@@ -169,4 +184,4 @@ def _decoded(plane: NDArray[np.uint16]) -> NDArray[np.float32]:
 
 
 def _difference(one: NDArray[np.uint16], two: NDArray[np.uint16]) -> NDArray[np.uint16]:
-    return np.asarray(cv2.blur(cv2.absdiff(one, two), (_WINDOW, _WINDOW)))
+    return np.asarray(box_blur(cv2.absdiff(one, two), _SETTINGS.window))

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from aif_ros.fusion.motion.blocks import block_grid, block_means, gradient
 from aif_ros.fusion.motion.geometry import Transform, scaling
+from aif_ros.fusion.motion.lucas_kanade import cauchy_weights, solve
 from aif_ros.types.image import Image
 
 Parameters = NDArray[np.float64]
@@ -147,7 +148,8 @@ class Evidence:
             parameters = _filled(weighted.solve(SIMILARITY)[0], SIMILARITY)
             disagreement = _squared(self.beyond(parameters).pull, self.information)
             usual = float(np.median(disagreement[informed]))
-            weighted = self._times(1 / (1 + disagreement / (_TOLERANCE * usual + 1e-12)))
+            weights = cauchy_weights(disagreement / (_TOLERANCE * usual + 1e-12))
+            weighted = self._times(weights)
         return weighted
 
     def _times(self, weights: NDArray[np.float64]) -> "Evidence":
@@ -174,8 +176,8 @@ class Evidence:
         motions = self.motions[..., list(group)]
         precision = np.einsum("nia,nij,njb->ab", motions, self.information, motions)
         prior = np.full(len(group), 1e-6) if loosely is None else loosely[list(group)] ** -2.0
-        precision = precision + np.diag(prior)
-        return np.linalg.solve(precision, np.einsum("nia,ni->a", motions, self.pull)), precision
+        solution = solve(precision, np.einsum("nia,ni->a", motions, self.pull), prior)
+        return solution, precision + np.diag(prior)
 
     def fit(
         self, group: Group, others: Sequence["Evidence"] = ()

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from aif_ros.fusion.motion.blur_equalization import SIGMAS, BlurMeasurement, equalize_blur
 from aif_ros.fusion.motion.geometry import Transform, scaling
+from aif_ros.fusion.motion.lucas_kanade import Limits, iterate
 from aif_ros.fusion.motion.misfit import SIDE, Mask, misfit, residual, residual_within
 from aif_ros.fusion.motion.motion_evidence import (
     SIMILARITY,
@@ -174,19 +175,20 @@ def _registered(
     comparisons: Sequence[Comparison], start: Transform, shape: tuple[int, int]
 ) -> Transform:
     """Improve a transform until the blocks ask for no further motion."""
-    transform, size = start, max(shape)
+    size = max(shape)
     loosely = np.array([_LOOSE_SHIFT] * 2 + [_LOOSE] * 4) * size
-    enough = _CONVERGED * size / max(comparisons[-1].first.shape)
-    for _ in range(_STEPS):
-        step = np.zeros(6)
+
+    def step(transform: Transform) -> tuple[Transform, float] | None:
+        motion = np.zeros(6)
         evidence = evidence_of(comparisons, transform, shape).weighted()
-        step[[*SIMILARITY]] = evidence.solve(SIMILARITY, loosely)[0]
-        transform = transform + motion_matrix(step, shape) - np.eye(3)
-        if np.abs(motion_parameters(transform, shape)).max() > _LARGEST_MOVE * size:
-            return start
-        if np.abs(step).max() < enough:
-            break
-    return transform
+        motion[[*SIMILARITY]] = evidence.solve(SIMILARITY, loosely)[0]
+        further = transform + motion_matrix(motion, shape) - np.eye(3)
+        if np.abs(motion_parameters(further, shape)).max() > _LARGEST_MOVE * size:
+            return None
+        return further, float(np.abs(motion).max())
+
+    least_step = _CONVERGED * size / max(comparisons[-1].first.shape)
+    return iterate(start, step, Limits(_STEPS, least_step))
 
 
 def _first_estimate(

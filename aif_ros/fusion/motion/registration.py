@@ -1,7 +1,6 @@
 """Global registration: the motion of the camera between frames, and between J and a frame.
 
-Both use one robust Lucas-Kanade search (Lucas & Kanade, 1981; weights after Geman & McClure), on
-small copies, coarse to fine:
+Both use the robust iteration of `lucas_kanade` on downscaled images, coarse to fine:
 
 - *frame to frame* a shift: two frames in a row are blurred nearly alike, and a change of blur is
   even in all directions, so it hardly disturbs a shift;
@@ -22,6 +21,7 @@ from aif_ros.fusion.motion.geometry import (
     scaling,
     translation,
 )
+from aif_ros.fusion.motion.lucas_kanade import Limits, cauchy_weights, iterate, solve
 from aif_ros.fusion.motion.photometric_error import (
     SIDE,
     Blurred,
@@ -35,42 +35,57 @@ from aif_ros.types.resizing import downscale
 
 @dataclass(frozen=True)
 class _Search:
-    """Settings of a Lucas-Kanade search; chosen by `benchmark fusion` on moving scenes.
+    """Settings of a Lucas-Kanade search on images of one size.
 
     Attributes:
         similarity: search shift, rotation and scale; else a shift.
-        steps: the largest number of Gauss-Newton steps.
         strongest: share of the pixels, those with the largest gradients, that are used.
-        least_step: a step that moves no corner by more, pixels of the copies, is the last.
-        least_gain: a step that lowers the error by less than this share is the last; None: the
-            error is not looked at.
         damping: added to the diagonal of the normal equations: keeps images without edges still.
+        limits: when to end.
     """
 
     similarity: bool
-    steps: int
     strongest: float
-    least_step: float
-    least_gain: float | None
     damping: float
+    limits: Limits
 
 
-# Between frames, on copies of half the size and of the whole.
-_FRAMES_HALF = _Search(False, 8, 1.0, 0.005, None, 1e-6)
-_FRAMES = _Search(False, 4, 1.0, 0.005, None, 1e-6)
-# Between a frame and J.
-_FUSED_HALF = _Search(True, 10, 0.25, 0.0, 0.01, 1e-3)
-_FUSED = _Search(True, 2, 0.25, 0.0, 0.01, 1e-3)
+@dataclass(frozen=True)
+class _Settings:
+    """Settings of a registration; chosen by `benchmark fusion` on moving scenes.
 
-# Copies of frames are blurred by this before a shift is searched, pixels.
+    Attributes:
+        half: search on images downscaled to half the size.
+        whole: the search after that.
+        still: smaller displacements, pixels of the downscaled images, are within the error of
+            measurement.
+        smallest: images with a shorter side, pixels, hold too little detail to register.
+    """
+
+    half: _Search
+    whole: _Search
+    still: float
+    smallest: int
+
+
+_FRAMES = _Settings(
+    half=_Search(False, 1.0, 1e-6, Limits(8, 0.005)),
+    whole=_Search(False, 1.0, 1e-6, Limits(4, 0.005)),
+    still=0.12,
+    smallest=48,
+)
+_FUSED = _Settings(
+    half=_Search(True, 0.25, 1e-3, Limits(10, 0.0, 0.01)),
+    whole=_Search(True, 0.25, 1e-3, Limits(2, 0.0, 0.01)),
+    still=0.15,
+    smallest=32,
+)
 _SIGMA = 1.5
-# Smaller displacements, pixels of the copies, are within the error of measurement.
-_FRAMES_STILL, _FUSED_STILL = 0.12, 0.15
-# Copies with a shorter side hold too little detail to register.
-_FRAMES_SMALLEST, _FUSED_SMALLEST = 48, 32
-# A displacement must lower the error by this share, twice for the first pixel of the copies and
-# once for every further one: blurred images match in many places.
-_WORTH_MOVING = 0.05
+"""Frames are blurred by this before a shift is searched, pixels; chosen with the settings."""
+_LEAST_GAIN = 0.05
+"""A displacement between a frame and J must lower the error by this share, twice for the first
+pixel and once for every further one: blurred images match in many places. Chosen with the settings.
+"""
 
 
 class Registered(NamedTuple):
@@ -101,12 +116,12 @@ def register_frames(before: Image, image: Image) -> Transform:
         A shift from pixels of I(t) to those of I(t-1); the identity if it is too small to measure.
     """
     scale = min(1.0, SIDE / max(image.shape[:2]))
-    if scale * min(image.shape[:2]) < _FRAMES_SMALLEST:
+    if scale * min(image.shape[:2]) < _FRAMES.smallest:
         return np.eye(3)
     grays = to_gray(image), to_gray(before)
     shift = np.zeros(2)
-    for share, search in ((0.5, _FRAMES_HALF), (1.0, _FRAMES)):
-        now, earlier = (_smooth_copy(gray, share * scale) for gray in grays)
+    for share, search in ((0.5, _FRAMES.half), (1.0, _FRAMES.whole)):
+        now, earlier = (_smoothed(gray, share * scale) for gray in grays)
         # What the border lets in is no motion; blurred images need every second pixel only.
         border = int(3 * _SIGMA) + 4
         inner = np.s_[border:-border:2, border:-border:2]
@@ -118,7 +133,7 @@ def register_frames(before: Image, image: Image) -> Transform:
         start = translation(*(share * shift))
         found = _lucas_kanade(compare, start, search, inner)
         shift = found.transform[:2, 2] / share
-    if np.hypot(*shift) < _FRAMES_STILL:
+    if np.hypot(*shift) < _FRAMES.still:
         return np.eye(3)
     return translation(*(shift / scale))
 
@@ -127,14 +142,14 @@ def register_to_fused(now: Image, before: Reference, start: Transform) -> Regist
     """Estimate the dominant transform between I(t) and J(t-1).
 
     Args:
-        now: copy (h, w) of I(t).
-        before: copy of J(t-1), of any size.
+        now: (h, w), I(t) downscaled.
+        before: J(t-1) downscaled, of any size.
         start: from pixels of the one to those of the other, as far as it is known. Returned
             unless another transform lowers the error by more than blur can.
     """
     whole = Blurred(now)
     still = _compare(whole, before, start)
-    if min(now.shape) < _FUSED_SMALLEST:
+    if min(now.shape) < _FUSED.smallest:
         return still
     half = Blurred(downscale(now, 0.5))
     half_before = Reference(
@@ -145,14 +160,14 @@ def register_to_fused(now: Image, before: Reference, start: Transform) -> Regist
         scaling(before.gray.shape, half_before.gray.shape),
     )
     half_start = before_to_half @ start @ np.linalg.inv(to_half)
-    coarse = _lucas_kanade(lambda t: _compare(half, half_before, t), half_start, _FUSED_HALF)
-    if largest_displacement(coarse.transform, half_start, half.shape) <= _FUSED_STILL:
+    coarse = _lucas_kanade(lambda t: _compare(half, half_before, t), half_start, _FUSED.half)
+    if largest_displacement(coarse.transform, half_start, half.shape) <= _FUSED.still:
         return still
     transform = np.linalg.inv(before_to_half) @ coarse.transform @ to_half
-    found = _lucas_kanade(lambda t: _compare(whole, before, t), transform, _FUSED)
+    found = _lucas_kanade(lambda t: _compare(whole, before, t), transform, _FUSED.whole)
     distance = largest_displacement(found.transform, start, now.shape)
-    worth = 1 + _WORTH_MOVING * (1 + max(1.0, distance))
-    moved = distance > _FUSED_STILL and still.error >= worth * found.error
+    required = 1 + _LEAST_GAIN * (1 + max(1.0, distance))
+    moved = distance > _FUSED.still and still.error >= required * found.error
     return found if moved else still
 
 
@@ -170,7 +185,7 @@ def _warp(plane: Image, transform: Transform, shape: tuple[int, ...]) -> Image:
     )
 
 
-def _smooth_copy(gray: Image, scale: float) -> Image:
+def _smoothed(gray: Image, scale: float) -> Image:
     return np.asarray(cv2.GaussianBlur(downscale(gray, scale), (0, 0), _SIGMA))
 
 
@@ -183,7 +198,7 @@ def _lucas_kanade(
     search: _Search,
     where: tuple[slice, slice] = _ALL,
 ) -> Registered:
-    """Minimise the difference of two images by robust Gauss-Newton steps.
+    """Minimise the difference of two images.
 
     Args:
         compare: registers the images by a transform.
@@ -191,20 +206,14 @@ def _lucas_kanade(
         search: settings.
         where: rows and columns that are used.
     """
-    best = compare(start)
-    for _ in range(search.steps):
-        step = _step(best.match.first, best.match.second, search, where)
-        further = compare(best.transform @ step)
-        gain = best.error - further.error
-        least = search.least_gain
-        last = least is not None and gain < least * best.error
-        if largest_displacement(step, np.eye(3), further.match.first.shape) < search.least_step:
-            last = True
-        if least is None or gain > 0:
-            best = further
-        if last:
-            break
-    return best
+
+    def step(registered: Registered) -> tuple[Registered, float]:
+        images = registered.match.first, registered.match.second
+        motion = _step(*images, search, where)
+        size = largest_displacement(motion, np.eye(3), images[0].shape)
+        return compare(registered.transform @ motion), size
+
+    return iterate(compare(start), step, search.limits, lambda registered: registered.error)
 
 
 def _step(now: Image, before: Image, search: _Search, where: tuple[slice, slice]) -> Transform:
@@ -233,17 +242,17 @@ def _step(now: Image, before: Image, search: _Search, where: tuple[slice, slice]
         columns += [across * x + down * y, down * x - across * y]
     slopes = np.stack(columns, 1)
     # Things that move by themselves differ more than the rest.
-    weights = 1 / (1 + np.square(error / (2 * np.median(np.abs(error)) + 1e-6)))
+    weights = cauchy_weights(np.square(error / (2 * np.median(np.abs(error)) + 1e-6)))
     weighted = slopes * weights[:, None]
-    normal = weighted.T @ slopes + search.damping * np.eye(len(columns))
-    right, lower, *other = np.linalg.solve(normal, weighted.T @ error)
+    damping = np.full(len(columns), search.damping)
+    shift_x, shift_y, *other = solve(weighted.T @ slopes, weighted.T @ error, damping)
     if not search.similarity:
-        return translation(right, lower)
-    grow, turn = other[0] / width, other[1] / width
+        return translation(shift_x, shift_y)
+    scale, rotation = other[0] / width, other[1] / width
     return np.array(
         [
-            [1 + grow, -turn, right - grow * centre[0] + turn * centre[1]],
-            [turn, 1 + grow, lower - turn * centre[0] - grow * centre[1]],
+            [1 + scale, -rotation, shift_x - scale * centre[0] + rotation * centre[1]],
+            [rotation, 1 + scale, shift_y - rotation * centre[0] - scale * centre[1]],
             [0, 0, 1],
         ]
     )

@@ -1,7 +1,7 @@
 """Registering the images of a calibration, whose magnification is to be measured.
 
 A stack that is to be fused is registered by the simplest motion that explains it (see
-`fusion.motion.stack_registration`): what is not sure counts as still. A measurement must err to
+`fusion.motion.stack_registration`): what is uncertain counts as still. A measurement must err to
 either side alike instead, so that here each image is registered to the one before by all that
 correlates best: Evangelidis & Psarakis, "Parametric Image Alignment Using Enhanced Correlation
 Coefficient Maximization", PAMI 2008. What blur adds to it is taken out later (see
@@ -14,12 +14,13 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
+from aif_ros.fusion.motion.downscaled_slice import DownscaledSlice, downscaled_transform
+from aif_ros.fusion.motion.ecc import maximise_correlation
 from aif_ros.fusion.motion.geometry import Transform, largest_displacement, scaling
-from aif_ros.fusion.motion.slice_copy import SliceCopy, maximise_correlation, on_copy
 from aif_ros.types.image import Image
 
 _SIDES = (160, 480, 1440)
-"""Longer sides of the copies that are registered, coarse to fine, pixels."""
+"""Longer sides of the images that are registered, coarse to fine, pixels."""
 _LARGEST_MOVE = 0.2
 """Share of the image's size; more is no breathing or drift, but a failed registration."""
 
@@ -36,8 +37,8 @@ def register_sweep(images: Sequence[Image]) -> list[Transform]:
     """
     chained = [np.eye(3)]
     height, width = images[0].shape
-    copies = [[SliceCopy.of(image, None, side) for side in _SIDES] for image in images]
-    for first, second in pairwise(copies):
+    levels = [[DownscaledSlice.of(image, None, side) for side in _SIDES] for image in images]
+    for first, second in pairwise(levels):
         chained.append(_between(first, second, (height, width)) @ chained[-1])
     # `chained` maps the first image's coordinates: the narrowest view is the most magnified.
     scales = [float(np.sqrt(abs(np.linalg.det(transform[:2, :2])))) for transform in chained]
@@ -46,15 +47,17 @@ def register_sweep(images: Sequence[Image]) -> list[Transform]:
 
 
 def _between(
-    first: Sequence[SliceCopy], second: Sequence[SliceCopy], shape: tuple[int, int]
+    first: Sequence[DownscaledSlice], second: Sequence[DownscaledSlice], shape: tuple[int, int]
 ) -> Transform:
     """Transform from the coordinates of one image of that shape to those of the next."""
     transform: Transform = np.eye(3)
     for one, other in zip(first, second, strict=True):
         try:
-            warp = maximise_correlation(one, other, on_copy(one, transform, shape[::-1]))
+            warp = maximise_correlation(
+                one, other, downscaled_transform(one, transform, shape[::-1])
+            )
         except cv2.error:
-            # Nothing to hold on to (a flat or very blurred image): keep what is known.
+            # No structure (a flat or very blurred image): keep what is known.
             continue
         scale = scaling(shape, one.image.shape)
         found = np.linalg.inv(scale) @ np.vstack([warp, [0.0, 0.0, 1.0]]) @ scale

@@ -4,7 +4,8 @@ import sys
 
 from aif_ros.devices.device import DeviceError
 from aif_ros.devices.focal_stack import FocalStack
-from aif_ros.fusion.scene_match import match_scenes, scene_copy
+from aif_ros.fusion.scene_match import match_scenes
+from aif_ros.fusion.scene_view import scene_thumbnail
 from aif_ros.types.wording import counted, listed
 
 
@@ -17,7 +18,7 @@ def warn_of_mismatched_slices(stack: FocalStack) -> None:
     count = len(stack.files)
     for index in range(count):
         try:
-            copies.append(scene_copy(stack.read(index)))
+            copies.append(scene_thumbnail(stack.read(index)))
         except DeviceError:
             continue
         read.append(index)

@@ -1,7 +1,8 @@
 """Parts of the frames of a still scene that do not show it, found one frame after the other.
 
 Lost rows (see `lost_lines`), or something that covers the scene for a moment, such as a hand (see
-`misfit`). Each frame is compared with those before it; the first ones also with those after it.
+`photo_consistency`). Each frame is compared with those before it; the first ones also with those
+after it.
 """
 
 from collections import deque
@@ -12,17 +13,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aif_ros.fusion.lost_lines import FrameLines, LostLines, lost_lines
-from aif_ros.fusion.motion.misfit import SIDE, Mask, misfit_beside
+from aif_ros.fusion.motion.photo_consistency import SIDE, Mask, inconsistent_with
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.types.image import Image, to_gray
 from aif_ros.types.resizing import downscale_to_side
 
-_KEPT = 8
-"""Frames that new ones are compared with: the latest; ..."""
-_NEAREST = 4
-"""... of these, those from the nearest lens positions."""
-JUDGED = 3
-"""Frames after which the first ones have been compared with enough others."""
+
+@dataclass(frozen=True)
+class DamageSettings:
+    """With how many frames a frame is compared.
+
+    Chosen by hand: a median needs a few frames, and those from near lens positions are blurred
+    alike.
+
+    Attributes:
+        kept: frames that new ones are compared with: the latest; ...
+        nearest: ... of these, those from the nearest lens positions.
+        judged: frames after which the first ones have been compared with enough others.
+    """
+
+    kept: int = 8
+    nearest: int = 4
+    judged: int = 3
+
+
+_SETTINGS = DamageSettings()
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,13 +47,13 @@ class SeenFrame:
     Attributes:
         position: its lens position, metres.
         lines: of the frame as captured.
-        copy: (h, w) of the frame without focus breathing, about `SIDE` pixels.
+        thumbnail: (h, w) of the frame without focus breathing, `SIDE` pixels wide at most.
         width: of the frame, pixels.
     """
 
     position: float
     lines: FrameLines
-    copy: Image
+    thumbnail: Image
     width: int
 
 
@@ -48,7 +63,7 @@ class Damage:
 
     Attributes:
         lost: rows and columns of the frame as captured.
-        covered: (h, w), of a copy of the frame without focus breathing; None: nothing.
+        covered: (h, w), of the thumbnail of the frame without focus breathing; None: nothing.
     """
 
     lost: LostLines
@@ -68,7 +83,7 @@ class Damage:
 
 
 class DamageWatch:
-    """Keeps small copies of the latest frames and compares frames with them.
+    """Keeps thumbnails of the latest frames and compares frames with them.
 
     Args:
         lens_model: of the lens: how much blur differs between two positions.
@@ -76,9 +91,13 @@ class DamageWatch:
 
     def __init__(self, lens_model: LensModel) -> None:
         self._lens_model = lens_model
-        self._seen: deque[SeenFrame] = deque(maxlen=_KEPT)
-        self.frames = 0
-        """Number of frames so far."""
+        self._seen: deque[SeenFrame] = deque(maxlen=_SETTINGS.kept)
+        self._frames = 0
+
+    @property
+    def first_frames_judged(self) -> bool:
+        """Whether the first frames have been compared with enough others."""
+        return self._frames >= _SETTINGS.judged
 
     def add(
         self, pixels: NDArray[Any], image: Image, position: float, scale: float | None
@@ -91,10 +110,10 @@ class DamageWatch:
             position: its lens position, metres.
             scale: full scale of `pixels`; None: that of their type.
         """
-        copy = to_gray(downscale_to_side(image, SIDE))
-        seen = SeenFrame(position, FrameLines.of(pixels, scale), copy, image.shape[1])
+        thumbnail = to_gray(downscale_to_side(image, SIDE))
+        seen = SeenFrame(position, FrameLines.of(pixels, scale), thumbnail, image.shape[1])
         self._seen.append(seen)
-        self.frames += 1
+        self._frames += 1
         return seen
 
     def damage(self, frame: SeenFrame) -> Damage:
@@ -102,19 +121,20 @@ class DamageWatch:
         others = [
             other
             for other in sorted(self._seen, key=lambda other: abs(other.position - frame.position))
-            if other is not frame and other.copy.shape == frame.copy.shape
-        ][:_NEAREST]
+            if other is not frame and other.thumbnail.shape == frame.thumbnail.shape
+        ][: _SETTINGS.nearest]
         lost = lost_lines(frame.lines, [other.lines for other in others])
-        held = [_held(frame, lost), *(np.ones(other.copy.shape, np.bool_) for other in others)]
+        thumbnails = [other.thumbnail for other in others]
+        valid = [_valid(frame, lost), *(np.ones(each.shape, np.bool_) for each in thumbnails)]
         travel = max((abs(other.position - frame.position) for other in others), default=0.0)
         radius = self._lens_model.blur_gain(frame.width) * travel
-        blur = radius * frame.copy.shape[1] / frame.width
-        return Damage(lost, misfit_beside(frame.copy, [other.copy for other in others], held, blur))
+        blur = radius * frame.thumbnail.shape[1] / frame.width
+        return Damage(lost, inconsistent_with(frame.thumbnail, thumbnails, valid, blur))
 
 
-def _held(frame: SeenFrame, lost: LostLines) -> Mask:
-    """Where the copy of a frame shows none of the lost lines."""
+def _valid(frame: SeenFrame, lost: LostLines) -> Mask:
+    """Where the thumbnail of a frame shows none of the lost lines."""
     if not lost:
-        return np.ones(frame.copy.shape, np.bool_)
-    height, width = frame.copy.shape
+        return np.ones(frame.thumbnail.shape, np.bool_)
+    height, width = frame.thumbnail.shape
     return ~lost.reduced((width, height))

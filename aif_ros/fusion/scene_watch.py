@@ -6,7 +6,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.fusion.scene_match import ShownScene, scene_copy
+from aif_ros.fusion.scene_view import SceneView, scene_thumbnail
 from aif_ros.optics.lens_model import LensModel
 
 _NEAREST = 3
@@ -30,7 +30,7 @@ class Scene(Enum):
 class _Frames:
     """Frames of one scene, by lens position, metres."""
 
-    shown: dict[float, ShownScene] = field(default_factory=dict)
+    shown: dict[float, SceneView] = field(default_factory=dict)
 
     @property
     def usual_deviation(self) -> float:
@@ -44,13 +44,13 @@ class _Frames:
     def least_grain(self) -> float:
         return min(each.grain[1] for each in self.shown.values())
 
-    def keep(self, frame: ShownScene, position: float) -> None:
+    def keep(self, frame: SceneView, position: float) -> None:
         self.shown.pop(position, None)
         self.shown[position] = frame
         if len(self.shown) > _MOST:
             del self.shown[next(iter(self.shown))]
 
-    def show(self, frame: ShownScene, position: float) -> bool:
+    def show(self, frame: SceneView, position: float) -> bool:
         """Whether a frame from `position` shows the same as these."""
         nearest = sorted(self.shown, key=lambda other: abs(other - position))[:_NEAREST]
         richest = max(self.shown.values(), key=lambda each: each.contrast)
@@ -81,7 +81,7 @@ class SceneWatch:
         """
         self._width = image.shape[1]
         position = self._known(position)
-        frame = ShownScene(scene_copy(image))
+        frame = SceneView(scene_thumbnail(image))
         if not self._scenes:
             self._scenes = [_Frames({position: frame})]
             return Scene.SAME
@@ -126,8 +126,8 @@ class SceneWatch:
                     return known
         return position
 
-    def _can_be_compared(self, frame: ShownScene, main: _Frames) -> bool:
+    def _can_be_compared(self, frame: SceneView, main: _Frames) -> bool:
         """Whether both a frame and those of the scene have structure to be compared by."""
-        return frame.can_be_judged_beside(main.usual_contrast) and any(
-            each.can_be_judged_beside(frame.contrast) for each in main.shown.values()
+        return frame.has_structure_beside(main.usual_contrast) and any(
+            each.has_structure_beside(frame.contrast) for each in main.shown.values()
         )

@@ -18,17 +18,17 @@ from aif_ros.fusion.fuser import make_method
 from aif_ros.fusion.fusion import Fused, FusionMethod
 from aif_ros.fusion.laplacian import laplacian_energy
 from aif_ros.fusion.lost_lines import LostLines, StackLines
+from aif_ros.fusion.motion.downscaled_slice import DownscaledSlice, downscaled_transform
 from aif_ros.fusion.motion.geometry import Transform, translation
-from aif_ros.fusion.motion.slice_copy import SliceCopy, on_copy
 from aif_ros.fusion.motion.stack_registration import register
 from aif_ros.fusion.overlap import common_area, covered
 from aif_ros.fusion.scene_match import (
     SceneMatch,
+    inconsistent_slice_areas,
     match_registered,
     match_scenes,
-    scene_copy,
-    slice_misfits,
 )
+from aif_ros.fusion.scene_view import scene_thumbnail
 from aif_ros.fusion.stack_fuser import StackFuser
 from aif_ros.fusion.tiles import WHOLE, crop
 from aif_ros.types.fill import fill_unknown
@@ -308,7 +308,7 @@ def _compare(
         images = _without_lines(images, lost)
     maps: list[LightMap] = []
     frames: dict[int, NDArray[np.float16]] = {}
-    copies: list[SliceCopy] = []
+    copies: list[DownscaledSlice] = []
     images = _with_frames(track(images, "comparing"), frames, count if align else 0)
     lines = StackLines()
     images = _with_copies(images, copies)
@@ -333,7 +333,7 @@ def _compare(
     # Of the slices as they were registered.
     registered_size = slices.shape[1] / reduction, slices.shape[0] / reduction
     on_copies = [
-        on_copy(copy, transform, registered_size)
+        downscaled_transform(copy, transform, registered_size)
         for copy, transform in zip(copies, transforms, strict=True)
     ]
     lost = lines.found() if lost is None else lost
@@ -341,7 +341,7 @@ def _compare(
         copy.without(each.reduced((copy.image.shape[1], copy.image.shape[0]))) if each else copy
         for copy, each in zip(copies, lost, strict=True)
     ]
-    parts = slice_misfits(copies, on_copies)
+    parts = inconsistent_slice_areas(copies, on_copies)
     copies = [copy.without(part) for copy, part in zip(copies, parts, strict=True)]
     scenes = match_scenes(copies)
     if align and not scenes.left_out:
@@ -349,10 +349,12 @@ def _compare(
     return _Compared(transforms, gains, parts, lost, dust, scenes)
 
 
-def _with_copies(images: Iterable[MaskedImage], copies: list[SliceCopy]) -> Iterator[MaskedImage]:
+def _with_copies(
+    images: Iterable[MaskedImage], copies: list[DownscaledSlice]
+) -> Iterator[MaskedImage]:
     """Pass the slices on, and keep small copies to see whether all show the same."""
     for image in images:
-        copies.append(scene_copy(image.pixels, image.valid))
+        copies.append(scene_thumbnail(image.pixels, image.valid))
         yield image
 
 

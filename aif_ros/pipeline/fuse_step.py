@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.fusion.damage import JUDGED, Damage, DamageWatch, SeenFrame
+from aif_ros.fusion.damage import Damage, DamageWatch, SeenFrame
 from aif_ros.fusion.fuser import Fuser
 from aif_ros.fusion.fusion import Fused
 from aif_ros.fusion.scene_watch import Scene, SceneWatch
@@ -231,10 +231,10 @@ class FuseStep:
                 self._merge(first.reference, first.damage)
         damage = self._damage.damage(seen)
         fused = self._merge(reference, damage)
-        if self._damage.frames < JUDGED:
-            self._first.append(_FirstFrame(reference, seen, damage))
-        else:
+        if self._damage.first_frames_judged:
             self._first = []
+        else:
+            self._first.append(_FirstFrame(reference, seen, damage))
         return fused
 
     def _outside_scene(self, reference: ReferenceFrame) -> str | None:

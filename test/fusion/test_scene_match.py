@@ -4,8 +4,13 @@ import cv2
 import numpy as np
 import pytest
 
-from aif_ros.fusion.motion.slice_copy import SliceCopy
-from aif_ros.fusion.scene_match import match_registered, match_scenes, scene_copy, slice_misfits
+from aif_ros.fusion.motion.downscaled_slice import DownscaledSlice
+from aif_ros.fusion.scene_match import (
+    inconsistent_slice_areas,
+    match_registered,
+    match_scenes,
+)
+from aif_ros.fusion.scene_view import scene_thumbnail
 from aif_ros.simulation.scenes.planes import texture
 from aif_ros.types.image import to_uint8
 
@@ -30,7 +35,7 @@ def slices(seed=0, count=7, blur=4.0, drift=0.0):
 
 
 def match(images):
-    return match_scenes([scene_copy(image) for image in images])
+    return match_scenes([scene_thumbnail(image) for image in images])
 
 
 @pytest.mark.parametrize("blur", [2.0, 12.0])
@@ -101,8 +106,8 @@ def test_what_is_no_data_does_not_count():
         valid = np.ones(SIZE[::-1], bool)
         part = np.s_[:, 40 * index : 40 * index + 80]
         valid[part], image[part] = False, texture(SIZE, np.random.default_rng(50 + index))[part]
-        copies.append(scene_copy(image, valid))
-    assert isinstance(copies[0], SliceCopy)
+        copies.append(scene_thumbnail(image, valid))
+    assert isinstance(copies[0], DownscaledSlice)
     assert match_scenes(copies).mismatched == []
 
 
@@ -119,7 +124,7 @@ STILL = np.eye(2, 3, dtype=np.float32)
 
 
 def test_a_slice_that_is_registered_wrongly_is_found():
-    copies = [scene_copy(image) for image in slices()]
+    copies = [scene_thumbnail(image) for image in slices()]
     moves = [STILL] * 7
     assert match_registered(copies, moves).mismatched == []
     moves[3] = np.float32([[1, 0, 25], [0, 1, 0]])
@@ -129,9 +134,9 @@ def test_a_slice_that_is_registered_wrongly_is_found():
 @pytest.mark.parametrize("blur", [2.0, 12.0])
 @pytest.mark.parametrize("drift", [0.0, 3.0])
 def test_slices_that_differ_by_blur_fit(blur, drift):
-    copies = [scene_copy(image) for image in slices(blur=blur, drift=drift)]
+    copies = [scene_thumbnail(image) for image in slices(blur=blur, drift=drift)]
     moves = [np.float32([[1, 0, drift * index / 2], [0, 1, 0]]) for index in range(7)]
-    assert slice_misfits(copies, moves) == [None] * 7
+    assert inconsistent_slice_areas(copies, moves) == [None] * 7
 
 
 @pytest.mark.parametrize("place", [0, 3, 6])
@@ -141,7 +146,7 @@ def test_parts_that_differ_by_more_than_blur_are_found(place, gain):
     images = slices()
     images[place] = (gain * images[place]).astype(np.uint8)
     images[place][160:] = 0
-    found = slice_misfits([scene_copy(image) for image in images], [STILL] * 7)
+    found = inconsistent_slice_areas([scene_thumbnail(image) for image in images], [STILL] * 7)
     assert [index for index, part in enumerate(found) if part is not None] == [place]
     part = found[place]
     assert part[84:].mean() > 0.99

@@ -5,8 +5,8 @@ Which estimator serves what, in the order in which they run:
 Frames of the loop (`fuser.py`, `estimation.py`)
     1. `registration.register_frames`, frame to frame: a shift, by Lucas-Kanade on pixels.
     2. `optical_flow.flow_between_frames`: what moves by itself, by dense optical flow (DIS).
-    3. `registration.register_to_fused`, frame to J: a similarity that starts from 1, by Lucas-Kanade
-       on pixels, with the photometric error that allows for blur.
+    3. `registration.register_to_fused`, frame to J: a similarity that starts from 1, by
+       Lucas-Kanade on pixels, with the photometric error that allows for blur.
     4. `optical_flow.flow_to_fused`: what moves by itself and is not yet in 2.
 
 Slices of a stack (`stack_registration.py`)

@@ -87,4 +87,4 @@ def solve(
         gradient: (k,), the right side.
         damping: (k,), added to the diagonal: what the images do not determine stays 0.
     """
-    return np.linalg.solve(normal + np.diag(damping), gradient)
+    return np.asarray(np.linalg.solve(normal + np.diag(damping), gradient), np.float64)

@@ -1,72 +1,90 @@
 """The simplest motion that explains a stack.
 
-Motion that is not there costs more sharpness than small motion that is not found. So slices count
+Undoing motion that did not occur costs more sharpness than missing a small one. So slices count
 as still, unless the blocks of the images agree that they moved. What they agree on best is added
 first: shift, magnification (focus breathing) or rotation; shear only where it is clear.
 
-Motors move evenly: a drift or a breathing that is the same from each slice to the next is looked
+Motors move uniformly: a drift or a breathing that is the same from each slice to the next is looked
 for first. It is found in long stacks where single steps are too small to be seen, and what blur
-feigns differs from step to step. Single steps may then deviate from it; if most do, as those of a
+causes differs from step to step. Single steps may then deviate from it; if most do, as those of a
 hand, all are taken as they are.
 """
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 
-from aif_ros.fusion.motion.motion_evidence import (
+from aif_ros.fusion.motion.block_equations import BlockEquations, summed
+from aif_ros.fusion.motion.motion_parameters import (
     MAGNIFICATION,
     ROTATION,
     SHEAR,
     SHIFT,
-    Evidence,
     Group,
     Parameters,
-    summed,
 )
 
 _SIMPLE: tuple[Group, ...] = (SHIFT, MAGNIFICATION, ROTATION)
-_DEVIATIONS = 1.6
-"""Standard deviations, of what the blocks disagree and blur may feign, from which on a motion is
-believed. Those of rendered stacks that are still reach 0.5, and 1.1 in single steps. ..."""
-_SINGLE_DEVIATIONS = 3.0
-"""... The deviation of a single step, while most of them are even, and ..."""
-_SHEAR_DEVIATIONS = 8.0
-"""... a shear: neither lenses nor rails make one."""
-_SHARED = 0.3
-"""Least share of an even motion that the median step must have."""
-_LEAST_STEP = 0.05
-"""Pixels by which a step must at least deviate from the others."""
-_LEAST_OF_STACK = 0.25
-"""Pixels by which a motion must change the stack as a whole: less is not worth a resampling."""
 
 
-def choose_motions(pairs: Sequence[Evidence]) -> list[Parameters]:
+@dataclass(frozen=True)
+class ChoiceSettings:
+    """When a motion is accepted.
+
+    Deviations are standard deviations of what the blocks disagree about and differences in blur may
+    cause. Those of rendered stacks that are still reach 0.5, and 1.1 in single steps; the settings
+    were chosen by hand between these and rendered stacks that move, see
+    `test/fusion/motion/test_stack_registration.py`.
+
+    Attributes:
+        deviations: from which on a motion is accepted.
+        step_deviations: the same of the deviation of a single step, while most of them are uniform.
+        shear_deviations: the same of a shear: neither lenses nor rails cause one.
+        shared: least share of a uniform motion that the median step must have.
+        least_step: pixels by which a step must at least deviate from the others.
+        least_of_stack: pixels by which a motion must change the stack as a whole: less does not
+            justify a resampling.
+    """
+
+    deviations: float = 1.6
+    step_deviations: float = 3.0
+    shear_deviations: float = 8.0
+    shared: float = 0.3
+    least_step: float = 0.05
+    least_of_stack: float = 0.25
+
+
+_SETTINGS = ChoiceSettings()
+
+
+def choose_motions(pairs: Sequence[BlockEquations]) -> list[Parameters]:
     """Choose the motions between the slices of a stack.
 
     Args:
-        pairs: for each slice but the first, what is known of the motion from the one before.
+        pairs: for each slice but the first, the equations of the motion from the one before.
 
     Returns:
         For each of them the motion.
     """
-    law = _even_motion(pairs)
-    rest = [pair.beyond(law) for pair in pairs]
-    clear = [_believed(each, _SINGLE_DEVIATIONS) for each in rest]
-    found = [_believed(each, _DEVIATIONS) for each in rest]
+    uniform = _uniform_motion(pairs)
+    rest = [pair.relative_to(uniform) for pair in pairs]
+    clear = [_accepted(each, _SETTINGS.step_deviations) for each in rest]
+    found = [_accepted(each, _SETTINGS.deviations) for each in rest]
     usual = {
         group
         for group in (*_SIMPLE, SHEAR)
         if 2 * sum(group in each for each in found) >= len(pairs)
     }
     return [
-        law + _motion(pair, sorted(each | usual)) for pair, each in zip(rest, clear, strict=True)
+        uniform + _motion(pair, sorted(each | usual))
+        for pair, each in zip(rest, clear, strict=True)
     ]
 
 
-def _even_motion(pairs: Sequence[Evidence]) -> Parameters:
+def _uniform_motion(pairs: Sequence[BlockEquations]) -> Parameters:
     """Motion that is the same from each slice to the next, if most of the steps share it."""
     known = [pair for pair in pairs if pair.information.any()]
     if not known or 2 * len(known) < len(pairs):
@@ -74,43 +92,45 @@ def _even_motion(pairs: Sequence[Evidence]) -> Parameters:
     together = summed(known)
     groups = significant(together, known)
     usual = np.median([_motion(pair, groups) for pair in known], axis=0)
-    law = _motion(together, groups)
+    uniform = _motion(together, groups)
     shared = [
         group
         for group in groups
-        if usual[[*group]] @ law[[*group]] > _SHARED * np.sum(law[[*group]] ** 2)
+        if usual[[*group]] @ uniform[[*group]] > _SETTINGS.shared * np.sum(uniform[[*group]] ** 2)
     ]
-    law = _motion(together, shared)
-    law[np.abs(law) * len(pairs) < _LEAST_OF_STACK] = 0
-    return law
+    uniform = _motion(together, shared)
+    uniform[np.abs(uniform) * len(pairs) < _SETTINGS.least_of_stack] = 0
+    return uniform
 
 
-def _believed(evidence: Evidence, deviations: float) -> set[Group]:
+def _accepted(equations: BlockEquations, deviations: float) -> set[Group]:
     """Groups of parameters in which a step deviates from the others by enough to count."""
-    groups = significant(evidence, deviations=deviations)
-    motion = _motion(evidence, groups)
-    return {group for group in groups if np.abs(motion[[*group]]).max() >= _LEAST_STEP}
+    groups = significant(equations, deviations=deviations)
+    motion = _motion(equations, groups)
+    return {group for group in groups if np.abs(motion[[*group]]).max() >= _SETTINGS.least_step}
 
 
-def significant_motion(evidence: Evidence) -> Parameters:
+def significant_motion(equations: BlockEquations) -> Parameters:
     """Return the motion as far as it cannot be explained without it."""
-    return _motion(evidence, significant(evidence))
+    return _motion(equations, significant(equations))
 
 
 def significant(
-    evidence: Evidence, each: Sequence[Evidence] = (), deviations: float = _DEVIATIONS
+    equations: BlockEquations,
+    each: Sequence[BlockEquations] = (),
+    deviations: float = _SETTINGS.deviations,
 ) -> list[Group]:
     """Return the groups of parameters without which a motion cannot be explained.
 
     Args:
-        evidence: of the motion.
-        each: the evidence of which it is the sum, see `Evidence.fit`.
-        deviations: standard deviations from which on a group is believed.
+        equations: of the motion.
+        each: the equations of which these are the sum, see `BlockEquations.fit`.
+        deviations: standard deviations from which on a group is accepted.
     """
     chosen: list[Group] = []
     while len(chosen) < len(_SIMPLE):
         scores = {
-            group: _score(evidence, [*chosen, group], group, each)
+            group: _score(equations, [*chosen, group], group, each)
             for group in _SIMPLE
             if group not in chosen
         }
@@ -118,28 +138,28 @@ def significant(
         if scores[best] < deviations:
             break
         chosen.append(best)
-    if chosen and _score(evidence, [*chosen, SHEAR], SHEAR, each) > _SHEAR_DEVIATIONS:
+    if chosen and _score(equations, [*chosen, SHEAR], SHEAR, each) > _SETTINGS.shear_deviations:
         chosen.append(SHEAR)
-    # What was believed first may be explained better by what came later.
-    return [group for group in chosen if _score(evidence, chosen, group, each) >= deviations]
+    # What was accepted first may be explained better by what came later.
+    return [group for group in chosen if _score(equations, chosen, group, each) >= deviations]
 
 
 def _score(
-    evidence: Evidence, groups: Sequence[Group], group: Group, each: Sequence[Evidence]
+    equations: BlockEquations, groups: Sequence[Group], group: Group, each: Sequence[BlockEquations]
 ) -> float:
     """How many standard deviations a group of parameters is from 0, fitted with others."""
     parameters = tuple(chain(*groups))
-    values, covariance = evidence.fit(parameters, each)
+    values, covariance = equations.fit(parameters, each)
     places = [parameters.index(parameter) for parameter in group]
     value, own = values[places], covariance[np.ix_(places, places)]
     squared = float(value @ np.linalg.solve(own + 1e-12 * np.eye(len(group)), value))
     return math.sqrt(max(squared, 0.0) / len(group))
 
 
-def _motion(evidence: Evidence, groups: Sequence[Group]) -> Parameters:
+def _motion(equations: BlockEquations, groups: Sequence[Group]) -> Parameters:
     """Fit some groups of parameters; the others are 0."""
     motion = np.zeros(6)
     if groups:
         parameters = tuple(chain(*groups))
-        motion[[*parameters]] = evidence.solve(parameters)[0]
+        motion[[*parameters]] = equations.solve(parameters)[0]
     return motion

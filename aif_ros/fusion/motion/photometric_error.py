@@ -31,7 +31,7 @@ _CHROMA = np.array([[0.5, 0.0, -0.5], [-0.25, 0.5, -0.25]], np.float32)
 class MatchingSettings:
     """Settings of `match_blur`, pixels of images whose longer side is `SIDE`.
 
-    Chosen by `benchmark fusion` on moving scenes.
+    Chosen by hand.
 
     Attributes:
         sides: of the box filters by which one of two images is blurred, ascending.

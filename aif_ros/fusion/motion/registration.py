@@ -37,6 +37,8 @@ from aif_ros.types.resizing import downscale
 class _Search:
     """Settings of a Lucas-Kanade search on images of one size.
 
+    Chosen by `benchmark fusion` on moving scenes.
+
     Attributes:
         similarity: search shift, rotation and scale; else a shift.
         strongest: share of the pixels, those with the largest gradients, that are used.
@@ -52,7 +54,7 @@ class _Search:
 
 @dataclass(frozen=True)
 class _Settings:
-    """Settings of a registration; chosen by `benchmark fusion` on moving scenes.
+    """Settings of a registration, chosen by hand.
 
     Attributes:
         half: search on images downscaled to half the size.
@@ -81,10 +83,10 @@ _FUSED = _Settings(
     smallest=32,
 )
 _SIGMA = 1.5
-"""Frames are blurred by this before a shift is searched, pixels; chosen with the settings."""
+"""Frames are blurred by this before a shift is searched, pixels; chosen by hand."""
 _LEAST_GAIN = 0.05
 """A displacement between a frame and J must lower the error by this share, twice for the first
-pixel and once for every further one: blurred images match in many places. Chosen with the settings.
+pixel and once for every further one: blurred images match in many places. Chosen by hand.
 """
 
 

@@ -14,22 +14,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aif_ros.fusion.motion.block_equations import BlockEquations
 from aif_ros.fusion.motion.geometry import Transform
 from aif_ros.fusion.motion.motion_choice import choose_motions, significant_motion
-from aif_ros.fusion.motion.motion_evidence import (
-    Evidence,
-    motion_matrix,
-    motion_parameters,
+from aif_ros.fusion.motion.motion_parameters import motion_matrix, motion_parameters
+from aif_ros.fusion.motion.pair_registration import (
+    SlicePyramid,
+    register_pair,
+    register_pair_from,
 )
-from aif_ros.fusion.motion.pair_registration import SliceCopies, compare, compare_from
 from aif_ros.types.image import to_gray
 
-# Pairs of slices that are compared at the same time.
 _AT_ONCE = 2
-# Slices that are compared directly lie this many apart.
+"""Pairs of slices that are compared at the same time; chosen by hand."""
 _SPANS = (16, 128)
-# A direct comparison corrects a chain by no more than this share of the image's size.
+"""Slices that are compared directly lie this many apart; chosen by hand."""
 _LARGEST_CORRECTION = 0.005
+"""A direct comparison corrects a chain by no more than this share of the image's size; chosen by
+hand."""
 
 
 def register(
@@ -40,28 +42,28 @@ def register(
 
     Args:
         slices: in focus order, (H, W) or (H, W, 3), uint8, uint16 or float32, all of one size;
-            of each only small copies are kept, and not for long. With a mask (H, W): the pixels
-            that hold data; what lies under the others must be smooth, and is not registered.
-        largest_side: longer side of the copies that are registered, at most, pixels; None: as
-            large as is worth it.
+            of each only downscaled images are kept, and not for long. With a mask (H, W): the
+            pixels that hold data; what lies under the others must be smooth, and is not registered.
+        largest_side: longer side of the downscaled images that are registered, at most, pixels;
+            None: 1440.
 
     Returns:
         For each slice the transform from the reference's coordinates to its own. The reference
         is the slice with the narrowest view: the others cover it.
     """
-    steps: list[Future[Evidence]] = []
-    anchors: dict[int, SliceCopies] = {}
-    earlier: SliceCopies | None = None
+    steps: list[Future[BlockEquations]] = []
+    anchors: dict[int, SlicePyramid] = {}
+    earlier: SlicePyramid | None = None
     count = 0
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for each in slices:
             image, valid = each if isinstance(each, tuple) else (each, None)
-            copies = SliceCopies.of(to_gray(image), valid, largest_side)
+            pyramid = SlicePyramid.of(to_gray(image), valid, largest_side)
             if earlier is not None:
-                steps.append(pool.submit(compare, earlier, copies))
-            earlier = copies
+                steps.append(pool.submit(register_pair, earlier, pyramid))
+            earlier = pyramid
             if count % _SPANS[0] == 0:
-                anchors[count] = copies
+                anchors[count] = pyramid
             count += 1
             # Slices may come faster than they are compared.
             wait(steps[-2 * _AT_ONCE : -_AT_ONCE])
@@ -79,7 +81,7 @@ def register(
     return [transform @ reference for transform in chained]
 
 
-def _anchor(chained: list[Transform], anchors: Mapping[int, SliceCopies], span: int) -> None:
+def _anchor(chained: list[Transform], anchors: Mapping[int, SlicePyramid], span: int) -> None:
     """Correct a chain of transforms by comparing slices directly that lie `span` apart."""
     for first in range(0, len(chained) - span, span):
         last = min(first + span, len(chained) - 1)
@@ -92,10 +94,10 @@ def _anchor(chained: list[Transform], anchors: Mapping[int, SliceCopies], span: 
             chained[index] = (np.eye(3) + share * (correction - np.eye(3))) @ chained[index]
 
 
-def _direct(first: SliceCopies, second: SliceCopies, chained: Transform) -> Transform:
-    """Improve the transform between two slices, as far as they clearly ask for it."""
+def _direct(first: SlicePyramid, second: SlicePyramid, chained: Transform) -> Transform:
+    """Improve the transform between two slices, as far as a change is significant."""
     known = motion_parameters(chained, first.shape)
-    change = significant_motion(compare_from(first, second, chained).beyond(known))
+    change = significant_motion(register_pair_from(first, second, chained).relative_to(known))
     if np.abs(change).max() > _LARGEST_CORRECTION * max(first.shape):
         return chained
     return motion_matrix(known + change, first.shape)

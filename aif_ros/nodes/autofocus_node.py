@@ -7,14 +7,13 @@ from functools import partial
 from aif_ros.defocus.estimators import make_estimator
 from aif_ros.nodes.focus_server import FocusServer
 from aif_ros.nodes.focus_services import FocusServices
-from aif_ros.nodes.idleness import report_frames
+from aif_ros.nodes.frame_input import FrameInput
 from aif_ros.nodes.image_fault import ImageFault
 from aif_ros.nodes.main import run
 from aif_ros.nodes.map_views import FrameMapViews, MapPublisher
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.topic import StampedImage
 from aif_ros.nodes.topics import (
-    CAMERA_TRANSPORTS,
     DEFOCUS_MAPS,
     DISTANCE_MAP,
     DISTANCE_UNCERTAINTY,
@@ -30,13 +29,10 @@ from aif_ros.nodes.topics import (
     SOURCE_SAMPLES,
 )
 from aif_ros.pipeline.assess_step import AssessStep, DefocusMaps
-from aif_ros.pipeline.frame_joiner import FrameJoiner
 from aif_ros.pipeline.fuse_step import FusedImage
-from aif_ros.pipeline.lens_state_buffer import LensStateBuffer
-from aif_ros.pipeline.reference_frame import FrameStream
 from aif_ros.pipeline.stamp_join import StampJoin
 from aif_ros.settings.nodes import AutofocusSettings
-from aif_ros.types.frame import Frame, LensState, Window
+from aif_ros.types.frame import Frame, Window
 
 _VIEWS = (DISTANCE_MAP, DISTANCE_UNCERTAINTY, IN_FOCUS)
 _FUSED_VIEWS = (FUSED_DISTANCE_MAP, FUSED_DISTANCE_UNCERTAINTY, FUSED_IN_FOCUS)
@@ -62,25 +58,17 @@ class AutofocusNode(PipelineNode):
 
     def start(self) -> None:
         """Subscribe and begin to assess."""
-        self._frames = FrameJoiner(
-            LensStateBuffer(self.value("exposure_time"), self._model.position_resolution),
-            capacity=4,
-            newest_first=True,
-        )
+        self._input = FrameInput(self, self._model)
         self._dynamic = self.in_dynamic_mode
         self._step = AssessStep(self._estimator, self._model, dynamic=self._dynamic)
         self._map_views.start()
-        self._stream = FrameStream(self._model, self.value("bits_per_sample"))
-        self._frame_id = ""
         self._join = StampJoin(2)
         self._fused: FusedImage | None = None
         self._fused_frame_id = ""
         self._fused_came = threading.Event()
         self._searches.start()
         self._image_fault.start()
-        self.lens_states(self._take_state, self._model.position_resolution)
-        images = CAMERA_TRANSPORTS[self.value("image_transport")]
-        self.subscribe(images, self._take_image, depth=1)
+        self._input.start(capacity=4, depth=1, newest_first=True, observe=self._searches.observe)
         self.subscribe(SOURCE_SAMPLES, partial(self._take_fused, 0))
         self.subscribe(FUSED_IMAGE, partial(self._take_fused, 1))
         self.subscribe(LENS_FAULT, self._searches.fault)
@@ -101,16 +89,8 @@ class AutofocusNode(PipelineNode):
 
     def diagnose(self) -> None:
         """Show lost and unusable frames, and a lens that does not move."""
-        report_frames(self.diagnostics, self._frames)
+        self._input.diagnose()
         self._image_fault.diagnose()
-
-    def _take_state(self, state: LensState) -> None:
-        self._searches.observe(state)
-        self._frames.add_state(state)
-
-    def _take_image(self, image: StampedImage) -> None:
-        self._frame_id = image.frame_id
-        self._frames.add_image(image)
 
     def _take_fused(self, stream: int, image: StampedImage) -> None:
         joined = self._join.add(stream, image.stamp, image)
@@ -124,12 +104,12 @@ class AutofocusNode(PipelineNode):
         self._searches.window = window
 
     def _assess(self) -> None:
-        frame = self._frames.next(self.workers.timeout(0.1))
+        frame = self._input.next(0.1)
         if self._searches.searching:
             self._searches.advance(frame)
         elif frame is not None:
             self._follow_mode()
-            reference = self._stream.reference(frame)
+            reference = self._input.reference(frame)
             maps = self._step.frame(reference, repeat=self._searches.continuous)
             if maps is not None:
                 self._publish(maps, frame)
@@ -142,8 +122,8 @@ class AutofocusNode(PipelineNode):
 
     def _publish(self, maps: DefocusMaps, frame: Frame) -> None:
         self._image_fault.add(frame, dynamic=self._dynamic)
-        self._maps.publish(maps, self._frame_id)
-        self._map_views.show(maps, frame, self._frame_id, dynamic=self._dynamic)
+        self._maps.publish(maps, self._input.frame_id)
+        self._map_views.show(maps, frame, self._input.frame_id, dynamic=self._dynamic)
         self.diagnostics.count("distance maps")
         self.diagnostics.note("exposure to distance map s", (self.now() - frame.stamp) * 1e-9)
         self._searches.watch(maps, frame.size)

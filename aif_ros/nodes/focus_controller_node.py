@@ -11,11 +11,11 @@ from aif_ros.control.agent import Agent
 from aif_ros.control.agents import make_agent
 from aif_ros.nodes.command_repeater import CommandRepeater
 from aif_ros.nodes.image_reports import subscribe_image_reports
+from aif_ros.nodes.loop_node import LoopNode
 from aif_ros.nodes.loop_services import offer_loop_services, restart_with_fusion
 from aif_ros.nodes.loop_state import IDLE, RUNNING, LoopState
 from aif_ros.nodes.loop_status import LoopStatus
 from aif_ros.nodes.main import run
-from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.topic import StampedMaps
 from aif_ros.nodes.topics import (
     AUTOFOCUS_BUSY,
@@ -35,7 +35,7 @@ from aif_ros.types.frame import LensState
 from aif_ros.types.wording import counted
 
 
-class FocusControllerNode(PipelineNode):
+class FocusControllerNode(LoopNode):
     """Runs `ControlStep` on the defocus maps and moves the lens."""
 
     NAME = "focus_controller"
@@ -46,7 +46,6 @@ class FocusControllerNode(PipelineNode):
         self._calibrated = self._model = self.lens_model()
         self.diagnostics.hardware_id = self._model.name
         self._commands = self.publisher(LENS_COMMANDS)
-        # Held by callbacks, which run in several threads where nodes share a process.
         self.lock = threading.RLock()
         self._step = self._new_step()
         state = RUNNING if self.value("autostart") else IDLE

@@ -9,13 +9,12 @@ from aif_ros.devices.device import DeviceError
 from aif_ros.devices.image_files import check_image_output, write_image
 from aif_ros.fusion.fuser import make_fuser
 from aif_ros.fusion.fusion import Fused
-from aif_ros.nodes.idleness import report_frames
+from aif_ros.nodes.frame_input import FrameInput
 from aif_ros.nodes.main import run
 from aif_ros.nodes.pipeline_node import PipelineNode
 from aif_ros.nodes.saved_image import save
 from aif_ros.nodes.topic import StampedImage
 from aif_ros.nodes.topics import (
-    CAMERA_TRANSPORTS,
     FUSED_COMPRESSED,
     FUSED_IMAGE,
     FUSION_EPOCH,
@@ -25,11 +24,8 @@ from aif_ros.nodes.topics import (
     SOURCE_SAMPLES,
 )
 from aif_ros.nodes.trigger import offer_trigger
-from aif_ros.pipeline.frame_joiner import FrameJoiner
 from aif_ros.pipeline.fuse_step import FusedImage, FuseStep
 from aif_ros.pipeline.left_out import LeftOut
-from aif_ros.pipeline.lens_state_buffer import LensStateBuffer
-from aif_ros.pipeline.reference_frame import FrameStream
 from aif_ros.settings.nodes import FusionSettings
 from aif_ros.types.image import ImageError
 
@@ -61,22 +57,15 @@ class FusionNode(PipelineNode):
         self._sources = self.lazy_publisher(SOURCE_POSITION)
         self._model = self.lens_model()
         self._step = self._new_step()
-        self._stream = FrameStream(self._model, self.value("bits_per_sample"))
+        self._input = FrameInput(self, self._model)
         # Held while the step is in use: services run in another thread than the worker.
         self._fusing = threading.Lock()
-        self._frame_id = ""
         self._epoch = FusionEpoch(self.now(), self._step.epoch)
 
     def start(self) -> None:
         """Subscribe and begin to fuse."""
-        self._frames = FrameJoiner(
-            LensStateBuffer(self.value("exposure_time"), self._model.position_resolution),
-            capacity=self.value("queue_size"),
-            newest_first=self._dynamic,
-        )
-        self.lens_states(self._frames.add_state, self._model.position_resolution)
-        images = CAMERA_TRANSPORTS[self.value("image_transport")]
-        self.subscribe(images, self._take_image, depth=self.value("queue_size"))
+        waiting = self.value("queue_size")
+        self._input.start(capacity=waiting, depth=waiting, newest_first=self._dynamic)
         offer_trigger(self, "fusion/reset", self.reset)
         offer_trigger(self, "fusion/save", self._save)
         self._epochs.publish(self._epoch.stamp)
@@ -101,19 +90,15 @@ class FusionNode(PipelineNode):
 
     def diagnose(self) -> None:
         """Show lost and unusable frames."""
-        report_frames(self.diagnostics, self._frames)
-
-    def _take_image(self, image: StampedImage) -> None:
-        self._frame_id = image.frame_id
-        self._frames.add_image(image)
+        self._input.diagnose()
 
     def _fuse(self) -> None:
-        frame = self._frames.next(self.workers.timeout(0.2))
+        frame = self._input.next(0.2)
         if frame is None:
             return
         try:
             with self._fusing:
-                fusion = self._step.add(self._stream.reference(frame))
+                fusion = self._step.add(self._input.reference(frame))
         except ImageError:
             self.diagnostics.count("frames unusable", total=True)
             raise
@@ -131,7 +116,7 @@ class FusionNode(PipelineNode):
             self._publish(fusion.fused, fusion.image, merged=fusion.unused is None)
 
     def _publish(self, fused: Fused, current: FusedImage, *, merged: bool) -> None:
-        stamp, frame_id = current.stamp, self._frame_id
+        stamp, frame_id = current.stamp, self._input.frame_id
         self.diagnostics.count("frames fused" if merged else "frames followed")
         self.diagnostics.note("frames in the fused image", fused.frames)
         self.diagnostics.note("exposure to fused s", (self.now() - stamp) * 1e-9)
@@ -156,11 +141,11 @@ class FusionNode(PipelineNode):
     def reset(self) -> tuple[bool, str]:
         """Start a new J with the next frame; frames already queued are dropped."""
         with self._fusing:
-            self._frames.clear()
+            self._input.joiner.clear()
             if self.in_dynamic_mode != self._dynamic:
                 epoch, self._step = self._step.epoch, self._new_step()
                 self._step.epoch = epoch
-                self._frames.newest_first = self._dynamic
+                self._input.joiner.newest_first = self._dynamic
             self._step.reset(not_before=self.now())
         self._publish_left_out(LeftOut())
         self._publish_epoch()

@@ -1,18 +1,15 @@
 """What other nodes find in the images, in the state of the loop."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from aif_ros.nodes.loop_node import LoopNode
 from aif_ros.nodes.loop_status import LoopStatus
 from aif_ros.nodes.topics import IMAGE_DOUBT, IMAGE_FAULT, LEFT_OUT
 from aif_ros.pipeline.left_out import LeftOut
 
-if TYPE_CHECKING:
-    from aif_ros.nodes.focus_controller_node import FocusControllerNode
-
 
 def subscribe_image_reports(
-    node: "FocusControllerNode", status: LoopStatus, target: Callable[[], float | None]
+    node: LoopNode, status: LoopStatus, target: Callable[[], float | None]
 ) -> None:
     """Pass the reports on to the status of the loop until the node is deactivated.
 

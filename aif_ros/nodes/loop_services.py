@@ -1,18 +1,14 @@
 """What starts and stops the loop: services of the focus controller, and a new J."""
 
-from typing import TYPE_CHECKING
-
 from std_srvs.srv import Trigger
 
+from aif_ros.nodes.loop_node import LoopNode
 from aif_ros.nodes.loop_state import FAULT, IDLE, RUNNING, STOPPED
 from aif_ros.nodes.topics import FUSION_EPOCH
 from aif_ros.nodes.trigger import offer_trigger
 
-if TYPE_CHECKING:
-    from aif_ros.nodes.focus_controller_node import FocusControllerNode
 
-
-def offer_loop_services(node: "FocusControllerNode") -> None:
+def offer_loop_services(node: LoopNode) -> None:
     """Offer `focus_controller/start`, `stop` and `reset` until the node is deactivated."""
     reset_fusion = node.client(Trigger, "fusion/reset")
 
@@ -48,7 +44,7 @@ def offer_loop_services(node: "FocusControllerNode") -> None:
     offer_trigger(node, "focus_controller/reset", reset)
 
 
-def restart_with_fusion(node: "FocusControllerNode") -> None:
+def restart_with_fusion(node: LoopNode) -> None:
     """Start again with each new J, which does not contain what was captured for the old one."""
     current: int | None = None
 

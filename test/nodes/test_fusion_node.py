@@ -338,9 +338,11 @@ def test_no_more_than_queue_size_frames_wait(bench):
         # No lens state comes: all of them must wait.
         world.images(StampedImage(texture(SIZE), world.now + index * 1_000_000, "camera"))
         bench.spin_until(
-            lambda index=index: node._frames.dropped + len(node._frames._waiting) == index + 1
+            lambda index=index: (
+                node._input.joiner.dropped + len(node._input.joiner._waiting) == index + 1
+            )
         )
-        assert node._frames.dropped == max(0, index - 1)
+        assert node._input.joiner.dropped == max(0, index - 1)
 
 
 def test_the_scene_type_changes_with_the_next_reset(bench):

@@ -147,4 +147,4 @@ def test_compressed_camera_images_are_used_if_so_chosen(node_type, bench):
     node = bench.active(node_type, image_transport="compressed")
     images = bench.talk(CAMERA_COMPRESSED)
     images(StampedImage(texture(), 1_000_000_000, "camera"))
-    bench.spin_until(lambda: node._frame_id == "camera")
+    bench.spin_until(lambda: node._input.frame_id == "camera")

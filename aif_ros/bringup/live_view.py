@@ -1,39 +1,36 @@
-"""Connects the live page to a running pipeline: topics to browsers, buttons to services."""
+"""Connects the live page to a running pipeline: what browsers get to see."""
 
 import asyncio
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future as SyncFuture
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from typing import Any, TypeVar
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from rcl_interfaces.srv import GetParameters, SetParameters
-from rclpy.client import Client
+from rcl_interfaces.srv import GetParameters
 from rclpy.node import Node
-from rclpy.parameter import Parameter, parameter_value_to_python
+from rclpy.parameter import parameter_value_to_python
 from sensor_msgs.msg import CompressedImage
-from std_srvs.srv import Trigger
 
 from aif_ros.bringup.background_node import background_node
+from aif_ros.bringup.page_commands import PageCommands
 from aif_ros.nodes.joint_states import LENS_JOINT, RESOLUTION
 from aif_ros.nodes.stamps import to_stamp
 from aif_ros.nodes.topic import Topic
 from aif_ros.nodes.topics import (
     CAMERA_COMPRESSED,
     DISTANCE_COMPRESSED,
-    FOCUS_WINDOW,
     FUSED_COMPRESSED,
     LENS_COMMANDS,
     LOOP_STATE,
     lens_states_of,
 )
 from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, CalibrationError, LensModel
-from aif_ros.settings.nodes import AGENTS, MODES, WINDOW_SIZE
-from aif_ros.types.frame import LensState, Window
+from aif_ros.settings.nodes import AGENTS, MODES
+from aif_ros.types.frame import LensState
 from aif_ros.view.hub import Hub
 
 T = TypeVar("T")
@@ -56,24 +53,10 @@ _PERIOD = 0.1
 _RESUBSCRIBE = 0.6
 # Seconds between two tries to read the parameters of the pipeline.
 _SETUP_PERIOD = 1.0
-# Seconds until a service must have answered; focusing may take as long as a search.
-_ANSWER, _FOCUS = 5.0, 60.0
-# A click names a part of the image, of which the default window may be all: its window has this
-# share of the shorter side, but at least so many pixels (the neural search needs 64), and at most
-# those of the default window.
-_CLICKED_SHARE, _LEAST_CLICKED = 0.25, 128
-_SERVICES = {
-    "start": "focus_controller/start",
-    "stop": "focus_controller/stop",
-    "reset": "focus_controller/reset",
-    "cancel": "autofocus/cancel",
-    "focus": "autofocus/focus_once",
-}
-_WITH_MODE = ("fusion", "autofocus", "focus_controller")
 
 
 class LiveView:
-    """Listens to the pipeline for the page, and calls its services.
+    """Listens to the pipeline for the page.
 
     Args:
         node: to listen with, in the pipeline's namespace.
@@ -89,16 +72,9 @@ class LiveView:
         self._states: list[tuple[float, float, bool]] = []
         self._targets: list[tuple[float, float]] = []
         self._diagnostics: dict[str, dict[str, Any]] = {}
-        self._services: dict[str, Client] = {
-            command: node.create_client(Trigger, name) for command, name in _SERVICES.items()
-        }
-        self._windows = node.create_publisher(
-            FOCUS_WINDOW.message_type, FOCUS_WINDOW.name, FOCUS_WINDOW.publisher_qos
-        )
+        self.commands = PageCommands(node, lambda window: self.hub.publish("focus", asdict(window)))
+        """Carries out what browsers ask for."""
         self._getter = node.create_client(GetParameters, "focus_controller/get_parameters")
-        self._setters = {
-            name: node.create_client(SetParameters, f"{name}/set_parameters") for name in _WITH_MODE
-        }
         self._listen(LOOP_STATE, lambda state: self._publish("state", asdict(state)))
         self._listen(LENS_COMMANDS, self._take_target)
         self._lens: Any = None
@@ -111,73 +87,6 @@ class LiveView:
     def connect(self) -> None:
         """Begin to pass on to the event loop of this thread."""
         self._loop = asyncio.get_running_loop()
-
-    async def command(self, name: str, fields: Mapping[str, Any]) -> tuple[bool, str]:
-        """Carry out what a browser asks for; see `aif_ros.view.server.Command`.
-
-        Raises:
-            ValueError: there is no such command, or its fields are wrong.
-        """
-        if name == "focus":
-            return await self._focus(fields)
-        if name == "agent":
-            return await self._choose("agent", str(fields["value"]), ("focus_controller",))
-        if name == "mode":
-            return await self._choose("mode", str(fields["value"]), _WITH_MODE)
-        if name not in _SERVICES:
-            raise ValueError(f"there is no command '{name}'")
-        return await self._trigger(name, _ANSWER)
-
-    async def _focus(self, fields: Mapping[str, Any]) -> tuple[bool, str]:
-        """Stop the loop, which would move the lens on, and focus a window about a pixel."""
-        x, y, width, height = (int(fields[key]) for key in ("x", "y", "width", "height"))
-        if not (0 <= x < width and 0 <= y < height):
-            raise ValueError(f"{x}, {y} lies outside of the image of {width}x{height}")
-        shorter = min(width, height)
-        side = min(WINDOW_SIZE, shorter, max(_LEAST_CLICKED, round(_CLICKED_SHARE * shorter)))
-        left = min(max(x - side // 2, 0), width - side)
-        top = min(max(y - side // 2, 0), height - side)
-        window = Window(left, top, side, side)
-        stopped, message = await self._trigger("stop", _ANSWER)
-        if not stopped:
-            return stopped, message
-        self._windows.publish(FOCUS_WINDOW.encode(window))
-        self.hub.publish("focus", asdict(window))
-        return await self._trigger("focus", _FOCUS)
-
-    async def _choose(self, name: str, value: str, nodes: tuple[str, ...]) -> tuple[bool, str]:
-        """Set a parameter of some nodes and restart the loop."""
-        parameter = Parameter(name, value=value).to_parameter_msg()
-        for node in nodes:
-            request = SetParameters.Request(parameters=[parameter])
-            response = await self._call(self._setters[node], request, _ANSWER)
-            if response is None:
-                return False, f"{node} does not answer"
-            if not response.results[0].successful:
-                return False, response.results[0].reason
-        return await self._trigger("reset", _ANSWER)
-
-    async def _trigger(self, command: str, timeout: float) -> tuple[bool, str]:
-        response = await self._call(self._services[command], Trigger.Request(), timeout)
-        if response is None:
-            return False, f"{_SERVICES[command]} does not answer: is the pipeline active?"
-        return response.success, response.message
-
-    async def _call(self, client: Client, request: Any, timeout: float) -> Any:
-        """Return the response of a service; None: none in time."""
-        if not client.service_is_ready():
-            return None
-        answer: SyncFuture[Any] = SyncFuture()
-
-        def take(future: Any) -> None:
-            if not answer.cancelled():
-                answer.set_result(future.result())
-
-        client.call_async(request).add_done_callback(take)
-        try:
-            return await asyncio.wait_for(asyncio.wrap_future(answer), timeout)
-        except TimeoutError:
-            return None
 
     # Below: called by the executor.
 

@@ -22,7 +22,6 @@ from typing import Annotated, Any
 import tyro
 from typing_extensions import Doc
 
-from aif_ros.settings.declaration import Limits
 from aif_ros.storage.atomic_write import check_writable, write_text
 
 JsonFile = Annotated[
@@ -31,14 +30,6 @@ JsonFile = Annotated[
     Doc("Also write the results to FILE as JSON ('-': to standard output)."),
 ]
 """Type of the option `--json`; see `write_json`."""
-
-LoopTimeout = Annotated[
-    float,
-    tyro.conf.arg(metavar="SECONDS"),
-    Limits(0.0, 1e9),
-    Doc("End the loop after this time if it has not stopped."),
-]
-"""Type of the option `--timeout` of the commands that run the loop."""
 
 
 def check_json(file: str | None) -> None:

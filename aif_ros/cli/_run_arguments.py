@@ -6,11 +6,15 @@ from typing import Annotated
 import tyro
 from typing_extensions import Doc
 
-from aif_ros.cli import JsonFile, LoopTimeout
+from aif_ros.cli import JsonFile
 from aif_ros.cli._exposure import ExposureOption
 from aif_ros.cli._stack_options import Channel, Series, Time
-from aif_ros.settings.declaration import SetsParameter
+from aif_ros.settings.declaration import Limits, SetsParameter
 from aif_ros.settings.pipeline import CAMERA_DOC, CAMERAS, PipelineSettings
+
+DEFAULT_TIMEOUT = 300.0
+"""Seconds after which a loop with ROS is ended: no loop in the tests of this package takes longer
+than a minute, and one that waits for a device must not wait without end."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,15 @@ class Arguments(PipelineSettings):
     channel: Channel = None
     time: Time = None
     series: Series = None
-    timeout: LoopTimeout = 300.0
+    timeout: Annotated[
+        float | None,
+        tyro.conf.arg(metavar="SECONDS"),
+        Limits(0.0, 1e9),
+        Doc(
+            "With ROS, end the loop after this time if it has not stopped (default: "
+            f"{DEFAULT_TIMEOUT:g})."
+        ),
+    ] = None
     json: JsonFile = None
 
     @property

@@ -7,7 +7,7 @@ from aif_ros.bringup.one_process import run_in_one_process
 from aif_ros.bringup.processes import run_in_processes
 from aif_ros.cli import CommandError
 from aif_ros.cli._progress import image_progress
-from aif_ros.cli._run_arguments import Arguments
+from aif_ros.cli._run_arguments import DEFAULT_TIMEOUT, Arguments
 from aif_ros.cli._warnings import print_warnings
 from aif_ros.cli._watch import watch_loop
 from aif_ros.nodes.loop_state import STOPPED, LoopState
@@ -35,7 +35,7 @@ def run_graph(args: Arguments) -> dict[str, Any]:
         end = watch_loop(
             run(graph),
             lambda running: (running.stopped or running.out_of_images) and not args.forever,
-            None if args.forever else args.timeout,
+            None if args.forever else DEFAULT_TIMEOUT if args.timeout is None else args.timeout,
             show,
         )
     left_out = end.state.left_out if end.state else LeftOut()

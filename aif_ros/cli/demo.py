@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 from typing_extensions import Doc
 
-from aif_ros.cli import CommandError, JsonFile, LoopTimeout, check_width, write_json
+from aif_ros.cli import CommandError, JsonFile, check_width, write_json
 from aif_ros.cli._warnings import print_warnings
-from aif_ros.settings.declaration import OneOf
+from aif_ros.settings.declaration import Limits, OneOf
 from aif_ros.settings.pipeline import PipelineSettings
 
 if TYPE_CHECKING:
@@ -48,7 +48,12 @@ class Arguments(PipelineSettings):
         OneOf(("processes", "launch")),
         Doc("What starts the nodes: this command, or `ros2 launch`."),
     ] = "processes"
-    timeout: LoopTimeout = 120.0
+    timeout: Annotated[
+        float,
+        tyro.conf.arg(metavar="SECONDS"),
+        Limits(0.0, 1e9),
+        Doc("End the loop after this time if it has not stopped."),
+    ] = 120.0
     json: JsonFile = None
 
 

@@ -16,6 +16,7 @@ Examples:
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aif_ros.cli import CommandError, check_width, write_json
 from aif_ros.cli._outputs import refuse_inputs
@@ -25,13 +26,28 @@ from aif_ros.settings.declaration import declared
 from aif_ros.storage.atomic_write import check_writable
 from aif_ros.types.wording import counted
 
+if TYPE_CHECKING:
+    from aif_ros.devices.chosen_devices import ChosenDevices
+
 __all__ = ["Arguments", "run"]
 
-_ROS_ONLY = dict.fromkeys(("params_file", "namespace", "search", "forever"), "add --ros")
+_ROS_ONLY = dict.fromkeys(("params_file", "namespace", "search", "forever", "timeout"), "add --ros")
 _LIBRARY_ONLY = {
     **dict.fromkeys(("focus_map", "depth_map"), "leave out --ros and --one-process"),
     "exposure_time": "set 'exposure_time' in a --params-file instead",
     **{name: f"write '{name}' into info.yaml instead (see docs/scenes.md)" for name in OPTIONS},
+}
+_KINDS = {
+    "device": "a real one",
+    "external": "one of another program",
+    "stack": "a recorded focal stack",
+    "simulated": "a rendered scene",
+}
+# Options that not all kinds of cameras have.
+_CAMERAS = {
+    "width": ("simulated",),
+    "bits_per_sample": ("stack", "device", "external"),
+    **dict.fromkeys(OPTIONS, ("stack",)),
 }
 
 
@@ -40,36 +56,15 @@ def run(args: Arguments) -> int:
     from aif_ros.devices.chosen_devices import chosen_devices
 
     devices = chosen_devices(args)
-    if devices.camera == "device":
-        for name in ("width", *OPTIONS):
-            if getattr(args, name) not in (0, None):
-                raise CommandError(f"--{name} is for simulated cameras, not for a real one")
-    for path in filter(None, (args.focus_map, args.depth_map)):
-        if Path(path).suffix.lower() not in (".tif", ".tiff"):
-            raise CommandError(f"{path}: maps in metres are 32-bit TIFFs, name it .tif")
-        if args.mode == "dynamic":
-            raise CommandError(
-                f"{path}: a moving scene has no focus map: leave out --mode dynamic, or the map"
-            )
-        check_writable(path)
-    if args.save_path:
-        from aif_ros.devices.image_files import check_image_output
-
-        check_image_output(args.save_path)
-    outputs = (args.save_path, args.focus_map, args.depth_map, args.json)
-    refuse_inputs(outputs, (args.scene, args.calibration))
+    _check_options(args, devices)
+    _check_outputs(args)
     check_width(args.width)
     before = _version(args.save_path)
     if args.runner == "library":
-        _refuse(args, _ROS_ONLY, "needs ROS")
-        for name in ("camera", "lens"):
-            if getattr(devices, name) == "external":
-                raise CommandError(f"--{name} external needs ROS: add --ros")
         from aif_ros.cli._run_library import run_library
 
         result = run_library(args, devices)
     else:
-        _refuse(args, _LIBRARY_ONLY, "is for runs without ROS")
         from aif_ros.cli._run_graph import run_graph
 
         result = run_graph(args)
@@ -85,8 +80,53 @@ def run(args: Arguments) -> int:
     return 0
 
 
+def _check_options(args: Arguments, devices: "ChosenDevices") -> None:
+    """Refuse options that would have no effect.
+
+    Raises:
+        CommandError: one of them is given.
+    """
+    if args.ros and args.one_process:
+        raise CommandError("--ros and --one-process are two ways of running: leave one out")
+    if args.forever and args.timeout is not None:
+        raise CommandError("--timeout has no effect with --forever: leave one out")
+    kind = devices.camera
+    others = {name: "leave it out" for name, kinds in _CAMERAS.items() if kind not in kinds}
+    _refuse(args, others, f"has no effect on the images of {_KINDS[kind]}")
+    if args.runner != "library":
+        _refuse(args, _LIBRARY_ONLY, "is for runs without ROS")
+        return
+    _refuse(args, _ROS_ONLY, "needs ROS")
+    for name in ("camera", "lens"):
+        if getattr(devices, name) == "external":
+            raise CommandError(f"--{name} external needs ROS: add --ros")
+
+
+def _check_outputs(args: Arguments) -> None:
+    """Check the files to write, before any work.
+
+    Raises:
+        CommandError: a file has the wrong name, or replaces an input.
+        OSError: it cannot be written.
+    """
+    for path in filter(None, (args.focus_map, args.depth_map)):
+        if Path(path).suffix.lower() not in (".tif", ".tiff"):
+            raise CommandError(f"{path}: maps in metres are 32-bit TIFFs, name it .tif")
+        if args.mode == "dynamic":
+            raise CommandError(
+                f"{path}: a moving scene has no focus map: leave out --mode dynamic, or the map"
+            )
+        check_writable(path)
+    if args.save_path:
+        from aif_ros.devices.image_files import check_image_output
+
+        check_image_output(args.save_path)
+    outputs = (args.save_path, args.focus_map, args.depth_map, args.json)
+    refuse_inputs(outputs, (args.scene, args.calibration))
+
+
 def _refuse(args: Arguments, options: Mapping[str, str], reason: str) -> None:
-    """Refuse options that this way of running does not have.
+    """Refuse options that this run does not have.
 
     Args:
         args: of the command.

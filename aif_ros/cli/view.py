@@ -57,7 +57,7 @@ def run(args: Arguments) -> int:
             query = f"?token={token}" if token else ""
             print(f"http://{name}:{server.port}/{query}", flush=True)
 
-        app = make_app(view.hub, view.command, token=token)
+        app = make_app(view.hub, view.commands.carry_out, token=token)
         try:
             server = PageServer(app, args.host, args.port, ready)
         except OSError as error:

@@ -45,24 +45,6 @@ def test_devices_of_others_need_ros(capsys, devices):
     assert f"{devices[0]} external needs ROS: add --ros" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("runner", ["--ros", "--one-process"])
-@pytest.mark.parametrize(
-    ("option", "value", "advice"),
-    [
-        ("--focus-map", "focus.tif", "leave out --ros and --one-process"),
-        ("--depth-map", "depth.tif", "leave out --ros and --one-process"),
-        ("--exposure-time", "0.02", "set 'exposure_time' in a --params-file instead"),
-        ("--channel", "0", "write 'channel' into info.yaml instead"),
-    ],
-)
-def test_options_that_the_nodes_do_not_have(
-    tmp_path, monkeypatch, capsys, runner, option, value, advice
-):
-    monkeypatch.chdir(tmp_path)
-    assert main(["run", runner, option, value]) == 2
-    assert f"{option} is for runs without ROS: {advice}" in capsys.readouterr().err
-
-
 @pytest.fixture
 def exposures(monkeypatch):
     """Exposure times of the simulated cameras that are made."""

@@ -104,20 +104,44 @@ def pipeline_graph(settings: PipelineSettings) -> Graph:
     executables = _executables(devices)
     parameters: dict[str, dict[str, Any]] = {name: {} for name in executables}
     if devices.camera == "stack":
-        for node in ("camera", "lens"):
-            if node in parameters:
-                parameters[node] |= {f"{node}_backend": "stack", f"{node}_source": settings.scene}
-        parameters["autofocus"]["camera_backend"] = "stack"
         calibration = _stack_calibration(settings.scene, settings.calibration)
         settings = replace(settings, calibration=str(calibration))
-    elif settings.scene:
-        parameters["camera"]["scene"] = settings.scene
+    _set_devices(parameters, devices, settings.scene)
+    _set_choices(parameters, executables, settings)
+    return Graph(
+        tuple(NodeSpec(name, executables[name], parameters[name]) for name in executables),
+        _namespace(settings.namespace),
+        _parameter_files(settings),
+    )
+
+
+def _set_devices(parameters: dict[str, dict[str, Any]], devices: ChosenDevices, scene: str) -> None:
+    """Set the parameters that name camera, lens and scene, by node."""
+    if devices.camera == "stack":
+        for node in ("camera", "lens"):
+            if node in parameters:
+                parameters[node] |= {f"{node}_backend": "stack", f"{node}_source": scene}
+        parameters["autofocus"]["camera_backend"] = "stack"
+    elif scene:
+        parameters["camera"]["scene"] = scene
     if devices.camera_source:
         parameters["camera"]["camera_source"] = devices.camera_source
     if devices.lens not in ("", "stack", "external"):
         parameters["lens"]["lens_backend"] = devices.lens
     if devices.lens_source:
         parameters["lens"]["lens_source"] = devices.lens_source
+
+
+def _set_choices(
+    parameters: dict[str, dict[str, Any]],
+    executables: Mapping[str, str],
+    settings: PipelineSettings,
+) -> None:
+    """Set what the user chose as a parameter of every node that has it.
+
+    Raises:
+        BringupError: no node has it.
+    """
     for setting in declared(PipelineSettings):
         value = getattr(settings, setting.name)
         if setting.parameter is None or value == setting.default:
@@ -133,6 +157,10 @@ def pipeline_graph(settings: PipelineSettings) -> Graph:
             )
         for node in users:
             parameters[node][setting.parameter] = value
+
+
+def _parameter_files(settings: PipelineSettings) -> tuple[Path, ...]:
+    """Return the files of the package, of the preset and of the user."""
     config = share_directory() / "config"
     files = [config / "pipeline.yaml"]
     preset, warning = usable_preset(settings.preset)
@@ -142,11 +170,7 @@ def pipeline_graph(settings: PipelineSettings) -> Graph:
         files.append(config / f"{_name(preset)}.yaml")
     if settings.params_file:
         files.append(_existing(settings.params_file, "parameter file"))
-    return Graph(
-        tuple(NodeSpec(name, executables[name], parameters[name]) for name in executables),
-        _namespace(settings.namespace),
-        tuple(files),
-    )
+    return tuple(files)
 
 
 def check_processes(graph: Graph) -> None:

@@ -23,15 +23,15 @@ from aif_ros.cli._live import check_pair, make_rig, open_uncalibrated
 from aif_ros.cli._measured_calibration import MeasuredCalibration, blur_estimator, near_window
 from aif_ros.cli._progress import image_progress
 from aif_ros.cli._stack_options import OPTIONS
-from aif_ros.defocus.patch_blur import PatchEstimator
 from aif_ros.devices.backlash import compensated
 from aif_ros.devices.device import Camera
 from aif_ros.devices.image_files import write_image
 from aif_ros.devices.motor_lens import MotorLens
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.pipeline import sweep_recording
 from aif_ros.pipeline.focus_step import FocusOptions, focus_window
-from aif_ros.types.frame import Frame, Window
+from aif_ros.pipeline.rig import Rig
+from aif_ros.pipeline.sweep_recording import Sweep, calibrate_live, record_return
+from aif_ros.types.frame import Frame
 from aif_ros.types.image import to_float
 from aif_ros.types.units import LARGEST_POSITION, position_within
 from aif_ros.types.wording import counted
@@ -55,22 +55,37 @@ def calibrate_through_camera(args: Arguments, output: Path) -> MeasuredCalibrati
         image_progress("image") as bar,
     ):
         _check_devices(args, camera, lens)
-        result = _calibrate_and_focus(
-            camera,
-            lens,
-            args.name or output.stem,
-            limits=args.range,
-            slices=args.slices,
-            exposure_time=real_exposure(args.exposure_time),
-            search=args.search,
-            estimator=blur_estimator(),
-            near=near_window(args),
-            on_frame=lambda frame: bar.update() or bar.set_postfix_str(f"{frame.position:.6g} m"),
-        )
+
+        def show(frame: Frame) -> None:
+            bar.update()
+            bar.set_postfix_str(f"{frame.position:.6g} m")
+
+        devices = _Devices(camera, lens, real_exposure(args.exposure_time))
+        result = _calibrate_and_focus(args, devices, args.name or output.stem, show)
     notes: dict[str, Any] = {"autofocus": _report(result, output)}
     if result.backlash_unknown:
         notes["backlash_unknown"] = result.backlash_unknown
     return MeasuredCalibration(result.calibration, result.lens_model, notes, lens.higher_focuses)
+
+
+@dataclass(frozen=True)
+class _Devices:
+    """What is calibrated.
+
+    Attributes:
+        camera: captures the images.
+        lens: has no calibration yet.
+        exposure_time: of the camera, seconds.
+    """
+
+    camera: Camera
+    lens: MotorLens
+    exposure_time: float
+
+    def rig(self, lens_model: LensModel) -> Rig:
+        """Return camera and lens as a rig; moves of a known backlash approach from one side."""
+        lens = compensated(self.lens, lens_model)
+        return make_rig(self.camera, lens, lens_model, self.exposure_time)
 
 
 def _check_arguments(args: Arguments) -> None:
@@ -150,59 +165,59 @@ class _FocusedOnce:
 
 
 def _calibrate_and_focus(
-    camera: Camera,
-    lens: MotorLens,
-    name: str,
-    *,
-    limits: tuple[float, float] | None,
-    slices: int,
-    exposure_time: float,
-    search: str,
-    estimator: PatchEstimator | None,
-    near: Window | None,
-    on_frame: Callable[[Frame], None],
+    args: Arguments, devices: _Devices, name: str, on_frame: Callable[[Frame], None]
 ) -> _FocusedOnce:
     """Record sweeps up and down, calibrate, and autofocus once from the upper end of the sweep.
+
+    Args:
+        args: of the command.
+        devices: camera and lens.
+        name: of the lens.
+        on_frame: called with each frame of the sweeps.
 
     Raises:
         UndeterminedError: the sweeps do not determine the lens.
         DeviceError: a device fails.
     """
-    low, high = limits or lens.limits
+    lens, width = devices.lens, devices.camera.size[0]
+    low, high = args.range or lens.limits
     # Nothing is known of the blur yet; the rig needs a lens model to compare positions.
-    blur_per_metre = camera.size[0] / (high - low)
-    unknown = LensModel(
-        "unknown", lens.metres_per_step, lens.limits, blur_per_metre, camera.size[0]
-    )
-    rig = make_rig(camera, lens, unknown, exposure_time)
-    sweeps: list[sweep_recording.Sweep] = []
-    calibration = sweep_recording.calibrate_live(
+    unknown = LensModel("unknown", lens.metres_per_step, lens.limits, width / (high - low), width)
+    rig = devices.rig(unknown)
+    sweeps: list[Sweep] = []
+    calibration = calibrate_live(
         rig,
         (low, high),
-        slices,
-        estimator,
-        near=near,
+        args.slices,
+        blur_estimator(),
+        near=near_window(args),
         on_sweep=sweeps.append,
         on_frame=on_frame,
     )
-    back = sweep_recording.record_return(rig, sweeps[-1].positions, on_frame)
+    back = record_return(rig, sweeps[-1].positions, on_frame)
     lens_model = calibration.lens_model(name, lens.limits, lens.metres_per_step)
-    backlash_unknown = ""
-    try:
-        backlash = measure_backlash(sweeps[-1].images, back.images, sweeps[-1].positions)
-        if lens_model.same_position(0.0, backlash, camera.size[0]):
-            backlash = 0.0  # not worth two legs for each move downwards
-        lens_model = replace(lens_model, backlash=backlash)
-    except UndeterminedError as error:
-        backlash_unknown = str(error)
+    lens_model, backlash_unknown = _with_backlash(lens_model, sweeps[-1], back, width)
     frames: list[Frame] = []
     focus = focus_window(
-        make_rig(camera, compensated(lens, lens_model), lens_model, exposure_time),
-        make_search(search, lens_model),
+        devices.rig(lens_model),
+        make_search(args.search, lens_model),
         options=FocusOptions(limits=(low, high), start=high),
         on_frame=frames.append,
     )
     return _FocusedOnce(calibration, lens_model, focus, frames, backlash_unknown)
+
+
+def _with_backlash(
+    lens_model: LensModel, there: Sweep, back: Sweep, width: int
+) -> tuple[LensModel, str]:
+    """Return the lens with the backlash that two sweeps show, and why it is not known, if so."""
+    try:
+        backlash = measure_backlash(there.images, back.images, there.positions)
+    except UndeterminedError as error:
+        return lens_model, str(error)
+    if lens_model.same_position(0.0, backlash, width):
+        backlash = 0.0  # not worth two legs for each move downwards
+    return replace(lens_model, backlash=backlash), ""
 
 
 def _save_proof(result: _FocusedOnce, path: Path) -> Path:

@@ -1,9 +1,8 @@
 """Fusion of one stack: what `aif stack` writes, prints and returns of it."""
 
 import resource
-import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,16 +16,17 @@ from aif_ros.cli._device import note_unused_device
 from aif_ros.cli._stack_arguments import Arguments
 from aif_ros.cli._stack_options import selection
 from aif_ros.cli._stack_report import write_stack_report
+from aif_ros.cli._stack_summary import print_stack_summary
+from aif_ros.cli._warnings import print_warnings
 from aif_ros.devices.image_files import read_metadata, write_image
 from aif_ros.devices.image_files.metadata import colour_space
 from aif_ros.devices.image_files.samples import MaskedImage
 from aif_ros.devices.image_files.slices import Slices, open_slices
 from aif_ros.devices.image_files.stack_axes import AmbiguousError
-from aif_ros.devices.image_files.writing import TRANSPARENT
 from aif_ros.fusion.relief import HEIGHT_SHARE, write_relief
 from aif_ros.fusion.stacking import FusedStack, describe_registration, fuse_stack
 from aif_ros.types.fill import fill_unknown
-from aif_ros.types.wording import counted, listed
+from aif_ros.types.wording import counted
 
 
 def fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
@@ -47,13 +47,32 @@ def fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
     slices = _open(args, paths)
     height, width = slices.shape[:2]
     if len(slices) < 2:
-        _warn(
+        print_warnings(
             f"{slices.name(0)} is one slice, no stack: it is only converted (give all slices, "
             "their folder, or a file that holds them)"
         )
     note_unused_device(args.device, args.method)
     args.check_outputs((width, height), deep=slices.deep)
-    preview = _write_preview(args, slices, begun) if args.preview else None
+    written: dict[str, Any] = {}
+    if args.preview:
+        written["preview"] = _write_preview(args, slices, begun)
+    stack = _fuse(args, slices)
+    slices = stack.slices
+    depth = _depth(stack, slices) if args.focus_map or args.relief or args.report else None
+    if depth is not None:
+        written |= _write_depth(args, stack, depth)
+    result = _result(args, slices, stack)
+    result["seconds"] = time.perf_counter() - begun
+    print_stack_summary(stack, result)
+    result |= written
+    if args.report and depth is not None:
+        result["report"] = str(write_stack_report(Path(args.report), slices, stack, depth, result))
+        print(f"report: {result['report']}")
+    return result
+
+
+def _fuse(args: Arguments, slices: Slices) -> FusedStack:
+    """Fuse the slices, write the fused image, and return the results."""
     stack = fuse_stack(
         slices,
         args.method,
@@ -73,20 +92,19 @@ def fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
         metadata=metadata,
         transparent=stack.holes,
     )
-    depth = _depth(stack, slices) if args.focus_map or args.relief or args.report else None
-    if args.focus_map and depth is not None:
+    return stack
+
+
+def _write_depth(args: Arguments, stack: FusedStack, depth: NDArray[np.float32]) -> dict[str, str]:
+    """Write the outputs that are made of the depth, and return their files by name."""
+    written = {}
+    if args.focus_map:
         write_image(args.focus_map, depth, deep=True)
-    if args.relief and depth is not None:
-        write_relief(args.relief, stack.fused.image, _heights(depth, slices))
-    result = _result(args, slices, stack)
-    result["seconds"] = time.perf_counter() - begun
-    _print_summary(args, slices, stack, result)
-    others = {"preview": preview, "focus_map": args.focus_map, "relief": args.relief}
-    result |= {name: value for name, value in others.items() if value}
-    if args.report and depth is not None:
-        result["report"] = str(write_stack_report(Path(args.report), slices, stack, depth, result))
-        print(f"report: {result['report']}")
-    return result
+        written["focus_map"] = args.focus_map
+    if args.relief:
+        write_relief(args.relief, stack.fused.image, _heights(depth, stack.slices))
+        written["relief"] = args.relief
+    return written
 
 
 def _open(args: Arguments, paths: list[Path]) -> Slices:
@@ -114,7 +132,7 @@ def _check_profiles(slices: Slices) -> None:
         if (found := colour_space(path, channels)) != used
     ]
     if odd:
-        _warn(
+        print_warnings(
             f"the colours of {counted(len(odd), 'slice')} are of another profile ({odd[0][0]}: "
             f"{odd[0][1]}) than those of the first one, {used}, which is taken for all"
         )
@@ -184,67 +202,6 @@ def _result(args: Arguments, slices: Slices, stack: FusedStack) -> dict[str, Any
         # Kibibytes on Linux.
         "memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
-
-
-def _print_summary(
-    args: Arguments, slices: Slices, stack: FusedStack, result: dict[str, Any]
-) -> None:
-    size = result["width"], result["height"]
-    fused = counted(len(slices), "slice")
-    print(f"{fused} of {size[0]}x{size[1]} fused in {result['seconds']:.1f} s: {args.output}")
-    if stack.blank:
-        shown = [f"{name} ({shade})" for name, shade in stack.blank.items()]
-        what = counted(len(shown), "slice that shows", "slices that show")
-        _warn(f"left out {what} nothing: {listed(shown)}")
-    others = [name for name in stack.left_out if name not in stack.blank]
-    if others:
-        what = counted(len(others), "slice that does not", "slices that do not")
-        _warn(
-            f"left out {what} match the other {len(slices)} "
-            f"(another scene, turned, or moved too far): {listed(others)}"
-        )
-    parts = [index for index, share in enumerate(stack.misfits) if share > 0]
-    if parts:
-        shares = [f"{slices.name(index)} ({stack.misfits[index]:.0%})" for index in parts]
-        _warn(
-            f"left out parts of {counted(len(parts), 'slice')}, which differ from the others by "
-            f"more than blur (shadow, finger, missing rows): {listed(shares)}"
-        )
-    if stack.undecided:
-        _warn("the slices show different scenes, or nothing but noise: the result may be a mixture")
-    if not args.no_align and len(slices) > 1:
-        print(f"registration: {describe_registration(stack.transforms, size)}")
-    corrected = [index for index, gain in enumerate(stack.gains) if not gain.negligible]
-    if corrected:
-        print(
-            f"exposure matched in {counted(len(corrected), 'slice')} ({_names(slices, corrected)})"
-        )
-    if stack.uneven:
-        _warn(
-            f"in {counted(len(stack.uneven), 'slice')} the brightness differs in parts of the "
-            f"picture, or too much, which cannot be corrected ({_names(slices, stack.uneven)})"
-        )
-    if stack.holes is not None:
-        form = "transparent" if Path(args.output).suffix.lower() in TRANSPARENT else "black"
-        print(
-            f"no slice has data in {100 * stack.holes.mean():.2g} % of the picture, which are "
-            f"{form} in the result"
-        )
-    if stack.dust is not None:
-        print(
-            f"dust: left out {100 * stack.dust.share:.2g} % of each slice, spots that stay in the "
-            f"frame while the scene drifts ({stack.dust.spots})"
-        )
-    print(f"memory: {result['memory_bytes'] / 1e6:.0f} MB at most")
-
-
-def _names(slices: Slices, indices: Sequence[int]) -> str:
-    """Names of the first few slices."""
-    return listed([slices.name(index) for index in indices])
-
-
-def _warn(message: str) -> None:
-    print(f"warning: {message}", file=sys.stderr)
 
 
 def _track(images: Iterable[MaskedImage], doing: str) -> Iterator[MaskedImage]:

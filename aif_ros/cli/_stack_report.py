@@ -53,20 +53,8 @@ def write_stack_report(
         DeviceError: a slice cannot be read.
         OSError: a file cannot be written.
     """
-    fused = stack.fused
-    height, width = fused.sharpness.shape
-    scale = min(1.0, LONGEST_SIDE / max(width, height))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    write_image(folder / "result.jpg", _resized(fused.image, size), deep=False)
-    write_image(folder / "focus_map.png", _coloured(_resized(depth, size)), deep=False)
-    reduction = next((step for step in (4, 2) if max(width, height) >= step * LONGEST_SIDE), 1)
-    shrink = np.diag([reduction, reduction, 1.0])
-    for index, transform in enumerate(stack.transforms):
-        picture = slices.read(index, reduction=reduction)
-        moved = resample(picture.pixels, np.linalg.inv(shrink) @ transform @ shrink)
-        write_image(
-            folder / "slices" / f"{index:03d}.jpg", _resized(to_float(moved), size), deep=False
-        )
+    height, width = stack.fused.sharpness.shape
+    size = _write_pictures(folder, slices, stack, depth)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     page = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
         title=Path(result["output"]).name,
@@ -79,6 +67,26 @@ def write_stack_report(
     )
     write_text(folder / "report.html", page)
     return folder / "report.html"
+
+
+def _write_pictures(
+    folder: Path, slices: Slices, stack: FusedStack, depth: NDArray[np.float32]
+) -> tuple[int, int]:
+    """Write the pictures of the page, and return their width and height, pixels."""
+    height, width = stack.fused.sharpness.shape
+    scale = min(1.0, LONGEST_SIDE / max(width, height))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    write_image(folder / "result.jpg", _resized(stack.fused.image, size), deep=False)
+    write_image(folder / "focus_map.png", _coloured(_resized(depth, size)), deep=False)
+    reduction = next((step for step in (4, 2) if max(width, height) >= step * LONGEST_SIDE), 1)
+    shrink = np.diag([reduction, reduction, 1.0])
+    for index, transform in enumerate(stack.transforms):
+        picture = slices.read(index, reduction=reduction)
+        moved = resample(picture.pixels, np.linalg.inv(shrink) @ transform @ shrink)
+        write_image(
+            folder / "slices" / f"{index:03d}.jpg", _resized(to_float(moved), size), deep=False
+        )
+    return size
 
 
 def _facts(result: Mapping[str, Any]) -> list[tuple[str, str]]:

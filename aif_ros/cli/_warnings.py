@@ -1,4 +1,4 @@
-"""Warnings of the commands that run the loop."""
+"""Warnings of commands."""
 
 import sys
 

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from typing_extensions import Doc
@@ -92,10 +92,38 @@ class Arguments:
 
 def run(args: Arguments) -> int:
     """Focus."""
-    from aif_ros.storage.atomic_write import check_folder
     from aif_ros.types.frame import Frame, Window
 
     live = bool(args.camera or args.lens)
+    _check_arguments(args, live=live)
+    frames: list[Frame] = []
+    with _live(args) if live else _simulated(args) as subject:
+        centre = Window.centred(subject.size, nodes.WINDOW_SIZE)
+        window = Window(*args.window) if args.window else centre
+        result = _search(args, subject, window, frames)
+    lens_model = subject.rig.lens_model
+    state = "in focus" if result.focused else "not in focus"
+    place, steps = _length(result.position, lens_model), lens_model.steps(result.position)
+    print(f"{state} at {place} (step {round(steps)}): {result.reason}")
+    if result.doubt:
+        print(f"warning: {result.doubt}", file=sys.stderr)
+    if args.save is not None:
+        _save(args.save, result, frames, window)
+    if subject.positions_file is not None:
+        print(f"the positions of the slices are assumed: give them in {subject.positions_file}")
+    write_json(_summary(args, result, window, lens_model), args.json)
+    return 0 if result.focused else 1
+
+
+def _check_arguments(args: Arguments, *, live: bool) -> None:
+    """Check what is named to focus on, and the files to write.
+
+    Raises:
+        CommandError: they do not fit each other.
+        OSError: a file cannot be written.
+    """
+    from aif_ros.storage.atomic_write import check_folder
+
     if live:
         _check_live(args)
     elif not args.scene:
@@ -108,40 +136,25 @@ def run(args: Arguments) -> int:
         () if args.save is None else (args.save / "window.png", args.save / "focus_curve.png")
     )
     refuse_inputs((*pictures, args.json), (args.scene, args.calibration))
-    frames: list[Frame] = []
-    with _live(args) if live else _simulated(args) as subject:
-        centre = Window.centred(subject.size, nodes.WINDOW_SIZE)
-        window = Window(*args.window) if args.window else centre
-        result = _search(args, subject, window, frames)
-    lens_model = subject.rig.lens_model
-    state = "in focus" if result.focused else "not in focus"
-    steps = lens_model.steps(result.position)
-    print(
-        f"{state} at {_length(result.position, lens_model)} (step {round(steps)}): {result.reason}"
-    )
-    if result.doubt:
-        print(f"warning: {result.doubt}", file=sys.stderr)
-    if args.save is not None:
-        _save(args.save, result, frames, window)
-    if subject.positions_file is not None:
-        print(f"the positions of the slices are assumed: give them in {subject.positions_file}")
-    write_json(
-        {
-            "scene": args.scene or args.camera,
-            "search": args.search,
-            "window": [window.x, window.y, window.width, window.height],
-            "position": result.position,
-            "position_steps": steps,
-            "focused": result.focused,
-            "reason": result.reason,
-            "doubt": result.doubt,
-            "images": len(result.measurements),
-            # Of each image: lens position in metres, and score.
-            "looks": [[each.position, _finite(each.score)] for each in result.measurements],
-        },
-        args.json,
-    )
-    return 0 if result.focused else 1
+
+
+def _summary(
+    args: Arguments, result: "FocusRun", window: "Window", lens_model: "LensModel"
+) -> dict[str, Any]:
+    """Return what `--json` writes."""
+    return {
+        "scene": args.scene or args.camera,
+        "search": args.search,
+        "window": [window.x, window.y, window.width, window.height],
+        "position": result.position,
+        "position_steps": lens_model.steps(result.position),
+        "focused": result.focused,
+        "reason": result.reason,
+        "doubt": result.doubt,
+        "images": len(result.measurements),
+        # Of each image: lens position in metres, and score.
+        "looks": [[each.position, _finite(each.score)] for each in result.measurements],
+    }
 
 
 def _search(

@@ -13,6 +13,7 @@ Examples:
   aif reproduce --photos photos/ --trials 200 --save out/paper
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -62,25 +63,11 @@ def run(args: Arguments) -> int:
     """Measure, draw, write."""
     import json
 
-    from tqdm import tqdm
-
     from aif_ros.benchmarks import paper
-    from aif_ros.benchmarks.control_episode import RigSettings
-    from aif_ros.defocus.estimators import make_estimator
-    from aif_ros.fusion.fuser import make_fuser
-    from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
-    from aif_ros.simulation.scenes.open_scene import open_scene
     from aif_ros.storage.atomic_write import write_text
 
     photos = _photos(args.photos)
     args.save.mkdir(parents=True, exist_ok=True)
-    lens_model = LensModel.load(DEFAULT_CALIBRATION)
-    rig = RigSettings(
-        lens_model,
-        make_estimator("neural", lens_model),
-        lambda moving: make_fuser("neural", lens_model if moving else None),
-        frame_rate=args.frame_rate,
-    )
     result: dict[str, Any] = {
         "setup": {
             "photos": len(photos),
@@ -90,28 +77,44 @@ def run(args: Arguments) -> int:
             "frame_rate": args.frame_rate,
         }
     }
-
-    def keep(name: str, part: Any) -> None:
-        """Write what has been made so far: an interruption loses one part only."""
+    for name, part in _parts(args, photos):
         result[name] = part
+        # What has been made so far: an interruption loses one part only.
         write_text(args.save / "result.json", json.dumps(result, indent=2) + "\n")
         write_text(args.save / "tables.md", paper.as_markdown(result))
-
-    paper.save_figure_2(photos[0], args.save / "figure_2.png")
-    keep("table_2", paper.table_2(args.repeats))
-    start = lens_model.limits[0]
-    scene = open_scene("motorcycle", lens_model)
-    keep("static", paper.demonstrate(scene, rig, start, None, args.save))
-    scene = open_scene("motorcycle", lens_model, crossing=_CROSSING)
-    keep("dynamic", paper.demonstrate(scene, rig, start, args.seconds, args.save))
-    with tqdm(
-        total=args.trials * len(paper.SEARCHES) * len(paper.STARTS), desc="Table 1", unit="run"
-    ) as bar:
-        keep("table_1", paper.table_1(photos, args.trials, args.seed, bar.update))
-    tables = paper.as_markdown(result)
-    print(f"{tables}\n{args.save}")
+    print(f"{paper.as_markdown(result)}\n{args.save}")
     write_json(result, args.json)
     return 0
+
+
+def _parts(args: Arguments, photos: "Sequence[NDArray[np.uint8]]") -> Iterator[tuple[str, Any]]:
+    """Make the parts of the paper one by one; yields the name and the figures of each."""
+    from tqdm import tqdm
+
+    from aif_ros.benchmarks import paper
+    from aif_ros.benchmarks.control_episode import RigSettings
+    from aif_ros.defocus.estimators import make_estimator
+    from aif_ros.fusion.fuser import make_fuser
+    from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
+    from aif_ros.simulation.scenes.open_scene import open_scene
+
+    lens_model = LensModel.load(DEFAULT_CALIBRATION)
+    rig = RigSettings(
+        lens_model,
+        make_estimator("neural", lens_model),
+        lambda moving: make_fuser("neural", lens_model if moving else None),
+        frame_rate=args.frame_rate,
+    )
+    paper.save_figure_2(photos[0], args.save / "figure_2.png")
+    yield "table_2", paper.table_2(args.repeats)
+    start = lens_model.limits[0]
+    scene = open_scene("motorcycle", lens_model)
+    yield "static", paper.demonstrate(scene, rig, start, None, args.save)
+    scene = open_scene("motorcycle", lens_model, crossing=_CROSSING)
+    yield "dynamic", paper.demonstrate(scene, rig, start, args.seconds, args.save)
+    runs = args.trials * len(paper.SEARCHES) * len(paper.STARTS)
+    with tqdm(total=runs, desc="Table 1", unit="run") as bar:
+        yield "table_1", paper.table_1(photos, args.trials, args.seed, bar.update)
 
 
 def _photos(folder: Path | None) -> "list[NDArray[np.uint8]]":

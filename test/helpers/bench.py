@@ -142,9 +142,10 @@ class World:
     def lens(self, position, moving=False):
         """Report a lens state, 10 ms or more after the last event."""
         self.now = max(self.now, time.time_ns() - 10 * MILLISECOND)
-        self._report(position, moving)
+        self.report(position, moving)
 
-    def _report(self, position, moving):
+    def report(self, position, moving):
+        """Report a lens state, 10 ms after the last event."""
         self.now += 10 * MILLISECOND
         self.states(LensState(self.now, position, moving))
 
@@ -155,11 +156,11 @@ class World:
         meanwhile.
         """
         self.lens(position - 2 * pace, moving)
-        self._report(position - pace, moving)
+        self.report(position - pace, moving)
         self.now += 10 * MILLISECOND
         stamp = self.now
         self.images(StampedImage(image, stamp, "camera"))
-        self._report(position + pace, moving)
+        self.report(position + pace, moving)
         return stamp
 
     def info(self):

@@ -527,7 +527,7 @@ def test_in_dynamic_mode_the_agent_gets_observations_made_in_motion(bench, act, 
     loop.lens(4e-5, moving=True)
     loop.now += 10_000_000
     stamp = loop.now
-    loop.lens(6e-5, moving=True)
+    loop.report(6e-5, moving=True)  # as long after the exposure as the other state is before it
     loop.send_maps(DEFOCUS_MAPS, stamp)
     loop.send_maps(FUSED_DEFOCUS_MAPS, stamp)
     # In whatever order they come: only then may the lens come to rest.

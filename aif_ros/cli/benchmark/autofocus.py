@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from aif_ros.benchmarks.stack_autofocus import StackRun
+
 
 @dataclass(frozen=True)
 class Arguments:
@@ -154,19 +156,46 @@ def _print_tables(tables: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None
 
 
 def _on_stacks(args: Arguments, names: Sequence[str], folder: Path) -> int:
+    from aif_ros.benchmarks import stack_autofocus as evaluation
+    from aif_ros.benchmarks.autofocus_figures import save_stacks_figure
+
+    runs, stacks = _compare_on_stacks(names, folder)
+    together = {
+        name: evaluation.figures([run for done in runs.values() for run in done[name]])
+        for name in names
+    }
+    _print_stacks(stacks, together)
+    if args.save is not None:
+        print(save_stacks_figure(runs, args.save))
+    setup = {
+        "windows": evaluation.WINDOWS,
+        "starts": evaluation.STARTS,
+        "success": "ends within a slice, or the depth of field, of the sharpest slice",
+    }
+    write_json({"stacks": stacks, "methods": together, "setup": setup}, args.json)
+    return 0
+
+
+def _compare_on_stacks(
+    names: Sequence[str], folder: Path
+) -> "tuple[dict[str, dict[str, list[StackRun]]], dict[str, dict[str, Any]]]":
+    """Run the searches on each stack of a folder.
+
+    Returns:
+        The runs by stack and search, and the figures of each stack.
+    """
     import numpy as np
     from tqdm import tqdm
 
     from aif_ros.autofocus.searches import make_search
     from aif_ros.benchmarks import stack_autofocus as evaluation
-    from aif_ros.benchmarks.autofocus_figures import save_stacks_figure
     from aif_ros.calibration.sweep_calibration import calibrate_stack
     from aif_ros.devices.focal_stack import FocalStack, is_focal_stack
 
     paths = sorted(path for path in (folder, *folder.glob("*")) if is_focal_stack(path))
     if not paths:
         raise CommandError(f"there is no focal stack (a folder of numbered pictures) in {folder}")
-    runs: dict[str, dict[str, list[evaluation.StackRun]]] = {}
+    runs: dict[str, dict[str, list[StackRun]]] = {}
     stacks: dict[str, dict[str, Any]] = {}
     reader = None
     if "neural" in names:
@@ -189,20 +218,7 @@ def _on_stacks(args: Arguments, names: Sequence[str], folder: Path) -> int:
                 "px_per_slice": lens.blur_gain(stack.size[0]) * gap,
                 "methods": {name: evaluation.figures(each) for name, each in done.items()},
             }
-    together = {
-        name: evaluation.figures([run for done in runs.values() for run in done[name]])
-        for name in names
-    }
-    _print_stacks(stacks, together)
-    if args.save is not None:
-        print(save_stacks_figure(runs, args.save))
-    setup = {
-        "windows": evaluation.WINDOWS,
-        "starts": evaluation.STARTS,
-        "success": "ends within a slice, or the depth of field, of the sharpest slice",
-    }
-    write_json({"stacks": stacks, "methods": together, "setup": setup}, args.json)
-    return 0
+    return runs, stacks
 
 
 def _print_stacks(

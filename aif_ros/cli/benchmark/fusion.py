@@ -15,14 +15,19 @@ Examples:
   aif benchmark fusion --pairs lytro/ --stacks stacks/ --save sheets/
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from typing_extensions import Doc
 
 from aif_ros.cli import JsonFile
+
+if TYPE_CHECKING:
+    from aif_ros.optics.lens_model import LensModel
+    from aif_ros.simulation.scenes.scene import Scene
 
 
 @dataclass(frozen=True)
@@ -60,11 +65,53 @@ class Arguments:
 def run(args: Arguments) -> int:
     """Render, fuse, compare."""
     from aif_ros.benchmarks import fusion as evaluation
-    from aif_ros.benchmarks.stacking_tools import other_tools, own_tools
-    from aif_ros.cli import CommandError, write_json
-    from aif_ros.cli._progress import named_progress
-    from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
+    from aif_ros.cli import write_json
     from aif_ros.simulation.scenes.depth_edges import EDGE_REACH
+
+    data = _open(args)
+    result = _measure(args, data)
+    for kind, table in result.items():
+        if kind != "stacks":
+            _print(kind, table)
+    for name, table in result.get("stacks", {}).items():
+        _print(name, table)
+    result["setup"] = {
+        "scenes": data.names,
+        "pairs": len(data.pairs),
+        "width": args.width,
+        "still_frames": evaluation.STILL_FRAMES,
+        "moving_frames": evaluation.MOVING_FRAMES,
+        "edge_reach_px": EDGE_REACH,
+    }
+    write_json(result, args.json)
+    return 0
+
+
+@dataclass(frozen=True)
+class _Data:
+    """What the methods are compared on.
+
+    Attributes:
+        lens_model: lens of the rendered frames.
+        scenes: still ones.
+        films: moving ones.
+        pairs: folders of pairs of photographs.
+        stacks: folders of focal stacks.
+        names: of the scenes and films.
+    """
+
+    lens_model: "LensModel"
+    scenes: "Sequence[Scene]"
+    films: "Sequence[Scene]"
+    pairs: list[Path]
+    stacks: list[Path]
+    names: list[str]
+
+
+def _open(args: Arguments) -> _Data:
+    """Open what the arguments name; nothing named: the motorcycle."""
+    from aif_ros.cli import CommandError
+    from aif_ros.optics.lens_model import DEFAULT_CALIBRATION, LensModel
     from aif_ros.simulation.scenes.photo import folder_scene, motorcycle
     from aif_ros.simulation.scenes.video import VideoScene
 
@@ -83,31 +130,27 @@ def run(args: Arguments) -> int:
     if not any((args.rgbd, args.video, args.pairs, args.stacks)):
         scenes = [motorcycle(lens_model, args.width)]
     films = [VideoScene(path, lens_model, args.width) for path in videos]
+    names = [path.name for path in (*rgbd, *videos)] or [scene.name for scene in scenes]
+    return _Data(lens_model, scenes, films, pairs, stacks, names)
+
+
+def _measure(args: Arguments, data: _Data) -> dict[str, Any]:
+    """Return the tables of figures by kind of data."""
+    from aif_ros.benchmarks import fusion as evaluation
+    from aif_ros.benchmarks.stacking_tools import other_tools, own_tools
+    from aif_ros.cli._progress import named_progress
+
     tools = len(own_tools(align=True)) + len(other_tools())
-    total = 3 * len(scenes) + len(films) + len(pairs) + tools * len(stacks)
+    total = 3 * len(data.scenes) + len(data.films) + len(data.pairs) + tools * len(data.stacks)
     with named_progress(total, "sequence") as progress:
         result: dict[str, Any] = dict(
-            evaluation.measure(scenes, films, lens_model, args.save, progress)
+            evaluation.measure(data.scenes, data.films, data.lens_model, args.save, progress)
         )
-        if pairs:
-            result["pairs"] = evaluation.measure_pairs(pairs, args.save, progress)
-        if stacks:
-            result["stacks"] = evaluation.measure_stacks(stacks, args.save, progress)
-    for kind, table in result.items():
-        if kind != "stacks":
-            _print(kind, table)
-    for name, table in result.get("stacks", {}).items():
-        _print(name, table)
-    result["setup"] = {
-        "scenes": [path.name for path in (*rgbd, *videos)] or [scene.name for scene in scenes],
-        "pairs": len(pairs),
-        "width": args.width,
-        "still_frames": evaluation.STILL_FRAMES,
-        "moving_frames": evaluation.MOVING_FRAMES,
-        "edge_reach_px": EDGE_REACH,
-    }
-    write_json(result, args.json)
-    return 0
+        if data.pairs:
+            result["pairs"] = evaluation.measure_pairs(data.pairs, args.save, progress)
+        if data.stacks:
+            result["stacks"] = evaluation.measure_stacks(data.stacks, args.save, progress)
+    return result
 
 
 def _folders(parent: str | Path | None) -> list[Path]:

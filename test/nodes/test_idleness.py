@@ -101,7 +101,7 @@ def test_a_subscription_that_hears_nothing_is_made_again(bench, logged, monkeypa
     world = World(bench)
     world.frame(texture(), 1e-4)
     bench.spin_until(lambda: fused)
-    (images,) = (each for each in node.connections.subscriptions if each._topic is CAMERA_IMAGE)
+    (images,) = (each for each in node.connections.subscriptions if each.topic is CAMERA_IMAGE)
     # As after a pause of the process: the publisher is there, but its messages do not come.
     images._take = lambda message: None
     node.destroy_subscription(images._subscription)

@@ -38,7 +38,7 @@ class LoopState:
         doubt: once the agent has stopped, why the images leave open whether the lens moves, for
             people; empty: they do not.
         window: where the agent focuses, pixels; None: nowhere in particular.
-        left_out: frames that are not fused because they do not belong to the scene.
+        left_out: frames that are not fused, or fused in part, because they do not show the scene.
     """
 
     state: str

@@ -139,8 +139,9 @@ FUSION_EPOCH: Topic[int] = Topic(
 LEFT_OUT: Topic[LeftOut] = Topic(
     "fusion/left_out",
     String,
-    "Frames that are not fused because they show another scene, or nothing, as a JSON object "
-    "(fields: see `LeftOut`).",
+    "Frames that are not fused because they show another scene, or nothing (`positions` of the "
+    "lens, metres, and `reasons`), and frames that are fused in part, because they are damaged or "
+    "covered (`damaged`: positions, metres), as a JSON object, see `LeftOut`.",
     codecs.encode_left_out,
     codecs.decode_left_out,
     latched=True,

@@ -10,10 +10,11 @@ from aif_ros.types.wording import counted, listed
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Frames of a static scene that are not fused: they show another scene, or nothing.
+    """Frames of a static scene that are not fused, or fused in part.
 
     Attributes:
-        positions: lens positions of these frames, metres, ascending.
+        positions: lens positions of frames that are not fused, metres, ascending: they show
+            another scene, or nothing.
         reasons: why they are not fused, for people, each once.
         damaged: lens positions of other frames, metres, ascending, of which parts are not fused:
             they are damaged or covered.

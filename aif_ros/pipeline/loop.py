@@ -95,7 +95,7 @@ class AllInFocusPipeline:
 
     @property
     def left_out(self) -> LeftOut:
-        """Frames that are not fused because they do not belong to the scene of J."""
+        """Frames that are not fused, or fused in part, because they do not show the scene of J."""
         return self._fuse.left_out
 
     @property

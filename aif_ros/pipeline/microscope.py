@@ -55,7 +55,7 @@ class Snapshot:
         focus_map: the same by cell, with its uncertainty.
         positions: stage position of each captured image, metres.
         reason: why the capture ended.
-        left_out: images that are not fused because they do not belong to the scene.
+        left_out: images that are not fused, or fused in part.
     """
 
     image: Image

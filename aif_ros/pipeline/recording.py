@@ -53,7 +53,7 @@ class LoopRecording:
         lens_track: what the lens reported, by time.
         reason: why the loop ended.
         doubt: why the images leave open whether the lens moves, for people; empty: they do not.
-        left_out: frames that are not fused because they do not belong to the scene.
+        left_out: frames that are not fused, or fused in part.
     """
 
     scene: str

@@ -61,6 +61,7 @@ OTHER_CHOICES = {
     "search": ("sweep", {}),
     "mode": ("dynamic", {}),
     "width": (320, {}),
+    "bits_per_sample": (12, {}),
     "save_path": ("fused.png", {}),
     "params_file": (str(share_directory() / "config" / "demo.yaml"), {}),
     "namespace": ("left", {}),

@@ -3,13 +3,9 @@
 import itertools
 import os
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
-from lifecycle_msgs.msg import State
-from lifecycle_msgs.srv import GetState
 from patience import PATIENCE
-from rclpy.task import Future
 
 from aif_ros.bringup import hang_detector, lifecycle, processes, supervisor
 from aif_ros.bringup.graph import BringupError, pipeline_graph
@@ -37,41 +33,6 @@ def test_lost_responses_do_not_stop_the_bring_up(service, monkeypatch, tmp_path)
     )
     with processes.run_in_processes(graph, log_directory=tmp_path) as running:
         assert running.spin_until(lambda: running.state is not None, PATIENCE)
-
-
-class LateClient:
-    """A service whose responses come when the test says."""
-
-    def __init__(self):
-        self.awaited = []
-
-    def service_is_ready(self):
-        return True
-
-    def call_async(self, request):
-        self.awaited.append(Future())
-        return self.awaited[-1]
-
-    def remove_pending_request(self, future):
-        self.awaited.remove(future)
-
-
-def test_responses_that_come_late_count():
-    poll, change = clients = LateClient(), LateClient()
-    each = iter(clients)
-    member = lifecycle.Member(SimpleNamespace(create_client=lambda *_: next(each)), "/ns/camera")
-    times = itertools.count(1.0, 1.5)  # longer than a response counts as being in time
-    for _ in range(3):
-        member.step(next(times), may_activate=True)
-    unconfigured = State(id=State.PRIMARY_STATE_UNCONFIGURED)
-    poll.awaited.pop(0).set_result(GetState.Response(current_state=unconfigured))
-    now = next(times)
-    member.step(now, may_activate=True)
-    assert (member.state, member.answered) == (State.PRIMARY_STATE_UNCONFIGURED, now)
-    assert len(change.awaited) == 1
-    for _ in range(10):
-        member.step(next(times), may_activate=True)
-    assert len(poll.awaited) == lifecycle._MOST_AWAITED
 
 
 @pytest.mark.parametrize("most", [1, supervisor._MOST_STARTS])

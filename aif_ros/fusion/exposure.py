@@ -66,6 +66,8 @@ class _Acceptance:
             changed evenly.
         incomparable: median difference between the log averages of encoded values from which on a
             frame too clipped or too dark to be compared is of another exposure.
+        overexposed: gain, a factor, from which on clipped pixels are not used: with less, what is
+            clipped is nearly right, and may be sharp in this frame only.
     """
 
     negligible: float = 0.01
@@ -74,6 +76,7 @@ class _Acceptance:
     agreement: float = 0.04
     uneven: float = 0.06
     incomparable: float = 0.2
+    overexposed: float = 1.1
 
 
 _CELLS = _Cells()
@@ -131,6 +134,28 @@ class Gain:
         share = np.clip((image - _SHOULDER) * np.float32(1 / (1 - _SHOULDER)), 0, 1)
         share *= share * (3 - 2 * share)
         return np.asarray(np.maximum(matched, matched + share * (image - matched)))
+
+
+    def unclipped(
+        self, image: NDArray[Any], valid: NDArray[np.bool_] | None
+    ) -> NDArray[np.bool_] | None:
+        """Exclude where a brighter frame is clipped: the reference may show more there.
+
+        Args:
+            image: (H, W) or (H, W, 3), uint8, uint16 or float32 in [0, 1], before `remove`.
+            valid: (H, W), pixels that hold data; None: all.
+
+        Returns:
+            `valid` without the clipped pixels and those next to them, over which demosaicing and
+            scaling spread them.
+        """
+        if self.factors.max() <= _ACCEPTANCE.overexposed:
+            return valid
+        clipped = reduce(cv2.max, cv2.split(image)) >= _CELLS.saturated * _full_scale(image)
+        if not clipped.any():
+            return valid
+        lost = cv2.dilate(clipped.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.bool_)
+        return ~lost if valid is None else valid & ~lost
 
 
 def _full_scale(image: NDArray[Any]) -> float:

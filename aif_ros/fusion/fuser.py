@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.fusion.exposure import light_map, match_exposure
+from aif_ros.fusion.exposure import NO_GAIN, Gain, light_map, match_exposure
 from aif_ros.fusion.fusion import Fused, FusionMethod, check_finite
 from aif_ros.fusion.laplacian import LaplacianFusion
 from aif_ros.fusion.motion import mosaic
@@ -85,12 +85,14 @@ class Fuser:
                 J has not changed.
         """
         self._check(image)
-        image = self._as_bright(image)
+        gain = self._gain(image)
         if self._lens_model is None:
-            merged = self._merged(image, position, valid)
+            valid = gain.unclipped(image, valid)
+            merged = self._merged(gain.remove(image), position, valid)
             check_finite(merged)
             self._fused = merged
             return merged
+        image = gain.remove(image)
         motion = self._motion(image, position, self._lens_model)
         if self._mosaic is not None and motion is not None:
             self._mosaic = mosaic.merge(self._mosaic, self._method, image, position, motion)
@@ -127,20 +129,20 @@ class Fuser:
             ImageError: its shape differs from J's; J has not changed.
         """
         self._check(image)
-        image = self._as_bright(image)
         if self._lens_model is not None:
+            image = self._gain(image).remove(image)
             motion = self._motion(image, position, self._lens_model)
             if self._mosaic is not None and motion is not None:
                 self._mosaic = mosaic.merge(self._mosaic, WarpOnly(), image, position, motion)
                 self._fused = mosaic.view(self._mosaic)
         return self._fused
 
-    def _as_bright(self, image: Image) -> Image:
-        """Make a frame as bright as J, channel by channel, where all of it has changed alike."""
+    def _gain(self, image: Image) -> Gain:
+        """By how much a frame is brighter than J, if all of it has changed alike."""
         if self._fused is None:
-            return image
+            return NO_GAIN
         gain = match_exposure(light_map(image), light_map(self._fused.image), _LEAST_GAIN)
-        return gain.remove(image) if gain.even else image
+        return gain if gain.even else NO_GAIN
 
     def _check(self, image: Image) -> None:
         if self._fused is not None and image.shape != self._fused.image.shape:

@@ -58,6 +58,9 @@ class StackFuser:
             gain: by which it is brighter than the others; None: it is not.
         """
 
+        if gain is not None:
+            valid = gain.unclipped(image, valid)
+
         def aligned(place: Place) -> Image:
             part = to_float(resample(image, transform, place))
             return part if gain is None else gain.remove(part)

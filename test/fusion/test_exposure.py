@@ -129,6 +129,21 @@ def test_highlights_of_a_brighter_frame_stay_white_without_a_step():
         assert np.diff(matched).max() < 0.06
 
 
+@pytest.mark.parametrize("dtype, full", [(np.float32, 1), (np.uint8, 255), (np.uint16, 65535)])
+def test_clipped_parts_of_a_brighter_frame_are_not_used(dtype, full):
+    image = np.full((40, 60, 3), 0.5)
+    image[10:20, 10:30, 1] = 1.0
+    image = (image * full).astype(dtype)
+    brighter = Gain(np.full(3, 1.3, np.float32), True)
+    unclipped = brighter.unclipped(image, None)
+    assert not unclipped[9:21, 9:31].any() and unclipped[:9].all() and unclipped[:, 31:].all()
+    right = np.arange(60)[None] >= 20
+    np.testing.assert_array_equal(brighter.unclipped(image, right), unclipped & right)
+    for factor in (1.0, 0.7):
+        as_bright = Gain(np.full(3, factor, np.float32), True)
+        assert as_bright.unclipped(image, None) is None
+
+
 def test_mono():
     gray = SCENE[..., 1]
     measured = gain(np.float32(0.9 * gray), gray)

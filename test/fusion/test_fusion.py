@@ -114,6 +114,18 @@ def test_a_change_of_exposure_leaves_no_trace(fuser, factors):
     assert psnr(fused.image, dim) > min(psnr(alike.image, dim), 42) - 1
 
 
+def test_what_a_brighter_frame_has_clipped_is_not_used(fuser):
+    """Highlights would turn grey, or white with rims around them."""
+    bright = np.minimum(SHARP * np.float32(0.9), 0.8)
+    first, second = (np.where(mask, bright, blurred(bright)) for mask in (LEFT, ~LEFT))
+    fuser.add(first, 1e-3)
+    second = np.minimum(second * np.float32(1.5), 1)
+    clipped = (second >= 0.99).any(axis=2)
+    fused = fuser.add(second, 2e-3)
+    assert clipped.mean() > 0.02
+    assert np.abs(fused.image - bright)[clipped & LEFT[..., 0]].max() < 0.05
+
+
 def make_fuser_like(fuser, frames):
     """J of frames of one exposure, by the method of a fuser."""
     other = Fuser(fuser._method)

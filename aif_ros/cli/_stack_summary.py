@@ -69,10 +69,14 @@ def _warn_of_left_out(stack: FusedStack) -> None:
 
 def _print_exposure(stack: FusedStack) -> None:
     """Name the slices whose brightness was corrected, or cannot be."""
-    corrected = [index for index, gain in enumerate(stack.gains) if not gain.negligible]
+    corrected = [index for index, gain in enumerate(stack.gains) if (gain.factors != 1).any()]
     if corrected:
         names = _names(stack.slices, corrected)
         print(f"exposure matched in {counted(len(corrected), 'slice')} ({names})")
+    banded = [index for index, gain in enumerate(stack.gains) if gain.bands is not None]
+    if banded:
+        names = _names(stack.slices, banded)
+        print(f"flickering light evened along the rows in {counted(len(banded), 'slice')} ({names})")
     if stack.uneven:
         print_warnings(
             f"in {counted(len(stack.uneven), 'slice')} the brightness differs in parts of the "

@@ -9,7 +9,7 @@ were blurred by software keep the average of the encoded values instead. A chang
 in both averages; the smaller gain of the two is therefore the one that blur cannot explain.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from aif_ros.fusion.flicker import COLUMNS, ROWS, Bands, find_bands
 from aif_ros.fusion.motion.geometry import Transform, translation
 from aif_ros.types.image import Image
 
@@ -92,12 +93,15 @@ class LightMap:
         encoded: (h, w, C) float32, averages of the encoded values.
         contrast: (h, w) float32, squared coefficient of variation of the light in a cell.
         usable: (h, w) bool, cells that are neither clipped nor dark.
+        rows: (ROWS, COLUMNS) float32, averages of the encoded values of all channels, NaN where
+            clipped or dark; see `find_bands`.
     """
 
     light: NDArray[np.float32]
     encoded: NDArray[np.float32]
     contrast: NDArray[np.float32]
     usable: NDArray[np.bool_]
+    rows: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -109,32 +113,43 @@ class Gain:
             they cannot be compared.
         even: whether the whole image has changed alike, as far as can be said, and by a gain that
             can be measured.
+        bands: by which it is brighter besides, row by row; None: none.
     """
 
     factors: NDArray[np.float32]
     even: bool
+    bands: Bands | None = None
 
     @property
     def negligible(self) -> bool:
         """Whether there is nothing to correct."""
-        return bool((self.factors == 1).all())
+        return bool((self.factors == 1).all()) and self.bands is None
 
-    def remove(self, image: Image) -> Image:
+    def remove(self, image: Image, heights: NDArray[np.floating] | None = None) -> Image:
         """Return the frame as bright as the reference; what is white stays white.
 
         Highlights above `_SHOULDER` approach their old value smoothly: clipped pixels that are
         darkened would turn grey, and pixels that are left out there get rings around them.
+
+        Args:
+            image: (H, W) or (H, W, 3), float32 in [0, 1].
+            heights: (H,), where its rows are in the frame, shares of the frame's height; None: it
+                is the whole frame.
         """
         if self.negligible:
             return image
         factors = 1 / self.factors if image.ndim == 3 else 1 / self.factors[0]
+        if self.bands is not None:
+            if heights is None:
+                heights = (np.arange(len(image)) + 0.5) / len(image)
+            rows = self.bands.factors(heights).reshape(-1, *[1] * (image.ndim - 1))
+            factors = factors / rows
         matched = np.minimum(image * factors, np.float32(1.0))
-        if self.factors.max() <= 1:
+        if factors.min() >= 1:
             return matched
         share = np.clip((image - _SHOULDER) * np.float32(1 / (1 - _SHOULDER)), 0, 1)
         share *= share * (3 - 2 * share)
         return np.asarray(np.maximum(matched, matched + share * (image - matched)))
-
 
     def unclipped(
         self, image: NDArray[Any], valid: NDArray[np.bool_] | None
@@ -193,7 +208,10 @@ def light_map(image: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> Li
     contrast = _averages(total * total, size)[..., 0] / np.maximum(mean * mean, 1e-12) - 1
     share = cv2.resize(clipped, size, interpolation=cv2.INTER_AREA).reshape(size[::-1])
     usable = (share <= _CELLS.clipped) & (light > _CELLS.dark).all(axis=2)
-    return LightMap(light, _averages(sample, size), contrast.astype(np.float32), usable)
+    rows = _averages(np.sqrt(total), (COLUMNS, ROWS))[..., 0]
+    row_share = cv2.resize(clipped, (COLUMNS, ROWS), interpolation=cv2.INTER_AREA)
+    rows[(row_share > _CELLS.clipped) | (rows < _CELLS.dark ** (1 / _EXPONENT))] = np.nan
+    return LightMap(light, _averages(sample, size), contrast.astype(np.float32), usable, rows)
 
 
 def registered(light: LightMap, transform: Transform, size: tuple[int, int]) -> LightMap:
@@ -204,19 +222,36 @@ def registered(light: LightMap, transform: Transform, size: tuple[int, int]) -> 
         transform: from the coordinates of the fused image to the slice's.
         size: (width, height) of the slice, pixels.
     """
-    rows, columns = light.usable.shape
-    cells = np.diag([columns / size[0], rows / size[1], 1.0])
-    # Pixels and cells are counted by their middles.
-    cells = translation(-0.5, -0.5) @ cells @ translation(0.5, 0.5)
-    moved = (cells @ transform @ np.linalg.inv(cells))[:2]
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    moved_light, moved_encoded = (
-        cv2.warpAffine(each, moved, (columns, rows), flags=flags).reshape(each.shape)
-        for each in (light.light, light.encoded)
+
+    def moved(plane: NDArray[np.float32], outside: float = 0.0) -> NDArray[np.float32]:
+        rows, columns = plane.shape[:2]
+        cells = np.diag([columns / size[0], rows / size[1], 1.0])
+        # Pixels and cells are counted by their middles.
+        cells = translation(-0.5, -0.5) @ cells @ translation(0.5, 0.5)
+        matrix = (cells @ transform @ np.linalg.inv(cells))[:2]
+        result = cv2.warpAffine(
+            plane,
+            matrix,
+            (columns, rows),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderValue=(outside,) * 4,
+        )
+        return np.asarray(result.reshape(plane.shape), np.float32)
+
+    return LightMap(
+        moved(light.light),
+        moved(light.encoded),
+        moved(light.contrast),
+        moved(light.usable.astype(np.float32)) > 0.99,
+        moved(light.rows, np.nan),
     )
-    usable = cv2.warpAffine(light.usable.astype(np.float32), moved, (columns, rows), flags=flags)
-    contrast = cv2.warpAffine(light.contrast, moved, (columns, rows), flags=flags)
-    return LightMap(moved_light, moved_encoded, np.asarray(contrast), usable > 0.99)
+
+
+def _without(light: LightMap, bands: Bands) -> LightMap:
+    """Light of a frame without its bands."""
+    count = len(light.usable)
+    factors = bands.factors((np.arange(count) + 0.5) / count)[:, None, None]
+    return replace(light, light=light.light / factors**_EXPONENT, encoded=light.encoded / factors)
 
 
 def _averages(plane: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
@@ -230,6 +265,7 @@ def match_exposure(
     reference: LightMap,
     least: float = _ACCEPTANCE.negligible,
     largest: float = _ACCEPTANCE.largest,
+    still: bool = True,
 ) -> Gain:
     """Measure by how much a frame is brighter than a reference that shows the same.
 
@@ -238,9 +274,13 @@ def match_exposure(
         reference: of the same shape.
         least: smaller log gains are ignored.
         largest: larger log gains are no change of exposure.
+        still: whether the scene stays, so that bands of flickering light can be measured.
     """
     channels = light.light.shape[2]
     unknown = Gain(np.ones(channels, np.float32), True)
+    bands = find_bands(light.rows, reference.rows) if still else None
+    if bands is not None:
+        light = _without(light, bands)
     usable = light.usable & reference.usable
     if light.light.shape != reference.light.shape or usable.mean() < _CELLS.least_usable:
         return unknown
@@ -257,7 +297,7 @@ def match_exposure(
     uncertain = max(least, spread / np.sqrt(usable.sum()), _ACCEPTANCE.contrast * contrast)
     # Cells that disagree measure no gain, be it for uneven light or for blur.
     measured = np.abs(gains).max() > uncertain and spread <= _ACCEPTANCE.uneven
-    return Gain(np.exp(gains).astype(np.float32) if measured else unknown.factors, even)
+    return Gain(np.exp(gains).astype(np.float32) if measured else unknown.factors, even, bands)
 
 
 def _unevenness(
@@ -293,9 +333,10 @@ def stack_gains(maps: list[LightMap]) -> list[Gain]:
         np.asarray(np.median(planes, axis=0), np.float32)
         for planes in ([each.light for each in maps], [each.encoded for each in maps])
     )
+    rows = np.median([each.rows for each in maps], axis=0)
     usable = np.mean([each.usable for each in maps], axis=0) >= 0.5
     contrast = np.median([each.contrast for each in maps], axis=0)
-    reference = LightMap(light, encoded, np.asarray(contrast, np.float32), usable)
+    reference = LightMap(light, encoded, np.asarray(contrast, np.float32), usable, rows)
     return [
         Gain(np.ones(light.shape[2], np.float32), False)
         if _incomparable(each, reference)

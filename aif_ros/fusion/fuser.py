@@ -88,7 +88,7 @@ class Fuser:
         gain = self._gain(image)
         if self._lens_model is None:
             valid = gain.unclipped(image, valid)
-            merged = self._merged(gain.remove(image), position, valid)
+            merged = self._merged(self._share_bands(gain).remove(image), position, valid)
             check_finite(merged)
             self._fused = merged
             return merged
@@ -141,8 +141,22 @@ class Fuser:
         """By how much a frame is brighter than J, if all of it has changed alike."""
         if self._fused is None:
             return NO_GAIN
-        gain = match_exposure(light_map(image), light_map(self._fused.image), _LEAST_GAIN)
+        light, reference = light_map(image), light_map(self._fused.image)
+        still = self._lens_model is None
+        gain = match_exposure(light, reference, _LEAST_GAIN, still=still)
         return gain if gain.even else NO_GAIN
+
+    def _share_bands(self, gain: Gain) -> Gain:
+        """Bring J to the mean of the bands of all frames so far; return what the frame then lacks.
+
+        The bands of the frames lie elsewhere in each, so that their mean comes near to none.
+        """
+        if gain.bands is None or self._fused is None:
+            return gain
+        share = 1 / (self._fused.frames + 1)
+        mean = Gain(np.ones_like(gain.factors), True, gain.bands.times(-share))
+        self._fused = replace(self._fused, image=mean.remove(self._fused.image))
+        return replace(gain, bands=gain.bands.times(1 - share))
 
     def _check(self, image: Image) -> None:
         if self._fused is not None and image.shape != self._fused.image.shape:

@@ -57,13 +57,12 @@ class StackFuser:
             valid: (H, W), pixels that hold data; None: all.
             gain: by which it is brighter than the others; None: it is not.
         """
-
         if gain is not None:
             valid = gain.unclipped(image, valid)
 
         def aligned(place: Place) -> Image:
             part = to_float(resample(image, transform, place))
-            return part if gain is None else gain.remove(part)
+            return part if gain is None else gain.remove(part, _heights(image, transform, place))
 
         def whole() -> Image:
             # Part by part: intermediate results would take as much memory again, or twice.
@@ -94,3 +93,13 @@ class StackFuser:
 
         merge_tiles(merged, self._fused, self._fused, margin, self._pool.map)
         self._fused = replace(self._fused, frames=self._fused.frames + 1)
+
+
+def _heights(image: NDArray[Any], transform: Transform, place: Place) -> NDArray[np.float64]:
+    """Where the rows of a part of J are in a slice, shares of its height, at the part's middle."""
+    height, width = image.shape[:2]
+    rows, columns = (
+        np.arange(size)[part] for size, part in zip((height, width), place, strict=True)
+    )
+    along = transform[1, 0] * columns.mean() + transform[1, 1] * rows + transform[1, 2]
+    return np.asarray((along + 0.5) / height)

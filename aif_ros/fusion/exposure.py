@@ -170,7 +170,7 @@ class Gain:
         if not clipped.any():
             return valid
         lost = cv2.dilate(clipped.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.bool_)
-        return ~lost if valid is None else valid & ~lost
+        return np.asarray(~lost if valid is None else valid & ~lost)
 
 
 def _full_scale(image: NDArray[Any]) -> float:

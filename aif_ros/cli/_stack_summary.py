@@ -76,7 +76,9 @@ def _print_exposure(stack: FusedStack) -> None:
     banded = [index for index, gain in enumerate(stack.gains) if gain.bands is not None]
     if banded:
         names = _names(stack.slices, banded)
-        print(f"flickering light evened along the rows in {counted(len(banded), 'slice')} ({names})")
+        print(
+            f"flickering light evened along the rows in {counted(len(banded), 'slice')} ({names})"
+        )
     if stack.uneven:
         print_warnings(
             f"in {counted(len(stack.uneven), 'slice')} the brightness differs in parts of the "

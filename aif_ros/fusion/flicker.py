@@ -89,40 +89,28 @@ def find_bands(rows: NDArray[np.floating], reference: NDArray[np.floating]) -> B
     if known.mean() < LIMITS.usable:
         return None
     profile = np.nanmedian(ratio[known], axis=1)
-    best: tuple[float, Bands] | None = None
-    for frequency, basis in _harmonics():
-        coefficients, *_ = np.linalg.lstsq(basis[known], profile, rcond=None)
-        left = float(np.square(profile - basis[known] @ coefficients).sum())
-        if best is None or left < best[0]:
-            best = left, Bands(frequency, float(coefficients[1]), float(coefficients[2]))
-    assert best is not None
-    left, bands = best
-    explained = 1 - left / max(float(np.square(profile - profile.mean()).sum()), 1e-12)
+    scene = np.log(np.nanmedian(reference[known], axis=1))
+    frequencies, functions = _harmonics()
+    basis = functions[:, known]
+    # Least squares for all frequencies at once.
+    projected = basis.transpose(0, 2, 1) @ np.stack([profile, scene], axis=1)
+    coefficients = np.linalg.solve(basis.transpose(0, 2, 1) @ basis, projected)
+    left = np.square(profile[:, None] - basis @ coefficients[:, :, :1]).sum(axis=(1, 2))
+    best = int(left.argmin())
+    (_, cosine, sine), (_, *own) = coefficients[best].T.tolist()
+    bands = Bands(float(frequencies[best]), cosine, sine)
+    explained = 1 - left[best] / max(float(np.square(profile - profile.mean()).sum()), 1e-12)
     if explained < LIMITS.explained or bands.amplitude < LIMITS.amplitude:
         return None
-    basis = dict(_harmonics())[bands.frequency][known]
-    scene = np.log(np.nanmedian(reference[known], axis=1))
-    own, *_ = np.linalg.lstsq(basis, scene, rcond=None)
     change = 1 - np.exp(-2 * (np.pi * LIMITS.blur * bands.frequency) ** 2)
-    return bands if bands.amplitude >= LIMITS.scene * change * np.hypot(*own[1:]) else None
+    return bands if bands.amplitude >= LIMITS.scene * change * np.hypot(*own) else None
 
 
 @lru_cache(maxsize=1)
-def _harmonics() -> list[tuple[float, NDArray[np.float64]]]:
-    """Trial frequencies, periods in the height, and their (ROWS, 3) functions of the height."""
-    heights = (np.arange(ROWS) + 0.5) / ROWS
+def _harmonics() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Trial frequencies (n,), periods in the height, and their (n, ROWS, 3) functions of it."""
     count = round((LIMITS.most - LIMITS.fewest) * LIMITS.steps) + 1
-    return [
-        (
-            float(frequency),
-            np.stack(
-                [
-                    np.ones(ROWS),
-                    np.cos(2 * np.pi * frequency * heights),
-                    np.sin(2 * np.pi * frequency * heights),
-                ],
-                axis=1,
-            ),
-        )
-        for frequency in np.linspace(LIMITS.fewest, LIMITS.most, count)
-    ]
+    frequencies = np.linspace(LIMITS.fewest, LIMITS.most, count)
+    phases = 2 * np.pi * frequencies[:, None] * (np.arange(ROWS) + 0.5) / ROWS
+    functions = np.stack([np.ones_like(phases), np.cos(phases), np.sin(phases)], axis=2)
+    return frequencies, functions

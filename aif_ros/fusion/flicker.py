@@ -11,6 +11,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from aif_ros.fusion.median import median_of_known
+
 ROWS, COLUMNS = 96, 8
 """Cells over which light is averaged: fine along the rows, coarse across."""
 
@@ -88,8 +90,8 @@ def find_bands(rows: NDArray[np.floating], reference: NDArray[np.floating]) -> B
     known = np.isfinite(ratio).any(axis=1)
     if known.mean() < LIMITS.usable:
         return None
-    profile = np.nanmedian(ratio[known], axis=1)
-    scene = np.log(np.nanmedian(reference[known], axis=1))
+    profile = median_of_known(ratio[known].T)
+    scene = np.log(median_of_known(reference[known].T))
     frequencies, functions = _harmonics()
     basis = functions[:, known]
     # Least squares for all frequencies at once.

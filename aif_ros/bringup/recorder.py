@@ -139,40 +139,40 @@ class Recorder:
             silent = "the focus controller has published nothing"
             reason = silent if self._state is None else self._state.reason
             raise BringupError(f"no frame has been fused: {reason}")
-        stamps = sorted(self._fused.keys() & self._frames.keys())
-        timeline = LensStateBuffer(capacity=len(self._states))
-        for state in self._states:
-            timeline.add(state)
-        frames = []
-        for stamp, end in zip(stamps, [*stamps[1:], np.inf], strict=True):
-            # Autofocus may have looked at a later frame of the same rest than fusion has used.
-            maps = _first(self._maps, stamp, end)
-            fused_maps = _first(self._fused_maps, stamp, end)
-            decisions = [each for each in self.decisions if stamp <= each.evidence[-1].stamp < end]
-            frames.append(
-                RecordedFrame(
-                    stamp=stamp,
-                    position=timeline.position(stamp),
-                    image=self._frames[stamp].image,
-                    fused=self._fused[stamp].image,
-                    distance=maps.distance,
-                    fused_distance=fused_maps.distance,
-                    in_focus=maps.in_focus,
-                    fused_in_focus=fused_maps.in_focus,
-                    window=decisions[-1].window if decisions else None,
-                    reason=decisions[-1].reason if decisions else "",
-                )
-            )
         return LoopRecording(
             scene,
             self._state.agent,
             lens_model,
-            frames,
+            list(self._recorded_frames()),
             self._states,
             self._state.reason,
             self._state.doubt,
             self._state.left_out,
         )
+
+    def _recorded_frames(self) -> Iterator[RecordedFrame]:
+        """Yield the frames that were fused, each with what was derived from it."""
+        stamps = sorted(self._fused.keys() & self._frames.keys())
+        timeline = LensStateBuffer(capacity=len(self._states))
+        for state in self._states:
+            timeline.add(state)
+        for stamp, end in zip(stamps, [*stamps[1:], np.inf], strict=True):
+            # Autofocus may have looked at a later frame of the same rest than fusion has used.
+            maps = _first(self._maps, stamp, end)
+            fused_maps = _first(self._fused_maps, stamp, end)
+            decisions = [each for each in self.decisions if stamp <= each.evidence[-1].stamp < end]
+            yield RecordedFrame(
+                stamp=stamp,
+                position=timeline.position(stamp),
+                image=self._frames[stamp].image,
+                fused=self._fused[stamp].image,
+                distance=maps.distance,
+                fused_distance=fused_maps.distance,
+                in_focus=maps.in_focus,
+                fused_in_focus=fused_maps.in_focus,
+                window=decisions[-1].window if decisions else None,
+                reason=decisions[-1].reason if decisions else "",
+            )
 
 
 def _keep(maps: dict[int, DefocusMaps], stamped: StampedMaps) -> None:

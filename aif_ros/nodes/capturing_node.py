@@ -80,9 +80,15 @@ class CapturingNode(PipelineNode):
             return
         self._captures.usable()
         self.diagnostics.count("frames")
-        header = Header(stamp=to_time(capture.stamp), frame_id=self.value("frame_id"))
-        info = CameraInfo(
-            header=header,
+        image = StampedImage(capture.image, capture.stamp, self.value("frame_id"))
+        self._infos.publish(self._info_of(image))
+        self._images.publish(image)
+        self._compressed.show(lambda: image)
+
+    def _info_of(self, image: StampedImage) -> CameraInfo:
+        """Return a camera info of its own for an image: the published ones must not change."""
+        return CameraInfo(
+            header=Header(stamp=to_time(image.stamp), frame_id=image.frame_id),
             width=self._info.width,
             height=self._info.height,
             distortion_model=self._info.distortion_model,
@@ -91,7 +97,3 @@ class CapturingNode(PipelineNode):
             r=self._info.r,
             p=self._info.p,
         )
-        self._infos.publish(info)
-        image = StampedImage(capture.image, capture.stamp, header.frame_id)
-        self._images.publish(image)
-        self._compressed.show(lambda: image)

@@ -11,6 +11,7 @@ from aif_ros.pipeline.loop import AllInFocusPipeline, Step
 from aif_ros.pipeline.loop_end import LoopEnd
 from aif_ros.pipeline.rest_watch import PATIENCE
 from aif_ros.pipeline.rig import Rig
+from aif_ros.types.frame import Frame
 
 # Seconds between two attempts to continue after a lost connection; devices try to reconnect at
 # most every half second.
@@ -63,19 +64,12 @@ def run_loop(
         ImageError: the camera's images cannot be used.
     """
     watch = ImageWatch(pipeline.lens_model, recorded=recorded)
-
-    def seen(step: Step) -> None:
-        on_step(step)
-        if step.maps is not None:
-            watch.add(step.frame, dynamic=pipeline.dynamic)
+    devices = _WatchedDevices(rig, pipeline, watch, on_step)
 
     def advance(target: float | None) -> Action:
-        def attempt() -> Action:
-            if target is not None:
-                pipeline.commanded(target, rig.send(target))
-            return _next_action(rig, pipeline, seen)
-
-        return _repeat_while_lost(attempt, rig.clock, reconnect_timeout, on_lost)
+        return _repeat_while_lost(
+            lambda: devices.advance(target), rig.clock, reconnect_timeout, on_lost
+        )
 
     try:
         with rig.observed_by(pipeline.observe):
@@ -88,6 +82,62 @@ def run_loop(
         return _result(pipeline.frames, watch, reason, stopped=False)
     except DeviceError as fault:
         return LoopResult(pipeline.frames, str(fault), fault=fault)
+
+
+class _WatchedDevices:
+    """Camera and lens of a loop, and what watches that the images change with the lens position.
+
+    Args:
+        rig: camera and lens.
+        pipeline: gets the frames.
+        watch: sees the frames that are assessed.
+        on_step: see `run_loop`.
+    """
+
+    def __init__(
+        self,
+        rig: Rig,
+        pipeline: AllInFocusPipeline,
+        watch: ImageWatch,
+        on_step: Callable[[Step], None],
+    ) -> None:
+        self._rig, self._pipeline = rig, pipeline
+        self._watch, self._on_step = watch, on_step
+
+    def advance(self, target: float | None) -> Action:
+        """Move the lens and capture until a frame leads to an action.
+
+        In a dynamic scene frames are captured also while the lens moves.
+
+        Args:
+            target: lens position, metres; None: where the lens is.
+
+        Raises:
+            DeviceError: a device fails, or no frame can be used.
+        """
+        rig, pipeline = self._rig, self._pipeline
+        if target is not None:
+            pipeline.commanded(target, rig.send(target))
+        if pipeline.dynamic:
+            for frame in rig.frames_until_settled():
+                # The lens may have settled during the capture.
+                if (action := self._step(frame).action) is not None:
+                    return action
+        rig.settle()
+        if (action := pipeline.decide()) is not None:
+            return action
+        for _ in range(PATIENCE):
+            step = self._step(rig.frame())
+            if step.action is not None:
+                return step.action
+        raise DeviceError(f"{PATIENCE} frames in a row could not be used, the last: {step.unused}")
+
+    def _step(self, frame: Frame) -> Step:
+        step = self._pipeline.step(frame)
+        self._on_step(step)
+        if step.maps is not None:
+            self._watch.add(step.frame, dynamic=self._pipeline.dynamic)
+        return step
 
 
 def _result(frames: int, watch: ImageWatch, reason: str, *, stopped: bool) -> LoopResult:
@@ -116,24 +166,3 @@ def _repeat_while_lost(
             if clock.now() > deadline:
                 raise
             clock.sleep(_RETRY)
-
-
-def _next_action(rig: Rig, pipeline: AllInFocusPipeline, on_step: Callable[[Step], None]) -> Action:
-    """Capture until a frame leads to an action: in a dynamic scene also while the lens moves."""
-    if pipeline.dynamic:
-        for frame in rig.frames_until_settled():
-            step = pipeline.step(frame)
-            on_step(step)
-            # The lens may have settled during the capture.
-            if step.action is not None:
-                return step.action
-    rig.settle()
-    action = pipeline.decide()
-    if action is not None:
-        return action
-    for _ in range(PATIENCE):
-        step = pipeline.step(rig.frame())
-        on_step(step)
-        if step.action is not None:
-            return step.action
-    raise DeviceError(f"{PATIENCE} frames in a row could not be used, the last: {step.unused}")

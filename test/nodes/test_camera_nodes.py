@@ -44,8 +44,16 @@ def test_a_stack_delivers_the_slice_of_the_lens_position(bench, stack):
 
 
 def test_image_and_info_have_equal_stamp_and_frame(bench, stack):
-    bench.active(CameraNode, camera_source=str(stack), frame_id="eye", horizontal_field_of_view=1.0)
+    node = bench.make(
+        CameraNode, camera_source=str(stack), frame_id="eye", horizontal_field_of_view=1.0
+    )
+    node.trigger_configure()
     pictures, infos = bench.listen(CAMERA_IMAGE), bench.listen(CAMERA_INFO)
+    # Three images are soon played.
+    topics = (CAMERA_IMAGE, CAMERA_INFO)
+    publishers = [each for each in node.connections.publishers if each.topic in topics]
+    bench.spin_until(lambda: all(each.subscribers for each in publishers))
+    node.trigger_activate()
     bench.spin_until(lambda: pictures and infos)
     first = pictures[0].stamp
     bench.spin_until(lambda: first in [to_stamp(info.header.stamp) for info in infos])

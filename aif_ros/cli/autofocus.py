@@ -264,6 +264,8 @@ def _simulated(args: Arguments) -> Iterator[_Setup]:
         selection=selection(args.channel, args.time, args.series),
     )
     size, stack = opened.subject.size, opened.stack
+    if stack is None and args.bits_per_sample:
+        raise CommandError("--bits-per-sample has no effect on a rendered scene: leave it out")
     _check(args, opened.lens_model.limits, size)
     note_unused_device(args.device, args.search)
     if stack is not None:

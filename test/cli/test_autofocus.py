@@ -192,3 +192,8 @@ def test_the_file_for_unknown_positions_is_named(tmp_path, capsys):
     tifffile.imwrite(file, pages, metadata=None, photometric="minisblack")
     main(["autofocus", str(file), "--search", "sweep"])
     assert f"give them in {file}.yaml" in capsys.readouterr().out
+
+
+def test_bits_per_sample_of_a_rendered_scene_are_refused(capsys):
+    assert main(["autofocus", "planes", "--bits-per-sample", "12"]) == 2
+    assert "--bits-per-sample has no effect on a rendered scene" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import graphlib
 import re
 import shutil
 import subprocess
@@ -318,6 +319,37 @@ def test_the_locked_versions_are_those_required(name):
 def test_nodes_are_small(path):
     """A node only decodes, calls a step and encodes; what else it needs has a module of its own."""
     assert len(path.read_text().splitlines()) < 200
+
+
+def test_no_state_is_read_out_of_diagnostics():
+    """They are for people; programs have topics of their own."""
+    readers = {
+        path.name
+        for path in (ROOT / "aif_ros").rglob("*.py")
+        if re.search(r"create_subscription\(\s*DiagnosticArray", path.read_text())
+    }
+    # Metadata of camera drivers of others, and what the live page shows to people.
+    assert readers == {"frame_metadata.py", "live_view.py"}
+
+
+def test_no_module_needs_one_that_needs_it():
+    """Imports for types count, too: those that the import rules leave out."""
+    paths = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in (ROOT / "aif_ros").rglob("*.py")
+    }
+    needs = {}
+    for module, path in paths.items():
+        named = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                named |= {each.name for each in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                for each in node.names:
+                    full = f"{node.module}.{each.name}"
+                    named.add(full if full in paths else node.module)
+        needs[module] = named & paths.keys() - {module}
+    graphlib.TopologicalSorter(needs).prepare()
 
 
 def test_every_shipped_file_has_a_licence_line():

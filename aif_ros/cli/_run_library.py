@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,7 @@ from aif_ros.cli._warnings import print_warnings
 from aif_ros.control.agents import make_agent
 from aif_ros.defocus.estimators import make_estimator
 from aif_ros.devices.chosen_devices import ChosenDevices
-from aif_ros.devices.device import ConnectionLostError
+from aif_ros.devices.device import ConnectionLostError, DeviceError
 from aif_ros.devices.image_files import write_image
 from aif_ros.devices.image_files.metadata import Metadata
 from aif_ros.fusion.fuser import make_fuser
@@ -117,6 +118,9 @@ def _run(devices: Devices, pipeline: AllInFocusPipeline, focus: FocusMapStep) ->
                 on_lost=partial(_report_lost, devices.reconnect_timeout),
             )
         except KeyboardInterrupt:
+            # At once: writing the images takes a while.
+            with suppress(DeviceError):
+                devices.rig.stop()
             return LoopResult(pipeline.frames, "interrupted")
 
 

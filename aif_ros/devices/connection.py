@@ -44,6 +44,11 @@ class Connection(Generic[C]):
             self.close(str(fault))
             raise
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it is open, as far as is known."""
+        return self._opened is not None
+
     def close(self, fault: str = "") -> None:
         """Close it.
 

@@ -118,5 +118,5 @@ class FocusLens(Protocol):
         ...
 
     def close(self) -> None:
-        """Release the lens; closing twice has no effect."""
+        """Stop a motor that still moves, and release the lens; closing twice has no effect."""
         ...

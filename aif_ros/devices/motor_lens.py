@@ -6,6 +6,7 @@ limits, settling and stall detection (`MoveMonitor`), and reconnection after the
 unplugged.
 """
 
+import contextlib
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -183,8 +184,12 @@ class MotorLens(ABC):
             return LensState(now, self._metres(reading.position), moves)
 
     def close(self) -> None:
-        """Close the connection. The device finishes a move that has begun."""
+        """Stop a move that has not ended, and close the connection."""
         with self._lock:
+            if not self._closed and self._move.unfinished and self._connection.is_open:
+                # Who ends a program in mid-move may want just that: the lens to stop.
+                with contextlib.suppress(DeviceError):
+                    self._connection.use(lambda axis: self._halt())
             self._closed = True
             self._connection.close()
 

@@ -45,6 +45,11 @@ class MoveMonitor:
         """Discard the move: the device was stopped, or may have restarted."""
         self._target = self._start = self._progress = self._rest_since = None
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether a move has begun and was not seen to end."""
+        return self._target is not None
+
     def moves(
         self,
         now: int,

@@ -84,6 +84,15 @@ class Rig:
         self._settling.command(position, now)
         return now
 
+    def stop(self) -> None:
+        """Stop the lens where it is.
+
+        Raises:
+            DeviceError: it does not answer.
+        """
+        self._lens.stop()
+        self._settling.release()
+
     def settle(self) -> LensState:
         """Wait until the lens has settled and return its state.
 

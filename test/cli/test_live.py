@@ -11,7 +11,7 @@ import pytest
 from rights import without_rights
 
 from aif_ros.__main__ import main
-from aif_ros.cli import _run_devices
+from aif_ros.cli import _run_devices, _run_library
 from aif_ros.devices import backends, serial_port
 from aif_ros.devices.device import Capture
 from aif_ros.devices.simulators.moonlite import SimulatedMoonlite
@@ -107,6 +107,34 @@ def test_the_loop_goes_on_when_the_cable_is_plugged_in_again(line, loop, folder,
     assert len(set(targets)) > 6
     assert min(targets) >= 0
     assert max(targets) <= 400
+
+
+def test_an_interrupt_in_mid_move_stops_the_motor_before_the_picture_is_written(
+    line, loop, folder, monkeypatch
+):
+    motor = line.device.motor
+    capture, write = SceneCamera.capture, _run_library.write_image
+
+    def interrupted(camera):
+        if len(motor.commands) == 3:
+            motor.speed = 1.0  # several minutes for the whole travel
+            motor.move(10 if motor.position > 200 else 390)
+            raise KeyboardInterrupt
+        return capture(camera)
+
+    def written(*arguments, **options):
+        deadline = time.monotonic() + 20
+        while motor.moving and time.monotonic() < deadline:
+            time.sleep(0.005)
+        stopped.append(not motor.moving)
+        write(*arguments, **options)
+
+    stopped = []
+    monkeypatch.setattr(SceneCamera, "capture", interrupted)
+    monkeypatch.setattr(_run_library, "write_image", written)
+    assert main(loop) == 0
+    assert stopped == [True]
+    assert (folder / "sharp.png").is_file()
 
 
 def test_a_cable_that_stays_away_ends_the_loop_and_keeps_the_picture(

@@ -126,7 +126,34 @@ class SerialLensContract(LensContract):
         again.close()
 
 
-class TestMoonlite(SerialLensContract):
+class SerialMotorContract(SerialLensContract):
+    """Adds what a lens must do that takes time to move."""
+
+    def test_closed_in_mid_move_it_stops(self, lens, line):
+        low, high = lens.limits
+        target = high if at_rest(lens) < (low + high) / 2 else low
+        motor = line.device.motor
+        motor.speed *= 0.01
+        lens.move_to(target)
+        wait_until(lambda: motor.moving)
+        lens.close()
+        wait_until(lambda: not motor.moving)
+        assert motor.position != motor.commands[-1]
+
+    def test_closed_at_rest_it_is_not_stopped(self, lens, line, monkeypatch):
+        lens.move_to(lens.limits[1])
+        at_rest(lens)
+        monkeypatch.setattr(lens, "_halt", lambda: pytest.fail("was stopped"))
+        lens.close()
+
+    def test_closing_a_device_that_is_gone(self, lens, line):
+        at_rest(lens)
+        lens.move_to(lens.limits[0])
+        line.unplug()
+        lens.close()
+
+
+class TestMoonlite(SerialMotorContract):
     resolution = 2e-6
 
     def device(self):
@@ -219,7 +246,7 @@ class TestOptotune(SerialLensContract):
             self.open(path, clock)
 
 
-class TestGrbl(SerialLensContract):
+class TestGrbl(SerialMotorContract):
     resolution = 1e-3 / 400
 
     def device(self):
@@ -258,7 +285,7 @@ class TestGrbl(SerialLensContract):
             GrblLens(str(line.path), clock, GcodeSettings(axis="A"))
 
 
-class TestMarlin(SerialLensContract):
+class TestMarlin(SerialMotorContract):
     resolution = 1e-3 / 400
 
     def device(self):

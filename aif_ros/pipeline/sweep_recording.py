@@ -1,5 +1,6 @@
 """Records a focal sweep with a camera and a lens, to calibrate the lens from it."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -28,6 +29,14 @@ CHANGE = 1.5
 one lens position differ by (noise, flicker)."""
 TEXTURE = 3.0
 """An image shows texture if its contrast is more than this times its noise."""
+
+WATCHED = 2.0
+"""Seconds for which images are watched after a move: network streams come up to a second late."""
+LEAST_WATCHED = 4
+"""Images watched at least, where they take longer."""
+LATE = 0.1
+"""Images are late if they differ from the last one by more than this share of what the move
+changes: more than flicker does."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +148,50 @@ def require_change(images: Sequence[Image], again: Image, positions: tuple[float
     )
 
 
+def require_prompt_images(rig: Rig, sweep: Sweep) -> None:
+    """Check that images show the lens where it is, once it reports to be at rest.
+
+    Images of a camera whose driver does not stamp them (a network stream) arrive some time after
+    their exposure: those that arrive first after a move show the lens before. Optics may also
+    vibrate longer than the lens reports.
+
+    Args:
+        rig: camera and lens; the lens is at the last position of the sweep, and is moved.
+        sweep: what the images show where.
+
+    Raises:
+        DeviceError: images still change when the lens is at rest; or a device fails.
+    """
+    slices = [_thinned(image) for image in sweep.images]
+    changes = [_difference(slices[-1], each) for each in slices]
+    target = int(np.argmax(changes))
+    rig.send(sweep.positions[target])
+    rest = rig.settle().stamp
+    stamps: list[int] = []
+    images: list[Image] = []
+    while len(images) < LEAST_WATCHED or stamps[-1] - rest < WATCHED * 1e9:
+        frame = rig.frame() if images else _still_frame(rig)
+        stamps.append(frame.stamp)
+        images.append(_thinned(to_float(frame.image)))
+    differences = [_difference(image, images[-1]) for image in images]
+    least = max(CHANGE * max(differences[-3:-1]), LATE * changes[target])
+    late = [index for index, each in enumerate(differences) if each > least]
+    if late:
+        seconds = math.ceil(10 * 1.25 * (stamps[late[-1] + 1] - rest) * 1e-9) / 10
+        raise DeviceError(
+            f"the picture still changes when the lens reports to be at rest, for up to "
+            f"{(stamps[late[-1]] - rest) * 1e-9:.2g} s: the images come late (a network stream) or "
+            f"the lens vibrates; make settling_time in the URI of the lens {seconds:g} s longer "
+            "(or the scene moves: keep it still)"
+        )
+
+
+def _thinned(image: Image) -> Image:
+    """Return some pixels of an image in gray, with the noise of single pixels."""
+    step = max(1, image.shape[1] // 256)
+    return to_gray(image[::step, ::step])
+
+
 def calibrate_live(
     rig: Rig,
     limits: tuple[float, float],
@@ -161,12 +214,14 @@ def calibrate_live(
 
     Raises:
         UndeterminedError: no sweep determines the lens; the message says why.
-        DeviceError: a device fails.
+        DeviceError: a device fails, or the images show a move later than the lens reports its end.
     """
     low, high = limits
     for attempt in range(ZOOMS):
         sweep = record_sweep(rig, (low, high), slices, on_frame, known_to_move=attempt > 0)
         on_sweep(sweep)
+        if attempt == 0:
+            require_prompt_images(rig, sweep)
         try:
             return calibrate_sweep(sweep.images, list(sweep.positions), estimator, near)
         except UndeterminedError:

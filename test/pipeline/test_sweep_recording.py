@@ -1,13 +1,19 @@
+import re
+
 import numpy as np
 import pytest
 
 from aif_ros.calibration.sweep_calibration import UndeterminedError
 from aif_ros.devices.clock import SimulatedClock
-from aif_ros.devices.device import DeviceError
+from aif_ros.devices.device import Capture, DeviceError
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline import sweep_recording
 from aif_ros.pipeline.rig import Rig
-from aif_ros.pipeline.sweep_recording import calibrate_live, record_sweep
+from aif_ros.pipeline.sweep_recording import (
+    calibrate_live,
+    record_sweep,
+    require_prompt_images,
+)
 from aif_ros.simulation.renderer import Sensor, render
 from aif_ros.simulation.scenes.planes import texture
 from aif_ros.simulation.scenes.scene import SceneView
@@ -97,6 +103,51 @@ def test_a_short_sweep_near_focus_is_not_blamed_on_the_motor(monkeypatch):
     with pytest.raises(UndeterminedError, match="unclear"):
         calibrate_live(rig(Picture(noisy(flat_near_focus))), LENS.limits, 9, on_sweep=sweeps.append)
     assert len(sweeps) == 3
+
+
+class LateCamera:
+    """A stream whose images arrive, and are stamped, some seconds after their exposure."""
+
+    def __init__(self, subject, clock, lens, seconds, period=0.05):
+        self._subject, self._clock, self._lens = subject, clock, lens
+        self._seconds, self._period = seconds, period
+        self._moves = [(0, lens.state().position)]
+        self.size = subject.size
+
+    def capture(self):
+        self._clock.sleep(self._period)
+        return Capture(self._subject.expose(self._seen(), 0.0), self._clock.now())
+
+    def watch(self, state):
+        self._moves.append((state.stamp, state.position))
+
+    def _seen(self):
+        exposed = self._clock.now() - self._seconds * 1e9
+        return next(
+            (position for stamp, position in reversed(self._moves) if stamp <= exposed),
+            self._moves[0][1],
+        )
+
+    def close(self):
+        pass
+
+
+def late_sweep(seconds, settling_time):
+    clock = SimulatedClock()
+    lens = SimulatedLens(LENS, clock, speed=5e-4, settling_time=settling_time)
+    camera = LateCamera(Picture(noisy(blurred)), clock, lens, seconds)
+    late = Rig(camera, lens, clock, LENS, exposure_time=0.01)
+    with late.observed_by(camera.watch):
+        require_prompt_images(late, record_sweep(late, LENS.limits, 5))
+
+
+@pytest.mark.parametrize("seconds", [0.2, 1.0])
+def test_a_camera_whose_images_come_late(seconds):
+    with pytest.raises(DeviceError, match="the images come late") as caught:
+        late_sweep(seconds, settling_time=0.01)
+    longer = float(re.search(r"URI of the lens ([\d.]+) s longer", str(caught.value))[1])
+    assert seconds <= longer < 2 * seconds + 0.2
+    late_sweep(seconds, settling_time=0.01 + longer)
 
 
 class Wall:

@@ -59,11 +59,14 @@ def run(args: Arguments) -> int:
         return _try_all(args)
     from aif_ros.devices.discovery import discover
 
-    found = discover()
+    not_searched: list[str] = []
+    found = discover(not_searched.append)
     for device in found:
         print(f"{device.kind:7} {device.uri:44} {device.description}")
     if not found:
         print("no device found: connect one, or name it (aif devices BACKEND:ADDRESS)")
+    for text in not_searched:
+        print(text)
     _print_backends()
     devices = [
         {"kind": device.kind, "text": device.uri, "description": device.description}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aif_ros.devices.alpaca import focusers
-from aif_ros.devices.device import DeviceError
+from aif_ros.devices.device import DeviceError, MissingDependencyError
 from aif_ros.devices.indi_client import PORT
 from aif_ros.devices.indi_devices import DeviceList
 from aif_ros.devices.optional import require
@@ -33,21 +33,25 @@ class Found:
     description: str
 
 
-def discover() -> list[Found]:
+def discover(on_missing: Callable[[str], None] = lambda text: None) -> list[Found]:
     """Return all devices that can be found without disturbing any.
 
-    A kind of device whose package is not installed is left out.
+    Args:
+        on_missing: called with each kind of device that is not searched for, because a package is
+            not installed, and how to install it.
     """
     found: list[Found] = []
-    searches: tuple[Callable[[], Iterator[Found]], ...] = (
-        _video_devices,
-        _serial_ports,
-        _alpaca_focusers,
-        _indi_devices,
+    searches: tuple[tuple[str, Callable[[], Iterator[Found]]], ...] = (
+        ("video devices", _video_devices),
+        ("serial ports", _serial_ports),
+        ("Alpaca servers", _alpaca_focusers),
+        ("INDI devices", _indi_devices),
     )
-    for search in searches:
+    for kind, search in searches:
         try:
             found += search()
+        except MissingDependencyError as error:
+            on_missing(f"{kind} are not searched for: {error}")
         except DeviceError:
             continue
     return found

@@ -1,6 +1,7 @@
 """`aif devices`, and live calibration and loop on simulated devices that speak real protocols."""
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -163,6 +164,17 @@ def test_what_is_connected(tmp_path, capsys, monkeypatch):
     assert "Microscope camera" in text
     assert "moonlite:/dev/ttyUSB7" in text
     assert "backends for lenses:" in text
+
+
+def test_what_is_not_searched_for_and_how_to_install_it(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(discovery, "VIDEO", tmp_path)
+    monkeypatch.setattr(discovery, "_indi_devices", lambda: iter(()))
+    for package in ("serial", "serial.tools.list_ports", "alpaca", "alpaca.discovery"):
+        monkeypatch.setitem(sys.modules, package, None)
+    assert main(["devices"]) == 0
+    text = capsys.readouterr().out
+    assert re.search(r"serial ports are not searched for: .* pip install '\.\[serial\]'", text)
+    assert re.search(r"Alpaca servers are not searched for: .* pip install '\.\[alpaca\]'", text)
 
 
 def test_a_simulated_device_serves_until_interrupted():

@@ -34,9 +34,9 @@ def save_trials_figure(runs: Mapping[str, Sequence[TrialResult]], folder: Path) 
         done_axis.step(images, share, where="post", label=name)
         held = [[min(run.blurs[:image]) for image in images] for run in done]
         blur_axis.semilogy(images, np.maximum(np.median(held, axis=0), 0.05), label=name)
-    done_axis.set(xlabel="pictures captured", ylabel="trials ended in focus", ylim=(0, 1.02))
+    done_axis.set(xlabel="images captured", ylabel="trials ended in focus", ylim=(0, 1.02))
     blur_axis.axhline(1.0, color="0.7", linewidth=0.8)
-    blur_axis.set(xlabel="pictures captured", ylabel="least blur radius so far, median (px)")
+    blur_axis.set(xlabel="images captured", ylabel="least blur radius so far, median (px)")
     for axis in (done_axis, blur_axis):
         axis.set_xlim(1, _MOST_IMAGES)
         axis.grid(alpha=0.3)
@@ -67,7 +67,7 @@ def save_stacks_figure(runs: Mapping[str, Mapping[str, Sequence[StackRun]]], fol
         success_axis.bar(at, success, width, label=name)
         images_axis.bar(at, images, width, label=name)
     success_axis.set(ylabel="runs ended in focus", ylim=(0, 1.02))
-    images_axis.set(ylabel="pictures captured, mean")
+    images_axis.set(ylabel="images captured, mean")
     for axis in (success_axis, images_axis):
         axis.set_xticks(places, list(runs))
         axis.grid(axis="y", alpha=0.3)

@@ -262,6 +262,9 @@ def run_episode(
         seconds: how long to watch a moving scene; None: until the agent stops.
         reference: what J of a still scene has to cover; None: not scored, or it is J itself
             that others are compared with.
+
+    Raises:
+        DeviceError: the simulated lens or camera has failed.
     """
     clock = SimulatedClock()
     camera, lens = rig.devices(scene, clock, start)

@@ -41,13 +41,15 @@ STILL_FRAMES = 10
 """Frames of a still scene: a short macro stack."""
 MOVING_FRAMES = 20
 """Frames of a moving scene: twice as many, so that the focus passes each part twice."""
-# Frames of a moving scene that follow each other at this interval, seconds.
 _INTERVAL = 0.1
-# The last frames of a moving sequence are judged: by then all of the scene has been in focus.
+"""Seconds between the frames of a moving scene."""
 _JUDGED = 5
+"""Number of last frames of a moving sequence that are scored: by then all of the scene has been in
+focus."""
 _SHAKE, _SPEED = 3.0, 60.0
-# Contact sheets show squares of this many pixels, this many to a row.
+"""Of the moving scenes: shake of the camera, pixels, and speed of the object, pixels per second."""
 _CLOSE_UP, _COLUMNS = 96, 4
+"""Contact sheets: side of their squares, pixels, and number of squares in a row."""
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,9 @@ with TemporaryDirectory() as folder:
     for index, file in enumerate(slices):
         # It takes the slices in the order of their names, and no grey ones.
         place = source / f"{index:06}{Path(file).suffix}"
-        picture = cv2.imread(file, cv2.IMREAD_UNCHANGED)
-        if picture.ndim == 2:
-            cv2.imwrite(str(place), cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR))
+        image = cv2.imread(file, cv2.IMREAD_UNCHANGED)
+        if image.ndim == 2:
+            cv2.imwrite(str(place), cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))
         else:
             place.symlink_to(Path(file).resolve())
     job = StackJob("job", folder, input_path="slices")

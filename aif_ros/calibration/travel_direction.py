@@ -44,10 +44,10 @@ class TravelDirection:
             case "magnification":
                 return (
                     f"{self.towards} objects are in focus at the higher positions, as far as the "
-                    "growth of the picture shows it (lenses with internal focusing can differ)"
+                    "growth of the image shows it (lenses with internal focusing can differ)"
                 )
         return (
-            "unknown: the picture does not grow; show something nearer than the rest (--near), or "
+            "unknown: the image does not grow; show something nearer than the rest (--near), or "
             "state it (--higher-focuses)"
         )
 

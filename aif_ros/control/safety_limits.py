@@ -19,6 +19,9 @@ class SafetyLimitedAgent:
         lens_model: of the lens in use.
         max_captures: number of captures after which it stops in any case; None: no limit.
 
+    Raises:
+        ValueError: `max_captures` is below 1.
+
     Example:
         >>> from aif_ros.control.sweep import SweepAgent
         >>> from aif_ros.defocus.defocus_map import DefocusMap

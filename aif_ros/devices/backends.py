@@ -205,7 +205,15 @@ class DeviceUri:
         return self.read(self.backend.load(self.backend.settings), defaults)
 
     def read(self, kind: type[T], defaults: Mapping[str, Any] = types.MappingProxyType({})) -> T:
-        """Return the settings as the dataclass `kind`; see `settings`."""
+        """Return the settings as a dataclass.
+
+        Args:
+            kind: of dataclass.
+            defaults: replace those of `kind`.
+
+        Raises:
+            ValueError: a setting does not exist, or a value is not allowed.
+        """
         hints = get_type_hints(kind)
         names = [each.name for each in fields(cast(Any, kind))]
         values = dict(defaults)

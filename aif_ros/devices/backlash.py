@@ -52,7 +52,12 @@ class BacklashCompensation:
         return self._lens.limits
 
     def move_to(self, position: float) -> None:
-        """Start moving to `position` (metres), from below."""
+        """Start moving to `position` (metres), from below.
+
+        Raises:
+            DeviceError: see the lens.
+            ValueError: `position` is not finite or lies outside the limits; nothing moves.
+        """
         with self._lock:
             current = self._lens.state().position
             below = max(self._lens.limits[0], position - self._overshoot)
@@ -67,13 +72,21 @@ class BacklashCompensation:
                 self._target, self._taken_up = position, False
 
     def stop(self) -> None:
-        """Stop; the backlash is no longer known to be taken up."""
+        """Stop; the backlash is no longer known to be taken up.
+
+        Raises:
+            DeviceError: see the lens.
+        """
         with self._lock:
             self._target, self._taken_up = None, False
             self._lens.stop()
 
     def state(self) -> LensState:
-        """Return position and motion now."""
+        """Return position (metres) and motion now.
+
+        Raises:
+            DeviceError: see the lens.
+        """
         with self._lock:
             state = self._lens.state()
             if self._target is None:

@@ -67,7 +67,7 @@ class FocalStack:
         if count < 2:
             # It may be worse than that.
             self._slices.read(0)
-            raise DeviceError(f"{path} holds one picture: a focal stack needs at least two")
+            raise DeviceError(f"{path} holds one image: a focal stack needs at least two")
         positions = info.positions
         self.travel_assumed = positions is None and self._slices.z_step is None
         """Whether the lens positions are assumed, because no file gives them."""
@@ -76,7 +76,7 @@ class FocalStack:
         if positions.shape != (count,):
             raise DeviceError(
                 f"{info.file}: 'positions' must hold one finite number for each of the {count} "
-                "pictures"
+                "images"
             )
         self._order = np.argsort(positions)
         self.name = path.resolve().name

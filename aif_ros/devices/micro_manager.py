@@ -232,7 +232,12 @@ class MicroManagerCamera:
         return self._size
 
     def capture(self) -> Capture:
-        """Snap one image."""
+        """Snap one image.
+
+        Raises:
+            DeviceError: the camera is closed, or gives no image, or one of another type than 8 or
+                16 bit.
+        """
         if self._closed:
             raise DeviceError(f"{self.label} is closed: open it again")
         try:

@@ -154,7 +154,13 @@ class MotorLens(ABC):
         return abs(self._metres(step))
 
     def move_to(self, position: float) -> None:
-        """Start moving to `position` (metres), rounded to the resolution of the device."""
+        """Start moving to `position` (metres), rounded to the resolution of the device.
+
+        Raises:
+            ConnectionLostError: the device is gone.
+            DeviceError: the lens is closed, or the device refuses the move.
+            ValueError: `position` is not finite or lies outside the limits; nothing moves.
+        """
         with self._lock:
             self._check_open()
             target = self._checked(position)
@@ -162,14 +168,25 @@ class MotorLens(ABC):
             self._move.begin(target, self._clock.now())
 
     def stop(self) -> None:
-        """Stop the motor; the lens stays where it comes to rest."""
+        """Stop the motor; the lens stays where it comes to rest.
+
+        Raises:
+            ConnectionLostError: the device is gone.
+            DeviceError: the lens is closed, or the device reports an error.
+        """
         with self._lock:
             self._check_open()
             self._ask(self._halt)
             self._move.forget()
 
     def state(self) -> LensState:
-        """Return where the lens is and whether it moves or settles."""
+        """Return where the lens is and whether it moves or settles.
+
+        Raises:
+            ConnectionLostError: the device is gone.
+            DeviceError: the lens is closed, has stalled or moves the wrong way, or the device
+                reports an error.
+        """
         with self._lock:
             self._check_open()
             before = self._clock.now()

@@ -70,7 +70,12 @@ class LiveCamera:
         return self._size
 
     def capture(self) -> Capture:
-        """Return the newest image not yet returned; waits for one if there is none."""
+        """Return the newest image not yet returned; waits for one if there is none.
+
+        Raises:
+            ConnectionLostError: the camera is gone, or gave no image in time.
+            DeviceError: the camera is closed, or its images have changed their size.
+        """
         if self._closed:
             raise DeviceError(f"camera {self._source!r} is closed: open it again")
         capture = self._connection.use(lambda stream: stream.next(self._timeout))
@@ -214,7 +219,12 @@ class VideoFile:
         return self._size
 
     def capture(self) -> Capture:
-        """Return the next image of the recording when it is due."""
+        """Return the next image of the recording when it is due.
+
+        Raises:
+            EndOfRecording: all images were returned.
+            DeviceError: the file is closed.
+        """
         if not self._video.isOpened():
             raise DeviceError(f"{self._path} is closed: open it again")
         image, self._pending = self._pending, None
@@ -256,7 +266,12 @@ class ImageFolder:
         return self._size
 
     def capture(self) -> Capture:
-        """Return the next image; after an unreadable one, the next call returns its successor."""
+        """Return the next image; after an unreadable one, the next call returns its successor.
+
+        Raises:
+            EndOfRecording: all images were returned.
+            DeviceError: the folder is closed, or the image cannot be read.
+        """
         if self._closed:
             raise DeviceError(f"{self._folder} is closed: open it again")
         if self._next == len(self._slices):

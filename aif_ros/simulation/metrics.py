@@ -11,7 +11,15 @@ from aif_ros.types.image import Image, ImageError
 
 
 def check_same_shape(image: Image, truth: Image) -> None:
-    """Raise ImageError unless the two can be compared pixel by pixel."""
+    """Check that two images can be compared pixel by pixel.
+
+    Args:
+        image: (H, W) or (H, W, 3).
+        truth: what it is compared with.
+
+    Raises:
+        ImageError: the shapes differ.
+    """
     if image.shape != truth.shape:
         raise ImageError(f"cannot compare an image of {image.shape} with one of {truth.shape}")
 

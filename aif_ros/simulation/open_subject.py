@@ -88,7 +88,7 @@ def open_subject(
     """
     if recorded or names_stack(name):
         if width:
-            log_once(f"{name}: width {width} is not used: the pictures of a stack keep their size")
+            log_once(f"{name}: width {width} is not used: the images of a stack keep their size")
         return open_stack(name, LensModel.load(calibration) if calibration else None, selection)
     if selection is not None and selection != Selection():
         raise DeviceError(

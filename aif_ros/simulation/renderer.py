@@ -29,23 +29,36 @@ if TYPE_CHECKING:  # scenes import the renderer
 
 Planes = NDArray[np.float32]
 
-# Layers lie one pixel of blur radius apart near focus, and farther apart with growing blur: their
-# spacing is sqrt(1 + (growth * radius)^2).
-_SPACING_GROWTH = 0.15
-# A scene of so few different focus positions gets a layer for each of them.
-_FEW = 24
-# Up to this radius, pixels, a direct convolution is faster than Fourier transforms.
-_DIRECT = 5.0
-# From this radius, pixels, half the resolution changes the image by less than half an 8-bit step.
-_COARSE = 8.0
-# A step of focus position worth this much blur, pixels of radius, is the edge of an object.
-_EDGE = 2.5
-# The hidden surfaces are looked for behind this many steps of depth.
-_HIDDEN_STEPS = 6
-# Their colours are averaged over so many pixels, standard deviation.
-_HIDDEN_SMOOTHING = 2.0
-# Pieces of the store of noise may start at so many places.
-_NOISE_STARTS = 1 << 18
+
+@dataclass(frozen=True)
+class RenderSettings:
+    """Chosen by hand, so that an image differs little from one rendered with finer settings.
+
+    Attributes:
+        spacing_growth: layers lie one pixel of blur radius apart near focus, and farther apart with
+            growing blur: their spacing is sqrt(1 + (growth * radius)^2).
+        few_levels: a scene of so few different focus positions gets a layer for each of them.
+        max_direct_radius: up to this blur radius, pixels, a direct convolution is faster than
+            Fourier transforms.
+        min_coarse_radius: from this blur radius, pixels, half the resolution changes the image by
+            less than half an 8-bit step.
+        edge: step of focus position, pixels of blur radius, that is the edge of an object.
+        hidden_steps: steps of depth behind which hidden surfaces are looked for.
+        hidden_smoothing: standard deviation, pixels, of the average of their colours.
+        noise_starts: number of places where pieces of the store of noise may start.
+    """
+
+    spacing_growth: float = 0.15
+    few_levels: int = 24
+    max_direct_radius: float = 5.0
+    min_coarse_radius: float = 8.0
+    edge: float = 2.5
+    hidden_steps: int = 6
+    hidden_smoothing: float = 2.0
+    noise_starts: int = 1 << 18
+
+
+_SETTINGS = RenderSettings()
 
 
 class Renderer:
@@ -89,7 +102,7 @@ class Renderer:
         self._colour = np.ascontiguousarray(
             np.moveaxis(linear.reshape(*self._front.shape, -1), -1, 0)
         )
-        where, source = _hidden_surface(self._front, _EDGE / self._gain, pad)
+        where, source = _hidden_surface(self._front, _SETTINGS.edge / self._gain, pad)
         order = np.argsort(-self._front.ravel()[source])
         where, source = where[order], source[order]
         self._hidden_rows, self._hidden_columns = np.divmod(where, self._front.shape[1])
@@ -98,7 +111,7 @@ class Renderer:
         self._hidden_colour = _smoothed(colour, where, self._front.shape)
         # Focus positions from near to far, where they are few, and each pixel's place among them.
         levels = np.unique(self._front)[::-1]
-        self._levels = levels if len(levels) <= _FEW else None
+        self._levels = levels if len(levels) <= _SETTINGS.few_levels else None
         if self._levels is not None:
             self._level_places = _index_among(levels, self._front)
             self._hidden_level_places = _index_among(levels, self._hidden_focus)
@@ -166,7 +179,7 @@ class Renderer:
         if self._levels is not None:
             level_blurs = (np.float32(position) - self._levels) * gain
             return self._level_places, self._hidden_level_places, level_blurs
-        growth = np.float32(_SPACING_GROWTH)
+        growth = np.float32(_SETTINGS.spacing_growth)
         place, hidden = (
             np.arcsinh(growth * gain * (np.float32(position) - focus)) / growth
             for focus in (self._front, self._hidden_focus)
@@ -212,13 +225,13 @@ def _spread(planes: Planes, radius: float) -> Planes:
     Light beyond the border is lost, so there must be nothing within `radius` of it, or what
     becomes of the border must not matter.
     """
-    if radius <= _DIRECT:
+    if radius <= _SETTINGS.max_direct_radius:
         kernel = Aperture().kernel(radius)
         for plane in planes:
             cv2.filter2D(plane, -1, kernel, dst=plane, borderType=cv2.BORDER_CONSTANT)
         return planes
     height, width = planes.shape[1:]
-    if radius < _COARSE:
+    if radius < _SETTINGS.min_coarse_radius:
         return _transformed(planes, Aperture().transfer_function, radius)
     odd = (0, height % 2, 0, width % 2)
     halves = (-(-height // 2), -(-width // 2))
@@ -286,7 +299,7 @@ def _hidden_surface(
     # The outermost pixel beside an edge mixes the colours of both sides: look a little farther.
     rim = (around - front > step) & (beside - front <= step)
     lowest, highest = float(front.min()), float(front.max())
-    levels = np.linspace(lowest, max(highest - step, lowest), _HIDDEN_STEPS + 1)
+    levels = np.linspace(lowest, max(highest - step, lowest), _SETTINGS.hidden_steps + 1)
     for level, next_level in pairwise(levels):
         farther = rim & (front <= level)
         if not farther.any():
@@ -317,7 +330,9 @@ def _smoothed(
     def spread(values: NDArray[np.float32] | float) -> NDArray[np.float32]:
         plane = np.zeros(shape, np.float32)
         plane.ravel()[where] = values
-        return np.asarray(cv2.GaussianBlur(plane, (0, 0), _HIDDEN_SMOOTHING).ravel()[where])
+        return np.asarray(
+            cv2.GaussianBlur(plane, (0, 0), _SETTINGS.hidden_smoothing).ravel()[where]
+        )
 
     return np.stack([spread(channel) for channel in colour]) / spread(1.0)
 
@@ -328,7 +343,7 @@ class SensorNoise:
 
     Attributes:
         read: standard deviation of the noise everywhere.
-        shot: standard deviation of the light's own noise at full scale. On linear light x it goes
+        shot: standard deviation of the shot noise at full scale. On linear light x it goes
             with sqrt(x), so on encoded values with encoded ** (1 - DISPLAY_GAMMA / 2).
     """
 
@@ -360,10 +375,10 @@ class Sensor:
         """Return `image` as uint8 with fresh noise, same shape."""
         # Drawing new noise takes longer than all else: each image gets another piece of a
         # store instead.
-        if self._store.size < image.size + _NOISE_STARTS:
-            size = image.size + _NOISE_STARTS
+        if self._store.size < image.size + _SETTINGS.noise_starts:
+            size = image.size + _SETTINGS.noise_starts
             self._store = self._random.standard_normal(size, dtype=np.float32)
-        start = int(self._random.integers(_NOISE_STARTS))
+        start = int(self._random.integers(_SETTINGS.noise_starts))
         noise = self._store[start : start + image.size].reshape(image.shape)
         return to_uint8(image + noise * cv2.LUT(to_uint8(image), self._deviation))
 

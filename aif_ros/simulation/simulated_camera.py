@@ -130,7 +130,11 @@ class SimulatedCamera:
             self._changed.notify_all()
 
     def capture(self) -> Capture:
-        """Expose the next frame of the camera's regular schedule."""
+        """Expose the next frame of the camera's regular schedule.
+
+        Raises:
+            DeviceError: the camera is closed, or a recorded image cannot be read.
+        """
         half = round(self._exposure * 0.5e9)
         give_up = self._clock.now() + round(self._lens_timeout * 1e9)
         while True:

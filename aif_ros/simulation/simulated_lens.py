@@ -99,7 +99,12 @@ class SimulatedLens:
         return self._limits
 
     def move_to(self, position: float) -> None:
-        """Start moving to the resting position nearest to `position` (metres)."""
+        """Start moving to the resting position nearest to `position` (metres).
+
+        Raises:
+            DeviceError: the lens is closed.
+            ValueError: `position` is not finite or lies outside the limits; nothing moves.
+        """
         self._check_open()
         target = self._rest(self._checked(position))
         now = self._clock.now()
@@ -110,11 +115,19 @@ class SimulatedLens:
             self._stalled_at = now
 
     def stop(self) -> None:
-        """Stop at the nearest resting position."""
+        """Stop at the nearest resting position.
+
+        Raises:
+            DeviceError: the lens is closed.
+        """
         self.move_to(self._position(self._clock.now()))
 
     def state(self) -> LensState:
-        """Return position and motion now; a stalled move becomes an error after its timeout."""
+        """Return position (metres) and motion now.
+
+        Raises:
+            DeviceError: the lens is closed, or has stalled for longer than its timeout.
+        """
         self._check_open()
         now = self._clock.now()
         position = self._position(now)

@@ -103,7 +103,7 @@ class PatchSource:
 
 
 def collate(samples: Sequence[Patch], random: np.random.Generator) -> PatchBatch:
-    """Make a batch of patches, all mirrored and transposed alike."""
+    """Make a batch of patches, all mirrored and transposed in the same way."""
     axes = tuple(axis for axis in (1, 2) if random.random() < 0.5)
     transpose = random.random() < 0.5
 

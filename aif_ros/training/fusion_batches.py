@@ -228,7 +228,7 @@ def cut_square(
 
 
 def turn_square(square: SequenceBatch, random: np.random.Generator) -> SequenceBatch:
-    """Mirror and transpose a square at random, and the flow in it alike."""
+    """Mirror and transpose a square at random, together with the flow in it."""
     transposed = random.random() < 0.5
     axes = [axis for axis in (-2, -1) if random.random() < 0.5]
 

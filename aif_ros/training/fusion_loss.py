@@ -49,6 +49,13 @@ def fusion_loss(results: Sequence[Tensor], batch: SequenceBatch) -> Tensor:
 
     What is near edges of depth counts four times more by itself, the slopes of brightness count
     once more, and by how much a J(t) is worse than the frame I(t) alone counts three times.
+
+    Args:
+        results: T images J(t), (B, 3, H, W) in [0, 1].
+        batch: of those frames, with their truth.
+
+    Returns:
+        (), in powers of ten of the squared error.
     """
     fused, near, steep, alone = [], [], [], []
     for t, image in enumerate(results[1:], 1):

@@ -166,7 +166,7 @@ def test_impossible_requests_are_reported(stack, tmp_path, capsys, options, mess
 @pytest.mark.parametrize(
     "pages, photometric, reason",
     [
-        (1, "minisblack", "holds one picture: a focal stack needs at least two"),
+        (1, "minisblack", "holds one image: a focal stack needs at least two"),
         (3, "itulab", "ITULAB colours of type uint8: save it as RGB or grey"),
     ],
 )

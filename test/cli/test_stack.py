@@ -184,7 +184,7 @@ class TestBadInput:
         assert problem in self.said(capsys, names[0], "-o", names[1])
 
     def test_empty_folder(self, tmp_path, capsys):
-        assert "no picture" in self.said(capsys, tmp_path, "-o", tmp_path / "o.png")
+        assert "no image" in self.said(capsys, tmp_path, "-o", tmp_path / "o.png")
 
     def test_unknown_method(self, stack, tmp_path, capsys):
         said = self.said(capsys, stack, "-o", tmp_path / "o.png", "--method", "magic")
@@ -215,7 +215,7 @@ class TestBadInput:
         for file in stack.iterdir():
             file.write_bytes(b"no picture")
         outputs = [output.format(file=stack / "8.png") for output in outputs]
-        assert "no readable picture" not in self.said(capsys, stack, *outputs)
+        assert "no readable image" not in self.said(capsys, stack, *outputs)
         assert {path.name for path in tmp_path.iterdir()} == {"stack"}
 
     def test_too_little_space(self, stack, tmp_path, capsys, monkeypatch):

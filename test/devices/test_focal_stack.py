@@ -139,7 +139,7 @@ class TestFaults:
             FocalStack(tmp_path / "nowhere")
 
     def test_no_picture(self, tmp_path):
-        with pytest.raises(DeviceError, match="no picture"):
+        with pytest.raises(DeviceError, match="no image"):
             FocalStack(tmp_path)
 
     def test_one_picture(self, tmp_path):
@@ -226,7 +226,7 @@ def test_transparent_parts_have_no_detail(tmp_path, caplog, dtype):
 def test_an_animation_is_refused_as_such(tmp_path):
     frames = [PIL.Image.new("RGB", (8, 6), (shade, 0, 0)) for shade in (0, 99)]
     frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:])
-    with pytest.raises(DeviceError, match="an animation of 2 pictures"):
+    with pytest.raises(DeviceError, match="an animation of 2 images"):
         FocalStack(tmp_path / "a.png")
 
 

@@ -216,5 +216,5 @@ class TestLiveCamera(CameraContract):
 def test_unknown_sources_have_distinct_messages(tmp_path, clock):
     with pytest.raises(DeviceError, match=r"there is no camera .*device index"):
         open_opencv_camera(str(tmp_path / "nowhere.mp4"), clock)
-    with pytest.raises(DeviceError, match="no picture"):
+    with pytest.raises(DeviceError, match="no image"):
         open_opencv_camera(str(tmp_path), clock)

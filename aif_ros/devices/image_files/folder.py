@@ -71,7 +71,7 @@ def list_images(folder: str | Path) -> tuple[list[Path], str]:
     if not files:
         left_out = f"; left out {_summary(reasons)}" if reasons else ""
         readable = ", ".join(sorted(SUFFIXES - raw.SUFFIXES))
-        raise DeviceError(f"there is no picture ({readable}) in {folder}{left_out}")
+        raise DeviceError(f"there is no image ({readable}) in {folder}{left_out}")
     return files, f"{folder}: left out {_summary(reasons)}" if reasons else ""
 
 

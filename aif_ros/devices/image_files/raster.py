@@ -150,10 +150,10 @@ def _read_header(path: Path) -> _Header:
     except Exception as error:  # Pillow can raise any exception on damaged data.
         refuse_unread(path)
         raise DeviceError(
-            f"{path} is no readable picture: it may be cut off or of another format"
+            f"{path} is no readable image: it may be cut off or of another format"
         ) from error
     if frames > 1:
-        raise DeviceError(f"{path} is an animation of {frames} pictures: extract them")
+        raise DeviceError(f"{path} is an animation of {frames} images: extract them")
     check_size(str(path), *found.size)
     width, height = found.size
     if width * height > path.stat().st_size * _PIXELS_PER_BYTE.get(found.format, math.inf):

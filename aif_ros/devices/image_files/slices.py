@@ -369,7 +369,7 @@ def read_image(path: str | Path, *, mono: bool = False) -> NDArray[Any]:
     """
     slices = open_slices([path])
     if len(slices) > 1:
-        raise DeviceError(f"{path} holds {len(slices)} pictures: one is needed")
+        raise DeviceError(f"{path} holds {len(slices)} images: one is needed")
     return slices.read(0, mono=mono).pixels
 
 
@@ -384,7 +384,7 @@ def read_values(path: str | Path) -> NDArray[Any]:
     """
     slices = open_slices([path])
     if len(slices) > 1:
-        raise DeviceError(f"{path} holds {len(slices)} pictures: one is needed")
+        raise DeviceError(f"{path} holds {len(slices)} images: one is needed")
     return slices.samples(0).values
 
 

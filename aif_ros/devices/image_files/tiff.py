@@ -162,7 +162,7 @@ def _main_series(
         if not (int(series.keyframe.subfiletype) & _NO_IMAGE) and "X" in series.axes
     ] or list(file.series)
     if not found:
-        raise DeviceError(f"{path} holds no picture")
+        raise DeviceError(f"{path} holds no image")
     if all(series.kind == "ome" for series in found):
         names = [_series_name(series) for series in found]
         found = [found[select_series(str(path), names, selection)]]
@@ -179,7 +179,7 @@ def _main_series(
                 f"{path} holds {len(found)} images of {next(iter(kinds))} pages: split it"
             )
         raise DeviceError(
-            f"{path} holds pictures of different kinds or sizes ({listed(list(kinds), 4)}): "
+            f"{path} holds images of different kinds or sizes ({listed(list(kinds), 4)}): "
             "split it"
         )
     return alike, (f"{path.name}: previews are left out",) if others else ()

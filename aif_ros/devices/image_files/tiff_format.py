@@ -191,7 +191,7 @@ def axes_of(path: Path, series: tifffile.TiffPageSeries) -> tuple[str, tuple[int
         axes, sizes = "".join(axes[k] for k in kept), tuple(sizes[k] for k in kept)
     place = axes.rstrip("S")
     if not (place.endswith("YX") or axes.endswith("SYX")):
-        raise DeviceError(f"{path} has axes '{axes}': pictures must be its last two axes")
+        raise DeviceError(f"{path} has axes '{axes}': images must be its last two axes")
     return axes, tuple(sizes)
 
 

@@ -10,7 +10,7 @@ from aif_ros.devices.image_files.jpeg_segments import segments
 _JPEG_BYTES = 1 << 20
 
 _CONVERT = "save it as PNG or TIFF"
-_EXTRACT = "save its pictures as PNG or TIFF"
+_EXTRACT = "save its images as PNG or TIFF"
 _FIJI = "save it as TIFF or OME-TIFF, for instance with Fiji"
 
 

@@ -67,7 +67,7 @@ def _checked_suffix(path: str | Path, size: tuple[int, int] | None) -> str:
     if size is not None and longest is not None and max(size) > longest:
         raise DeviceError(
             f"cannot write {path}: a {suffix} holds {longest} pixels a side at most, the "
-            f"picture has {size[0]}x{size[1]}: name a .tif or .png"
+            f"image has {size[0]}x{size[1]}: name a .tif or .png"
         )
     return suffix
 

@@ -1,5 +1,6 @@
 """From measured depth to lens positions that bring it into focus."""
 
+from dataclasses import dataclass
 from itertools import product
 
 import cv2
@@ -9,18 +10,30 @@ from numpy.typing import NDArray
 from aif_ros.simulation.scenes.scene import SceneError, SceneView
 from aif_ros.types.image import Image
 
-# The scene takes up this share of the lens's travel, in its middle.
-_SHARE_OF_TRAVEL = 0.8
-# Depths beyond these percentiles are outliers of the measurement.
-_PERCENTILES = (0.5, 99.5)
-# A jump by this share of the travel is the edge of an object.
-_EDGE_SHARE = 0.05
-# Neighbours up to this many pixels away vote: enough for edges one pixel beside the true ones.
-_ALIGN_REACH = 2
-# Standard deviation of colours of one surface.
-_LIKE_COLOUR = 0.06
-# With this share of the votes the nearer surface takes a pixel.
-_NEARER_SHARE = 0.35
+
+@dataclass(frozen=True)
+class DepthSettings:
+    """How measured depth becomes focus positions, chosen by hand on RGB-D scenes.
+
+    Attributes:
+        share_of_travel: share of the travel of the lens, in its middle, that the scene fills.
+        percentiles: depths beyond these are outliers of the measurement.
+        edge_share: jump, as a share of the travel, that is the edge of an object.
+        align_reach: neighbours up to this many pixels away vote: enough for edges one pixel beside
+            the true ones.
+        colour_spread: standard deviation of the colours of one surface, full scale 1.
+        nearer_share: share of the votes with which the nearer surface takes a pixel.
+    """
+
+    share_of_travel: float = 0.8
+    percentiles: tuple[float, float] = (0.5, 99.5)
+    edge_share: float = 0.05
+    align_reach: int = 2
+    colour_spread: float = 0.06
+    nearer_share: float = 0.35
+
+
+_SETTINGS = DepthSettings()
 
 
 def fill_depth(depth: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -68,7 +81,7 @@ def dioptre_range(depth: NDArray[np.floating]) -> tuple[float, float]:
     """
     if not (np.isfinite(depth).all() and (depth > 0).all()):
         raise SceneError("all depths must be positive and finite: fill the holes first")
-    nearest, farthest = np.percentile(depth, _PERCENTILES)
+    nearest, farthest = np.percentile(depth, _SETTINGS.percentiles)
     return 1.0 / float(farthest), 1.0 / float(nearest)
 
 
@@ -88,7 +101,7 @@ def focus_positions(
     """
     far, near = dioptres
     low, high = limits
-    margin = (1.0 - _SHARE_OF_TRAVEL) / 2 * (high - low)
+    margin = (1.0 - _SETTINGS.share_of_travel) / 2 * (high - low)
     if near - far < 1e-9:
         return np.full(depth.shape, (low + high) / 2, np.float32)
     share = np.clip((1.0 / depth - far) / (near - far), 0.0, 1.0)
@@ -110,7 +123,9 @@ def measured_view(
         limits: of the lens, metres.
     """
     focus = focus_positions(depth, dioptres, limits)
-    return SceneView(image, align_edges(focus, image, _EDGE_SHARE * (limits[1] - limits[0])))
+    return SceneView(
+        image, align_edges(focus, image, _SETTINGS.edge_share * (limits[1] - limits[0]))
+    )
 
 
 def align_edges(focus: NDArray[np.float32], image: Image, step: float) -> NDArray[np.float32]:
@@ -118,10 +133,10 @@ def align_edges(focus: NDArray[np.float32], image: Image, step: float) -> NDArra
 
     Depth sensors put edges a pixel beside the true ones, and between two surfaces they report
     depths at which there is none; rendered, the rim of a near object then stays sharp where the
-    object is blurred. So beside a depth edge each pixel joins the nearer or the farther surface,
-    whichever its neighbours of like colour and place belong to (weighted votes as in the joint
+    object is blurred. So beside a depth edge each pixel joins the nearer or the farther surface, by
+    a vote of its neighbours, weighted by similarity of colour and distance (as in the joint
     bilateral filter, Petschnigg et al., SIGGRAPH 2004), and takes the focus position of the
-    neighbour most like it. Where the votes are close the nearer surface takes the pixel: its rim
+    most similar neighbour. Where the votes are close the nearer surface takes the pixel: its rim
     blurs with it.
 
     Args:
@@ -133,28 +148,30 @@ def align_edges(focus: NDArray[np.float32], image: Image, step: float) -> NDArra
         (H, W) float32 focus positions; all of them occur in `focus`.
     """
     height, width = focus.shape
-    size = 2 * _ALIGN_REACH + 1
+    size = 2 * _SETTINGS.align_reach + 1
     lowest, highest = (
         morph(focus, np.ones((size, size), np.uint8)) for morph in (cv2.erode, cv2.dilate)
     )
     lower, higher = (morph(focus, np.ones((3, 3), np.uint8)) for morph in (cv2.erode, cv2.dilate))
     trust = np.where(higher - lower > step / 2, np.float32(0.2), np.float32(1.0))
-    # Between two surfaces and on neither.
+    # Depths between two surfaces belong to neither.
     trust[np.minimum(focus - lower, higher - focus) > step / 4] = 0.0
     rows, columns = np.nonzero(highest - lowest > step)
     middle = (lowest[rows, columns] + highest[rows, columns]) / 2
     colour = image.reshape(height * width, -1)
     own_colour = colour[rows * width + columns]
-    # For the farther and the nearer surface: all votes, the weightiest one, and whose it is.
+    # For the farther and the nearer surface: sum of the votes, the largest one, and its position.
     votes, best = np.zeros((2, len(rows)), np.float32), np.zeros((2, len(rows)), np.float32)
     value = np.stack([focus[rows, columns]] * 2)
-    offsets = range(-_ALIGN_REACH, _ALIGN_REACH + 1)
+    offsets = range(-_SETTINGS.align_reach, _SETTINGS.align_reach + 1)
     for down, right in product(offsets, offsets):
         index = np.clip(rows + down, 0, height - 1) * width + np.clip(columns + right, 0, width - 1)
         difference = ((colour[index] - own_colour) ** 2).sum(axis=1)
-        distance = (down * down + right * right) / _ALIGN_REACH**2
-        # Where no neighbour is alike, all of them still have a little say.
-        similarity = np.maximum(np.exp(difference * np.float32(-0.5 / _LIKE_COLOUR**2)), 1e-6)
+        distance = (down * down + right * right) / _SETTINGS.align_reach**2
+        # Where no neighbour is similar, all of them keep a small weight.
+        similarity = np.maximum(
+            np.exp(difference * np.float32(-0.5 / _SETTINGS.colour_spread**2)), 1e-6
+        )
         weight = similarity * trust.ravel()[index] * np.float32(np.exp(-distance))
         neighbour = focus.ravel()[index]
         for side, on_side in enumerate((neighbour <= middle, neighbour > middle)):
@@ -164,6 +181,6 @@ def align_edges(focus: NDArray[np.float32], image: Image, step: float) -> NDArra
             best[side][better] = share[better]
             value[side][better] = neighbour[better]
     aligned = focus.copy()
-    nearer = votes[1] > _NEARER_SHARE * votes.sum(axis=0)
+    nearer = votes[1] > _SETTINGS.nearer_share * votes.sum(axis=0)
     aligned[rows, columns] = np.where(nearer, value[1], value[0])
     return aligned

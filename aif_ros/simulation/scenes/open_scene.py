@@ -61,5 +61,5 @@ def _still_or_recorded(name: str, lens_model: LensModel, width: int) -> Scene:
         return folder_scene(folder, lens_model, width)
     raise SceneError(
         f"{folder} is no scene: it holds neither image.* and depth.*, nor rgb/ and depth/, nor a "
-        "focal stack (two or more numbered pictures, or an info.yaml)"
+        "focal stack (two or more numbered images, or an info.yaml)"
     )

@@ -39,8 +39,8 @@ class VideoScene:
         self._depths = _files(folder / "depth")
         if len(self._images) != len(self._depths):
             raise SceneError(
-                f"{folder}: {len(self._images)} pictures in rgb/ but {len(self._depths)} in "
-                "depth/: there must be one depth for each picture"
+                f"{folder}: {len(self._images)} images in rgb/ but {len(self._depths)} in "
+                "depth/: there must be one depth for each image"
             )
         self._limits = lens_model.limits
         self._width = width

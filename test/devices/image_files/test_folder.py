@@ -157,7 +157,7 @@ def test_files_by_name_that_are_no_files(tmp_path):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("a.gif", "is GIF, which is not read: save its pictures as PNG or TIFF"),
+        ("a.gif", "is GIF, which is not read: save its images as PNG or TIFF"),
         ("a.AVIF", "is AVIF, which is not read: save it as PNG or TIFF"),
         ("a.lsm", "is Zeiss LSM, which is not read: save it as TIFF or OME-TIFF"),
         ("a.mp4", "is video, which is not read"),

@@ -226,14 +226,14 @@ class TestRefused:
 
     def test_text(self, tmp_path):
         (tmp_path / "a.png").write_text("no picture")
-        with pytest.raises(DeviceError, match="no readable picture"):
+        with pytest.raises(DeviceError, match="no readable image"):
             read_image(tmp_path / "a.png")
 
     @pytest.mark.parametrize(
         ("start", "said"),
         [
             (b"\0\0\0\x18ftypheic", "holds HEIC, which is not read: save it as PNG or TIFF"),
-            (b"\0\0\0\x18ftypisom", "holds video, which is not read: save its pictures"),
+            (b"\0\0\0\x18ftypisom", "holds video, which is not read: save its images"),
             (b"\xff\x0a", "holds JPEG XL"),
             (b"8BPS\0\1", "holds Photoshop"),
             (b"\xff\xd8\xff\xe0\0\4ab\xff\xc3\0\x0b\x10\0\x08\0\x08\1\1\x11\0", "lossless JPEG"),
@@ -261,7 +261,7 @@ class TestRefused:
     def test_animation(self, tmp_path):
         frames = [PIL.Image.fromarray(RGB), PIL.Image.fromarray(RGB[::-1])]
         frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:])
-        with pytest.raises(DeviceError, match="animation of 2 pictures"):
+        with pytest.raises(DeviceError, match="animation of 2 images"):
             read_image(tmp_path / "a.webp")
 
     def test_damaged_exif_costs_nothing(self, tmp_path):

@@ -419,7 +419,7 @@ class TestManyPages:
             tifffile.imwrite(tmp_path / name, Z, metadata=None, photometric="minisblack")
         with pytest.raises(DeviceError, match=r"a\.tif holds 5 slices by itself"):
             open_slices([tmp_path])
-        with pytest.raises(DeviceError, match="holds 5 pictures"):
+        with pytest.raises(DeviceError, match="holds 5 images"):
             read_image(tmp_path / "a.tif")
 
 

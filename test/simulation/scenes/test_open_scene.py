@@ -167,7 +167,7 @@ class TestUnusable:
     def test_video_of_unequal_numbers(self, video):
         (video / "depth" / "3.png").unlink()
         said = self.said(video)
-        assert "4 pictures" in said
+        assert "4 images" in said
         assert "3 in depth/" in said
 
     def test_video_without_files(self, video):

@@ -1,4 +1,4 @@
-"""Model cards: what a weight file is, what it was trained on and how, and what it is worth.
+"""Model cards: what a weight file is, what it was trained on and how, and how well it performs.
 
 All of a card is generated from the run; nothing in it is edited by hand.
 """
@@ -81,6 +81,7 @@ class TrainingRun:
         processes: that trained together.
         device: on which.
         progress: what it took.
+        optimiser: with its source and library.
     """
 
     command: str
@@ -92,6 +93,7 @@ class TrainingRun:
     processes: int
     device: str
     progress: Progress
+    optimiser: str
 
 
 def write_card(
@@ -127,6 +129,7 @@ def write_card(
         command=run.command,
         commit=run.commit or "unknown: not run from a checkout",
         versions=versions | {name: _version(name) for name in _PACKAGES},
+        optimiser=run.optimiser,
         processes=run.processes,
         device=run.device,
         minutes=run.progress.seconds / 60,

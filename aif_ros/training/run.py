@@ -71,6 +71,7 @@ def train_and_save(
         processes.world,
         str(processes.device),
         progress,
+        training.optimiser_name,
     )
     trained_on = tuple(fingerprint(path) for path in training.files)
     save_weights(output, training.kind, network, calibration, _provenance(run, trained_on))

@@ -33,6 +33,7 @@ class SampleTraining(Training[Network]):
 
     recipe: SampleRecipe
     sources: Sequence[SampleSource]
+    optimiser_name = "SOAP (Vyas et al., ICLR 2025), pytorch-optimizer"
     _stream: Stream
 
     @abstractmethod

@@ -43,6 +43,7 @@ class PolicyTraining(Training[PolicyNetwork]):
 
     kind = POLICY_WEIGHTS
     recipe: PolicyRecipe
+    optimiser_name = "Adam (Kingma and Ba, ICLR 2015), PyTorch"
     about = About(
         "Focus-control policies",
         "rate the next lens position, and stopping, from the belief over where each cell of the "

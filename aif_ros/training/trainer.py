@@ -79,12 +79,14 @@ class Training(ABC, Generic[Network]):
     Attributes:
         kind: of the network.
         about: what its card says whatever the run.
+        optimiser_name: its optimiser, with source and library, for the card.
         recipe: how to train.
         files: that are trained on.
     """
 
     kind: NetworkKind[Network]
     about: About
+    optimiser_name: str
     recipe: Recipe
     files: Sequence[Path]
 

@@ -1,11 +1,21 @@
 """Model cards: what they say of the data and of a run."""
 
+import importlib.metadata
+
 import pytest
 import yaml
 
+from aif_ros.control.policy_network import PolicyNetwork
 from aif_ros.storage.read_yaml import YamlError
+from aif_ros.training.blur_data import BlurRecipe
 from aif_ros.training.card import About, TrainingRun, describe_data, write_card
 from aif_ros.training.checkpoint import Progress
+from aif_ros.training.fusion_batches import FusionRecipe
+from aif_ros.training.policy_recipe import PolicyRecipe
+from aif_ros.training.recipe import load_recipe
+from aif_ros.training.train_blur import BlurTraining
+from aif_ros.training.train_fusion import FusionTraining
+from aif_ros.training.train_policy import PolicyTraining
 
 ABOUT = About("A network", "does nothing.", "Made of nothing.", "In px.", "aif x", ("None.",))
 
@@ -70,6 +80,7 @@ def test_card_holds_the_run(data, tmp_path) -> None:
         2,
         "cpu",
         Progress(5, 3660.0, 420.0),
+        "SOAP, pytorch-optimizer",
     )
     write_card(tmp_path / "it.md", "it", ABOUT, run, 1234567, "architecture")
     card = (tmp_path / "it.md").read_text()
@@ -82,8 +93,25 @@ def test_card_holds_the_run(data, tmp_path) -> None:
         "1,234,567",
         "| mae | 0.25 |",
         "started from | scratch",
+        "optimiser | SOAP, pytorch-optimizer |",
+        f"pytorch-optimizer | {importlib.metadata.version('pytorch-optimizer')} |",
         "61 min",
     ):
         assert words in card
     assert str(data) not in card
     assert "\n\n\n" not in card
+
+
+@pytest.mark.parametrize(
+    "training, recipe, file",
+    [
+        (BlurTraining, BlurRecipe, "blur.yaml"),
+        (FusionTraining, FusionRecipe, "fusion.yaml"),
+        (PolicyTraining, PolicyRecipe, "policy.yaml"),
+    ],
+)
+def test_the_optimiser_that_a_card_names_is_the_one_in_use(training, recipe, file) -> None:
+    without_data = object.__new__(training)
+    without_data.recipe = load_recipe(recipe, file)
+    used = without_data.optimiser(PolicyNetwork())
+    assert training.optimiser_name.startswith(f"{type(used).__name__} (")

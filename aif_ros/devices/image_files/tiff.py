@@ -179,8 +179,7 @@ def _main_series(
                 f"{path} holds {len(found)} images of {next(iter(kinds))} pages: split it"
             )
         raise DeviceError(
-            f"{path} holds images of different kinds or sizes ({listed(list(kinds), 4)}): "
-            "split it"
+            f"{path} holds images of different kinds or sizes ({listed(list(kinds), 4)}): split it"
         )
     return alike, (f"{path.name}: previews are left out",) if others else ()
 

@@ -130,7 +130,7 @@ def write_stack(folder: Path, width: int, height: int) -> None:
             blurred[abs(index - band)][:, left:right]
             for band, (left, right) in enumerate(pairwise(columns))
         ]
-        write_image(folder / f"slice{index:02}.tif", to_float(np.hstack(bands)), deep=False)
+        write_image(folder / f"slice{index:02}.tif", to_float(np.hstack(bands)), sixteen_bit=False)
 
 
 def core_cost(stack: Path, preset: Preset, agent: str, rounds: int, frame_rate: float) -> LoopCost:

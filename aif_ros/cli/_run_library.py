@@ -134,7 +134,7 @@ def _write(
     image = pipeline.fused.image
     if args.save_path:
         metadata = Metadata(pixel_size=devices.pixel_size)
-        write_image(args.save_path, image, deep=pipeline.deep, metadata=metadata)
+        write_image(args.save_path, image, sixteen_bit=pipeline.sixteen_bit, metadata=metadata)
         written.append(args.save_path)
     maps = _write_maps(args, devices.rig.lens_model, focus, image.shape)
     for path in maps:

@@ -122,7 +122,9 @@ class Arguments:
                     made.enter_context(folder_kept_if_used(Path(output).parent))
             yield
 
-    def check_outputs(self, size: tuple[int, int] | None = None, *, deep: bool = True) -> None:
+    def check_outputs(
+        self, size: tuple[int, int] | None = None, *, sixteen_bit: bool = True
+    ) -> None:
         """Check that everything can be written, before work is done for it.
 
         Raises:
@@ -141,7 +143,7 @@ class Arguments:
             if named.count(output) > 1:
                 raise CommandError(f"{output} is named twice as an output")
         for image in filter(None, (self.output, self.focus_map)):
-            check_image_output(image, size, deep=deep)
+            check_image_output(image, size, sixteen_bit=sixteen_bit)
         if self.preview:
             _refuse_other_files([self.preview_path])
             check_image_output(self.preview_path)

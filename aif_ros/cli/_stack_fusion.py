@@ -52,7 +52,7 @@ def fuse(args: Arguments, paths: list[Path]) -> dict[str, Any]:
             "their folder, or a file that holds them)"
         )
     note_unused_device(args.device, args.method)
-    args.check_outputs((width, height), deep=slices.deep)
+    args.check_outputs((width, height), sixteen_bit=slices.sixteen_bit)
     written: dict[str, Any] = {}
     if args.preview:
         written["preview"] = _write_preview(args, slices, begun)
@@ -88,7 +88,7 @@ def _fuse(args: Arguments, slices: Slices) -> FusedStack:
     write_image(
         args.output,
         stack.fused.image,
-        deep=stack.deep,
+        sixteen_bit=stack.sixteen_bit,
         metadata=metadata,
         transparent=stack.holes,
     )
@@ -99,7 +99,7 @@ def _write_depth(args: Arguments, stack: FusedStack, depth: NDArray[np.float32])
     """Write the outputs that are made of the depth, and return their files by name."""
     written = {}
     if args.focus_map:
-        write_image(args.focus_map, depth, deep=True)
+        write_image(args.focus_map, depth, sixteen_bit=True)
         written["focus_map"] = args.focus_map
     if args.relief:
         write_relief(args.relief, stack.fused.image, _heights(depth, stack.slices))
@@ -148,7 +148,7 @@ def _write_preview(args: Arguments, slices: Slices, begun: float) -> str:
         device=args.device,
         track=_track,
     )
-    write_image(path, small.fused.image, deep=False)
+    write_image(path, small.fused.image, sixteen_bit=False)
     print(f"preview after {time.perf_counter() - begun:.1f} s: {path}")
     return str(path)
 
@@ -180,7 +180,7 @@ def _result(args: Arguments, slices: Slices, stack: FusedStack) -> dict[str, Any
         "aligned": not args.no_align,
         "files": [slices.name(index) for index in range(len(slices))],
         "notes": slices.notes,
-        "sixteen_bits": stack.deep,
+        "sixteen_bits": stack.sixteen_bit,
         "z_step": slices.z_step,
         "pixel_size": slices.pixel_size,
         "registration": {

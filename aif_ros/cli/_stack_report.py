@@ -76,15 +76,17 @@ def _write_pictures(
     height, width = stack.fused.sharpness.shape
     scale = min(1.0, LONGEST_SIDE / max(width, height))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    write_image(folder / "result.jpg", _resized(stack.fused.image, size), deep=False)
-    write_image(folder / "focus_map.png", _coloured(_resized(depth, size)), deep=False)
+    write_image(folder / "result.jpg", _resized(stack.fused.image, size), sixteen_bit=False)
+    write_image(folder / "focus_map.png", _coloured(_resized(depth, size)), sixteen_bit=False)
     reduction = next((step for step in (4, 2) if max(width, height) >= step * LONGEST_SIDE), 1)
     shrink = np.diag([reduction, reduction, 1.0])
     for index, transform in enumerate(stack.transforms):
         picture = slices.read(index, reduction=reduction)
         moved = resample(picture.pixels, np.linalg.inv(shrink) @ transform @ shrink)
         write_image(
-            folder / "slices" / f"{index:03d}.jpg", _resized(to_float(moved), size), deep=False
+            folder / "slices" / f"{index:03d}.jpg",
+            _resized(to_float(moved), size),
+            sixteen_bit=False,
         )
     return size
 

@@ -203,7 +203,7 @@ def _save(folder: Path, result: "FocusRun", frames: "Sequence[Frame]", window: "
     from aif_ros.types.image import to_float
 
     sharpest = min(frames, key=lambda frame: abs(frame.position - result.position))
-    write_image(folder / "window.png", to_float(window.crop(sharpest.image)), deep=False)
+    write_image(folder / "window.png", to_float(window.crop(sharpest.image)), sixteen_bit=False)
     print(save_focus_curve(result, folder))
 
 

@@ -62,7 +62,7 @@ class FusedStack:
         fused: the fused image; its source positions are the indices of the slices.
         transforms: from the coordinates of the fused image to those of each slice.
         gains: by which each slice was brighter than most.
-        deep: whether any slice has 16 bits.
+        sixteen_bit: whether any slice has 16 bits.
         dust: spots that stay in the frame while the scene drifts, left out; None: none.
         holes: (H, W) bool, pixels without data in every slice, which are black; None: none.
         undecided: whether the slices show different scenes, and most of them none in common.
@@ -77,7 +77,7 @@ class FusedStack:
     fused: Fused
     transforms: Sequence[Transform]
     gains: Sequence[Gain]
-    deep: bool
+    sixteen_bit: bool
     dust: Dust | None = None
     holes: NDArray[np.bool_] | None = None
     undecided: bool = False
@@ -141,7 +141,7 @@ def fuse_stack(
         merged.fused,
         transforms,
         found.gains,
-        merged.deep,
+        merged.sixteen_bit,
         found.dust,
         holes if holes is not None and holes.any() else None,
         found.scenes.undecided,
@@ -194,18 +194,18 @@ def _fitting_slices(
 
 @dataclass(frozen=True)
 class _Merged:
-    """Fused slices; `holes` and `deep` as in `FusedStack`, but holes may be false everywhere."""
+    """Fused slices; fields as in `FusedStack`, but holes may be false everywhere."""
 
     fused: Fused
     holes: NDArray[np.bool_] | None
-    deep: bool
+    sixteen_bit: bool
 
 
 def _merge(
     slices: Slices, found: _Compared, method: FusionMethod, reduction: int, track: Track
 ) -> _Merged:
     """Read the slices and merge what is valid in them."""
-    fuser, deep = StackFuser(method), False
+    fuser, sixteen_bit = StackFuser(method), False
     holes: NDArray[np.bool_] | None = None
     images = _read_ahead(slices, mono=False, reduction=reduction)
     for index, current in enumerate(track(images, "fusing")):
@@ -215,13 +215,13 @@ def _merge(
         valid = _fusible(current, found.misfits[index], found.lost[index], found.dust)
         # The index stands for the lens position, which files mostly do not give.
         fuser.add(current.pixels, transform, float(index), valid=valid, gain=gain)
-        deep = deep or current.pixels.dtype == np.uint16
+        sixteen_bit = sixteen_bit or current.pixels.dtype == np.uint16
     assert fuser.fused is not None
     # What the methods keep for a next slice is not needed any more.
     fused = replace(fuser.fused, mismatch=None, memory=None)
     if holes is not None:
         fused.image[holes] = 0
-    return _Merged(fused, holes, deep)
+    return _Merged(fused, holes, sixteen_bit)
 
 
 def _remaining_holes(
@@ -281,7 +281,7 @@ def _cropped(
     place = common_area(transforms, merged.fused.image.shape)
     holes = None if merged.holes is None else merged.holes[place]
     shift = translation(place[1].start, place[0].start)
-    rest = _Merged(crop(merged.fused, place), holes, merged.deep)
+    rest = _Merged(crop(merged.fused, place), holes, merged.sixteen_bit)
     return rest, [transform @ shift for transform in transforms]
 
 

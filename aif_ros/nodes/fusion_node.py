@@ -85,7 +85,7 @@ class FusionNode(PipelineNode):
         """Save J; it is kept where that fails, and closing again tries it again."""
         step, path = self.__dict__.get("_step"), self.value("save_path")
         if step is not None and step.fused is not None and path:
-            save(path, step.fused.image, deep=step.deep)
+            save(path, step.fused.image, sixteen_bit=step.sixteen_bit)
         self.__dict__.pop("_step", None)
 
     def diagnose(self) -> None:
@@ -159,7 +159,7 @@ class FusionNode(PipelineNode):
         if fused is None:
             return False, "nothing has been fused yet"
         try:
-            write_image(path, fused.image, deep=self._step.deep)
+            write_image(path, fused.image, sixteen_bit=self._step.sixteen_bit)
         except (OSError, ValueError, DeviceError) as error:
             return False, str(error)
         return True, str(Path(path).absolute())

@@ -13,23 +13,23 @@ class SaveError(DeviceError):
     """J could not be saved where it should have been; the message says where it is instead."""
 
 
-def save(path: str, image: Image, *, deep: bool) -> None:
+def save(path: str, image: Image, *, sixteen_bit: bool) -> None:
     """Write J to `path`, or else to a temporary file.
 
     Args:
         path: file to write.
         image: J, float32 in [0, 1].
-        deep: whether to write 16 bits.
+        sixteen_bit: whether to write 16 bits.
 
     Raises:
         SaveError: `path` cannot be written.
     """
     try:
-        write_image(path, image, deep=deep)
+        write_image(path, image, sixteen_bit=sixteen_bit)
     except (OSError, ValueError, DeviceError) as error:
         spare = Path(tempfile.gettempdir()) / f"aif_ros_fused_{os.getpid()}.tif"
         try:
-            write_image(spare, image, deep=deep)
+            write_image(spare, image, sixteen_bit=sixteen_bit)
         except OSError as second:
             raise SaveError(f"the fused image could not be saved: {error}; {second}") from error
         raise SaveError(

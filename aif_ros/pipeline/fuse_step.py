@@ -50,15 +50,15 @@ class FusedImage:
     stamp: int
 
     @classmethod
-    def of(cls, fused: Fused, stamp: int, *, deep: bool) -> "FusedImage":
-        """Return J as of the frame of that stamp, in 16 bits if `deep`, else in 8.
+    def of(cls, fused: Fused, stamp: int, *, sixteen_bit: bool) -> "FusedImage":
+        """Return J as of the frame of that stamp, in 16 bits if `sixteen_bit`, else in 8.
 
         Args:
             fused: J.
             stamp: time of the newest frame in it, nanoseconds.
-            deep: whether a frame of J has more than 8 bits.
+            sixteen_bit: whether a frame of J has more than 8 bits.
         """
-        image = to_uint16(fused.image) if deep else to_uint8(fused.image)
+        image = to_uint16(fused.image) if sixteen_bit else to_uint8(fused.image)
         samples = np.ascontiguousarray(fused.source_position[_SAMPLES, _SAMPLES])
         return cls(image, samples, stamp)
 
@@ -126,9 +126,9 @@ class FuseStep:
         return self._fuser.fused
 
     @property
-    def deep(self) -> bool:
+    def sixteen_bit(self) -> bool:
         """Whether a frame of J has more than 8 bits."""
-        return self._deep
+        return self._sixteen_bit
 
     @property
     def left_out(self) -> LeftOut:
@@ -161,7 +161,7 @@ class FuseStep:
         self._fuser.reset()
         self._merged: deque[float] = deque(maxlen=_MOST_POSITIONS)
         self._taken: Frame | None = None
-        self._deep = False
+        self._sixteen_bit = False
         self._damage = DamageWatch(self._lens_model)
         self._first: list[_FirstFrame] = []
         self._damaged: list[float] = []
@@ -209,7 +209,7 @@ class FuseStep:
         if damage:
             self._damaged.append(frame.position)
         self._taken, self._scale = frame, reference.deep_scale or self._scale
-        self._deep = self._deep or frame.image.dtype != np.uint8
+        self._sixteen_bit = self._sixteen_bit or frame.image.dtype != np.uint8
         return fused
 
     def _merge_fitting(self, reference: ReferenceFrame) -> Fused:
@@ -276,7 +276,7 @@ class FuseStep:
         self._damaged = [position for position in self._damaged if not same(position)]
 
     def _image(self, fused: Fused, frame: Frame) -> FusedImage:
-        return FusedImage.of(fused, frame.stamp, deep=self.deep)
+        return FusedImage.of(fused, frame.stamp, sixteen_bit=self.sixteen_bit)
 
     def _unused(self, reason: str) -> Fusion:
         return Fusion(self.fused, reason, None, self.left_out)

@@ -89,9 +89,9 @@ class AllInFocusPipeline:
         return self._fuse.fused
 
     @property
-    def deep(self) -> bool:
+    def sixteen_bit(self) -> bool:
         """Whether a frame of J has more than 8 bits."""
-        return self._fuse.deep
+        return self._fuse.sixteen_bit
 
     @property
     def left_out(self) -> LeftOut:

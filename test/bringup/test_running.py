@@ -340,7 +340,7 @@ class TestCommand:
 def test_a_fused_image_that_could_not_be_saved_is_no_success(
     namespace, tmp_path, monkeypatch, capsys
 ):
-    def full(path, image, *, deep):
+    def full(path, image, *, sixteen_bit):
         raise OSError(28, "No space left on device", str(path))
 
     monkeypatch.setattr("aif_ros.nodes.saved_image.write_image", full)

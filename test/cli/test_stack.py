@@ -549,13 +549,13 @@ class TestMetadata:
 
     def test_sixteen_bits_keep_it_too(self, tmp_path):
         write(tmp_path / "0.png", SHARP, np.uint16)
-        deep = read_image(tmp_path / "0.png")
+        written = read_image(tmp_path / "0.png")
         exif = PIL.Image.Exif()
         exif[Base.Model] = "Camera"
         profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
         metadata = Metadata(exif, profile)
         for name in ("deep.png", "deep.tif"):
-            write_image(tmp_path / name, to_float(deep), deep=True, metadata=metadata)
-            np.testing.assert_array_equal(read_image(tmp_path / name), deep)
+            write_image(tmp_path / name, to_float(written), sixteen_bit=True, metadata=metadata)
+            np.testing.assert_array_equal(read_image(tmp_path / name), written)
             assert read_metadata(tmp_path / name).icc_profile == profile
             assert read_metadata(tmp_path / name).exif[Base.Model] == "Camera"

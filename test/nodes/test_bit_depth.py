@@ -1,4 +1,4 @@
-"""What goes in deep comes out deep."""
+"""What goes in with 16 bits comes out with 16 bits."""
 
 import cv2
 import numpy as np
@@ -61,8 +61,8 @@ def test_blur_is_the_same_whatever_the_depth(bench):
     maps, world = bench.listen(DEFOCUS_MAPS), World(bench)
     image = cv2.GaussianBlur(noise(8).astype(np.float32), (0, 0), 1.5)
     image *= 255 / image.max()
-    for index, deep in enumerate((image.astype(np.uint8), (image * 16).astype(np.uint16))):
-        stamp = world.frame(deep, 5e-4 * index)
+    for index, frame in enumerate((image.astype(np.uint8), (image * 16).astype(np.uint16))):
+        stamp = world.frame(frame, 5e-4 * index)
         bench.spin_until(lambda stamp=stamp: maps and maps[-1].maps.stamp == stamp)
     first, second = maps[0].maps.distance, maps[-1].maps.distance
     assert node.value("bits_per_sample") == 0

@@ -48,12 +48,16 @@ def test_merges_and_reports(static):
 
 
 def test_one_deep_frame_makes_all_of_j_deep(static):
-    assert not static.deep
-    for stamp, dtype, deep in ((10, np.uint8, False), (20, np.uint16, True), (30, np.uint8, True)):
+    assert not static.sixteen_bit
+    for stamp, dtype, sixteen_bit in (
+        (10, np.uint8, False),
+        (20, np.uint16, True),
+        (30, np.uint8, True),
+    ):
         image = static.add(reference(stamp * 1e-5, stamp, dtype=dtype)).image
-        assert (static.deep, image.image.dtype == np.uint16) == (deep, deep)
+        assert (static.sixteen_bit, image.image.dtype == np.uint16) == (sixteen_bit, sixteen_bit)
     static.reset()
-    assert not static.deep
+    assert not static.sixteen_bit
 
 
 @pytest.mark.parametrize("travel", [1e-9, REACH, np.inf])

@@ -25,7 +25,7 @@ pictures[1][::2] = noise[::2]
 print("begin", flush=True)
 while True:
     for picture in pictures:
-        write_image(sys.argv[1], picture, deep=True)
+        write_image(sys.argv[1], picture, sixteen_bit=True)
 """
 # A command that writes J, with no file larger than the limit: as on a disk that is full.
 _LIMITED = """
@@ -93,7 +93,7 @@ def write(count: int, numbers: random.Random, folder: Path) -> Outcome:
     commands = max(2, round(_COMMANDS * count))
     for index in range(count):
         path = folder / f"{index}.{numbers.choice(('png', 'tif'))}"
-        write_image(path, old, deep=True)
+        write_image(path, old, sixteen_bit=True)
         if index >= commands:
             problem = _kill_writer(numbers, path)
         elif index % 2 == 0:

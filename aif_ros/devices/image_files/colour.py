@@ -60,15 +60,17 @@ def rgb_of_lab(values: NDArray[Any], *, signed: bool) -> Samples:
             the type (TIFF 6.0, section 23); else they are offset by half of it, and the largest L*
             is 0xFF00 in 16 bits (ICC profiles).
     """
-    deep = values.dtype == np.uint16
-    unit = 256.0 if deep else 1.0
-    largest = 65535 if deep else 255
-    full_lightness = largest if signed or not deep else 0xFF00
+    sixteen_bit = values.dtype == np.uint16
+    unit = 256.0 if sixteen_bit else 1.0
+    largest = 65535 if sixteen_bit else 255
+    full_lightness = largest if signed or not sixteen_bit else 0xFF00
     result = np.empty(values.shape, values.dtype)
     # Row by row: whole images in floating point would take much memory.
     for row, source in zip(result, values, strict=True):
         lightness = source[:, 0] * (100.0 / full_lightness)
-        chroma = source[:, 1:].view(np.int16 if deep else np.int8) if signed else source[:, 1:]
+        chroma = (
+            source[:, 1:].view(np.int16 if sixteen_bit else np.int8) if signed else source[:, 1:]
+        )
         a, b = (chroma / unit - (0.0 if signed else 128.0)).T
         height = (lightness + 16.0) / 116.0
         ratios = np.stack([height + a / 500.0, height, height - b / 200.0], axis=-1)

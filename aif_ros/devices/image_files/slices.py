@@ -73,7 +73,7 @@ class Slices:
         self._full_scale = None if bits is None else full_scale_of_bits(bits)
         self._stated_bits = bits
         self._shape: tuple[int, ...] | None = None
-        self._deep = False
+        self._sixteen_bit = False
         self._noted: set[str] = set()
         self._lock = RLock()
 
@@ -105,9 +105,9 @@ class Slices:
         return self._shape
 
     @property
-    def deep(self) -> bool:
+    def sixteen_bit(self) -> bool:
         """Whether the first slice has 16 bits."""
-        return self.shape is not None and self._deep
+        return self.shape is not None and self._sixteen_bit
 
     def read(self, index: int, *, mono: bool = False, reduction: int = 1) -> MaskedImage:
         """Read a slice.
@@ -183,7 +183,7 @@ class Slices:
         shape = pixels.shape
         with self._lock:
             if self._shape is None:
-                self._shape, self._deep = shape, pixels.dtype == np.uint16
+                self._shape, self._sixteen_bit = shape, pixels.dtype == np.uint16
         if shape != self._shape:
             raise self._unlike(0, self._shape, index, shape)
 

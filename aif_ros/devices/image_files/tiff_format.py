@@ -155,9 +155,11 @@ class TiffFormat:
             raise DeviceError(f"{name} has {colours} channels in each pixel: make it grey or RGB")
         kept = np.ascontiguousarray(values[..., 0] if colours == 1 else values[..., :colours])
         if inks:
-            deep = kept.dtype == np.uint16
-            samples = rgb_of_cmyk((kept >> 8).astype(np.uint8) if deep else kept, self.icc_profile)
-            if deep:
+            sixteen_bit = kept.dtype == np.uint16
+            samples = rgb_of_cmyk(
+                (kept >> 8).astype(np.uint8) if sixteen_bit else kept, self.icc_profile
+            )
+            if sixteen_bit:
                 note = "CMYK colours of 16 bits are converted with 8 bits"
                 samples = replace(samples, note="; ".join(filter(None, (note, samples.note))))
             return samples

@@ -25,7 +25,7 @@ _LOGGER = logging.getLogger(__name__)
 
 WRITABLE = raster.SUFFIXES | {".tif", ".tiff"}
 """Suffixes of the formats that can be written."""
-DEEP = frozenset((".png", ".tif", ".tiff", ".jp2", ".ppm", ".pgm", ".pnm"))
+SIXTEEN_BIT_SUFFIXES = frozenset((".png", ".tif", ".tiff", ".jp2", ".ppm", ".pgm", ".pnm"))
 """Suffixes of those that can hold 16 bits."""
 
 TRANSPARENT = frozenset((".png", ".tif", ".tiff", ".webp"))
@@ -38,14 +38,14 @@ _QUALITY = 95
 
 
 def check_image_output(
-    path: str | Path, size: tuple[int, int] | None = None, *, deep: bool = True
+    path: str | Path, size: tuple[int, int] | None = None, *, sixteen_bit: bool = True
 ) -> None:
     """Check that an image can be written, before work is done for it.
 
     Args:
         path: file to write.
         size: (width, height), if known.
-        deep: whether it will have 16 bits, where the format can hold them.
+        sixteen_bit: whether it will have 16 bits, where the format can hold them.
 
     Raises:
         DeviceError: the format is unknown or cannot hold an image of that size.
@@ -54,7 +54,9 @@ def check_image_output(
     suffix = _checked_suffix(path, size)
     bytes_needed = 0
     if size is not None:
-        bytes_needed = 3 * size[0] * size[1] * (2 if deep and suffix in DEEP else 1)
+        bytes_needed = (
+            3 * size[0] * size[1] * (2 if sixteen_bit and suffix in SIXTEEN_BIT_SUFFIXES else 1)
+        )
     check_writable(path, bytes_needed)
 
 
@@ -76,7 +78,7 @@ def write_image(
     path: str | Path,
     image: Image,
     *,
-    deep: bool,
+    sixteen_bit: bool,
     metadata: Metadata | None = None,
     transparent: NDArray[np.bool_] | None = None,
 ) -> None:
@@ -85,7 +87,7 @@ def write_image(
     Args:
         path: file to write; its folder is made.
         image: (H, W) or (H, W, 3) RGB, float32 in [0, 1].
-        deep: whether to write 16 bits, where the format has them (see `DEEP`).
+        sixteen_bit: whether to write 16 bits, where the format has them.
         metadata: to write with it, as far as the format can hold it: JPEG, PNG and WebP all, TIFF
             the main EXIF tags (camera, time, author), other formats nothing. What cannot be
             written is dropped with a warning.
@@ -100,7 +102,7 @@ def write_image(
     suffix = _checked_suffix(path, (image.shape[1], image.shape[0]))
     if suffix == ".pgm" and image.ndim == 3:
         raise DeviceError(f"cannot write {path}: a .pgm holds no colours, name a .ppm")
-    pixels = to_uint16(image) if deep and suffix in DEEP else to_uint8(image)
+    pixels = to_uint16(image) if sixteen_bit and suffix in SIXTEEN_BIT_SUFFIXES else to_uint8(image)
     if transparent is not None and suffix in TRANSPARENT:
         opaque = np.where(transparent, 0, np.iinfo(pixels.dtype).max).astype(pixels.dtype)
         pixels = np.dstack([pixels, opaque])

@@ -90,10 +90,10 @@ def test_what_is_no_slice_is_left_out_with_one_line(folder, caplog):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg", ".webp"])
-@pytest.mark.parametrize("deep", [False, True])
-def test_own_output_is_left_out(folder, caplog, suffix, deep):
-    write_image(folder / f"result{suffix}", to_float(RGB), deep=deep)
-    write_image(folder / f"map_1{suffix}", to_float(RGB[..., 0]), deep=deep)
+@pytest.mark.parametrize("sixteen_bit", [False, True])
+def test_own_output_is_left_out(folder, caplog, suffix, sixteen_bit):
+    write_image(folder / f"result{suffix}", to_float(RGB), sixteen_bit=sixteen_bit)
+    write_image(folder / f"map_1{suffix}", to_float(RGB[..., 0]), sixteen_bit=sixteen_bit)
     assert names(folder) == SLICES
     assert "map_1" in caplog.text
     assert "and 1 more (written by aif_ros)" in caplog.text
@@ -104,7 +104,7 @@ def test_own_output_is_left_out(folder, caplog, suffix, deep):
 def test_folder_of_own_outputs_only_is_taken(tmp_path):
     """Results of partial stacks are stacked again."""
     for index in range(3):
-        write_image(tmp_path / f"part{index}.tif", to_float(RGB), deep=False)
+        write_image(tmp_path / f"part{index}.tif", to_float(RGB), sixteen_bit=False)
     assert len(names(tmp_path)) == 3
 
 

@@ -33,7 +33,7 @@ def exif(**tags):
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".ppm"])
 def test_sixteen_bits(tmp_path, suffix):
-    write_image(tmp_path / f"a{suffix}", to_float(DEEP), deep=True)
+    write_image(tmp_path / f"a{suffix}", to_float(DEEP), sixteen_bit=True)
     read = read_image(tmp_path / f"a{suffix}")
     assert read.dtype == np.uint16
     np.testing.assert_array_equal(read, DEEP)
@@ -41,32 +41,41 @@ def test_sixteen_bits(tmp_path, suffix):
 
 @pytest.mark.parametrize("suffix", [".jpg", ".webp", ".bmp"])
 def test_formats_without_sixteen_bits_get_eight(tmp_path, suffix):
-    write_image(tmp_path / f"a{suffix}", to_float(DEEP), deep=True)
+    write_image(tmp_path / f"a{suffix}", to_float(DEEP), sixteen_bit=True)
     assert read_image(tmp_path / f"a{suffix}").dtype == np.uint8
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg", ".webp"])
-@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("sixteen_bit", [False, True])
 class TestMetadata:
-    def test_signs_beyond_ascii_do_not_cost_the_picture(self, tmp_path, suffix, deep):
+    def test_signs_beyond_ascii_do_not_cost_the_picture(self, tmp_path, suffix, sixteen_bit):
         metadata = Metadata(exif(Copyright="© 撮影者 🦋", Make="Maker"), PROFILE)
-        write_image(tmp_path / f"a{suffix}", to_float(DEEP), deep=deep, metadata=metadata)
+        write_image(
+            tmp_path / f"a{suffix}", to_float(DEEP), sixteen_bit=sixteen_bit, metadata=metadata
+        )
         assert read_image(tmp_path / f"a{suffix}").shape == DEEP.shape
         after = read_metadata(tmp_path / f"a{suffix}")
         assert after.exif[Base.Make] == "Maker"
         assert after.icc_profile == PROFILE
 
-    def test_what_cannot_be_encoded_is_dropped_with_a_warning(self, tmp_path, suffix, deep, caplog):
+    def test_what_cannot_be_encoded_is_dropped_with_a_warning(
+        self, tmp_path, suffix, sixteen_bit, caplog
+    ):
         metadata = Metadata(exif(Artist="x" * 100_000), b"no profile" * 20)
-        write_image(tmp_path / f"a{suffix}", to_float(DEEP), deep=deep, metadata=metadata)
+        write_image(
+            tmp_path / f"a{suffix}", to_float(DEEP), sixteen_bit=sixteen_bit, metadata=metadata
+        )
         assert read_image(tmp_path / f"a{suffix}").shape == DEEP.shape
         if suffix == ".jpg":
             assert "its EXIF data cannot be written" in caplog.text
 
-    def test_profile_of_other_colours_is_not_written(self, tmp_path, suffix, deep):
+    def test_profile_of_other_colours_is_not_written(self, tmp_path, suffix, sixteen_bit):
         gray = PROFILE[:16] + b"GRAY" + PROFILE[20:]
         write_image(
-            tmp_path / f"a{suffix}", to_float(DEEP), deep=deep, metadata=Metadata(icc_profile=gray)
+            tmp_path / f"a{suffix}",
+            to_float(DEEP),
+            sixteen_bit=sixteen_bit,
+            metadata=Metadata(icc_profile=gray),
         )
         assert read_metadata(tmp_path / f"a{suffix}").icc_profile == b""
 
@@ -79,7 +88,9 @@ def test_damaged_exif_is_dropped_with_a_warning(tmp_path, caplog):
 
 
 def test_pixel_size_becomes_the_resolution(tmp_path):
-    write_image(tmp_path / "a.tif", to_float(DEEP), deep=True, metadata=Metadata(pixel_size=2e-6))
+    write_image(
+        tmp_path / "a.tif", to_float(DEEP), sixteen_bit=True, metadata=Metadata(pixel_size=2e-6)
+    )
     with tifffile.TiffFile(tmp_path / "a.tif") as file:
         numerator, denominator = file.pages.first.tags["XResolution"].value
     assert numerator / denominator == pytest.approx(5000)
@@ -87,20 +98,20 @@ def test_pixel_size_becomes_the_resolution(tmp_path):
 
 def test_without_metadata_support_of_opencv_the_picture_is_written(tmp_path, monkeypatch):
     monkeypatch.delattr(cv2, "imencodeWithMetadata")
-    write_image(tmp_path / "a.png", to_float(DEEP), deep=True)
+    write_image(tmp_path / "a.png", to_float(DEEP), sixteen_bit=True)
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), DEEP)
 
 
 def test_failed_encoder_keeps_the_old_picture(tmp_path, monkeypatch):
     file = tmp_path / "a.tif"
-    write_image(file, to_float(DEEP), deep=True)
+    write_image(file, to_float(DEEP), sixteen_bit=True)
 
     def fail(*arguments, **options):
         raise MemoryError
 
     monkeypatch.setattr(writing.tifffile, "imwrite", fail)
     with pytest.raises(DeviceError, match="MemoryError"):
-        write_image(file, to_float(DEEP[::-1]), deep=True)
+        write_image(file, to_float(DEEP[::-1]), sixteen_bit=True)
     np.testing.assert_array_equal(read_image(file), DEEP)
     assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
 
@@ -122,4 +133,4 @@ class TestChecks:
 
     def test_colour_in_a_grey_format(self, tmp_path):
         with pytest.raises(DeviceError, match="holds no colours"):
-            write_image(tmp_path / "a.pgm", to_float(DEEP), deep=True)
+            write_image(tmp_path / "a.pgm", to_float(DEEP), sixteen_bit=True)

@@ -1,7 +1,7 @@
-"""Whether blur is least at the last position, although more is left there than in focus.
+"""Whether blur is least at the last position, although it is larger there than in focus.
 
-So it is where the subject or the lens is soft itself: beads, deep objects, haze, aberrations. The
-readings then never come down to that of focus, but rise from the focus position to both sides.
+That is so where the subject or the lens is soft itself: beads, thick objects, haze, aberrations.
+The readings then never reach that of focus, but rise from the focus position to both sides.
 """
 
 from collections.abc import Sequence

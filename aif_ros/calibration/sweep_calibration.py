@@ -159,8 +159,8 @@ def calibrate_pair(focused: Image, defocused: Image, travel: float) -> LensCalib
     slopes = np.array([match.radius / abs(match.travel) for match in matches])
     ratio = _scale(transforms[0]) / _scale(transforms[1])
     # One pair has no scatter of its own to judge breathing by.
-    doubt = BLUR_DRIFT * 2 / max(first.shape)
-    breathing = [(1 / ratio - 1 + error) / travel for error in (0.0, -doubt, doubt)]
+    drift = BLUR_DRIFT * 2 / max(first.shape)
+    breathing = [(1 / ratio - 1 + error) / travel for error in (0.0, -drift, drift)]
     interval = Estimate(breathing[0], min(breathing), max(breathing))
     calibration = _calibration(slopes, interval, matches, first.shape[1])
     return replace(calibration, direction=from_magnification(interval.low, interval.high))

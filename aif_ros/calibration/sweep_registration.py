@@ -1,11 +1,11 @@
 """Registering the images of a calibration, whose magnification is to be measured.
 
 A stack that is to be fused is registered by the simplest motion that explains it (see
-`fusion.motion.stack_registration`): what is uncertain counts as still. A measurement must err to
-either side alike instead, so that here each image is registered to the one before by all that
-correlates best: Evangelidis & Psarakis, "Parametric Image Alignment Using Enhanced Correlation
-Coefficient Maximization", PAMI 2008. What blur adds to it is taken out later (see
-`travel_direction`).
+`fusion.motion.stack_registration`): motion that is not significant counts as none. A measurement
+must be unbiased instead: here each image is registered to the one before by the transform of the
+highest correlation: Evangelidis & Psarakis, "Parametric Image Alignment Using Enhanced Correlation
+Coefficient Maximization", PAMI 2008. What differences of blur add to it is
+subtracted later (see `sweep_calibration`).
 """
 
 from collections.abc import Sequence

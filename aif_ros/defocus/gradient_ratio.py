@@ -46,14 +46,14 @@ class _Likelihood:
         model_error: standard deviation, logarithm of a ratio, of the expected ratios.
         evidence: exponent of the likelihood: the errors of the ratios of one cell are correlated.
         freedom: degrees of freedom of the deviations (Student's t).
-        noise_doubt: relative error of the estimated energy of the noise.
+        noise_error: relative error of the estimated energy of the noise.
     """
 
     scatter: float = 1.3
     model_error: float = 0.1
     evidence: float = 0.7
     freedom: float = 5.0
-    noise_doubt: float = 0.2
+    noise_error: float = 0.2
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ def _measure(gray: Image, cells: tuple[int, int], noise: float) -> _Ratios:
         variance = np.zeros(cells)
         for energy, share in ((fine_energy, floor[level]), (coarse_energy, floor[level + 1])):
             inverse = share / energy
-            variance += inverse**2 * (_LIKELIHOOD.noise_doubt**2 + 1 / count) + 2 * inverse / count
+            variance += inverse**2 * (_LIKELIHOOD.noise_error**2 + 1 / count) + 2 * inverse / count
         variances.append(variance)
         signals.append(coarse_energy / floor[level + 1])
     visible = np.max(signals, axis=0) > _USABLE.least_signal

@@ -25,6 +25,7 @@ LARGEST_RADIUS = 64.0
 CELL = 64
 """Side of a labelled cell, pixels."""
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+"""Weights of red, green and blue, ITU-R BT.601."""
 _SCALES = (0.35, 0.8)
 """Sizes that photos are reduced to, shares of their own: few are sharp to the pixel."""
 _TRIES = 8

@@ -176,10 +176,10 @@ class FocusSimulation:
         total = np.zeros(len(travel))
         for count in range(1, int(self.periods.max()) + 1):
             moving = count <= self.periods
-            gone = count * period * task.lens_speed
-            here = start + np.sign(target - start) * np.minimum(gone, travel)
-            self._position = np.where(moving, here, self._position)
-            passing = moving & (gone + exposed / 2 <= travel) & slow
+            travelled = count * period * task.lens_speed
+            reached = start + np.sign(target - start) * np.minimum(travelled, travel)
+            self._position = np.where(moving, reached, self._position)
+            passing = moving & (travelled + exposed / 2 <= travel) & slow
             self._expose(moving, period, fused=passing | (count == self.periods))
             total += np.where(moving, self.quality(), 0)
             if passing.any():

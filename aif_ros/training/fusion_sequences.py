@@ -73,8 +73,9 @@ def random_pair(sources: SceneFiles, size: int, random: np.random.Generator) -> 
 def draw_camera(random: np.random.Generator) -> SensorModel:
     """Draw a camera: half of them deliver white noise, half process it.
 
-    A narrower choice than `SensorModel.draw`, which makes single images: a sequence shows what
-    exposure, mosaic and scaling do alike in each frame, and fusion must not learn to undo it.
+    A narrower choice than `SensorModel.draw`, which makes single images: in a
+    sequence the effects of exposure, mosaic and scaling are the same in each frame, and fusion must
+    not learn to undo them.
     """
     read = 5 / 255 * float(random.random()) ** 2
     shot = float(random.choice([0.5 / 255, 4 / 255 * random.random()]))

@@ -68,7 +68,7 @@ class SerialLensContract(LensContract):
 
     def test_lost_and_truncated_replies_are_asked_for_again(self, lens, line):
         before = at_rest(lens)
-        line.faults.swallow = 1
+        line.faults.drop = 1
         assert lens.state().position == before
         line.faults.truncate = 1
         assert lens.state().position == before

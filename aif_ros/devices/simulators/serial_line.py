@@ -27,7 +27,7 @@ class LineFaults:
 
     Attributes:
         noise: bytes sent before each of the next replies, one for each.
-        swallow: number of next replies that are lost.
+        drop: number of next replies that are lost.
         truncate: number of next replies of which only the first half arrives.
         delay: seconds before each reply.
         corrupt_requests: number of next received bytes that arrive with one bit changed.
@@ -35,7 +35,7 @@ class LineFaults:
     """
 
     noise: list[bytes]
-    swallow: int = 0
+    drop: int = 0
     truncate: int = 0
     delay: float = 0.0
     corrupt_requests: int = 0
@@ -70,7 +70,7 @@ class SerialSimulator(Closing):
         self._thread.start()
 
     def unplug(self) -> None:
-        """Pull the cable: the port disappears, also for a program that has it open."""
+        """Unplug the cable: the port disappears, also for a program that has it open."""
         if self._thread is None:
             return
         self._stop.set()
@@ -107,8 +107,8 @@ class SerialSimulator(Closing):
             return
         if faults.delay:
             time.sleep(faults.delay)
-        if faults.swallow:
-            faults.swallow -= 1
+        if faults.drop:
+            faults.drop -= 1
             return
         if faults.truncate:
             faults.truncate -= 1

@@ -1,7 +1,8 @@
 """Records a focal sweep with a camera and a lens, to calibrate the lens from it."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -78,14 +79,19 @@ def record_sweep(
     Raises:
         DeviceError: a device fails, or the lens reports motion that the image does not show.
     """
-    images, positions = [], []
+    images: list[Image] = []
+    positions: list[float] = []
     for position in np.linspace(*limits, slices):
-        frame = _frame_at(rig, float(position))
+        if images or known_to_move:
+            frame = _frame_at(rig, float(position))
+        else:
+            rig.send(float(position))
+            # The last two: first images may come late, and show the lens elsewhere.
+            before, frame = deque(_watched(rig, rig.settle().stamp), 2)
+            again = to_float(before.image)
         on_frame(frame)
         images.append(to_float(frame.image))
         positions.append(frame.position)
-        if len(images) == 1:
-            again = to_float(_still_frame(rig).image)
     if not all(after > before for before, after in pairwise(positions)):
         raise DeviceError(
             f"the lens did not take {slices} different positions between {limits[0]:g} and "
@@ -167,12 +173,8 @@ def require_prompt_images(rig: Rig, sweep: Sweep) -> None:
     target = int(np.argmax(changes))
     rig.send(sweep.positions[target])
     rest = rig.settle().stamp
-    stamps: list[int] = []
-    images: list[Image] = []
-    while len(images) < LEAST_WATCHED or stamps[-1] - rest < WATCHED * 1e9:
-        frame = rig.frame() if images else _still_frame(rig)
-        stamps.append(frame.stamp)
-        images.append(_thinned(to_float(frame.image)))
+    frames = [(each.stamp, _thinned(to_float(each.image))) for each in _watched(rig, rest)]
+    stamps, images = zip(*frames, strict=True)
     differences = [_difference(image, images[-1]) for image in images]
     least = max(CHANGE * max(differences[-3:-1]), LATE * changes[target])
     late = [index for index, each in enumerate(differences) if each > least]
@@ -184,6 +186,17 @@ def require_prompt_images(rig: Rig, sweep: Sweep) -> None:
             f"the lens vibrates; make settling_time in the URI of the lens {seconds:g} s longer "
             "(or the scene moves: keep it still)"
         )
+
+
+def _watched(rig: Rig, rest: int) -> Iterator[Frame]:
+    """Yield the frames of a while after the lens has come to rest, at `rest` (nanoseconds)."""
+    frame = _still_frame(rig)
+    yield frame
+    count = 1
+    while count < LEAST_WATCHED or frame.stamp - rest < WATCHED * 1e9:
+        frame = rig.frame()
+        yield frame
+        count += 1
 
 
 def _thinned(image: Image) -> Image:

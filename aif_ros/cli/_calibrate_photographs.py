@@ -17,7 +17,7 @@ from aif_ros.cli._scene_check import warn_of_mismatched_slices
 from aif_ros.cli._stack_options import OPTIONS, selection
 from aif_ros.devices.focal_stack import FocalStack
 from aif_ros.devices.image_files import read_image
-from aif_ros.devices.image_files.slices import described
+from aif_ros.devices.image_files.slice_series import described
 from aif_ros.settings.declaration import declared
 from aif_ros.types.image import to_float
 from aif_ros.types.units import check_metres

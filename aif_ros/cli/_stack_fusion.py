@@ -21,10 +21,12 @@ from aif_ros.cli._warnings import print_warnings
 from aif_ros.devices.image_files import read_metadata, write_image
 from aif_ros.devices.image_files.metadata import colour_space
 from aif_ros.devices.image_files.samples import MaskedImage
-from aif_ros.devices.image_files.slices import Slices, open_slices
+from aif_ros.devices.image_files.slice_series import Slices
+from aif_ros.devices.image_files.slices import open_slices
 from aif_ros.devices.image_files.stack_axes import AmbiguousError
+from aif_ros.fusion.registration_summary import describe_registration
 from aif_ros.fusion.relief import HEIGHT_SHARE, write_relief
-from aif_ros.fusion.stacking import FusedStack, describe_registration, fuse_stack
+from aif_ros.fusion.stacking import FusedStack, fuse_stack
 from aif_ros.types.fill import fill_unknown
 from aif_ros.types.wording import counted
 
@@ -192,7 +194,7 @@ def _result(args: Arguments, slices: Slices, stack: FusedStack) -> dict[str, Any
         "uneven": stack.uneven,
         "left_out": list(stack.left_out),
         "blank": dict(stack.blank),
-        "misfits": list(stack.misfits),
+        "misfits": list(stack.excluded_shares),
         "undecided": stack.undecided,
         "dust": {
             "spots": 0 if stack.dust is None else stack.dust.spots,

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from aif_ros import __version__
 from aif_ros.devices.image_files import write_image
-from aif_ros.devices.image_files.slices import Slices
+from aif_ros.devices.image_files.slice_series import Slices
 from aif_ros.fusion.motion.geometry import Transform
 from aif_ros.fusion.motion.warping import resample
-from aif_ros.fusion.stacking import FusedStack, describe_registration
+from aif_ros.fusion.registration_summary import describe_registration
+from aif_ros.fusion.stacking import FusedStack
 from aif_ros.storage.atomic_write import write_text
 from aif_ros.types.image import Image, to_float
 

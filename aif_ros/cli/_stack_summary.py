@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from aif_ros.cli._warnings import print_warnings
-from aif_ros.devices.image_files.slices import Slices
+from aif_ros.devices.image_files.slice_series import Slices
 from aif_ros.devices.image_files.writing import TRANSPARENT
-from aif_ros.fusion.stacking import FusedStack, describe_registration
+from aif_ros.fusion.registration_summary import describe_registration
+from aif_ros.fusion.stacking import FusedStack
 from aif_ros.types.wording import counted, listed
 
 
@@ -54,9 +55,9 @@ def _warn_of_left_out(stack: FusedStack) -> None:
             f"left out {what} match the other {len(slices)} "
             f"(another scene, turned, or moved too far): {listed(others)}"
         )
-    parts = [index for index, share in enumerate(stack.misfits) if share > 0]
+    parts = [index for index, share in enumerate(stack.excluded_shares) if share > 0]
     if parts:
-        shares = [f"{slices.name(index)} ({stack.misfits[index]:.0%})" for index in parts]
+        shares = [f"{slices.name(index)} ({stack.excluded_shares[index]:.0%})" for index in parts]
         print_warnings(
             f"left out parts of {counted(len(parts), 'slice')}, which differ from the others by "
             f"more than blur (shadow, finger, missing rows): {listed(shares)}"

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.fusion.lost_lines import FrameLines, LostLines, lost_lines
+from aif_ros.fusion.line_profile import FrameLines
+from aif_ros.fusion.lost_lines import LostLines, lost_lines
 from aif_ros.fusion.motion.photo_consistency import SIDE, Mask, inconsistent_with
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.types.image import Image, to_gray

@@ -24,7 +24,7 @@ from aif_ros.types.image import Image, to_float, to_gray
 from aif_ros.types.resizing import reduce_to, resize_mask, size_within
 
 LONGEST_SIDE = 1000
-"""Longer side of the copies in which dust is looked for, pixels: a spot of 12 px in an image of 24
+"""Longer side of the images in which dust is looked for, pixels: a spot of 12 px in an image of 24
 megapixels is 2 px there."""
 MOST_SLICES = 12
 """Slices that are looked at, evenly spread: enough for medians, and a second of work."""
@@ -37,13 +37,13 @@ class _Rules:
     """What counts as dust; chosen on stacks with spots drawn on them.
 
     Attributes:
-        least_drift: drift of the scene in the frame, pixels of the copies, below which spots and
+        least_drift: drift of the scene in the frame, pixels of these images, below which spots and
             scene are alike.
         least_contrast: contrast from which on a spot counts, logarithm of brightness; fainter ones
             do not show.
         deviations: the same, in robust standard deviations of all pixels.
         faintest: added before logarithms are taken: an 8-bit step.
-        margin: pixels of the copies by which spots are enlarged: their edges are soft.
+        margin: pixels of these images by which spots are enlarged: their edges are soft.
         largest_share: share of the frame that spots may cover; more is no dust (a frame, a shadow,
             still slices).
         steadiness: least contrast of a spot, as a multiple of how much it varies between slices.
@@ -84,10 +84,10 @@ class Dust:
         return 1.0 - float(self.clean.mean())
 
 
-def frame_copy(
+def downscaled_log(
     pixels: NDArray[np.generic], valid: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float16]:
-    """Return the small logarithmic copy of a slice that `find_dust` takes; NaN without data.
+    """Downscale a slice, and take the logarithm; NaN without data.
 
     Args:
         pixels: (H, W) or (H, W, 3), uint8 or uint16.
@@ -95,49 +95,34 @@ def frame_copy(
     """
     size = size_within(pixels.shape, LONGEST_SIDE)
     small = to_gray(to_float(reduce_to(pixels, size)))
-    copy = np.log(small + np.float32(_RULES.faintest))
+    log = np.log(small + np.float32(_RULES.faintest))
     if valid is not None:
         share = reduce_to(valid.astype(np.float32), size)
-        copy[share < 1] = np.nan
-    return np.asarray(copy, np.float16)
+        log[share < 1] = np.nan
+    return np.asarray(log, np.float16)
 
 
 def find_dust(
-    copies: Sequence[NDArray[np.float16]],
+    downscaled: Sequence[NDArray[np.float16]],
     transforms: Sequence[Transform],
     shape: tuple[int, ...],
 ) -> Dust | None:
     """Find the spots that do not move with the scene; None: there are none that can be seen.
 
     Args:
-        copies: of slices, see `frame_copy`.
+        downscaled: of slices, see `downscaled_log`.
         transforms: from the coordinates of the fused image to those of these slices.
         shape: (H, W, ...) of the slices.
     """
-    if len(copies) < FEWEST_SLICES:
+    if len(downscaled) < FEWEST_SLICES:
         return None
-    rows, columns = copies[0].shape
+    rows, columns = downscaled[0].shape
     scale = np.diag([columns / shape[1], rows / shape[0], 1.0])
     back = np.linalg.inv(scale)
     small: list[Transform] = [np.asarray(scale @ move @ back, np.float64) for move in transforms]
     if _drift(small, (rows, columns)) < _RULES.least_drift:
         return None
-    logs: list[NDArray[Any]] = [copy.astype(np.float32) for copy in copies]
-    pairs = list(zip(logs, small, strict=True))
-    scene = median_of_known(np.stack([_moved(log, move) for log, move in pairs]))
-    # In the frame: what each slice shows beyond the scene.
-    beyond: NDArray[Any] = np.stack(
-        [log - _moved(scene, np.asarray(np.linalg.inv(move), np.float64)) for log, move in pairs]
-    )
-    beyond -= np.nanmedian(beyond, axis=(1, 2), keepdims=True)
-    each = np.stack([_spots(np.nan_to_num(median_of_known(one[None]))) for one in beyond])
-    parts = np.array_split(beyond, min(_RULES.parts, len(beyond) // 2))
-    shown = np.stack([_spots(np.nan_to_num(median_of_known(part))) for part in parts])
-    agree = (np.sign(shown) == np.sign(shown[0])).all(axis=0)
-    fixed = np.where(agree, np.abs(shown).min(axis=0), 0)
-    deviation = 1.4826 * float(np.median(np.abs(shown)))
-    least = max(_RULES.least_contrast, _RULES.deviations * deviation)
-    seen = (fixed > least) & _steady(each, fixed, np.sign(shown[0]))
+    seen = _fixed_spots(_beyond_scene(downscaled, small))
     count, labels, stats, centres = cv2.connectedComponentsWithStats(seen.astype(np.uint8))
     kept = [
         index
@@ -155,6 +140,32 @@ def find_dust(
     if spots.mean() > _RULES.largest_share:
         return None
     return Dust(resize_mask(spots == 0, shape), len(kept))
+
+
+def _beyond_scene(
+    downscaled: Sequence[NDArray[np.float16]], transforms: Sequence[Transform]
+) -> NDArray[Any]:
+    """(n, h, w), in the frame: what each slice shows beyond the scene; NaN where it is unknown."""
+    logs: list[NDArray[Any]] = [each.astype(np.float32) for each in downscaled]
+    pairs = list(zip(logs, transforms, strict=True))
+    scene = median_of_known(np.stack([_moved(log, move) for log, move in pairs]))
+    beyond: NDArray[Any] = np.stack(
+        [log - _moved(scene, np.asarray(np.linalg.inv(move), np.float64)) for log, move in pairs]
+    )
+    beyond -= np.nanmedian(beyond, axis=(1, 2), keepdims=True)
+    return beyond
+
+
+def _fixed_spots(beyond: NDArray[Any]) -> NDArray[np.bool_]:
+    """(h, w), where all parts of a stack and most of its slices (n, h, w) show the same."""
+    each = np.stack([_spots(np.nan_to_num(median_of_known(one[None]))) for one in beyond])
+    parts = np.array_split(beyond, min(_RULES.parts, len(beyond) // 2))
+    shown = np.stack([_spots(np.nan_to_num(median_of_known(part))) for part in parts])
+    agree = (np.sign(shown) == np.sign(shown[0])).all(axis=0)
+    fixed = np.where(agree, np.abs(shown).min(axis=0), 0)
+    deviation = 1.4826 * float(np.median(np.abs(shown)))
+    least = max(_RULES.least_contrast, _RULES.deviations * deviation)
+    return (fixed > least) & _steady(each, fixed, np.sign(shown[0]))
 
 
 def _drift(transforms: Sequence[Transform], shape: tuple[int, int]) -> float:

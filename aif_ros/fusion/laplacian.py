@@ -1,6 +1,6 @@
 """Classical fusion: each pixel from the frame with the highest smoothed Laplacian energy.
 
-The energy is measured in several octaves: of the image and of copies of half the size each, with
+The energy is measured in several octaves: of the image and of levels of half the size each, with
 Gaussian windows twice as wide each. The finer octaves follow the borders of things. There the
 absolute Laplacian is averaged, then squared (Nayar & Nakagawa, "Shape from Focus", PAMI 1994, sum
 absolute values, too): in an average of squares a strong edge wins over faint detail around it, and
@@ -10,7 +10,7 @@ coarsest octave decides, which holds least noise, reaches farthest, and averages
 few edges count for much. A flat part comes from the frame in which the edges around it are sharp.
 
 Wide windows reach over thin things, too: a wire before a panel gets gaps where edges of the panel
-are near. In copies of half the size, fourth powers of the Laplacian are therefore added, averaged
+are near. In levels of half the size, fourth powers of the Laplacian are therefore added, averaged
 over a narrow window: they count where a thing of strong contrast is sharp, and nowhere else.
 """
 
@@ -41,7 +41,7 @@ _REACH = 2.0
 # 0.2, 0.22 and 0.25 (14.2 px where all octaves average squares); wide dark bars get fog of 0.035,
 # 0.014 and 0.002 (`test_fusion.py`).
 _OCTAVE_WEIGHT = np.float32(0.22)
-# Weight of the squared mean of squared Laplacians in the copy of half the size, over its energy,
+# Weight of the squared mean of squared Laplacians in the level of half the size, over its energy,
 # and standard deviation of their window in its pixels. More weight or a narrower window leaves
 # fewer gaps in wires, and more rings of blurred edges: large lettering on plain ground loses 0.02,
 # 0.3 and 0.7 dB at a weight of 2, at 10, and at 10 over 0.7 pixels.
@@ -62,7 +62,7 @@ def laplacian_energy(image: Image, sigma: float) -> NDArray[np.float32]:
 
 
 def _energy(gray: Image, sigma: float, octaves: int = _OCTAVES) -> NDArray[np.float32]:
-    """Weighted sum of the energies of an image (H, W) and its smaller copies, (H, W).
+    """Weighted sum of the energies of an image (H, W) and its smaller levels, (H, W).
 
     The window is of `sigma` pixels in each of them.
     """
@@ -79,7 +79,7 @@ def _energy(gray: Image, sigma: float, octaves: int = _OCTAVES) -> NDArray[np.fl
 
 
 def _averaged(energy: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
-    # A wide window is as good on a smaller copy, and many times faster.
+    # A wide window is as good on a smaller level, and many times faster.
     factor = 2 ** int(math.log2(max(1.0, sigma / 4)))
     height, width = (-(-side // factor) for side in energy.shape)
     smaller = cv2.resize(energy, (width, height), interpolation=cv2.INTER_AREA)

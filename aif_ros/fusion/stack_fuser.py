@@ -71,19 +71,9 @@ class StackFuser:
                 result[place] = aligned(place)
             return result
 
-        if self._fused is None:
-            first = self._method.merge(whole(), position, None)
+        if self._fused is None or not isinstance(self._method, TileableMethod):
             shown = covered(image.shape, transform, WHOLE, valid)
-            if not shown.all():
-                first = replace(first, sharpness=first.sharpness * shown)
-            self._fused = first
-            return
-        if not isinstance(self._method, TileableMethod):
-            shown = covered(image.shape, transform, WHOLE, valid)
-            merge = self._method.merge
-            if isinstance(self._method, OverwritingMethod):
-                merge = self._method.merge_overwriting
-            self._fused = merge_covered(merge, whole(), shown, position, self._fused, in_place=True)
+            self._fused = self._merge_whole(whole(), shown, position)
             return
         merge_tile, margin = self._method.for_tiles(self._fused)
 
@@ -93,6 +83,22 @@ class StackFuser:
 
         merge_tiles(merged, self._fused, self._fused, margin, self._pool.map)
         self._fused = replace(self._fused, frames=self._fused.frames + 1)
+
+    def _merge_whole(self, image: Image, shown: NDArray[np.bool_], position: float) -> Fused:
+        """Merge the first slice, or one by a method that cannot work on tiles.
+
+        Args:
+            image: (H, W) or (H, W, 3), aligned.
+            shown: (H, W), what of it the slice shows.
+            position: its lens position, metres.
+        """
+        if self._fused is None:
+            first = self._method.merge(image, position, None)
+            return first if shown.all() else replace(first, sharpness=first.sharpness * shown)
+        merge = self._method.merge
+        if isinstance(self._method, OverwritingMethod):
+            merge = self._method.merge_overwriting
+        return merge_covered(merge, image, shown, position, self._fused, in_place=True)
 
 
 def _heights(image: NDArray[Any], transform: Transform, place: Place) -> NDArray[np.float64]:

@@ -29,7 +29,7 @@ from aif_ros.nodes.topics import (
     SOURCE_SAMPLES,
 )
 from aif_ros.pipeline.assess_step import AssessStep, DefocusMaps
-from aif_ros.pipeline.fuse_step import FusedImage
+from aif_ros.pipeline.fusion_result import FusedImage
 from aif_ros.pipeline.stamp_join import StampJoin
 from aif_ros.settings.nodes import AutofocusSettings
 from aif_ros.types.frame import Frame, Window

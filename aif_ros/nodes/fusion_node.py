@@ -24,7 +24,8 @@ from aif_ros.nodes.topics import (
     SOURCE_SAMPLES,
 )
 from aif_ros.nodes.trigger import offer_trigger
-from aif_ros.pipeline.fuse_step import FusedImage, FuseStep
+from aif_ros.pipeline.fuse_step import FuseStep
+from aif_ros.pipeline.fusion_result import FusedImage
 from aif_ros.pipeline.left_out import LeftOut
 from aif_ros.settings.nodes import FusionSettings
 from aif_ros.types.image import ImageError

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from aif_ros.defocus.defocus_map import BlurEstimator, DefocusMap
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.frame_use import FrameUse, frame_use
-from aif_ros.pipeline.fuse_step import FusedImage
+from aif_ros.pipeline.fusion_result import FusedImage
 from aif_ros.pipeline.reference_frame import ReferenceFrame
 from aif_ros.types.frame import Frame
 from aif_ros.types.image import to_float

@@ -150,7 +150,7 @@ class FocusStep:
     def _decide(self, frame: Frame) -> Decision:
         window = self._window or Window.centred(frame.size, self._window_size)
         reference = self._stream.reference(frame)
-        scale, before = reference.deep_scale, self._scale
+        scale, before = reference.sixteen_bit_scale, self._scale
         self._scale = scale or before
         if self._decision is None or (scale is not None and before not in (None, scale)):
             # Images in samples of another full scale cannot be compared: the search starts again.

@@ -12,7 +12,8 @@ from aif_ros.fusion.fusion import Fused
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.assess_step import AssessStep, DefocusMaps
 from aif_ros.pipeline.control_step import ControlStep
-from aif_ros.pipeline.fuse_step import FuseStep, Fusion
+from aif_ros.pipeline.fuse_step import FuseStep
+from aif_ros.pipeline.fusion_result import Fusion
 from aif_ros.pipeline.left_out import LeftOut
 from aif_ros.pipeline.reference_frame import FrameStream, ReferenceFrame
 from aif_ros.types.frame import Frame, LensState

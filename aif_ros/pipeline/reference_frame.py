@@ -30,7 +30,7 @@ class ReferenceFrame:
         self._lens_model = lens_model
 
     @property
-    def deep_scale(self) -> float | None:
+    def sixteen_bit_scale(self) -> float | None:
         """Full scale of samples of 16 bits; None for 8 bits, which are as bright beside any."""
         return None if self.frame.image.dtype == np.uint8 else self.scale
 

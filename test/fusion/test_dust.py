@@ -6,7 +6,7 @@ import pytest
 import tifffile
 
 from aif_ros.devices.image_files.slices import open_slices
-from aif_ros.fusion.dust import find_dust, frame_copy
+from aif_ros.fusion.dust import downscaled_log, find_dust
 from aif_ros.fusion.motion.geometry import translation
 from aif_ros.fusion.stacking import fuse_stack
 from aif_ros.simulation.scenes.planes import texture
@@ -48,7 +48,7 @@ def stack(drift, *, dust=True, count=10, things=0):
 
 def found(drift, **options):
     slices, transforms, _ = stack(drift, **options)
-    return find_dust([frame_copy(each) for each in slices], transforms, slices[0].shape)
+    return find_dust([downscaled_log(each) for each in slices], transforms, slices[0].shape)
 
 
 def test_every_spot_is_found_and_little_else():
@@ -89,7 +89,7 @@ def test_the_fused_image_has_no_trails(tmp_path, monkeypatch):
     result, cleaned = error(tmp_path, True)
     assert result.dust.spots == len(SPOTS)
     _, clean = error(tmp_path, False)
-    monkeypatch.setattr("aif_ros.fusion.stacking.find_dust", lambda *args: None)
+    monkeypatch.setattr("aif_ros.fusion.stack_comparison.find_dust", lambda *args: None)
     _, trails = error(tmp_path, True)
     assert np.quantile(trails, 0.995) > 0.1
     assert np.quantile(cleaned, 0.995) < 0.4 * np.quantile(trails, 0.995)

@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from aif_ros.fusion.lost_lines import FrameLines, StackLines, lost_lines
+from aif_ros.fusion.line_profile import FrameLines
+from aif_ros.fusion.lost_lines import StackLines, lost_lines
 from aif_ros.simulation.scenes.planes import texture
 from aif_ros.types.image import to_uint8
 

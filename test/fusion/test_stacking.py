@@ -1,15 +1,19 @@
-"""Maps of the source position."""
+"""Fusing a stack from disk."""
 
 import numpy as np
+import pytest
+from disk_stack import SCENE, slices
 
-from aif_ros.fusion.stacking import confidence
-from aif_ros.simulation.scenes.planes import texture
+from aif_ros.fusion.stacking import fuse_stack
+from aif_ros.simulation.metrics import psnr
 
 
-def test_flat_parts_are_not_known():
-    image = texture((160, 120), np.random.default_rng(3))
-    image[:, :80] = 0.5
-    image += np.float32(0.005) * np.random.default_rng(0).standard_normal(image.shape, np.float32)
-    known = confidence(image)
-    assert known[:, :60].mean() < 0.1
-    assert known[:, 100:].mean() > 0.9
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_each_part_comes_from_its_sharpest_slice(tmp_path, dtype):
+    stack = fuse_stack(slices(tmp_path, dtype=dtype), "laplacian")
+    assert psnr(stack.fused.image, SCENE) > 28
+    assert stack.sixteen_bit == (dtype == np.uint16)
+    assert stack.left_out == [] and stack.holes is None
+    assert stack.excluded_shares == [0.0] * 5
+    middle = stack.fused.source_position[:, 70:90]
+    assert np.median(middle) == 2

@@ -6,7 +6,7 @@ import pytest
 from aif_ros.defocus.defocus_map import DefocusMap
 from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.assess_step import SOURCES_PER_SIDE, AssessStep, DefocusMaps
-from aif_ros.pipeline.fuse_step import FusedImage
+from aif_ros.pipeline.fusion_result import FusedImage
 from aif_ros.pipeline.reference_frame import ReferenceFrame
 from aif_ros.types.frame import Frame
 

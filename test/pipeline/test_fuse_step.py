@@ -10,7 +10,8 @@ from aif_ros.fusion import scene_watch
 from aif_ros.fusion.fuser import make_fuser
 from aif_ros.optics.breathing import magnify
 from aif_ros.optics.lens_model import LensModel
-from aif_ros.pipeline.fuse_step import NOTHING, OTHER_SCENE, REPEATED, FuseStep
+from aif_ros.pipeline.fuse_step import FuseStep
+from aif_ros.pipeline.fusion_result import NOTHING, OTHER_SCENE, REPEATED
 from aif_ros.pipeline.left_out import LeftOut
 from aif_ros.pipeline.reference_frame import ReferenceFrame
 from aif_ros.simulation.metrics import psnr
@@ -47,7 +48,7 @@ def test_merges_and_reports(static):
     assert fusion.image.source_samples.shape == (10, 13)
 
 
-def test_one_deep_frame_makes_all_of_j_deep(static):
+def test_one_frame_of_16_bits_makes_all_of_j_16_bits(static):
     assert not static.sixteen_bit
     for stamp, dtype, sixteen_bit in (
         (10, np.uint8, False),

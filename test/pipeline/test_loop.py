@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from known_blur import LENS, WIDTH, Always, OneScene, Ramp, pipeline
 
-from aif_ros.pipeline import fuse_step
+from aif_ros.pipeline import still_scene
 from aif_ros.types.frame import Frame, LensState
 from aif_ros.types.image import ImageError
 
 
 @pytest.fixture(autouse=True)
 def one_scene(monkeypatch):
-    monkeypatch.setattr(fuse_step, "SceneWatch", OneScene)
+    monkeypatch.setattr(still_scene, "SceneWatch", OneScene)
 
 
 def frame(position, stamp, travel=0.0):

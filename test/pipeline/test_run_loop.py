@@ -8,7 +8,7 @@ from known_blur import HEIGHT, LENS, WIDTH, Always, OneScene, Ramp, pipeline
 from aif_ros.control.agent import Action
 from aif_ros.devices.clock import SimulatedClock
 from aif_ros.devices.device import DeviceError, EndOfRecording
-from aif_ros.pipeline import fuse_step
+from aif_ros.pipeline import still_scene
 from aif_ros.pipeline.rig import Rig
 from aif_ros.pipeline.run_loop import run_loop
 from aif_ros.simulation.simulated_camera import SimulatedCamera
@@ -17,7 +17,7 @@ from aif_ros.simulation.simulated_lens import SimulatedLens
 
 @pytest.fixture(autouse=True)
 def one_scene(monkeypatch):
-    monkeypatch.setattr(fuse_step, "SceneWatch", OneScene)
+    monkeypatch.setattr(still_scene, "SceneWatch", OneScene)
 
 
 @pytest.fixture

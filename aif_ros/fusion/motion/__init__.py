@@ -19,7 +19,8 @@ Slices of a stack (`stack_registration.py`)
 Images of a calibration sweep (`calibration/sweep_registration.py`)
     `ecc.maximise_correlation` alone: a measurement must not prefer small motion, as 3 does.
 
-Both uses of Lucas-Kanade share one iteration (`lucas_kanade.py`).
+Lucas-Kanade on pixels (`pixel_registration.py`) and on blocks (`block_linearization.py`) share one
+iteration (`lucas_kanade.py`).
 
 Blur is equalized (`blur_equalization.py`) in one of two ways, because they need different things.
 Images that are registered are compared with one of them blurred by several amounts, and the best

@@ -29,7 +29,7 @@ from aif_ros.types.resizing import downscale
 
 # J and a frame that match in a smaller share of the image show different scenes.
 _SAME_SCENE = 0.5
-# Copies with a shorter side, pixels, hold too little detail for optical flow.
+# Downscaled images with a shorter side, pixels, hold too little detail for optical flow.
 _SMALLEST = 32
 
 
@@ -39,7 +39,7 @@ class Motion:
 
     Attributes:
         pose: (3, 3) float64, similarity from pixels of I(t) to those of J(t-1): the camera's part.
-        flow: (h, w, 2) float32, what moves by itself, on a smaller copy of I(t) and in pixels of
+        flow: (h, w, 2) float32, what moves by itself, on I(t) downscaled and in pixels of
             it: what I(t) shows at p lies in J(t-1) at pose(p + flow(p)).
         error: (h, w) float32, mean photometric error around each pixel that neither motion nor
             blur explains, share of full scale; 1 where J(t-1) does not show it.
@@ -84,7 +84,7 @@ def estimate_motion(
             `before`; None: unknown.
         flow: returns what moves by itself as far as it is known, as `Motion.flow`; called after
             the registration, so that it can be computed meanwhile. None: nothing does.
-        side: longer side of the copies that it is estimated on, at most, pixels.
+        side: longer side of the images that it is estimated on, at most, pixels.
     """
     pose = np.eye(3) if pose is None else pose
     scale = min(1.0, side / max(image.shape[:2]))
@@ -92,9 +92,9 @@ def estimate_motion(
     if blur is None:
         blur = np.zeros(before.shape[:2], np.float32)
     earlier = Reference(downscale(to_gray(before), scale), scale * downscale(blur, scale))
-    to_copy = scaling(image.shape, now.shape)
-    from_copy = np.linalg.inv(scaling(before.shape, earlier.gray.shape))
-    start = np.linalg.inv(from_copy) @ pose @ np.linalg.inv(to_copy)
+    to_downscaled = scaling(image.shape, now.shape)
+    from_downscaled = np.linalg.inv(scaling(before.shape, earlier.gray.shape))
+    start = np.linalg.inv(from_downscaled) @ pose @ np.linalg.inv(to_downscaled)
     transform, match = register_to_fused(now, earlier, start)
     local = np.zeros((*now.shape, 2), np.float32) if flow is None else flow()
     warped, inside = warp_planes(earlier, transform, local)
@@ -115,5 +115,5 @@ def estimate_motion(
         error = np.maximum(error, chroma_error(image, colours))
     error = np.where(inside, error, np.float32(1))
     if transform is not start:
-        pose = from_copy @ transform @ to_copy
+        pose = from_downscaled @ transform @ to_downscaled
     return Motion(pose, local, error)

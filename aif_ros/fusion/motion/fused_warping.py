@@ -55,7 +55,7 @@ def warp_along_flow(fused: Fused, flow: NDArray[np.float32], error: NDArray[np.f
 
     Args:
         fused: J(t-1), in the geometry of I(t) but for that.
-        flow: (h, w, 2), on a smaller copy and in pixels of it: where what I(t) shows lies in
+        flow: (h, w, 2), downscaled and in pixels of that size: where what I(t) shows lies in
             `fused`, relative to it.
         error: (h, w), the photometric error that is left; becomes the `mismatch` of the result.
     """
@@ -105,13 +105,13 @@ def _ratio(plane: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _around(mask: NDArray[np.bool_], shape: tuple[int, ...]) -> tuple[slice, slice] | None:
-    """The part of an image of `shape` that a mask on a smaller copy touches; None: nothing."""
+    """The part of an image of `shape` that a smaller mask of it touches; None: nothing."""
     left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
     if not width:
         return None
     x, y = shape[1] / mask.shape[1], shape[0] / mask.shape[0]
 
-    # Interpolation carries it one pixel of the copy farther.
+    # Interpolation carries it one pixel of the mask farther.
     def part(first: int, count: int, scale: float, length: int) -> slice:
         first_pixel = math.floor((first - 1) * scale)
         return slice(max(0, first_pixel), min(length, math.ceil((first + count + 1) * scale)))

@@ -1,4 +1,4 @@
-"""Copies of images at other sizes, and the transforms between their coordinates."""
+"""Transforms between the coordinates of images, also of other sizes."""
 
 import cv2
 import numpy as np
@@ -9,7 +9,7 @@ Transform = NDArray[np.float64]
 
 
 def resize(plane: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:
-    """Return a copy of a plane (h, w, ...), interpolated to `size` (width, height)."""
+    """Interpolate a plane (h, w, ...) to `size` (width, height)."""
     if plane.shape[1::-1] == tuple(size):
         return plane.copy()
     return np.asarray(
@@ -18,7 +18,7 @@ def resize(plane: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.floa
 
 
 def scaling(shape: tuple[float, ...], other: tuple[int, ...]) -> Transform:
-    """Return the transform from an image of one shape (H, W, ...) to its copy of another."""
+    """Return the transform from an image of one shape (H, W, ...) to the same image of another."""
     x, y = other[1] / shape[1], other[0] / shape[0]
     # The centre of the first pixel is half a pixel from the border in both.
     return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])

@@ -6,8 +6,8 @@ solves the normal equations for the motion that removes most of it. Pixels or bl
 agree with most get less weight: Cauchy's (Lorentzian) weights, Black & Anandan, "The Robust
 Estimation of Multiple Motions", CVIU 1996.
 
-The equations come from pixels (`registration`) or from blocks (`block_equations`); the iteration,
-the weights and the solution of the equations are the same.
+The equations come from pixels (`pixel_registration`) or from blocks (`block_linearization`); the
+iteration, the weights and the solution of the equations are the same.
 """
 
 from collections.abc import Callable

@@ -125,7 +125,7 @@ def transform_motion(
         shape: (height, width) of the other.
 
     Returns:
-        Flow (h, w, 2) and error (h, w) on a smaller copy of the other.
+        Flow (h, w, 2) and error (h, w) on the other one, downscaled.
     """
     scale = motion.error.shape[1] / frame[1]
     small = (max(1, round(scale * shape[0])), max(1, round(scale * shape[1])))

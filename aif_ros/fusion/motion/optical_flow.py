@@ -42,7 +42,7 @@ class _Acceptance:
 # Two frames in a row are blurred nearly alike, so that little is left where nothing moves.
 _FRAMES = _Acceptance(0.5, 0.007, 0.02)
 _FUSED = _Acceptance(0.7, 0.0167, LARGEST_ERROR)
-# Images are blurred by this before flow is searched, pixels of the copies.
+# Images are blurred by this before flow is searched, pixels of the downscaled images.
 _SEARCH_SIGMA = 1.5
 # Between frames, flow is longer than this, pixels, plus this share of the change of blur, which
 # moves the borders of what is blurred; and what moves covers this share of the image.
@@ -51,7 +51,7 @@ _LEAST, _LEAST_OF_CHANGE, _LEAST_SHARE = 0.3, 0.5, 0.003
 _WIDEST, _RESAMPLING = 12.0, 1.0
 # Gaps in what moves are closed up to this size, pixels; flow explains them no worse than this.
 _GAP, _NO_WORSE = 15, 0.002
-# Copies with a shorter side hold too little detail.
+# Downscaled images with a shorter side hold too little detail.
 _SMALLEST = 48
 
 
@@ -65,10 +65,10 @@ def flow_between_frames(
         image: I(t), of the same size.
         shift: of the camera, see `register_frames`.
         blur_change: radius by which the blur of the two differs at most, pixels.
-        side: longer side of the copies that it is searched on, at most, pixels.
+        side: longer side of the images that it is searched on, at most, pixels.
 
     Returns:
-        (h, w, 2) float32, on a copy of I(t) and in pixels of it: what I(t) shows at p lies in
+        (h, w, 2) float32, on I(t) downscaled and in pixels of it: what I(t) shows at p lies in
         I(t-1) at shift(p + flow(p)); 0 where nothing moves by itself.
     """
     scale = min(1.0, side / max(image.shape[:2]))
@@ -76,8 +76,8 @@ def flow_between_frames(
     nothing = np.zeros((*now.shape, 2), np.float32)
     if min(now.shape) < _SMALLEST:
         return nothing
-    to_copy = scaling(image.shape, now.shape)
-    transform = to_copy @ shift @ np.linalg.inv(to_copy)
+    to_downscaled = scaling(image.shape, now.shape)
+    transform = to_downscaled @ shift @ np.linalg.inv(to_downscaled)
     blur_change *= scale
     # Blur by r, of what is blurred by R already, becomes blur by the root of (R + r)^2 - R^2.
     widest = _RESAMPLING + np.sqrt(blur_change * (2 * _WIDEST + blur_change))
@@ -110,8 +110,8 @@ def flow_to_fused(
     """Estimate the remaining flow between J(t-1) and I(t).
 
     Args:
-        now: copy (h, w) of I(t).
-        before: copy of J(t-1).
+        now: (h, w), I(t) downscaled.
+        before: J(t-1), downscaled.
         transform: of the camera, from pixels of the one to those of the other.
         flow: (h, w, 2) as far as it is known.
         match: I(t), and J(t-1) warped along that.

@@ -1,21 +1,21 @@
 """Registering two slices of a focal stack, with the uncertainty of the motion between them.
 
 Coarse to fine, on equally blurred images (see `blur_equalization`). Small motions are found from
-where the slices are, large ones from a first estimate, which is only used if it fits better. Areas
-in which two slices are inconsistent, such as the shadow of a finger, are excluded (see
-`photo_consistency`).
+where the slices are, large ones from a first estimate, which is only used if its residual is
+smaller. Areas in which two slices are inconsistent, such as the shadow of a finger, are excluded
+(see `photo_consistency`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.fusion.motion.block_equations import BlockEquations, ImagePair, block_equations
-from aif_ros.fusion.motion.blur_equalization import SIGMAS, BlurMeasurement, equalize_blur
+from aif_ros.fusion.motion.block_equations import BlockEquations
+from aif_ros.fusion.motion.block_linearization import ImagePair, block_equations
+from aif_ros.fusion.motion.blur_equalization import equalize_blur
 from aif_ros.fusion.motion.downscaled_slice import (
     DownscaledSlice,
     aligned,
@@ -30,17 +30,12 @@ from aif_ros.fusion.motion.motion_parameters import (
     motion_parameters,
 )
 from aif_ros.fusion.motion.photo_consistency import (
-    SIDE,
     Mask,
     inconsistent_area,
     residual,
     residual_within,
 )
-
-_LEVELS = ((SIDE, SIGMAS[4]), (480, SIGMAS[3]), (1440, SIGMAS[2]))
-"""Levels of the pyramid of a slice: longer side, pixels, and the largest standard deviation, pixels
-of the level, by which the blur of two slices may differ: large images need not show what small ones
-show. Chosen by hand with `PairSettings`."""
+from aif_ros.fusion.motion.slice_pyramid import SlicePyramid
 
 
 @dataclass(frozen=True)
@@ -78,60 +73,15 @@ _SETTINGS = PairSettings()
 _STILL: Transform = np.eye(3)
 
 
-@dataclass(frozen=True)
-class SlicePyramid:
-    """A slice at the sizes that it is registered at.
-
-    Attributes:
-        levels: from small to large.
-        blur: of the same, as it is equalized.
-        shape: (H, W) of the slice.
-    """
-
-    levels: Sequence[DownscaledSlice]
-    blur: Sequence[BlurMeasurement]
-    shape: tuple[int, int]
-
-    @classmethod
-    def of(
-        cls, gray: NDArray[Any], valid: NDArray[np.bool_] | None, largest_side: int | None
-    ) -> "SlicePyramid":
-        """Make the pyramid of a slice.
-
-        Args:
-            gray: (H, W).
-            valid: (H, W), pixels that hold data; None: all.
-            largest_side: of the levels, at most, pixels; None: no limit but that of `_LEVELS`.
-        """
-        longer = max(gray.shape)
-        chosen = [
-            level
-            for index, level in enumerate(_LEVELS)
-            if index == 0
-            or (_LEVELS[index - 1][0] < longer and level[0] <= (largest_side or level[0]))
-        ]
-        levels = [DownscaledSlice.of(gray, valid, side) for side, _ in chosen]
-        blur = [
-            BlurMeasurement.of(level.image, sigma)
-            for level, (_, sigma) in zip(levels, chosen, strict=True)
-        ]
-        return cls(levels, blur, (gray.shape[0], gray.shape[1]))
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(width, height) of the slice."""
-        return self.shape[1], self.shape[0]
-
-
 def register_pair(first: SlicePyramid, second: SlicePyramid) -> BlockEquations:
     """Return the equations of the motion from one slice to the next."""
     if min(first.levels[0].image.shape) < _SETTINGS.smallest:
         return block_equations([], _STILL, first.shape)
-    guess, excluded = _first_estimate(first.levels[0], second.levels[0], first.shape)
+    estimate, excluded = _first_estimate(first.levels[0], second.levels[0], first.shape)
     coarse = _equalized_pair(first, second, 0, excluded)
     transform = _improved([coarse], _STILL, first.shape)
-    if guess is not None:
-        other = _improved([coarse], guess, first.shape)
+    if estimate is not None:
+        other = _improved([coarse], estimate, first.shape)
         if _residual_ratio(coarse, other, transform, first) < _SETTINGS.better:
             transform = other
     return _refined([coarse], first, second, transform, excluded)

@@ -1,6 +1,6 @@
 """Global registration: the motion of the camera between frames, and between J and a frame.
 
-Both use the robust iteration of `lucas_kanade` on downscaled images, coarse to fine:
+Both register the pixels of downscaled images (see `pixel_registration`), coarse to fine:
 
 - *frame to frame* a shift: two frames in a row are blurred nearly alike, and a change of blur is
   even in all directions, so it hardly disturbs a shift;
@@ -8,9 +8,7 @@ Both use the robust iteration of `lucas_kanade` on downscaled images, coarse to 
   two are compared by the photometric error that allows for blur.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -21,7 +19,7 @@ from aif_ros.fusion.motion.geometry import (
     scaling,
     translation,
 )
-from aif_ros.fusion.motion.lucas_kanade import Limits, cauchy_weights, iterate, solve
+from aif_ros.fusion.motion.lucas_kanade import Limits
 from aif_ros.fusion.motion.photometric_error import (
     SIDE,
     Blurred,
@@ -29,27 +27,9 @@ from aif_ros.fusion.motion.photometric_error import (
     Reference,
     match_blur,
 )
+from aif_ros.fusion.motion.pixel_registration import PixelSearch, Registered, register_pixels
 from aif_ros.types.image import Image, to_gray
 from aif_ros.types.resizing import downscale
-
-
-@dataclass(frozen=True)
-class _Search:
-    """Settings of a Lucas-Kanade search on images of one size.
-
-    Chosen by `benchmark fusion` on moving scenes.
-
-    Attributes:
-        similarity: search shift, rotation and scale; else a shift.
-        strongest: share of the pixels, those with the largest gradients, that are used.
-        damping: added to the diagonal of the normal equations: keeps images without edges still.
-        limits: when to end.
-    """
-
-    similarity: bool
-    strongest: float
-    damping: float
-    limits: Limits
 
 
 @dataclass(frozen=True)
@@ -64,21 +44,21 @@ class _Settings:
         smallest: images with a shorter side, pixels, hold too little detail to register.
     """
 
-    half: _Search
-    whole: _Search
+    half: PixelSearch
+    whole: PixelSearch
     still: float
     smallest: int
 
 
 _FRAMES = _Settings(
-    half=_Search(False, 1.0, 1e-6, Limits(8, 0.005)),
-    whole=_Search(False, 1.0, 1e-6, Limits(4, 0.005)),
+    half=PixelSearch(False, 1.0, 1e-6, Limits(8, 0.005)),
+    whole=PixelSearch(False, 1.0, 1e-6, Limits(4, 0.005)),
     still=0.12,
     smallest=48,
 )
 _FUSED = _Settings(
-    half=_Search(True, 0.25, 1e-3, Limits(10, 0.0, 0.01)),
-    whole=_Search(True, 0.25, 1e-3, Limits(2, 0.0, 0.01)),
+    half=PixelSearch(True, 0.25, 1e-3, Limits(10, 0.0, 0.01)),
+    whole=PixelSearch(True, 0.25, 1e-3, Limits(2, 0.0, 0.01)),
     still=0.15,
     smallest=32,
 )
@@ -88,23 +68,6 @@ _LEAST_GAIN = 0.05
 """A displacement between a frame and J must lower the error by this share, twice for the first
 pixel and once for every further one: blurred images match in many places. Chosen by hand.
 """
-
-
-class Registered(NamedTuple):
-    """A transform, and the two images that it registers.
-
-    Attributes:
-        transform: (3, 3), from pixels of I(t) to those of the reference.
-        match: I(t) and the reference warped by it.
-    """
-
-    transform: Transform
-    match: MatchedBlur
-
-    @property
-    def error(self) -> float:
-        """Mean photometric error."""
-        return float(self.match.error.mean())
 
 
 def register_frames(before: Image, image: Image) -> Transform:
@@ -133,7 +96,7 @@ def register_frames(before: Image, image: Image) -> Transform:
             return Registered(transform, MatchedBlur(now, warped, np.abs(now - warped)))
 
         start = translation(*(share * shift))
-        found = _lucas_kanade(compare, start, search, inner)
+        found = register_pixels(compare, start, search, inner)
         shift = found.transform[:2, 2] / share
     if np.hypot(*shift) < _FRAMES.still:
         return np.eye(3)
@@ -162,11 +125,11 @@ def register_to_fused(now: Image, before: Reference, start: Transform) -> Regist
         scaling(before.gray.shape, half_before.gray.shape),
     )
     half_start = before_to_half @ start @ np.linalg.inv(to_half)
-    coarse = _lucas_kanade(lambda t: _compare(half, half_before, t), half_start, _FUSED.half)
+    coarse = register_pixels(lambda t: _compare(half, half_before, t), half_start, _FUSED.half)
     if largest_displacement(coarse.transform, half_start, half.shape) <= _FUSED.still:
         return still
     transform = np.linalg.inv(before_to_half) @ coarse.transform @ to_half
-    found = _lucas_kanade(lambda t: _compare(whole, before, t), transform, _FUSED.whole)
+    found = register_pixels(lambda t: _compare(whole, before, t), transform, _FUSED.whole)
     distance = largest_displacement(found.transform, start, now.shape)
     required = 1 + _LEAST_GAIN * (1 + max(1.0, distance))
     moved = distance > _FUSED.still and still.error >= required * found.error
@@ -189,72 +152,3 @@ def _warp(plane: Image, transform: Transform, shape: tuple[int, ...]) -> Image:
 
 def _smoothed(gray: Image, scale: float) -> Image:
     return np.asarray(cv2.GaussianBlur(downscale(gray, scale), (0, 0), _SIGMA))
-
-
-_ALL = np.s_[:, :]
-
-
-def _lucas_kanade(
-    compare: Callable[[Transform], Registered],
-    start: Transform,
-    search: _Search,
-    where: tuple[slice, slice] = _ALL,
-) -> Registered:
-    """Minimise the difference of two images.
-
-    Args:
-        compare: registers the images by a transform.
-        start: where to start.
-        search: settings.
-        where: rows and columns that are used.
-    """
-
-    def step(registered: Registered) -> tuple[Registered, float]:
-        images = registered.match.first, registered.match.second
-        motion = _step(*images, search, where)
-        size = largest_displacement(motion, np.eye(3), images[0].shape)
-        return compare(registered.transform @ motion), size
-
-    return iterate(compare(start), step, search.limits, lambda registered: registered.error)
-
-
-def _step(now: Image, before: Image, search: _Search, where: tuple[slice, slice]) -> Transform:
-    """One Gauss-Newton step from `now` to `before`."""
-    mean = (now + before) / 2
-    across, down = (
-        cv2.Sobel(mean, cv2.CV_32F, *axis, scale=1 / 8)[where] for axis in ((1, 0), (0, 1))
-    )
-    error = (now - before)[where]
-    height, width = now.shape
-    centre = (width - 1) / 2, (height - 1) / 2
-    if search.strongest < 1:
-        strength = across * across + down * down
-        # Every third pixel gives the quantile well enough.
-        threshold = np.quantile(strength[::3, ::3], 1 - search.strongest)
-        chosen = (strength > 0) & (strength >= threshold)
-        if not chosen.any():
-            return np.eye(3)
-        y, x = np.nonzero(chosen)
-        error, across, down = error[chosen], across[chosen], down[chosen]
-    else:
-        error, across, down = error.ravel(), across.ravel(), down.ravel()
-    columns = [across, down]
-    if search.similarity:
-        x, y = (x - centre[0]) / width, (y - centre[1]) / width
-        columns += [across * x + down * y, down * x - across * y]
-    slopes = np.stack(columns, 1)
-    # Things that move by themselves differ more than the rest.
-    weights = cauchy_weights(np.square(error / (2 * np.median(np.abs(error)) + 1e-6)))
-    weighted = slopes * weights[:, None]
-    damping = np.full(len(columns), search.damping)
-    shift_x, shift_y, *other = solve(weighted.T @ slopes, weighted.T @ error, damping)
-    if not search.similarity:
-        return translation(shift_x, shift_y)
-    scale, rotation = other[0] / width, other[1] / width
-    return np.array(
-        [
-            [1 + scale, -rotation, shift_x - scale * centre[0] + rotation * centre[1]],
-            [rotation, 1 + scale, shift_y - rotation * centre[0] - scale * centre[1]],
-            [0, 0, 1],
-        ]
-    )

@@ -18,11 +18,8 @@ from aif_ros.fusion.motion.block_equations import BlockEquations
 from aif_ros.fusion.motion.geometry import Transform
 from aif_ros.fusion.motion.motion_choice import choose_motions, significant_motion
 from aif_ros.fusion.motion.motion_parameters import motion_matrix, motion_parameters
-from aif_ros.fusion.motion.pair_registration import (
-    SlicePyramid,
-    register_pair,
-    register_pair_from,
-)
+from aif_ros.fusion.motion.pair_registration import register_pair, register_pair_from
+from aif_ros.fusion.motion.slice_pyramid import SlicePyramid
 from aif_ros.types.image import to_gray
 
 _AT_ONCE = 2

@@ -2,12 +2,12 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TypeVar
 
 import rclpy
 from rclpy.context import Context
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import try_shutdown
@@ -16,6 +16,9 @@ from aif_ros.nodes.log_directory import ensure_log_directory
 from aif_ros.nodes.transport import use_shared_memory
 
 T = TypeVar("T")
+
+# Seconds until the thread notices that it has to end, where nothing wakes it.
+_WAIT = 0.5
 
 
 @contextmanager
@@ -44,15 +47,21 @@ def background_node(
     executor.add_node(node)
     attached = attach(node)
 
+    ended = threading.Event()
+
     def spin() -> None:
-        with suppress(ExternalShutdownException):
-            executor.spin()
+        # A context that is shut down while an executor waits can make rclpy raise.
+        while not ended.is_set():
+            executor.spin_once(_WAIT)
 
     thread = threading.Thread(target=spin, name=name)
     thread.start()
     try:
         yield attached
     finally:
-        try_shutdown(context=context)
+        ended.set()
+        executor.wake()
         thread.join()
+        executor.shutdown()
         node.destroy_node()
+        try_shutdown(context=context)

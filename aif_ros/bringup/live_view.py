@@ -16,10 +16,10 @@ from rclpy.parameter import parameter_value_to_python
 from sensor_msgs.msg import CompressedImage
 
 from aif_ros.bringup.background_node import background_node
+from aif_ros.bringup.listening import listen
 from aif_ros.bringup.page_commands import PageCommands
 from aif_ros.nodes.joint_states import LENS_JOINT, RESOLUTION
 from aif_ros.nodes.stamps import to_stamp
-from aif_ros.nodes.topic import Topic
 from aif_ros.nodes.topics import (
     CAMERA_COMPRESSED,
     DISTANCE_COMPRESSED,
@@ -46,6 +46,8 @@ _LEVELS = {
     DiagnosticStatus.ERROR: "ERROR",
     DiagnosticStatus.STALE: "STALE",
 }
+# Messages of the loop that may wait.
+_DEPTH = 20
 # Seconds between two messages with what the lens has reported, and two checks for browsers.
 _PERIOD = 0.1
 # Seconds until images are subscribed to again: their publishers show the last one to a new
@@ -75,8 +77,8 @@ class LiveView:
         self.commands = PageCommands(node, lambda window: self.hub.publish("focus", asdict(window)))
         """Carries out what browsers ask for."""
         self._getter = node.create_client(GetParameters, "focus_controller/get_parameters")
-        self._listen(LOOP_STATE, lambda state: self._publish("state", asdict(state)))
-        self._listen(LENS_COMMANDS, self._take_target)
+        listen(node, LOOP_STATE, lambda state: self._publish("state", asdict(state)), _DEPTH)
+        listen(node, LENS_COMMANDS, self._take_target, _DEPTH)
         self._lens: Any = None
         self._joint, self._resolution = LENS_JOINT, RESOLUTION
         node.create_subscription(DiagnosticArray, "/diagnostics", self._take_diagnostics, 20)
@@ -99,15 +101,6 @@ class LiveView:
     def _publish(self, kind: str, value: Any, *, keep: bool = True) -> None:
         self._in_loop(partial(self.hub.publish, kind, value, keep=keep))
 
-    def _listen(self, topic: Topic[T], callback: Callable[[T], None], depth: int = 20) -> Any:
-        def take(message: Any) -> None:
-            with suppress(ValueError):  # no message of this package; the nodes report it
-                callback(topic.decode(message))
-
-        return self._node.create_subscription(
-            topic.message_type, topic.name, take, topic.subscription_qos(depth)
-        )
-
     def _tick(self) -> None:
         self._adapt_lens(wanted=self.hub.connected)
         self._adapt_images()
@@ -117,7 +110,7 @@ class LiveView:
         """Subscribe to the lens states while there are browsers: they come a hundred a second."""
         if wanted and self._lens is None:
             topic = lens_states_of(self._joint, self._resolution)
-            self._lens = self._listen(topic, self._take_state, 50)
+            self._lens = listen(self._node, topic, self._take_state)
         elif self._lens is not None and not wanted:
             self._node.destroy_subscription(self._lens)
             self._lens = None

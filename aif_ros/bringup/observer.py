@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
 
 import rclpy
 from rclpy.context import Context
@@ -16,15 +15,13 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import try_shutdown
 
 from aif_ros.bringup.graph import BringupError, Graph
+from aif_ros.bringup.listening import listen
 from aif_ros.nodes.exchange import Exchange
 from aif_ros.nodes.log_directory import ensure_log_directory
 from aif_ros.nodes.loop_state import ENDED, WAITING, LoopState
-from aif_ros.nodes.topic import Topic
 from aif_ros.nodes.topics import LOOP_STATE, RECORDING_END
 from aif_ros.nodes.transport import use_shared_memory
 from aif_ros.process.interrupts import uninterrupted
-
-T = TypeVar("T")
 
 # Seconds between two checks of the nodes.
 _CHECK_PERIOD = 0.05
@@ -66,20 +63,6 @@ class RunningGraph:
     def stopped(self) -> bool:
         """Whether the loop has ended by itself."""
         return self.state is not None and self.state.state in ENDED
-
-    def listen(self, topic: Topic[T], callback: Callable[[T], object]) -> None:
-        """Call `callback` with what each message of a topic holds, while the graph is spun."""
-
-        def take(message: Any) -> None:
-            try:
-                value = topic.decode(message)
-            except ValueError:  # of another program that uses the name
-                return
-            callback(value)
-
-        self.node.create_subscription(
-            topic.message_type, topic.name, take, topic.subscription_qos(topic.depth)
-        )
 
     def forget(self) -> None:
         """Forget what the focus controller has published: the loop was restarted."""
@@ -136,8 +119,8 @@ def observe(graph: Graph) -> Iterator[RunningGraph]:
             def take_end(end: str) -> None:
                 running.recording_end = end
 
-            running.listen(LOOP_STATE, take_state)
-            running.listen(RECORDING_END, take_end)
+            listen(node, LOOP_STATE, take_state)
+            listen(node, RECORDING_END, take_end)
         try:
             yield running
         finally:

@@ -5,15 +5,16 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from rclpy.node import Node
 
 from aif_ros.bringup.background_node import background_node
 from aif_ros.bringup.graph import BringupError
+from aif_ros.bringup.listening import listen
 from aif_ros.nodes.loop_state import ENDED, LoopState
-from aif_ros.nodes.topic import StampedImage, StampedMaps, Topic
+from aif_ros.nodes.topic import StampedImage, StampedMaps
 from aif_ros.nodes.topics import (
     CAMERA_IMAGE,
     DECISION,
@@ -67,13 +68,13 @@ class Recorder:
         self._maps: dict[int, DefocusMaps] = {}
         self._fused_maps: dict[int, DefocusMaps] = {}
         self._states: list[LensState] = []
-        self._listen(CAMERA_IMAGE, self._take_frame, depth=20)
-        self._listen(FUSED_IMAGE, self._take_fused, depth=20)
-        self._listen(DEFOCUS_MAPS, partial(_keep, self._maps), depth=10)
-        self._listen(FUSED_DEFOCUS_MAPS, partial(_keep, self._fused_maps), depth=10)
-        self._listen(LENS_STATE, self._states.append, depth=200)
-        self._listen(LOOP_STATE, self._take_state, depth=10)
-        self._listen(DECISION, self._take_decision, depth=DECISION.depth)
+        listen(node, CAMERA_IMAGE, self._take_frame, depth=20)
+        listen(node, FUSED_IMAGE, self._take_fused, depth=20)
+        listen(node, DEFOCUS_MAPS, partial(_keep, self._maps), depth=10)
+        listen(node, FUSED_DEFOCUS_MAPS, partial(_keep, self._fused_maps), depth=10)
+        listen(node, LENS_STATE, self._states.append, depth=200)
+        listen(node, LOOP_STATE, self._take_state, depth=10)
+        listen(node, DECISION, self._take_decision, depth=DECISION.depth)
 
     @property
     def anything(self) -> bool:
@@ -85,14 +86,6 @@ class Recorder:
         """Whether the loop has ended and what belongs to its last fused image has come."""
         last = max(self._fused, default=0)
         return self.stopped.is_set() and last in self._fused_maps
-
-    def _listen(self, topic: Topic[T], callback: Callable[[T], object], depth: int) -> None:
-        def take(message: Any) -> None:
-            callback(topic.decode(message))
-
-        self._node.create_subscription(
-            topic.message_type, topic.name, take, topic.subscription_qos(depth)
-        )
 
     def _take_frame(self, image: StampedImage) -> None:
         self._recent[image.stamp] = image

@@ -16,6 +16,7 @@ from typing import Protocol
 from aif_ros.bringup.graph import BringupError, Graph, NodeSpec
 from aif_ros.bringup.hang_detector import HangDetector
 from aif_ros.bringup.lifecycle import Member
+from aif_ros.bringup.listening import listen
 from aif_ros.bringup.observer import RunningGraph, check_names, observe
 from aif_ros.bringup.sibling_processes import SiblingProcesses
 from aif_ros.bringup.silent_topics import SilentTopics
@@ -83,7 +84,7 @@ class Supervisor:
         }
         self._silent_topics = SilentTopics()
         self._unheard_at = dict.fromkeys(self._restarts, -_NOT_HELPED)
-        running.listen(NODE_TRAFFIC, self._take_traffic)
+        listen(running.node, NODE_TRAFFIC, self._take_traffic)
         self._hang_detector = HangDetector(self.members)
         self._brought_up = False
 

@@ -5,11 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 from lifecycle_msgs.msg import State
+from std_msgs.msg import String
 
 from aif_ros.bringup import supervisor
 from aif_ros.bringup.graph import BringupError, Graph, NodeSpec
 from aif_ros.bringup.supervisor import Supervisor
 from aif_ros.nodes.node_traffic import NodeTraffic
+from aif_ros.nodes.topics import NODE_TRAFFIC
 
 
 class Node:
@@ -32,6 +34,10 @@ class Node:
 
     def create_publisher(self, *arguments, **options):
         return SimpleNamespace(publish=lambda message: None)
+
+    def create_subscription(self, message_type, name, callback, qos):
+        assert name == NODE_TRAFFIC.name
+        self.take = callback
 
     def create_client(self, *arguments):
         return SimpleNamespace(service_is_ready=lambda: False)
@@ -65,9 +71,7 @@ def processes():
 @pytest.fixture
 def running():
     nodes = tuple(NodeSpec(name, f"{name}_node") for name in ("lens", "camera"))
-    running = SimpleNamespace(node=Node(), graph=Graph(nodes, "/ns", ()), pids={})
-    running.listen = lambda topic, callback: setattr(running, "hear", callback)
-    return running
+    return SimpleNamespace(node=Node(), graph=Graph(nodes, "/ns", ()), pids={})
 
 
 @pytest.fixture
@@ -150,7 +154,8 @@ def test_a_node_that_never_responds_is_given_up(running, processes, killed, monk
 def test_a_node_that_reports_does_not_hang(supervising, running):
     lens, camera = supervising.members
     lens.answered = camera.answered = -100.0
-    running.hear(NodeTraffic("lens"))
+    running.node.take(String(data="{}"))  # of another program
+    running.node.take(NODE_TRAFFIC.encode(NodeTraffic("lens")))
     assert lens.answered >= 0.0
     assert camera.answered == -100.0
 

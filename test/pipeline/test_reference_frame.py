@@ -30,7 +30,7 @@ def test_full_scale(bits_per_sample, image, value):
 
 def test_a_brighter_frame_corrects_the_full_scale_for_those_that_follow():
     stream = FrameStream(LENS)
-    scales = [stream.reference(frame(level)).deep_scale for level in (1000, 4000, 1000)]
+    scales = [stream.reference(frame(level)).sixteen_bit_scale for level in (1000, 4000, 1000)]
     assert scales == [1023.0, 4095.0, 4095.0]
 
 

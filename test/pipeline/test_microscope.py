@@ -16,6 +16,15 @@ from aif_ros.types.frame import Window
 
 # The adapter's BeadBlurRate, 0.5 pixels of blur for each micrometre from 0.
 LENS = LensModel("demo", 1e-6, (-40e-6, 60e-6), 0.5e6, 512)
+# As `aif calibrate` finds it, in equivalent blur radius: what the heights rest on.
+CALIBRATED = LensModel(
+    "demo",
+    2e-7,
+    (-40e-6, 60e-6),
+    0.586e6,
+    512,
+    reading_curve=((0.0, 1.73), (2.51, 3.29), (5.02, 5.23), (8.79, 9.83)),
+)
 
 
 @pytest.fixture
@@ -54,7 +63,7 @@ def test_focuses_with_the_networks(core, start):
 
 def test_an_all_in_focus_snapshot_with_its_height_map(core):
     core.setPosition(20)
-    snapshot = Microscope(core, LENS).all_in_focus()
+    snapshot = Microscope(core, CALIBRATED).all_in_focus()
     known = np.isfinite(snapshot.height)
     assert snapshot.image.shape == snapshot.height.shape == (512, 512)
     assert known.mean() > 0.4

@@ -64,7 +64,7 @@ def check_width(width: int, height: int | None = None) -> None:
     """
     sides = (width,) if height is None else (width, height)
     if width and min(sides) < _LEAST_SIDE:
-        size = "" if height is None else f" gives pictures of {width}x{height} pixels"
+        size = "" if height is None else f" gives images of {width}x{height} pixels"
         raise CommandError(f"--width {width}{size}: {_LEAST_SIDE} pixels a side are needed")
 
 
@@ -89,7 +89,7 @@ def check_rectangle(
         )
     if min(x, y) < 0 or min(width, height) < 1 or x + width > size[0] or y + height > size[1]:
         raise CommandError(
-            f"{option} {x} {y} {width} {height} does not lie within the picture of "
+            f"{option} {x} {y} {width} {height} does not lie within the image of "
             f"{size[0]}x{size[1]} pixels"
         )
 

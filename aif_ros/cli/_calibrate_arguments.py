@@ -62,7 +62,7 @@ class Arguments:
         tuple[int, int, int, int] | None,
         tyro.conf.arg(metavar="X Y WIDTH HEIGHT"),
         Doc(
-            "Part of the picture, pixels, with an object nearer than the rest: shows whether the "
+            "Part of the image, pixels, with an object nearer than the rest: shows whether the "
             "positions grow towards near objects, as they must."
         ),
     ] = None
@@ -71,7 +71,7 @@ class Arguments:
         OneOf(("near", "far"), or_empty=True),
         Doc(
             "Objects that are in focus at the higher lens positions, if you know it (they must be "
-            "the near ones). Empty: found from the device or the pictures, where they show it."
+            "the near ones). Empty: found from the device or the images, where they show it."
         ),
     ] = ""
     name: Annotated[

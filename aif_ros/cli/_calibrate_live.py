@@ -221,7 +221,7 @@ def _with_backlash(
 
 
 def _save_proof(result: _FocusedOnce, path: Path) -> Path:
-    """Write the first and the focused picture side by side."""
+    """Write the first and the focused image side by side."""
     focused = min(result.frames, key=lambda frame: abs(frame.position - result.focus.position))
     pair = [to_float(frame.image) for frame in (result.frames[0], focused)]
     write_image(path, np.concatenate(pair, axis=1), sixteen_bit=False)

@@ -29,7 +29,7 @@ class MeasuredCalibration:
 
 
 def near_window(args: Arguments) -> Window | None:
-    """Return the part of the picture with a near object, as given by `--near`."""
+    """Return the part of the image with a near object, as given by `--near`."""
     return None if args.near is None else Window(*args.near)
 
 

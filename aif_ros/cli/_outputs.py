@@ -13,7 +13,7 @@ def refuse_inputs(
 
     Args:
         outputs: files to write; None, empty or '-': nothing, or not a file.
-        inputs: files that are read, and folders with pictures that are.
+        inputs: files that are read, and folders with images that are.
 
     Raises:
         CommandError: an output is one of the inputs.
@@ -28,7 +28,7 @@ def refuse_inputs(
             try:
                 read |= {file.resolve() for file in image_files(path)}
             except DeviceError:
-                # It holds no picture.
+                # It holds no image.
                 continue
     for output in outputs:
         if output and output != "-" and Path(output).resolve() in read:

@@ -37,7 +37,7 @@ def find_stacks(given: Sequence[Path]) -> dict[str, list[Path]]:
         ]
         if files and folders:
             names = listed([folder.name for folder in folders], 3)
-            print(f"{path}: left out {names} (folders with pictures)", file=sys.stderr)
+            print(f"{path}: left out {names} (folders with images)", file=sys.stderr)
         if not files:
             inner = folders
         elif len(inner) < len(files) or len(files) < 2:

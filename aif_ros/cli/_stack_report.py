@@ -126,7 +126,7 @@ def _facts(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     for index in result["uneven"][:_LISTED]:
         name = Path(result["files"][index]).name
         facts.append(
-            ("warning", f"the brightness of {name} differs in parts of the picture, or too much")
+            ("warning", f"the brightness of {name} differs in parts of the image, or too much")
         )
     return facts + [("note", note) for note in result["notes"]]
 

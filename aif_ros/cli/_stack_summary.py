@@ -30,7 +30,7 @@ def print_stack_summary(stack: FusedStack, result: Mapping[str, Any]) -> None:
     if stack.holes is not None:
         form = "transparent" if Path(result["output"]).suffix.lower() in TRANSPARENT else "black"
         print(
-            f"no slice has data in {100 * stack.holes.mean():.2g} % of the picture, which are "
+            f"no slice has data in {100 * stack.holes.mean():.2g} % of the image, which are "
             f"{form} in the result"
         )
     if stack.dust is not None:
@@ -83,7 +83,7 @@ def _print_exposure(stack: FusedStack) -> None:
     if stack.uneven:
         print_warnings(
             f"in {counted(len(stack.uneven), 'slice')} the brightness differs in parts of the "
-            f"picture, or too much, which cannot be corrected "
+            f"image, or too much, which cannot be corrected "
             f"({_names(stack.slices, stack.uneven)})"
         )
 

@@ -1,7 +1,7 @@
 """Calibrate a lens, and write the YAML file that every other part reads.
 
 With --camera and --lens, live: records a sweep, calibrates, then autofocuses once and writes the
-picture as proof. The scene must be flat, textured, still and evenly lit. Otherwise from two
+image as proof. The scene must be flat, textured, still and evenly lit. Otherwise from two
 photographs of something flat and textured, one in focus, one with the lens moved by a known travel;
 or from a recorded sweep: a folder of slices in focus order with a known travel between them. Gives
 blur per travel, focus breathing and depth of field with their confidence, and says so when the
@@ -87,7 +87,7 @@ def _print_figures(
     print(f"direction: {direction}")
     if args.near is not None and direction.evidence != "near object":
         print(
-            "--near shows no direction: that part of the picture has no texture that comes into "
+            "--near shows no direction: that part of the image has no texture that comes into "
             "focus, or is in focus where the rest is",
             file=sys.stderr,
         )

@@ -1,14 +1,14 @@
 """Run the whole loop as ROS 2 processes and write a report.
 
 Starts the nodes of the pipeline (simulated camera and lens, fusion, autofocus, focus controller)
-as processes, watches their topics until the loop stops by itself, and writes pictures, an
+as processes, watches their topics until the loop stops by itself, and writes images, an
 animation, a report (report.html) and its figures (result.json). Ctrl-C ends the
 loop early; what was recorded until then is still written.
 
 Examples:
   aif demo                             the photographed motorcycle
   aif demo --agent sweep               the conventional focal sweep, to compare with
-  aif demo --scene ~/stacks/insect     a recorded focal stack: a folder of pictures
+  aif demo --scene ~/stacks/insect     a recorded focal stack: a folder of images
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -86,7 +86,7 @@ def run(args: Arguments) -> int:
             print("Interrupted before the first frame was fused.")
             return 0
         seen = recorder.recording(name, lens_model)
-    # The picture first: nothing that the report needs may cost it.
+    # The image first: nothing that the report needs may cost it.
     write_fused_image(seen, args.out)
     print(f"Loop: {end.reason}. Writing the report ...")
     others = [] if scene is None or truth is None else _others(args, scene, lens_model)

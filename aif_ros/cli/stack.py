@@ -1,11 +1,11 @@
-"""Fuse a focal stack from disk into one all-in-focus picture.
+"""Fuse a focal stack from disk into one all-in-focus image.
 
-The slices are given in focus order (near to far or far to near): files, a folder whose pictures
+The slices are given in focus order (near to far or far to near): files, a folder whose images
 are taken in the order of their names (2 before 10), or one file with all slices (TIFF, ImageJ,
 OME-TIFF; with extras OME-Zarr and raw files). The result has 16 bits where the slices have more
 than 8 and its format can, and the EXIF data and colour profile of the first slice (a TIFF: the main
 tags). The slices are registered first (drift, focus breathing), except with --no-align. Slices that
-do not match most of the others, such as a picture of another scene, are left out, with a line.
+do not match most of the others, such as an image of another scene, are left out, with a line.
 
 Methods: laplacian leaves narrow rings around near things; pyramid leaves none, but overshoots
 beside strong edges and in highlights; neural, a trained network, needs the extra 'neural'.

@@ -1,8 +1,8 @@
 """Show a running pipeline in a browser, and control it there.
 
 The page shows the camera's image, the fused image, the distance map, the focus window, the lens
-position over time, the state of the loop and the diagnostics. A click on a picture focuses there;
-buttons start, stop and reset the loop, and choose agent and scene type. Pictures are made only
+position over time, the state of the loop and the diagnostics. A click on an image focuses there;
+buttons start, stop and reset the loop, and choose agent and scene type. Images are made only
 while a browser shows the page. The page can be opened on this computer only; with --host it can be
 opened by others, who need the token in the address that is printed.
 

@@ -6,6 +6,7 @@ only matters for distances of objects (`LensModel.object_distances`).
 """
 
 import math
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -17,20 +18,31 @@ from aif_ros.types.frame import Frame
 from aif_ros.types.image import Image, to_float, to_gray
 from aif_ros.types.resizing import downscale_to_side
 
-_SIDE = 320
-"""Longer side of the images that are compared, pixels."""
-_VISIBLE = 3.0
-"""Pixels by which their corners must move from one lens position to the other: wrong by twice as
-much, textures of that size no longer match."""
-_DETAIL = (2.0, 8.0)
-"""Standard deviations between which detail is compared, pixels: finer detail is lost to the blur of
-one of the images, coarser detail matches in any case."""
-_MARGIN = 0.03
-"""Difference of correlation that decides; noise and blur give less than 0.01."""
-_LEAST = 0.5
-"""Correlation below which the images do not show the same."""
-_VOTES = 2
-"""Pairs of images that must agree."""
+
+@dataclass(frozen=True)
+class DirectionSettings:
+    """When two images show the direction of the lens. Chosen by hand.
+
+    Attributes:
+        side: longer side of the images that are compared, pixels.
+        visible: pixels by which their corners must move from one lens position to the other: wrong
+            by twice as much, textures of that size no longer match.
+        detail: standard deviations between which detail is compared, pixels: finer detail is lost
+            to the blur of one of the images, coarser detail matches in any case.
+        margin: difference of correlation that decides; noise and blur give less than 0.01.
+        least_correlation: below it the images do not show the same.
+        votes: pairs of images that must agree.
+    """
+
+    side: int = 320
+    visible: float = 3.0
+    detail: tuple[float, float] = (2.0, 8.0)
+    margin: float = 0.03
+    least_correlation: float = 0.5
+    votes: int = 2
+
+
+SETTINGS = DirectionSettings()
 
 
 class DirectionWatch:
@@ -48,19 +60,19 @@ class DirectionWatch:
     @property
     def fault(self) -> str:
         """What is wrong and what to do; empty: nothing is known to be wrong."""
-        if self._votes < _VOTES:
+        if self._votes < SETTINGS.votes:
             return ""
         return (
-            "the picture grows where the calibration says that it shrinks: the motor counts in the "
+            "the image grows where the calibration says that it shrinks: the motor counts in the "
             "other direction than when it was calibrated. Change the sign of metres_per_unit in "
             "the URI of the lens, or calibrate again"
         )
 
     def add(self, frame: Frame) -> None:
         """Take in a frame captured with the lens at rest."""
-        if abs(self._votes) >= _VOTES or not self._lens_model.breathing_per_metre:
+        if abs(self._votes) >= SETTINGS.votes or not self._lens_model.breathing_per_metre:
             return
-        small = downscale_to_side(to_gray(to_float(frame.image)), _SIDE)
+        small = downscale_to_side(to_gray(to_float(frame.image)), SETTINGS.side)
         if self._first is None or self._first[1].shape != small.shape:
             self._first = (frame.position, small)
             return
@@ -71,13 +83,16 @@ class DirectionWatch:
         growth = self._lens_model.magnification(frame.position) / self._lens_model.magnification(
             position
         )
-        if abs(math.log(growth)) * 0.5 * math.hypot(*small.shape) < _VISIBLE:
+        if abs(math.log(growth)) * 0.5 * math.hypot(*small.shape) < SETTINGS.visible:
             return
         as_calibrated, still, inverted = (
             _correlation(first, small, scale) for scale in (growth, 1.0, 1 / growth)
         )
         best = max(as_calibrated, inverted)
-        if best < max(_LEAST, still) or abs(as_calibrated - inverted) < _MARGIN:
+        if (
+            best < max(SETTINGS.least_correlation, still)
+            or abs(as_calibrated - inverted) < SETTINGS.margin
+        ):
             return
         self._votes += 1 if inverted > as_calibrated else -1
 
@@ -101,7 +116,7 @@ def _correlation(first: Image, second: Image, growth: float) -> float:
 
 
 def _detail(image: Image) -> NDArray[np.float32]:
-    fine, coarse = (cv2.GaussianBlur(image, (0, 0), sigma) for sigma in _DETAIL)
+    fine, coarse = (cv2.GaussianBlur(image, (0, 0), sigma) for sigma in SETTINGS.detail)
     return np.asarray(fine - coarse, np.float32)
 
 

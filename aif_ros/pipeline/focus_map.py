@@ -19,22 +19,39 @@ from aif_ros.optics.lens_model import LensModel
 from aif_ros.pipeline.assess_step import DefocusMaps
 from aif_ros.storage.atomic_write import replacing
 
-CANDIDATES_PER_DEPTH_OF_FIELD = 6
-"""Candidate positions in one depth of field; a parabola refines the best one."""
-MOST_CANDIDATES = 2000
-"""Limit of the number of positions, for lenses whose travel is many depths of field."""
-RELATIVE_ERROR = 0.1
-"""Error of the estimator that all its readings share, relative to the blur radius (calibration)."""
-CONTRAST_ERROR = 0.1
-"""Error of the peak of contrast, relative to the mean distance to the captures beside it: 0.05 on
-slanted rendered surfaces with captures at equal distances, 0.1 at unequal ones."""
-LEAST_CONTRAST_CHANGE = 0.7
-"""Least change of the logarithm of squared contrast over the captures that shows a peak: a factor
-of 2, more than noise causes."""
-LEAST_CONTRAST = 0.3
-"""Least contrast of a cell at its peak, relative to that of the best tenth of the cells."""
-OUTLIERS = 0.02
-"""Share of readings that are wrong altogether, for instance where a cell holds two depths."""
+
+@dataclass(frozen=True)
+class EvidenceSettings:
+    """How readings and contrasts of the captures count. Chosen by hand where no source is named.
+
+    Attributes:
+        candidates_per_depth_of_field: candidate positions; a parabola refines the best one.
+        most_candidates: limit of their number, for lenses whose travel is many depths of field.
+        least_error: least error of a reading, half depths of field.
+        relative_error: error of the estimator that all its readings share, relative to the blur
+            radius (calibration).
+        contrast_error: error of the peak of contrast, relative to the mean distance to the captures
+            beside it: 0.05 on slanted rendered surfaces with captures at equal distances, 0.1 at
+            unequal ones.
+        least_contrast_change: least change of the logarithm of squared contrast over the captures
+            that shows a peak: a factor of 2, more than noise causes.
+        least_contrast: least contrast of a cell at its peak, relative to that of the best tenth of
+            the cells.
+        outliers: share of readings that are wrong altogether, for instance where a cell holds two
+            depths.
+    """
+
+    candidates_per_depth_of_field: int = 6
+    most_candidates: int = 2000
+    least_error: float = 0.3
+    relative_error: float = 0.1
+    contrast_error: float = 0.1
+    least_contrast_change: float = 0.7
+    least_contrast: float = 0.3
+    outliers: float = 0.02
+
+
+SETTINGS = EvidenceSettings()
 
 
 @dataclass(frozen=True)
@@ -96,8 +113,10 @@ class FocusMapper:
         self.image_width = image_width
         low, high = lens_model.limits
         self._half_depth = lens_model.half_depth_of_focus(image_width)
-        count = int((high - low) / (2 * self._half_depth) * CANDIDATES_PER_DEPTH_OF_FIELD) + 2
-        self._positions = np.linspace(low, high, min(count, MOST_CANDIDATES))
+        count = (
+            int((high - low) / (2 * self._half_depth) * SETTINGS.candidates_per_depth_of_field) + 2
+        )
+        self._positions = np.linspace(low, high, min(count, SETTINGS.most_candidates))
         self._kept = math.exp(-1 / memory)
         # Newest contrast at each position; old ones are dropped where the scene may change.
         self._contrasts: dict[int, tuple[float, NDArray[np.float64]]] = {}
@@ -125,12 +144,14 @@ class FocusMapper:
         known = np.isfinite(distance) & np.isfinite(uncertainty)
         expected = np.abs(self._positions - position)
         # A disk of less than a pixel looks like none.
-        least = np.hypot(0.3 * self._half_depth, RELATIVE_ERROR * expected)
+        least = np.hypot(
+            SETTINGS.least_error * self._half_depth, SETTINGS.relative_error * expected
+        )
         r, s = distance[known][:, None], uncertainty[known][:, None]
         deviation = np.hypot(s, least)
         density = np.exp(-0.5 * np.square((r - expected) / deviation)) / deviation
         span = self._positions[-1] - self._positions[0]
-        self._score[known] += np.log((1 - OUTLIERS) * density + OUTLIERS / span)
+        self._score[known] += np.log((1 - SETTINGS.outliers) * density + SETTINGS.outliers / span)
         self._readings += known
         place = round(position / self._half_depth)
         self._contrasts.pop(place, None)
@@ -184,7 +205,7 @@ class FocusMapper:
         width = np.maximum(deviation, self._positions[1] - self._positions[0])[..., None]
         misfit = (self._positions - peak[..., None]) / width
         density = np.exp(-0.5 * np.square(misfit)) / width
-        score = np.log((1 - OUTLIERS) * density + OUTLIERS / span)
+        score = np.log((1 - SETTINGS.outliers) * density + SETTINGS.outliers / span)
         return np.where(np.isfinite(score), score, 0.0)
 
 
@@ -220,12 +241,12 @@ def contrast_peak(
     with np.errstate(divide="ignore", invalid="ignore"):
         # Vertex of the parabola through three points.
         shift = (falling_left * right - falling_right * left) / (2 * curvature * (left + right))
-    clear = np.ptp(logs, axis=-1) > LEAST_CONTRAST_CHANGE
+    clear = np.ptp(logs, axis=-1) > SETTINGS.least_contrast_change
     inside = (at >= before) & (at >= after) & (curvature > 0)
     # Faint cells show the light that their neighbours spread when they are out of focus.
-    strong = at > np.percentile(at, 90) + 2 * math.log(LEAST_CONTRAST)
+    strong = at > np.percentile(at, 90) + 2 * math.log(SETTINGS.least_contrast)
     peaked = usable & clear & inside & strong
-    deviation = CONTRAST_ERROR * (left + right) / 2
+    deviation = SETTINGS.contrast_error * (left + right) / 2
     return (
         np.where(peaked, positions[best] + shift, np.nan),
         np.where(peaked, deviation, np.nan),

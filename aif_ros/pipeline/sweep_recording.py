@@ -21,23 +21,34 @@ from aif_ros.pipeline.rig import Rig
 from aif_ros.types.frame import Frame, Window
 from aif_ros.types.image import Image, to_float, to_gray
 
-ZOOMS = 3
-"""Sweeps at most: each one spans a quarter of the one before, about its sharpest slice."""
-ZOOM = 0.25
-"""Share of the span of a sweep that the next one spans."""
-CHANGE = 1.5
-"""An image has changed if it differs from another by more than this times what two images at
-one lens position differ by (noise, flicker)."""
-TEXTURE = 3.0
-"""An image shows texture if its contrast is more than this times its noise."""
 
-WATCHED = 2.0
-"""Seconds for which images are watched after a move: network streams come up to a second late."""
-LEAST_WATCHED = 4
-"""Images watched at least, where they take longer."""
-LATE = 0.1
-"""Images are late if they differ from the last one by more than this share of what the move
-changes: more than flicker does."""
+@dataclass(frozen=True)
+class RecordingSettings:
+    """How sweeps are recorded and their images judged. Chosen by hand.
+
+    Attributes:
+        sweeps: sweeps at most.
+        zoom: share of the span of a sweep that the next one spans, about its sharpest slice.
+        change: an image has changed if it differs from another by more than this times what two
+            images at one lens position differ by (noise, flicker).
+        texture: an image shows texture if its contrast is more than this times its noise.
+        watched: seconds for which images are watched after a move: network streams come up to a
+            second late.
+        least_watched: images watched at least, where they take longer.
+        late: images are late if they differ from the last one by more than this share of what the
+            move changes: more than flicker does.
+    """
+
+    sweeps: int = 3
+    zoom: float = 0.25
+    change: float = 1.5
+    texture: float = 3.0
+    watched: float = 2.0
+    least_watched: int = 4
+    late: float = 0.1
+
+
+SETTINGS = RecordingSettings()
 
 
 @dataclass(frozen=True)
@@ -140,16 +151,16 @@ def require_change(images: Sequence[Image], again: Image, positions: tuple[float
     first = to_gray(images[0])
     noise = _difference(first, to_gray(again))
     change = max(_difference(first, to_gray(image)) for image in images[1:])
-    if change > CHANGE * noise:
+    if change > SETTINGS.change * noise:
         return
     contrast = max(float(np.std(image) / max(image.mean(), 1e-6)) for image in images)
-    if contrast < TEXTURE * noise:
+    if contrast < SETTINGS.texture * noise:
         raise DeviceError(
-            "the pictures show nothing but noise: light the scene, or take one with texture"
+            "the images show nothing but noise: light the scene, or take one with texture"
         )
     raise DeviceError(
         f"the lens reports that it moved from {positions[0]:g} to {positions[1]:g} m, but the "
-        "picture has not changed: see that its motor turns the focus ring, that automatic focus "
+        "image has not changed: see that its motor turns the focus ring, that automatic focus "
         "is off, and that this camera looks through this lens, or sweep a longer range"
     )
 
@@ -176,12 +187,12 @@ def require_prompt_images(rig: Rig, sweep: Sweep) -> None:
     frames = [(each.stamp, _thinned(to_float(each.image))) for each in _watched(rig, rest)]
     stamps, images = zip(*frames, strict=True)
     differences = [_difference(image, images[-1]) for image in images]
-    least = max(CHANGE * max(differences[-3:-1]), LATE * changes[target])
+    least = max(SETTINGS.change * max(differences[-3:-1]), SETTINGS.late * changes[target])
     late = [index for index, each in enumerate(differences) if each > least]
     if late:
         seconds = math.ceil(10 * 1.25 * (stamps[late[-1] + 1] - rest) * 1e-9) / 10
         raise DeviceError(
-            f"the picture still changes when the lens reports to be at rest, for up to "
+            f"the image still changes when the lens reports to be at rest, for up to "
             f"{(stamps[late[-1]] - rest) * 1e-9:.2g} s: the images come late (a network stream) or "
             f"the lens vibrates; make settling_time in the URI of the lens {seconds:g} s longer "
             "(or the scene moves: keep it still)"
@@ -193,7 +204,7 @@ def _watched(rig: Rig, rest: int) -> Iterator[Frame]:
     frame = _still_frame(rig)
     yield frame
     count = 1
-    while count < LEAST_WATCHED or frame.stamp - rest < WATCHED * 1e9:
+    while count < SETTINGS.least_watched or frame.stamp - rest < SETTINGS.watched * 1e9:
         frame = rig.frame()
         yield frame
         count += 1
@@ -230,7 +241,7 @@ def calibrate_live(
         DeviceError: a device fails, or the images show a move later than the lens reports its end.
     """
     low, high = limits
-    for attempt in range(ZOOMS):
+    for attempt in range(SETTINGS.sweeps):
         sweep = record_sweep(rig, (low, high), slices, on_frame, known_to_move=attempt > 0)
         on_sweep(sweep)
         if attempt == 0:
@@ -238,9 +249,9 @@ def calibrate_live(
         try:
             return calibrate_sweep(sweep.images, list(sweep.positions), estimator, near)
         except UndeterminedError:
-            if attempt == ZOOMS - 1:
+            if attempt == SETTINGS.sweeps - 1:
                 raise
-        middle, half = sweep.positions[sweep.sharpest], 0.5 * ZOOM * (high - low)
+        middle, half = sweep.positions[sweep.sharpest], 0.5 * SETTINGS.zoom * (high - low)
         low, high = max(limits[0], middle - half), min(limits[1], middle + half)
     raise AssertionError("the loop returns or raises")
 

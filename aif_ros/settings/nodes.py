@@ -111,7 +111,7 @@ CameraInfoUrl = Annotated[
 CompressedRate = Annotated[
     float,
     Limits(0.1, 1000.0),
-    Doc("Highest rate of camera/image_raw/compressed, pictures per second: each costs CPU time."),
+    Doc("Highest rate of camera/image_raw/compressed, images per second: each costs CPU time."),
 ]
 Width = Annotated[
     int, Limits(0, 16384), Doc("Width of the simulated images, pixels. 0: that of the scene.")

@@ -148,7 +148,7 @@ def test_nothing_to_focus_on(tmp_path, level):
 @pytest.mark.parametrize(
     "options, message",
     [
-        (["--window", "150", "0", "64", "64"], "does not lie within the picture of 192x128"),
+        (["--window", "150", "0", "64", "64"], "does not lie within the image of 192x128"),
         (["--window", "0", "0", "32", "32"], "less than 64 x 64 px, got 32 x 32"),
         (["--start", "0.002"], "--start must lie within the travel"),
         (["--range", "0.001", "0.0005"], "--range must be LOW HIGH"),

@@ -433,7 +433,7 @@ class TestBatch:
         shutil.move(folder, stack / "stacks")
         shutil.copytree(stack / "stacks" / "a", stack / "other")
         assert main(["stack", str(stack), "-o", str(stack / "o.png")]) == 0
-        assert "left out other (folders with pictures)" in capsys.readouterr().err
+        assert "left out other (folders with images)" in capsys.readouterr().err
 
     def test_multi_page_files(self, tmp_path):
         folder = tmp_path / "stacks"

@@ -61,14 +61,14 @@ def test_a_lens_that_reports_motion_but_does_not_move_is_found_out():
     stuck = rig(Picture(noisy(lambda position: blurred(0.0))))
     with pytest.raises(
         DeviceError,
-        match=r"reports that it moved from 0 to 0\.0012 m, but the picture has not changed",
+        match=r"reports that it moved from 0 to 0\.0012 m, but the image has not changed",
     ):
         record_sweep(stuck, (0.0, 1.2e-3), 5)
 
 
 def test_also_without_noise():
     stuck = rig(Picture(lambda position: blurred(0.0)))
-    with pytest.raises(DeviceError, match="the picture has not changed"):
+    with pytest.raises(DeviceError, match="the image has not changed"):
         record_sweep(stuck, (0.0, 1.2e-3), 5)
 
 
@@ -81,7 +81,7 @@ def test_a_dark_scene_is_called_so():
 def test_flicker_is_not_taken_for_motion():
     brightness = iter(np.tile([1.0, 1.3], 50))
     flickering = rig(Picture(noisy(lambda position: next(brightness) * blurred(0.0) * 0.6)))
-    with pytest.raises(DeviceError, match="the picture has not changed"):
+    with pytest.raises(DeviceError, match="the image has not changed"):
         record_sweep(flickering, (0.0, 1.2e-3), 5)
 
 
@@ -169,7 +169,8 @@ class Wall:
 
 def test_sweeps_close_in_until_they_determine_the_lens(monkeypatch):
     """Over the whole travel the blur reaches 88 px: only a shorter sweep can be measured."""
-    monkeypatch.setattr(sweep_recording, "WATCHED", 0.1)  # rendering takes longer than that
+    short = sweep_recording.RecordingSettings(watched=0.1)
+    monkeypatch.setattr(sweep_recording, "SETTINGS", short)  # rendering takes longer than that
     sweeps = []
     calibration = calibrate_live(rig(Wall()), LENS.limits, 13, on_sweep=sweeps.append)
     assert calibration.blur_per_metre.value == pytest.approx(8e4, rel=0.1)

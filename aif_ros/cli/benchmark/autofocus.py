@@ -194,7 +194,7 @@ def _compare_on_stacks(
 
     paths = sorted(path for path in (folder, *folder.glob("*")) if is_focal_stack(path))
     if not paths:
-        raise CommandError(f"there is no focal stack (a folder of numbered pictures) in {folder}")
+        raise CommandError(f"there is no focal stack (a folder of numbered images) in {folder}")
     runs: dict[str, dict[str, list[StackRun]]] = {}
     stacks: dict[str, dict[str, Any]] = {}
     reader = None

@@ -2,10 +2,10 @@
 
 Scenes with known depth (default: the motorcycle) are rendered at ten lens positions, still; and
 while the focus sweeps, with a shaken camera and with an object that crosses. PSNR is given over
-the picture and near edges of depth, where halos are; beside the methods the best single frame and
+the image and near edges of depth, where halos are; beside the methods the best single frame and
 the oracle (per-pixel choice by ground truth).
 
-RGB-D videos are fused as moving scenes. Pairs of pictures (and sets of more) that were really taken
+RGB-D videos are fused as moving scenes. Pairs of images (and sets of more) that were really taken
 are judged by Qabf and Q_MI, focal stacks by time and memory; there enfuse, focus-stack and
 shinestacker are compared too, if they are installed.
 

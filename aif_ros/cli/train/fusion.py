@@ -1,4 +1,4 @@
-"""Train the network that fuses a frame and the last fused picture.
+"""Train the network that fuses a frame and the last fused image.
 
 Makes scenes of photos by giving them depth, takes photos with measured depth as they are, and
 videos, RGB-D (rgb/, depth/) or in DAVIS's layout; renders still and moving sequences of frames, and

@@ -80,9 +80,9 @@ class NeuralBlurEstimator:
             WeightsError: the file is missing, damaged or holds another network.
         """
         path = path or WEIGHTS / f"{BLUR_WEIGHTS.name}.safetensors"
-        network, calibration, provenance = load_weights(path, BLUR_WEIGHTS)
+        network, fitted, provenance = load_weights(path, BLUR_WEIGHTS)
         self._run = make_runner(BLUR_WEIGHTS.name, network, device, [torch.zeros(_EXAMPLE)])
-        self._temperature = _temperature_scaling(calibration, path)
+        self._temperature = _temperature_scaling(fitted, path)
         self.trained_on = frozenset(provenance.trained_on)
         self.radii = torch.tensor(network.architecture.radii)
         self._positions = log_radius(self.radii)
@@ -158,11 +158,13 @@ class NeuralBlurEstimator:
         )
 
 
-def _temperature_scaling(calibration: dict[str, float], path: str | Path) -> TemperatureScaling:
+def _temperature_scaling(fitted: dict[str, float], path: str | Path) -> TemperatureScaling:
     for name in TemperatureScaling._fields:
-        if not calibration.get(name, -1.0) >= 0:
-            raise WeightsError(f"weight file {path} lacks its calibration '{name}': train it again")
-    return TemperatureScaling(**{name: calibration[name] for name in TemperatureScaling._fields})
+        if not fitted.get(name, -1.0) >= 0:
+            raise WeightsError(
+                f"weight file {path} lacks '{name}' of its temperature scaling: train it again"
+            )
+    return TemperatureScaling(**{name: fitted[name] for name in TemperatureScaling._fields})
 
 
 def _share_within(limit: float, radii: NDArray[np.float64]) -> NDArray[np.float32]:

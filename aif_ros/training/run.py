@@ -1,4 +1,4 @@
-"""A whole training: train, calibrate, measure, write weights and card."""
+"""A whole training: train, fit the temperature, measure, write weights and card."""
 
 import hashlib
 import math
@@ -59,8 +59,8 @@ def train_and_save(
         network, progress = train(training, processes, folder, resume=resume, workers=workers)
         if not processes.is_first:
             return {}
-        calibration = training.calibrate(network)
-        figures = training.measure(network) | calibration
+        fitted = training.fit_temperature(network)
+        figures = training.measure(network) | fitted
     run = TrainingRun(
         command,
         source_commit(),
@@ -74,7 +74,7 @@ def train_and_save(
         training.optimiser_name,
     )
     trained_on = tuple(fingerprint(path) for path in training.files)
-    save_weights(output, training.kind, network, calibration, _provenance(run, trained_on))
+    save_weights(output, training.kind, network, fitted, _provenance(run, trained_on))
     parameters = sum(value.numel() for value in network.parameters())
     card = output.with_suffix(".md")
     write_card(card, training.kind.name, training.about, run, parameters, network.architecture)

@@ -118,7 +118,7 @@ class BlurTraining(SampleTraining[BlurNetwork]):
         scaling = self._scaling
         return errors | in_focus_figures(network, self._clear_luma, scaling, self._clear_radii)
 
-    def calibrate(self, network: BlurNetwork) -> dict[str, float]:
+    def fit_temperature(self, network: BlurNetwork) -> dict[str, float]:
         """Fit the temperature of the votes."""
         self._scaling = fit_temperature_scaling(
             network,

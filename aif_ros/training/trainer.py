@@ -123,12 +123,12 @@ class Training(ABC, Generic[Network]):
             workers: processes that prepare data.
         """
 
-    def calibrate(self, network: Network) -> dict[str, float]:
-        """Fit what is fitted after the training, on the CPU; returns numbers to keep by name."""
+    def fit_temperature(self, network: Network) -> dict[str, float]:
+        """Fit the temperature of the outputs, if any, on the CPU; returns numbers to keep."""
         return {}
 
     def measure(self, network: Network) -> dict[str, float]:
-        """Return the figures of the trained and calibrated network, for its card."""
+        """Return the figures of the trained network, at its temperature, for its card."""
         return self.validate(network)
 
     def data(self) -> Sequence[DataSet]:
@@ -240,7 +240,7 @@ class _Log(Generic[Network]):
             return
         report = _means(self._recent)
         self._recent.clear()
-        # The trained network is measured once more, after its calibration.
+        # The trained network is measured once more, at its temperature.
         if done < recipe.steps:
             validation = self.training.validate(self.network.eval())
             self.network.train()

@@ -72,6 +72,7 @@ class Provenance:
 
 @dataclass(frozen=True, config=CHECKED)
 class _Header:
+    # "calibration" is what files call `Weights.fitted`.
     format: Literal["aif_ros.weights.1"]
     kind: str
     version: int
@@ -85,12 +86,12 @@ class Weights(NamedTuple, Generic[Network]):
 
     Attributes:
         network: ready to use, in evaluation mode, on the CPU.
-        calibration: numbers fitted after the training, by name.
+        fitted: numbers fitted after the training, by name.
         provenance: where they come from.
     """
 
     network: Network
-    calibration: dict[str, float]
+    fitted: dict[str, float]
     provenance: Provenance
 
 
@@ -98,7 +99,7 @@ def save_weights(
     path: str | Path,
     kind: NetworkKind[Network],
     network: Network,
-    calibration: Mapping[str, float] | None = None,
+    fitted: Mapping[str, float] | None = None,
     provenance: Provenance | None = None,
 ) -> None:
     """Write a network; the file at `path` is replaced as a whole or not at all.
@@ -107,7 +108,7 @@ def save_weights(
         path: of the file, ending in .safetensors.
         kind: of the network.
         network: with its `architecture`.
-        calibration: numbers fitted after the training, by name.
+        fitted: numbers fitted after the training, by name.
         provenance: where the weights come from.
 
     Raises:
@@ -118,7 +119,7 @@ def save_weights(
         kind.name,
         kind.version,
         asdict(network.architecture),  # type: ignore[call-overload]
-        dict(calibration or {}),
+        dict(fitted or {}),
         provenance or Provenance(),
     )
     tensors = {

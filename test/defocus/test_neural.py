@@ -126,7 +126,7 @@ def test_depth_of_field_beyond_the_network_is_refused(depth_of_field) -> None:
         NeuralBlurEstimator(depth_of_field)
 
 
-def test_weights_without_calibration_are_refused(tmp_path) -> None:
+def test_weights_without_temperature_are_refused(tmp_path) -> None:
     save_weights(tmp_path / "w.safetensors", BLUR_WEIGHTS, BlurNetwork(ARCHITECTURE))
     with pytest.raises(WeightsError, match="temperature"):
         NeuralBlurEstimator(path=tmp_path / "w.safetensors")

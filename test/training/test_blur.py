@@ -1,4 +1,4 @@
-"""Losses and calibration of the training of the blur network."""
+"""Losses and temperature of the training of the blur network."""
 
 import numpy as np
 import pytest

@@ -70,7 +70,7 @@ def test_writes_weights_with_provenance_and_a_card(finished, photos) -> None:
     loaded = load_weights(finished / "w.safetensors", BLUR_WEIGHTS)
     assert loaded.provenance.recipe["steps"] == 4
     assert len(loaded.provenance.trained_on) == 2
-    assert loaded.calibration["temperature"] > 0 <= loaded.calibration["growth"]
+    assert loaded.fitted["temperature"] > 0 <= loaded.fitted["growth"]
     card = (finished / "w.md").read_text()
     assert "| squares | 2 | `" in card
     assert "steps: 4" in card

@@ -50,7 +50,7 @@ class TestEveryKind:
         assert not loaded.network.training
         for name, value in written.state_dict().items():
             assert torch.equal(loaded.network.state_dict()[name], value)
-        assert loaded.calibration == {"patch_temperature": 1.5}
+        assert loaded.fitted == {"patch_temperature": 1.5}
         assert loaded.provenance == provenance
 
     def test_shipped_weights_load(self, kind) -> None:

@@ -4,6 +4,7 @@ import random
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 from harness import NODES, pipeline, tracebacks
 from trial import Outcome, Trial
@@ -40,21 +41,32 @@ def soak(count: int, numbers: random.Random, folder: Path) -> Outcome:
                     memory = process.memory_info().rss
                     measured[name].append((memory, process.num_threads(), process.num_fds()))
     for name, values in measured.items():
-        half = len(values) // 2
-        first = sorted(each[0] for each in values[:half])[half // 2]
-        last = sorted(each[0] for each in values[half:])[half // 2]
-        share = last / first - 1.0
+        first = float(np.median([each[0] for each in values[: len(values) // 3]]))
+        grown = steady_growth([each[0] for each in values])
+        share = grown / first
         outcome.figures[name] = (
             f"{first / 1e6:.0f} MB {share:+.2%}, threads {values[0][1]} to {values[-1][1]}, "
             f"descriptors {values[0][2]} to {values[-1][2]}"
         )
-        if share > _GROWTH and last - first > _LEAST:
+        if share > _GROWTH and grown > _LEAST:
             outcome.failures.append(f"{name}: memory {share:+.2%}")
         for kind, column in (("threads", 1), ("descriptors", 2)):
-            if values[-1][column] > max(each[column] for each in values[:half]):
+            if values[-1][column] > max(each[column] for each in values[: len(values) // 2]):
                 outcome.failures.append(f"{name}: more {kind}")
     outcome.failures += [f"traceback in {name}" for name in tracebacks(folder)]
     return outcome
+
+
+def steady_growth(memory: list[int]) -> float:
+    """Growth from the first third of the time to the last, bytes, as far as it is steady.
+
+    A leak grows from each third to the next. A single step is none: the allocator takes some more
+    where a frame needs a little more than all before, and keeps it.
+    """
+    thirds = [sorted(third) for third in np.array_split(memory, 3)]
+    # No means, which would share a step in the middle between both differences.
+    medians = [third[len(third) // 2] for third in thirds]
+    return 2.0 * float(min(np.diff(medians)))
 
 
 SOAK = Trial(

@@ -7,6 +7,7 @@ in gray and downscaled.
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import cv2
@@ -83,9 +84,9 @@ class Blurred:
     """
 
     def __init__(self, gray: Image) -> None:
-        self.series = BlurSeries(_encoded(gray), self._by)
-        # A lens blurs light, not encoded values; their square approximates it, and is fast.
-        self._light = _encoded(gray * gray)
+        # A lens blurs light, not encoded values; their square approximates it, and is fast. The
+        # series does not refer to `self`: a cycle would keep its images until garbage is collected.
+        self.series = BlurSeries(_encoded(gray), partial(_blur_light, _encoded(gray * gray)))
 
     @property
     def gray(self) -> NDArray[np.uint16]:
@@ -101,9 +102,10 @@ class Blurred:
         """(h, w), blurred by boxes of these sides, pixels, one after the other."""
         return self.series.blurred(sides)
 
-    def _by(self, sides: tuple[int, ...]) -> NDArray[np.uint16]:
-        root = cv2.sqrt(box_blur(self._light, *sides).astype(np.float32))
-        return np.asarray((root * np.float32(math.sqrt(_FULL_SCALE))).astype(np.uint16))
+
+def _blur_light(light: NDArray[np.uint16], sides: tuple[int, ...]) -> NDArray[np.uint16]:
+    root = cv2.sqrt(box_blur(light, *sides).astype(np.float32))
+    return np.asarray((root * np.float32(math.sqrt(_FULL_SCALE))).astype(np.uint16))
 
 
 def match_blur(

@@ -63,3 +63,9 @@ def test_reset_begins_to_count_again():
 def test_the_limit_of_captures_is_positive():
     with pytest.raises(ValueError, match="max_captures"):
         SafetyLimitedAgent(Wilful(), LENS, max_captures=0)
+
+
+def test_a_position_that_is_no_number_is_an_error():
+    agent = SafetyLimitedAgent(Wilful(float("nan")), LENS)
+    with pytest.raises(ValueError, match="finite"):
+        agent.act(observation(0.1e-3))

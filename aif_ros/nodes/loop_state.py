@@ -3,11 +3,11 @@
 Checked by hand: pydantic is a requirement of the networks, and the nodes also run without them.
 """
 
-import dataclasses
-import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from aif_ros.nodes.json_object import from_json, to_json
 from aif_ros.pipeline.left_out import LeftOut
 from aif_ros.types.frame import Window
 
@@ -73,7 +73,7 @@ class LoopState:
 
     def to_json(self) -> str:
         """Return the JSON object with a field for each attribute."""
-        return json.dumps(dataclasses.asdict(self), allow_nan=False)
+        return to_json(self)
 
     @classmethod
     def from_json(cls, text: str) -> "LoopState":
@@ -82,16 +82,9 @@ class LoopState:
         Raises:
             ValueError: it is no such object.
         """
-        content = json.loads(text)
-        if not isinstance(content, dict):
-            raise ValueError(f"a loop state must be a JSON object, got {text[:80]!r}")
-        names = {field.name for field in dataclasses.fields(cls)}
-        values = {name: value for name, value in content.items() if name in names}
-        try:
-            if values.get("window") is not None:
-                values["window"] = Window(**values["window"])
-            if "left_out" in values:
-                values["left_out"] = LeftOut.of_fields(values["left_out"])
-            return cls(**values)
-        except TypeError as error:
-            raise ValueError(f"not a loop state: {error}") from error
+        readers = {"window": _window, "left_out": LeftOut.of_fields}
+        return from_json(text, cls, "a loop state", readers)
+
+
+def _window(fields: Mapping[str, int] | None) -> Window | None:
+    return None if fields is None else Window(**fields)

@@ -1,10 +1,10 @@
 """How much a node publishes and for how long it hears nothing, as the supervisor reads it."""
 
-import dataclasses
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from aif_ros.nodes.json_object import from_json, to_json
 
 
 @dataclass(frozen=True)
@@ -36,19 +36,13 @@ class NodeTraffic:
 
     def to_json(self) -> str:
         """Return the JSON object with a field for each attribute."""
-        return json.dumps(dataclasses.asdict(self), allow_nan=False)
+        return to_json(self)
 
     @classmethod
     def from_json(cls, text: str) -> "NodeTraffic":
-        """Read what `to_json` wrote.
+        """Read what `to_json` wrote; unknown fields are ignored.
 
         Raises:
             ValueError: it is no such object.
         """
-        content = json.loads(text)
-        if not isinstance(content, dict):
-            raise ValueError(f"traffic of a node must be a JSON object, got {text[:80]!r}")
-        try:
-            return cls(**content)
-        except TypeError as error:
-            raise ValueError(f"not the traffic of a node: {error}") from error
+        return from_json(text, cls, "the traffic of a node")

@@ -50,7 +50,10 @@ class FrameMerger:
 
     @property
     def left_out(self) -> LeftOut:
-        """Frames that are not in J; each lens position counts once, as its newest frame shows."""
+        """Frames that are not in J, all of them or in part.
+
+        A frame that is in J replaces those of its lens position.
+        """
         return LeftOut.of(self._reasons, self._damaged)
 
     def merge(self, reference: ReferenceFrame, damage: Damage | None = None) -> Fused:
@@ -63,9 +66,11 @@ class FrameMerger:
         valid = ~_damaged_parts(reference, damage) if damage else None
         fused = self._fuser.add(reference.image, frame.position, valid)
         self._positions.append(frame.position)
-        self._replace(frame)
         if damage:
+            self._forget_reasons(frame)
             self._damaged.append(frame.position)
+        else:
+            self._replace(frame)
         self.scale = reference.sixteen_bit_scale or self.scale
         self.sixteen_bit = self.sixteen_bit or frame.image.dtype != np.uint8
         return fused
@@ -73,6 +78,7 @@ class FrameMerger:
     def merge_again(self, frames: Iterable[tuple[ReferenceFrame, Damage]]) -> None:
         """Begin J anew with frames that were in it, and what is damaged in them."""
         self._fuser.reset()
+        self._damaged = []
         for reference, damage in frames:
             self.merge(reference, damage)
 
@@ -87,13 +93,17 @@ class FrameMerger:
 
     def _replace(self, frame: Frame) -> None:
         """Forget that an earlier frame of that lens position was left out, all of it or in part."""
+        self._forget_reasons(frame)
+        self._damaged = [each for each in self._damaged if not self._same_position(each, frame)]
 
-        def same(position: float) -> bool:
-            return self._lens_model.same_position(position, frame.position, frame.size[0])
+    def _forget_reasons(self, frame: Frame) -> None:
+        """Forget that an earlier frame of that lens position was left out, all of it."""
+        for position in list(self._reasons):
+            if self._same_position(position, frame):
+                del self._reasons[position]
 
-        for position in filter(same, list(self._reasons)):
-            del self._reasons[position]
-        self._damaged = [position for position in self._damaged if not same(position)]
+    def _same_position(self, position: float, frame: Frame) -> bool:
+        return self._lens_model.same_position(position, frame.position, frame.size[0])
 
 
 def _damaged_parts(reference: ReferenceFrame, damage: Damage) -> NDArray[np.bool_]:

@@ -16,8 +16,8 @@ class LeftOut:
         positions: lens positions of frames that are not fused, metres, ascending: they show
             another scene, or nothing.
         reasons: why they are not fused, for people, each once.
-        damaged: lens positions of other frames, metres, ascending, of which parts are not fused:
-            they are damaged or covered.
+        damaged: lens position of each other frame, metres, ascending, of which parts are not
+            fused: they are damaged or covered. Several frames may have one position.
 
     Raises:
         ValueError: a position is not finite, or a reason is no text.
@@ -42,13 +42,13 @@ class LeftOut:
 
         Args:
             reasons: why a frame is not fused, by its lens position, metres.
-            damaged: lens positions of frames that are not fused in part.
+            damaged: lens position of each frame that is not fused in part.
 
         Example:
             >>> LeftOut.of({2e-4: "it shows nothing", 1e-4: "it shows nothing"})
             LeftOut(positions=(0.0001, 0.0002), reasons=('it shows nothing',), damaged=())
         """
-        places = tuple(sorted(reasons)), tuple(sorted(set(damaged)))
+        places = tuple(sorted(reasons)), tuple(sorted(damaged))
         return cls(places[0], tuple(dict.fromkeys(reasons.values())), places[1])
 
     @classmethod
@@ -86,4 +86,4 @@ class LeftOut:
 
 
 def _places(positions: Sequence[float]) -> str:
-    return listed([f"{position:.6g} m" for position in positions])
+    return listed([f"{position:.6g} m" for position in dict.fromkeys(positions)])

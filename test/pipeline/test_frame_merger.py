@@ -48,6 +48,16 @@ def test_a_later_frame_of_the_same_position_counts_instead(merger):
     assert merger.left_out == LeftOut((2e-4 + 1e-9,), ("nothing",))
 
 
+def test_each_damaged_frame_counts_until_its_position_is_seen_whole(merger):
+    merger.merge(frame(1e-4))
+    merger.merge(frame(2e-4), damage(slice(3)))
+    merger.merge(frame(2e-4), damage(slice(3)))
+    assert merger.left_out == LeftOut(damaged=(2e-4, 2e-4))
+    assert merger.left_out.warning.startswith("parts of 2 frames are not fused")
+    merger.merge(frame(2e-4))
+    assert merger.left_out == LeftOut()
+
+
 def test_dropped_frames_are_left_out_of_the_next_image(merger):
     merger.merge(frame(1e-4))
     merger.merge(frame(2e-4), damage(slice(3)))
@@ -58,8 +68,8 @@ def test_dropped_frames_are_left_out_of_the_next_image(merger):
 
 
 def test_frames_that_are_merged_again_replace_j(merger):
-    for position in (1e-4, 2e-4):
-        merger.merge(frame(position))
+    merger.merge(frame(1e-4))
+    merger.merge(frame(2e-4), damage(slice(3)))
     merger.merge_again([(frame(3e-4), damage(slice(3)))])
     assert merger.fused.frames == 1
     assert merger.left_out.damaged == (3e-4,)

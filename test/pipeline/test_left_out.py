@@ -19,6 +19,13 @@ def test_frames_that_are_fused_in_part():
     assert left_out.warning.endswith("at 0.0001 m, 0.0002 m")
 
 
+def test_a_position_of_several_frames_is_named_once():
+    left_out = LeftOut.of({}, [2e-4, 1e-4, 2e-4])
+    assert left_out.damaged == (1e-4, 2e-4, 2e-4)
+    assert left_out.warning.startswith("parts of 3 frames are not fused")
+    assert left_out.warning.endswith(": at 0.0001 m, 0.0002 m")
+
+
 def test_nothing_left_out_is_no_warning():
     assert LeftOut.of({}) == LeftOut()
     assert LeftOut().warning == ""

@@ -24,6 +24,7 @@ import tyro
 from typing_extensions import Doc
 
 from aif_ros.cli import CommandError, JsonFile, check_rectangle, write_json
+from aif_ros.cli._camera_options import refuse_camera_options
 from aif_ros.cli._device import note_unused_device
 from aif_ros.cli._exposure import ExposureOption, real_exposure, simulated_exposure
 from aif_ros.cli._live import (
@@ -264,8 +265,7 @@ def _simulated(args: Arguments) -> Iterator[_Setup]:
         selection=selection(args.channel, args.time, args.series),
     )
     size, stack = opened.subject.size, opened.stack
-    if stack is None and args.bits_per_sample:
-        raise CommandError("--bits-per-sample has no effect on a rendered scene: leave it out")
+    refuse_camera_options(args, "simulated" if stack is None else "stack")
     _check(args, opened.lens_model.limits, size)
     note_unused_device(args.device, args.search)
     if stack is not None:

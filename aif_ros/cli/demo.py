@@ -21,6 +21,7 @@ import tyro
 from typing_extensions import Doc
 
 from aif_ros.cli import CommandError, JsonFile, check_width, write_json
+from aif_ros.cli._camera_options import refuse_camera_options
 from aif_ros.cli._warnings import print_warnings
 from aif_ros.settings.declaration import Limits, OneOf
 from aif_ros.settings.pipeline import PipelineSettings
@@ -64,8 +65,10 @@ def run(args: Arguments) -> int:
     from aif_ros.bringup.launch_process import check_launch
     from aif_ros.bringup.recorder import recording
     from aif_ros.cli._watch import watch_loop
+    from aif_ros.devices.chosen_devices import chosen_devices
     from aif_ros.storage.share import share_directory
 
+    refuse_camera_options(args, chosen_devices(args).camera)
     check_width(args.width)
     if args.with_ == "launch":
         check_launch()

@@ -14,15 +14,14 @@ Examples:
   aif run --ros --forever                        as ROS 2 processes, until Ctrl-C
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aif_ros.cli import CommandError, check_width, write_json
+from aif_ros.cli._camera_options import refuse_camera_options, refuse_options
 from aif_ros.cli._outputs import refuse_inputs
 from aif_ros.cli._run_arguments import Arguments
 from aif_ros.cli._stack_options import OPTIONS
-from aif_ros.settings.declaration import declared
 from aif_ros.storage.atomic_write import check_writable
 from aif_ros.types.wording import counted
 
@@ -36,18 +35,6 @@ _LIBRARY_ONLY = {
     **dict.fromkeys(("focus_map", "depth_map"), "leave out --ros and --one-process"),
     "exposure_time": "set 'exposure_time' in a --params-file instead",
     **{name: f"write '{name}' into info.yaml instead (see docs/scenes.md)" for name in OPTIONS},
-}
-_KINDS = {
-    "device": "a real one",
-    "external": "one of another program",
-    "stack": "a recorded focal stack",
-    "simulated": "a rendered scene",
-}
-# Options that not all kinds of cameras have.
-_CAMERAS = {
-    "width": ("simulated",),
-    "bits_per_sample": ("stack", "device", "external"),
-    **dict.fromkeys(OPTIONS, ("stack",)),
 }
 
 
@@ -90,13 +77,11 @@ def _check_options(args: Arguments, devices: "ChosenDevices") -> None:
         raise CommandError("--ros and --one-process are two ways of running: leave one out")
     if args.forever and args.timeout is not None:
         raise CommandError("--timeout has no effect with --forever: leave one out")
-    kind = devices.camera
-    others = {name: "leave it out" for name, kinds in _CAMERAS.items() if kind not in kinds}
-    _refuse(args, others, f"has no effect on the images of {_KINDS[kind]}")
+    refuse_camera_options(args, devices.camera)
     if args.runner != "library":
-        _refuse(args, _LIBRARY_ONLY, "is for runs without ROS")
+        refuse_options(args, _LIBRARY_ONLY, "is for runs without ROS")
         return
-    _refuse(args, _ROS_ONLY, "needs ROS")
+    refuse_options(args, _ROS_ONLY, "needs ROS")
     for name in ("camera", "lens"):
         if getattr(devices, name) == "external":
             raise CommandError(f"--{name} external needs ROS: add --ros")
@@ -123,23 +108,6 @@ def _check_outputs(args: Arguments) -> None:
         check_image_output(args.save_path)
     outputs = (args.save_path, args.focus_map, args.depth_map, args.json)
     refuse_inputs(outputs, (args.scene, args.calibration))
-
-
-def _refuse(args: Arguments, options: Mapping[str, str], reason: str) -> None:
-    """Refuse options that this run does not have.
-
-    Args:
-        args: of the command.
-        options: what to do instead, by the name of the option.
-        reason: why they are refused.
-
-    Raises:
-        CommandError: one of them is given.
-    """
-    for setting in declared(Arguments):
-        name = setting.name
-        if name in options and getattr(args, name) != setting.default:
-            raise CommandError(f"--{name.replace('_', '-')} {reason}: {options[name]}")
 
 
 def _version(path: str) -> tuple[int, int] | None:

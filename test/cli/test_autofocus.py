@@ -196,4 +196,7 @@ def test_the_file_for_unknown_positions_is_named(tmp_path, capsys):
 
 def test_bits_per_sample_of_a_rendered_scene_are_refused(capsys):
     assert main(["autofocus", "planes", "--bits-per-sample", "12"]) == 2
-    assert "--bits-per-sample has no effect on a rendered scene" in capsys.readouterr().err
+    assert (
+        "--bits-per-sample has no effect on the images of a rendered scene"
+        in capsys.readouterr().err
+    )

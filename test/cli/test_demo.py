@@ -152,6 +152,22 @@ def test_a_missing_ros2_is_found_before_anything_is_done(tmp_path, monkeypatch, 
     assert not (tmp_path / "demo").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "refused"),
+    [
+        (
+            ["--bits-per-sample", "12"],
+            "--bits-per-sample has no effect on the images of a rendered",
+        ),
+        (["--camera", "0", "--lens", "simulated", "--width", "96"], "--width has no effect on"),
+    ],
+)
+def test_options_without_an_effect_are_refused(tmp_path, capsys, options, refused):
+    assert main(["demo", "--out", str(tmp_path / "demo"), *options]) == 2
+    assert refused in capsys.readouterr().err
+    assert not (tmp_path / "demo").exists()
+
+
 def test_a_width_holds_for_the_pictures_and_their_truth(demo, scene, tmp_path):
     process = demo("--scene", scene, "--agent", "sweep", "--width", "96")
     _, errors = process.communicate(timeout=PATIENCE)

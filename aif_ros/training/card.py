@@ -73,7 +73,8 @@ class TrainingRun:
 
     Attributes:
         command: that trained the network.
-        commit: of the source code; "": not run from a checkout.
+        commits: of the source code that it ran at: several, in their order, where it was resumed
+            after a change; "": not run from a checkout.
         recipe: values of the recipe.
         initial_sha256: of the weights that it started from; "": from scratch.
         data: that was trained on.
@@ -85,7 +86,7 @@ class TrainingRun:
     """
 
     command: str
-    commit: str
+    commits: tuple[str, ...]
     recipe: Mapping[str, Any]
     initial_sha256: str
     data: Sequence[DataSet]
@@ -94,6 +95,13 @@ class TrainingRun:
     device: str
     progress: Progress
     optimiser: str
+
+    @property
+    def commit(self) -> str:
+        """All commits in one line; "": unknown."""
+        if not any(self.commits):
+            return ""
+        return ", ".join(commit or "unknown" for commit in self.commits)
 
 
 def write_card(
@@ -128,6 +136,7 @@ def write_card(
         date=datetime.now(UTC).date().isoformat(),
         command=run.command,
         commit=run.commit or "unknown: not run from a checkout",
+        resumed=len(run.commits) > 1,
         versions=versions | {name: _version(name) for name in _PACKAGES},
         optimiser=run.optimiser,
         processes=run.processes,

@@ -25,23 +25,41 @@ class Progress(NamedTuple):
         step: number of steps done.
         seconds: that they took.
         cpu_seconds: of this process that they took.
+        commits: of the source code that did them, in their order; "": unknown.
     """
 
     step: int = 0
     seconds: float = 0.0
     cpu_seconds: float = 0.0
+    commits: tuple[str, ...] = ()
 
 
 class Stopwatch:
-    """Measures the time of a training, beginning with what earlier runs took."""
+    """Measures what a training takes, beginning with what earlier runs took.
 
-    def __init__(self, earlier: Progress) -> None:
+    Args:
+        earlier: what they took.
+        commit: of the source code of this run; "": unknown.
+    """
+
+    def __init__(self, earlier: Progress, commit: str) -> None:
+        self._earlier, self._commit = earlier, commit
         self._begin = time.monotonic() - earlier.seconds
         self._cpu_begin = time.process_time() - earlier.cpu_seconds
 
     def progress(self, step: int) -> Progress:
         """Return how far the training is."""
-        return Progress(step, time.monotonic() - self._begin, time.process_time() - self._cpu_begin)
+        commits = self._earlier.commits
+        if self._earlier.step and not commits:
+            commits = ("",)  # a checkpoint of a version that did not record them
+        if step > self._earlier.step and self._commit not in commits[-1:]:
+            commits = (*commits, self._commit)
+        return Progress(
+            step,
+            time.monotonic() - self._begin,
+            time.process_time() - self._cpu_begin,
+            commits,
+        )
 
 
 class CheckpointError(Exception):

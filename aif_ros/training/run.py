@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 
 from aif_ros.simulation.photos import fingerprint
 from aif_ros.storage.atomic_write import check_writable
-from aif_ros.training.card import TrainingRun, source_commit, write_card
+from aif_ros.training.card import TrainingRun, write_card
 from aif_ros.training.processes import join_processes
 from aif_ros.training.trainer import Network, Training, TrainingError, train
 from aif_ros.weights.files import Provenance, save_weights
@@ -63,7 +64,7 @@ def train_and_save(
         figures = training.measure(network) | fitted
     run = TrainingRun(
         command,
-        source_commit(),
+        progress.commits,
         _without_folder(asdict(training.recipe)),
         _sha256(training.recipe.initial),
         training.data(),
@@ -73,12 +74,23 @@ def train_and_save(
         progress,
         training.optimiser_name,
     )
+    _save(training, network, fitted, run, output)
+    return figures
+
+
+def _save(
+    training: Training[Network],
+    network: Network,
+    fitted: Mapping[str, float],
+    run: TrainingRun,
+    output: Path,
+) -> None:
+    """Write the weights, and their card beside them."""
     trained_on = tuple(fingerprint(path) for path in training.files)
     save_weights(output, training.kind, network, fitted, _provenance(run, trained_on))
     parameters = sum(value.numel() for value in network.parameters())
     card = output.with_suffix(".md")
     write_card(card, training.kind.name, training.about, run, parameters, network.architecture)
-    return figures
 
 
 def _provenance(run: TrainingRun, trained_on: tuple[str, ...]) -> Provenance:

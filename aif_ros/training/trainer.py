@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from aif_ros.training.card import About, DataSet, describe_data
+from aif_ros.training.card import About, DataSet, describe_data, source_commit
 from aif_ros.training.checkpoint import Progress, Stopwatch, load_checkpoint, save_checkpoint
 from aif_ros.training.processes import Processes
 from aif_ros.training.recipe import Recipe
@@ -172,7 +172,7 @@ def train(
     progress = Progress()
     if resume:
         progress = load_checkpoint(folder, network, optimiser, asdict(recipe))
-    first, watch = progress.step, Stopwatch(progress)
+    first, watch = progress.step, Stopwatch(progress, source_commit())
     training.begin(first, processes, workers)
     folder.mkdir(parents=True, exist_ok=True)
     log = None
@@ -188,20 +188,30 @@ def train(
         mininterval=10,
     )
     for number in shown:
-        rate = training.learning_rate(number)
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        # Seeded at every step, so that a resumed training continues like an uninterrupted one.
-        random = training.random(processes.rank, number)
-        torch.manual_seed(int(random.integers(2**62)))
-        figures = training.update(
-            TrainingStep(number, network, random, optimiser, processes, recipe.clip_norm)
-        )
+        figures = _update(training, network, optimiser, processes, number)
         if log is not None:
-            log.add(number + 1, figures, rate)
+            log.add(number + 1, figures, training.learning_rate(number))
     if log is not None:
         log.writer.close()
     return network.eval().cpu(), watch.progress(recipe.steps)
+
+
+def _update(
+    training: Training[Network],
+    network: Network,
+    optimiser: torch.optim.Optimizer,
+    processes: Processes,
+    number: int,
+) -> dict[str, float]:
+    """Do a step of a training; returns figures to log."""
+    for group in optimiser.param_groups:
+        group["lr"] = training.learning_rate(number)
+    # Seeded at every step, so that a resumed training continues like an uninterrupted one.
+    random = training.random(processes.rank, number)
+    torch.manual_seed(int(random.integers(2**62)))
+    clip_norm = training.recipe.clip_norm
+    step = TrainingStep(number, network, random, optimiser, processes, clip_norm)
+    return training.update(step)
 
 
 @dataclass

@@ -55,7 +55,7 @@ class Provenance:
 
     Attributes:
         recipe: values of the recipe they were trained by, seed included.
-        commit: of the source code.
+        commit: of the source code; several with commas in between where it was resumed.
         trained_on: fingerprints of the files they were trained on.
         command: that trained them.
         initial_sha256: of the weight file that they started from; "": from scratch.

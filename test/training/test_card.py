@@ -72,7 +72,7 @@ def test_card_holds_the_run(data, tmp_path) -> None:
     recipe = {"seed": 3, "gamma": (0.9, 0.8), "initial": None}
     run = TrainingRun(
         "aif train it",
-        "0123456789ab",
+        ("0123456789ab",),
         recipe,
         "",
         describe_data(files(data)),
@@ -100,6 +100,21 @@ def test_card_holds_the_run(data, tmp_path) -> None:
         assert words in card
     assert str(data) not in card
     assert "\n\n\n" not in card
+
+
+@pytest.mark.parametrize(
+    "commits, line",
+    [
+        ((), "commit | `unknown: not run from a checkout` |"),
+        (("",), "commit | `unknown: not run from a checkout` |"),
+        (("abc", "def+"), "commits, resumed in between | `abc, def+` |"),
+        (("", "def"), "commits, resumed in between | `unknown, def` |"),
+    ],
+)
+def test_a_card_names_all_commits(tmp_path, commits, line) -> None:
+    run = TrainingRun("aif", commits, {}, "", [], {}, 1, "cpu", Progress(5), "Adam")
+    write_card(tmp_path / "it.md", "it", ABOUT, run, 1, "architecture")
+    assert f"| {line}\n" in (tmp_path / "it.md").read_text()
 
 
 @pytest.mark.parametrize(

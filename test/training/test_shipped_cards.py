@@ -97,7 +97,7 @@ def written(tmp_path) -> Path:
     network, path = PolicyNetwork(), tmp_path / "mine.safetensors"
     run = TrainingRun(
         "aif train policy --recipe my.yaml",
-        "0123456789ab",
+        ("0123456789ab",),
         {"seed": 1, "initial": "w.safetensors", "gamma": [0.9, 0.8]},
         "ab" * 32,
         [DataSet("photos", 3, "cd" * 32, "CC0 1.0")],

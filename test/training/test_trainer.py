@@ -114,10 +114,16 @@ def test_resumes_to_exactly_the_same_weights(photos, finished, tmp_path, monkeyp
 
     with monkeypatch.context() as patch:
         patch.setattr(trainer, "save_checkpoint", save_and_interrupt)
+        patch.setattr(trainer, "source_commit", lambda: "before")
         main(words(photos, tmp_path))
     assert not (tmp_path / "w.safetensors").exists()
+    monkeypatch.setattr(trainer, "source_commit", lambda: "after")
     assert main(words(photos, tmp_path, "--resume")) == 0
     assert torch.equal(weights(tmp_path), weights(finished))
+    assert "| `before, after` |" in (tmp_path / "w.md").read_text()
+    assert (
+        load_weights(tmp_path / "w.safetensors", BLUR_WEIGHTS).provenance.commit == "before, after"
+    )
 
 
 @pytest.mark.parametrize(("pool", "reuse"), [(8, 1.0), (8, 3.0), (1000, 2.0)])

@@ -79,4 +79,4 @@ def rgb_of_lab(values: NDArray[Any], *, signed: bool) -> Samples:
         linear = np.clip(xyz @ _SRGB_OF_XYZ.T, 0.0, 1.0)
         encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
         row[:] = (encoded * largest).round()
-    return Samples(result)
+    return Samples(result, full_scale=float(largest))

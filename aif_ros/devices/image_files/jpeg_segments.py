@@ -24,6 +24,9 @@ def segments(content: bytes) -> Iterator[tuple[int, int]]:
     at = len(_START)
     while content.startswith(_START) and at + 4 < len(content) and content[at] == 0xFF:
         marker = content[at + 1]
+        if marker == 0xFF:  # a byte that fills up, before the marker
+            at += 1
+            continue
         yield marker, at + 4
         if marker == _SCAN:
             return

@@ -143,7 +143,7 @@ class TiffFormat:
             return Samples(values, 255.0)
         samples = self._channels(name, values)
         inverted = self.photometric == PHOTOMETRIC.MINISWHITE
-        return replace(samples, full_scale=full_scale, white_is_zero=inverted)
+        return replace(samples, full_scale=samples.full_scale or full_scale, white_is_zero=inverted)
 
     def _channels(self, name: str, values: NDArray[Any]) -> Samples:
         if values.ndim == 2:

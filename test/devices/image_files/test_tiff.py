@@ -86,6 +86,15 @@ class TestOnePage:
         # Eight bits hold whole units of colour, to which dark colours respond strongly.
         np.testing.assert_allclose(read[0] / np.iinfo(dtype).max, expected / 255, atol=0.05)
 
+    @pytest.mark.parametrize("kind", ["cielab", "icclab"])
+    def test_dark_lab_colours_of_16_bits_stay_dark(self, file, kind):
+        """Their scale is known: it must not be taken for that of 12 bits."""
+        pixels = np.zeros((2, 3, 3), np.uint16)
+        pixels[..., 0] = 0.01 * 65535
+        pixels[..., 1:] = 0 if kind == "cielab" else 128 * 256
+        tifffile.imwrite(file, pixels, photometric=kind)
+        assert 0 < read_image(file).max() < 0.02 * 65535
+
     @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
     def test_inks_without_a_profile_are_converted_and_that_is_noted(self, file, dtype):
         full = np.iinfo(dtype).max

@@ -39,7 +39,7 @@ _REACH = 2.0
 # image is averaged to half its size. More makes wider rings around near things, less lets noise
 # decide in flat parts: beside 17 times its contrast, detail is lost over 10.0, 11.5 and 13.7 px at
 # 0.2, 0.22 and 0.25 (14.2 px where all octaves average squares); wide dark bars get fog of 0.035,
-# 0.014 and 0.002 (`test_fusion.py`).
+# 0.014 and 0.002 (`test_fuser.py`).
 _OCTAVE_WEIGHT = np.float32(0.22)
 # Weight of the squared mean of squared Laplacians in the level of half the size, over its energy,
 # and standard deviation of their window in its pixels. More weight or a narrower window leaves

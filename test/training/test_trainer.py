@@ -13,10 +13,6 @@ from training_data import write_photos, write_recipe
 from aif_ros.__main__ import main
 from aif_ros.defocus.network import BLUR_WEIGHTS
 from aif_ros.training import trainer
-from aif_ros.training.blur_data import BlurRecipe
-from aif_ros.training.processes import Processes
-from aif_ros.training.recipe import load_recipe
-from aif_ros.training.stream import SampleSource, Stream
 from aif_ros.weights.files import load_weights
 
 SMALL = {
@@ -29,7 +25,6 @@ SMALL = {
     "calibration_patches": 4,
     "bfloat16": False,
 }
-ALONE = Processes(0, 1, torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -124,27 +119,6 @@ def test_resumes_to_exactly_the_same_weights(photos, finished, tmp_path, monkeyp
     assert (
         load_weights(tmp_path / "w.safetensors", BLUR_WEIGHTS).provenance.commit == "before, after"
     )
-
-
-@pytest.mark.parametrize(("pool", "reuse"), [(8, 1.0), (8, 3.0), (1000, 2.0)])
-@pytest.mark.parametrize("first", [1, 25, 39])
-def test_a_resumed_stream_equals_an_uninterrupted_one(pool, reuse, first) -> None:
-    changes = {"batch": 3, "pool": pool, "reuse": reuse, "steps": 40}
-    recipe = load_recipe(BlurRecipe, "blur.yaml", changes)
-    sources = [
-        SampleSource("pairs", lambda index: [("pairs", index, 0), ("pairs", index, 1)], 2),
-        SampleSource("single", lambda index: [("single", index)], 1),
-    ]
-
-    def draws(start):
-        stream = Stream(sources, recipe, start, ALONE, 0)
-        return [stream.draw(step, np.random.default_rng(step)) for step in range(start, 40)]
-
-    whole = draws(0)
-    assert draws(first) == whole[first:]
-    assert {sample[0] for sample in whole[6]} == {"pairs"}
-    assert {sample[0] for sample in whole[7]} == {"single"}
-    assert max(whole[38]) > max(whole[0])
 
 
 def test_processes_train_together(photos, tmp_path) -> None:

@@ -23,9 +23,10 @@ from aif_ros.defocus.defocus_map import BlurEstimator
 from aif_ros.defocus.estimators import neural_estimator
 from aif_ros.defocus.network import STRIDE
 from aif_ros.defocus.patch_blur import PatchEstimator
-from aif_ros.fusion.exposure import light_map, match_exposure
+from aif_ros.fusion.exposure import match_exposure
 from aif_ros.fusion.fuser import Fuser, make_method
 from aif_ros.fusion.fusion import FusionMethod
+from aif_ros.fusion.light_map import light_map
 from aif_ros.fusion.motion import mosaic
 from aif_ros.fusion.motion.estimation import Motion, estimate_motion, expected_blur
 from aif_ros.fusion.motion.fused_warping import warp_along_flow

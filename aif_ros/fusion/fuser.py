@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.fusion.exposure import NO_GAIN, Gain, light_map, match_exposure
+from aif_ros.fusion.exposure import NO_GAIN, Gain, match_exposure
 from aif_ros.fusion.fusion import Fused, FusionMethod, check_finite
 from aif_ros.fusion.laplacian import LaplacianFusion
+from aif_ros.fusion.light_map import light_map
 from aif_ros.fusion.motion import mosaic
 from aif_ros.fusion.motion.estimation import Motion, estimate_motion, expected_blur
 from aif_ros.fusion.motion.fused_warping import WarpOnly

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from aif_ros.devices.image_files.samples import MaskedImage
 from aif_ros.fusion.dust import Dust, chosen_slices, downscaled_log, find_dust
-from aif_ros.fusion.exposure import NO_GAIN, Gain, LightMap, light_map, registered, stack_gains
+from aif_ros.fusion.exposure import NO_GAIN, Gain, stack_gains
+from aif_ros.fusion.light_map import LightMap, light_map, registered
 from aif_ros.fusion.lost_lines import LostLines, StackLines
 from aif_ros.fusion.motion.downscaled_slice import DownscaledSlice, downscaled_transform
 from aif_ros.fusion.motion.geometry import Transform

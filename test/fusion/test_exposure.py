@@ -4,13 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from aif_ros.fusion.exposure import (
-    Gain,
-    light_map,
-    match_exposure,
-    registered,
-    stack_gains,
-)
+from aif_ros.fusion.exposure import Gain, match_exposure, stack_gains
+from aif_ros.fusion.light_map import light_map, registered
 from aif_ros.fusion.motion.geometry import translation
 from aif_ros.simulation.scenes.planes import texture
 

@@ -4,9 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from aif_ros.fusion.exposure import light_map, match_exposure, stack_gains
+from aif_ros.fusion.exposure import match_exposure, stack_gains
 from aif_ros.fusion.flicker import COLUMNS, ROWS, Bands, find_bands
 from aif_ros.fusion.fuser import Fuser, make_method
+from aif_ros.fusion.light_map import light_map
 from aif_ros.simulation.scenes.planes import texture
 
 SCENE = 0.2 + 0.6 * texture((320, 240), np.random.default_rng(5))

@@ -7,10 +7,22 @@ from aif_ros.nodes.loop_state import FAULT, IDLE, RUNNING, STOPPED
 from aif_ros.nodes.topics import FUSION_EPOCH
 from aif_ros.nodes.trigger import offer_trigger
 
+# Seconds between two checks whether fusion can be reset, where it could not be.
+_AGAIN = 0.25
+
 
 def offer_loop_services(node: LoopNode) -> None:
     """Offer `focus_controller/start`, `stop` and `reset` until the node is deactivated."""
     reset_fusion = node.client(Trigger, "fusion/reset")
+    is_due = False
+
+    def reset_fusion_if_due() -> None:
+        # A node that has just been started may not have discovered the others yet. Without a new J
+        # the loop would wait for ever: in a static scene J does not change where the lens rests.
+        nonlocal is_due
+        if is_due and reset_fusion.service_is_ready():
+            is_due = False
+            reset_fusion.call_async(Trigger.Request())
 
     def start() -> tuple[bool, str]:
         """Run the loop; after the agent has stopped, with a new agent; after a fault, reset."""
@@ -34,11 +46,14 @@ def offer_loop_services(node: LoopNode) -> None:
         with node.lock:
             node.begin(not_before=node.now())
             node.enter(RUNNING, "restarted")
-        if not reset_fusion.service_is_ready():
-            return False, "the loop was restarted, but fusion/reset is not available"
-        reset_fusion.call_async(Trigger.Request())
+        nonlocal is_due
+        is_due = True
+        reset_fusion_if_due()
+        if is_due:
+            return False, "the loop waits for a new J: fusion/reset is not available yet"
         return True, "the loop was restarted"
 
+    node.every(_AGAIN, reset_fusion_if_due)
     offer_trigger(node, "focus_controller/start", start)
     offer_trigger(node, "focus_controller/stop", stop)
     offer_trigger(node, "focus_controller/reset", reset)

@@ -20,7 +20,7 @@ class Node:
         self.state = LoopState(state, "as before", "sweep")
         self.done = []
         self.services = {}
-        self._fusion = fusion
+        self.fusion = fusion
 
     def now(self):
         return NOW
@@ -37,9 +37,12 @@ class Node:
     def client(self, service_type, name):
         assert name == "fusion/reset"
         return SimpleNamespace(
-            service_is_ready=lambda: self._fusion,
+            service_is_ready=lambda: self.fusion,
             call_async=lambda request: self.done.append(name),
         )
+
+    def every(self, seconds, callback):
+        self.check = callback
 
     def subscribe(self, topic, callback):
         self.hear = callback
@@ -79,12 +82,18 @@ def test_reset_begins_with_what_is_exposed_from_now_on():
     assert node.done == [("begin", NOW), RUNNING, "fusion/reset"]
 
 
-def test_reset_without_fusion_says_what_is_missing():
+def test_reset_without_fusion_says_what_is_missing_and_is_made_up_for():
     node = Node(fusion=False)
     offer_loop_services(node)
     response = node.call("reset")
     assert not response.success
     assert "fusion/reset is not available" in response.message
+    node.check()
+    assert node.done == [("begin", NOW), RUNNING]
+    node.fusion = True
+    for _ in range(2):
+        node.check()
+    assert node.done == [("begin", NOW), RUNNING, "fusion/reset"]
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from aif_ros.pipeline.focus_map import save_metres
 from aif_ros.pipeline.focus_map_step import FocusMapStep
 from aif_ros.pipeline.loop import AllInFocusPipeline, Step
 from aif_ros.pipeline.run_loop import LoopResult, run_loop
+from aif_ros.process.interrupts import uninterrupted
 from aif_ros.settings.presets import usable_preset
 from aif_ros.types.wording import counted
 from aif_ros.weights.engines import engines
@@ -65,8 +66,10 @@ def _run_on(args: Arguments, devices: Devices) -> dict[str, Any]:
     start = time.monotonic()
     result = _run(devices, pipeline, focus)
     seconds = time.monotonic() - start
-    print_warnings(pipeline.left_out.warning, result.doubt)
-    written = _write(args, devices, pipeline, focus)
+    # An interrupt that comes only now must not cost the images.
+    with uninterrupted():
+        print_warnings(pipeline.left_out.warning, result.doubt)
+        written = _write(args, devices, pipeline, focus)
     if result.fault is not None:
         raise CommandError(f"{result.reason}; {_kept(result.frames, written)}") from result.fault
     return {

@@ -66,6 +66,7 @@ def run(args: Arguments) -> int:
     from aif_ros.bringup.recorder import recording
     from aif_ros.cli._watch import watch_loop
     from aif_ros.devices.chosen_devices import chosen_devices
+    from aif_ros.process.interrupts import uninterrupted
     from aif_ros.storage.share import share_directory
 
     refuse_camera_options(args, chosen_devices(args).camera)
@@ -84,13 +85,14 @@ def run(args: Arguments) -> int:
             lambda running: running.out_of_images or recorder.complete,
             args.timeout,
         )
-        recorder.wait_for_last_decision()
-        if end.interrupted and not recorder.anything:
-            print("Interrupted before the first frame was fused.")
-            return 0
-        seen = recorder.recording(name, lens_model)
-    # The image first: nothing that the report needs may cost it.
-    write_fused_image(seen, args.out)
+        # The image first: neither what the report needs nor an interrupt may cost it.
+        with uninterrupted():
+            recorder.wait_for_last_decision()
+            if end.interrupted and not recorder.anything:
+                print("Interrupted before the first frame was fused.")
+                return 0
+            seen = recorder.recording(name, lens_model)
+            write_fused_image(seen, args.out)
     print(f"Loop: {end.reason}. Writing the report ...")
     others = [] if scene is None or truth is None else _others(args, scene, lens_model)
     summary = write_report(seen, truth, args.out, others)

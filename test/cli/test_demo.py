@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import cv2
 import numpy as np
@@ -12,6 +13,10 @@ import pytest
 from patience import PATIENCE
 
 from aif_ros.__main__ import main
+from aif_ros.benchmarks import report
+from aif_ros.bringup import recorder
+from aif_ros.cli import _watch
+from aif_ros.cli._watch import WatchedRun
 from aif_ros.cli.demo import _decision_printer
 from aif_ros.optics.lens_model import DEFAULT_CALIBRATION
 from aif_ros.pipeline.decision_record import DecisionRecord, Evidence
@@ -195,6 +200,26 @@ def test_ctrl_c_keeps_what_was_recorded(demo, scene, tmp_path):
     assert "Traceback" not in errors
     result = json.loads((tmp_path / "demo" / "result.json").read_text())
     assert result["frames_captured"] >= 2
+
+
+def test_an_interrupt_after_the_loop_does_not_cost_the_image(tmp_path, monkeypatch):
+    class Recorder:
+        anything = True
+
+        def wait_for_last_decision(self):
+            signal.raise_signal(signal.SIGINT)
+
+        def recording(self, name, lens_model):
+            return name
+
+    end = WatchedRun(None, "done", 1.0, interrupted=False, fault=False)
+    written = []
+    monkeypatch.setattr(_watch, "watch_loop", lambda *_: end)
+    monkeypatch.setattr(recorder, "recording", lambda *_: nullcontext(Recorder()))
+    monkeypatch.setattr(report, "write_fused_image", lambda *seen: written.append(seen))
+    words = ["--scene", "planes", "--width", "96", "--preset", "classical"]
+    assert main(["demo", *words, "--out", str(tmp_path)]) == 0
+    assert written == [("planes", tmp_path)]
 
 
 def test_a_scene_that_is_not_there_is_one_clear_error(demo, tmp_path):

@@ -1,6 +1,7 @@
 """`aif run` on recorded stacks: what it writes, and what it leaves alone."""
 
 import json
+import signal
 
 import cv2
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 import tifffile
 
 from aif_ros.__main__ import main
-from aif_ros.devices.image_files import read_image
+from aif_ros.cli import _run_library
+from aif_ros.devices.image_files import read_image, write_image
 from aif_ros.settings import presets
 from aif_ros.simulation import simulated_devices
 from aif_ros.simulation.metrics import psnr
@@ -191,6 +193,17 @@ def test_a_slice_that_cannot_be_read_is_an_error_and_what_was_fused_is_kept(fold
     assert main(["run", *arguments]) == 2
     assert "img_1.png cannot be decoded" in capsys.readouterr().err
     assert output.exists()
+
+
+def test_an_interrupt_while_the_image_is_written_does_not_cost_it(folder, tmp_path, monkeypatch):
+    def write(*arguments, **options):
+        signal.raise_signal(signal.SIGINT)
+        write_image(*arguments, **options)
+
+    monkeypatch.setattr(_run_library, "write_image", write)
+    output = tmp_path / "sharp.png"
+    assert main(["run", "--scene", str(folder), *CLASSICAL, "-o", str(output)]) == 0
+    assert read_image(output).shape == (64, 96)
 
 
 def test_a_slice_is_not_overwritten(folder, capsys):

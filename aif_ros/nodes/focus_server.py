@@ -169,8 +169,10 @@ class FocusServer:
             self._states.clear()
             self._abort, self._state_came = None, self._node.listening()
             deadline = time.monotonic() + self._node.value("search_timeout")
-            search = self._search = Search(step, deadline, Future())
-        self._busy.publish(True)
+            search = Search(step, deadline, Future())
+            # Before a worker can take it up, end it and publish that.
+            self._busy.publish(True)
+            self._search = search
         return search
 
     def _end(self, focused: bool, reason: str) -> None:

@@ -7,6 +7,7 @@ a token protects it. A page of another site in the same browser could still conn
 
 import asyncio
 import hmac
+import logging
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, Mapping
@@ -24,7 +25,10 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from aif_ros.storage.error_text import one_line
 from aif_ros.view.hub import Client, Hub
+
+_log = logging.getLogger(__name__)
 
 PAGE = Path(__file__).parent / "page"
 """Folder of the page's files."""
@@ -153,6 +157,10 @@ async def _carry_out(hub: Hub, command: Command, content: Mapping[str, Any]) -> 
         success, message = await command(name, content)
     except (ValueError, TypeError, KeyError) as error:
         success, message = False, str(error)
+    except Exception as error:
+        # A defect; the browser waits for an answer all the same.
+        _log.exception("command %s", name)
+        success, message = False, one_line(error)
     answer = {"command": name, "success": success, "message": message}
     hub.publish("answer", answer, keep=False)
 

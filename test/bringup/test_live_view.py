@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import rclpy
@@ -60,15 +61,23 @@ class Browser:
         self._socket.send(json.dumps({"command": command, **fields}))
 
     def wait(self, kind, condition=lambda value: True):
-        """The next value of a kind that fulfils the condition."""
+        """The next value of a kind that fulfils the condition.
+
+        Lens states come all the time: the wait is over where nothing of the kind comes.
+        """
+        newest, since = None, time.monotonic()
         while True:
             message = self._socket.recv(timeout=TIMEOUT)
             if isinstance(message, str):
                 content = json.loads(message)
-                if content["kind"] == kind and condition(content["value"]):
-                    return content["value"]
-            elif IMAGES[message[0]] == kind and condition(message[9:]):
-                return message[9:]
+                found, value = content["kind"], content["value"]
+            else:
+                found, value = IMAGES[message[0]], message[9:]
+            if found == kind:
+                newest, since = value, time.monotonic()
+                if condition(value):
+                    return value
+            assert time.monotonic() - since < TIMEOUT, f"the newest {kind}: {newest}"
 
 
 @pytest.fixture

@@ -87,9 +87,9 @@ def grey(level, size=SIZE):
 class EndlessSearch(Search):
     """Looks at two places in turn."""
 
-    def look(self, patch, position):
+    def update(self, patch, position):
         self._ahead = [1e-3 if position == FOCUS else FOCUS]
-        return super().look(patch, position)
+        return super().update(patch, position)
 
 
 @pytest.fixture
@@ -336,6 +336,18 @@ class TestFocusOnce:
         bench.spin_until(lambda: first.done() and second.done())
         messages = {each.result().message for each in (first, second)}
         assert messages == {"a search is in progress already", "cancelled"}
+
+    def test_is_announced_before_it_can_end(self, bench):
+        searches = bench.active(AutofocusNode)._searches
+        publish, announced = searches._busy.publish, []
+
+        def note(busy):
+            announced.append((busy, searches.searching))
+            publish(busy)
+
+        searches._busy.publish = note
+        assert searches.begin() is not None
+        assert announced[0] == (True, False)
 
     def test_can_be_watched_and_cancelled(self, bench, endless):
         bench.active(AutofocusNode)

@@ -35,6 +35,8 @@ def browser(hub, commands):
         commands.append((name, dict(fields)))
         if name == "explode":
             raise ValueError("there is no command 'explode'")
+        if name == "break":
+            raise RuntimeError("a defect")
         await asyncio.sleep(0)
         return True, f"{name} done"
 
@@ -80,7 +82,12 @@ def test_commands_are_answered(browser, commands):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [({"command": "explode"}, "no command 'explode'"), ([1], "not a command"), ({}, "not a")],
+    [
+        ({"command": "explode"}, "no command 'explode'"),
+        ({"command": "break"}, "a defect"),
+        ([1], "not a command"),
+        ({}, "not a"),
+    ],
     ids=str,
 )
 def test_wrong_commands_are_answered_too(browser, content, message):

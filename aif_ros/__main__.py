@@ -20,6 +20,7 @@ from pathlib import Path
 from aif_ros import __version__
 from aif_ros.process.interrupts import raising_interrupts
 from aif_ros.process.memory import keep_freed_memory
+from aif_ros.storage.error_text import one_line
 from aif_ros.types.extras import install
 
 _COMMANDS = "aif_ros.cli"
@@ -144,6 +145,8 @@ def _error_line(error: Exception) -> str | None:
         if not error.strerror:
             return str(error)
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, MemoryError):
+        return f"not enough memory: {one_line(error)}"
     own = any(each.__module__.startswith("aif_ros.") for each in type(error).__mro__)
     return str(error) if own else None
 

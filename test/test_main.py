@@ -83,6 +83,10 @@ def test_arguments_reach_the_command_and_its_exit_code_returns(command):
         (ImageError("the image is empty"), "aif try: error: the image is empty"),
         (CommandError("no stack given"), "aif try: error: no stack given"),
         (FileNotFoundError(2, "No such file or directory", "x.png"), "x.png: No such file"),
+        (
+            MemoryError("unable to allocate\n2 GB"),
+            "error: not enough memory: unable to allocate 2 GB",
+        ),
     ],
 )
 def test_known_errors_are_one_line_and_exit_code_2(command, capsys, error, line):

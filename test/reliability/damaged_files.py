@@ -210,6 +210,10 @@ def run(count, seed, folder, kinds=(), report=lambda text: None):
             result, problem, resident = reader.ask(name)
             outcome.slowest = max(outcome.slowest, time.monotonic() - begun)
             outcome.resident = max(outcome.resident, resident)
+            if resident > RESIDENT:
+                # The largest so far: the process would report it for all further files.
+                reader.close()
+                reader.start()
             outcome.counts[name, result] += 1
             if marker.exists():
                 marker.rmdir()

@@ -21,6 +21,10 @@ from aif_ros.devices.image_files.samples import (
 
 MAX_BYTES = 4 << 30
 """Largest slice that is read, bytes unpacked; `MAX_PIXELS` of 16-bit RGB need 3 GB."""
+# Bytes of a slice for each byte of its file; Deflate and LZW reach 1,000 to 3,000 with one colour.
+_MOST_PACKED = 10_000
+# Characters of a name of colours in messages.
+_LONGEST_NAME = 40
 
 PHOTOMETRIC = tifffile.PHOTOMETRIC
 _ORIENTATION, _INK_SET = 274, 332
@@ -86,8 +90,14 @@ class TiffFormat:
         _check_colours(path, page)
         if page.dtype is None or page.dtype.kind not in "buif":
             raise DeviceError(f"{path} has pixels of type {page.dtype}: make it 8 or 16 bit")
-        if math.prod(shape) * page.dtype.itemsize > MAX_BYTES:
+        unpacked = math.prod(shape) * page.dtype.itemsize
+        if unpacked > MAX_BYTES:
             raise DeviceError(f"{path} has slices of more than {MAX_BYTES >> 30} GB")
+        if unpacked > _MOST_PACKED * page.parent.filehandle.size:
+            raise DeviceError(
+                f"{path} is damaged: it holds too little for {page.imagewidth}x{page.imagelength} "
+                "pixels"
+            )
         bits = page.bitspersample if isinstance(page.bitspersample, int) else page.bitspersample[0]
         orientation = page.tags.valueof(_ORIENTATION, 1)
         return cls(
@@ -210,7 +220,8 @@ def _check_colours(path: Path, page: tifffile.TiffPage) -> None:
     if inks or photometric in _LAB:
         readable = readable and page.dtype in (np.uint8, np.uint16)
     if not readable:
-        name = getattr(photometric, "name", photometric)
+        # In a damaged file it may be a list of thousands of numbers.
+        name = str(getattr(photometric, "name", photometric))[:_LONGEST_NAME]
         raise DeviceError(
             f"{path} has {name} colours of type {page.dtype}: save it as RGB or grey, for instance "
             f"with 'magick {path.name} -colorspace sRGB rgb.tif'"

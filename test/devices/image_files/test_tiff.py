@@ -452,6 +452,22 @@ class TestDamaged:
         with pytest.raises(DeviceError, match=r"a\.tif"):
             read_image(file)
 
+    def test_claim_of_much_more_than_the_file_can_hold(self, file):
+        """Decoding it would take gigabytes, for what a few kilobytes leave to zeros."""
+        tifffile.imwrite(file, MONO, compression="lzw", metadata=None)
+        with tifffile.TiffFile(file, mode="r+") as stored:
+            stored.pages[0].tags["ImageLength"].overwrite(4_000_000)
+        with pytest.raises(DeviceError, match=r"a\.tif is damaged: it holds too little for 32x4"):
+            read_image(file)
+
+    def test_the_message_about_colours_is_short(self, file):
+        tifffile.imwrite(file, MONO, metadata=None)
+        with tifffile.TiffFile(file, mode="r+") as stored:
+            stored.pages[0].tags["PhotometricInterpretation"].overwrite(tuple(range(9000, 9500)))
+        with pytest.raises(DeviceError, match=r"a\.tif has \(9000, ") as error:
+            read_image(file)
+        assert len(str(error.value)) < 300
+
     @pytest.mark.parametrize("content", [b"", b"II*\0", b"\x89PNG\r\n\x1a\n", b"II*\0\x08\0\0\0"])
     def test_no_tiff(self, file, content):
         file.write_bytes(content)

@@ -69,7 +69,9 @@ def _header(content: bytes) -> tuple[Mapping[str, str], int]:
 
 
 def _integer(header: Mapping[str, str], name: str) -> int:
+    if name not in header:
+        raise ValueError(f"the FITS header has no {name}")
     try:
         return int(header[name])
-    except KeyError:
-        raise ValueError(f"the FITS header has no {name}") from None
+    except ValueError:
+        raise ValueError(f"{name} is '{header[name][:20]}', not an integer") from None

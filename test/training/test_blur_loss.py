@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from aif_ros.defocus.network import ARCHITECTURE, log_radius
+from aif_ros.defocus.network import ARCHITECTURE, BlurNetwork, log_radius
 from aif_ros.simulation.patches import LARGEST_RADIUS
-from aif_ros.training.blur_loss import cross_entropy, draw_clear_radius, mean_errors
+from aif_ros.training.blur_data import PatchBatch
+from aif_ros.training.blur_loss import blur_loss, cross_entropy, draw_clear_radius, mean_errors
 
 RADII = torch.tensor(ARCHITECTURE.radii)
 
@@ -76,3 +77,29 @@ class TestMeanErrors:
             *("mae/0-2", "mae_all/0-2"),
             *("mae/0-27", "mae_all/0-27"),
         }
+
+
+def batch(radius: float, weight: float = 1.0) -> PatchBatch:
+    return PatchBatch(
+        torch.zeros(1, 64, 64, dtype=torch.uint8),
+        torch.full((1, 1, 1), radius),
+        torch.full((1, 1, 1), weight),
+        torch.tensor([True]),
+    )
+
+
+@pytest.mark.parametrize("right", [10, 40])
+def test_loss_is_least_for_the_right_class(right) -> None:
+    losses = []
+    for answer in range(len(ARCHITECTURE.radii)):
+        logits = torch.zeros(1, len(ARCHITECTURE.radii), 2, 2)
+        logits[:, answer] = 6.0
+        losses.append(float(blur_loss(logits, batch(ARCHITECTURE.radii[right]))))
+    assert int(np.argmin(losses)) == right
+
+
+def test_untrusted_cells_teach_nothing() -> None:
+    network = BlurNetwork(ARCHITECTURE)
+    votes = network(torch.rand(1, 1, 64, 64))
+    blur_loss(votes, batch(5.0, weight=0.0)).backward()
+    assert float(network.classify.weight.grad.abs().max()) == 0

@@ -45,3 +45,18 @@ def test_the_fitted_scaling_costs_least():
     best = cost(fitted.at)
     for change in (0.7, 1.4):
         assert cost(lambda cells, change=change: change * fitted.at(cells)) > best
+
+
+def test_temperature_of_overconfident_votes_is_above_one_and_grows_with_correlation() -> None:
+    torch.manual_seed(0)
+    truth = torch.randint(2, (4000,))
+    # Right nine times in ten, whatever the number of cells, but with votes as if 999 in a thousand,
+    # and twice as many of them where there are four times as many cells.
+    shown = torch.where(torch.rand(4000) < 0.9, truth, 1 - truth)
+    logits = 6.9 * torch.nn.functional.one_hot(shown, 2).float()
+    windows = {1: (logits, truth), 4: (2 * logits, truth), 16: (4 * logits, truth)}
+    temperature, growth = fit_scaling(
+        windows, lambda x, y: torch.nn.functional.cross_entropy(x, y, reduction="none")
+    )
+    assert temperature == pytest.approx(6.9 / np.log(9), rel=0.1)
+    assert growth == pytest.approx(0.5, abs=0.03)

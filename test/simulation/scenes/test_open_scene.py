@@ -86,35 +86,6 @@ def test_views_of_equal_pictures_share_their_arrays(video):
     assert shaken.view(0.1).shift != shaken.view(0.2).shift
 
 
-def test_shake_has_the_stated_size_and_repeats():
-    scene = open_scene("planes", LENS, width=64, shake=4.0)
-    shifts = np.array([scene.view(t).shift for t in np.arange(0, 60, 0.05)])
-    assert shifts.std() == pytest.approx(4.0, rel=0.2)
-    assert scene.view(1.2).shift == open_scene("planes", LENS, width=64, shake=4.0).view(1.2).shift
-
-
-def test_pan_turns():
-    scene = open_scene("planes", LENS, width=64, pan=20.0)
-    assert scene.view(1.0).shift[0] == pytest.approx(-20.0)
-    assert scene.view(2.0).shift[0] == pytest.approx(-20.0)
-    assert scene.view(3.0).shift[0] == pytest.approx(0.0)
-
-
-def test_settled_carries_the_shift_out():
-    view = open_scene("planes", LENS, width=64, pan=4.0).view(1.0)
-    settled = view.settled()
-    assert settled.shift == (0.0, 0.0)
-    np.testing.assert_array_equal(settled.focus_position[:, :40], view.focus_position[:, 4:44])
-
-
-def test_crossing_object_is_near_and_crosses():
-    scene = open_scene("motorcycle", LENS, width=120, crossing=30.0)
-    still = open_scene("motorcycle", LENS, width=120).view(0.0)
-    covered = [scene.view(t).focus_position != still.focus_position for t in (0.0, 2.0, 3.0)]
-    assert not covered[0].any()
-    assert np.flatnonzero(covered[1].any(axis=0)).mean() < np.flatnonzero(covered[2].any(0)).mean()
-
-
 class TestUnusable:
     def said(self, name):
         with pytest.raises(SceneError) as error:

@@ -53,6 +53,7 @@ def test_a_start_that_climbs_the_wrong_way_turns_at_once():
 def test_stays_within_its_range(peak):
     limits = (0.42e-3, 0.58e-3)
     seen = positions(0.5e-3, peak, limits=limits)
+    assert len(seen) <= 12
     assert limits[0] <= seen.min()
     assert seen.max() <= limits[1]
     assert min(np.abs(seen - limits[0]).min(), np.abs(seen - limits[1]).min()) <= 0.2 * HALF

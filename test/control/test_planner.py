@@ -141,6 +141,12 @@ class TestPlannerAgent:
         assert actions[0].remaining < 0.3 < 0.8 < actions[1].remaining
         assert actions[1].position == pytest.approx(0.9e-3, abs=2 * REACH)
 
+    def test_positions_passed_during_a_move_are_captures(self):
+        world = World(planes(0.3e-3, 1.2e-3))
+        passed, seen = world.observe(1.2e-3), world.observe(0.3e-3)
+        assert PlannerAgent(LENS).act(replace(seen, passed=(passed,))).position is None
+        assert PlannerAgent(LENS).act(World(world.focus).observe(0.3e-3)).position is not None
+
     def test_without_texture_it_goes_to_the_farther_end(self):
         action = decision(np.full((15, 20), np.nan), 0.4e-3)
         assert (action.position, action.window) == (1.5e-3, None)

@@ -29,9 +29,18 @@ def test_the_sign_of_the_blur_comes_from_the_other_frames(plane, captured):
     assert decision(planes(plane), *captured).position == pytest.approx(plane, abs=REACH)
 
 
-def test_a_focus_position_beyond_the_travel_is_no_candidate():
-    """One reading: 0.1 mm or 1.7 mm, which the lens does not reach."""
-    assert decision(planes(0.1e-3), 0.9e-3).position == pytest.approx(0.1e-3, abs=REACH)
+@pytest.mark.parametrize("plane, captured", [(0.1e-3, 0.9e-3), (1.4e-3, 0.6e-3)])
+def test_a_focus_position_beyond_the_travel_is_no_candidate(plane, captured):
+    """One reading each: 0.1 mm or 1.7 mm; 1.4 mm or -0.2 mm."""
+    assert decision(planes(plane), captured).position == pytest.approx(plane, abs=REACH)
+
+
+def test_the_reading_of_least_blur_counts_most():
+    """The estimator reads no more than 8 px: a large blur says little of the distance."""
+    world, agent = World(planes(0.9e-3), lambda r: np.minimum(r, 8.0)), RuleBasedAgent(LENS)
+    for captured in (0.0, 1.5e-3):
+        agent.act(world.observe(captured))
+    assert agent.act(world.observe(0.7e-3)).position == pytest.approx(0.9e-3, abs=REACH)
 
 
 def test_of_two_equal_candidates_it_takes_that_nearer_the_middle():
@@ -61,6 +70,13 @@ def test_it_stops_when_less_than_the_share_is_blurred():
     assert stopped.position is None
     assert "0.3%" in stopped.reason
     assert decision(focus, 0.2e-3, settings=RuleSettings(stop_share=0.001)).position is not None
+
+
+def test_what_is_hardly_blurred_beside_a_capture_needs_no_other():
+    focus = planes(0.5e-3 + 1.22 * REACH)
+    assert decision(focus, 0.0, 0.5e-3).position is None
+    closer = RuleSettings(spacing=1.1)
+    assert decision(focus, 0.0, 0.5e-3, settings=closer).position is not None
 
 
 def test_a_second_capture_at_the_same_place_is_not_made_for_a_wrong_map_of_j():

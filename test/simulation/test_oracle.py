@@ -23,6 +23,10 @@ class TestOracle:
         focus = planes(0.1e-3, 1.0e-3)
         assert oracle_positions(focus, REACH, start=0.1e-3) == pytest.approx([1.0e-3 + REACH])
 
+    def test_what_the_first_capture_just_misses_needs_another(self):
+        focus = planes(0.1e-3, 0.1e-3 + 1.5 * REACH)
+        assert len(oracle_positions(focus, REACH, start=0.1e-3)) == 1
+
     def test_a_few_stray_pixels_need_no_capture(self):
         focus = np.full(1000, 0.5e-3)
         focus[:4] = 1.4e-3

@@ -19,8 +19,8 @@ def test_alone_unless_torchrun_says_otherwise(monkeypatch):
     assert not torch.distributed.is_initialized()
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_a_device_that_is_not_there_is_refused():
+def test_a_device_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ComputeDeviceError), join_processes("cuda"):
         pass
 

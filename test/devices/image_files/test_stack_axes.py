@@ -61,6 +61,14 @@ class TestFlat:
 SIZES = {"C": 3, "Z": 4}
 
 
+@pytest.mark.parametrize("axis", ["I", "Q", "T"])
+def test_slices_along_other_axes_are_all_of_them(axis):
+    sizes = {"C": 2, axis: 3} if axis != "T" else {axis: 3}
+    channel = "1" if axis != "T" else None
+    first = 3 if axis != "T" else 0
+    assert chosen(sizes, channel=channel).flat(sizes) == [first, first + 1, first + 2]
+
+
 class TestChannel:
     @pytest.mark.parametrize(
         ("channel", "number"), [("1", 1), ("GFP", 1), ("0", 0), ("2", 2), ("DAPI", 0)]

@@ -11,9 +11,7 @@ from aif_ros.devices.image_files.unread_formats import BY_SUFFIX, refuse_unread
 
 
 def jpeg_header(marker, bits):
-    segment = (
-        bytes([0xFF, marker]) + (11).to_bytes(2, "big") + bytes([bits, 0, 8, 0, 8, 1, 1, 17, 0])
-    )
+    segment = bytes([0xFF, marker, 0, 11, bits, 0, 8, 0, 8, 1, 1, 17, 0])
     return b"\xff\xd8" + segment + bytes(20)
 
 

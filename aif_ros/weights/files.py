@@ -29,7 +29,7 @@ _LARGEST_HEADER = 1 << 20
 Network = TypeVar("Network", bound=nn.Module)
 
 
-class WeightsError(Exception):
+class WeightsError(ValueError):
     """A weight file that cannot be used; the message names it and says what to do."""
 
 

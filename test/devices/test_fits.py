@@ -63,6 +63,7 @@ def test_a_header_of_several_blocks_is_read_to_its_end():
         (fits(GREY, end=False)[: CARD * 5], "has no end"),
         (fits(GREY)[: BLOCK + 5], "incomplete"),
         (fits(GREY.astype(np.int32)), "32 bits and 2 axes"),
+        (fits(GREY.astype(">f4"), BITPIX=-32), "-32 bits and 2 axes"),
         (fits(GREY[0]), "8 bits and 1 axes"),
         (fits(np.zeros((2, 3, 4), np.uint8)), "2 planes"),
         (fits(GREY, NAXIS1=0), "shape"),

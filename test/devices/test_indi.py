@@ -2,7 +2,6 @@
 
 import time
 
-import numpy as np
 import pytest
 from camera_contract import CameraContract
 from indi_server import IndiServer, free_port
@@ -11,7 +10,6 @@ from lens_contract import LensContract
 from aif_ros.autofocus.searches import make_search
 from aif_ros.devices.clock import SystemClock
 from aif_ros.devices.device import ConnectionLostError, DeviceError
-from aif_ros.devices.fits import read_fits
 from aif_ros.devices.indi import (
     IndiCamera,
     IndiCameraSettings,
@@ -190,49 +188,6 @@ class TestParser:
         assert vectors == {}
 
 
-def fits(image, **cards):
-    """FITS file of an image, as bytes."""
-    cards = {
-        "SIMPLE": "T",
-        "BITPIX": str(image.dtype.itemsize * 8),
-        "NAXIS": str(image.ndim),
-        **{f"NAXIS{axis + 1}": str(side) for axis, side in enumerate(image.shape[::-1])},
-        **cards,
-    }
-    header = "".join(f"{name:8}= {value:>20} / comment".ljust(80) for name, value in cards.items())
-    header += "END".ljust(80)
-    header = header.ljust(-(-len(header) // 2880) * 2880)
-    return header.encode() + image.tobytes().ljust(2880, b"\0")
-
-
-class TestFits:
-    def test_unsigned_16_bit(self):
-        image = np.array([[0, 1, 65535], [32768, 7, 40000]], np.uint16)
-        stored = (image.astype(np.int32) - 32768).astype(">i2")
-        np.testing.assert_array_equal(read_fits(fits(stored, BZERO="32768")), image)
-
-    def test_8_bit_colour_is_stored_in_planes(self):
-        image = np.arange(24, dtype=np.uint8).reshape(3, 2, 4)
-        read = read_fits(fits(image))
-        assert read.shape == (2, 4, 3)
-        np.testing.assert_array_equal(read[..., 1], image[1])
-
-    @pytest.mark.parametrize(
-        ("content", "words"),
-        [
-            (b"", "no FITS file"),
-            (b"SIMPLE  =" + b" " * 71, "has no end"),
-            (fits(np.zeros((2, 2), ">f4"), BITPIX="-32"), "-32 bits"),
-            (fits(np.zeros((4, 2, 2), np.uint8)), "4 planes"),
-            (fits(np.zeros((2, 2), np.uint8), NAXIS1="99999999"), "shape"),
-            (fits(np.zeros((2, 2), np.uint8), NAXIS1="9000"), "incomplete"),
-            (fits(np.zeros((2, 2), np.uint8), NAXIS="two"), "invalid literal"),
-        ],
-    )
-    def test_what_cannot_be_used(self, content, words):
-        with pytest.raises(ValueError, match=words):
-            read_fits(content)
-
-    def test_blobs_that_are_no_base64(self):
-        with pytest.raises(ValueError, match=r"base64|padding"):
-            decode_image("%%%", ".fits")
+def test_blobs_that_are_no_base64():
+    with pytest.raises(ValueError, match=r"base64|padding"):
+        decode_image("%%%", ".fits")

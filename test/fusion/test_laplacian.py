@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from aif_ros.fusion.fusion import Fused
 from aif_ros.fusion.laplacian import LaplacianFusion, laplacian_energy
 from aif_ros.simulation.scenes.planes import texture
 
@@ -63,7 +64,8 @@ def test_equal_energy_is_half_of_each():
 def test_sharpness_is_the_highest_so_far():
     fusion, soft = LaplacianFusion(), blurred(SHARP)
     alone = [merge(fusion, each).sharpness for each in (SHARP, soft)]
-    np.testing.assert_array_equal(merge(fusion, soft, SHARP).sharpness, np.maximum(*alone))
+    for images in ((soft, SHARP), (SHARP, soft)):
+        np.testing.assert_array_equal(merge(fusion, *images).sharpness, np.maximum(*alone))
 
 
 def test_a_wider_window_decides_over_larger_areas():
@@ -81,9 +83,10 @@ def test_a_wider_window_decides_over_larger_areas():
     assert taken[1] < taken[0] / 2
 
 
-@pytest.mark.parametrize("shape", [(300, 400), (3000, 4000)])
+@pytest.mark.parametrize("shape", [(300, 400), (3000, 4000), (9000, 12000)])
 def test_the_margin_of_tiles_is_a_multiple_of_16_within_bounds(shape):
-    fused = merge(LaplacianFusion(), np.zeros(shape, np.float32))
+    plane = np.broadcast_to(np.float32(0.0), shape)  # takes no memory
+    fused = Fused(plane, plane, plane, 1)
     merge_tile, margin = LaplacianFusion().for_tiles(fused)
     assert margin % 16 == 0
     # Two deviations of a window 8 times as wide as the finest, of 0.003 of the diagonal.

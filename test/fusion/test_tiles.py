@@ -45,7 +45,7 @@ def smoothed(fused):
     """A merge that sees as far as the margin of a tile."""
 
     def blur(plane):
-        return cv2.blur(plane, (2 * MARGIN + 1, 1), borderType=cv2.BORDER_REFLECT_101)
+        return cv2.blur(plane, (2 * MARGIN + 1,) * 2, borderType=cv2.BORDER_REFLECT_101)
 
     memory = None if fused.memory is None else fused.memory + 1
     return replace(

@@ -8,12 +8,16 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from toy_training import KIND, ToyTraining
 from training_data import write_photos, write_recipe
 
 from aif_ros.__main__ import main
 from aif_ros.defocus.network import BLUR_WEIGHTS
 from aif_ros.training import trainer
-from aif_ros.weights.files import load_weights
+from aif_ros.training.processes import Processes
+from aif_ros.training.trainer import TrainingError, train
+from aif_ros.weights.files import load_weights, save_weights
 
 SMALL = {
     "batch": 4,
@@ -25,6 +29,7 @@ SMALL = {
     "calibration_patches": 4,
     "bfloat16": False,
 }
+ALONE = Processes(0, 1, torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -215,3 +220,83 @@ class TestRefused:
         )
         message = self.error(capsys, words(photos, tmp_path))
         assert "at step 0: lower the learning rate" in message
+
+
+class TestSteps:
+    """The loop, with a network that takes no time."""
+
+    def run(self, folder, training=None, **changes):
+        training = ToyTraining() if training is None else training
+        return training, train(training, ALONE, folder, **changes)
+
+    def test_each_step_has_its_rate_and_its_random_numbers(self, tmp_path):
+        training, (network, progress) = self.run(tmp_path / "a")
+        assert training.rates == pytest.approx([0.1 / (1 + step) for step in range(6)])
+        assert [number for number, _, _ in training.drawn] == list(range(6))
+        assert len({value for _, *values in training.drawn for value in values}) == 12
+        again, _ = self.run(tmp_path / "b")
+        assert again.drawn == training.drawn
+        other, _ = self.run(tmp_path / "c", ToyTraining(seed=4))
+        assert not {value for _, value, _ in other.drawn} & {value for _, value, _ in again.drawn}
+        assert progress.step == 6
+        assert not network.training
+
+    def test_validates_in_evaluation_mode_between_the_steps_only(self, tmp_path):
+        """Every two steps, but not after the last: the trained network is measured once more."""
+        training, _ = self.run(tmp_path)
+        assert training.modes == [True, True, False, True, True, False, True, True]
+
+    @pytest.mark.parametrize("stop", [2, 4])
+    def test_resumed_steps_are_those_of_an_uninterrupted_run(self, tmp_path, stop):
+        class Interrupted(ToyTraining):
+            def update(self, step):
+                if step.number == stop:
+                    raise KeyboardInterrupt
+                return super().update(step)
+
+        with pytest.raises(KeyboardInterrupt):
+            self.run(tmp_path / "a", Interrupted())
+        resumed, (network, progress) = self.run(tmp_path / "a", resume=True)
+        whole, (expected, _) = self.run(tmp_path / "b")
+        assert resumed.begun == (stop, 1)
+        assert resumed.drawn == whole.drawn[stop:]
+        assert torch.equal(network.line.weight, expected.line.weight)
+        assert progress.step == 6
+
+    @pytest.mark.parametrize("factor", [float("nan"), float("inf")])
+    def test_a_loss_that_is_not_finite_ends_it_with_what_to_do(self, tmp_path, factor):
+        class Diverging(ToyTraining):
+            def scale(self, number):
+                return factor if number == 3 else 1.0
+
+        with pytest.raises(TrainingError, match="at step 3: lower the learning rate"):
+            self.run(tmp_path, Diverging())
+
+    def test_the_gradient_is_clipped(self, tmp_path):
+        class Steep(ToyTraining):
+            def scale(self, number):
+                return 1e6
+
+        training = Steep(steps=1, clip_norm=0.5)
+        torch.manual_seed(training.recipe.seed)
+        before = training.build().line.weight.detach()
+        _, (network, _) = self.run(tmp_path, training)
+        assert float((network.line.weight.detach() - before).norm()) == pytest.approx(
+            0.1 * 0.5, rel=1e-3
+        )
+
+    def test_initial_weights_of_another_architecture_are_refused(self, tmp_path):
+        class Wider(ToyTraining):
+            inputs = 3
+
+        path = tmp_path / "wide.safetensors"
+        save_weights(path, KIND, Wider().build())
+        with pytest.raises(TrainingError, match="is of another architecture: start from scratch"):
+            self.run(tmp_path, ToyTraining(initial=str(path)))
+
+    def test_the_curves_have_the_figures_of_all_steps(self, tmp_path):
+        self.run(tmp_path)
+        events = EventAccumulator(str(tmp_path)).Reload()
+        assert set(events.Tags()["scalars"]) == {"loss", "learning_rate", "error"}
+        assert [event.step for event in events.Scalars("loss")] == [1, 2, 3, 4, 5, 6]
+        assert [event.step for event in events.Scalars("error")] == [2, 4]

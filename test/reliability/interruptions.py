@@ -118,7 +118,8 @@ def _interrupt(
     for orphan in orphans:
         orphan.kill()
     problems = []
-    if process.returncode != 0:
+    # `launch` is a program of others, which some signals kill; the nodes must end well even so.
+    if process.returncode != 0 and _LAUNCH not in command:
         problems.append(f"exit code {process.returncode}: {output[-300:]}")
     if "Traceback" in output:
         problems.append(f"traceback: {output[-1000:]}")

@@ -194,6 +194,7 @@ def _result(args: Arguments, slices: Slices, stack: FusedStack) -> dict[str, Any
         "uneven": stack.uneven,
         "left_out": list(stack.left_out),
         "blank": dict(stack.blank),
+        "damaged": dict(stack.damaged),
         "misfits": list(stack.excluded_shares),
         "undecided": stack.undecided,
         "dust": {

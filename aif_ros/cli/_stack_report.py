@@ -119,6 +119,8 @@ def _facts(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     for name in result["left_out"][:_LISTED]:
         shade = result["blank"].get(name)
         why = f"is {shade}" if shade else "shows another scene than the others"
+        if name in result["damaged"]:
+            why = "cannot be read"
         facts.append(("left out", f"{Path(name).name}: it {why}"))
     parts = [part for part in zip(result["files"], result["misfits"], strict=True) if part[1]]
     for name, share in parts[:_LISTED]:

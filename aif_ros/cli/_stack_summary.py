@@ -44,11 +44,17 @@ def print_stack_summary(stack: FusedStack, result: Mapping[str, Any]) -> None:
 def _warn_of_left_out(stack: FusedStack) -> None:
     """Name the slices, and the parts of slices, that are not fused."""
     slices = stack.slices
+    if stack.damaged:
+        what = counted(len(stack.damaged), "slice")
+        print_warnings(
+            f"left out {what} that cannot be read (copy again what is damaged): "
+            f"{listed(list(stack.damaged.values()))}"
+        )
     if stack.blank:
         shown = [f"{name} ({shade})" for name, shade in stack.blank.items()]
         what = counted(len(shown), "slice that shows", "slices that show")
         print_warnings(f"left out {what} nothing: {listed(shown)}")
-    others = [name for name in stack.left_out if name not in stack.blank]
+    others = [name for name in stack.left_out if name not in {*stack.blank, *stack.damaged}]
     if others:
         what = counted(len(others), "slice that does not", "slices that do not")
         print_warnings(

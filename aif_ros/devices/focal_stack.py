@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from aif_ros.devices.device import DeviceError
 from aif_ros.devices.image_files import image_files
+from aif_ros.devices.image_files.damaged import DamagedFileError
 from aif_ros.devices.image_files.folder import log_once
 from aif_ros.devices.image_files.microscopy import FOLDER_SUFFIXES
 from aif_ros.devices.image_files.slices import is_multi_page, open_slices
@@ -78,6 +79,13 @@ class FocalStack:
                 f"{info.file}: 'positions' must hold one finite number for each of the {count} "
                 "images"
             )
+        damaged = self._slices.damaged(decode=False)
+        if damaged and count - len(damaged) < 2:
+            raise next(iter(damaged.values()))
+        for each in damaged.values():
+            log_once(f"left out a slice: {each}")
+        positions = np.delete(positions, list(damaged))
+        self._slices = self._slices.without(damaged)
         self._order = np.argsort(positions)
         self.name = path.resolve().name
         self.files = [self._slices.paths[index] for index in self._order]
@@ -85,9 +93,10 @@ class FocalStack:
         self.pixel_size = self._slices.pixel_size
         """Side of a pixel on the specimen, metres; None: unknown."""
         self._slices.check_alike()
+        self._unreadable: set[int] = set()
+        self._latest: tuple[int, NDArray[Any]] | None = None
         # Where the headers do not say it: the first by name sets the shape.
-        first = self._pixels(0)
-        self._latest = (int(np.flatnonzero(self._order == 0)[0]), first)
+        self.read(int(np.flatnonzero(self._order == 0)[0]))
 
     @property
     def size(self) -> tuple[int, int]:
@@ -96,17 +105,33 @@ class FocalStack:
         return width, height
 
     def read(self, index: int) -> NDArray[Any]:
-        """Return a slice, counted by ascending lens position.
+        """Return a slice, counted by ascending lens position; of one that is damaged, the nearest.
 
         Returns:
             (H, W) or (H, W, 3) RGB, uint8 or uint16 with its whole range in use.
 
         Raises:
-            DeviceError: it cannot be read, or its size or channels differ from the first one's.
+            DeviceError: fewer than two slices can be read, or its size or channels differ from the
+                first one's.
         """
-        if self._latest[0] != index:
-            self._latest = (index, self._pixels(int(self._order[index])))
+        if self._latest is None or self._latest[0] != index:
+            self._latest = (index, self._nearest(index))
         return self._latest[1]
+
+    def _nearest(self, index: int) -> NDArray[Any]:
+        """Read the slice, or the nearest one that is not damaged."""
+        away = np.abs(self.positions - self.positions[index])
+        for other in map(int, np.argsort(away, kind="stable")):
+            if other in self._unreadable:
+                continue
+            try:
+                return self._pixels(int(self._order[other]))
+            except DamagedFileError as error:
+                self._unreadable.add(other)
+                if len(self.positions) - len(self._unreadable) < 2:
+                    raise
+                log_once(f"{error}: the nearest slice takes its place")
+        raise AssertionError("two slices can be read")
 
     def slice_name(self, index: int) -> str:
         """File, and page if it has several, of a slice, counted by ascending lens position."""

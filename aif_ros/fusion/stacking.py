@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from aif_ros.devices.image_files.damaged import DamagedFileError
 from aif_ros.devices.image_files.slice_series import Slices
 from aif_ros.fusion.detail_confidence import confidence
 from aif_ros.fusion.dust import Dust
@@ -15,8 +16,8 @@ from aif_ros.fusion.fuser import make_method
 from aif_ros.fusion.fusion import Fused
 from aif_ros.fusion.motion.geometry import Transform
 from aif_ros.fusion.slice_reader import SliceReader, Track
-from aif_ros.fusion.stack_merging import cropped, merge
-from aif_ros.fusion.stack_selection import select_slices
+from aif_ros.fusion.stack_merging import MergedStack, cropped, merge
+from aif_ros.fusion.stack_selection import SelectedSlices, select_slices
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class FusedStack:
 
     Attributes:
         slices: those that have been fused.
-        left_out: names of those that show another scene than most of the stack, or nothing.
+        left_out: names of those that show another scene than most of the stack, or nothing, or that
+            cannot be read.
         fused: the fused image; its source positions are the indices of the slices.
         transforms: from the coordinates of the fused image to those of each slice.
         gains: by which each slice was brighter than most.
@@ -37,6 +39,7 @@ class FusedStack:
             or a finger, and has been left out.
         blank: names of those left out that show nothing, and what they are: black, white, of one
             colour, or noise.
+        damaged: names of those left out that cannot be read, and what is wrong with them.
     """
 
     slices: Slices
@@ -50,6 +53,7 @@ class FusedStack:
     undecided: bool = False
     excluded_shares: Sequence[float] = ()
     blank: Mapping[str, str] = field(default_factory=dict)
+    damaged: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def confidence(self) -> NDArray[np.float32]:
@@ -79,7 +83,8 @@ def fuse_stack(
     """Fuse a stack; slices are read twice, once to compare and once to merge them.
 
     Where they are compared, slices that show another scene than most are left out, and so are areas
-    of a slice that differ from the other slices by more than blur and motion.
+    of a slice that differ from the other slices by more than blur and motion. Damaged slices are
+    left out where two others or more can be read.
 
     Args:
         slices: in focus order.
@@ -92,21 +97,32 @@ def fuse_stack(
         track: shows the progress.
 
     Raises:
-        DeviceError: a slice cannot be read, or differs from the first one in shape.
+        DeviceError: fewer than two slices can be read, or one differs from the first in shape.
         ValueError: there is nothing that all slices show.
     """
-    chosen = select_slices(
-        SliceReader(slices, reduction, track), align=align, match_exposure=match_exposure
-    )
+    fusion_method = make_method(method, device)
+
+    def merge_selected(readable: Slices) -> tuple[SelectedSlices, MergedStack]:
+        chosen = select_slices(
+            SliceReader(readable, reduction, track), align=align, match_exposure=match_exposure
+        )
+        return chosen, merge(chosen.reader, chosen.comparison, fusion_method)
+
+    damaged: Mapping[str, str] = {}
+    try:
+        chosen, merged = merge_selected(slices)
+    except DamagedFileError:
+        # Few stacks hold one, so that they are not looked for before.
+        slices, damaged = slices.without_damaged()
+        chosen, merged = merge_selected(slices)
     found = chosen.comparison
-    merged = merge(chosen.reader, found, make_method(method, device))
     transforms = found.transforms
     if crop_to_common:
         merged, transforms = cropped(merged, transforms)
     holes = merged.holes
     return FusedStack(
         chosen.reader.slices,
-        chosen.left_out,
+        [*damaged, *chosen.left_out],
         merged.fused,
         transforms,
         found.gains,
@@ -116,4 +132,5 @@ def fuse_stack(
         undecided=found.scenes.undecided,
         excluded_shares=found.excluded_shares,
         blank=chosen.blank,
+        damaged=damaged,
     )

@@ -163,9 +163,11 @@ class TestBadInput:
         assert f"{stack / '9.png'} is 160x120 in grey: all slices" in said
 
     @pytest.mark.parametrize("kept", [0, 100])
-    def test_truncated_slice(self, stack, tmp_path, capsys, kept):
-        (stack / "9.png").write_bytes((stack / "9.png").read_bytes()[:kept])
-        assert "9.png" in self.said(capsys, stack, "-o", tmp_path / "o.png")
+    def test_too_few_slices_that_can_be_read(self, stack, tmp_path, capsys, kept):
+        for name in ("8.png", "9.png"):
+            (stack / name).write_bytes((stack / name).read_bytes()[:kept])
+        assert "8.png" in self.said(capsys, stack, "-o", tmp_path / "o.png")
+        assert not (tmp_path / "o.png").exists()
 
     def test_a_channel_of_files_that_have_none(self, stack, tmp_path, capsys):
         code = main(["stack", str(stack), "--channel", "GFP", "-o", str(tmp_path / "out.png")])

@@ -1,5 +1,7 @@
 """What `aif stack` writes, prints and returns of one stack."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -65,6 +67,20 @@ def test_a_black_slice_is_left_out_with_a_warning(stack, tmp_path, capsys):
     assert [name.rpartition("/")[2] for name in result["left_out"]] == ["2.png"]
     assert list(result["blank"].values()) == ["black"]
     assert "left out 1 slice that shows nothing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["0.png", "2.png", "9.tif", "9.jpg"])
+def test_a_damaged_slice_is_left_out_with_a_warning(stack, tmp_path, capsys, name):
+    cv2.imwrite(str(stack / "2.png"), cv2.GaussianBlur(SCENE, (0, 0), 3.0)[..., ::-1])
+    whole = cv2.imencode(Path(name).suffix, SCENE)[1].tobytes()
+    (stack / name).write_bytes(whole[: len(whole) // 2])
+    result = fuse(arguments(stack, tmp_path, report=str(tmp_path / "report")), [stack])
+    assert [Path(each).name for each in result["left_out"]] == [name]
+    assert list(result["damaged"]) == result["left_out"]
+    assert result["slices"] == len(list(stack.iterdir())) - 1
+    said = capsys.readouterr().err
+    assert "left out 1 slice that cannot be read" in said and said.count(name) == 1
+    assert "cannot be read" in (tmp_path / "report" / "report.html").read_text()
 
 
 def test_no_slice_is_overwritten(stack, tmp_path):

@@ -147,13 +147,34 @@ class TestFaults:
             FocalStack(write_slices(tmp_path, count=1))
 
     @pytest.mark.parametrize("content", [b"", b"no picture", None])
-    def test_unreadable_slice_is_named(self, folder, content):
+    def test_a_damaged_slice_is_left_out_and_named(self, folder, content, caplog):
         file = folder / "slice2.png"
         file.write_bytes(file.read_bytes()[:40] if content is None else content)
         stack = FocalStack(folder)
-        with pytest.raises(DeviceError, match=r"slice2\.png"):
-            stack.read(2)
-        assert stack.read(3) is not None
+        assert [path.stem for path in stack.files] == ["slice0", "slice1", "slice3", "slice4"]
+        np.testing.assert_allclose(stack.positions, [0, 3.75e-4, 1.125e-3, 1.5e-3])
+        assert stack.read(2)[0, 0, 0] == 30
+        assert "left out a slice: " in caplog.text and str(file) in caplog.text
+
+    def test_damage_that_only_decoding_shows(self, tmp_path, caplog):
+        for index in range(4):
+            image = np.full((40, 40), 40 * index, np.uint8)
+            tifffile.imwrite(tmp_path / f"{index}.tif", image, compression="zlib")
+        odd = tmp_path / "2.tif"
+        with tifffile.TiffFile(odd) as file:
+            place = file.pages.first.dataoffsets[0]
+        content = bytearray(odd.read_bytes())
+        content[place : place + 8] = bytes(8)
+        odd.write_bytes(content)
+        stack = FocalStack(tmp_path)
+        assert [int(stack.read(index).max()) for index in (2, 1, 3)] == [40, 40, 120]
+        assert caplog.text.count("2.tif") == 1
+
+    def test_too_few_slices_that_can_be_read(self, tmp_path):
+        write_slices(tmp_path, count=2)
+        (tmp_path / "slice1.png").write_bytes(b"")
+        with pytest.raises(DeviceError, match=r"slice1\.png .*copy the file again"):
+            FocalStack(tmp_path)
 
     def test_slice_of_another_size_is_named(self, folder):
         cv2.imwrite(str(folder / "slice2.png"), np.zeros((7, 8, 3), np.uint8))

@@ -1,6 +1,6 @@
 """The parts of a JPEG file (ITU-T T.81, annex B).
 
-By hand: Pillow and OpenCV report neither a scan that was cut off and filled up with zeros nor which
+By hand: Pillow and OpenCV do not report a scan that was cut off and filled up with zeros, nor which
 kind of JPEG it is that they cannot decode.
 """
 
@@ -8,8 +8,6 @@ from collections.abc import Iterator
 
 _START, _END = b"\xff\xd8", b"\xff\xd9"
 _SCAN = 0xDA
-# So many zero bytes at the end of a file were not written by an encoder.
-_FILLING = bytes(16)
 
 
 def segments(content: bytes) -> Iterator[tuple[int, int]]:
@@ -33,10 +31,10 @@ def segments(content: bytes) -> Iterator[tuple[int, int]]:
         at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
 
 
-def is_filled_up(content: bytes) -> bool:
-    """Return whether a JPEG ends in zeros before its end, as an interrupted copy does.
+def is_cut_off(content: bytes) -> bool:
+    """Return whether a JPEG lacks the marker of its end, as an interrupted copy does.
 
-    A decoder may take the zeros for grey blocks.
+    If it was filled up with zeros, a decoder may take them for grey blocks.
     """
     scan = next((at for marker, at in segments(content) if marker == _SCAN), None)
-    return scan is not None and content.endswith(_FILLING) and content.find(_END, scan) < 0
+    return scan is not None and content.find(_END, scan) < 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aif_ros.devices.device import DeviceError
+from aif_ros.devices.image_files.damaged import DamagedFileError
 from aif_ros.devices.image_files.samples import Samples, check_size
 from aif_ros.devices.image_files.stack_axes import (
     Selection,
@@ -34,6 +35,9 @@ class MicroscopyPlane:
     name: str
     place: dict[str, int]
 
+    def check(self) -> None:
+        """Do nothing: only reading shows whether it is damaged."""
+
     def read(self) -> Samples:
         """Read the pixels.
 
@@ -43,7 +47,7 @@ class MicroscopyPlane:
         try:
             values = self.image.get_image_dask_data("YX", **self.place).compute()
         except Exception as error:  # Each reader raises its own errors.
-            raise DeviceError(f"cannot read {self.name}: {one_line(error)}") from error
+            raise DamagedFileError(f"cannot read {self.name}: {one_line(error)}") from error
         if values.dtype.kind not in "uif":
             raise DeviceError(f"{self.name} has pixels of type {values.dtype}")
         if values.dtype.kind == "i":

@@ -14,13 +14,15 @@ import numpy as np
 import PIL.ExifTags
 import PIL.Image
 import PIL.ImageFile
+from numpy.typing import NDArray
 
 from aif_ros.devices.device import DeviceError
 from aif_ros.devices.image_files.colour import rgb_of_cmyk
-from aif_ros.devices.image_files.jpeg_segments import is_filled_up
+from aif_ros.devices.image_files.damaged import DamagedFileError
+from aif_ros.devices.image_files.jpeg_segments import is_cut_off
 from aif_ros.devices.image_files.samples import Samples, check_size, oriented, with_alpha
 from aif_ros.devices.image_files.unread_formats import refuse_unread
-from aif_ros.storage.png_parts import has_whole_parts
+from aif_ros.storage.png_parts import has_sound_parts, has_whole_parts
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".jp2", ".bmp", ".webp", ".ppm", ".pgm", ".pnm"))
 MAX_BYTES = 4 << 30
@@ -84,19 +86,15 @@ def read_raster(path: Path, *, mono: bool = False, reduction: int = 1) -> Sample
     if not header.transparent:
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        content = np.fromfile(path, np.uint8)
+        content = _content(path)
         if header.format == "PPM" and bytes(content[:2]) in _TEXT:
             # OpenCV expects something behind the last number.
             content = np.append(content, np.uint8(ord("\n")))
-        whole = has_whole_parts(content) and not is_filled_up(content.tobytes())
-        image = cv2.imdecode(content, flags) if whole else None
-    except OSError as error:
-        raise DeviceError(f"cannot read {path}: {error.strerror}") from error
+        image = cv2.imdecode(content, flags)
     except cv2.error:
         image = None
     if image is None:
-        refuse_unread(path)
-        raise DeviceError(f"{path} cannot be decoded: it is cut off or damaged")
+        raise _undecodable(path)
     if image.dtype not in (np.uint8, np.uint16):
         raise DeviceError(f"{path} has pixels of type {image.dtype}: make it 8 or 16 bit")
     image = oriented(image, header.orientation)
@@ -127,6 +125,40 @@ def stated_shape(path: Path) -> tuple[int, ...] | None:
     return (*size, 3) if header.mode in ("RGB", "RGBA", "CMYK") else None
 
 
+def check_raster(path: Path) -> None:
+    """Check, without decoding it, whether a file is cut off or damaged.
+
+    Raises:
+        DamagedFileError: it is.
+        DeviceError: it is nothing that `read_raster` reads.
+    """
+    _read_header(path)
+    _content(path)
+
+
+def _content(path: Path) -> NDArray[np.uint8]:
+    """Read the bytes of a file; one that is not whole is refused."""
+    try:
+        content = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise DamagedFileError(f"cannot read {path}: {error.strerror}") from error
+    # OpenCV allocates memory as an image claims to need it, and its decoders print what they find.
+    whole = has_whole_parts(content) and has_sound_parts(content)
+    if not whole or is_cut_off(content.tobytes()):
+        raise _undecodable(path)
+    return content
+
+
+def _undecodable(path: Path) -> DamagedFileError:
+    """The error of a file that cannot be decoded.
+
+    Raises:
+        DeviceError: its format is not read.
+    """
+    refuse_unread(path)
+    return DamagedFileError(f"{path} cannot be decoded: it is cut off or damaged")
+
+
 def _read_header(path: Path) -> _Header:
     if path.stat().st_size > MAX_BYTES:
         raise DeviceError(f"{path} is larger than {MAX_BYTES >> 30} GB")
@@ -149,7 +181,7 @@ def _read_header(path: Path) -> _Header:
             )
     except Exception as error:  # Pillow can raise any exception on damaged data.
         refuse_unread(path)
-        raise DeviceError(
+        raise DamagedFileError(
             f"{path} is no readable image: it may be cut off or of another format"
         ) from error
     if frames > 1:
@@ -157,7 +189,9 @@ def _read_header(path: Path) -> _Header:
     check_size(str(path), *found.size)
     width, height = found.size
     if width * height > path.stat().st_size * _PIXELS_PER_BYTE.get(found.format, math.inf):
-        raise DeviceError(f"{path} is cut off or damaged: it is too short for {width}x{height}")
+        raise DamagedFileError(
+            f"{path} is cut off or damaged: it is too short for {width}x{height}"
+        )
     return found
 
 
@@ -174,7 +208,7 @@ def _read_inks(path: Path, orientation: int) -> Samples:
             inks = np.asarray(image)
             profile = image.info.get("icc_profile") or b""
     except Exception as error:  # Pillow can raise any exception on damaged data.
-        raise DeviceError(f"{path} cannot be decoded: it is cut off or damaged") from error
+        raise _undecodable(path) from error
     return rgb_of_cmyk(oriented(inks, orientation), profile)
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from aif_ros.devices.device import DeviceError
+from aif_ros.devices.image_files.damaged import DamagedFileError
 from aif_ros.devices.image_files.samples import Samples, check_size
 from aif_ros.types.extras import install
 
@@ -39,5 +40,5 @@ def read_raw(path: Path) -> Samples:
             values = raw.postprocess(output_bps=16, use_camera_wb=True, no_auto_bright=True)
     except rawpy.LibRawError as error:
         reason = error.args[0].decode() if isinstance(error.args[0], bytes) else error
-        raise DeviceError(f"{path} cannot be developed as a raw file: {reason}") from error
+        raise DamagedFileError(f"{path} cannot be developed as a raw file: {reason}") from error
     return Samples(values, 65535.0)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from aif_ros.devices.device import DeviceError
 from aif_ros.devices.image_files import raster, raw, tiff
+from aif_ros.devices.image_files.damaged import DamagedFileError
 from aif_ros.devices.image_files.folder import log_once
 from aif_ros.devices.image_files.samples import MaskedImage, Samples, for_opencv, without_nan
 from aif_ros.devices.image_files.stack_axes import FilePlane
@@ -42,6 +43,11 @@ class SingleFile:
     def name(self) -> str:
         """Path of the file."""
         return str(self.path)
+
+    def check(self) -> None:
+        """See `FilePlane.check`."""
+        if self.path.suffix.lower() in raster.SUFFIXES:
+            raster.check_raster(self.path)
 
     def read(self, *, mono: bool = False, reduction: int = 1) -> Samples:
         """Read it; see `Slices.read`."""
@@ -80,6 +86,7 @@ class Slices:
         self._full_scale = None if bits is None else full_scale_of_bits(bits)
         self._stated_bits = bits
         self._shape: tuple[int, ...] | None = None
+        self._shape_of = ""
         self._sixteen_bit = False
         self._noted: set[str] = set()
         self._lock = RLock()
@@ -95,6 +102,34 @@ class Slices:
         others.paths = [self.paths[index] for index in kept]
         return others
 
+    def damaged(self, *, decode: bool) -> dict[int, DamagedFileError]:
+        """Find the slices that are damaged, and what is wrong with each.
+
+        Args:
+            decode: whether to read each slice, which takes time but finds all.
+        """
+        found = {}
+        for index, plane in enumerate(self._planes):
+            try:
+                plane.check()
+                if decode:
+                    self.samples(index, mono=True)
+            except DamagedFileError as error:
+                found[index] = error
+        return found
+
+    def without_damaged(self) -> tuple["Slices", dict[str, str]]:
+        """Read all slices; return those that can be read, and by name what is wrong with others.
+
+        Raises:
+            DamagedFileError: fewer than two can be read.
+        """
+        damaged = self.damaged(decode=True)
+        if len(self) - len(damaged) < 2:
+            raise next(iter(damaged.values()))
+        reasons = {self.name(index): error.reason for index, error in damaged.items()}
+        return self.without(damaged), reasons
+
     def name(self, index: int) -> str:
         """File, and page if it has several, of a slice."""
         return self._planes[index].name
@@ -104,16 +139,22 @@ class Slices:
         """(H, W) or (H, W, 3) of each slice.
 
         Raises:
-            DeviceError: the first slice cannot be read.
+            DeviceError: no slice can be read.
         """
-        if self._shape is None:
-            self.read(0)
+        for index in range(len(self)):
+            if self._shape is not None:
+                break
+            try:
+                self.read(index)
+            except DamagedFileError:
+                if index + 1 == len(self):
+                    raise
         assert self._shape is not None
         return self._shape
 
     @property
     def sixteen_bit(self) -> bool:
-        """Whether the first slice has 16 bits."""
+        """Whether the first slice that can be read has 16 bits."""
         return self.shape is not None and self._sixteen_bit
 
     def read(self, index: int, *, mono: bool = False, reduction: int = 1) -> MaskedImage:
@@ -176,23 +217,16 @@ class Slices:
         first = next(iter(shapes), 0)
         for index, shape in shapes.items():
             if shape != shapes[first]:
-                raise self._unlike(first, shapes[first], index, shape)
-
-    def _unlike(
-        self, first: int, expected: tuple[int, ...], index: int, shape: tuple[int, ...]
-    ) -> DeviceError:
-        return DeviceError(
-            f"{self.name(first)} is {described(expected)}, {self.name(index)} is "
-            f"{described(shape)}: all slices of a stack must be alike"
-        )
+                raise _unlike(self.name(first), shapes[first], self.name(index), shape)
 
     def _check_shape(self, index: int, pixels: NDArray[Any]) -> None:
         shape = pixels.shape
         with self._lock:
             if self._shape is None:
-                self._shape, self._sixteen_bit = shape, pixels.dtype == np.uint16
+                self._shape, self._shape_of = shape, self.name(index)
+                self._sixteen_bit = pixels.dtype == np.uint16
         if shape != self._shape:
-            raise self._unlike(0, self._shape, index, shape)
+            raise _unlike(self._shape_of, self._shape, self.name(index), shape)
 
     def _recognised(self, samples: Samples) -> float:
         """Full scale of the stack, by the largest sample in it."""
@@ -202,7 +236,10 @@ class Slices:
                 for index in range(len(self)):
                     if scale >= _SIXTEEN_BITS and samples.values.dtype == np.uint16:
                         break
-                    other = self.samples(index)
+                    try:
+                        other = self.samples(index)
+                    except DamagedFileError:
+                        continue
                     if other.full_scale is None and other.values.dtype != np.uint8:
                         scale = full_scale(other.values, scale)
                         largest = max(largest, float(other.values.max()))
@@ -252,6 +289,15 @@ class Slices:
             return
         end = "black" if samples.white_is_zero else "white"
         self._note(f"no sample is above {scale:g}, which is taken for {end}")
+
+
+def _unlike(
+    first: str, expected: tuple[int, ...], other: str, shape: tuple[int, ...]
+) -> DeviceError:
+    return DeviceError(
+        f"{first} is {described(expected)}, {other} is {described(shape)}: all slices of a stack "
+        "must be alike"
+    )
 
 
 def described(shape: tuple[int, ...]) -> str:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from aif_ros.devices.device import DeviceError
 from aif_ros.devices.image_files import microscopy, raw, tiff
+from aif_ros.devices.image_files.damaged import DamagedFileError, DamagedPlane
 from aif_ros.devices.image_files.folder import SUFFIXES, list_images, log_once
 from aif_ros.devices.image_files.slice_series import SingleFile, Slices
 from aif_ros.devices.image_files.stack_axes import AmbiguousError, Selection, StackFile
@@ -35,7 +36,7 @@ def open_slices(
     """
     selection = selection or Selection()
     files, notes = _list_files(paths)
-    found = [_open(file, selection) for file in files]
+    found = [_open_among(files, file, selection) for file in files]
     _check_selection(files, selection)
     notes += _note_several_stacks(paths, files, found)
     assumed = [note for content in found for note in content.notes]
@@ -44,7 +45,8 @@ def open_slices(
         notes.append(assumed[0] + more)
     for note in notes:
         log_once(note)
-    first = found[0]
+    whole = [each for each in found if not isinstance(each.slices[0], DamagedPlane)]
+    first = (whole or found)[0]
     return Slices(
         [plane for content in found for plane in content.slices],
         [file for file, content in zip(files, found, strict=True) for _ in content.slices],
@@ -165,6 +167,16 @@ def read_values(path: str | Path) -> NDArray[Any]:
     if len(slices) > 1:
         raise DeviceError(f"{path} holds {len(slices)} images: one is needed")
     return slices.samples(0).values
+
+
+def _open_among(files: Sequence[Path], file: Path, selection: Selection) -> StackFile:
+    """Open a file; one of several that is damaged is an error of the slice that is read."""
+    try:
+        return _open(file, selection)
+    except DamagedFileError as error:
+        if len(files) < 2:
+            raise
+        return StackFile([DamagedPlane(file, error)])
 
 
 def _open(path: Path, selection: Selection) -> StackFile:

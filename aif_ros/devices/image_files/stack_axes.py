@@ -60,6 +60,14 @@ class FilePlane(Protocol):
         """For messages."""
         ...
 
+    def check(self) -> None:
+        """Check, as far as it can be seen without decoding, whether the file is damaged.
+
+        Raises:
+            DamagedFileError: it is.
+        """
+        ...
+
     def read(self) -> Samples:
         """Read the pixels.
 

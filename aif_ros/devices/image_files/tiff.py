@@ -16,8 +16,15 @@ import tifffile
 from numpy.typing import NDArray
 
 from aif_ros.devices.device import DeviceError
+from aif_ros.devices.image_files.damaged import DamagedFileError, DamagedPlane
 from aif_ros.devices.image_files.samples import Samples
-from aif_ros.devices.image_files.stack_axes import Selection, StackFile, select, select_series
+from aif_ros.devices.image_files.stack_axes import (
+    FilePlane,
+    Selection,
+    StackFile,
+    select,
+    select_series,
+)
 from aif_ros.devices.image_files.tiff_format import PHOTOMETRIC, TiffFormat, axes_of
 from aif_ros.devices.image_files.tiff_metadata import described, ome_files
 from aif_ros.storage.error_text import one_line
@@ -64,8 +71,29 @@ class TiffPlane:
         except DeviceError:
             raise
         except Exception as error:  # tifffile can raise any exception on damaged data.
-            raise DeviceError(f"cannot read {self.name}: {one_line(error)}") from error
+            raise DamagedFileError(f"cannot read {self.name}: {one_line(error)}") from error
         return self.format.samples(self.name, values)
+
+    def check(self) -> None:
+        """Check, without decoding it, whether the file ends before the slice does.
+
+        Raises:
+            DamagedFileError: it does.
+        """
+        if self.page is None:
+            size = math.prod(self.format.shape) * np.dtype(self.dtype).itemsize
+            complete = self.offset + size <= self.path.stat().st_size
+        else:
+            try:
+                with tifffile.TiffFile(self.path) as file:
+                    complete = _is_complete(_page(file, self.page))
+            except Exception as error:  # tifffile can raise any exception on damaged data.
+                raise DamagedFileError(f"cannot read {self.name}: {one_line(error)}") from error
+        if not complete:
+            raise self._ends_within()
+
+    def _ends_within(self) -> DamagedFileError:
+        return DamagedFileError(f"{self.name} is cut off: {self.path.name} ends within it")
 
     def _stored(self) -> NDArray[Any]:
         shape = self.format.shape
@@ -73,11 +101,12 @@ class TiffPlane:
             count = math.prod(shape)
             values = np.fromfile(self.path, self.dtype, count, offset=self.offset)
             if values.size < count:
-                raise DeviceError(f"{self.name} is cut off: {self.path} ends within it")
+                raise self._ends_within()
             return values.reshape(shape).astype(values.dtype.newbyteorder("="), copy=False)
         with tifffile.TiffFile(self.path) as file:
             page = _page(file, self.page)
-            _check_complete(self.name, page)
+            if not _is_complete(page):
+                raise self._ends_within()
             return np.asarray(page.asarray()).reshape(shape)
 
 
@@ -98,7 +127,7 @@ def read_tiff_stack(path: Path, selection: Selection) -> StackFile:
     except DeviceError:
         raise
     except Exception as error:  # tifffile can raise any exception on damaged data.
-        raise DeviceError(f"cannot read {path}: {one_line(error)}") from error
+        raise DamagedFileError(f"cannot read {path}: {one_line(error)}") from error
 
 
 def parts(path: Path) -> set[str]:
@@ -126,7 +155,7 @@ def is_raw(path: Path) -> bool:
 
 
 def _stack(path: Path, file: tifffile.TiffFile, selection: Selection) -> StackFile:
-    _check_directories(path, file)
+    cut_off = _cut_off(path, file)
     pages, notes = _main_series(path, file, selection)
     series = pages[0]
     axes, sizes = axes_of(path, series)
@@ -138,15 +167,15 @@ def _stack(path: Path, file: tifffile.TiffFile, selection: Selection) -> StackFi
         setup = replace(setup, z_step=None)
     chosen = select(str(path), leading, channels, selection)
     format_ = TiffFormat.of(path, series, axes, sizes)
-    slices = [
+    slices: list[FilePlane] = [
         _plane(path, series, format_, index, index)
         if len(pages) == 1
         else _plane(path, pages[index], format_, index, 0)
         for index in chosen.flat(leading)
     ]
-    if len(slices) == 1:
+    if len(slices) == 1 and isinstance(slices[0], TiffPlane):
         slices = [replace(slices[0], name=str(path))]
-    return replace(setup, slices=slices, notes=(*notes, *chosen.notes))
+    return replace(setup, slices=slices, notes=(*notes, *chosen.notes, *cut_off))
 
 
 def _main_series(
@@ -212,7 +241,7 @@ def _area(series: tifffile.TiffPageSeries) -> int:
 
 def _plane(
     path: Path, series: tifffile.TiffPageSeries, format_: TiffFormat, number: int, index: int
-) -> TiffPlane:
+) -> FilePlane:
     """The plane of an index within a series, which is of a number in the file."""
     name = f"{path}, page {number + 1}"
     if series.dataoffset is not None:
@@ -221,7 +250,7 @@ def _plane(
         return TiffPlane(path, name, None, offset, dtype.str, format_)
     page = series.pages[index] if index < len(series.pages) else None
     if page is None:
-        raise DeviceError(f"{name} is missing in the file")
+        return DamagedPlane(path, DamagedFileError(f"{name} is missing in the file"))
     # An OME-TIFF may spread its planes over several files.
     place = Path(page.parent.filehandle.path)
     place_in_file = page.index if isinstance(page.index, tuple) else (page.index,)
@@ -238,23 +267,30 @@ def _page(file: tifffile.TiffFile, index: tuple[int, ...]) -> tifffile.TiffPage:
     return page if isinstance(page, tifffile.TiffPage) else page.aspage()
 
 
-def _check_directories(path: Path, file: tifffile.TiffFile) -> None:
-    """Refuse a file whose last page points to one beyond its end: pages are missing."""
+def _cut_off(path: Path, file: tifffile.TiffFile) -> tuple[str, ...]:
+    """Note that the last page of a file points to one beyond its end: pages are missing.
+
+    Raises:
+        DamagedFileError: fewer than two are left.
+    """
     count = len(file.pages)
     place = file.pages.next_page_offset
     if place is None:
-        return
+        return ()
     file.filehandle.seek(place)
     pointer = file.filehandle.read(file.tiff.offsetsize)
     if len(pointer) < file.tiff.offsetsize or (
         struct.unpack(file.tiff.offsetformat, pointer)[0] >= file.filehandle.size
     ):
-        raise DeviceError(f"{path} is cut off: it ends after {counted(count, 'page')}")
+        reason = f"{path} is cut off: it ends after {counted(count, 'page')}"
+        if count < 2:
+            raise DamagedFileError(reason)
+        return (f"{reason}; copy it again to use the others",)
+    return ()
 
 
-def _check_complete(name: str, page: tifffile.TiffPage) -> None:
-    """Refuse a file that was cut off: what is missing would be read as zeros or garbage."""
+def _is_complete(page: tifffile.TiffPage) -> bool:
+    """Whether a file holds all of a page: what is missing would be read as zeros or garbage."""
     size = page.parent.filehandle.size
     segments = zip(page.dataoffsets, page.databytecounts, strict=False)
-    if any(offset + count > size for offset, count in segments):
-        raise DeviceError(f"{name} is cut off: the file ends within it")
+    return all(offset + count <= size for offset, count in segments)

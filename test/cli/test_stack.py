@@ -448,7 +448,7 @@ class TestBatch:
         assert (tmp_path / "b.1.png").is_file()
 
     def test_one_bad_stack_does_not_cost_the_others(self, folder, tmp_path, capsys):
-        (folder / "a" / "9.png").write_bytes(b"no picture")
+        write(folder / "a" / "9.png", SHARP[:50])
         assert main(["stack", str(folder), "-o", str(tmp_path) + "/"]) == 1
         assert (tmp_path / "b.png").is_file()
         assert "aif stack: error: a: " in capsys.readouterr().err

@@ -29,9 +29,20 @@ from aif_ros.cli._stack_arguments import NAME, Arguments, is_folder
 
 __all__ = ["Arguments", "run"]
 
+# Exit code after an interrupt, as shells have it: 128 and the number of SIGINT.
+_INTERRUPTED = 130
+
 
 def run(args: Arguments) -> int:
     """Fuse one stack or many."""
+    try:
+        return _run(args)
+    except KeyboardInterrupt:
+        print("aif stack: interrupted before everything was written", file=sys.stderr)
+        return _INTERRUPTED
+
+
+def _run(args: Arguments) -> int:
     if "" in args.slices:
         raise CommandError("the name of a slice is empty")
     given = {

@@ -220,6 +220,16 @@ class TestBadInput:
         assert "no readable image" not in self.said(capsys, stack, *outputs)
         assert {path.name for path in tmp_path.iterdir()} == {"stack"}
 
+    def test_an_interrupt_is_no_success(self, stack, tmp_path, capsys, monkeypatch):
+        def interrupted(*_, **__):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("aif_ros.cli._stack_fusion.write_image", interrupted)
+        output = tmp_path / "fused.png"
+        assert main(["stack", str(stack), "-o", str(output), "--method", "laplacian"]) == 130
+        assert "interrupted before everything was written" in capsys.readouterr().err
+        assert not output.exists()
+
     def test_too_little_space(self, stack, tmp_path, capsys, monkeypatch):
         monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
         assert "are needed" in self.said(capsys, stack, "-o", tmp_path / "o.png")

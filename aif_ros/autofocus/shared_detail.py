@@ -29,6 +29,7 @@ class DetailSettings:
             noise of the same spectra; the largest of all shifts and bands is taken.
         correlation: sufficient correlation ...
         certain: ... where the standard deviation is no larger than this.
+        compared: images before a new one that it is compared with.
         dark: least mean light of an image, as a share of the largest.
         grain: an image of less grain than this shows detail, whatever the others show. White noise
             has 42, smoothed by a Gaussian of 1 px 5.5, a photograph in focus less than 1.
@@ -41,6 +42,7 @@ class DetailSettings:
     deviations: float = 7.0
     correlation: float = 0.6
     certain: float = 0.1
+    compared: int = 6
     dark: float = 0.05
     grain: float = 2.0
 
@@ -69,7 +71,8 @@ class SharedDetail:
         self._detail.append(grain < _SETTINGS.grain)
         self._means.append(mean)
         # The latest ones are most like it.
-        for index in reversed(range(len(self._images) - 1)):
+        before = range(len(self._images) - 1)[-_SETTINGS.compared :]
+        for index in reversed(before):
             if new.shows_the_same_as(self._images[index]):
                 self._detail[index] = self._detail[-1] = True
                 break

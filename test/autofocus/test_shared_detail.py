@@ -11,7 +11,7 @@ from aif_ros.optics.lens_model import LensModel
 LENS = LensModel("test", 1e-6, (0.0, 1e-3), 90000.0, 3840)
 CONTRAST_SEARCHES = ("rule_based", "fibonacci", "sweep")
 SHARP = 0.3 + 0.4 * texture(96)
-FOCUS = 6e-4
+FOCUS = 6.1e-4
 
 
 def noise(seed, mean, deviation, size=96):
@@ -41,7 +41,7 @@ def found(images):
 @pytest.mark.parametrize("size", [16, 32, 96, 300])
 @pytest.mark.parametrize("deviation", [0.01, 0.1])
 def test_noise_shares_nothing(size, deviation):
-    for seed in range(20):
+    for seed in range(8):
         images = [noise((seed, index), 0.4, deviation, size) for index in range(5)]
         assert not any(found(images))
 
@@ -71,7 +71,7 @@ def test_dark_images_share_nothing_with_bright_ones():
 @pytest.mark.parametrize("name", CONTRAST_SEARCHES)
 @pytest.mark.parametrize("mean", [0.02, 0.3])
 def test_noise_of_varying_strength_is_no_focus(name, mean):
-    for seed in range(4):
+    for seed in range(2):
         random = np.random.default_rng(seed)
         strength = random.uniform(0.005, 0.05, 400)
         decision, _ = searched(

@@ -38,10 +38,10 @@ def found(images):
     return detail.found.tolist()
 
 
-@pytest.mark.parametrize("size", [16, 32, 96, 300])
+@pytest.mark.parametrize("size", [16, 96, 300])
 @pytest.mark.parametrize("deviation", [0.01, 0.1])
 def test_noise_shares_nothing(size, deviation):
-    for seed in range(8):
+    for seed in range(3):
         images = [noise((seed, index), 0.4, deviation, size) for index in range(5)]
         assert not any(found(images))
 
@@ -71,13 +71,9 @@ def test_dark_images_share_nothing_with_bright_ones():
 @pytest.mark.parametrize("name", CONTRAST_SEARCHES)
 @pytest.mark.parametrize("mean", [0.02, 0.3])
 def test_noise_of_varying_strength_is_no_focus(name, mean):
-    for seed in range(2):
-        random = np.random.default_rng(seed)
-        strength = random.uniform(0.005, 0.05, 400)
-        decision, _ = searched(
-            name, lambda index, _, strength=strength: noise(index, mean, strength[index])
-        )
-        assert not decision.focused
+    strength = np.random.default_rng(0).uniform(0.005, 0.05, 400)
+    decision, _ = searched(name, lambda index, _: noise(index, mean, strength[index]))
+    assert not decision.focused
 
 
 @pytest.mark.parametrize("name", CONTRAST_SEARCHES)

@@ -81,7 +81,7 @@ class SharedDetail:
     def found(self) -> NDArray[np.bool_]:
         """(n,) whether each image shows detail."""
         means = np.array(self._means)
-        return np.array(self._detail) & (means >= _SETTINGS.dark * means.max())
+        return np.asarray(np.array(self._detail) & (means >= _SETTINGS.dark * means.max()))
 
 
 class _Spectrum:

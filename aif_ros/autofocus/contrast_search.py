@@ -45,9 +45,6 @@ class VerificationSettings:
 
 _SETTINGS = VerificationSettings()
 
-NOTHING_SHARED = "nothing to focus on: the images show no detail, only noise of different strength"
-"""Reason of a search that ends without focus, though the contrast of its images varies."""
-
 
 class ContrastSearch(ABC):
     """A search for the lens position of the highest Tenengrad.
@@ -156,9 +153,7 @@ class ContrastSearch(ABC):
         )
 
     def _end_in_focus(self, last: FocusMeasurement) -> Decision:
-        """End in focus, unless the image shows nothing but noise, or is one from elsewhere, too."""
-        if not self._contrast.shows_detail:
-            return Decision(self._start, True, False, NOTHING_SHARED)
+        """End in focus, unless the lens has not moved between this image and one from elsewhere."""
         focused = Decision(last.position, True, True, "highest contrast of all images")
         equal = self._equal_elsewhere(last)
         if not equal:

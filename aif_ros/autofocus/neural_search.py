@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.autofocus.contrast_search import NOTHING_SHARED
 from aif_ros.autofocus.fibonacci import end_distance, narrow_down
 from aif_ros.autofocus.least_blur import LEAST_BLUR, blur_rises
 from aif_ros.autofocus.one_side import OneSide
@@ -331,8 +330,6 @@ class NeuralSearch:
         )
         reproduced = self._contrasts[-1] >= rules.min_reproduced_contrast * self._contrasts.max()
         if abs(last.position - end) <= tolerance:
-            if not self._contrast.shows_detail:
-                return Decision(self._start, True, False, NOTHING_SHARED)
             at_focus = float(self._expected_reading(np.array(0.0)))
             blurred = last.score > at_focus + rules.contradiction and not self._few_places
             if blurred and (decision := self._examine_blur()) is not None:

@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from aif_ros.autofocus.shared_detail import SharedDetail
 from aif_ros.types.image import Image, check_image, to_gray
 
 
@@ -82,7 +81,6 @@ class WindowContrast:
 
     def __init__(self) -> None:
         self._measured: list[_Measured] = []
-        self._detail = SharedDetail()
 
     def add(self, patch: Image) -> None:
         """Add an image, (H, W) or (H, W, 3), float32 in [0, 1]; all images have the same size.
@@ -94,8 +92,7 @@ class WindowContrast:
         # Linear light, about: the square is close to `DISPLAY_GAMMA`, and a tenth of the time.
         # Blur leaves its mean as it is; flicker and exposure do not.
         light = cv2.multiply(gray, gray + np.float32(_SETTINGS.toe))
-        mean = float(light.mean())
-        light /= max(mean, _SETTINGS.min_mean)
+        light /= max(float(light.mean()), _SETTINGS.min_mean)
         reduced = light
         for _ in range(_SETTINGS.coarse_levels):
             reduced = cv2.pyrDown(reduced)
@@ -113,27 +110,13 @@ class WindowContrast:
             saturated = cv2.dilate(clipped, np.ones((5, 5), np.uint8)).astype(bool)
         measured = _Measured(_energy(light, blocks), _energy(reduced, blocks), saturated, area)
         if self._measured and measured.fine.shape != self._measured[0].fine.shape:
-            self._measured, self._detail = [], SharedDetail()
+            self._measured = []
         self._measured.append(measured)
-        grain = float(measured.fine.mean()) / max(float(measured.coarse.mean()), 1e-12)
-        self._detail.add(light, mean, grain)
 
     @property
     def values(self) -> NDArray[np.float64]:
-        """(n,) contrast of each image, at the resolution chosen as described in the class.
-
-        An image of nothing but noise that has more than all that show detail counts as the least.
-        """
-        values, detail = self._choose()[0], self._detail.found
-        if detail.any():
-            noise = ~detail & (values > values[detail].max())
-            values = np.where(noise, values[detail].min(), values)
-        return values
-
-    @property
-    def shows_detail(self) -> bool:
-        """Whether the latest image shows what another one shows, too; noise is not shared."""
-        return bool(self._detail.found[-1])
+        """(n,) contrast of each image, at the resolution chosen as described in the class."""
+        return self._choose()[0]
 
     @property
     def varies(self) -> bool:

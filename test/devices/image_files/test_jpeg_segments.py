@@ -6,7 +6,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from aif_ros.devices.image_files.jpeg_segments import is_filled_up, segments
+from aif_ros.devices.image_files.jpeg_segments import is_cut_off, segments
 
 
 @pytest.fixture(scope="module")
@@ -53,24 +53,26 @@ def test_every_beginning_is_walked_without_an_error(jpeg):
         list(segments(jpeg[:length]))
 
 
-class TestFilledUp:
+class TestCutOff:
     def test_a_whole_file_is_not(self, jpeg):
-        assert not is_filled_up(jpeg)
+        assert not is_cut_off(jpeg)
 
     @pytest.mark.parametrize("trailer", [bytes(64), b"a trailer of the camera" + bytes(64)])
     def test_zeros_behind_the_end_do_not_matter(self, jpeg, trailer):
-        assert not is_filled_up(jpeg + trailer)
+        assert not is_cut_off(jpeg + trailer)
 
     def test_zeros_for_the_rest_of_the_scan(self, jpeg):
         half = dict(segments(jpeg))[0xDA] + 500
-        assert is_filled_up(jpeg[:half] + bytes(len(jpeg) - half))
+        assert is_cut_off(jpeg[:half] + bytes(len(jpeg) - half))
 
     def test_an_end_in_a_thumbnail_is_not_that_of_the_image(self, jpeg):
         thumbnail = b"\xff\xe1" + (2 + 4).to_bytes(2, "big") + b"x\xff\xd9x"
         with_thumbnail = jpeg[:2] + thumbnail + jpeg[2:]
         half = dict(segments(with_thumbnail))[0xDA] + 500
-        assert is_filled_up(with_thumbnail[:half] + bytes(1000))
+        assert is_cut_off(with_thumbnail[:half] + bytes(1000))
 
-    def test_a_file_that_is_cut_off_is_not_filled_up(self, jpeg):
-        assert not is_filled_up(jpeg[:-100])
-        assert not is_filled_up(bytes(1000))
+    def test_without_the_end_of_the_scan(self, jpeg):
+        assert is_cut_off(jpeg[:-100])
+
+    def test_what_is_no_jpeg_is_not(self):
+        assert not is_cut_off(bytes(1000))

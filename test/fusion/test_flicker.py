@@ -62,6 +62,16 @@ def test_too_few_rows_to_compare():
     assert find_bands(rows, np.full_like(rows, 0.5)) is None
 
 
+@pytest.mark.parametrize(("last", "found"), [(1.0, True), (0.0, False)])
+def test_columns_must_have_bands_alike(last, found):
+    """Light that defocus carries differs from column to column."""
+    rows = 0.05 * np.cos(2 * np.pi * 2 * (np.arange(ROWS) + 0.5) / ROWS)
+    across = np.linspace(1.0, last, COLUMNS)
+    reference = np.full((ROWS, COLUMNS), 0.5)
+    bands = find_bands(reference * np.exp(rows[:, None] * across), reference)
+    assert (bands is not None) == found
+
+
 def test_slices_of_a_stack_come_to_what_they_have_in_common():
     bands = [Bands(3.0, 0.06 * np.cos(phase), 0.06 * np.sin(phase)) for phase in range(6)]
     gains = stack_gains([light_map(banded(SCENE, each)) for each in bands])

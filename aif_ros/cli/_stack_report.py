@@ -20,6 +20,7 @@ from aif_ros.fusion.registration_summary import describe_registration
 from aif_ros.fusion.stacking import FusedStack
 from aif_ros.storage.atomic_write import write_text
 from aif_ros.types.image import Image, to_float
+from aif_ros.types.resizing import reduce_to
 
 LONGEST_SIDE = 1600
 """Of the pictures on the page, pixels: three times a magnifier's field, 0.3 MB for each slice."""
@@ -77,8 +78,8 @@ def _write_pictures(
     height, width = stack.fused.sharpness.shape
     scale = min(1.0, LONGEST_SIDE / max(width, height))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    write_image(folder / "result.jpg", _resized(stack.fused.image, size), sixteen_bit=False)
-    write_image(folder / "focus_map.png", _coloured(_resized(depth, size)), sixteen_bit=False)
+    write_image(folder / "result.jpg", reduce_to(stack.fused.image, size), sixteen_bit=False)
+    write_image(folder / "focus_map.png", _coloured(reduce_to(depth, size)), sixteen_bit=False)
     reduction = next((step for step in (4, 2) if max(width, height) >= step * LONGEST_SIDE), 1)
     shrink = np.diag([reduction, reduction, 1.0])
     for index, transform in enumerate(stack.transforms):
@@ -86,7 +87,7 @@ def _write_pictures(
         moved = resample(picture.pixels, np.linalg.inv(shrink) @ transform @ shrink)
         write_image(
             folder / "slices" / f"{index:03d}.jpg",
-            _resized(to_float(moved), size),
+            reduce_to(to_float(moved), size),
             sixteen_bit=False,
         )
     return size
@@ -131,10 +132,6 @@ def _facts(result: Mapping[str, Any]) -> list[tuple[str, str]]:
             ("warning", f"the brightness of {name} differs in parts of the image, or too much")
         )
     return facts + [("note", note) for note in result["notes"]]
-
-
-def _resized(image: Image, size: tuple[int, int]) -> Image:
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
 
 
 def _coloured(depth: NDArray[np.float32]) -> Image:

@@ -7,7 +7,7 @@ from aif_ros.training.window_pooling import pool_random_window
 
 
 def trial(seed, height=8, width=12):
-    """Pool votes whose places can be told from their values; returns the window, or None."""
+    """Pool votes whose values show their places; returns the window, or None."""
     torch.manual_seed(seed)
     down, right = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     logits = torch.stack([torch.ones(height, width), down, right])[None].float()
